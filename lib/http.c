@@ -1,0 +1,245 @@
+#include "http.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "log.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    IDLE_CONNECTION_SECONDS = 30,  /* not reused after that: routers forget silent connections */
+    CONNECTION_LIFE_SECONDS = 300, /* so that a change of address is noticed */
+    KEEPALIVE_IDLE_SECONDS = 30,
+    KEEPALIVE_INTERVAL_SECONDS = 10,
+    RECEIVE_BUFFER_BYTES = 16384,
+    RETRY_AFTER_MAX_SECONDS = 86400,
+    WATCHES_MAX = 16
+};
+
+struct http {
+    CURLM *multi;
+    struct http_call *calls; /* all that are under way */
+};
+
+struct http_call {
+    CURL *easy;
+    struct curl_slist *headers;
+    struct buffer body; /* of the reply so far */
+    bool too_long;
+    char error[CURL_ERROR_SIZE];
+    http_done *done;
+    void *context;
+    struct http_call *previous, *next;
+};
+
+static void *not_null(void *memory) {
+    if (!memory) {
+        log_error("out of memory for an HTTP request; give this machine more memory");
+        abort();
+    }
+    return memory;
+}
+
+/* Says so when libcurl refuses what it never refuses; the request will fail or time out by itself.
+ */
+static void check_multi(CURLMcode code, const char *what) {
+    if (code != CURLM_OK)
+        log_error("%s: %s", what, curl_multi_strerror(code));
+}
+
+struct http *http_open(void) {
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        log_error("libcurl cannot start; check its installation");
+        return NULL;
+    }
+    struct http *http = not_null(calloc(1, sizeof *http));
+    http->multi = not_null(curl_multi_init());
+    return http;
+}
+
+/* libcurl's write callback: keeps the piece, or ends the transfer by taking less than it was given.
+ */
+static size_t receive(char *bytes, size_t size, size_t count, void *context) {
+    struct http_call *call = context;
+    size_t length = size * count;
+    if (length > HTTP_REPLY_BYTES_MAX - call->body.length) {
+        call->too_long = true;
+        return 0;
+    }
+    buffer_append(&call->body, bytes, length);
+    return length;
+}
+
+static void add_header(struct http_call *call, const char *line) {
+    call->headers = not_null(curl_slist_append(call->headers, line));
+}
+
+static void set_headers(struct http_call *call, const char *bearer) {
+    add_header(call, "Content-Type: application/json");
+    add_header(call, "Accept: application/json, application/problem+json");
+    add_header(call, "Expect:"); /* or libcurl waits a second for a 100 Continue */
+    if (bearer) {
+        struct buffer line = {0};
+        buffer_printf(&line, "Authorization: Bearer %s", bearer);
+        add_header(call, line.data);
+        buffer_free(&line);
+    }
+    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
+/* What holds for the connection: its time limits, and no way to anywhere but the URL's host. */
+static void set_connection(CURL *easy, int64_t timeout_ms) {
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* an abort does not wait for a name server */
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");      /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES);
+}
+
+/* What is posted, and where the reply goes. The body is copied by COPYPOSTFIELDS. */
+static void set_exchange(struct http_call *call, const struct http_request *request) {
+    CURL *easy = call->easy;
+    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
+    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)call);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)call);
+}
+
+struct http_call *http_post(struct http *http, const struct http_request *request) {
+    struct http_call *call = not_null(calloc(1, sizeof *call));
+    call->easy = not_null(curl_easy_init());
+    call->done = request->done;
+    call->context = request->context;
+    set_headers(call, request->bearer);
+    set_connection(call->easy, request->timeout_ms);
+    set_exchange(call, request);
+    call->next = http->calls;
+    if (call->next)
+        call->next->previous = call;
+    http->calls = call;
+    check_multi(curl_multi_add_handle(http->multi, call->easy), "cannot start a request");
+    return call;
+}
+
+/* Takes a call out of the list and out of libcurl's hands; its reply stays. */
+static void detach(struct http *http, struct http_call *call) {
+    check_multi(curl_multi_remove_handle(http->multi, call->easy), "cannot end a request");
+    if (call->next)
+        call->next->previous = call->previous;
+    if (call->previous)
+        call->previous->next = call->next;
+    else
+        http->calls = call->next;
+}
+
+static void destroy(struct http_call *call) {
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    buffer_free(&call->body);
+    free(call);
+}
+
+void http_abort(struct http *http, struct http_call *call) {
+    detach(http, call);
+    destroy(call);
+}
+
+void http_close(struct http *http) {
+    struct http_call *call = http->calls;
+    while (call) {
+        struct http_call *next = call->next;
+        http_abort(http, call);
+        call = next;
+    }
+    curl_multi_cleanup(http->multi);
+    free(http);
+    curl_global_cleanup();
+}
+
+/* Why a transfer failed, in words. */
+static const char *failure(const struct http_call *call, CURLcode code) {
+    if (call->too_long)
+        return "the reply is longer than 1 MiB";
+    return call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+}
+
+/* Hands a call that libcurl has ended to its owner. */
+static void finish(struct http *http, struct http_call *call, CURLcode code) {
+    long status = 0;
+    curl_off_t retry_after = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    if (retry_after < 0 || retry_after > RETRY_AFTER_MAX_SECONDS)
+        retry_after = RETRY_AFTER_MAX_SECONDS;
+    detach(http, call);
+    buffer_append(&call->body, "", 1); /* the NUL */
+    struct http_reply reply = {.body = call->body.data, .length = call->body.length - 1};
+    reply.retry_after_ms = retry_after * 1000;
+    if (code != CURLE_OK)
+        reply.error = failure(call, code);
+    else if (status < 100 || status > 599)
+        reply.error = "the reply has no HTTP status";
+    else
+        reply.status = (int)status;
+    call->done(call->context, &reply);
+    destroy(call);
+}
+
+/* Hands over every call that has ended. A done may post and abort others: the list of messages is
+ * libcurl's and stays right under that. */
+static void finish_ended(struct http *http) {
+    int left;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        char *call = NULL;
+        CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        finish(http, (struct http_call *)(void *)call, code);
+    }
+}
+
+void http_wait(struct http *http, struct http_watch *watches, unsigned count, int timeout_ms) {
+    struct curl_waitfd fds[WATCHES_MAX];
+    if (count > WATCHES_MAX)
+        abort();
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = (struct curl_waitfd){.fd = watches[i].fd, .events = CURL_WAIT_POLLIN};
+    int running;
+    check_multi(curl_multi_poll(http->multi, fds, count, timeout_ms, NULL), "cannot wait");
+    for (unsigned i = 0; i < count; i++)
+        watches[i].readable = fds[i].revents != 0;
+    check_multi(curl_multi_perform(http->multi, &running), "cannot move requests on");
+    finish_ended(http);
+}
+
+bool http_is_base_url(const char *text) {
+    CURLU *url = curl_url();
+    char *scheme = NULL;
+    char *unwanted = NULL;
+    bool good = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+                curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+                curl_url_get(url, CURLUPART_USER, &unwanted, 0) != CURLUE_OK &&
+                curl_url_get(url, CURLUPART_QUERY, &unwanted, 0) != CURLUE_OK &&
+                curl_url_get(url, CURLUPART_FRAGMENT, &unwanted, 0) != CURLUE_OK;
+    curl_free(scheme);
+    curl_free(unwanted);
+    curl_url_cleanup(url);
+    return good;
+}

@@ -1,0 +1,68 @@
+#ifndef HASHMILL_HTTP_H
+#define HASHMILL_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * An HTTP client for one thread that has many requests under way: an event loop over libcurl. All
+ * requests are POSTs with JSON bodies, kept in memory, because libcurl may send one a second time
+ * by itself when a reused connection turns out to be dead. So whatever is posted must bear
+ * repetition.
+ */
+
+enum { HTTP_REPLY_BYTES_MAX = 1024 * 1024 };
+
+struct http;
+struct http_call; /* one request under way */
+
+/* How a request ended; valid during the call of http_done only. */
+struct http_reply {
+    int status;        /* 100..599; 0: no whole reply came, whether or not the request was done */
+    const char *error; /* why, when status is 0 */
+    const char *body;  /* length bytes and a NUL */
+    size_t length;
+    int64_t retry_after_ms; /* from Retry-After; 0 without one */
+};
+
+/* Takes the reply. The call is over: its pointer is not valid any more. May post new requests. */
+typedef void http_done(void *context, const struct http_reply *reply);
+
+struct http_request {
+    const char *url;
+    const char *bearer; /* token for the Authorization header; NULL for none */
+    const char *body;   /* JSON, length bytes */
+    size_t length;
+    int64_t timeout_ms; /* for the whole exchange */
+    http_done *done;
+    void *context; /* passed to done */
+};
+
+/* A descriptor of the caller's that http_wait also watches for reading. */
+struct http_watch {
+    int fd;
+    bool readable; /* set by http_wait */
+};
+
+/* Opens a client. NULL, with a log line, when libcurl cannot start. */
+struct http *http_open(void);
+
+/* Closes it. Requests under way are given up without a call of done. */
+void http_close(struct http *http);
+
+/* Starts a request; everything in it is copied. Its reply comes out of a later http_wait, never out
+ * of this call. Running out of memory ends the process with a log line. */
+struct http_call *http_post(struct http *http, const struct http_request *request);
+
+/* Gives a request up and closes its connection; done is not called. */
+void http_abort(struct http *http, struct http_call *call);
+
+/* Moves all requests on and calls done for those that ended. Waits until one of them can be moved,
+ * a watched descriptor is readable, or timeout_ms have passed, whatever comes first. */
+void http_wait(struct http *http, struct http_watch *watches, unsigned count, int timeout_ms);
+
+/* Whether text can be the base of our URLs: http or https, a host, no user, query or fragment. */
+bool http_is_base_url(const char *text);
+
+#endif

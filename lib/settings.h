@@ -1,0 +1,39 @@
+#ifndef HASHMILL_SETTINGS_H
+#define HASHMILL_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/*
+ * A program's settings: one table that gives the defaults, the range checks, --help, and where each
+ * value goes. Values come from a file of KEY=VALUE lines, then from environment variables of the
+ * same names, which win.
+ */
+
+enum { SETTING_TEXT_SIZE = 1024 }; /* bytes of a text setting with its NUL */
+
+enum setting_type { SETTING_INTEGER, SETTING_TEXT };
+
+struct setting {
+    const char *key;
+    enum setting_type type;
+    const char *unit; /* "seconds", "bytes", "path", ...: shown by --help */
+    const char *help; /* one sentence */
+    size_t offset;    /* in the program's struct, of an int64_t or a char[SETTING_TEXT_SIZE] */
+    int64_t min, max, preset; /* of an integer, in unit */
+    const char *preset_text;  /* of a text */
+};
+
+/* Fills the struct at target: defaults, then the file (NULL: none), then the environment. Blank
+ * lines and lines starting with # are skipped; a value may stand in double quotes. False with a
+ * sentence that names the place and the remedy in why: an unreadable file, an unknown key in it, a
+ * value out of range. target is then half filled. */
+bool settings_load(const struct setting *table, size_t count, const char *file, void *target,
+                   char *why, size_t why_size);
+
+/* Prints the table: key, unit, range, default, sentence. */
+void settings_help(FILE *out, const struct setting *table, size_t count);
+
+#endif

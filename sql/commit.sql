@@ -1,0 +1,2 @@
+-- Ends a batch: one fsync of the WAL.
+COMMIT;

@@ -1,0 +1,4 @@
+-- Everything about an item that a client may see.
+-- ?1 id
+SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
+FROM item WHERE id = ?1;

@@ -1,0 +1,70 @@
+-- Views for a person in the sqlite3 shell, made anew at each start:
+--     sqlite3 -readonly var/hashmill.db 'select * from queue'
+
+DROP VIEW IF EXISTS queue;
+DROP VIEW IF EXISTS items;
+DROP VIEW IF EXISTS workers;
+DROP VIEW IF EXISTS slowest;
+DROP VIEW IF EXISTS throughput;
+
+-- The queue by state, a line each, from the counts that the writer keeps.
+CREATE VIEW queue AS
+SELECT state, printf('%,d items', items) AS items, note
+FROM (
+    SELECT 0 AS n, 'waiting' AS state, waiting AS items,
+        coalesce((SELECT 'oldest enqueued '
+                || strftime('%Y-%m-%dT%H:%M:%SZ', enqueued_wall / 1000, 'unixepoch')
+            FROM item WHERE state = 0 ORDER BY since LIMIT 1), '') AS note
+    FROM tally
+    UNION ALL
+    SELECT 1, 'leased', leased,
+        printf('%,d iterations to do, waiting ones included', remaining) FROM tally
+    UNION ALL
+    SELECT 2, 'done', done, 'to be pulled' FROM tally
+    UNION ALL
+    SELECT 3, 'pulled', pulled, '' FROM tally
+    UNION ALL
+    SELECT 4, 'cancelled', cancelled, '' FROM tally
+)
+ORDER BY n;
+
+-- Every item in words: ids as everybody else writes them, hex, times in UTC.
+CREATE VIEW items AS
+SELECT
+    lower(substr(hex(id), 1, 8) || '-' || substr(hex(id), 9, 4) || '-' || substr(hex(id), 13, 4)
+        || '-' || substr(hex(id), 17, 4) || '-' || substr(hex(id), 21)) AS id,
+    CASE state WHEN 0 THEN 'waiting' WHEN 1 THEN 'leased' WHEN 2 THEN 'done'
+        WHEN 3 THEN 'pulled' ELSE 'cancelled' END AS state,
+    iterations, remaining, strikes,
+    (SELECT name FROM worker WHERE worker.seq = item.reporter) AS last_reporter,
+    strftime('%Y-%m-%dT%H:%M:%SZ', enqueued_wall / 1000, 'unixepoch') AS enqueued_at,
+    strftime('%Y-%m-%dT%H:%M:%SZ', done_wall / 1000, 'unixepoch') AS completed_at,
+    CASE WHEN remaining = 0 THEN lower(hex(chain)) END AS value
+FROM item;
+
+-- The workers, the one heard from last first.
+CREATE VIEW workers AS
+SELECT name, cores || ' cores' AS cores, kernel, printf('%,d iterations/s', rate) AS rate,
+    'last seen ' || strftime('%Y-%m-%dT%H:%M:%SZ', last_seen_wall / 1000, 'unixepoch') AS last_seen,
+    CASE WHEN retired_wall IS NULL THEN '' ELSE 'retired' END AS retired
+FROM worker
+ORDER BY worker.last_seen DESC;
+
+-- The twenty items that have been in the queue longest without being done.
+CREATE VIEW slowest AS
+SELECT id, state, printf('%,d of %,d iterations left', remaining, iterations) AS progress,
+    strikes || ' strikes' AS strikes, last_reporter, 'enqueued ' || enqueued_at AS enqueued
+FROM items
+WHERE state IN ('waiting', 'leased')
+ORDER BY enqueued_at
+LIMIT 20;
+
+-- Items and iterations completed in each minute that had any, the latest first.
+CREATE VIEW throughput AS
+SELECT strftime('%Y-%m-%dT%H:%MZ', done_wall / 1000, 'unixepoch') AS minute,
+    printf('%,d items', count(*)) AS items,
+    printf('%,d iterations', sum(iterations)) AS iterations
+FROM item
+WHERE done_wall IS NOT NULL
+GROUP BY done_wall / 60000
+ORDER BY done_wall / 60000 DESC;
