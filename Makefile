@@ -79,3 +79,62 @@ $(BUILD)/sql.o: $(BUILD)/sql.c
 $(FCGI_OBJECTS): | $(BUILD)/sql.h
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*.d)
+
+# The build that the tests run: sanitizers on, clocks that a test can move.
+.PHONY: sanitized unit-tests
+sanitized:
+	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests
+
+unit-tests: $(TEST_PROGRAMS)
+
+# All tests; scripts/test.sh installs what they need first, this does not.
+.PHONY: test
+test:
+	scripts/test.sh --no-install
+
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES)
+H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
+SHELL_FILES = $(wildcard scripts/*) .ci/run
+LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(wildcard sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm) Makefile
+
+.PHONY: lint lint-c lint-shell lint-sizes
+lint: lint-shell lint-sizes lint-c
+	@$(MAKE) CC=clang BUILD=$(BUILD)/clang all unit-tests
+
+lint-c: $(BUILD)/sql.h
+	clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--std=c11 --suppress=missingIncludeSystem -D_GNU_SOURCE -DHASHMILL_VERSION='""' -DHASHMILL_TEST \
+		-Ilib -Ifcgi -Iworker -I$(BUILD) $(C_FILES)
+	printf '%s\n' $(C_FILES) | xargs -P 2 -n 4 sh -c \
+		'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE -DHASHMILL_VERSION=\"\" -DHASHMILL_TEST \
+		-Ilib -Ifcgi -Iworker -I$(BUILD) 2>/dev/null' clang-tidy
+
+lint-shell:
+	shellcheck -x $(SHELL_FILES)
+
+# No file over 500 lines; .clang-tidy has the bound for functions.
+lint-sizes:
+	@wc -l $(LONG_FILES) | awk '$$1 > 500 && $$2 != "total" { print $$2 ": " $$1 " lines"; bad = 1 } END { exit bad }'
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/hashmill/nginx \
+		$(DESTDIR)$(PREFIX)/share/hashmill/sql $(DESTDIR)$(PREFIX)/share/doc/hashmill
+	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
+	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/hashmill/nginx
+	install -m 644 sql/* $(DESTDIR)$(PREFIX)/share/hashmill/sql
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/hashmill
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
+	@echo 'make test         build with and without sanitizers, run all tests'
+	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
+	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make clean        remove $(BUILD)/'
+	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'

@@ -1,0 +1,15 @@
+#include "auth.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+#include <strings.h>
+
+bool auth_bearer(const char *authorization, const char *token) {
+    static const char scheme[] = "Bearer ";
+    size_t length = strlen(token);
+    if (!authorization || length == 0 || strncasecmp(authorization, scheme, strlen(scheme)) != 0)
+        return false;
+    const char *given = authorization + strlen(scheme);
+    given += strspn(given, " ");
+    return strlen(given) == length && CRYPTO_memcmp(given, token, length) == 0;
+}

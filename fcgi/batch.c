@@ -1,0 +1,423 @@
+#include "batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+
+/* Answers are made in one piece of memory, of which only what is used becomes real. Reading stops
+ * while there is still room for the largest answer to everything read; then leases of parked
+ * workers may use some; what is left is enough for an answer to every look that can be parked. */
+enum {
+    OPERATIONS_MAX = 2048,
+    JOBS_MAX = 32768,
+    IN_BYTES = 16 * 1024 * 1024,
+    OUT_BYTES = 40 * 1024 * 1024,
+    OUT_BYTES_OPERATIONS = 24 * 1024 * 1024,
+    OUT_BYTES_LEASES = 32 * 1024 * 1024,
+    RETRY_MS = 100 /* from a batch that failed to the next that nobody asks for */
+};
+
+struct batch {
+    struct store *store;
+    struct parked *parked;
+    struct job *jobs;
+    int operations; /* jobs that were read; behind them, waits that were parked */
+    int count;
+    char *in;
+    size_t in_used;
+    char *out;
+    size_t out_used;
+    size_t out_reserved; /* the largest answers to what was read */
+    struct uuid *returns;
+    int return_count;
+    int return_capacity;
+    int64_t retry_ms;     /* steady time; nothing is due by itself before */
+    bool refuse_enqueues; /* the disk is full: second try without them */
+};
+
+struct batch *batch_new(struct store *store, struct parked *parked) {
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (!batch)
+        return NULL;
+    batch->store = store;
+    batch->parked = parked;
+    batch->jobs = malloc(JOBS_MAX * sizeof *batch->jobs);
+    batch->in = malloc(IN_BYTES);
+    batch->out = malloc(OUT_BYTES);
+    if (batch->jobs && batch->in && batch->out)
+        return batch;
+    batch_free(batch);
+    return NULL;
+}
+
+void batch_free(struct batch *batch) {
+    free(batch->jobs);
+    free(batch->in);
+    free(batch->out);
+    free(batch->returns);
+    free(batch);
+}
+
+static size_t align(size_t size) {
+    return (size + 15) & ~(size_t)15;
+}
+
+struct channel_message *batch_room(struct batch *batch) {
+    bool full = batch->operations == OPERATIONS_MAX ||
+                batch->in_used + sizeof(struct channel_message) > IN_BYTES ||
+                batch->out_reserved > OUT_BYTES_OPERATIONS;
+    return full ? NULL : (struct channel_message *)(void *)(batch->in + batch->in_used);
+}
+
+/* The largest answer that an operation may get. */
+static size_t answer_size_max(const struct channel_message *operation) {
+    size_t body = sizeof(struct queue_tally) + sizeof(struct queue_item);
+    if (operation->header.operation == OPERATION_PULL)
+        body = sizeof(struct queue_batch);
+    else if (operation->header.operation == OPERATION_LEASE)
+        body = sizeof(struct queue_grant);
+    else if (operation->header.operation == OPERATION_REPORT)
+        body = sizeof(struct queue_verdict);
+    return align(sizeof(struct channel_header) + body);
+}
+
+static void end_text(char *text, size_t size) {
+    text[size - 1] = '\0';
+}
+
+static void end_worker(struct queue_worker *worker) {
+    end_text(worker->name, sizeof worker->name);
+    end_text(worker->kernel, sizeof worker->kernel);
+}
+
+/* Whether the numbers of an operation are such as queue.h allows; ends its texts. */
+static bool sane(struct channel_message *message) {
+    switch (message->header.operation) {
+    case OPERATION_ENQUEUE:
+        end_text(message->body.enqueue.key, QUEUE_KEY_SIZE);
+        return message->body.enqueue.iterations >= 1 &&
+               message->body.enqueue.iterations <= QUEUE_ITERATIONS_MAX;
+    case OPERATION_PULL:
+        end_text(message->body.pull.key, QUEUE_KEY_SIZE);
+        return message->body.pull.top >= 1 && message->body.pull.top <= QUEUE_PULL_MAX;
+    case OPERATION_LEASE:
+        end_worker(&message->body.lease.worker);
+        return message->body.lease.items >= 1 && message->body.lease.items <= QUEUE_LEASE_MAX &&
+               message->body.lease.iterations >= 1;
+    case OPERATION_REPORT:
+        end_worker(&message->body.report.worker);
+        return true;
+    case OPERATION_RETIRE:
+        end_worker(&message->body.worker);
+        return true;
+    default:
+        return true;
+    }
+}
+
+bool batch_add(struct batch *batch, void *owner, size_t size) {
+    struct channel_message *message = batch_room(batch);
+    if (!message || size != channel_operation_size(message) || !sane(message))
+        return false;
+    batch->jobs[batch->operations++] = (struct job){.owner = owner, .operation = message};
+    batch->count = batch->operations;
+    batch->in_used += align(size);
+    batch->out_reserved += answer_size_max(message);
+    return true;
+}
+
+void batch_return_lease(struct batch *batch, struct uuid lease) {
+    if (batch->return_count == batch->return_capacity) {
+        int capacity = batch->return_capacity ? 2 * batch->return_capacity : 16;
+        struct uuid *returns = realloc(batch->returns, (size_t)capacity * sizeof *returns);
+        if (!returns)
+            return; /* the lease lapses by itself */
+        batch->returns = returns;
+        batch->return_capacity = capacity;
+    }
+    batch->returns[batch->return_count++] = lease;
+}
+
+void batch_disown(struct batch *batch, void *owner) {
+    struct wait *wait;
+    while ((wait = parked_of(batch->parked, owner, 0)) != NULL) {
+        parked_take(batch->parked, wait);
+        free(wait);
+    }
+    for (int i = 0; i < batch->count; i++) {
+        if (batch->jobs[i].owner == owner)
+            batch->jobs[i].owner = NULL;
+    }
+}
+
+int64_t batch_due_ms(const struct batch *batch) {
+    if (batch->operations > 0)
+        return 0;
+    int64_t due = store_next_lapse(batch->store);
+    if (parked_until(batch->parked) < due)
+        due = parked_until(batch->parked);
+    if (batch->return_count > 0 || (parked_lease(batch->parked) && store_waiting(batch->store) > 0))
+        due = 0;
+    return due > batch->retry_ms ? due : batch->retry_ms;
+}
+
+/* Starts the answer to a job: room for the largest body of its operation, result still OK. */
+static struct channel_message *start_answer(struct batch *batch, struct job *job) {
+    job->answer = (struct channel_message *)(void *)(batch->out + batch->out_used);
+    job->answer->header = (struct channel_header){
+        .version = CHANNEL_VERSION,
+        .operation =
+            (uint16_t)(job->wait ? job->wait->operation : job->operation->header.operation),
+        .id = job->wait ? job->wait->ticket : job->operation->header.id};
+    return job->answer;
+}
+
+/* Ends it: from here on its memory is its own. */
+static void end_answer(struct batch *batch, struct job *job, enum queue_result result) {
+    job->answer->header.result = (uint16_t)result;
+    batch->out_used += align(channel_answer_size(job->answer));
+}
+
+/* Takes a wait out of the parked ones and makes it a job of this batch. NULL when there is no room
+ * for more of its kind; it then stays parked. */
+static struct job *unpark(struct batch *batch, struct wait *wait) {
+    size_t most = wait->operation == OPERATION_LEASE ? OUT_BYTES_LEASES : OUT_BYTES;
+    if (batch->count == JOBS_MAX || batch->out_used + sizeof(struct channel_message) > most)
+        return NULL;
+    parked_take(batch->parked, wait);
+    struct job *job = &batch->jobs[batch->count++];
+    *job = (struct job){.owner = wait->owner, .wait = wait};
+    start_answer(batch, job);
+    return job;
+}
+
+/* Answers everybody who looks at an item that has just been done or cancelled. */
+static void answer_looks(struct batch *batch, struct uuid item) {
+    struct wait *wait;
+    while ((wait = parked_look(batch->parked, item)) != NULL) {
+        struct job *job = unpark(batch, wait);
+        if (!job)
+            return;
+        end_answer(batch, job, store_look(batch->store, item, &job->answer->body.item));
+    }
+}
+
+/* A report, and the looks that wait for its results. */
+static enum queue_result apply_report(struct batch *batch, const struct job *job) {
+    const struct queue_report *report = &job->operation->body.report;
+    return store_report(batch->store, report, &job->answer->body.verdict);
+}
+
+static void answer_looks_of_report(struct batch *batch, const struct queue_report *report,
+                                   const struct queue_verdict *verdict) {
+    for (int i = 0; i < report->count; i++) {
+        if (verdict->taken[i] && report->items[i].remaining == 0)
+            answer_looks(batch, report->items[i].id);
+    }
+}
+
+static enum queue_result apply_look(struct batch *batch, const struct job *job) {
+    struct queue_item *item = &job->answer->body.item;
+    return store_look(batch->store, job->operation->body.look.id, item);
+}
+
+/* Whether a lease or a look that got this result should rather be parked. */
+static bool should_park(const struct job *job, enum queue_result result) {
+    if (job->operation->header.until_ms <= clock_steady_ms())
+        return false;
+    if (job->operation->header.operation == OPERATION_LEASE)
+        return result == QUEUE_NONE;
+    return job->operation->header.operation == OPERATION_LOOK && result == QUEUE_OK &&
+           job->answer->body.item.state <= ITEM_LEASED;
+}
+
+/* Does what an operation asks for; its answer's body is written in place. */
+static enum queue_result apply(struct batch *batch, const struct job *job) {
+    const struct channel_message *operation = job->operation;
+    struct channel_message *answer = job->answer;
+    switch (operation->header.operation) {
+    case OPERATION_ENQUEUE:
+        if (batch->refuse_enqueues)
+            return QUEUE_DISK_FULL;
+        return store_enqueue(batch->store, &operation->body.enqueue, &answer->body.id);
+    case OPERATION_PULL:
+        return store_pull(batch->store, &operation->body.pull, &answer->body.batch);
+    case OPERATION_CANCEL:
+        return store_cancel(batch->store, operation->body.id);
+    case OPERATION_REPORT:
+        return apply_report(batch, job);
+    case OPERATION_RETIRE:
+        return store_retire(batch->store, &operation->body.worker);
+    case OPERATION_TALLY:
+        answer->body.tally.parked = parked_count(batch->parked);
+        return store_tally(batch->store, &answer->body.tally);
+    case OPERATION_LEASE:
+        return store_lease(batch->store, &operation->body.lease, &answer->body.grant);
+    case OPERATION_LOOK:
+        return apply_look(batch, job);
+    default:
+        return QUEUE_FAULT;
+    }
+}
+
+/* Gives up what a process has sent before: if it is parked it is answered now, else it has been. */
+static void forget(struct batch *batch, const struct job *job) {
+    struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
+    struct job *forgotten = wait ? unpark(batch, wait) : NULL;
+    if (forgotten)
+        end_answer(batch, forgotten, QUEUE_NONE);
+}
+
+/* Whether an operation came too late to be begun: its process has given it up. */
+static bool too_late(const struct channel_message *operation) {
+    return operation->header.operation != OPERATION_LEASE &&
+           operation->header.operation != OPERATION_LOOK &&
+           operation->header.until_ms < clock_steady_ms();
+}
+
+/* One operation from start to answer. Nobody waits for those whose connection is gone. */
+static void apply_job(struct batch *batch, struct job *job) {
+    const struct channel_message *operation = job->operation;
+    if (operation->header.operation == OPERATION_RETURN) {
+        store_return_lease(batch->store, operation->body.id);
+        return;
+    }
+    if (!job->owner)
+        return;
+    if (operation->header.operation == OPERATION_FORGET) {
+        forget(batch, job);
+        return;
+    }
+    start_answer(batch, job);
+    enum queue_result result = too_late(operation) ? QUEUE_DOWN : apply(batch, job);
+    if (should_park(job, result) && parked_add(batch->parked, job->owner, operation)) {
+        job->answer = NULL;
+        return;
+    }
+    end_answer(batch, job, result);
+    if (result == QUEUE_OK && operation->header.operation == OPERATION_CANCEL)
+        answer_looks(batch, operation->body.id);
+    if (result == QUEUE_OK && operation->header.operation == OPERATION_REPORT)
+        answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
+}
+
+/* Gives what waits to the parked workers, the oldest first, as long as something waits. */
+static void serve_leases(struct batch *batch) {
+    struct wait *wait;
+    while (store_waiting(batch->store) > 0 && store_state(batch->store) == STORE_GOOD &&
+           (wait = parked_lease(batch->parked)) != NULL) {
+        struct job *job = unpark(batch, wait);
+        if (!job)
+            return;
+        end_answer(batch, job, store_lease(batch->store, &wait->lease, &job->answer->body.grant));
+    }
+}
+
+/* Answers the waits whose time has come: a lease with nothing, a look with the item as it is. */
+static void answer_expired(struct batch *batch) {
+    int64_t now = clock_steady_ms();
+    struct wait *wait;
+    while ((wait = parked_expired(batch->parked, now)) != NULL) {
+        struct job *job = unpark(batch, wait);
+        if (!job)
+            return;
+        enum queue_result result = QUEUE_NONE;
+        if (wait->operation == OPERATION_LOOK)
+            result = store_look(batch->store, wait->item, &job->answer->body.item);
+        end_answer(batch, job, result);
+    }
+}
+
+/* The whole batch in one transaction. False when it was not committed. */
+static bool attempt(struct batch *batch) {
+    if (!store_begin(batch->store))
+        return false;
+    store_lapse(batch->store);
+    for (int i = 0; i < batch->return_count; i++)
+        store_return_lease(batch->store, batch->returns[i]);
+    for (int i = 0; i < batch->operations && store_state(batch->store) == STORE_GOOD; i++)
+        apply_job(batch, &batch->jobs[i]);
+    serve_leases(batch);
+    answer_expired(batch);
+    return store_commit(batch->store);
+}
+
+/* Undoes what an attempt did to the batch itself: waits are parked again, answers forgotten. */
+static void rewind_attempt(struct batch *batch) {
+    while (batch->count > batch->operations) {
+        struct job *job = &batch->jobs[--batch->count];
+        if (!job->owner || !parked_put_back(batch->parked, job->wait))
+            free(job->wait);
+    }
+    for (int i = 0; i < batch->operations; i++) {
+        struct job *job = &batch->jobs[i];
+        bool parkable = job->operation->header.operation == OPERATION_LEASE ||
+                        job->operation->header.operation == OPERATION_LOOK;
+        if (job->owner && !job->answer && parkable) {
+            struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
+            if (wait) {
+                parked_take(batch->parked, wait);
+                free(wait);
+            }
+        }
+        job->answer = NULL;
+    }
+    batch->out_used = 0;
+}
+
+/* Answers every operation of a batch that is gone. */
+static void fail_all(struct batch *batch, enum queue_result result) {
+    for (int i = 0; i < batch->operations; i++) {
+        struct job *job = &batch->jobs[i];
+        int operation = job->operation->header.operation;
+        if (!job->owner || operation == OPERATION_RETURN)
+            continue;
+        if (operation == OPERATION_FORGET) {
+            forget(batch, job);
+            continue;
+        }
+        start_answer(batch, job);
+        end_answer(batch, job, result);
+    }
+}
+
+bool batch_run(struct batch *batch) {
+    enum store_state state = STORE_GOOD;
+    batch->refuse_enqueues = false;
+    for (int tries = 0; tries < 2; tries++) {
+        if (attempt(batch)) {
+            batch->return_count = 0;
+            batch->retry_ms = 0;
+            return true;
+        }
+        state = store_state(batch->store);
+        store_rollback(batch->store);
+        rewind_attempt(batch);
+        if (state != STORE_DISK_FULL)
+            break;
+        log_warn("the disk is full: enqueues are refused until there is room; add some");
+        batch->refuse_enqueues = true;
+    }
+    batch->retry_ms = clock_steady_ms() + RETRY_MS;
+    fail_all(batch, state == STORE_DISK_FULL  ? QUEUE_DISK_FULL
+                    : state == STORE_POISONED ? QUEUE_UNKNOWN
+                                              : QUEUE_DOWN);
+    return state != STORE_POISONED;
+}
+
+struct job *batch_jobs(struct batch *batch, int *count) {
+    *count = batch->count;
+    return batch->jobs;
+}
+
+void batch_clear(struct batch *batch) {
+    for (int i = batch->operations; i < batch->count; i++)
+        free(batch->jobs[i].wait);
+    batch->operations = 0;
+    batch->count = 0;
+    batch->in_used = 0;
+    batch->out_used = 0;
+    batch->out_reserved = 0;
+}

@@ -1,0 +1,97 @@
+#ifndef HASHMILL_CHANNEL_H
+#define HASHMILL_CHANNEL_H
+
+/*
+ * The channel between a process and the writer: a SEQPACKET unix socket. The master listens in a
+ * directory that only its user may enter, every process connects after it was forked, the writer
+ * accepts. A message is one operation or one answer; the answer carries the operation's id.
+ *
+ * End of file at a process means that the writer is gone: what was not answered is unknown. End of
+ * file at the writer means that nobody waits for the answers any more.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue.h"
+
+enum {
+    CHANNEL_VERSION = 1,
+    CHANNEL_BACKLOG = 1024,
+    CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
+};
+
+enum operation {
+    OPERATION_ENQUEUE, /* body enqueue; answer id */
+    OPERATION_PULL,    /* body pull; answer batch */
+    OPERATION_CANCEL,  /* body id; no answer body */
+    OPERATION_REPORT,  /* body report; answer verdict */
+    OPERATION_RETIRE,  /* body worker; no answer body */
+    OPERATION_TALLY,   /* no body; answer tally */
+    OPERATION_LEASE,   /* body lease; answer grant; parked while nothing waits */
+    OPERATION_LOOK,    /* body look; answer item; parked until the item is done */
+    OPERATION_FORGET,  /* no body: the operation of this id is given up; that one is answered */
+    OPERATION_RETURN,  /* body id: a lease that was not delivered; not answered */
+    OPERATION_COUNT
+};
+
+struct channel_look {
+    struct uuid id;
+    int64_t wait_ms;
+};
+
+struct channel_header {
+    uint32_t version;
+    uint16_t operation; /* enum operation; the same in the answer */
+    uint16_t result;    /* enum queue_result; of an answer */
+    uint64_t id;        /* chosen by the process; unique among its operations under way */
+    int64_t until_ms; /* steady time: a lease or look may be parked until then; any other operation
+                         is not begun after it */
+};
+
+struct channel_message {
+    struct channel_header header;
+    union {
+        struct queue_enqueue enqueue;
+        struct queue_pull pull;
+        struct uuid id;
+        struct queue_report report;
+        struct queue_worker worker;
+        struct queue_lease lease;
+        struct channel_look look;
+        struct queue_batch batch;
+        struct queue_verdict verdict;
+        struct queue_tally tally;
+        struct queue_grant grant;
+        struct queue_item item;
+    } body;
+};
+
+_Static_assert(sizeof(struct channel_message) <= CHANNEL_MESSAGE_MAX, "messages are bounded");
+
+/* The bytes of a message: of an operation, of an answer. Both are 0 for a message that no process
+ * of this version can have sent (a count out of range, no such operation). */
+size_t channel_operation_size(const struct channel_message *message);
+size_t channel_answer_size(const struct channel_message *message);
+
+enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
+
+/* Makes the listening socket; the path is replaced. -1 after logging why. */
+int channel_listen(const char *path);
+
+/* Connects, without blocking. -1 with errno. */
+int channel_connect(const char *path);
+
+/* Prepares an accepted or connected descriptor: non-blocking, room for whole messages. */
+void channel_prepare(int fd);
+
+/* Sends size bytes of a message without blocking. */
+enum channel_result channel_send(int fd, const struct channel_message *message, size_t size);
+
+/* Receives one message without blocking; *size gets its bytes. A message that is too long, too
+ * short for a header or of another version is CHANNEL_GONE: whoever sent it is not to be trusted.
+ */
+enum channel_result channel_receive(int fd, struct channel_message *message, size_t *size);
+
+#endif

@@ -1,0 +1,52 @@
+#ifndef HASHMILL_CHILD_H
+#define HASHMILL_CHILD_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "conf.h"
+
+/*
+ * A child process and what it tells its master. Every child runs one of the functions below with
+ * SIGTERM blocked, except inside epoll_pwait with child_wait_mask(): so no signal is lost between a
+ * check and a wait, and none interrupts a request.
+ */
+
+enum listener { LISTENER_PUBLIC, LISTENER_WORKER };
+
+/* Exit codes: the master respawns after every one but POISON and CONFIG. */
+enum child_exit {
+    CHILD_DRAINED = 0,
+    CHILD_TEMPORARY = 75, /* could not go on now, e.g. no memory or descriptors */
+    CHILD_POISON = 76,    /* the store is not safe to use; an operator must look */
+    CHILD_CONFIG = 78     /* will never work with these settings */
+};
+
+/* What a child is to serve. */
+struct child_job {
+    const struct conf *conf;
+    const char *channel;    /* path of the writer's socket */
+    enum listener listener; /* whose requests come in */
+    int listen_fd; /* the FastCGI listening socket, non-blocking; the writer's channel socket */
+};
+
+/* Tells the master that this child serves now. */
+void child_ready(void);
+
+/* Marks the start and the end of a piece of work. A child busy for longer than BUSY_SECONDS is
+ * killed and replaced; calling child_busy again starts the time anew. */
+void child_busy(void);
+void child_idle(void);
+
+/* Whether SIGTERM came: finish what is in hand and return CHILD_DRAINED. */
+bool child_stopping(void);
+
+/* The signal mask to wait with. */
+const sigset_t *child_wait_mask(void);
+
+/* The children's main functions; each returns its exit code. */
+int serve_requests(const struct child_job *job); /* serve.c: one short request at a time */
+int serve_waits(const struct child_job *job);    /* waits.c: long polls, many at a time */
+int serve_writer(const struct child_job *job);   /* writer.c: the one that writes the database */
+
+#endif

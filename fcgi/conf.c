@@ -1,0 +1,89 @@
+#include "conf.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define INTEGER(key, field, unit, min, max, preset, help)                                          \
+    { key, SETTING_INTEGER, unit, help, offsetof(struct conf, field), min, max, preset, NULL }
+#define TEXT(key, field, unit, preset, help)                                                       \
+    { key, SETTING_TEXT, unit, help, offsetof(struct conf, field), 0, 0, 0, preset }
+
+static const struct setting table[] = {
+    INTEGER("NODE", node, "number", 0, 255, 0,
+            "This node's number, carried in every id it gives; differs from node to node."),
+    TEXT("DATABASE", database, "path", "var/hashmill.db",
+         "The database file; its directory also holds the -wal, -shm and -lock files."),
+    TEXT("RUN_DIR", run_dir, "path", "var/run",
+         "Directory of the sockets and the pid file; made if it is missing."),
+    TEXT("SOCKET_GROUP", socket_group, "group", "",
+         "Group that may connect to the FastCGI sockets, nginx's; empty: this process's own."),
+    TEXT("WORKER_TOKEN", worker_token, "secret", "",
+         "Bearer token that workers must send, 16 bytes or more; empty: no worker is let in."),
+    TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
+         "The least important lines that are still logged."),
+    INTEGER("PROCESSES_PUBLIC", processes_public, "processes", 0, 256, 0,
+            "Processes for clients' short requests; 0: two for each core."),
+    INTEGER("PROCESSES_WORKER", processes_worker, "processes", 1, 256, 2,
+            "Processes for workers' reports."),
+    INTEGER("WAIT_SLOTS_PUBLIC", wait_slots_public, "requests", 0, 10000, 1000,
+            "Clients' long polls held at once; one more is answered 503."),
+    INTEGER("WAIT_SLOTS_WORKER", wait_slots_worker, "requests", 1, 10000, 256,
+            "Leases held at once; one more is answered 204."),
+    INTEGER("BODY_BYTES_MAX", body_bytes_max, "bytes", 1, 262144, 262144,
+            "Largest body that /enqueue takes."),
+    INTEGER("ITEMS_MAX", items_max, "items", 1, 1000000000, 20000000,
+            "Items not yet pulled or cancelled; /enqueue answers 503 beyond it."),
+    INTEGER("LEASE_SECONDS", lease_seconds, "seconds", 2, 3600, 60,
+            "A lease lapses this long after it was given or renewed."),
+    INTEGER("SIZE_PENALTY_NS", size_penalty_ns, "nanoseconds", 0, 1000000, 100,
+            "Each iteration of an item moves it back in the order by this much, an hour at most."),
+    INTEGER("OPERATION_SECONDS", operation_seconds, "seconds", 1, 60, 5,
+            "A request whose operation the writer has not done by then is answered 503."),
+    INTEGER("BUSY_SECONDS", busy_seconds, "seconds", 2, 600, 30,
+            "A process that has been busy with one thing for longer is killed and replaced."),
+    INTEGER("DRAIN_SECONDS", drain_seconds, "seconds", 1, 600, 10,
+            "On SIGTERM and SIGHUP requests in hand get this long to finish."),
+};
+
+enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16 };
+
+/* The level of that name, or -1. */
+static int level_of(const char *name) {
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    }
+    return -1;
+}
+
+bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) {
+    if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
+        return false;
+    if (level_of(conf->log_level) < 0) {
+        snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
+        return false;
+    }
+    if (conf->database[0] == '\0' || conf->run_dir[0] == '\0') {
+        snprintf(why, why_size, "DATABASE and RUN_DIR must not be empty");
+        return false;
+    }
+    size_t token = strlen(conf->worker_token);
+    if (token > 0 && token < TOKEN_MIN) {
+        snprintf(why, why_size, "WORKER_TOKEN must have at least %d bytes; make one with: %s",
+                 TOKEN_MIN, "openssl rand -hex 32");
+        return false;
+    }
+    if (conf->processes_public == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        conf->processes_public = cores < 1 ? 2 : cores > 128 ? 256 : 2 * cores;
+    }
+    log_set_level((enum log_level)level_of(conf->log_level));
+    return true;
+}
+
+void conf_help(FILE *out) {
+    settings_help(out, table, TABLE_SIZE);
+}

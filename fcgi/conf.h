@@ -1,0 +1,40 @@
+#ifndef HASHMILL_CONF_H
+#define HASHMILL_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "settings.h"
+
+/* The settings of hashmill-fcgi, by the names of their keys. conf.c has the table with units,
+ * ranges and defaults; `hashmill-fcgi --help` prints it. */
+struct conf {
+    int64_t node;
+    char database[SETTING_TEXT_SIZE];
+    char run_dir[SETTING_TEXT_SIZE];
+    char socket_group[SETTING_TEXT_SIZE];
+    char worker_token[SETTING_TEXT_SIZE];
+    char log_level[SETTING_TEXT_SIZE];
+    int64_t processes_public;
+    int64_t processes_worker;
+    int64_t wait_slots_public;
+    int64_t wait_slots_worker;
+    int64_t body_bytes_max;
+    int64_t items_max;
+    int64_t lease_seconds;
+    int64_t size_penalty_ns;
+    int64_t operation_seconds;
+    int64_t busy_seconds;
+    int64_t drain_seconds;
+};
+
+/* Reads the settings: defaults, file (may be NULL), environment; then checks what one key's range
+ * cannot say. False with a sentence that says what to do in why. */
+bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size);
+
+/* Prints every key with unit, range, default. */
+void conf_help(FILE *out);
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef HASHMILL_FIELDS_H
+#define HASHMILL_FIELDS_H
+
+#include "json.h"
+#include "queue.h"
+
+/* Members of the JSON objects in replies. */
+
+void fields_put_integer(struct buffer *body, const char *name, int64_t value);
+
+/* A time as RFC 3339 in UTC. */
+void fields_put_time(struct buffer *body, const char *name, int64_t wall_ms);
+
+void fields_put_digest(struct buffer *body, const char *name, const uint8_t digest[DIGEST_SIZE]);
+
+/* An id, with its name or, as an element of an array, with NULL. */
+void fields_put_id(struct buffer *body, const char *name, struct uuid id);
+
+#endif

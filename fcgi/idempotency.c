@@ -1,0 +1,27 @@
+#include "idempotency.h"
+
+#include <string.h>
+
+#include "problem.h"
+
+bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]) {
+    const char *field = request_parameter(call->request, "HTTP_IDEMPOTENCY_KEY");
+    key[0] = '\0';
+    if (!field)
+        return true;
+    field += strspn(field, " \t");
+    size_t length = 0;
+    while (field[length] > ' ' && field[length] < 0x7f)
+        length++;
+    size_t space = strspn(field + length, " \t");
+    if (length == 0 || length >= QUEUE_KEY_SIZE || field[length + space] != '\0') {
+        problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
+                      "Idempotency-Key must be 1 to %d visible ASCII characters without spaces; a "
+                      "UUID is a good one.",
+                      QUEUE_KEY_SIZE - 1);
+        return false;
+    }
+    memcpy(key, field, length);
+    key[length] = '\0';
+    return true;
+}

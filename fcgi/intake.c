@@ -1,0 +1,135 @@
+/* The calls by which clients bring work. */
+
+#include <string.h>
+
+#include "digest_field.h"
+#include "fields.h"
+#include "id.h"
+#include "idempotency.h"
+#include "problem.h"
+#include "verbs.h"
+
+/* What a body is being hashed with; sha256 is NULL unless the client announced one. */
+struct hashing {
+    EVP_MD_CTX *sha512;
+    EVP_MD_CTX *sha256;
+    int64_t bytes;
+    bool failed;
+};
+
+static void hash_bytes(void *context, const char *bytes, size_t length) {
+    struct hashing *hashing = context;
+    hashing->bytes += (int64_t)length;
+    if (EVP_DigestUpdate(hashing->sha512, bytes, length) != 1 ||
+        (hashing->sha256 && EVP_DigestUpdate(hashing->sha256, bytes, length) != 1))
+        hashing->failed = true;
+}
+
+static void refuse_failed_hash(struct call *call) {
+    problem_reply(&call->server->reply, PROBLEM_FAULT,
+                  "The server could not hash the body. Nothing was stored; tell its operator.");
+}
+
+/* Reads the Content-Digest field; without one nothing is announced. */
+static bool read_announced(struct call *call, struct digest_field *announced) {
+    const char *why;
+    const char *text = request_parameter(call->request, "HTTP_CONTENT_DIGEST");
+    if (digest_field_parse(announced, text ? text : "", &why))
+        return true;
+    problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
+                  "Content-Digest cannot be read: %s. Nothing was stored.", why);
+    return false;
+}
+
+/* Reads the body to its end, hashing it. False with the reply when it is empty, too large or
+ * broken. */
+static bool hash_body(struct call *call, struct hashing *hashing) {
+    size_t max_bytes = (size_t)call->server->conf->body_bytes_max;
+    if (EVP_DigestInit_ex(hashing->sha512, EVP_sha512(), NULL) != 1 ||
+        (hashing->sha256 && EVP_DigestInit_ex(hashing->sha256, EVP_sha256(), NULL) != 1))
+        hashing->failed = true;
+    enum request_body result = request_read_body(call->request, max_bytes, hash_bytes, hashing);
+    if (result != REQUEST_BODY_OK) {
+        problem_of_body(&call->server->reply, result, max_bytes);
+        return false;
+    }
+    if (hashing->bytes == 0) {
+        problem_reply(&call->server->reply, PROBLEM_BAD_BODY,
+                      "The body is empty; send 1 to %zu bytes to be hashed.", max_bytes);
+        return false;
+    }
+    return true;
+}
+
+/* Finishes the hashes and compares them with what was announced. */
+static bool verify(struct call *call, const struct hashing *hashing,
+                   const struct digest_field *announced, uint8_t digest[DIGEST_SIZE]) {
+    uint8_t sha256[sizeof announced->sha256] = {0};
+    if (hashing->failed || EVP_DigestFinal_ex(hashing->sha512, digest, NULL) != 1 ||
+        (hashing->sha256 && EVP_DigestFinal_ex(hashing->sha256, sha256, NULL) != 1)) {
+        refuse_failed_hash(call);
+        return false;
+    }
+    if ((announced->has_sha512 && memcmp(announced->sha512, digest, DIGEST_SIZE) != 0) ||
+        (announced->has_sha256 && memcmp(announced->sha256, sha256, sizeof sha256) != 0)) {
+        problem_reply(&call->server->reply, PROBLEM_DIGEST_MISMATCH,
+                      "The body's digest is not the one in Content-Digest: it was changed on its "
+                      "way, or the header is wrong. Nothing was stored; send it again.");
+        return false;
+    }
+    return true;
+}
+
+/* Reads and hashes the body. False with the reply in place. */
+static bool take_body(struct call *call, uint8_t digest[DIGEST_SIZE]) {
+    struct digest_field announced;
+    if (!read_announced(call, &announced))
+        return false;
+    struct hashing hashing = {
+        .sha512 = call->server->sha512,
+        .sha256 = announced.has_sha256 ? call->server->sha256 : NULL,
+    };
+    return hash_body(call, &hashing) && verify(call, &hashing, &announced, digest);
+}
+
+/* 201 with the item's id. */
+static void reply_created(struct call *call, struct uuid id, const uint8_t digest[DIGEST_SIZE]) {
+    struct reply *reply = &call->server->reply;
+    bool plain = request_wants_plain(call->request);
+    char text[ID_TEXT_SIZE];
+    id_format(text, id);
+    reply_begin(reply, 201, plain ? "text/plain" : "application/json");
+    buffer_printf(&reply->headers, "Location: /items/%s\r\n", text);
+    if (plain) {
+        buffer_printf(&reply->body, "%s\n", text);
+        return;
+    }
+    json_open(&reply->body, '{');
+    fields_put_id(&reply->body, "id", id);
+    fields_put_digest(&reply->body, "digest", digest);
+    json_close(&reply->body, '}');
+}
+
+void intake_enqueue(struct call *call) {
+    struct queue_enqueue item = {0};
+    struct reply *reply = &call->server->reply;
+    char why[WHY_SIZE];
+    struct uuid id;
+    if (!query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, &item.iterations, why,
+                       sizeof why)) {
+        problem_reply(reply, PROBLEM_BAD_PARAMETER, "%s", why);
+        return;
+    }
+    if (!idempotency_key(call, item.key) || !take_body(call, item.digest))
+        return;
+    item.id = id_new((int)call->server->conf->node);
+    enum queue_result result = queue_enqueue(call->server->queue, &item, &id);
+    if (result == QUEUE_OK)
+        reply_created(call, id, item.digest);
+    else if (result == QUEUE_CONFLICT)
+        problem_reply(reply, PROBLEM_KEY_CONFLICT,
+                      "This Idempotency-Key was used for another body or another number of "
+                      "iterations; use a new key for new work.");
+    else
+        problem_of_change(reply, result);
+}

@@ -1,0 +1,103 @@
+/* The calls by which workers lease items and report on them. */
+
+#include "fields.h"
+#include "leasing_input.h"
+#include "problem.h"
+#include "verbs.h"
+
+/* 204: nothing to do at the moment. */
+static void reply_nothing(struct call *call) {
+    reply_begin(&call->server->reply, 204, NULL);
+}
+
+static uint64_t lease_start(struct call *call) {
+    struct queue_lease *lease = &call->server->lease;
+    if (!leasing_read_lease(call, lease))
+        return 0;
+    if (!call->may_park) {
+        reply_nothing(call);
+        return 0;
+    }
+    call->id = lease->request;
+    return queue_start_lease(call->server->queue, lease);
+}
+
+/* 200 with the items of a lease. */
+static void reply_grant(struct call *call, const struct queue_grant *grant) {
+    struct reply *reply = &call->server->reply;
+    struct buffer *body = &reply->body;
+    reply_begin(reply, 200, "application/json");
+    json_open(body, '{');
+    fields_put_id(body, "lease", call->id);
+    json_name(body, "ttl");
+    json_put_number(body, (double)grant->ttl_ms / 1000);
+    json_name(body, "items");
+    json_open(body, '[');
+    for (int i = 0; i < grant->count; i++) {
+        const struct queue_leased *item = &grant->items[i];
+        json_open(body, '{');
+        fields_put_id(body, "id", item->id);
+        fields_put_digest(body, "chain", item->chain);
+        fields_put_integer(body, "remaining", item->remaining);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+    json_close(body, '}');
+}
+
+static void lease_finish(struct call *call, const struct queue_answer *answer) {
+    if (answer->result == QUEUE_OK)
+        reply_grant(call, answer->grant);
+    else if (answer->result == QUEUE_NONE)
+        reply_nothing(call);
+    else
+        problem_of_change(&call->server->reply, answer->result);
+}
+
+static void lease_take_back(struct call *call) {
+    queue_return_lease(call->server->queue, call->id);
+}
+
+const struct wait_verbs leasing_lease_waits = {lease_start, lease_finish, reply_nothing,
+                                               lease_take_back};
+
+/* Appends the ids of the report's items that have this verdict. */
+static void put_ids(struct buffer *body, const char *name, const struct server *server,
+                    bool taken) {
+    const struct queue_report *report = &server->report;
+    json_name(body, name);
+    json_open(body, '[');
+    for (int i = 0; i < report->count; i++) {
+        if ((server->verdict.taken[i] != 0) == taken)
+            fields_put_id(body, NULL, report->items[i].id);
+    }
+    json_close(body, ']');
+}
+
+void leasing_results(struct call *call) {
+    struct server *server = call->server;
+    struct reply *reply = &server->reply;
+    if (!leasing_read_report(call, &server->report))
+        return;
+    enum queue_result result = queue_report(server->queue, &server->report, &server->verdict);
+    if (result != QUEUE_OK) {
+        problem_of_change(reply, result);
+        return;
+    }
+    reply_begin(reply, 200, "application/json");
+    json_open(&reply->body, '{');
+    put_ids(&reply->body, "taken", server, true);
+    put_ids(&reply->body, "lost", server, false);
+    json_close(&reply->body, '}');
+}
+
+void leasing_retire(struct call *call) {
+    struct queue_worker worker = {0};
+    if (!leasing_read_retire(call, &worker))
+        return;
+    enum queue_result result = queue_retire(call->server->queue, &worker);
+    if (result == QUEUE_OK)
+        reply_nothing(call);
+    else
+        problem_of_change(&call->server->reply, result);
+}

@@ -1,0 +1,22 @@
+#ifndef HASHMILL_LEASING_INPUT_H
+#define HASHMILL_LEASING_INPUT_H
+
+#include "server.h"
+
+/*
+ * The bodies of workers' calls. Each function reads call->request's body, checks every field and
+ * fills its part of the queue's types. False, with the problem in server->reply that names the
+ * field, when one is wrong: a request is taken whole or not at all. Members that are not known are
+ * ignored.
+ */
+
+/* {"protocol","request","worker","items","iterations","wait"} of /lease */
+bool leasing_read_lease(struct call *call, struct queue_lease *lease);
+
+/* {"protocol","worker","items":[{"id","lease","chain","remaining","release"?}]} of /results */
+bool leasing_read_report(struct call *call, struct queue_report *report);
+
+/* {"protocol","worker"} of /retire */
+bool leasing_read_retire(struct call *call, struct queue_worker *worker);
+
+#endif

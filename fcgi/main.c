@@ -1,0 +1,121 @@
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "conf.h"
+#include "log.h"
+#include "prefork.h"
+#include "sockets.h"
+
+struct options {
+    const char *settings_file; /* NULL: none */
+    bool check_only;
+};
+
+static void print_help(void) {
+    printf(
+        "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
+        "usage: hashmill-fcgi [-c FILE] [-t]\n\n"
+        "  -c FILE     read settings from FILE, lines of KEY=VALUE\n"
+        "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
+        "  --help      print this\n"
+        "  --version   print the version\n\n"
+        "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads FILE and\n"
+        "goes on with the same sockets. Exit code 76 means that the database is not safe to use\n"
+        "and 78 that the settings cannot work: do not restart after these two.\n\n"
+        "Settings, in FILE or (these win) in the environment:\n",
+        HASHMILL_VERSION);
+    conf_help(stdout);
+}
+
+/* Reads the command line. -1 to go on, else the code to exit with. */
+static int parse_options(int argc, char **argv, struct options *options) {
+    static const struct option names[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    int letter;
+    while ((letter = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
+        switch (letter) {
+        case 'c':
+            options->settings_file = optarg;
+            break;
+        case 't':
+            options->check_only = true;
+            break;
+        case 'h':
+            print_help();
+            return 0;
+        case 'v':
+            printf("hashmill-fcgi %s\n", HASHMILL_VERSION);
+            return 0;
+        default:
+            return CHILD_CONFIG;
+        }
+    }
+    if (optind == argc)
+        return -1;
+    fprintf(stderr, "hashmill-fcgi: takes no argument \"%s\"; see --help\n", argv[optind]);
+    return CHILD_CONFIG;
+}
+
+/* Replaces this process by the program as it is on disk now, keeping the sockets. */
+static int exec_anew(char **argv, const char *program, const struct conf *conf,
+                     const struct sockets *sockets) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    sockets_pass(sockets, conf);
+    execv(program, argv);
+    log_error("cannot execute %s: %m", program);
+    return CHILD_TEMPORARY;
+}
+
+/* Serves until told otherwise. The exit code. */
+static int run(const struct conf *conf, const char *settings_file, char **argv) {
+    char program[4096];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length < 0) {
+        log_error("cannot read /proc/self/exe: %m");
+        return CHILD_TEMPORARY;
+    }
+    program[length] = '\0';
+    struct sockets sockets;
+    if (!sockets_open(&sockets, conf))
+        return CHILD_TEMPORARY;
+    log_info("hashmill %s, node %lld, database %s, SQLite %s, %s", HASHMILL_VERSION,
+             (long long)conf->node, conf->database, sqlite3_libversion(),
+             OpenSSL_version(OPENSSL_VERSION));
+    int exit_code;
+    enum prefork_end end = prefork_run(conf, &sockets, settings_file, &exit_code);
+    if (end == PREFORK_RELOAD)
+        return exec_anew(argv, program, conf, &sockets);
+    sockets_remove(conf);
+    return exit_code;
+}
+
+int main(int argc, char **argv) {
+    struct options options = {0};
+    static struct conf conf;
+    char why[600];
+    log_open("hashmill-fcgi", "master");
+    int code = parse_options(argc, argv, &options);
+    if (code >= 0)
+        return code;
+    umask(0027);
+    if (!conf_load(&conf, options.settings_file, why, sizeof why)) {
+        log_error("settings: %s", why);
+        return options.check_only ? 1 : CHILD_CONFIG;
+    }
+    if (options.check_only) {
+        printf("the settings are good\n");
+        return 0;
+    }
+    return run(&conf, options.settings_file, argv);
+}

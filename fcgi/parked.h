@@ -1,0 +1,49 @@
+#ifndef HASHMILL_PARKED_H
+#define HASHMILL_PARKED_H
+
+/*
+ * The waits that the writer holds: leases for which nothing waits, looks at items that are not
+ * done. They are kept by age, and looks by item as well.
+ */
+
+#include <sys/queue.h>
+
+#include "channel.h"
+
+struct wait {
+    enum operation operation; /* OPERATION_LEASE or OPERATION_LOOK */
+    void *owner;              /* the connection it came by */
+    uint64_t ticket;          /* its operation id there */
+    int64_t until_ms;         /* steady time at which it is answered anyway */
+    struct queue_lease lease; /* of a lease */
+    struct uuid item;         /* of a look */
+    TAILQ_ENTRY(wait) by_age;
+    TAILQ_ENTRY(wait) by_item; /* of looks at the same item */
+};
+
+struct parked;
+
+/* NULL when memory is short. parked_free frees every wait that is still held. */
+struct parked *parked_new(void);
+void parked_free(struct parked *parked);
+
+/* Holds the lease or look of a message. False when memory is short. */
+bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation);
+
+/* The wait that has been held longest, or NULL: of all leases; of the looks at an item; of those
+ * whose time has come; of those with that owner (and ticket, unless 0). It stays parked. */
+struct wait *parked_lease(const struct parked *parked);
+struct wait *parked_look(struct parked *parked, struct uuid item);
+struct wait *parked_expired(struct parked *parked, int64_t steady_ms);
+struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);
+
+/* Takes a wait out; it is then the caller's, to free() or to put back with its old age (the last
+ * one taken first). */
+void parked_take(struct parked *parked, struct wait *wait);
+bool parked_put_back(struct parked *parked, struct wait *wait);
+
+/* How many are held, and when the next one is to be looked for with parked_expired (never late). */
+int parked_count(const struct parked *parked);
+int64_t parked_until(const struct parked *parked);
+
+#endif

@@ -1,0 +1,187 @@
+#include "prefork.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "pool.h"
+
+enum {
+    TICK_MS = 1000,       /* between looks at the children while nothing happens */
+    STOP_TICK_MS = 200,   /* SIGTERM is repeated: one could have come at a bad moment */
+    KILL_GRACE_MS = 2000, /* from the end of the drain time to SIGKILL of the writer */
+    PATH_SIZE = SETTING_TEXT_SIZE + 32
+};
+
+struct master {
+    const struct conf *conf;
+    const char *settings_file;
+    struct pool pool;
+    int signals;
+    bool announced; /* the pid file is in place */
+    bool stopping;
+    bool killed;         /* the drain time is over and SIGKILL was sent */
+    int64_t drain_until; /* steady time at which requests in hand are given up */
+    enum prefork_end end;
+    int exit_code;
+};
+
+static void pid_path(char path[PATH_SIZE], const struct conf *conf) {
+    snprintf(path, PATH_SIZE, "%s/hashmill-fcgi.pid", conf->run_dir);
+}
+
+/* Puts the pid file in place by rename: whoever sees it can send requests. */
+static void announce(struct master *master) {
+    char path[PATH_SIZE];
+    char draft[PATH_SIZE + 8];
+    pid_path(path, master->conf);
+    snprintf(draft, sizeof draft, "%s.new", path);
+    FILE *out = fopen(draft, "we");
+    bool good = out && fprintf(out, "%d\n", (int)getpid()) > 0;
+    if (out)
+        good = fclose(out) == 0 && good;
+    if (!good || rename(draft, path) != 0)
+        log_error("cannot write %s: %m", path);
+    master->announced = true;
+    log_info("ready: %d processes serve", master->pool.count);
+}
+
+/* Starts to drain: the children get SIGTERM now and again until they are gone. */
+static void stop(struct master *master, enum prefork_end end, int exit_code) {
+    if (master->stopping) {
+        if (end == PREFORK_FAILED || (end == PREFORK_STOPPED && master->end == PREFORK_RELOAD)) {
+            master->end = end;
+            master->exit_code = exit_code;
+        }
+        return;
+    }
+    master->stopping = true;
+    master->end = end;
+    master->exit_code = exit_code;
+    master->drain_until = clock_steady_ms() + master->conf->drain_seconds * 1000;
+}
+
+/* SIGHUP: drain and start anew, but only with settings that will do. */
+static void reload(struct master *master) {
+    struct conf *probe = malloc(sizeof *probe);
+    char why[600] = "out of memory";
+    if (probe && conf_load(probe, master->settings_file, why, sizeof why)) {
+        log_info("reloading");
+        stop(master, PREFORK_RELOAD, 0);
+    } else {
+        log_error("not reloading: %s", why);
+    }
+    free(probe);
+}
+
+static void handle_signals(struct master *master) {
+    struct signalfd_siginfo info;
+    while (read(master->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(master);
+        } else if (info.ssi_signo != SIGCHLD) {
+            log_info("stopping");
+            stop(master, PREFORK_STOPPED, 0);
+        }
+    }
+}
+
+/* What the death of a child means beyond its replacement. */
+static void reap(struct master *master) {
+    struct pool_child *child;
+    int code;
+    while (pool_reap(&master->pool, master->stopping, &child, &code)) {
+        bool writer = child->serve == serve_writer;
+        if (code == CHILD_POISON || code == CHILD_CONFIG) {
+            stop(master, PREFORK_FAILED, code);
+        } else if (writer && code == CHILD_TEMPORARY && !master->announced) {
+            log_error("the writer could not start; see its lines above");
+            stop(master, PREFORK_FAILED, code);
+        }
+    }
+}
+
+/* One round of draining: first everybody who takes requests, then the writer. Whether all are gone.
+ */
+static bool drain(struct master *master) {
+    int64_t now = clock_steady_ms();
+    int signal = SIGTERM;
+    if (now >= master->drain_until) {
+        if (!master->killed)
+            log_warn("some requests did not finish in time; killing their processes");
+        master->killed = true;
+        signal = SIGKILL;
+    }
+    if (pool_signal(&master->pool, false, signal) > 0)
+        return false;
+    bool late = now >= master->drain_until + KILL_GRACE_MS;
+    return pool_signal(&master->pool, true, late ? SIGKILL : SIGTERM) == 0;
+}
+
+/* How long the master may sleep. */
+static int sleep_ms(const struct master *master) {
+    int64_t now = clock_steady_ms();
+    if (master->stopping)
+        return STOP_TICK_MS;
+    int64_t next = pool_next_start(&master->pool);
+    if (next <= now)
+        return 0;
+    return next - now < TICK_MS ? (int)(next - now) : TICK_MS;
+}
+
+static void loop(struct master *master) {
+    struct pollfd fds[] = {{.fd = master->signals, .events = POLLIN},
+                           {.fd = master->pool.ready_pipe[0], .events = POLLIN}};
+    for (;;) {
+        if (!master->stopping)
+            pool_start(&master->pool);
+        if (poll(fds, 2, sleep_ms(master)) < 0 && errno != EINTR)
+            log_error("poll: %m");
+        handle_signals(master);
+        reap(master);
+        bool ready = pool_ready(&master->pool);
+        if (ready && !master->announced && !master->stopping)
+            announce(master);
+        pool_watch(&master->pool, master->conf->busy_seconds * 1000);
+        if (master->stopping && drain(master))
+            return;
+    }
+}
+
+/* Blocks what the master handles and gives a descriptor to read it from. */
+static int catch_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+enum prefork_end prefork_run(const struct conf *conf, const struct sockets *sockets,
+                             const char *settings_file, int *exit_code) {
+    struct master master = {.conf = conf, .settings_file = settings_file};
+    char path[PATH_SIZE];
+    *exit_code = CHILD_TEMPORARY;
+    master.signals = catch_signals();
+    if (master.signals < 0 || !pool_open(&master.pool, conf, sockets))
+        return PREFORK_FAILED;
+    loop(&master);
+    pid_path(path, conf);
+    unlink(path);
+    pool_close(&master.pool);
+    close(master.signals);
+    *exit_code = master.exit_code;
+    return master.end;
+}

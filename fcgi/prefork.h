@@ -1,0 +1,23 @@
+#ifndef HASHMILL_PREFORK_H
+#define HASHMILL_PREFORK_H
+
+#include "conf.h"
+#include "sockets.h"
+
+/* How the master's work ended. */
+enum prefork_end {
+    PREFORK_STOPPED, /* told to; every child has drained */
+    PREFORK_RELOAD,  /* SIGHUP; every child has drained: exec the program anew */
+    PREFORK_FAILED   /* *exit_code says how to exit */
+};
+
+/*
+ * The master: forks the writer and the pools, replaces what dies, kills what hangs, drains on
+ * SIGTERM, SIGINT, SIGQUIT and SIGHUP. Puts RUN_DIR/hashmill-fcgi.pid in place when every child
+ * serves. settings_file is what a reload would read; it is checked before anything is drained. Both
+ * conf and sockets must outlive the call. Returns when no child is left.
+ */
+enum prefork_end prefork_run(const struct conf *conf, const struct sockets *sockets,
+                             const char *settings_file, int *exit_code);
+
+#endif

@@ -1,0 +1,106 @@
+#include "problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "json.h"
+
+struct row {
+    const char *name; /* of the type urn:hashmill:problem:NAME */
+    const char *title;
+    int status;
+    int retry_after_seconds; /* 0: the header is not sent */
+};
+
+static const struct row rows[] = {
+    [PROBLEM_BAD_PARAMETER] = {"bad-parameter", "Bad query parameter", 400, 0},
+    [PROBLEM_BAD_HEADER] = {"bad-header", "Bad header field", 400, 0},
+    [PROBLEM_BAD_BODY] = {"bad-body", "Bad body", 400, 0},
+    [PROBLEM_DIGEST_MISMATCH] = {"digest-mismatch", "The body is not what was announced", 400, 0},
+    [PROBLEM_PROTOCOL] = {"protocol", "Another protocol is spoken here", 400, 0},
+    [PROBLEM_UNAUTHORIZED] = {"unauthorized", "Unauthorized", 401, 0},
+    [PROBLEM_NOT_FOUND] = {"not-found", "Not found", 404, 0},
+    [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "Method not allowed", 405, 0},
+    [PROBLEM_ALREADY_DONE] = {"already-done", "The item is already done", 409, 0},
+    [PROBLEM_TOO_LARGE] = {"too-large", "Body too large", 413, 0},
+    [PROBLEM_MISDIRECTED] = {"misdirected", "Misdirected request", 421, 0},
+    [PROBLEM_KEY_CONFLICT] = {"key-conflict", "The Idempotency-Key is taken", 422, 0},
+    [PROBLEM_FAULT] = {"fault", "Internal fault", 500, 0},
+    [PROBLEM_QUEUE_FULL] = {"queue-full", "The queue is full", 503, 10},
+    [PROBLEM_WAITS_FULL] = {"waits-full", "Too many requests are waiting", 503, 5},
+    [PROBLEM_UNAVAILABLE] = {"unavailable", "The queue cannot be reached", 503, 1},
+    [PROBLEM_OUTCOME_UNKNOWN] = {"outcome-unknown", "Outcome unknown", 503, 1},
+    [PROBLEM_DISK_FULL] = {"disk-full", "The disk is full", 507, 10},
+};
+
+/* Begins the reply: status, headers, and the members that the table knows. */
+static void begin(struct reply *reply, const struct row *row) {
+    struct buffer *body = &reply->body;
+    reply_begin(reply, row->status, "application/problem+json");
+    if (row->retry_after_seconds > 0)
+        buffer_printf(&reply->headers, "Retry-After: %d\r\n", row->retry_after_seconds);
+    json_open(body, '{');
+    buffer_printf(body, "\"type\":\"urn:hashmill:problem:%s\"", row->name);
+    json_name(body, "title");
+    json_put_string(body, row->title);
+    json_name(body, "status");
+    json_put_integer(body, row->status);
+}
+
+void problem_reply(struct reply *reply, enum problem problem, const char *format, ...) {
+    char detail[WHY_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    begin(reply, &rows[problem]);
+    json_name(&reply->body, "detail");
+    json_put_string(&reply->body, detail);
+    json_close(&reply->body, '}');
+}
+
+void problem_of_change(struct reply *reply, enum queue_result result) {
+    switch (result) {
+    case QUEUE_FULL:
+        problem_reply(reply, PROBLEM_QUEUE_FULL,
+                      "The queue holds as many items as it may. Nothing was stored; pull or cancel "
+                      "some items, or try again later.");
+        break;
+    case QUEUE_DISK_FULL:
+        problem_reply(reply, PROBLEM_DISK_FULL,
+                      "There is no room left on the server's disk. Nothing was stored; try again "
+                      "when its operator has made some.");
+        break;
+    case QUEUE_DOWN:
+        problem_reply(reply, PROBLEM_UNAVAILABLE,
+                      "The queue cannot be reached at the moment. Nothing was stored; try again.");
+        break;
+    case QUEUE_UNKNOWN:
+        problem_reply(reply, PROBLEM_OUTCOME_UNKNOWN,
+                      "The queue did not answer in time, so this may or may not have been carried "
+                      "out. Repeat it with the same Idempotency-Key, or look the item up.");
+        break;
+    default:
+        problem_reply(reply, PROBLEM_FAULT,
+                      "The server could not do this; its log says why. Ask its operator.");
+        break;
+    }
+}
+
+void problem_of_read(struct reply *reply, enum queue_result result) {
+    if (result == QUEUE_DOWN || result == QUEUE_UNKNOWN)
+        problem_reply(reply, PROBLEM_UNAVAILABLE,
+                      "The queue cannot be read at the moment; try again.");
+    else
+        problem_of_change(reply, result);
+}
+
+void problem_of_body(struct reply *reply, enum request_body result, size_t max_bytes) {
+    if (result == REQUEST_BODY_TOO_LARGE)
+        problem_reply(reply, PROBLEM_TOO_LARGE,
+                      "The body may have at most %zu bytes. Nothing was stored.", max_bytes);
+    else
+        problem_reply(reply, PROBLEM_BAD_BODY,
+                      "The body does not have the length that Content-Length says. Nothing was "
+                      "stored; send it again.");
+}

@@ -1,0 +1,50 @@
+#ifndef HASHMILL_PROBLEM_H
+#define HASHMILL_PROBLEM_H
+
+#include "queue.h"
+#include "reply.h"
+#include "request.h"
+
+/*
+ * Replies that say what went wrong: application/problem+json (RFC 9457). problem.c has the table of
+ * their types, titles, statuses and Retry-After.
+ */
+enum problem {
+    PROBLEM_BAD_PARAMETER,
+    PROBLEM_BAD_HEADER,
+    PROBLEM_BAD_BODY,
+    PROBLEM_DIGEST_MISMATCH,
+    PROBLEM_PROTOCOL,
+    PROBLEM_UNAUTHORIZED,
+    PROBLEM_NOT_FOUND,
+    PROBLEM_METHOD_NOT_ALLOWED,
+    PROBLEM_ALREADY_DONE,
+    PROBLEM_TOO_LARGE,
+    PROBLEM_MISDIRECTED,
+    PROBLEM_KEY_CONFLICT,
+    PROBLEM_FAULT,
+    PROBLEM_QUEUE_FULL,
+    PROBLEM_WAITS_FULL,
+    PROBLEM_UNAVAILABLE,
+    PROBLEM_OUTCOME_UNKNOWN,
+    PROBLEM_DISK_FULL
+};
+
+enum { WHY_SIZE = 256 }; /* bytes of a detail that a check writes for its caller, with the NUL */
+
+/* Makes the reply a problem. The detail, printf-style and cut at WHY_SIZE - 1 bytes, says what is
+ * wrong and what to do; it may hold bytes of the client, which are escaped. */
+void problem_reply(struct reply *reply, enum problem problem, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The problem for how a verb that changes the queue ended: FULL, DISK_FULL, DOWN, UNKNOWN, FAULT.
+ * What NONE and CONFLICT mean differs from verb to verb, so their callers answer those. */
+void problem_of_change(struct reply *reply, enum queue_result result);
+
+/* The problem for how a verb that only reads ended: DOWN, UNKNOWN, FAULT. */
+void problem_of_read(struct reply *reply, enum queue_result result);
+
+/* The problem for a body that could not be read; result is not REQUEST_BODY_OK. */
+void problem_of_body(struct reply *reply, enum request_body result, size_t max_bytes);
+
+#endif

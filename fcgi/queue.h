@@ -1,0 +1,214 @@
+#ifndef HASHMILL_QUEUE_H
+#define HASHMILL_QUEUE_H
+
+/*
+ * The queue: its verbs as an interface. Whatever the engine behind it, a verb that answers QUEUE_OK
+ * has been made durable before it returns. Nothing here is particular to one engine.
+ *
+ * Each process opens the queue once, after it was forked. One thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    DIGEST_SIZE = 64,      /* bytes of a SHA-512 digest: digests, chains, values */
+    ID_SIZE = 16,          /* bytes of a UUID */
+    QUEUE_PULL_MAX = 1000, /* items in one pull */
+    QUEUE_LEASE_MAX = 512, /* items in one lease or report */
+    QUEUE_KEY_SIZE = 256,  /* bytes of an idempotency key with its NUL */
+    QUEUE_NAME_SIZE = 65   /* bytes of a worker's name or kernel with its NUL */
+};
+
+#define QUEUE_ITERATIONS_MAX 9007199254740991 /* 2^53 - 1 */
+
+enum item_state { ITEM_WAITING, ITEM_LEASED, ITEM_DONE, ITEM_PULLED, ITEM_CANCELLED };
+#define ITEM_STATES 5
+
+/* "waiting", "leased", "done", "pulled", "cancelled". */
+const char *item_state_name(enum item_state state);
+
+/* How a verb ended. */
+enum queue_result {
+    QUEUE_OK,
+    QUEUE_NONE,      /* no such item; nothing to lease */
+    QUEUE_CONFLICT,  /* the idempotency key was used for something else; the item is already done */
+    QUEUE_FULL,      /* ITEMS_MAX reached; nothing stored */
+    QUEUE_DISK_FULL, /* no room on disk; nothing stored */
+    QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
+    QUEUE_UNKNOWN,   /* the engine went away or was too late: done or not, the caller cannot know */
+    QUEUE_FAULT      /* the engine could not do this one thing; it has logged why */
+};
+
+/* UUIDs as 16 bytes. */
+struct uuid {
+    uint8_t bytes[ID_SIZE];
+};
+
+struct queue_item {
+    struct uuid id;
+    uint8_t chain[DIGEST_SIZE]; /* the value when remaining is 0 */
+    int64_t iterations;
+    int64_t remaining;
+    int64_t enqueued_wall_ms;
+    int64_t completed_wall_ms; /* 0 unless done or pulled */
+    int32_t state;             /* enum item_state */
+    int32_t strikes;
+};
+
+struct queue_enqueue {
+    struct uuid id; /* made by the caller, see id.h */
+    uint8_t digest[DIGEST_SIZE];
+    int64_t iterations;       /* 1..QUEUE_ITERATIONS_MAX */
+    char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
+};
+
+struct queue_pull {
+    int32_t top;              /* 1..QUEUE_PULL_MAX */
+    int32_t oldest;           /* 0: latest completed first, 1: oldest completed first */
+    char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
+};
+
+/* A worker, as it describes itself with each of its calls. */
+struct queue_worker {
+    char name[QUEUE_NAME_SIZE];
+    char kernel[QUEUE_NAME_SIZE];
+    int64_t cores;
+    int64_t rate; /* iterations a second, 0 when not measured yet */
+};
+
+struct queue_lease {
+    struct uuid request; /* becomes the lease's id */
+    struct queue_worker worker;
+    int64_t iterations; /* most in sum; one item is given even if it is longer */
+    int32_t items;      /* most, 1..QUEUE_LEASE_MAX */
+    int32_t wait_ms;    /* how long it may be parked; 0: answer at once */
+};
+
+struct queue_leased {
+    struct uuid id;
+    uint8_t chain[DIGEST_SIZE];
+    int64_t remaining;
+};
+
+struct queue_grant {
+    struct uuid lease; /* the request's id */
+    int64_t ttl_ms;    /* the lease lapses this long after it was given, unless renewed */
+    int32_t count;
+    struct queue_leased items[QUEUE_LEASE_MAX];
+};
+
+struct queue_report_item {
+    struct uuid id;
+    struct uuid lease;
+    uint8_t chain[DIGEST_SIZE];
+    int64_t remaining;
+    int32_t release; /* 1: give the item back with this progress */
+    int32_t reserved;
+};
+
+struct queue_report {
+    struct queue_worker worker;
+    int32_t count;
+    struct queue_report_item items[QUEUE_LEASE_MAX];
+};
+
+/* What became of each item of a report, in its order. */
+struct queue_verdict {
+    int32_t count;
+    uint8_t taken[QUEUE_LEASE_MAX]; /* 1: taken (also: again), 0: lost */
+};
+
+struct queue_batch {
+    int32_t count;
+    struct queue_item items[QUEUE_PULL_MAX];
+};
+
+struct queue_tally {
+    int64_t items[ITEM_STATES]; /* how many are in each state */
+    int64_t remaining;          /* iterations still to compute, over waiting and leased items */
+    int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
+    int64_t workers;            /* heard from within the last minute */
+    int64_t parked;             /* leases and looks that are being held */
+};
+
+struct queue; /* a process's end of the queue */
+
+struct queue_options {
+    const char *database; /* path of the database file */
+    const char *channel;  /* path of the writer's socket */
+    int64_t operation_ms; /* an engine that has not answered by then is given up: QUEUE_UNKNOWN */
+};
+
+/* Opens this process's end. Never fails for good: an engine that is away is tried at each verb. The
+ * strings must outlive the queue. NULL only when memory is short. */
+struct queue *queue_open(const struct queue_options *options);
+void queue_close(struct queue *queue);
+
+/* The verbs of a process that does one thing at a time; each waits for the engine's answer. */
+
+/* Stores an item. *id gets its id: the one passed or, when the key was used before for the same
+ * digest and iterations, the one of then. OK, CONFLICT, FULL, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
+                                struct uuid *id);
+
+/* Hands out done items, each once. A key used before gets the batch of then; CONFLICT if it was
+ * used with another top or order. batch->count may be 0. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN,
+ * FAULT. */
+enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
+                             struct queue_batch *batch);
+
+/* Reads one item. Answers even while the engine's writing side is away. OK, NONE, DOWN, FAULT. */
+enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item);
+
+/* Cancels an item that is waiting or leased; OK also when it is cancelled already; CONFLICT when it
+ * is done or pulled. OK, NONE, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_cancel(struct queue *queue, struct uuid id);
+
+/* Takes results, checkpoints, renewals and releases, each item on its own.
+ * OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
+                               struct queue_verdict *verdict);
+
+/* Notes that a worker has retired. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker);
+
+/* Counts everything; also the check that the engine takes operations and can read its store.
+ * OK, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally);
+
+/* The verbs of an event loop, which has many of them under way. Each start returns a ticket, never
+ * 0. The engine parks what it cannot answer yet. When the engine goes away the queue sends every
+ * ticket again by itself, with what is left of its wait. */
+
+/* Leases items: at once if there are any, else when some come within request->wait_ms. The same
+ * request id again gets the same items, as they are now. */
+uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request);
+
+/* Answers when the item is done, pulled or cancelled, or wait_ms have passed, or it does not exist.
+ */
+uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms);
+
+/* Gives a ticket up: its client is gone. A lease that was given meanwhile goes back. */
+void queue_forget(struct queue *queue, uint64_t ticket);
+
+/* An answer to a ticket, valid until the next call on this queue. */
+struct queue_answer {
+    uint64_t ticket;
+    enum queue_result result;        /* lease: OK, NONE, DISK_FULL, FAULT; look: OK, NONE, FAULT */
+    const struct queue_grant *grant; /* of a lease, when OK */
+    const struct queue_item *item;   /* of a look, when OK */
+};
+
+/* The descriptor to poll for POLLIN, or -1 while the engine is away; ask again after each call. */
+int queue_descriptor(const struct queue *queue);
+
+/* The next answer, without waiting. False when there is none now. To be called when the descriptor
+ * is readable and at least ten times a second while it is -1 and tickets are under way. */
+bool queue_next(struct queue *queue, struct queue_answer *answer);
+
+/* Gives a lease back whose answer could not be delivered: its items wait again at once. */
+void queue_return_lease(struct queue *queue, struct uuid request);
+
+#endif

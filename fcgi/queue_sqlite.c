@@ -1,0 +1,362 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "log.h"
+#include "queue.h"
+#include "reader.h"
+
+/*
+ * The queue on SQLite, as every process but the writer sees it: changes are operations sent to the
+ * writer over the channel; a plain look reads the database itself.
+ */
+
+enum { RESEND_MS = 1000, TICKETS_MAX = 65536 };
+
+/* A lease or look under way. A free one has operation OPERATION_COUNT. */
+struct ticket {
+    enum operation operation;
+    uint16_t generation; /* makes each use of this place another ticket */
+    bool forgotten;      /* nobody wants the answer any more */
+    int64_t until_ms;    /* steady time at which its wait ends */
+    struct queue_lease lease;
+    struct uuid item;
+};
+
+struct queue {
+    struct queue_options options;
+    struct reader *reader;
+    int fd; /* the channel, -1 while it is not connected */
+    uint64_t last_id;
+    struct ticket *tickets;
+    int ticket_count; /* places in tickets */
+    int under_way;    /* places in use */
+    struct channel_message message;
+};
+
+const char *item_state_name(enum item_state state) {
+    static const char *const names[ITEM_STATES] = {"waiting", "leased", "done", "pulled",
+                                                   "cancelled"};
+    return names[state];
+}
+
+struct queue *queue_open(const struct queue_options *options) {
+    struct queue *queue = calloc(1, sizeof *queue);
+    struct reader *reader = reader_new(options->database);
+    if (!queue || !reader) {
+        free(queue);
+        free(reader);
+        return NULL;
+    }
+    queue->options = *options;
+    queue->reader = reader;
+    queue->fd = -1;
+    return queue;
+}
+
+static void disconnect(struct queue *queue) {
+    if (queue->fd >= 0)
+        close(queue->fd);
+    queue->fd = -1;
+}
+
+void queue_close(struct queue *queue) {
+    disconnect(queue);
+    reader_free(queue->reader);
+    free(queue->tickets);
+    free(queue);
+}
+
+/* Sends queue->message, waiting for room until a moment of steady time. False when the channel is
+ * gone or stays full; nothing was sent then. */
+static bool send_message(struct queue *queue, int64_t until_ms) {
+    size_t size = channel_operation_size(&queue->message);
+    for (;;) {
+        enum channel_result result = channel_send(queue->fd, &queue->message, size);
+        if (result != CHANNEL_AGAIN)
+            return result == CHANNEL_OK;
+        struct pollfd room = {.fd = queue->fd, .events = POLLOUT};
+        int timeout = clock_timeout_ms(until_ms);
+        if (timeout == 0 || (poll(&room, 1, timeout) < 0 && errno != EINTR))
+            return false;
+    }
+}
+
+/* Starts queue->message for an operation of one answer; its body is the caller's to fill. */
+static void start(struct queue *queue, enum operation operation) {
+    queue->message.header =
+        (struct channel_header){.version = CHANNEL_VERSION,
+                                .operation = (uint16_t)operation,
+                                .id = ++queue->last_id,
+                                .until_ms = clock_steady_ms() + queue->options.operation_ms};
+}
+
+/* Waits for the answer to the operation that was just sent. UNKNOWN, with the channel closed, when
+ * the writer goes away or is too late: a later answer must never meet another operation. */
+static enum queue_result await_answer(struct queue *queue, uint64_t id, int operation,
+                                      int64_t until_ms) {
+    for (;;) {
+        size_t size;
+        enum channel_result result = channel_receive(queue->fd, &queue->message, &size);
+        if (result == CHANNEL_OK && queue->message.header.id == id &&
+            queue->message.header.operation == operation &&
+            size == channel_answer_size(&queue->message))
+            return (enum queue_result)queue->message.header.result;
+        struct pollfd answer = {.fd = queue->fd, .events = POLLIN};
+        int timeout = clock_timeout_ms(until_ms);
+        if (result != CHANNEL_AGAIN || timeout == 0 ||
+            (poll(&answer, 1, timeout) < 0 && errno != EINTR))
+            break;
+    }
+    disconnect(queue);
+    return QUEUE_UNKNOWN;
+}
+
+/* Sends queue->message and waits for its answer, which replaces it. A channel that turns out to be
+ * dead before anything was sent is opened anew, once. */
+static enum queue_result call(struct queue *queue) {
+    const struct channel_header header = queue->message.header;
+    for (int tries = 0; tries < 2; tries++) {
+        if (queue->fd < 0)
+            queue->fd = channel_connect(queue->options.channel);
+        if (queue->fd < 0)
+            return QUEUE_DOWN;
+        if (send_message(queue, header.until_ms))
+            return await_answer(queue, header.id, header.operation, header.until_ms);
+        disconnect(queue);
+    }
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
+                                struct uuid *id) {
+    start(queue, OPERATION_ENQUEUE);
+    queue->message.body.enqueue = *item;
+    enum queue_result result = call(queue);
+    if (result == QUEUE_OK)
+        *id = queue->message.body.id;
+    return result;
+}
+
+enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
+                             struct queue_batch *batch) {
+    start(queue, OPERATION_PULL);
+    queue->message.body.pull = *pull;
+    enum queue_result result = call(queue);
+    if (result == QUEUE_OK)
+        memcpy(batch, &queue->message.body.batch,
+               channel_answer_size(&queue->message) - sizeof queue->message.header);
+    return result;
+}
+
+enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
+    return reader_look(queue->reader, id, item);
+}
+
+enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
+    start(queue, OPERATION_CANCEL);
+    queue->message.body.id = id;
+    return call(queue);
+}
+
+enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
+                               struct queue_verdict *verdict) {
+    start(queue, OPERATION_REPORT);
+    queue->message.body.report.count = report->count;
+    size_t size = channel_operation_size(&queue->message);
+    if (size == 0)
+        return QUEUE_FAULT;
+    memcpy(&queue->message.body.report, report, size - sizeof queue->message.header);
+    enum queue_result result = call(queue);
+    if (result != QUEUE_OK)
+        return result;
+    if (queue->message.body.verdict.count != report->count)
+        return QUEUE_FAULT;
+    *verdict = queue->message.body.verdict;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
+    start(queue, OPERATION_RETIRE);
+    queue->message.body.worker = *worker;
+    return call(queue);
+}
+
+enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+    start(queue, OPERATION_TALLY);
+    enum queue_result result = call(queue);
+    if (result == QUEUE_OK)
+        *tally = queue->message.body.tally;
+    return result;
+}
+
+/* A ticket number is its place and the generation of the place, plus one so that it is never 0. */
+static uint64_t ticket_number(const struct queue *queue, const struct ticket *ticket) {
+    uint64_t place = (uint64_t)(ticket - queue->tickets);
+    return ((uint64_t)ticket->generation << 32) + place + 1;
+}
+
+/* The ticket of a number, or NULL when it is not under way. */
+static struct ticket *find_ticket(const struct queue *queue, uint64_t number) {
+    uint64_t place = (number & 0xffffffff) - 1;
+    if (number == 0 || place >= (uint64_t)queue->ticket_count)
+        return NULL;
+    struct ticket *ticket = &queue->tickets[place];
+    bool found = ticket->operation != OPERATION_COUNT && ticket_number(queue, ticket) == number;
+    return found ? ticket : NULL;
+}
+
+static void end_ticket(struct queue *queue, struct ticket *ticket) {
+    ticket->operation = OPERATION_COUNT;
+    ticket->generation++;
+    queue->under_way--;
+}
+
+/* A free ticket. Places are doubled when all are taken; the caller limits what is under way. */
+static struct ticket *new_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
+    if (queue->under_way == queue->ticket_count) {
+        int count = queue->ticket_count ? 2 * queue->ticket_count : 64;
+        struct ticket *tickets =
+            count > TICKETS_MAX ? NULL : realloc(queue->tickets, (size_t)count * sizeof *tickets);
+        if (!tickets) {
+            log_error("out of memory for %d waiting requests", count);
+            abort();
+        }
+        for (int i = queue->ticket_count; i < count; i++)
+            tickets[i] = (struct ticket){.operation = OPERATION_COUNT};
+        queue->tickets = tickets;
+        queue->ticket_count = count;
+    }
+    struct ticket *ticket = queue->tickets;
+    while (ticket->operation != OPERATION_COUNT)
+        ticket++;
+    ticket->operation = operation;
+    ticket->forgotten = false;
+    ticket->until_ms = clock_steady_ms() + wait_ms;
+    queue->under_way++;
+    return ticket;
+}
+
+/* Sends a ticket's operation. A failure closes the channel; it is sent again with all others. */
+static void send_ticket(struct queue *queue, const struct ticket *ticket) {
+    queue->message.header = (struct channel_header){.version = CHANNEL_VERSION,
+                                                    .operation = (uint16_t)ticket->operation,
+                                                    .id = ticket_number(queue, ticket),
+                                                    .until_ms = ticket->until_ms};
+    if (ticket->operation == OPERATION_LEASE)
+        queue->message.body.lease = ticket->lease;
+    else
+        queue->message.body.look.id = ticket->item;
+    if (queue->fd >= 0 && !send_message(queue, clock_steady_ms() + RESEND_MS))
+        disconnect(queue);
+}
+
+/* Opens the channel if it is closed and sends every ticket again. */
+static void reconnect(struct queue *queue) {
+    queue->fd = channel_connect(queue->options.channel);
+    for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
+        struct ticket *ticket = &queue->tickets[i];
+        if (ticket->operation == OPERATION_COUNT)
+            continue;
+        if (ticket->forgotten)
+            end_ticket(queue, ticket);
+        else
+            send_ticket(queue, ticket);
+    }
+}
+
+uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
+    struct ticket *ticket = new_ticket(queue, OPERATION_LEASE, request->wait_ms);
+    uint64_t number = ticket_number(queue, ticket);
+    ticket->lease = *request;
+    if (queue->fd < 0)
+        reconnect(queue);
+    else
+        send_ticket(queue, ticket);
+    return number;
+}
+
+uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+    struct ticket *ticket = new_ticket(queue, OPERATION_LOOK, wait_ms);
+    uint64_t number = ticket_number(queue, ticket);
+    ticket->item = id;
+    if (queue->fd < 0)
+        reconnect(queue);
+    else
+        send_ticket(queue, ticket);
+    return number;
+}
+
+void queue_forget(struct queue *queue, uint64_t number) {
+    struct ticket *ticket = find_ticket(queue, number);
+    if (!ticket)
+        return;
+    ticket->forgotten = true;
+    queue->message.header = (struct channel_header){
+        .version = CHANNEL_VERSION, .operation = OPERATION_FORGET, .id = number};
+    if (queue->fd >= 0 && !send_message(queue, clock_steady_ms() + RESEND_MS))
+        disconnect(queue);
+}
+
+int queue_descriptor(const struct queue *queue) {
+    return queue->fd;
+}
+
+/* Makes of queue->message, an answer to ticket, what the caller of queue_next gets. */
+static void fill_answer(struct queue *queue, uint64_t number, struct queue_answer *answer) {
+    *answer = (struct queue_answer){.ticket = number,
+                                    .result = (enum queue_result)queue->message.header.result};
+    if (answer->result != QUEUE_OK)
+        return;
+    if (queue->message.header.operation == OPERATION_LEASE)
+        answer->grant = &queue->message.body.grant;
+    else
+        answer->item = &queue->message.body.item;
+}
+
+/* Receives answers until one is for somebody. False when there is none now. */
+static bool receive_answer(struct queue *queue, struct queue_answer *answer) {
+    for (;;) {
+        size_t size;
+        enum channel_result result = channel_receive(queue->fd, &queue->message, &size);
+        if (result == CHANNEL_AGAIN)
+            return false;
+        if (result == CHANNEL_GONE || size != channel_answer_size(&queue->message)) {
+            disconnect(queue);
+            return false;
+        }
+        uint64_t number = queue->message.header.id;
+        struct ticket *ticket = find_ticket(queue, number);
+        if (!ticket || ticket->operation != queue->message.header.operation)
+            continue;
+        bool wanted = !ticket->forgotten;
+        end_ticket(queue, ticket);
+        if (wanted) {
+            fill_answer(queue, number, answer);
+            return true;
+        }
+        if (queue->message.header.operation == OPERATION_LEASE &&
+            queue->message.header.result == QUEUE_OK)
+            queue_return_lease(queue, queue->message.body.grant.lease);
+        if (queue->fd < 0)
+            return false;
+    }
+}
+
+bool queue_next(struct queue *queue, struct queue_answer *answer) {
+    if (queue->fd < 0)
+        reconnect(queue);
+    return queue->fd >= 0 && receive_answer(queue, answer);
+}
+
+void queue_return_lease(struct queue *queue, struct uuid request) {
+    queue->message.header =
+        (struct channel_header){.version = CHANNEL_VERSION, .operation = OPERATION_RETURN};
+    queue->message.body.id = request;
+    if (queue->fd >= 0 && !send_message(queue, clock_steady_ms() + RESEND_MS))
+        disconnect(queue); /* the lease lapses by itself */
+}

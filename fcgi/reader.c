@@ -1,0 +1,80 @@
+#include "reader.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "row.h"
+#include "sql.h"
+
+enum { BUSY_MS = 1000 };
+
+struct reader {
+    const char *path;
+    sqlite3 *database; /* NULL while it is not open */
+    sqlite3_stmt *look;
+    pid_t owner; /* the process that opened it; a connection must never cross a fork */
+};
+
+struct reader *reader_new(const char *database) {
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader)
+        reader->path = database;
+    return reader;
+}
+
+static void close_database(struct reader *reader) {
+    sqlite3_finalize(reader->look);
+    sqlite3_close(reader->database);
+    reader->look = NULL;
+    reader->database = NULL;
+}
+
+void reader_free(struct reader *reader) {
+    close_database(reader);
+    free(reader);
+}
+
+/* Opens the file unless it is open. False with a debug line when that cannot be done now. */
+static bool open_database(struct reader *reader) {
+    if (reader->database) {
+        if (reader->owner == getpid())
+            return true;
+        log_error("a database connection was carried over a fork");
+        abort();
+    }
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
+    reader->owner = getpid();
+    if (sqlite3_open_v2(reader->path, &reader->database, flags, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(reader->database, BUSY_MS) == SQLITE_OK &&
+        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) ==
+            SQLITE_OK &&
+        sqlite3_prepare_v3(reader->database, sql_text[SQL_LOOK], -1, SQLITE_PREPARE_PERSISTENT,
+                           &reader->look, NULL) == SQLITE_OK)
+        return true;
+    log_debug("cannot read %s: %s", reader->path, sqlite3_errmsg(reader->database));
+    close_database(reader);
+    return false;
+}
+
+enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item) {
+    if (!open_database(reader))
+        return QUEUE_DOWN;
+    sqlite3_bind_blob(reader->look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
+    int code = sqlite3_step(reader->look);
+    bool copied = code == SQLITE_ROW && row_item(reader->look, item);
+    sqlite3_reset(reader->look); /* no read transaction may outlive the request */
+    if (code == SQLITE_DONE)
+        return QUEUE_NONE;
+    if (copied)
+        return QUEUE_OK;
+    int primary = code & 0xff;
+    bool damaged = code == SQLITE_ROW || primary == SQLITE_IOERR || primary == SQLITE_CORRUPT ||
+                   primary == SQLITE_NOTADB;
+    if (damaged)
+        log_error("cannot read an item from %s: %s", reader->path,
+                  sqlite3_errmsg(reader->database));
+    close_database(reader);
+    return damaged ? QUEUE_FAULT : QUEUE_DOWN;
+}

@@ -1,0 +1,46 @@
+#include "reply.h"
+
+#include <stddef.h>
+
+void reply_begin(struct reply *reply, int status, const char *type) {
+    reply->status = status;
+    reply->type = type;
+    buffer_clear(&reply->headers);
+    buffer_clear(&reply->body);
+}
+
+void reply_header(struct reply *reply, const char *name, const char *value) {
+    buffer_printf(&reply->headers, "%s: %s\r\n", name, value);
+}
+
+const char *reply_reason(int status) {
+    static const struct {
+        int status;
+        const char *reason;
+    } rows[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+        {507, "Insufficient Storage"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].status == status)
+            return rows[i].reason;
+    }
+    return "Unknown";
+}
+
+void reply_free(struct reply *reply) {
+    buffer_free(&reply->headers);
+    buffer_free(&reply->body);
+}

@@ -1,0 +1,188 @@
+#include "request.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "log.h"
+#include "query.h"
+
+bool request_setup(void) {
+    /* After a reply to a request whose body was not read, libfcgi polls this long for the peer's
+     * close; its default of 2 s is too long for a process that has others to serve. */
+    if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "200", 1) != 0 || FCGX_Init() != 0) {
+        log_error("libfcgi cannot start: %m; give this machine more memory");
+        return false;
+    }
+    return true;
+}
+
+static void set_timeout(int fd, int option, int ms) {
+    struct timeval time = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    if (setsockopt(fd, SOL_SOCKET, option, &time, sizeof time) != 0)
+        log_warn("a connection's timeout cannot be set: %m");
+}
+
+/* accept4 with its errors sorted: *fd is the connection when REQUEST_ACCEPTED. */
+static enum request_accepted accept_connection(int listen_fd, int *fd) {
+    *fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (*fd >= 0)
+        return REQUEST_ACCEPTED;
+    switch (errno) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+        return REQUEST_NONE;
+    default:
+        log_error("no connection can be accepted: %m; raise the limits on open files or memory");
+        return REQUEST_EXHAUSTED;
+    }
+}
+
+/*
+ * Has libfcgi read a request's head from a connection that we accepted. Its own accept would wait
+ * for ever, for a connection or for the rest of half a record. FCGX_Accept_r leaves it out when a
+ * connection is there already from an earlier request that was to be kept, so that is what the
+ * request is made to look like. When this one fails, also by our receive timeout, libfcgi closes it
+ * and does call accept, on the listening socket -1, which fails at once with EBADF.
+ *
+ * A detached connection is closed without libfcgi's polite wait for the peer's close, which a peer
+ * that sent no valid request does not deserve.
+ */
+static bool read_head(FCGX_Request *fcgi, int fd) {
+    FCGX_InitRequest(fcgi, -1, 0);
+    fcgi->ipcFd = fd;
+    fcgi->keepConnection = 1;
+    fcgi->detached = 1;
+    if (FCGX_Accept_r(fcgi) != 0)
+        return false;
+    /* libfcgi takes parameters that break off for parameters that end. */
+    if (FCGX_GetError(fcgi->in) != 0) {
+        FCGX_Free(fcgi, 1);
+        return false;
+    }
+    fcgi->detached = 0;
+    fcgi->keepConnection = 0; /* the peer asked for what it liked; we close */
+    return true;
+}
+
+/* The parameter, or "" when there is none. */
+static const char *text_of(const struct request *request, const char *name) {
+    const char *text = request_parameter(request, name);
+    return text ? text : "";
+}
+
+enum request_accepted request_accept(struct request *request, int listen_fd,
+                                     struct patience patience) {
+    int fd;
+    enum request_accepted result = accept_connection(listen_fd, &fd);
+    if (result != REQUEST_ACCEPTED)
+        return result;
+    set_timeout(fd, SO_RCVTIMEO, patience.receive_ms);
+    set_timeout(fd, SO_SNDTIMEO, patience.send_ms);
+    if (!read_head(&request->fcgi, fd))
+        return REQUEST_NONE;
+    request->method = text_of(request, "REQUEST_METHOD");
+    request->path = text_of(request, "DOCUMENT_URI");
+    request->query = text_of(request, "QUERY_STRING");
+    request->head = strcmp(request->method, "HEAD") == 0;
+    if (request->head)
+        request->method = "GET";
+    return REQUEST_ACCEPTED;
+}
+
+const char *request_parameter(const struct request *request, const char *name) {
+    return FCGX_GetParam(name, request->fcgi.envp);
+}
+
+enum request_body request_read_body(struct request *request, size_t max_bytes, body_sink *sink,
+                                    void *context) {
+    static char chunk[32768];
+    int64_t announced = 0;
+    const char *length_text = text_of(request, "CONTENT_LENGTH");
+    if (*length_text != '\0' && !query_decimal(length_text, 0, INT64_MAX, &announced))
+        return REQUEST_BODY_BROKEN;
+    if (announced > (int64_t)max_bytes)
+        return REQUEST_BODY_TOO_LARGE;
+    FCGX_Stream *in = request->fcgi.in;
+    int64_t count = 0;
+    int got;
+    /* FCGX_GetStr gives less than asked for only at the end, or when the peer falls silent. */
+    while ((got = FCGX_GetStr(chunk, sizeof chunk, in)) > 0) {
+        count += got;
+        if (count > (int64_t)max_bytes)
+            return REQUEST_BODY_TOO_LARGE;
+        sink(context, chunk, (size_t)got);
+    }
+    return FCGX_GetError(in) == 0 && count == announced ? REQUEST_BODY_OK : REQUEST_BODY_BROKEN;
+}
+
+/* Whether a list of media ranges names one, whatever its parameters. */
+static bool names_type(const char *list, const char *type) {
+    size_t length = strlen(type);
+    while (*list != '\0') {
+        list += strspn(list, " \t,");
+        if (strncasecmp(list, type, length) == 0 && strchr(" \t,;", list[length]))
+            return true;
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+bool request_wants_plain(const struct request *request) {
+    const char *accept = text_of(request, "HTTP_ACCEPT");
+    return names_type(accept, "text/plain") && !names_type(accept, "application/json");
+}
+
+bool request_is_gone(const struct request *request) {
+    struct pollfd peer = {.fd = request->fcgi.ipcFd, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) > 0;
+}
+
+int request_descriptor(const struct request *request) {
+    return request->fcgi.ipcFd;
+}
+
+/* Gives the reply's head and body to libfcgi, which writes when its buffer is full or closed. */
+static void put_reply(const struct request *request, const struct reply *reply) {
+    FCGX_Stream *out = request->fcgi.out;
+    char head[256];
+    int length = snprintf(head, sizeof head, "Status: %d %s\r\nCache-Control: no-store\r\n",
+                          reply->status, reply_reason(reply->status));
+    FCGX_PutStr(head, length, out);
+    if (reply->headers.length > 0)
+        FCGX_PutStr(reply->headers.data, (int)reply->headers.length, out);
+    if (reply->type) {
+        length = snprintf(head, sizeof head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                          reply->type, reply->body.length);
+        FCGX_PutStr(head, length, out);
+    }
+    FCGX_PutStr("\r\n", 2, out);
+    if (reply->type && !request->head && reply->body.length > 0)
+        FCGX_PutStr(reply->body.data, (int)reply->body.length, out);
+}
+
+bool request_finish(struct request *request, const struct reply *reply) {
+    FCGX_Request *fcgi = &request->fcgi;
+    put_reply(request, reply);
+    int failed = FCGX_FClose(fcgi->err);
+    failed |= FCGX_FClose(fcgi->out);
+    /* With the request read to its end nothing can be lost by closing at once. */
+    if (FCGX_HasSeenEOF(fcgi->in) == EOF && FCGX_GetError(fcgi->in) == 0)
+        FCGX_Detach(fcgi);
+    FCGX_Finish_r(fcgi);
+    return failed == 0;
+}
+
+void request_drop(struct request *request) {
+    FCGX_Detach(&request->fcgi);
+    /* Nothing is written: the streams are freed without being closed. */
+    FCGX_Free(&request->fcgi, 1);
+}

@@ -1,0 +1,115 @@
+#include "router.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "auth.h"
+#include "id.h"
+#include "problem.h"
+#include "verbs.h"
+
+enum { IGNORED_BODY_BYTES_MAX = 524288 };
+
+static const struct route routes[] = {
+    {LISTENER_PUBLIC, "PUT", "/enqueue", {"iterations"}, true, intake_enqueue, NULL},
+    {LISTENER_PUBLIC, "POST", "/pullCompleted", {"top", "order"}, false, delivery_pull, NULL},
+    {LISTENER_PUBLIC, "GET", "/items/", {"wait"}, false, delivery_look, &delivery_look_waits},
+    {LISTENER_PUBLIC, "DELETE", "/items/", {NULL}, false, delivery_cancel, NULL},
+    {LISTENER_PUBLIC, "GET", "/healthz", {"probe"}, false, status_health, NULL},
+    {LISTENER_PUBLIC, "GET", "/stats", {NULL}, false, status_stats, NULL},
+    {LISTENER_WORKER, "POST", "/lease", {NULL}, true, NULL, &leasing_lease_waits},
+    {LISTENER_WORKER, "POST", "/results", {NULL}, true, leasing_results, NULL},
+    {LISTENER_WORKER, "POST", "/retire", {NULL}, true, leasing_retire, NULL},
+};
+enum { ROUTES = sizeof routes / sizeof *routes };
+
+/* Whether a route has this path; reads the item's id behind a pattern into *id. */
+static bool path_fits(const struct route *route, const char *path, struct uuid *id) {
+    size_t length = strlen(route->path);
+    if (route->path[length - 1] != '/')
+        return strcmp(path, route->path) == 0;
+    return strncmp(path, route->path, length) == 0 && id_parse(id, path + length);
+}
+
+/* Adds a method to the Allow header's value. */
+static void allow(char *value, size_t size, const char *method) {
+    size_t used = strlen(value);
+    snprintf(value + used, size - used, "%s%s%s", used ? ", " : "", method,
+             strcmp(method, "GET") == 0 ? ", HEAD" : "");
+}
+
+/* Sets call->route; false with the reply for an unknown path or method. */
+static bool find_route(struct call *call) {
+    struct reply *reply = &call->server->reply;
+    char allowed[64] = "";
+    for (const struct route *route = routes; route < routes + ROUTES; route++) {
+        if (route->listener != call->server->listener ||
+            !path_fits(route, call->request->path, &call->id))
+            continue;
+        if (strcmp(route->method, call->request->method) == 0) {
+            call->route = route;
+            return true;
+        }
+        allow(allowed, sizeof allowed, route->method);
+    }
+    if (*allowed == '\0') {
+        problem_reply(reply, PROBLEM_NOT_FOUND, "%s",
+                      call->server->listener == LISTENER_PUBLIC
+                          ? "There is nothing at this path; the calls are /enqueue, "
+                            "/pullCompleted, /items/ID, /healthz and /stats."
+                          : "There is nothing at this path; the calls are /lease, /results and "
+                            "/retire.");
+        return false;
+    }
+    problem_reply(reply, PROBLEM_METHOD_NOT_ALLOWED, "This path takes %s.", allowed);
+    reply_header(reply, "Allow", allowed);
+    return false;
+}
+
+/* Everything on the worker listener needs the token. */
+static bool authorize(struct call *call) {
+    const char *field = request_parameter(call->request, "HTTP_AUTHORIZATION");
+    struct reply *reply = &call->server->reply;
+    if (call->server->listener == LISTENER_PUBLIC ||
+        auth_bearer(field, call->server->conf->worker_token))
+        return true;
+    problem_reply(reply, PROBLEM_UNAUTHORIZED,
+                  "Send the header Authorization: Bearer TOKEN with this node's WORKER_TOKEN.");
+    reply_header(reply, "WWW-Authenticate", "Bearer");
+    return false;
+}
+
+static void ignore(void *context, const char *bytes, size_t length) {
+    (void)context;
+    (void)bytes;
+    (void)length;
+}
+
+/* Reads a body away that means nothing to its call. */
+static bool skip_body(struct call *call) {
+    if (call->route->reads_body)
+        return true;
+    enum request_body result =
+        request_read_body(call->request, IGNORED_BODY_BYTES_MAX, ignore, NULL);
+    if (result != REQUEST_BODY_OK)
+        problem_of_body(&call->server->reply, result, IGNORED_BODY_BYTES_MAX);
+    return result == REQUEST_BODY_OK;
+}
+
+bool router_match(struct call *call) {
+    char why[WHY_SIZE];
+    if (!authorize(call) || !find_route(call))
+        return false;
+    if (!query_parse(&call->query, call->request->query, call->route->parameters, why,
+                     sizeof why)) {
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
+        return false;
+    }
+    return skip_body(call);
+}
+
+void router_misdirected(struct call *call) {
+    problem_reply(&call->server->reply, PROBLEM_MISDIRECTED,
+                  "The processes behind this socket do not serve this call; send it through nginx "
+                  "as hashmill's templates set it up.");
+}

@@ -1,0 +1,36 @@
+#ifndef HASHMILL_ROUTER_H
+#define HASHMILL_ROUTER_H
+
+#include "server.h"
+
+/* What a call does when it is held until the queue answers. */
+struct wait_verbs {
+    /* Parses and checks the request. Returns the queue's ticket, or 0 when server->reply is the
+     * answer already: a mistake, no free slot (call->may_park), or nothing to wait for. */
+    uint64_t (*start)(struct call *call);
+    /* Fills server->reply from the queue's answer, before any other call of the queue. */
+    void (*finish)(struct call *call, const struct queue_answer *answer);
+    /* Fills server->reply when this process must stop before the queue has answered. */
+    void (*cut_short)(struct call *call);
+    /* Takes the effect of an OK answer back that could not be delivered; NULL when it has none. */
+    void (*take_back)(struct call *call);
+};
+
+struct route {
+    enum listener listener;
+    const char *method;
+    const char *path; /* "/items/" stands for all paths of that form with one item's id behind it */
+    const char *parameters[QUERY_PARAMETERS_MAX + 1]; /* of the query; NULL ends them */
+    bool reads_body;                                  /* else the router reads it away */
+    void (*handle)(struct call *call); /* in the pool of short requests; NULL: not served there */
+    const struct wait_verbs *waits;    /* in the process of long polls; NULL: not served there */
+};
+
+/* Finds the route of call->request and fills route, query and id. False when the reply is in
+ * server->reply already: 400, 401, 404, 405, 413. */
+bool router_match(struct call *call);
+
+/* The reply to a request whose route this kind of process does not serve. */
+void router_misdirected(struct call *call);
+
+#endif

@@ -1,0 +1,13 @@
+#ifndef HASHMILL_ROW_H
+#define HASHMILL_ROW_H
+
+#include <sqlite3.h>
+
+#include "queue.h"
+
+/* Reads an item from the columns that sql/look.sql and every pull statement start with: id, chain,
+ * iterations, remaining, state, strikes, enqueued_wall, done_wall. False when a blob has not its
+ * size: the database is damaged. */
+bool row_item(sqlite3_stmt *row, struct queue_item *item);
+
+#endif

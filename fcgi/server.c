@@ -1,0 +1,42 @@
+#include "server.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+
+/* Allocates what the struct points to; false when something is missing. */
+static bool fill(struct server *server, const struct child_job *job) {
+    struct queue_options options = {
+        .database = job->conf->database,
+        .channel = job->channel,
+        .operation_ms = job->conf->operation_seconds * 1000,
+    };
+    server->conf = job->conf;
+    server->listener = job->listener;
+    server->sha512 = EVP_MD_CTX_new();
+    server->sha256 = EVP_MD_CTX_new();
+    server->queue = queue_open(&options);
+    return server->sha512 && server->sha256 && server->queue && request_setup();
+}
+
+struct server *server_open(const struct child_job *job) {
+    struct server *server = calloc(1, sizeof *server);
+    if (server && fill(server, job))
+        return server;
+    log_error("this process cannot start for want of memory; give this machine more");
+    server_close(server);
+    return NULL;
+}
+
+void server_close(struct server *server) {
+    if (!server)
+        return;
+    if (server->queue)
+        queue_close(server->queue);
+    EVP_MD_CTX_free(server->sha512);
+    EVP_MD_CTX_free(server->sha256);
+    reply_free(&server->reply);
+    buffer_free(&server->text);
+    json_free(&server->json);
+    free(server);
+}

@@ -1,0 +1,48 @@
+#ifndef HASHMILL_SERVER_H
+#define HASHMILL_SERVER_H
+
+#include <openssl/evp.h>
+#include <stdbool.h>
+
+#include "child.h"
+#include "json.h"
+#include "query.h"
+#include "queue.h"
+#include "reply.h"
+#include "request.h"
+
+/*
+ * What a serving process keeps from request to request: its end of the queue, and memory that is
+ * used anew by each, so that a process does not grow.
+ */
+struct server {
+    const struct conf *conf;
+    enum listener listener;
+    struct queue *queue;
+    EVP_MD_CTX *sha512;
+    EVP_MD_CTX *sha256;
+    struct reply reply;
+    struct buffer text; /* of a JSON body */
+    struct json json;   /* that body parsed */
+    struct queue_batch batch;
+    struct queue_lease lease;
+    struct queue_report report;
+    struct queue_verdict verdict;
+};
+
+/* One request on its way through the router and a verb. Each handler reads the request, checks it,
+ * makes one call of the queue and fills server->reply. */
+struct call {
+    struct server *server;
+    struct request *request;
+    const struct route *route;
+    struct query query;
+    struct uuid id; /* the item named in the path; for a lease, the lease */
+    bool may_park;  /* there is a free slot for one more long poll */
+};
+
+/* Opens a child's queue and memory. NULL when memory is short; that is logged. */
+struct server *server_open(const struct child_job *job);
+void server_close(struct server *server);
+
+#endif

@@ -1,0 +1,170 @@
+#include "sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "log.h"
+
+enum {
+    BACKLOG = 4096,      /* a full one is an instant 502; the kernel cuts it to somaxconn */
+    LOCK_WAIT_MS = 3000, /* for the children of a master that was just killed */
+    PATH_SIZE = SETTING_TEXT_SIZE + 24
+};
+
+static const char pass_variable[] = "HASHMILL_SOCKETS";
+
+static const char *const names[SOCKET_COUNT] = {
+    [SOCKET_PUBLIC] = "public.sock",      [SOCKET_PUBLIC_WAIT] = "public-wait.sock",
+    [SOCKET_WORKER] = "worker.sock",      [SOCKET_WORKER_WAIT] = "worker-wait.sock",
+    [SOCKET_CHANNEL] = "writer/ops.sock", [SOCKET_LOCK] = "lock",
+};
+
+static void path_of(char path[PATH_SIZE], const struct conf *conf, enum socket_name name) {
+    snprintf(path, PATH_SIZE, "%s/%s", conf->run_dir, names[name]);
+}
+
+/* The group that may connect: SOCKET_GROUP's, or -1 for this process's own. */
+static bool find_group(const struct conf *conf, gid_t *group) {
+    *group = (gid_t)-1;
+    if (conf->socket_group[0] == '\0')
+        return true;
+    const struct group *entry = getgrnam(conf->socket_group);
+    if (entry) {
+        *group = entry->gr_gid;
+        return true;
+    }
+    log_error("SOCKET_GROUP: there is no group %s on this machine", conf->socket_group);
+    return false;
+}
+
+static bool make_directory(const char *path, mode_t mode, gid_t group) {
+    if (mkdir(path, mode) != 0 && errno != EEXIST) {
+        log_error("cannot make %s: %m", path);
+        return false;
+    }
+    if (chmod(path, mode) == 0 && (group == (gid_t)-1 || chown(path, (uid_t)-1, group) == 0))
+        return true;
+    log_error("cannot set mode or group of %s: %m; it must belong to this user", path);
+    return false;
+}
+
+/* Only nginx's group may connect: libfcgi trusts whoever it talks to. */
+static int listen_on(const char *path, gid_t group) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        log_error("the socket path %s is longer than %zu bytes; choose a shorter RUN_DIR", path,
+                  sizeof address.sun_path - 1);
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    unlink(path);
+    mode_t before = umask(0117);
+    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    umask(before);
+    if (good && (group == (gid_t)-1 || chown(path, (uid_t)-1, group) == 0) &&
+        listen(fd, BACKLOG) == 0)
+        return fd;
+    log_error("cannot listen on %s: %m", path);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* Takes the lock of RUN_DIR. The children inherit it, so it is free only when the last process of
+ * an earlier master has gone. */
+static int take_lock(const struct conf *conf) {
+    char path[PATH_SIZE];
+    path_of(path, conf, SOCKET_LOCK);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_steady_ms() >= until) {
+            log_error("another hashmill-fcgi serves %s already; stop it or set another RUN_DIR",
+                      conf->run_dir);
+            close(fd);
+            return -1;
+        }
+        poll(NULL, 0, 10);
+    }
+    if (fd < 0)
+        log_error("cannot open %s: %m", path);
+    return fd;
+}
+
+/* Reads the descriptors that a former generation has passed. False when there are none, or not for
+ * this RUN_DIR: they are then closed. */
+static bool take_over(struct sockets *sockets, const struct conf *conf) {
+    const char *text = getenv(pass_variable);
+    if (!text)
+        return false;
+    char *end = NULL;
+    for (int i = 0; i < SOCKET_COUNT; i++) {
+        long fd = strtol(i == 0 ? text : end, &end, 10);
+        if (fd < 3 || fd > 1000000 || *end != ',' || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0) {
+            log_error("%s is not what this program has set; it is ignored", pass_variable);
+            unsetenv(pass_variable);
+            return false;
+        }
+        sockets->fd[i] = (int)fd;
+        end++;
+    }
+    bool same = strcmp(end, conf->run_dir) == 0;
+    unsetenv(pass_variable);
+    for (int i = 0; i < SOCKET_COUNT && !same; i++)
+        close(sockets->fd[i]);
+    return same;
+}
+
+bool sockets_open(struct sockets *sockets, const struct conf *conf) {
+    gid_t group;
+    char path[PATH_SIZE];
+    path_of(sockets->channel, conf, SOCKET_CHANNEL);
+    if (take_over(sockets, conf))
+        return true;
+    snprintf(path, sizeof path, "%s/writer", conf->run_dir);
+    if (!find_group(conf, &group) || !make_directory(conf->run_dir, 0750, group) ||
+        !make_directory(path, 0700, (gid_t)-1))
+        return false;
+    sockets->fd[SOCKET_LOCK] = take_lock(conf);
+    if (sockets->fd[SOCKET_LOCK] < 0)
+        return false;
+    for (int i = SOCKET_PUBLIC; i <= SOCKET_WORKER_WAIT; i++) {
+        path_of(path, conf, (enum socket_name)i);
+        sockets->fd[i] = listen_on(path, group);
+        if (sockets->fd[i] < 0)
+            return false;
+    }
+    sockets->fd[SOCKET_CHANNEL] = channel_listen(sockets->channel);
+    return sockets->fd[SOCKET_CHANNEL] >= 0;
+}
+
+void sockets_pass(const struct sockets *sockets, const struct conf *conf) {
+    char text[SETTING_TEXT_SIZE + 100];
+    size_t length = 0;
+    for (int i = 0; i < SOCKET_COUNT; i++) {
+        fcntl(sockets->fd[i], F_SETFD, 0);
+        length += (size_t)snprintf(text + length, sizeof text - length, "%d,", sockets->fd[i]);
+    }
+    snprintf(text + length, sizeof text - length, "%s", conf->run_dir);
+    setenv(pass_variable, text, 1);
+}
+
+void sockets_remove(const struct conf *conf) {
+    char path[PATH_SIZE];
+    for (int i = SOCKET_PUBLIC; i <= SOCKET_CHANNEL; i++) {
+        path_of(path, conf, (enum socket_name)i);
+        unlink(path);
+    }
+}

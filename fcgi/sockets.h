@@ -1,0 +1,33 @@
+#ifndef HASHMILL_SOCKETS_H
+#define HASHMILL_SOCKETS_H
+
+#include "conf.h"
+
+/* The descriptors that outlive every child, and a reload: listening sockets and the lock that makes
+ * this master the only one of its RUN_DIR. */
+enum socket_name {
+    SOCKET_PUBLIC,
+    SOCKET_PUBLIC_WAIT,
+    SOCKET_WORKER,
+    SOCKET_WORKER_WAIT,
+    SOCKET_CHANNEL,
+    SOCKET_LOCK,
+    SOCKET_COUNT
+};
+
+struct sockets {
+    int fd[SOCKET_COUNT];
+    char channel[SETTING_TEXT_SIZE + 24]; /* path of the writer's socket */
+};
+
+/* Takes over the descriptors that an earlier generation has left open (sockets_pass), or makes the
+ * directory, the lock and the sockets anew. False after logging why and what to do. */
+bool sockets_open(struct sockets *sockets, const struct conf *conf);
+
+/* Prepares all of them to be taken over by the program that this process is about to exec. */
+void sockets_pass(const struct sockets *sockets, const struct conf *conf);
+
+/* Removes the sockets' paths, at the very end. */
+void sockets_remove(const struct conf *conf);
+
+#endif

@@ -1,0 +1,62 @@
+/* The calls by which operators and their machines look after a node. */
+
+#include <string.h>
+
+#include "fields.h"
+#include "problem.h"
+#include "verbs.h"
+
+static void reply_ok(struct reply *reply) {
+    reply_begin(reply, 200, "application/json");
+    buffer_puts(&reply->body, "{\"status\":\"ok\"}");
+}
+
+/* Live: a process answers. Ready: the queue takes operations and can read its store, too. */
+void status_health(struct call *call) {
+    struct queue_tally tally;
+    struct reply *reply = &call->server->reply;
+    const char *probe = query_text(&call->query, "probe");
+    if (probe && strcmp(probe, "live") == 0) {
+        reply_ok(reply);
+    } else if (probe && strcmp(probe, "ready") != 0) {
+        problem_reply(reply, PROBLEM_BAD_PARAMETER,
+                      "probe must be ready or live; without it the probe is ready.");
+    } else {
+        enum queue_result result = queue_tally(call->server->queue, &tally);
+        if (result == QUEUE_OK)
+            reply_ok(reply);
+        else
+            problem_reply(reply, PROBLEM_UNAVAILABLE,
+                          "The queue does not work at the moment; the server's log says why.");
+    }
+}
+
+static void reply_tally(struct reply *reply, const struct conf *conf,
+                        const struct queue_tally *tally) {
+    struct buffer *body = &reply->body;
+    reply_begin(reply, 200, "application/json");
+    json_open(body, '{');
+    json_name(body, "version");
+    json_put_string(body, HASHMILL_VERSION);
+    fields_put_integer(body, "node", conf->node);
+    json_name(body, "items");
+    json_open(body, '{');
+    for (int state = 0; state < ITEM_STATES; state++)
+        fields_put_integer(body, item_state_name((enum item_state)state), tally->items[state]);
+    json_close(body, '}');
+    fields_put_integer(body, "remaining", tally->remaining);
+    json_name(body, "oldest_wait_seconds");
+    json_put_number(body, (double)tally->oldest_wait_ms / 1000);
+    fields_put_integer(body, "workers", tally->workers);
+    fields_put_integer(body, "parked", tally->parked);
+    json_close(body, '}');
+}
+
+void status_stats(struct call *call) {
+    struct queue_tally tally;
+    enum queue_result result = queue_tally(call->server->queue, &tally);
+    if (result == QUEUE_OK)
+        reply_tally(&call->server->reply, call->server->conf, &tally);
+    else
+        problem_of_read(&call->server->reply, result);
+}

@@ -1,0 +1,425 @@
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+#include "store_sql.h"
+
+enum {
+    SCHEMA_VERSION = 1,
+    CHECKPOINT_PAGES = 1000, /* 4 MB of WAL */
+    LOCK_WAIT_MS = 5000,     /* for the lock of a writer that is just ending */
+    SMB2_MAGIC = (int)0xfe534d42,
+    CIFS_MAGIC = (int)0xff534d42,
+    FUSE_MAGIC = 0x65735546
+};
+
+/* What to run to get from each schema version to the next. */
+static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1};
+
+/* Set by SQLite's own log: it reports what its return codes may hide. */
+static bool saw_damage;
+
+static bool is_damage(int code) {
+    int primary = code & 0xff;
+    if (code == SQLITE_IOERR_NOMEM)
+        return false;
+    return primary == SQLITE_IOERR || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
+}
+
+static void sqlite_log(void *unused, int code, const char *text) {
+    (void)unused;
+    if (is_damage(code)) {
+        saw_damage = true;
+        log_error("sqlite %d: %s", code, text);
+    } else {
+        log_debug("sqlite %d: %s", code, text);
+    }
+}
+
+/* Notes what a failed call means for the batch under way. */
+static void note_error(struct store *store, int code, const char *what) {
+    if (is_damage(code) || saw_damage) {
+        store->state = STORE_POISONED;
+        log_error("%s failed: %s", what, sqlite3_errmsg(store->database));
+    } else if ((code & 0xff) == SQLITE_FULL) {
+        if (store->state == STORE_GOOD)
+            store->state = STORE_DISK_FULL;
+    } else {
+        log_warn("%s failed: %s", what, sqlite3_errmsg(store->database));
+        bool gone = store->in_batch && sqlite3_get_autocommit(store->database);
+        if (gone && store->state == STORE_GOOD)
+            store->state = STORE_LOST;
+    }
+}
+
+/* Binds one parameter; see store_bind for the letters. */
+static int bind_one(sqlite3_stmt *statement, int at, char type, va_list *arguments) {
+    if (type == 'i')
+        return sqlite3_bind_int64(statement, at, va_arg(*arguments, int64_t));
+    const void *pointer = va_arg(*arguments, const void *);
+    if (!pointer)
+        return sqlite3_bind_null(statement, at);
+    if (type == 't')
+        return sqlite3_bind_text(statement, at, pointer, -1, SQLITE_STATIC);
+    int size = type == 'u' ? ID_SIZE : type == 'd' ? DIGEST_SIZE : PULL_TAG_SIZE;
+    return sqlite3_bind_blob(statement, at, pointer, size, SQLITE_STATIC);
+}
+
+sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...) {
+    sqlite3_stmt **slot = &store->statements[sql];
+    if (!*slot) {
+        int code = sqlite3_prepare_v3(store->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT,
+                                      slot, NULL);
+        if (code != SQLITE_OK) {
+            note_error(store, code, sql_name[sql]);
+            return NULL;
+        }
+    }
+    int code = SQLITE_OK;
+    va_list arguments;
+    va_start(arguments, types);
+    for (int i = 0; types[i] != '\0' && code == SQLITE_OK; i++)
+        code = bind_one(*slot, i + 1, types[i], &arguments);
+    va_end(arguments);
+    if (code != SQLITE_OK) {
+        note_error(store, code, sql_name[sql]);
+        return NULL;
+    }
+    return *slot;
+}
+
+/* The file that a statement came from. */
+static const char *name_of(const struct store *store, const sqlite3_stmt *statement) {
+    for (int sql = 0; sql < SQL_COUNT; sql++) {
+        if (store->statements[sql] == statement)
+            return sql_name[sql];
+    }
+    return "a statement";
+}
+
+int store_step(struct store *store, sqlite3_stmt *statement) {
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        note_error(store, code, name_of(store, statement));
+    return code;
+}
+
+void store_end(sqlite3_stmt *statement) {
+    sqlite3_reset(statement);
+}
+
+bool store_finish(struct store *store, sqlite3_stmt *statement) {
+    if (!statement)
+        return false;
+    int code = store_step(store, statement);
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE;
+}
+
+bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size) {
+    const void *blob = sqlite3_column_blob(statement, column);
+    if (!blob || sqlite3_column_bytes(statement, column) != size) {
+        log_error("column %d of %s is not %d bytes long: the database is damaged", column,
+                  name_of(store, statement), size);
+        store->state = STORE_POISONED;
+        return false;
+    }
+    memcpy(to, blob, (size_t)size);
+    return true;
+}
+
+enum store_state store_state(const struct store *store) {
+    return saw_damage ? STORE_POISONED : store->state;
+}
+
+bool store_begin(struct store *store) {
+    if (store_state(store) == STORE_POISONED)
+        return false;
+    store->state = STORE_GOOD;
+    if (!store_run(store, SQL_BEGIN, "")) {
+        if (store->state == STORE_GOOD)
+            store->state = STORE_LOST;
+        return false;
+    }
+    store->in_batch = true;
+    store->changes_before = sqlite3_total_changes64(store->database);
+    store->wall_ms = clock_wall_ms();
+    int64_t now = clock_steady_ms() + store->clock_offset_ms;
+    if (now > store->counts.clock_ms)
+        store->counts.clock_ms = now;
+    return true;
+}
+
+void store_rollback(struct store *store) {
+    if (store->in_batch && !sqlite3_get_autocommit(store->database))
+        store_run(store, SQL_ROLLBACK, "");
+    store->in_batch = false;
+    store->counts = store->saved_counts;
+    if (store->counts.items[ITEM_LEASED] > 0)
+        store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
+    if (store_state(store) != STORE_POISONED)
+        store->state = STORE_GOOD;
+}
+
+bool store_commit(struct store *store) {
+    if (store_state(store) != STORE_GOOD)
+        return false;
+    if (sqlite3_total_changes64(store->database) == store->changes_before) {
+        store_rollback(store); /* nothing but reading: nothing to write or to sync */
+        return store_state(store) == STORE_GOOD;
+    }
+    const struct counts *counts = &store->counts;
+    bool good =
+        store_run(store, SQL_TALLY_SAVE, "iiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],
+                  counts->items[ITEM_LEASED], counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
+                  counts->items[ITEM_CANCELLED], counts->remaining) &&
+        store_run(store, SQL_COMMIT, "");
+    if (store_state(store) == STORE_POISONED)
+        return false;
+    if (!good) {
+        if (store->state == STORE_GOOD)
+            store->state = STORE_LOST;
+        return false;
+    }
+    store->in_batch = false;
+    store->saved_counts = store->counts;
+    return true;
+}
+
+/* The WAL must be the file that we opened: a removed one takes every fsync and keeps nothing. */
+static bool wal_in_place(struct store *store) {
+    struct stat info;
+    bool there = stat(store->wal_path, &info) == 0;
+    if (there && store->wal_inode == 0)
+        store->wal_inode = info.st_ino;
+    if (there && info.st_ino == store->wal_inode)
+        return true;
+    log_error("%s was removed or replaced while it was in use: stop everything that touches the "
+              "database, then start again",
+              store->wal_path);
+    store->state = STORE_POISONED;
+    return false;
+}
+
+bool store_checkpoint(struct store *store, bool force) {
+    if (!force && store->wal_pages < store->wal_pages_next)
+        return true;
+    if (!wal_in_place(store))
+        return false;
+    int in_wal = 0;
+    int copied = 0;
+    int code = sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal,
+                                         &copied);
+    if (code != SQLITE_OK && code != SQLITE_BUSY && (code & 0xff) != SQLITE_FULL)
+        note_error(store, code, "checkpoint");
+    /* What a reader still needs stays behind; try again when as much has come in again. */
+    store->wal_pages_next = (code == SQLITE_OK && copied >= in_wal ? 0 : in_wal) + CHECKPOINT_PAGES;
+    return store_state(store) != STORE_POISONED;
+}
+
+static int note_wal_size(void *store, sqlite3 *database, const char *name, int pages) {
+    (void)database;
+    (void)name;
+    ((struct store *)store)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* Takes the lock file next to the database. -1 when another writer holds it. */
+static int take_lock(const char *database) {
+    char path[SETTING_TEXT_SIZE + 8];
+    snprintf(path, sizeof path, "%s-lock", database);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        log_error("cannot open %s: %m; its directory must exist and be writable", path);
+        return -1;
+    }
+    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_steady_ms() >= until) {
+            log_error("another process has %s open for writing; only one may", database);
+            close(fd);
+            return -1;
+        }
+        poll(NULL, 0, 20);
+    }
+    return fd;
+}
+
+/* WAL needs memory shared by all processes, which no network filesystem has. */
+static bool good_filesystem(const char *database) {
+    struct statfs info;
+    char path[SETTING_TEXT_SIZE + 8];
+    snprintf(path, sizeof path, "%s-lock", database);
+    if (statfs(path, &info) != 0)
+        return true;
+    int type = (int)info.f_type;
+    if (type != NFS_SUPER_MAGIC && type != SMB_SUPER_MAGIC && type != SMB2_MAGIC &&
+        type != CIFS_MAGIC && type != V9FS_MAGIC && type != FUSE_MAGIC)
+        return true;
+    log_error("%s is on a network or FUSE filesystem, where SQLite's WAL does not work; put it on "
+              "a local disk",
+              database);
+    return false;
+}
+
+/* Runs a whole SQL file. */
+static bool run_script(struct store *store, enum sql sql) {
+    char *why = NULL;
+    if (sqlite3_exec(store->database, sql_text[sql], NULL, NULL, &why) == SQLITE_OK)
+        return true;
+    log_error("%s: %s", sql_name[sql], why ? why : "out of memory");
+    sqlite3_free(why);
+    return false;
+}
+
+/* The whole number that a one-row statement gives, or -1. */
+static int64_t number_of(struct store *store, const char *text) {
+    sqlite3_stmt *statement = NULL;
+    int64_t number = -1;
+    if (sqlite3_prepare_v2(store->database, text, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+static bool set_version(struct store *store, int version) {
+    char text[40];
+    snprintf(text, sizeof text, "PRAGMA user_version = %d", version);
+    return sqlite3_exec(store->database, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Brings the schema to SCHEMA_VERSION in one transaction. */
+static int migrate(struct store *store) {
+    int64_t version = number_of(store, "PRAGMA user_version");
+    if (version < 0 || version > SCHEMA_VERSION) {
+        log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
+                  store->conf->database, (long long)version, SCHEMA_VERSION);
+        return CHILD_CONFIG;
+    }
+    bool good = run_script(store, SQL_BEGIN);
+    for (int64_t next = version; good && next < SCHEMA_VERSION; next++)
+        good = run_script(store, migrations[next]) && set_version(store, (int)next + 1);
+    if (good && run_script(store, SQL_VIEWS) && run_script(store, SQL_COMMIT))
+        return CHILD_DRAINED;
+    return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+}
+
+/* What sql/open.sql asked for must have been granted. */
+static bool settings_hold(struct store *store) {
+    int64_t synchronous = number_of(store, "PRAGMA synchronous");
+    int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
+    if (synchronous == 2 && wal == 1)
+        return true;
+    log_error("SQLite refused WAL mode or synchronous=FULL on %s", store->conf->database);
+    return false;
+}
+
+static void configure(struct store *store) {
+    int persist = 1;
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
+}
+
+/* Reads the counts and sets the queue clock going from where it stood. */
+static bool load_counts(struct store *store) {
+    sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
+    if (!statement || store_step(store, statement) != SQLITE_ROW)
+        return false;
+    struct counts *counts = &store->counts;
+    counts->clock_ms = sqlite3_column_int64(statement, 0);
+    for (int state = 0; state < ITEM_STATES; state++)
+        counts->items[state] = sqlite3_column_int64(statement, 1 + state);
+    counts->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
+    store_end(statement);
+    store->saved_counts = *counts;
+    store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
+    store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
+    return true;
+}
+
+/* The database file's own directory entry must survive a power cut, too. */
+static void sync_directory(const char *database) {
+    char path[SETTING_TEXT_SIZE];
+    snprintf(path, sizeof path, "%s", database);
+    char *slash = strrchr(path, '/');
+    if (slash)
+        slash[slash == path ? 1 : 0] = '\0';
+    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fsync(fd) != 0)
+        log_warn("cannot sync the directory of %s: %m", database);
+    close(fd);
+}
+
+/* Opens, configures, migrates. Returns an exit code, CHILD_DRAINED when all went well. */
+static int open_database(struct store *store) {
+    const char *path = store->conf->database;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, &store->database, flags, NULL) != SQLITE_OK) {
+        log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
+        return CHILD_TEMPORARY;
+    }
+    configure(store);
+    if (!run_script(store, SQL_OPEN))
+        return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+    /* Behind sql/open.sql, whose wal_autocheckpoint = 0 takes any hook out. */
+    sqlite3_wal_hook(store->database, note_wal_size, store);
+    int code = migrate(store);
+    if (code != CHILD_DRAINED)
+        return code;
+    if (!settings_hold(store))
+        return CHILD_CONFIG;
+    snprintf(store->wal_path, sizeof store->wal_path, "%s-wal", path);
+    sync_directory(path);
+    if (!wal_in_place(store) || !load_counts(store))
+        return CHILD_POISON;
+    return CHILD_DRAINED;
+}
+
+struct store *store_open(const struct conf *conf, int *exit_code) {
+    *exit_code = CHILD_TEMPORARY;
+    sqlite3_config(SQLITE_CONFIG_LOG, sqlite_log, NULL);
+    struct store *store = calloc(1, sizeof *store);
+    if (!store) {
+        log_error("out of memory for the store");
+        return NULL;
+    }
+    store->conf = conf;
+    store->wal_pages_next = CHECKPOINT_PAGES;
+    store->lock_fd = take_lock(conf->database);
+    if (store->lock_fd >= 0)
+        *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
+    if (*exit_code == CHILD_DRAINED)
+        return store;
+    store_close(store);
+    return NULL;
+}
+
+void store_close(struct store *store) {
+    if (store->database && store_state(store) == STORE_GOOD && store->wal_inode != 0)
+        store_checkpoint(store, true);
+    for (int sql = 0; sql < SQL_COUNT; sql++)
+        sqlite3_finalize(store->statements[sql]);
+    sqlite3_close(store->database);
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    free(store);
+}

@@ -1,0 +1,82 @@
+#ifndef HASHMILL_STORE_H
+#define HASHMILL_STORE_H
+
+/*
+ * The database as its one writer sees it. Operations are applied in batches:
+ *
+ *     store_begin ... any number of operations ... store_commit
+ *
+ * and none of their answers may leave the process before store_commit has said OK. An operation
+ * that fails has no effect and leaves the rest of its batch alone, unless store_state says that the
+ * whole batch is gone.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "queue.h"
+
+struct store;
+
+/* What has become of the batch under way. */
+enum store_state {
+    STORE_GOOD,
+    STORE_DISK_FULL, /* the batch was rolled back: no room on disk; the store goes on */
+    STORE_LOST,      /* the batch was rolled back for another reason; the store goes on */
+    STORE_POISONED   /* a write or an fsync failed, or the file is damaged: what is on disk is not
+                        known. Answer nobody OK, exit with CHILD_POISON, never try again */
+};
+
+/* Opens the database, makes or migrates its schema, and takes its lock file for the life of the
+ * process. conf gives the path and the limits and must outlive the store. NULL with the code to
+ * exit with (enum child_exit) after logging why. */
+struct store *store_open(const struct conf *conf, int *exit_code);
+
+/* Checkpoints as far as readers allow and closes. */
+void store_close(struct store *store);
+
+enum store_state store_state(const struct store *store);
+
+/* Starts a batch and sets its time. False when it cannot; store_state says why. */
+bool store_begin(struct store *store);
+
+/* Makes the batch durable, with one fsync. False when all of it is gone; store_state says why. */
+bool store_commit(struct store *store);
+
+/* Gives up what is left of a batch after store_state has left STORE_GOOD, or on purpose; the state
+ * is good again unless it is poisoned. */
+void store_rollback(struct store *store);
+
+/* Copies the WAL into the database when it has grown enough (or always, when force). False when the
+ * store is poisoned by it. Call it between batches. */
+bool store_checkpoint(struct store *store, bool force);
+
+/* The operations; each result as told of the verb of that name in queue.h. */
+enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
+                                struct uuid *id);
+enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
+                             struct queue_batch *batch);
+enum queue_result store_look(struct store *store, struct uuid id, struct queue_item *item);
+enum queue_result store_cancel(struct store *store, struct uuid id);
+/* NONE when nothing waits. */
+enum queue_result store_lease(struct store *store, const struct queue_lease *request,
+                              struct queue_grant *grant);
+enum queue_result store_return_lease(struct store *store, struct uuid lease);
+enum queue_result store_report(struct store *store, const struct queue_report *report,
+                               struct queue_verdict *verdict);
+enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
+/* All but tally->parked. */
+enum queue_result store_tally(struct store *store, struct queue_tally *tally);
+
+/* How many items wait, by the counts in memory. */
+int64_t store_waiting(const struct store *store);
+
+/* Lets leases lapse whose deadline has passed, at most some thousand; part of a batch. */
+void store_lapse(struct store *store);
+
+/* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It
+ * may be early, never late. */
+int64_t store_next_lapse(const struct store *store);
+
+#endif

@@ -1,0 +1,262 @@
+/* A process that holds long polls: an event loop over the listening socket, the queue's answers and
+ * the clients of the parked requests. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "router.h"
+
+/* While one peer is being read or written nothing else happens here, so none gets long. */
+static const struct patience patience = {.receive_ms = 200, .send_ms = 1000};
+
+enum {
+    EVENTS_MAX = 64,       /* taken in one wake */
+    ACCEPTS_MAX = 16,      /* in one wake, so that answers do not wait for long behind them */
+    AWAY_POLL_MS = 100,    /* how often an engine that is away is tried */
+    SPARE_DESCRIPTORS = 64 /* beside those of the parked requests */
+};
+
+/* What an epoll event is about, when it is not the slot of a parked request. */
+static const uint32_t ABOUT_LISTENER = UINT32_MAX;
+static const uint32_t ABOUT_QUEUE = UINT32_MAX - 1;
+
+/* A request that is open. */
+struct wait {
+    struct request request;
+    struct call call;
+};
+
+struct loop {
+    struct server *server;
+    int listen_fd;
+    int epoll_fd;
+    int slots;          /* how many requests may be parked */
+    int parked;         /* how many are */
+    struct wait *waits; /* one more than slots: for the request that comes when all are taken */
+    uint64_t *tickets;  /* the queue's ticket of each; 0: free */
+};
+
+/* The slot with this ticket; the first free one for 0. -1 when there is none. */
+static int find(const struct loop *loop, uint64_t ticket) {
+    for (int slot = 0; slot <= loop->slots; slot++) {
+        if (loop->tickets[slot] == ticket)
+            return slot;
+    }
+    return -1;
+}
+
+/* Watches a descriptor. A closed one leaves epoll by itself, and its number may come again. */
+static bool watch(struct loop *loop, int fd, uint32_t events, uint32_t about) {
+    struct epoll_event event = {.events = events, .data.u32 = about};
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+}
+
+static void finish(struct loop *loop, struct wait *wait) {
+    if (!request_finish(&wait->request, &loop->server->reply))
+        log_debug("a client went away before its reply");
+}
+
+static void unpark(struct loop *loop, int slot) {
+    loop->tickets[slot] = 0;
+    loop->parked--;
+}
+
+/* Answers a parked request before the queue has. */
+static void cut_short(struct loop *loop, int slot) {
+    struct wait *wait = &loop->waits[slot];
+    queue_forget(loop->server->queue, loop->tickets[slot]);
+    wait->call.route->waits->cut_short(&wait->call);
+    finish(loop, wait);
+    unpark(loop, slot);
+}
+
+/* Holds a request until its ticket is answered or its client goes away. */
+static void park(struct loop *loop, int slot, uint64_t ticket) {
+    loop->tickets[slot] = ticket;
+    loop->parked++;
+    if (!watch(loop, request_descriptor(&loop->waits[slot].request), EPOLLRDHUP, (uint32_t)slot)) {
+        log_warn("a client cannot be watched, so its wait is cut short: %m");
+        cut_short(loop, slot);
+    }
+}
+
+/* Serves a request that has just come: answers or parks it. */
+static void begin(struct loop *loop, int slot) {
+    struct wait *wait = &loop->waits[slot];
+    struct call *call = &wait->call;
+    uint64_t ticket = 0;
+    *call = (struct call){
+        .server = loop->server, .request = &wait->request, .may_park = loop->parked < loop->slots};
+    if (router_match(call)) {
+        if (call->route->waits)
+            ticket = call->route->waits->start(call);
+        else
+            router_misdirected(call);
+    }
+    if (ticket != 0)
+        park(loop, slot, ticket);
+    else
+        finish(loop, wait);
+}
+
+/* Takes the requests that have come in. False when this process has no means for more. */
+static bool take_requests(struct loop *loop) {
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        int slot = find(loop, 0);
+        switch (request_accept(&loop->waits[slot].request, loop->listen_fd, patience)) {
+        case REQUEST_ACCEPTED:
+            begin(loop, slot);
+            break;
+        case REQUEST_NONE:
+            return true;
+        case REQUEST_EXHAUSTED:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The client of a parked request has gone. */
+static void forget(struct loop *loop, int slot) {
+    queue_forget(loop->server->queue, loop->tickets[slot]);
+    request_drop(&loop->waits[slot].request);
+    unpark(loop, slot);
+}
+
+/* Hands an answer to its client, or takes its effect back when that one has gone. */
+static void deliver(struct loop *loop, int slot, const struct queue_answer *answer) {
+    struct wait *wait = &loop->waits[slot];
+    const struct wait_verbs *verbs = wait->call.route->waits;
+    bool effective = answer->result == QUEUE_OK && verbs->take_back;
+    bool delivered = false;
+    if (request_is_gone(&wait->request)) {
+        request_drop(&wait->request);
+    } else {
+        verbs->finish(&wait->call, answer);
+        delivered = request_finish(&wait->request, &loop->server->reply);
+    }
+    if (effective && !delivered)
+        verbs->take_back(&wait->call);
+    unpark(loop, slot);
+}
+
+static void take_answers(struct loop *loop) {
+    struct queue_answer answer;
+    while (queue_next(loop->server->queue, &answer)) {
+        int slot = answer.ticket != 0 ? find(loop, answer.ticket) : -1;
+        if (slot >= 0)
+            deliver(loop, slot, &answer);
+    }
+}
+
+/* Sees to clients that went away. True when new requests have come, too. Slots that become free
+ * here are taken again only after the last of these events. */
+static bool look_at(struct loop *loop, const struct epoll_event *events, int count) {
+    bool incoming = false;
+    for (int i = 0; i < count; i++) {
+        uint32_t about = events[i].data.u32;
+        if (about == ABOUT_LISTENER)
+            incoming = true;
+        else if (about != ABOUT_QUEUE)
+            forget(loop, (int)about);
+    }
+    return incoming;
+}
+
+/* Waits for something to happen. Returns the number of events, 0 also after a signal. */
+static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_MAX]) {
+    int queue_fd = queue_descriptor(loop->server->queue);
+    bool watched = queue_fd >= 0 && watch(loop, queue_fd, EPOLLIN, ABOUT_QUEUE);
+    int timeout_ms = !watched && loop->parked > 0 ? AWAY_POLL_MS : -1;
+    int count = epoll_pwait(loop->epoll_fd, events, EVENTS_MAX, timeout_ms, child_wait_mask());
+    return count < 0 ? 0 : count;
+}
+
+/* Serves until it is time to stop or this process cannot go on. Returns its exit code. */
+static int serve_all(struct loop *loop) {
+    struct epoll_event events[EVENTS_MAX];
+    bool able = true;
+    while (able && !child_stopping()) {
+        int count = wait_for_events(loop, events);
+        child_busy();
+        bool incoming = look_at(loop, events, count);
+        take_answers(loop);
+        if (incoming) {
+            able = take_requests(loop);
+            take_answers(loop);
+        }
+        child_idle();
+    }
+    return able ? CHILD_DRAINED : CHILD_TEMPORARY;
+}
+
+/* Answers all that are parked. */
+static void drain(struct loop *loop) {
+    for (int slot = 0; slot <= loop->slots; slot++) {
+        child_busy();
+        if (loop->tickets[slot] != 0)
+            cut_short(loop, slot);
+    }
+    child_idle();
+}
+
+/* How many requests may be parked: as many as the settings say, if this process may open as many
+ * descriptors. */
+static int usable_slots(int64_t wanted) {
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)wanted + SPARE_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return (int)wanted;
+    limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == needed)
+        return (int)wanted;
+    int slots = limit.rlim_cur > SPARE_DESCRIPTORS ? (int)limit.rlim_cur - SPARE_DESCRIPTORS : 1;
+    log_warn("only %d of %lld long polls can be held; raise the limit on open files", slots,
+             (long long)wanted);
+    return slots;
+}
+
+/* Prepares the loop; what it allocates is freed by loop_close, also after a failure. */
+static bool loop_open(struct loop *loop, const struct child_job *job) {
+    const struct conf *conf = job->conf;
+    loop->listen_fd = job->listen_fd;
+    loop->slots = usable_slots(job->listener == LISTENER_PUBLIC ? conf->wait_slots_public
+                                                                : conf->wait_slots_worker);
+    loop->waits = calloc((size_t)loop->slots + 1, sizeof *loop->waits);
+    loop->tickets = calloc((size_t)loop->slots + 1, sizeof *loop->tickets);
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->server = server_open(job);
+    if (!loop->waits || !loop->tickets || loop->epoll_fd < 0 || !loop->server ||
+        !watch(loop, loop->listen_fd, EPOLLIN, ABOUT_LISTENER)) {
+        log_error("the process for long polls cannot start: %m");
+        return false;
+    }
+    return true;
+}
+
+static void loop_close(struct loop *loop) {
+    server_close(loop->server);
+    if (loop->epoll_fd >= 0)
+        close(loop->epoll_fd);
+    free(loop->waits);
+    free(loop->tickets);
+}
+
+int serve_waits(const struct child_job *job) {
+    struct loop loop = {.epoll_fd = -1};
+    int exit_code = CHILD_TEMPORARY;
+    if (loop_open(&loop, job)) {
+        child_ready();
+        exit_code = serve_all(&loop);
+        drain(&loop);
+    }
+    loop_close(&loop);
+    if (exit_code == CHILD_TEMPORARY)
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    return exit_code;
+}

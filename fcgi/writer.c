@@ -1,0 +1,278 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "batch.h"
+#include "buffer.h"
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+
+/*
+ * The writer: the one process that writes the database. It takes every operation that is waiting,
+ * applies them in one transaction, and answers them all after its one fsync. It sends without ever
+ * blocking; what a process does not fetch is kept for it up to a bound.
+ */
+
+enum {
+    EVENTS_MAX = 128,
+    READS_PER_TURN = 64,               /* operations taken from one connection in one turn */
+    UNSENT_BYTES_MAX = 4 * 1024 * 1024 /* answers kept for one connection */
+};
+
+/* A process that has connected. Unsent holds answers as (size_t size, message) one after another.
+ */
+struct connection {
+    int fd; /* -1 once it is gone */
+    struct buffer unsent;
+    LIST_ENTRY(connection) all;
+};
+
+LIST_HEAD(connections, connection);
+
+struct writer {
+    const struct child_job *job;
+    struct store *store;
+    struct parked *parked;
+    struct batch *batch;
+    int epoll;
+    struct connections connections;
+    struct connections gone; /* to be freed when the batch is done with them */
+};
+
+/* Watches a connection, for writing too while it has unsent answers. */
+static bool watch(struct writer *writer, struct connection *connection, int how) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    if (connection->unsent.length > 0)
+        event.events |= EPOLLOUT;
+    return epoll_ctl(writer->epoll, how, connection->fd, &event) == 0;
+}
+
+/* Leases among the unsent answers of a lost connection go back to the queue. */
+static void return_unsent(struct writer *writer, const struct buffer *unsent) {
+    struct channel_message message;
+    size_t at = 0;
+    while (at < unsent->length) {
+        size_t size;
+        memcpy(&size, unsent->data + at, sizeof size);
+        memcpy(&message, unsent->data + at + sizeof size, size);
+        if (message.header.operation == OPERATION_LEASE && message.header.result == QUEUE_OK)
+            batch_return_lease(writer->batch, message.body.grant.lease);
+        at += sizeof size + size;
+    }
+}
+
+/* Ends a connection: its waits are dropped, its undelivered leases go back. */
+static void drop(struct writer *writer, struct connection *connection) {
+    if (connection->fd < 0)
+        return;
+    close(connection->fd);
+    connection->fd = -1;
+    batch_disown(writer->batch, connection);
+    return_unsent(writer, &connection->unsent);
+    LIST_REMOVE(connection, all);
+    LIST_INSERT_HEAD(&writer->gone, connection, all);
+}
+
+static void free_gone(struct connections *gone) {
+    struct connection *connection;
+    while ((connection = LIST_FIRST(gone)) != NULL) {
+        LIST_REMOVE(connection, all);
+        buffer_free(&connection->unsent);
+        free(connection);
+    }
+}
+
+static void accept_all(struct writer *writer) {
+    int fd;
+    while ((fd = accept4(writer->job->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        struct connection *connection = calloc(1, sizeof *connection);
+        if (!connection) {
+            close(fd);
+            return;
+        }
+        channel_prepare(fd);
+        connection->fd = fd;
+        LIST_INSERT_HEAD(&writer->connections, connection, all);
+        if (!watch(writer, connection, EPOLL_CTL_ADD))
+            drop(writer, connection);
+    }
+    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        log_warn("cannot accept a process: %m");
+}
+
+/* Takes the operations that wait on a connection, some at a time so that all get their turn. */
+static void read_operations(struct writer *writer, struct connection *connection) {
+    for (int i = 0; i < READS_PER_TURN && connection->fd >= 0; i++) {
+        struct channel_message *message = batch_room(writer->batch);
+        size_t size = 0;
+        if (!message)
+            return;
+        enum channel_result result = channel_receive(connection->fd, message, &size);
+        if (result == CHANNEL_AGAIN)
+            return;
+        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size))
+            continue;
+        if (result == CHANNEL_OK)
+            log_error("a process sent an operation that no process sends; its channel is closed");
+        drop(writer, connection);
+    }
+}
+
+/* Keeps an answer for later. Whoever lets too much pile up is cut off. */
+static bool keep_unsent(struct writer *writer, struct connection *connection,
+                        const struct channel_message *answer, size_t size) {
+    if (connection->unsent.length + size > UNSENT_BYTES_MAX) {
+        log_warn("a process does not fetch its answers; its channel is closed");
+        return false;
+    }
+    buffer_append(&connection->unsent, &size, sizeof size);
+    buffer_append(&connection->unsent, answer, size);
+    return watch(writer, connection, EPOLL_CTL_MOD);
+}
+
+/* Sends a job's answer, or sees to it that a lease does not get lost with it. */
+static void deliver(struct writer *writer, const struct job *job) {
+    struct connection *connection = job->owner;
+    if (!job->answer)
+        return;
+    size_t size = channel_answer_size(job->answer);
+    enum channel_result result = CHANNEL_GONE;
+    if (connection && connection->fd >= 0) {
+        result = CHANNEL_AGAIN;
+        if (connection->unsent.length == 0)
+            result = channel_send(connection->fd, job->answer, size);
+        if (result == CHANNEL_AGAIN && keep_unsent(writer, connection, job->answer, size))
+            result = CHANNEL_OK;
+    }
+    if (result == CHANNEL_OK)
+        return;
+    if (job->answer->header.operation == OPERATION_LEASE && job->answer->header.result == QUEUE_OK)
+        batch_return_lease(writer->batch, job->answer->body.grant.lease);
+    if (connection)
+        drop(writer, connection);
+}
+
+/* Sends what was kept, as far as it goes now. */
+static void send_unsent(struct writer *writer, struct connection *connection) {
+    static struct channel_message message; /* for its alignment; too large for the stack */
+    struct buffer *unsent = &connection->unsent;
+    size_t at = 0;
+    enum channel_result result = CHANNEL_OK;
+    while (at < unsent->length) {
+        size_t size;
+        memcpy(&size, unsent->data + at, sizeof size);
+        memcpy(&message, unsent->data + at + sizeof size, size);
+        result = channel_send(connection->fd, &message, size);
+        if (result != CHANNEL_OK)
+            break;
+        at += sizeof size + size;
+    }
+    if (at > 0) {
+        memmove(unsent->data, unsent->data + at, unsent->length - at);
+        unsent->length -= at;
+    }
+    if (result == CHANNEL_GONE || !watch(writer, connection, EPOLL_CTL_MOD))
+        drop(writer, connection);
+}
+
+/* Runs the batch and delivers its answers. False when the store is poisoned. */
+static bool run_batch(struct writer *writer) {
+    int count;
+    bool good = batch_run(writer->batch);
+    const struct job *jobs = batch_jobs(writer->batch, &count);
+    for (int i = 0; i < count; i++)
+        deliver(writer, &jobs[i]);
+    batch_clear(writer->batch);
+    return good && store_checkpoint(writer->store, false);
+}
+
+static void handle_event(struct writer *writer, const struct epoll_event *event) {
+    struct connection *connection = event->data.ptr;
+    if (!connection) {
+        accept_all(writer);
+        return;
+    }
+    if (connection->fd >= 0 && event->events & EPOLLOUT)
+        send_unsent(writer, connection);
+    if (connection->fd >= 0 && event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        read_operations(writer, connection);
+}
+
+/* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
+static int serve(struct writer *writer) {
+    struct epoll_event events[EVENTS_MAX];
+    for (;;) {
+        child_idle();
+        int64_t until = batch_due_ms(writer->batch);
+        int timeout = until == INT64_MAX ? -1 : clock_timeout_ms(until);
+        if (child_stopping())
+            timeout = 0;
+        int count = epoll_pwait(writer->epoll, events, EVENTS_MAX, timeout, child_wait_mask());
+        if (count < 0 && errno != EINTR) {
+            log_error("epoll: %m");
+            return CHILD_TEMPORARY;
+        }
+        child_busy();
+        for (int i = 0; i < count; i++)
+            handle_event(writer, &events[i]);
+        bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
+        if (due && !run_batch(writer)) {
+            log_error("a write to the database failed or the file is damaged: stopping for good. "
+                      "Check the disk and the kernel's log, restore the file if need be, then "
+                      "start hashmill-fcgi again");
+            return CHILD_POISON;
+        }
+        free_gone(&writer->gone);
+        if (child_stopping() && count <= 0 && !due)
+            return CHILD_DRAINED;
+    }
+}
+
+/* Makes everything but the store. False when memory or descriptors are short. */
+static bool set_up(struct writer *writer) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    LIST_INIT(&writer->connections);
+    LIST_INIT(&writer->gone);
+    writer->parked = parked_new();
+    writer->batch = writer->parked ? batch_new(writer->store, writer->parked) : NULL;
+    writer->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (writer->batch && writer->epoll >= 0 &&
+        epoll_ctl(writer->epoll, EPOLL_CTL_ADD, writer->job->listen_fd, &event) == 0)
+        return true;
+    log_error("cannot set the writer up: %m");
+    return false;
+}
+
+static void tear_down(struct writer *writer) {
+    struct connection *connection;
+    while (writer->batch && (connection = LIST_FIRST(&writer->connections)) != NULL)
+        drop(writer, connection);
+    free_gone(&writer->gone);
+    if (writer->batch)
+        batch_free(writer->batch);
+    if (writer->parked)
+        parked_free(writer->parked);
+    if (writer->epoll >= 0)
+        close(writer->epoll);
+}
+
+int serve_writer(const struct child_job *job) {
+    struct writer writer = {.job = job, .epoll = -1};
+    int exit_code;
+    writer.store = store_open(job->conf, &exit_code);
+    if (!writer.store)
+        return exit_code;
+    exit_code = CHILD_TEMPORARY;
+    if (set_up(&writer)) {
+        child_ready();
+        exit_code = serve(&writer);
+    }
+    tear_down(&writer);
+    store_close(writer.store);
+    return exit_code;
+}

@@ -1,0 +1,261 @@
+/* The store by itself: batches, what fails alone, what a rollback leaves, counts that stay true. */
+#include "../fcgi/store.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../fcgi/id.h"
+#include "../fcgi/store_sql.h"
+#include "../lib/log.h"
+#include "tap.h"
+
+enum { RANDOM_OPERATIONS = 3000 };
+
+static int64_t *clock_offsets; /* wall, steady: see lib/clock.h */
+static char directory[] = "/tmp/hashmill-store-XXXXXX";
+static struct conf conf;
+
+/* Removes the scratch directory at exit. */
+static void remove_directory(void) {
+    static const char *const names[] = {"db", "db-wal", "db-shm", "db-lock", "clock"};
+    char path[100];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+}
+
+static void set_up(void) {
+    char path[100];
+    if (!mkdtemp(directory))
+        abort();
+    atexit(remove_directory);
+    snprintf(path, sizeof path, "%s/clock", directory);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, 16) != 0)
+        abort();
+    clock_offsets = mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    setenv("HASHMILL_TEST_CLOCK", path, 1);
+    snprintf(conf.database, sizeof conf.database, "%s/db", directory);
+    conf.items_max = 1000000;
+    conf.lease_seconds = 60;
+    conf.size_penalty_ns = 100;
+}
+
+static struct store *open_store(void) {
+    int exit_code;
+    struct store *store = store_open(&conf, &exit_code);
+    if (!store)
+        abort();
+    return store;
+}
+
+/* The number that a statement gives, straight from the file. */
+static int64_t number(struct store *store, const char *sql) {
+    sqlite3_stmt *statement;
+    int64_t result = -1;
+    if (sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        result = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static struct queue_enqueue new_item(int64_t iterations) {
+    struct queue_enqueue item = {.id = id_new(7), .iterations = iterations};
+    memset(item.digest, 'd', DIGEST_SIZE);
+    return item;
+}
+
+/* Whether the counts in memory and in the file are what a count over the rows gives. */
+static bool counts_true(struct store *store) {
+    char sql[200];
+    bool good = true;
+    for (int state = 0; state < ITEM_STATES; state++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE state = %d", state);
+        good = good && number(store, sql) == store->counts.items[state];
+    }
+    int64_t remaining =
+        number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
+    return good && remaining == store->counts.remaining &&
+           number(store, "SELECT remaining FROM tally") == remaining;
+}
+
+static void one_fails_alone(struct store *store) {
+    struct queue_enqueue first = new_item(10);
+    struct queue_enqueue third = new_item(10);
+    struct uuid id;
+    store_begin(store);
+    is_int(store_enqueue(store, &first, &id), QUEUE_OK, "an item is stored");
+    is_int(store_enqueue(store, &first, &id), QUEUE_FAULT, "the same id again fails");
+    is_int(store_enqueue(store, &third, &id), QUEUE_OK, "the next in the batch does not");
+    ok(store_commit(store), "and the batch is committed");
+    is_int(number(store, "SELECT count(*) FROM item"), 2, "with the two good ones");
+    ok(counts_true(store), "the counts are true");
+}
+
+static void full_disk(struct store *store) {
+    char limit[60];
+    struct queue_enqueue item;
+    struct uuid id;
+    enum queue_result result = QUEUE_OK;
+    snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
+             (long long)number(store, "PRAGMA page_count") + 1);
+    sqlite3_exec(store->database, limit, NULL, NULL, NULL);
+    int64_t before = number(store, "SELECT count(*) FROM item");
+    store_begin(store);
+    for (int i = 0; i < 1000 && result == QUEUE_OK; i++) {
+        item = new_item(10);
+        result = store_enqueue(store, &item, &id);
+    }
+    is_int(store_state(store), STORE_DISK_FULL, "no room: the batch says disk full");
+    ok(!store_commit(store), "and cannot be committed");
+    store_rollback(store);
+    is_int(store_state(store), STORE_GOOD, "after the rollback the store goes on");
+    is_int(number(store, "SELECT count(*) FROM item"), before, "nothing of the batch stays");
+    ok(counts_true(store), "the counts are true");
+    sqlite3_exec(store->database, "PRAGMA max_page_count = 1000000000", NULL, NULL, NULL);
+    store_begin(store);
+    item = new_item(10);
+    is_int(store_enqueue(store, &item, &id), QUEUE_OK, "with room again items are stored");
+    ok(store_commit(store), "and committed");
+}
+
+static struct queue_lease lease_of(int items) {
+    struct queue_lease request = {.items = items, .iterations = INT64_MAX};
+    request.request = id_new(0);
+    snprintf(request.worker.name, sizeof request.worker.name, "w");
+    request.worker.cores = 1;
+    return request;
+}
+
+static void clock_over_restart(void) {
+    static struct queue_grant grant;
+    struct queue_lease request = lease_of(1);
+    struct store *store = open_store();
+    store_begin(store);
+    is_int(store_lease(store, &request, &grant), QUEUE_OK, "an item is leased");
+    store_commit(store);
+    store_close(store);
+    clock_offsets[1] += 3600 * 1000; /* the node is down for an hour */
+    store = open_store();
+    store_begin(store);
+    store_lapse(store);
+    is_int(store->counts.items[ITEM_LEASED], 1, "an hour of being down lets no lease lapse");
+    store_rollback(store);
+    clock_offsets[1] += 61 * 1000;
+    store_begin(store);
+    store_lapse(store);
+    is_int(store->counts.items[ITEM_LEASED], 0, "a minute of being up does");
+    store_rollback(store);
+    store_begin(store);
+    store_lapse(store);
+    is_int(store->counts.items[ITEM_LEASED], 0, "a lapse that was rolled back comes again");
+    ok(store_commit(store) && counts_true(store), "the counts are true");
+    is_int(number(store, "SELECT max(strikes) FROM item"), 1, "one strike");
+    is_int(number(store, "SELECT deadline IS NULL AND lease IS NOT NULL AND since > 0 "
+                         "FROM item WHERE strikes = 1"),
+           1, "it waits since its deadline and keeps its last lease's id");
+    store_close(store);
+}
+
+/* One random operation on a random item of those that were leased last. */
+static void random_operation(struct store *store, struct queue_grant *grant) {
+    static struct queue_batch batch;
+    static struct queue_verdict verdict;
+    static struct queue_report report;
+    struct queue_lease request = lease_of(1 + rand() % 5);
+    struct queue_enqueue item = new_item(1 + rand() % 3);
+    struct queue_pull pull = {.top = 1 + rand() % 3, .oldest = rand() % 2};
+    struct uuid id;
+    int chosen = grant->count > 0 ? rand() % grant->count : 0;
+    report.worker = request.worker;
+    report.count = 1;
+    report.items[0] = (struct queue_report_item){.id = grant->items[chosen].id,
+                                                 .lease = grant->lease,
+                                                 .remaining = rand() % 3,
+                                                 .release = rand() % 4 == 0};
+    memset(report.items[0].chain, 'd', DIGEST_SIZE);
+    switch (rand() % 8) {
+    case 0:
+    case 1:
+        store_enqueue(store, &item, &id);
+        break;
+    case 2:
+        store_lease(store, &request, grant);
+        break;
+    case 3:
+    case 4:
+        store_report(store, &report, &verdict);
+        break;
+    case 5:
+        store_pull(store, &pull, &batch);
+        break;
+    case 6:
+        store_cancel(store, grant->items[chosen].id);
+        break;
+    default:
+        clock_offsets[1] += rand() % 40000;
+        store_lapse(store);
+        if (rand() % 4 == 0)
+            store_return_lease(store, grant->lease);
+        break;
+    }
+}
+
+static void counts_stay_true(struct store *store) {
+    static struct queue_grant grant;
+    bool good = true;
+    srand(1);
+    for (int i = 0; i < RANDOM_OPERATIONS; i += 10) {
+        store_begin(store);
+        for (int j = 0; j < 10; j++)
+            random_operation(store, &grant);
+        if (rand() % 5 == 0)
+            store_rollback(store);
+        else
+            good = good && store_commit(store);
+        good = good && counts_true(store);
+    }
+    ok(good, "after each of %d random batches the counts are those of the rows",
+       RANDOM_OPERATIONS / 10);
+    is_int(number(store, "SELECT count(*) FROM item WHERE state = 2 AND remaining > 0"), 0,
+           "nothing is done with links to go");
+}
+
+static void second_writer(void) {
+    struct store *store = open_store();
+    int exit_code = 0;
+    ok(store_open(&conf, &exit_code) == NULL, "a second writer of the same database is refused");
+    store_close(store);
+}
+
+static void newer_schema(void) {
+    struct store *store = open_store();
+    int exit_code = 0;
+    sqlite3_exec(store->database, "PRAGMA user_version = 999", NULL, NULL, NULL);
+    store_close(store);
+    ok(store_open(&conf, &exit_code) == NULL, "a schema from the future is refused");
+    is_int(exit_code, 78, "with the exit code that means do not restart");
+}
+
+int main(void) {
+    set_up();
+    log_set_level(LOG_LEVEL_ERROR);
+    struct store *store = open_store();
+    one_fails_alone(store);
+    full_disk(store);
+    store_close(store);
+    clock_over_restart();
+    store = open_store();
+    counts_stay_true(store);
+    store_close(store);
+    second_writer();
+    newer_schema();
+    return done_testing();
+}
