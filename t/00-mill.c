@@ -1,0 +1,183 @@
+/* The mill: known answers, order, checkpoints, drops, halting. */
+#include "../worker/mill.h"
+
+#include <poll.h>
+
+#include "../worker/selftest.h"
+#include "../worker/sha512_openssl.h"
+#include "tap.h"
+
+enum { WAIT_MS = 20000, NEVER = 1000000000 };
+
+/* An item with a chain and an id made of number. */
+static struct item make_item(int number, int node, int64_t remaining) {
+    struct item item = {.remaining = remaining, .node = node};
+    memset(item.id, number, sizeof item.id);
+    memset(item.lease, 'l', sizeof item.lease);
+    memset(item.chain, number, sizeof item.chain);
+    return item;
+}
+
+/* Whether an item is its number's chain, moved forward by so many iterations. */
+static bool is_forward(const struct item *item, int64_t iterations) {
+    uint8_t chain[1][CHAIN_SIZE];
+    struct sha512_openssl *kernel = sha512_openssl_open();
+    memset(chain[0], item->id[0], CHAIN_SIZE);
+    sha512_openssl_chains(kernel, chain, 1, iterations);
+    sha512_openssl_close(kernel);
+    return memcmp(chain[0], item->chain, CHAIN_SIZE) == 0;
+}
+
+/* Collects until count items are there; false when that takes too long. */
+static bool collect(struct mill *mill, struct items *finished, int count) {
+    while (finished->count < count) {
+        struct pollfd fd = {.fd = mill_descriptor(mill), .events = POLLIN};
+        if (poll(&fd, 1, WAIT_MS) != 1)
+            return false;
+        mill_collect(mill, finished);
+    }
+    return true;
+}
+
+/* Waits until an item of the snapshot is under way. */
+static bool under_way(struct mill *mill, int node, int64_t from) {
+    for (int i = 0; i < WAIT_MS; i++) {
+        struct items list = {0};
+        mill_snapshot(mill, node, &list);
+        bool moved = list.count > 0 && list.list[0].remaining < from;
+        items_free(&list);
+        if (moved)
+            return true;
+        poll(NULL, 0, 1);
+    }
+    return false;
+}
+
+static void test_selftest(void) {
+    char why[500] = "";
+    double rate = 0;
+    ok(selftest_run(&rate, why, sizeof why), "this machine computes rightly %s", why);
+    ok(rate > 1000, "its rate is measured");
+}
+
+static void test_values(void) {
+    struct mill *mill = mill_open(2, 1e6);
+    struct items finished = {0};
+    int64_t sum = 0;
+    for (int i = 1; i <= 100; i++) {
+        struct item item = make_item(i, i % 2, (int64_t)i * 7);
+        ok(mill_feed(mill, &item), "item %d is new", i);
+    }
+    ok(collect(mill, &finished, 100), "all are finished");
+    for (int i = 0; i < finished.count; i++) {
+        struct item *item = &finished.list[i];
+        sum += item->id[0];
+        if (item->remaining != 0 || item->node != item->id[0] % 2 ||
+            !is_forward(item, (int64_t)item->id[0] * 7))
+            ok(false, "value %d", item->id[0]);
+    }
+    is_int(sum, 5050, "each once, each value right");
+    is_int(mill_load(mill, 0, 1).all_items, 0, "nothing is left in the mill");
+    ok(mill_rate(mill) > 0, "it knows its rate");
+    items_free(&finished);
+    mill_close(mill);
+}
+
+static void test_order(void) {
+    struct mill *mill = mill_open(1, 1e6);
+    struct items finished = {0};
+    bool ordered = true;
+    for (int i = 1; i <= 20; i++) {
+        struct item item = make_item(i, 0, 3000);
+        mill_feed(mill, &item);
+    }
+    collect(mill, &finished, 20);
+    for (int i = 0; i < finished.count; i++)
+        ordered &= finished.list[i].id[0] == i + 1;
+    ok(ordered, "one thread finishes equal items in the order of feeding");
+    items_free(&finished);
+    mill_close(mill);
+}
+
+static void test_long_and_short(void) {
+    struct mill *mill = mill_open(2, 1e6);
+    struct items finished = {0};
+    struct item endless = make_item(1, 0, NEVER);
+    mill_feed(mill, &endless);
+    for (int i = 2; i <= 10; i++) {
+        struct item item = make_item(i, 0, 100);
+        mill_feed(mill, &item);
+    }
+    ok(collect(mill, &finished, 9), "short items pass a long one on another thread");
+    struct mill_load load = mill_load(mill, 0, 1000);
+    is_int(load.items, 1, "the long one is in hand");
+    is_int(load.long_items, 1, "and counted as long");
+    is_int(load.iterations, 1000, "for no more than the cap");
+    is_int(mill_load(mill, 1, 1000).items, 0, "and not as another node's");
+    mill_drop(mill, 0, endless.id, endless.id);
+    is_int(mill_load(mill, 0, 1000).items, 1, "another lease does not drop it");
+    mill_drop(mill, 1, endless.id, endless.lease);
+    is_int(mill_load(mill, 0, 1000).items, 1, "another node does not either");
+    mill_drop(mill, 0, endless.id, endless.lease);
+    struct item last[] = {make_item(11, 0, 100), make_item(12, 0, 100)};
+    mill_feed(mill, &last[0]);
+    mill_feed(mill, &last[1]);
+    ok(collect(mill, &finished, 11), "a dropped item makes room for others");
+    is_int(mill_load(mill, 0, 1000).items, 0, "and is gone");
+    items_free(&finished);
+    mill_close(mill);
+}
+
+static void test_feed_again(void) {
+    struct mill *mill = mill_open(1, 1e6);
+    struct items list = {0};
+    struct item item = make_item(1, 0, NEVER);
+    mill_feed(mill, &item);
+    ok(under_way(mill, 0, NEVER), "an item is under way");
+    memset(item.lease, 'm', sizeof item.lease);
+    ok(!mill_feed(mill, &item), "leased again, it is no new work");
+    mill_snapshot(mill, 0, &list);
+    is_int(list.count, 1, "it is held once");
+    is_int(list.list[0].lease[0], 'm', "under the new lease");
+    ok(list.list[0].remaining < NEVER, "with the progress it had");
+    list.count = 0;
+    item.remaining = 500;
+    ok(mill_feed(mill, &item), "leased again with less remaining, it is new work");
+    ok(collect(mill, &list, 1), "from where it came back");
+    ok(is_forward(&list.list[0], 500), "to the right value");
+    items_free(&list);
+    mill_close(mill);
+}
+
+static void test_halt(void) {
+    struct mill *mill = mill_open(2, 1e6);
+    struct items list = {0};
+    for (int i = 1; i <= 3; i++) {
+        struct item item = make_item(i, 0, NEVER);
+        mill_feed(mill, &item);
+    }
+    ok(under_way(mill, 0, NEVER), "items are under way");
+    mill_halt(mill);
+    mill_collect(mill, &list);
+    is_int(list.count, 0, "none has been finished");
+    mill_snapshot(mill, 0, &list);
+    is_int(list.count, 3, "all are there after a halt");
+    ok(list.list[0].remaining < NEVER, "one has moved");
+    is_int(list.list[2].remaining, NEVER, "one has not been started");
+    for (int i = 0; i < 3; i++)
+        ok(is_forward(&list.list[i], NEVER - list.list[i].remaining),
+           "chain and remaining of item %d fit together", i + 1);
+    ok(mill_rate(mill) > 0 && mill_lanes(mill) == 2, "rate and lanes are still known");
+    items_free(&list);
+    mill_close(mill);
+}
+
+int main(void) {
+    test_selftest();
+    test_values();
+    test_order();
+    test_long_and_short();
+    test_feed_again();
+    test_halt();
+    return done_testing();
+}

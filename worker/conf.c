@@ -1,0 +1,167 @@
+#include "conf.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "log.h"
+#include "wire.h"
+
+#define INTEGER(key, field, unit, min, max, preset, help)                                          \
+    {                                                                                              \
+        key, SETTING_INTEGER, unit, help, offsetof(struct worker_conf, field), min, max, preset,   \
+            NULL                                                                                   \
+    }
+#define TEXT(key, field, unit, preset, help)                                                       \
+    { key, SETTING_TEXT, unit, help, offsetof(struct worker_conf, field), 0, 0, 0, preset }
+
+enum { THREADS_MAX = 1024, TOKEN_MIN = 16 };
+
+static const struct setting table[] = {
+    TEXT("NODES", nodes, "URLs", "http://127.0.0.1:8081",
+         "Base URLs of the worker listeners to lease from, separated by commas or spaces."),
+    TEXT("WORKER_TOKEN", worker_token, "secret", "",
+         "Bearer token for the nodes, the same as theirs; 16 bytes or more."),
+    TEXT("WORKER_NAME", worker_name, "text", "",
+         "What this worker calls itself, up to 64 characters; empty: host, pid and a random part."),
+    INTEGER("THREADS", threads, "threads", 0, THREADS_MAX, 0,
+            "Threads that compute; 0: one for each core."),
+    INTEGER("IDLE_SECONDS", idle_seconds, "seconds", 0, 31536000, 600,
+            "Exit after this long without an item in hand; 0: never."),
+    TEXT("RETIRE_NODE", retire_node, "URL", "",
+         "Base URL of the node that launched this worker, told when it goes idle; empty: none."),
+    TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
+         "The least important lines that are still logged."),
+};
+
+enum { TABLE_SIZE = sizeof table / sizeof *table };
+
+/* The level of that name, or -1. */
+static int level_of(const char *name) {
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* Whether all characters are ASCII from first to '~'. */
+static bool is_printable(const char *text, char first) {
+    for (; *text != '\0'; text++) {
+        if (*text < first || *text > '~')
+            return false;
+    }
+    return true;
+}
+
+/* Checks a base URL and cuts slashes off its end, in place. */
+static bool tidy_url(char *url) {
+    if (!is_printable(url, '!') || !http_is_base_url(url))
+        return false;
+    size_t length = strlen(url);
+    while (url[length - 1] == '/')
+        url[--length] = '\0';
+    return true;
+}
+
+static bool known(const struct worker_conf *conf, const char *url) {
+    for (int i = 0; i < conf->url_count; i++) {
+        if (strcmp(conf->urls[i], url) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Cuts NODES into its URLs. */
+static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
+    char *rest = NULL;
+    conf->url_count = 0;
+    memcpy(conf->urls_text, conf->nodes, sizeof conf->urls_text);
+    for (char *url = strtok_r(conf->urls_text, ", \t", &rest); url;
+         url = strtok_r(NULL, ", \t", &rest)) {
+        if (conf->url_count == NODES_MAX) {
+            snprintf(why, why_size, "NODES must name at most %d nodes", NODES_MAX);
+            return false;
+        }
+        if (!tidy_url(url) || known(conf, url)) {
+            snprintf(why, why_size,
+                     "NODES must be different URLs like http://10.0.0.5:8081, "
+                     "separated by commas; number %d is not",
+                     conf->url_count + 1);
+            return false;
+        }
+        conf->urls[conf->url_count++] = url;
+    }
+    if (conf->url_count == 0)
+        snprintf(why, why_size, "NODES must name a node, like http://127.0.0.1:8081");
+    return conf->url_count > 0;
+}
+
+/* Makes a name that no other worker has: host, process, and a random part since containers may
+ * share the first two. */
+static void make_name(char *name) {
+    char host[41] = "";
+    uint32_t number = 0;
+    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || !is_printable(host, '!'))
+        memcpy(host, "host", 5);
+    if (getrandom(&number, sizeof number, 0) < 0)
+        number = (uint32_t)getppid();
+    snprintf(name, WIRE_NAME_SIZE, "%s-%d-%08x", host, (int)getpid(), (unsigned)number);
+}
+
+/* The cores that this process may use. */
+static int64_t count_cores(void) {
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    int count = CPU_COUNT(&cores);
+    return count < 1 ? 1 : count;
+}
+
+/* Checks the token and the name, of which the first must fit into a header and the second in JSON.
+ */
+static bool check_texts(const struct worker_conf *conf, char *why, size_t why_size) {
+    if (strlen(conf->worker_token) < TOKEN_MIN || !is_printable(conf->worker_token, '!')) {
+        snprintf(why, why_size,
+                 "WORKER_TOKEN must be the nodes' WORKER_TOKEN: at least %d ASCII "
+                 "characters without spaces or control characters",
+                 TOKEN_MIN);
+        return false;
+    }
+    if (strlen(conf->worker_name) >= WIRE_NAME_SIZE || !is_printable(conf->worker_name, ' ')) {
+        snprintf(why, why_size,
+                 "WORKER_NAME must have at most %d ASCII characters, "
+                 "none of them control characters",
+                 WIRE_NAME_SIZE - 1);
+        return false;
+    }
+    return true;
+}
+
+bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size) {
+    if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
+        return false;
+    if (level_of(conf->log_level) < 0) {
+        snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
+        return false;
+    }
+    if (!split_nodes(conf, why, why_size) || !check_texts(conf, why, why_size))
+        return false;
+    if (conf->retire_node[0] != '\0' && !tidy_url(conf->retire_node)) {
+        snprintf(why, why_size, "RETIRE_NODE must be a URL like http://10.0.0.5:8081, or empty");
+        return false;
+    }
+    if (conf->worker_name[0] == '\0')
+        make_name(conf->worker_name);
+    if (conf->threads == 0)
+        conf->threads = count_cores();
+    log_set_level((enum log_level)level_of(conf->log_level));
+    return true;
+}
+
+void worker_conf_help(FILE *out) {
+    settings_help(out, table, TABLE_SIZE);
+}

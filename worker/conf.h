@@ -1,0 +1,37 @@
+#ifndef HASHMILL_WORKER_CONF_H
+#define HASHMILL_WORKER_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "settings.h"
+
+enum { NODES_MAX = 16 };
+
+/* The settings of hashmill-worker, by the names of their keys. conf.c has the table with units,
+ * ranges and defaults; `hashmill-worker --help` prints it. */
+struct worker_conf {
+    char nodes[SETTING_TEXT_SIZE];
+    char worker_token[SETTING_TEXT_SIZE];
+    char worker_name[SETTING_TEXT_SIZE]; /* never empty once loaded */
+    int64_t threads;                     /* never 0 once loaded */
+    int64_t idle_seconds;
+    char retire_node[SETTING_TEXT_SIZE];
+    char log_level[SETTING_TEXT_SIZE];
+
+    char urls_text[SETTING_TEXT_SIZE]; /* nodes, cut into strings */
+    const char *urls[NODES_MAX];       /* base URLs without a slash at the end, in urls_text */
+    int url_count;
+};
+
+/* Reads the settings: defaults, file (may be NULL), environment; then checks what one key's range
+ * cannot say and fills in what a default leaves open. False with a sentence that says what to do in
+ * why. The struct must stay where it is: urls points into it. */
+bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size);
+
+/* Prints every key with unit, range, default. */
+void worker_conf_help(FILE *out);
+
+#endif

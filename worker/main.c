@@ -1,0 +1,310 @@
+/*
+ * hashmill-worker: leases items from its nodes, moves their chains forward on all cores, and
+ * reports values and progress. This file reads the settings, starts the parts, and is the loop that
+ * connects them.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "conf.h"
+#include "log.h"
+#include "node.h"
+#include "selftest.h"
+
+enum {
+    EXIT_WRONG = 1,      /* this machine computes wrongly; settings that -t finds wrong */
+    EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */
+    EXIT_SETTINGS = 78,  /* will never work with these settings */
+    DRAIN_MS = 5000,     /* for giving everything back at the end */
+    RETIRE_MS = 5000
+};
+
+struct worker {
+    struct worker_conf conf;
+    struct node_shared shared;
+    struct node *nodes[NODES_MAX];
+    struct items finished; /* on their way from the mill to their nodes */
+    int signals;           /* signalfd */
+    bool stopping;         /* a signal has come */
+    int64_t busy_ms;       /* when something was last in hand, by the steady clock */
+};
+
+/* Reads a signal. The first asks for a drain; the second ends the process where it stands, which
+ * costs the work since the last reports, as the leases lapse. */
+static void take_signal(struct worker *worker) {
+    struct signalfd_siginfo signal_info;
+    if (read(worker->signals, &signal_info, sizeof signal_info) != sizeof signal_info)
+        return;
+    if (worker->stopping) {
+        log_warn("told to stop a second time: leaving at once; leases in hand will lapse");
+        _exit(EXIT_TEMPORARY);
+    }
+    worker->stopping = true;
+}
+
+/* Hands finished items to the conversations that leased them. */
+static void collect(struct worker *worker) {
+    mill_collect(worker->shared.mill, &worker->finished);
+    for (int i = 0; i < worker->finished.count; i++) {
+        const struct item *item = &worker->finished.list[i];
+        node_take_value(worker->nodes[item->node], item);
+    }
+    worker->finished.count = 0;
+}
+
+/* One turn of the loop: sends what is due, then waits for the next event or until_ms and deals with
+ * it. */
+static void turn(struct worker *worker, int64_t until_ms) {
+    for (int i = 0; i < worker->shared.node_count; i++) {
+        node_step(worker->nodes[i]);
+        int64_t due_ms = node_due_ms(worker->nodes[i]);
+        until_ms = due_ms < until_ms ? due_ms : until_ms;
+    }
+    struct http_watch watches[] = {{.fd = worker->signals},
+                                   {.fd = mill_descriptor(worker->shared.mill)}};
+    http_wait(worker->shared.http, watches, 2, clock_timeout_ms(until_ms));
+    if (watches[0].readable)
+        take_signal(worker);
+    if (watches[1].readable)
+        collect(worker);
+}
+
+static bool is_busy(const struct worker *worker) {
+    for (int i = 0; i < worker->shared.node_count; i++) {
+        if (node_is_busy(worker->nodes[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Works until told to stop, or until nothing has been in hand for IDLE_SECONDS; true in the latter
+ * case. */
+static bool work(struct worker *worker) {
+    int64_t idle_ms = worker->conf.idle_seconds * 1000;
+    worker->busy_ms = clock_steady_ms();
+    while (!worker->stopping && !worker->shared.drain_asked) {
+        int64_t now_ms = clock_steady_ms();
+        if (is_busy(worker))
+            worker->busy_ms = now_ms;
+        if (idle_ms > 0 && now_ms - worker->busy_ms >= idle_ms)
+            return true;
+        turn(worker, idle_ms > 0 ? worker->busy_ms + idle_ms : INT64_MAX);
+    }
+    return false;
+}
+
+static int count_unreported(const struct worker *worker) {
+    int count = 0;
+    for (int i = 0; i < worker->shared.node_count; i++)
+        count += node_unreported(worker->nodes[i]);
+    return count;
+}
+
+/* Stops leasing and working, reports values, and gives everything else back with its progress. */
+static void drain(struct worker *worker) {
+    int64_t until_ms = clock_steady_ms() + DRAIN_MS;
+    mill_halt(worker->shared.mill);
+    collect(worker);
+    for (int i = 0; i < worker->shared.node_count; i++)
+        node_drain(worker->nodes[i]);
+    log_info("stopping: %d items to report or give back", count_unreported(worker));
+    while (count_unreported(worker) > 0 && clock_steady_ms() < until_ms)
+        turn(worker, until_ms);
+    for (int i = 0; i < worker->shared.node_count; i++) {
+        int left = node_unreported(worker->nodes[i]);
+        if (left > 0)
+            log_warn("%s: could not be told of %d items; their leases will lapse",
+                     node_url(worker->nodes[i]), left);
+    }
+}
+
+struct retirement {
+    bool over;
+    int status;
+};
+
+static void retire_done(void *context, const struct http_reply *reply) {
+    struct retirement *retirement = context;
+    retirement->over = true;
+    retirement->status = reply->status;
+}
+
+/* Tells the node that launched this worker that it retires. */
+static void retire(struct worker *worker) {
+    struct node_shared *shared = &worker->shared;
+    struct retirement retirement = {0};
+    int64_t until_ms = clock_steady_ms() + RETIRE_MS;
+    char url[SETTING_TEXT_SIZE + 10];
+    snprintf(url, sizeof url, "%s/retire", worker->conf.retire_node);
+    buffer_clear(&shared->body);
+    wire_put_retire(&shared->body, &shared->worker);
+    struct http_request request = {.url = url,
+                                   .bearer = shared->token,
+                                   .body = shared->body.data,
+                                   .length = shared->body.length,
+                                   .timeout_ms = RETIRE_MS,
+                                   .done = retire_done,
+                                   .context = &retirement};
+    struct http_call *call = http_post(shared->http, &request);
+    while (!retirement.over && clock_steady_ms() < until_ms) {
+        struct http_watch watch = {.fd = worker->signals};
+        http_wait(shared->http, &watch, 1, clock_timeout_ms(until_ms));
+        if (watch.readable)
+            take_signal(worker);
+    }
+    if (!retirement.over)
+        http_abort(shared->http, call);
+    if (retirement.status < 200 || retirement.status > 299)
+        log_warn("%s could not be told of the retirement (status %d)", worker->conf.retire_node,
+                 retirement.status);
+}
+
+/* Blocks the signals that end the worker, before any thread is started, and reads them from a
+ * descriptor instead. */
+static bool catch_signals(struct worker *worker) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
+        worker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (worker->signals < 0)
+        log_error("cannot catch signals: %m");
+    return worker->signals >= 0;
+}
+
+/* Starts the parts. Returns 0, or the exit code when one does not start. */
+static int start(struct worker *worker) {
+    struct node_shared *shared = &worker->shared;
+    const struct worker_conf *conf = &worker->conf;
+    char why[500];
+    double rate;
+    mallopt(M_ARENA_MAX, 1); /* the threads hardly allocate; an arena for each would cost memory */
+    if (!catch_signals(worker))
+        return EXIT_TEMPORARY;
+    if (!selftest_run(&rate, why, sizeof why)) {
+        log_error("%s", why);
+        return EXIT_WRONG;
+    }
+    shared->mill = mill_open((int)conf->threads, rate);
+    shared->http = shared->mill ? http_open() : NULL;
+    if (!shared->http)
+        return EXIT_TEMPORARY;
+    shared->token = conf->worker_token;
+    shared->worker.name = conf->worker_name;
+    shared->worker.kernel = mill_kernel();
+    shared->worker.cores = mill_lanes(shared->mill);
+    shared->worker.rate = mill_rate(shared->mill);
+    for (int i = 0; i < conf->url_count; i++)
+        worker->nodes[shared->node_count++] = node_open(shared, i, conf->urls[i]);
+    return 0;
+}
+
+/* Stops the parts that were started and frees everything. */
+static void stop(struct worker *worker) {
+    struct node_shared *shared = &worker->shared;
+    for (int i = 0; i < shared->node_count; i++)
+        node_close(worker->nodes[i]);
+    if (shared->http)
+        http_close(shared->http);
+    if (shared->mill)
+        mill_close(shared->mill);
+    if (worker->signals >= 0)
+        close(worker->signals);
+    json_free(&shared->json);
+    buffer_free(&shared->body);
+    items_free(&worker->finished);
+}
+
+static int run(struct worker *worker) {
+    worker->signals = -1;
+    int failed = start(worker);
+    if (failed == 0) {
+        log_info("%s works for %d node%s with %d thread%s, kernel %s, %lld iterations/s",
+                 worker->shared.worker.name, worker->shared.node_count,
+                 worker->shared.node_count == 1 ? "" : "s", worker->shared.worker.cores,
+                 worker->shared.worker.cores == 1 ? "" : "s", mill_kernel(),
+                 (long long)worker->shared.worker.rate);
+        bool idle = work(worker);
+        drain(worker);
+        if (idle)
+            log_info("nothing to do for %lld s", (long long)worker->conf.idle_seconds);
+        if (idle && worker->conf.retire_node[0] != '\0')
+            retire(worker);
+        log_info("stopped");
+    }
+    stop(worker);
+    return failed;
+}
+
+static void help(void) {
+    printf("hashmill-worker [-c FILE] [-t] [--help] [--version]\n\n"
+           "Leases items from hashmill nodes, computes them, and reports their values.\n"
+           "-c FILE    read settings from a file of KEY=VALUE lines\n"
+           "-t         check the settings and exit: 0 good, 1 bad\n\n"
+           "Settings, each also an environment variable, which wins over the file:\n");
+    worker_conf_help(stdout);
+    printf("\nSIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
+           "Exit codes: 0 stopped as told or idle, 1 this machine computes wrongly,\n"
+           "75 try again later, 78 bad settings.\n");
+}
+
+/* The command line's wishes. */
+struct options {
+    const char *file;
+    bool check;
+    int exit_code; /* of a command line that is done with or wrong; -1: go on */
+};
+
+static struct options read_options(int argc, char **argv) {
+    static const struct option names[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+    struct options options = {.exit_code = -1};
+    int option;
+    while (options.exit_code < 0 && (option = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
+        if (option == 'c') {
+            options.file = optarg;
+        } else if (option == 't') {
+            options.check = true;
+        } else if (option == 'h') {
+            help();
+            options.exit_code = EXIT_SUCCESS;
+        } else if (option == 'v') {
+            printf("hashmill-worker %s\n", HASHMILL_VERSION);
+            options.exit_code = EXIT_SUCCESS;
+        } else {
+            options.exit_code = EXIT_SETTINGS;
+        }
+    }
+    if (options.exit_code < 0 && optind < argc) {
+        fprintf(stderr, "hashmill-worker: %s is not an option; see --help\n", argv[optind]);
+        options.exit_code = EXIT_SETTINGS;
+    }
+    return options;
+}
+
+int main(int argc, char **argv) {
+    static struct worker worker;
+    char why[1500];
+    log_open("hashmill-worker", "main");
+    struct options options = read_options(argc, argv);
+    if (options.exit_code >= 0)
+        return options.exit_code;
+    if (!worker_conf_load(&worker.conf, options.file, why, sizeof why)) {
+        log_error("%s", why);
+        return options.check ? EXIT_WRONG : EXIT_SETTINGS;
+    }
+    if (options.check) {
+        printf("hashmill-worker: the settings are good\n");
+        return EXIT_SUCCESS;
+    }
+    return run(&worker);
+}

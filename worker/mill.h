@@ -1,0 +1,68 @@
+#ifndef HASHMILL_MILL_H
+#define HASHMILL_MILL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "item.h"
+
+/*
+ * The mill: threads that move chains forward. Items are fed in, worked on in the order of feeding,
+ * and collected when their values are there. A thread works in slices of some milliseconds; after
+ * each, the item's (chain, remaining) is published as a pair that fits together, so that
+ * checkpoints, drops and a halt never wait for long. All functions are for one thread, the owner's.
+ */
+struct mill;
+
+/* How much the mill has in hand. */
+struct mill_load {
+    int items;          /* of one node, being worked on or waiting for a thread */
+    int64_t iterations; /* sum of their remaining, each counted up to a cap */
+    int long_items;     /* those of them that reach the cap */
+    int all_items;      /* items and iterations of all nodes */
+    int64_t all_iterations;
+};
+
+/* Starts a mill of so many threads, each expected to do rate iterations a second until it has been
+ * measured. All signals should be blocked, as the threads inherit the mask. NULL, with a log line,
+ * when the machine gives no more threads. */
+struct mill *mill_open(int threads, double rate);
+
+/* Stops the threads and frees everything that is still in the mill. */
+void mill_close(struct mill *mill);
+
+/* "openssl": what computes. */
+const char *mill_kernel(void);
+
+/* How many chains are worked on at once when there are enough of them. */
+int mill_lanes(const struct mill *mill);
+
+/* Iterations a second over all threads when all are busy, as measured of late. */
+int64_t mill_rate(struct mill *mill);
+
+/* Takes an item in; a copy is kept. An item that is in hand already (the same id of the same node)
+ * goes on under the new lease, from whichever of the two chains is further. False when that is the
+ * one in hand, so that there is no new work. */
+bool mill_feed(struct mill *mill, const struct item *item);
+
+/* A descriptor that is readable while finished items wait to be collected. */
+int mill_descriptor(const struct mill *mill);
+
+/* Appends the finished items, whose remaining is 0, to the list and forgets them. */
+void mill_collect(struct mill *mill, struct items *finished);
+
+/* Appends a node's items in hand to the list, as of their last slices; those not yet started are as
+ * they were fed. Nothing changes in the mill. */
+void mill_snapshot(struct mill *mill, int node, struct items *list);
+
+/* Sums up what is in hand of a node and of all; an item counts for no more than cap iterations. */
+struct mill_load mill_load(struct mill *mill, int node, int64_t cap);
+
+/* Forgets an item of a node if it is still held under that lease. */
+void mill_drop(struct mill *mill, int node, const uuid_t id, const uuid_t lease);
+
+/* Ends all work within a slice and waits for that: what has been finished can be collected, the
+ * rest is in the snapshots. For good. */
+void mill_halt(struct mill *mill);
+
+#endif

@@ -1,0 +1,26 @@
+#ifndef HASHMILL_SHA512_OPENSSL_H
+#define HASHMILL_SHA512_OPENSSL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "item.h"
+
+/*
+ * The reference kernel: SHA-512 by OpenSSL, one chain after the other. Each thread has its own.
+ * Anything that OpenSSL refuses here it would refuse always: it ends the process with a log line.
+ */
+struct sha512_openssl;
+
+struct sha512_openssl *sha512_openssl_open(void);
+void sha512_openssl_close(struct sha512_openssl *kernel);
+
+/* The digest of length bytes. */
+void sha512_openssl_digest(struct sha512_openssl *kernel, const void *bytes, size_t length,
+                           uint8_t digest[CHAIN_SIZE]);
+
+/* Moves count chains forward, in place, by the same number of iterations. */
+void sha512_openssl_chains(struct sha512_openssl *kernel, uint8_t (*chains)[CHAIN_SIZE], int count,
+                           int64_t iterations);
+
+#endif

@@ -1,0 +1,111 @@
+#include "talk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "wire.h"
+
+enum { RETRY_AFTER_MAX_MS = 300000 }; /* longer requests to stay away are cut to this */
+
+bool talk_is_open(const struct talk *talk, int64_t now_ms) {
+    return !talk->call && now_ms >= talk->not_before_ms;
+}
+
+void talk_pause(struct talk *talk, int64_t least_ms) {
+    int64_t wait_ms = backoff_next_ms(&talk->backoff);
+    if (least_ms > RETRY_AFTER_MAX_MS)
+        least_ms = RETRY_AFTER_MAX_MS;
+    talk->not_before_ms = clock_steady_ms() + (wait_ms > least_ms ? wait_ms : least_ms);
+}
+
+/* Starts a row of failures or goes on with one. True when the failure is news: the first of its
+ * row, or the first that needs an operator. */
+static bool note_failure(struct talk *talk, bool needs_operator) {
+    bool news = !talk->failing || (needs_operator && !talk->needs_operator);
+    if (!talk->failing)
+        talk->failing_since_ms = clock_steady_ms();
+    talk->failing = true;
+    talk->needs_operator |= needs_operator;
+    return news;
+}
+
+/* A failure that time may mend. */
+static void fail_softly(struct talk *talk, int64_t least_ms, const char *why) {
+    if (note_failure(talk, false))
+        log_warn("%s: %s failed, trying again: %s", talk->url, talk->verb, why);
+    else
+        log_debug("%s: %s failed again: %s", talk->url, talk->verb, why);
+    talk_pause(talk, least_ms);
+}
+
+/* A failure that only an operator can mend. */
+static void fail_hard(struct talk *talk, const char *why) {
+    if (note_failure(talk, true))
+        log_error("%s: %s refused: %s", talk->url, talk->verb, why);
+    else
+        log_debug("%s: %s refused again: %s", talk->url, talk->verb, why);
+}
+
+static enum talk_outcome outcome_of(int status, const struct wire_problem *problem) {
+    if (status >= 200 && status < 300)
+        return TALK_DONE;
+    if (status == 0 || status >= 500 || status == 429 || status == 408)
+        return TALK_UNKNOWN;
+    bool barred = status < 400 || status == 401 || status == 403 || status == 404 || status == 405;
+    if (barred || strcmp(problem->type, "urn:hashmill:problem:protocol") == 0)
+        return TALK_BARRED;
+    return TALK_REFUSED;
+}
+
+/* Says in words what a reply that is no success says, and what to do about it. */
+static void describe(char *why, size_t size, const struct http_reply *reply,
+                     const struct wire_problem *problem) {
+    const char *remedy = "";
+    if (strcmp(problem->type, "urn:hashmill:problem:protocol") == 0)
+        remedy = "; upgrade this worker or the node so that both speak the same protocol";
+    else if (reply->status == 401 || reply->status == 403)
+        remedy = "; set WORKER_TOKEN to the node's";
+    else if (reply->status == 404 || reply->status == 405 || reply->status < 400)
+        remedy = "; check that NODES has the URL of a worker listener";
+    if (reply->status == 0)
+        snprintf(why, size, "%s", reply->error);
+    else
+        snprintf(why, size, "status %d %s%s", reply->status, problem->detail, remedy);
+}
+
+enum talk_outcome talk_judge(struct talk *talk, struct json *json, const struct http_reply *reply) {
+    struct wire_problem problem = {0};
+    char why[600];
+    talk->call = NULL;
+    if (reply->status >= 300)
+        wire_read_problem(json, reply->body, reply->length, &problem);
+    enum talk_outcome outcome = outcome_of(reply->status, &problem);
+    if (outcome == TALK_DONE)
+        return outcome;
+    describe(why, sizeof why, reply, &problem);
+    if (outcome == TALK_UNKNOWN) {
+        fail_softly(talk, reply->retry_after_ms, why);
+        return outcome;
+    }
+    fail_hard(talk, why);
+    talk_pause(talk, outcome == TALK_BARRED ? backoff_slow_ms() : 0);
+    return outcome;
+}
+
+void talk_nonsense(struct talk *talk, const char *why) {
+    char text[300];
+    snprintf(text, sizeof text, "the reply makes no sense: %s", why);
+    fail_softly(talk, 0, text);
+}
+
+void talk_succeeded(struct talk *talk) {
+    if (talk->failing)
+        log_info("%s: %s works again after %lld s", talk->url, talk->verb,
+                 (long long)((clock_steady_ms() - talk->failing_since_ms) / 1000));
+    talk->failing = false;
+    talk->needs_operator = false;
+    talk->backoff = (struct backoff){0};
+    talk->not_before_ms = 0;
+}
