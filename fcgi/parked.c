@@ -120,17 +120,19 @@ void parked_take(struct parked *parked, struct wait *wait) {
         parked->until_ms = INT64_MAX;
 }
 
-static void take_all(struct parked *parked, struct wait_list *list) {
-    struct wait *wait;
-    while ((wait = TAILQ_FIRST(list)) != NULL) {
-        parked_take(parked, wait);
+static void free_all(struct wait_list *list) {
+    struct wait *wait = TAILQ_FIRST(list);
+    while (wait) {
+        struct wait *next = TAILQ_NEXT(wait, by_age);
         free(wait);
+        wait = next;
     }
 }
 
 void parked_free(struct parked *parked) {
-    take_all(parked, &parked->leases);
-    take_all(parked, &parked->looks);
+    free_all(&parked->leases);
+    free_all(&parked->looks);
+    tdestroy(parked->items, free);
     free(parked);
 }
 

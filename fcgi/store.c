@@ -163,11 +163,16 @@ bool store_begin(struct store *store) {
     return true;
 }
 
-void store_rollback(struct store *store) {
+/* Ends the transaction, keeping nothing of it. */
+static void undo(struct store *store) {
     if (store->in_batch && !sqlite3_get_autocommit(store->database))
         store_run(store, SQL_ROLLBACK, "");
     store->in_batch = false;
     store->counts = store->saved_counts;
+}
+
+void store_rollback(struct store *store) {
+    undo(store);
     if (store->counts.items[ITEM_LEASED] > 0)
         store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
     if (store_state(store) != STORE_POISONED)
@@ -178,7 +183,7 @@ bool store_commit(struct store *store) {
     if (store_state(store) != STORE_GOOD)
         return false;
     if (sqlite3_total_changes64(store->database) == store->changes_before) {
-        store_rollback(store); /* nothing but reading: nothing to write or to sync */
+        undo(store); /* nothing but reading: nothing to write or to sync */
         return store_state(store) == STORE_GOOD;
     }
     const struct counts *counts = &store->counts;

@@ -1,4 +1,5 @@
 #include <openssl/evp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -186,9 +187,9 @@ static enum queue_result give(struct store *store, const int64_t *seqs, const ui
 
 enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch) {
-    int64_t seqs[QUEUE_PULL_MAX];
+    int64_t seqs[QUEUE_PULL_MAX] = {0};
     uint8_t tag[PULL_TAG_SIZE];
-    batch->count = 0;
+    memset(batch, 0, offsetof(struct queue_batch, items)); /* its gaps are sent too */
     if (pull->key[0]) {
         enum queue_result result =
             make_pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;
@@ -209,9 +210,11 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
     return give(store, seqs, pull->key[0] ? tag : NULL, batch);
 }
 
-/* An item's row as a report or a cancellation needs it. seq is 0 when there is none. */
+/* An item's row as a report or a cancellation needs it. *seq is 0 when there is none. */
 static enum queue_result read_progress(struct store *store, struct uuid id,
                                        struct progress_row *row, int64_t *seq) {
+    *seq = 0;
+    *row = (struct progress_row){0};
     sqlite3_stmt *statement = store_bind(store, SQL_REPORT_READ, "u", id.bytes);
     if (!statement)
         return QUEUE_FAULT;
@@ -270,11 +273,10 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
 /* Collects the items of a lease statement (seq, id, chain, remaining) until they are too many or,
  * but for the first, too long in sum. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
-                    int64_t *seqs, struct queue_grant *grant) {
+                    int64_t seqs[QUEUE_LEASE_MAX], struct queue_grant *grant) {
     int64_t sum = 0;
-    int code;
     grant->count = 0;
-    while (grant->count < most && (code = store_step(store, statement)) == SQLITE_ROW) {
+    while (grant->count < most && store_step(store, statement) == SQLITE_ROW) {
         struct queue_leased *item = &grant->items[grant->count];
         item->remaining = sqlite3_column_int64(statement, 3);
         if (grant->count > 0 && item->remaining > iterations - sum)
@@ -292,7 +294,7 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
 /* The items that a lease of this id holds already, renewed; the same request came before. */
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
-    int64_t seqs[QUEUE_LEASE_MAX];
+    int64_t seqs[QUEUE_LEASE_MAX] = {0};
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", request->request.bytes);
     if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, seqs, grant))
         return QUEUE_FAULT;
@@ -306,9 +308,10 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
-    int64_t seqs[QUEUE_LEASE_MAX];
+    int64_t seqs[QUEUE_LEASE_MAX] = {0};
     if (worker_seen(store, &request->worker) == 0)
         return QUEUE_FAULT;
+    memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
     grant->lease = request->request;
     grant->ttl_ms = store->conf->lease_seconds * 1000;
     enum queue_result result = leased_before(store, request, grant);
@@ -382,6 +385,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
     int64_t reporter = worker_seen(store, &report->worker);
     if (reporter == 0)
         return QUEUE_FAULT;
+    memset(verdict, 0, sizeof *verdict); /* it is sent whole */
     verdict->count = report->count;
     for (int i = 0; i < report->count; i++) {
         const struct queue_report_item *item = &report->items[i];
