@@ -1,0 +1,107 @@
+# What holds for every call: paths, methods, parameters, limits and the form of errors. The log has
+# no error at the end although every request here is a mistake.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes qw(time);
+use Hashmill;
+
+my $mill = Hashmill->start;
+my $id = $mill->new_item('item', 5);
+
+subtest 'paths' => sub {
+    for my $path ('/', '/x', '/enqueue/', '/Enqueue', '/enqueue/x', '/items', '/items/', "/items/$id/", "/items/$id/x",
+        '/pullcompleted', '/healthz/', '/lease', '/results', '/retire', '/peer/x',
+        '/x/%2e%2e/etc/passwd', '/.problem/413')
+    {
+        is_problem($mill->get($path), 404, "GET $path");
+    }
+    is_problem($mill->call('POST', "/$_", content => '{}'), 404, "POST /$_ on the public listener")
+        for qw(lease results retire);
+    is_problem($mill->worker_call($_, '{}'), 404, "$_ on the worker listener")
+        for '/enqueue', '/pullCompleted', "/items/$id", '/stats', '/x';
+};
+
+subtest 'methods' => sub {
+    my %allowed = ('/enqueue?iterations=5' => 'PUT', '/pullCompleted?top=1' => 'POST',
+        "/items/$id" => 'GET, HEAD, DELETE', '/healthz' => 'GET, HEAD', '/stats' => 'GET, HEAD');
+    for my $path (sort keys %allowed) {
+        my %allow = map { $_ => 1 } split /, /, $allowed{$path};
+        for my $method (grep { !$allow{$_} } qw(GET HEAD PUT POST DELETE PATCH OPTIONS FROB)) {
+            my $reply = $mill->call($method, $path, content => $method =~ /GET|HEAD/ ? '' : 'x');
+            if ($method eq 'HEAD') { is $reply->status, 405, "HEAD $path" }
+            else                   { is_problem($reply, 405, "$method $path") }
+            is_deeply { map { $_ => 1 } split /, */, $reply->header('allow') // '' }, \%allow, 'Allow';
+        }
+    }
+    my $reply = $mill->{http}->request('GET', $mill->worker_url . '/lease',
+        { headers => { Authorization => "Bearer $mill->{token}" } });
+    is_problem(Hashmill::Reply->new($reply), 405, 'GET /lease');
+    is $reply->{headers}{allow}, 'POST', 'Allow';
+    is $mill->stats->{items}{waiting}, 1, 'nothing happened';
+};
+
+subtest 'parameters' => sub {
+    for my $call (['GET', "/items/$id?x=1"], ['GET', "/items/$id?wait=0&x"], ['GET', "/items/$id?wait=0%"],
+        ['GET', "/items/$id?wait=%zz"], ['DELETE', "/items/$id?force=1"], ['DELETE', "/items/$id?wait=1"],
+        ['GET', '/stats?x=1'], ['GET', '/healthz?x'], ['GET', '/stats?' . 'x&' x 1000],
+        ['POST', '/pullCompleted?top=1&x=1'], ['PUT', '/enqueue?iterations=5&x=1'])
+    {
+        is_problem($mill->call(@$call, content => $call->[0] eq 'PUT' ? 'x' : ''), 400, substr "@$call", 0, 80);
+    }
+    is $mill->state_of($id), 'waiting', 'nothing happened';
+};
+
+subtest 'a wait on the short pool' => sub {
+    # nginx sends ?%77ait= there; as many of them as there are processes must not block it.
+    my $begin = time;
+    my @states = map { $_->[0] } parallel(6, sub { $mill->get("/items/$id?%77ait=30")->json->{state} });
+    is_deeply \@states, [('waiting') x 6], 'is answered with the state as it is';
+    cmp_ok time - $begin, '<', 15, 'at once';
+    is_problem($mill->get("/items/$id?%77ait=31"), 400, 'after the same checks');
+    is $mill->get("/items/$id?wait=%30")->json->{state}, 'waiting', 'wait=%30 is wait=0';
+};
+
+subtest 'limits of nginx' => sub {
+    is_problem($mill->call('PUT', '/enqueue?iterations=5', content => 'x' x 300_000), 413, 'a large body');
+    is_problem($mill->call('POST', '/pullCompleted?top=1', content => 'x' x 100_000), 413, 'a body that nobody needs');
+    is_problem($mill->get('/' . 'x' x 20_000), 414, 'a long path');
+    is_problem($mill->get('/healthz', 'X-Long' => 'x' x 20_000), 431, 'a long header field');
+    my @chunks = ('x' x 10_000) x 30;
+    is_problem($mill->call('PUT', '/enqueue?iterations=5', content => sub { shift @chunks }), 413,
+        'a large chunked body');
+    is $mill->stats->{items}{waiting}, 1, 'nothing was stored';
+};
+
+subtest 'no HTTP at all' => sub {
+    my $put = "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    for my $bytes ("x\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+        "\0" x 100, "\x16\x03\x01\x02\0\n", "${put}Content-Length: -1\r\n\r\n",
+        "${put}Content-Length: 5\r\nContent-Length: 6\r\n\r\nxxxxx",
+        "${put}Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+    {
+        my $answer = $mill->raw_request($bytes);
+        unlike $answer, qr{^HTTP/1\.1 2}, 'no success for ' . $bytes =~ s/[^ -~]/./gr;
+    }
+    is $mill->stats->{items}{waiting}, 1, 'nothing was stored';
+    is $mill->enqueue('still here', 5)->status, 201, 'the next one is served';
+};
+
+subtest 'what a client sends does not come back raw' => sub {
+    my $reply = $mill->get('/items/%22%3Cscript%3E%0d%0aX-Evil:%201');
+    is_problem($reply, 404, 'a path with quotes and line breaks');
+    is $reply->header('x-evil'), undef, 'makes no header';
+    is_problem($mill->get('/stats?%22%0a%00%ff=1'), 400, 'a parameter with odd bytes');
+};
+
+subtest 'replies' => sub {
+    for my $path ('/healthz', '/stats', "/items/$id", '/x') {
+        my $reply = $mill->get($path);
+        is $reply->header('cache-control'), 'no-store', "$path: not to be cached";
+        is $reply->header('server'), 'nginx', 'no version of anything';
+    }
+};
+
+finish();

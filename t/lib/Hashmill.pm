@@ -1,0 +1,445 @@
+package Hashmill;
+
+# One private hashmill for a test: nginx, the server and as many workers as the test asks for, in a
+# directory of its own under /tmp, on ports that nobody else has. A test reads like this:
+#
+#     use Test::More;
+#     use Hashmill;
+#     my $mill = Hashmill->start(LEASE_SECONDS => 2);    # capitals: settings of hashmill-fcgi
+#     my $item = $mill->enqueue('a body', 1000)->json;
+#     $mill->start_worker;
+#     is $mill->item($item->{id}, wait => 30)->json->{value}, value_of('a body', 1000), 'right';
+#     finish();
+#
+# finish() stops everything and adds the assertions that every test gets for free: the server lived
+# to the end and drains, nothing is left running, no log has an error line or a sanitizer's report.
+# When a test dies everything is stopped all the same.
+#
+# Environment: HASHMILL_BUILD, the build to test (build/test, the one with sanitizers);
+# HASHMILL_KEEP=1 keeps the directory.
+
+use v5.36;
+use parent 'Exporter';
+use Digest::SHA  qw(sha512 sha512_hex);
+use File::Path   qw(remove_tree);
+use File::Temp   qw(tempdir);
+use File::Spec::Functions qw(rel2abs);
+use FindBin      ();
+use HTTP::Tiny   ();
+use IO::Socket::INET ();
+use JSON::PP     qw(encode_json);
+use List::Util   qw(any first shuffle);
+use POSIX        ();
+use Test::More   ();
+use Time::HiRes  qw(time);
+
+use Hashmill::Job;
+use Hashmill::Process;
+use Hashmill::Reply;
+use Hashmill::Util;
+
+our @EXPORT = (@Hashmill::Util::EXPORT, @Hashmill::Job::EXPORT,
+    qw(finish has_build is_problem sanitized));
+
+my $root = "$FindBin::Bin/..";
+my @instances;
+
+# Ctrl-C and prove's SIGTERM end a test through END blocks, so that nothing stays behind.
+$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+
+# --- life and death of an instance ----------------------------------------------------------------
+
+# Starts server and nginx and returns when both serve. Options in capitals are settings of the server;
+# build => another build's directory, wrap => [a command to run the server under], nginx => 0.
+sub start ($class, %options) {
+    my $build = delete $options{build} // build_directory();
+    my $self = bless {
+        build  => $build,
+        wrap   => delete $options{wrap} // [],
+        nginx_wanted => delete $options{nginx} // 1,
+        owner  => $$,
+        dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
+        expected => [],
+        workers  => [],
+    }, $class;
+    die "no $build/hashmill-fcgi: scripts/test.sh builds it\n"
+        if !-x $self->program('hashmill-fcgi');
+    $self->{token} = sha512_hex(random_body(32));
+    $self->{settings} = {
+        RUN_DIR => "$self->{dir}/run", DATABASE => "$self->{dir}/hashmill.db",
+        WORKER_TOKEN => $self->{token}, PROCESSES_PUBLIC => 4, %options,
+    };
+    spew("$self->{dir}/clock", pack 'q q', 0, 0);
+    mkdir "$self->{dir}/nginx" or die;
+    push @instances, $self;
+    $self->start_server;
+    $self->start_nginx if $self->{nginx_wanted};
+    return $self;
+}
+
+# The build that is tested.
+sub build_directory { return rel2abs($ENV{HASHMILL_BUILD} // "$root/build/test") }
+
+sub program ($self, $name) { return "$self->{build}/$name" }
+
+# Whether a build has both programs; and whether it was made with sanitizers: those take several
+# times as long for everything, so bounds in seconds must be wider.
+sub has_build ($build) {
+    return -x "$build/hashmill-fcgi" && -x "$build/hashmill-worker";
+}
+
+sub sanitized ($build = build_directory()) {
+    return index(slurp("$build/hashmill-fcgi") // '', '__asan_init') >= 0;
+}
+
+sub start_server ($self) {
+    $self->write_settings;
+    my $pid_file = "$self->{settings}{RUN_DIR}/hashmill-fcgi.pid";
+    unlink $pid_file; # a killed server leaves its own
+    my $server = $self->{server} = Hashmill::Process->start(
+        log => "$self->{dir}/server.log", env => $self->environment,
+        command => [$self->{wrap}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file]);
+    wait_until(60, sub { !$server->alive || -s $pid_file });
+    $self->give_up('the server did not come up') if !$server->alive || !-s $pid_file;
+    return;
+}
+
+sub start_nginx ($self) {
+    my $asked = $self->{port};
+    for my $try (1 .. 20) {
+        $self->{port} //= free_port_pair();
+        spew("$self->{dir}/nginx.conf", $self->nginx_configuration);
+        unlink "$self->{dir}/nginx/nginx.pid";
+        my $nginx = $self->{nginx} = Hashmill::Process->start(
+            log => "$self->{dir}/nginx.log", env => $self->environment, cwd => "$self->{dir}/nginx",
+            command => [nginx_program(), '-p', "$self->{dir}/nginx", '-e', 'stderr',
+                '-c', "$self->{dir}/nginx.conf"]);
+        wait_until(30, sub { !$nginx->alive || -s "$self->{dir}/nginx/nginx.pid" });
+        return if $nginx->alive && -s "$self->{dir}/nginx/nginx.pid";
+        # Somebody else took the port between our look at it and nginx's.
+        last if $nginx->alive || $nginx->log !~ /Address already in use/;
+        delete $self->{port} if !$asked;
+    }
+    $self->give_up('nginx did not come up');
+}
+
+# A real worker; options are its settings. Returns its Hashmill::Process.
+sub start_worker ($self, %settings) {
+    state $number = 0;
+    my $file = "$self->{dir}/worker-" . ++$number;
+    my %all = (NODES => $self->worker_url, WORKER_TOKEN => $self->{token}, THREADS => 2,
+        IDLE_SECONDS => 0, %settings);
+    spew("$file.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
+    chmod 0600, "$file.env";
+    my $worker = Hashmill::Process->start(log => "$file.log", env => $self->environment,
+        command => [$self->program('hashmill-worker'), '-c', "$file.env"]);
+    push $self->{workers}->@*, $worker;
+    return $worker;
+}
+
+# Stops the server by SIGTERM. True when it exits with 0 within a bound.
+sub stop_server ($self) {
+    $self->{server}->kill('TERM');
+    my $status = $self->{server}->wait_exit(30);
+    return defined $status && $status == 0;
+}
+
+# kill -9 of every process of this instance, in any order, except those given. Again and again: a
+# master may have started a new child between our look and its own death.
+sub kill_everything ($self, @spared) {
+    my %spared = map { $_->pid => 1 } @spared;
+    $self->expect_log(qr/worker process \d+ exited on signal 9/); # nginx's, if its master goes last
+    my $done = wait_until(20, sub {
+        my @pids = grep { !$spared{$_} } $self->pids;
+        kill 'KILL', shuffle(@pids);
+        return !@pids;
+    });
+    $self->give_up('processes survive SIGKILL') if !$done;
+    return;
+}
+
+# Stops nginx, killed or not; also its workers whose master is gone, which keep the port.
+sub stop_nginx ($self) {
+    my $cleared = wait_until(20, sub {
+        kill 'KILL', $self->nginx_pids;
+        $self->{nginx}->alive;
+        return !$self->nginx_pids;
+    });
+    $self->give_up('nginx survives SIGKILL') if !$cleared;
+    return;
+}
+
+# Every process of this instance: they carry its directory in their environment, or for nginx (which
+# overwrites that) as their working directory.
+sub pids ($self) {
+    my $mark = "HASHMILL_TEST_INSTANCE=$self->{dir}\0";
+    my @pids = grep { index(slurp("/proc/$_/environ") // '', $mark) >= 0 } process_ids();
+    my %seen;
+    # A zombie is dead: reaping it is its parent's business.
+    return grep { !$seen{$_}++ && process_state($_) ne 'Z' } @pids, $self->nginx_pids;
+}
+
+sub nginx_pids ($self) {
+    return grep { (readlink("/proc/$_/cwd") // '') eq "$self->{dir}/nginx"
+            && (slurp("/proc/$_/comm") // '') =~ /^nginx/ && process_state($_) ne 'Z' } process_ids();
+}
+
+sub give_up ($self, $why) {
+    $self->show_logs;
+    die "$why\n";
+}
+
+sub show_logs ($self) {
+    for my $file (sort glob("$self->{dir}/*.log $self->{dir}/sanitizer*")) {
+        my @lines = split /\n/, slurp($file) // next;
+        Test::More::diag("--- end of $file");
+        Test::More::diag($_) for @lines > 40 ? @lines[-40 .. -1] : @lines;
+    }
+    return;
+}
+
+sub DESTROY ($self) {
+    return if $self->{gone} || $self->{owner} != $$;
+    local ($@, $?, $!);
+    kill 'KILL', $self->pids;
+    remove_tree($self->{dir}) if !$ENV{HASHMILL_KEEP};
+    return;
+}
+
+END { $_->DESTROY for @instances; @instances = () }
+
+# --- what every test gets for free ----------------------------------------------------------------
+
+# Says that lines like this in the server's log are part of the test.
+sub expect_log ($self, $pattern) { push $self->{expected}->@*, $pattern; return }
+
+# Ends a test: stops everything and asserts that nothing went wrong on the way.
+sub finish {
+    $_->close_instance for @instances;
+    @instances = ();
+    Test::More::done_testing();
+    return;
+}
+
+sub close_instance ($self) {
+    $self->stop_workers;
+    $self->stop_nginx if $self->{nginx};
+    Test::More::ok($self->{server}->alive && $self->stop_server, 'the server lived to the end and drained')
+        if !$self->{server_may_be_gone};
+    Test::More::ok(wait_until(10, sub { !$self->pids }), 'nothing is left running');
+    Test::More::is(join("\n", $self->complaints), '', 'no log has an error or a report of a sanitizer');
+    $self->show_logs if !Test::More->builder->is_passing;
+    kill 'KILL', $self->pids;
+    remove_tree($self->{dir}) if !$ENV{HASHMILL_KEEP};
+    $self->{gone} = 1;
+    return;
+}
+
+sub stop_workers ($self) {
+    my @alive = grep { $_->alive } $self->{workers}->@*;
+    $_->kill('TERM') for @alive;
+    my $good = 0;
+    $good += ($_->wait_exit(20) // -1) == 0 for @alive;
+    Test::More::is($good, scalar @alive, 'the workers lived to the end and drained') if @alive;
+    return;
+}
+
+# Lines in the logs that must not be there. HTTP clients' mistakes are nobody's error.
+sub complaints ($self) {
+    my @bad;
+    for my $file (glob "$self->{dir}/server.log $self->{dir}/worker-*.log") {
+        for my $line (split /\n/, slurp($file)) {
+            push @bad, $line if $line =~ /^\S+ hashmill-\w+\[\d+\] .*? error: |Sanitizer|runtime error:/;
+            push @bad, $line if $line =~ /did not finish in time/;
+        }
+    }
+    push @bad, map { split /\n/, slurp($_) } glob "$self->{dir}/sanitizer*";
+    push @bad, grep { /\[(?:emerg|alert|crit)\]/ } split /\n/, slurp("$self->{dir}/nginx.log") // '';
+    return grep { my $line = $_; !any { $line =~ $_ } $self->{expected}->@* } @bad;
+}
+
+# --- settings -------------------------------------------------------------------------------------
+
+sub settings_file ($self) { return "$self->{dir}/hashmill.env" }
+
+# Writes the server's settings file, some of them changed; a SIGHUP makes the server reread it.
+sub write_settings ($self, %changes) {
+    $self->{settings}->@{ keys %changes } = values %changes;
+    my $settings = $self->{settings};
+    spew($self->settings_file, join '', map { "$_=$settings->{$_}\n" } sort keys %$settings);
+    chmod 0600, $self->settings_file;
+    return;
+}
+
+sub environment ($self) {
+    return {
+        HASHMILL_TEST_INSTANCE => $self->{dir},
+        HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
+        ASAN_OPTIONS => "detect_leaks=1:log_path=$self->{dir}/sanitizer",
+        UBSAN_OPTIONS => "print_stacktrace=1:halt_on_error=1:log_path=$self->{dir}/sanitizer",
+    };
+}
+
+sub nginx_configuration ($self) {
+    my %marker = (
+        DIR => "$self->{dir}/nginx", RUN_DIR => $self->{settings}{RUN_DIR}, PORT => $self->{port},
+        WORKER_PORT => $self->{port} + 1, USER => $> == 0 ? 'user root;' : '',
+        NGINX_DIR => "$root/nginx",
+    );
+    my $text = slurp("$root/nginx/local.conf.in") // die "no nginx/local.conf.in\n";
+    $text =~ s/\@([A-Z_]+)\@/$marker{$1} \/\/ die "unknown marker $1"/ge;
+    return $text;
+}
+
+# Moves the instance's clocks by that much against the machine's (a test build only).
+sub move_clock ($self, %by) {
+    $self->{clock}{$_} = $by{$_} for keys %by;
+    # Written in place: the processes have the file mapped.
+    open my $file, '+<:raw', "$self->{dir}/clock" or die;
+    syswrite $file, pack 'q q', $self->{clock}{wall_ms} // 0, $self->{clock}{steady_ms} // 0;
+    close $file;
+    return;
+}
+
+# --- talking to it --------------------------------------------------------------------------------
+
+sub url ($self)        { return "http://127.0.0.1:$self->{port}" }
+sub worker_url ($self) { return 'http://127.0.0.1:' . ($self->{port} + 1) }
+
+# One request on the public listener. options: content, headers; returns a Hashmill::Reply. Never
+# sent twice by itself: no answer is status 599.
+sub call ($self, $method, $path, %options) {
+    $self->{http} //= Hashmill::Reply::client();
+    return Hashmill::Reply->new($self->{http}->request($method, $self->url . $path, \%options));
+}
+
+# Sends bytes as they are to the public listener; the answer up to the end of the connection.
+sub raw_request ($self, $bytes) {
+    my $socket = $self->connection;
+    $socket->print($bytes);
+    local $/ = undef;
+    return readline($socket) // '';
+}
+
+sub connection ($self, $port = $self->{port}) {
+    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) // die "port $port: $!";
+}
+
+sub get ($self, $path, %headers) { return $self->call('GET', $path, headers => \%headers) }
+
+sub enqueue ($self, $body, $iterations, %headers) {
+    return $self->call('PUT', "/enqueue?iterations=$iterations", content => $body, headers => \%headers);
+}
+
+# Enqueues and returns the id; for tests that are about something else.
+sub new_item ($self, $body, $iterations) {
+    my $reply = $self->enqueue($body, $iterations);
+    return $reply->json->{id} if $reply->status == 201;
+    $self->give_up('enqueue: ' . $reply->status . ' ' . $reply->content);
+}
+
+sub pull ($self, $top, %options) {
+    my $headers = delete $options{headers} // {};
+    my $query = join '', map { "&$_=$options{$_}" } sort keys %options;
+    return $self->call('POST', "/pullCompleted?top=$top$query", headers => $headers);
+}
+
+sub item ($self, $id, %query) {
+    my $query = join '&', map { "$_=$query{$_}" } sort keys %query;
+    return $self->get("/items/$id" . ($query ? "?$query" : ''));
+}
+
+sub state_of ($self, $id) { return $self->item($id)->json->{state} }
+sub stats ($self)         { return $self->get('/stats')->json }
+
+# Waits until that many requests are parked.
+sub wait_parked ($self, $count) {
+    return wait_until(20, sub { $self->stats->{parked} == $count });
+}
+
+# One request on the worker listener: data is encoded, or sent as it is when it is text already.
+sub worker_call ($self, $path, $data, %headers) {
+    $self->{http} //= Hashmill::Reply::client();
+    my %all = ('Content-Type' => 'application/json', Authorization => "Bearer $self->{token}", %headers);
+    delete $all{$_} for grep { !defined $all{$_} } keys %all;
+    return Hashmill::Reply->new($self->{http}->request('POST', $self->worker_url . $path,
+        { headers => \%all, content => ref $data ? encode_json($data) : $data }));
+}
+
+# How a test's own worker describes itself.
+sub worker_fields { return { name => 'test', cores => 1, kernel => 'perl', rate => 1000 } }
+
+sub lease ($self, %fields) {
+    return $self->worker_call('/lease', { protocol => 1, request => uuid(), items => 512,
+        iterations => 1e12, wait => 0, worker => worker_fields(), %fields });
+}
+
+sub report ($self, @items) {
+    return $self->worker_call('/results', { protocol => 1, worker => worker_fields(), items => \@items });
+}
+
+# Leases everything there is and reports the right values; how many. A worker in one line.
+sub work_all ($self) {
+    my $reply = $self->lease;
+    return 0 if $reply->status == 204;
+    my $grant = $reply->json;
+    my @results = map { { id => $_->{id}, lease => $grant->{lease}, remaining => 0,
+        chain => advance($_->{chain}, $_->{remaining}) } } $grant->{items}->@*;
+    return scalar $self->report(@results)->json->{taken}->@*;
+}
+
+# Waits until every item has its value.
+sub wait_computed ($self, $seconds = 120) {
+    return wait_until($seconds, sub {
+        my $items = $self->stats->{items};
+        return $items->{waiting} + $items->{leased} == 0;
+    });
+}
+
+# --- looking inside -------------------------------------------------------------------------------
+
+sub server_log ($self) { return $self->{server}->log }
+
+# The living children of the master, all or those of one role: writer, public, public-wait, worker or
+# worker-wait. A child is known by the one listening socket that it holds.
+sub children ($self, $role = undef) {
+    my @children = grep { parent_of($_) == $self->{server}->pid } process_ids();
+    return @children if !defined $role;
+    my $path = "$self->{settings}{RUN_DIR}/" . ($role eq 'writer' ? 'writer/ops' : $role) . '.sock';
+    my ($inode) = slurp('/proc/net/unix') =~ /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) \Q$path\E$/m or return;
+    return grep { my $pid = $_; any { (readlink // '') eq "socket:[$inode]" } glob "/proc/$pid/fd/*" } @children;
+}
+
+# Rows of a query on the live database, each an array of texts.
+sub sql ($self, $statement) {
+    open my $pipe, '-|', 'sqlite3', '-readonly', '-separator', "\t",
+        $self->{settings}{DATABASE}, $statement or die "sqlite3: $!";
+    my @rows = map { chomp; [split /\t/, $_, -1] } <$pipe>;
+    close $pipe or die "sqlite3: $statement failed\n";
+    return @rows;
+}
+
+# --- assertions -----------------------------------------------------------------------------------
+
+# Asserts an RFC 9457 reply of this status that tells the client what to do.
+sub is_problem ($reply, $status, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $problem = eval { $reply->json };
+    my @wrong;
+    push @wrong, 'status is ' . $reply->status if $reply->status != $status;
+    push @wrong, 'not problem+json' if ($reply->header('content-type') // '') ne 'application/problem+json';
+    push @wrong, 'no JSON object' if ref $problem ne 'HASH';
+    if (ref $problem eq 'HASH') {
+        push @wrong, 'type' if ($problem->{type} // '') !~ /^urn:hashmill:problem:[a-z-]+$/;
+        push @wrong, "no $_" for grep { !length($problem->{$_} // '') } qw(title detail);
+        push @wrong, 'status inside differs' if ($problem->{status} // 0) != $status;
+    }
+    push @wrong, 'no Allow' if $status == 405 && !$reply->header('allow');
+    push @wrong, 'no Retry-After'
+        if ($status == 503 || $status == 507) && ($reply->header('retry-after') // '') !~ /^\d+$/;
+    Test::More::is(join(', ', @wrong), '', "$name: $status with a problem to read")
+        or Test::More::diag($reply->status . ' ' . $reply->content);
+    return $problem;
+}
+
+1;

@@ -1,0 +1,94 @@
+package Hashmill::Util;
+
+# Small things that tests and the harness share.
+
+use v5.36;
+use parent 'Exporter';
+use Digest::SHA qw(sha512);
+use IO::Socket::INET ();
+use List::Util qw(first);
+use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw(advance free_port_pair nginx_program parent_of process_ids process_state
+    random_body slurp spew uuid value_of wait_until);
+
+# Calls the code until it answers something true, and returns that; false after so many seconds.
+sub wait_until ($seconds, $code) {
+    my $end = time + $seconds;
+    while (1) {
+        my $answer = $code->();
+        return $answer if $answer || time > $end;
+        sleep 0.01;
+    }
+}
+
+# The whole file, or undef.
+sub slurp ($path) {
+    open my $file, '<:raw', $path or return;
+    local $/ = undef;
+    return scalar <$file>;
+}
+
+sub spew ($path, $text) {
+    open my $file, '>:raw', $path or die "$path: $!";
+    print {$file} $text;
+    close $file or die "$path: $!";
+    return;
+}
+
+sub random_body ($size) {
+    open my $random, '<:raw', '/dev/urandom' or die;
+    my $bytes;
+    read $random, $bytes, $size;
+    return $bytes;
+}
+
+# A version 4 UUID.
+sub uuid {
+    my $hex = unpack 'H*', random_body(16);
+    substr $hex, 12, 1, '4';
+    substr $hex, 16, 1, (qw(8 9 a b))[hex(substr $hex, 16, 1) & 3];
+    return join '-', unpack 'A8 A4 A4 A4 A12', $hex;
+}
+
+# A chain, 128 hex digits, so many iterations further.
+sub advance ($chain, $iterations) {
+    my $bytes = pack 'H*', $chain;
+    $bytes = sha512($bytes) for 1 .. $iterations;
+    return unpack 'H*', $bytes;
+}
+
+# The value of an item, by an implementation that hashmill has no part in.
+sub value_of ($body, $iterations) { return advance(unpack('H*', sha512($body)), $iterations - 1) }
+
+# Two free ports in a row, of which the first is returned. Below the range that the kernel takes the
+# ports of outgoing connections from.
+sub free_port_pair {
+    for my $try (1 .. 200) {
+        my $port = 10000 + 2 * int rand 11000;
+        my @held = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_,
+            Listen => 1, ReuseAddr => 1) } $port, $port + 1;
+        return $port if @held == 2;
+    }
+    die "no two free ports in a row\n";
+}
+
+sub nginx_program {
+    return (first { -x } map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin')
+        // die "no nginx\n";
+}
+
+# --- /proc ----------------------------------------------------------------------------------------
+
+sub process_ids { return map { m{(\d+)} } glob '/proc/[0-9]*' }
+
+# State letter and parent of a process; 'Z' and 0 when there is none: as dead as a zombie.
+sub process_state ($pid) { return (stat_fields($pid))[0] // 'Z' }
+sub parent_of ($pid)     { return (stat_fields($pid))[1] // 0 }
+
+sub stat_fields ($pid) {
+    my ($rest) = (slurp("/proc/$pid/stat") // '') =~ /\) (.*)/s or return;
+    return split / /, $rest;
+}
+
+1;
