@@ -92,6 +92,11 @@ unit-tests: $(TEST_PROGRAMS)
 test:
 	scripts/test.sh --no-install
 
+# The tests that take long: ten thousand requests under valgrind.
+.PHONY: test-slow
+test-slow:
+	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
+
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 SHELL_FILES = $(wildcard scripts/*) .ci/run
@@ -137,6 +142,7 @@ clean:
 help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
+	@echo 'make test-slow    the tests that take long (valgrind)'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove $(BUILD)/'

@@ -21,7 +21,6 @@ source scripts/packages.sh
 
 port=${PORT:-8080}
 demo=no
-lock_fd=9 # descriptor of the lock; no child may inherit it
 
 declare -A pid_of=()     # program or helper -> its process
 declare -A name_of=()    # process -> program or helper
@@ -431,8 +430,8 @@ main() {
     unset DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE VAR PORT BUILD
 
     mkdir -p "$var"
-    exec 9<>"$var/run.lock"
-    if ! flock -n "$lock_fd"; then
+    exec 9<>"$var/run.lock" # inherited by no child, or the lock would outlive this script
+    if ! flock -n 9; then
         exec 9>&-
         join_run
         return

@@ -44,9 +44,9 @@ run_prove() {
 }
 
 [[ $install == no ]] || install_all
-[[ $lint == no ]] || make -j2 lint
-make -j2
-make -j2 sanitized
+[[ $lint == no ]] || make -s -j2 lint
+make -s -j2
+make -s -j2 sanitized
 
 summary=$(mktemp)
 trap 'rm -f "$summary"' EXIT
