@@ -34,14 +34,14 @@ sub client {
     return @items;
 }
 
-# Pulls until told to stop and nothing is left.
+# Pulls until told to stop and nothing is left, or far too much came.
 sub puller ($number) {
     my @pulled;
     while (1) {
         my $last = stopping();
         my $batch = $mill->pull(1 + int rand 20, order => $number ? 'oldest' : 'latest')->json;
         push @pulled, map { [$_->@{qw(id iterations value)}] } @$batch;
-        return @pulled if $last && !@$batch;
+        return @pulled if $last && !@$batch || @pulled > 3 * CLIENTS * ITEMS;
         select undef, undef, undef, 0.02 if !@$batch;
     }
 }

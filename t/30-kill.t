@@ -63,7 +63,7 @@ sub puller {
             $mill->pull(50, headers => { 'Idempotency-Key' => "pull-$count" });
         })->json;
         push $seen{items}->@*, map { [$_->@{qw(id value iterations)}] } @$batch;
-        return \%seen if $last && !@$batch;
+        return \%seen if $last && !@$batch || $seen{items}->@* > 100_000;
         sleep 0.05 if !@$batch;
     }
 }

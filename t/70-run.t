@@ -18,7 +18,6 @@ plan skip_all => "no programs in $build" if !has_build($build);
 my $var = tempdir('hm-XXXXXX', DIR => '/tmp');
 my $port = free_port_pair();
 my $http = Hashmill::Reply::client();
-my $owner = $$;
 
 sub run_script (@arguments) {
     state $number = 0;
@@ -66,10 +65,10 @@ sub start_run {
 }
 
 END {
-    if ($$ == $owner) {
+    if (defined $var) {
         local $?;
-        kill 'KILL', everything() if defined $var;
-        remove_tree($var) if defined $var && !$ENV{HASHMILL_KEEP};
+        kill 'KILL', everything();
+        remove_tree($var) if !$ENV{HASHMILL_KEEP};
     }
 }
 
