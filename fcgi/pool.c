@@ -152,8 +152,8 @@ static void plan_restart(struct pool_child *child) {
 /* Says how a child died; nothing when it was meant to and died well. */
 static void log_death(const struct pool_child *child, pid_t pid, int status, bool stopping) {
     if (WIFSIGNALED(status))
-        log_warn("the process %s (pid %d) was killed by %s", child->role, (int)pid,
-                 strsignal(WTERMSIG(status)));
+        log_warn("the process %s (pid %d) was killed by SIG%s", child->role, (int)pid,
+                 sigabbrev_np(WTERMSIG(status)));
     else if (!stopping || WEXITSTATUS(status) != 0)
         log_warn("the process %s (pid %d) exited with code %d", child->role, (int)pid,
                  WEXITSTATUS(status));

@@ -94,6 +94,12 @@ static void handle_signals(struct master *master) {
     }
 }
 
+/* No writer will come any more: whoever waits for one to accept is told at once. */
+static void close_channel(struct pool_child *writer) {
+    close(writer->job.listen_fd);
+    writer->job.listen_fd = -1;
+}
+
 /* What the death of a child means beyond its replacement. */
 static void reap(struct master *master) {
     struct pool_child *child;
@@ -102,6 +108,8 @@ static void reap(struct master *master) {
         bool writer = child->serve == serve_writer;
         if (code == CHILD_POISON || code == CHILD_CONFIG) {
             stop(master, PREFORK_FAILED, code);
+            if (writer)
+                close_channel(child);
         } else if (writer && code == CHILD_TEMPORARY && !master->announced) {
             log_error("the writer could not start; see its lines above");
             stop(master, PREFORK_FAILED, code);

@@ -441,7 +441,7 @@ void store_lapse(struct store *store) {
     store->counts.items[ITEM_LEASED] -= items;
     store->counts.items[ITEM_WAITING] += items;
     if (items > 0)
-        log_info("%d leases lapsed; their items wait again", items);
+        log_info("leases lapsed of items: %d; they wait again", items);
     store->next_deadline_ms =
         read_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
 }
