@@ -30,9 +30,10 @@ struct batch {
     char *out;
     size_t out_used;
     size_t out_reserved; /* the largest answers to what was read */
-    struct uuid *returns;
+    struct queue_return *returns;
     int return_count;
     int return_capacity;
+    bool disk_full;       /* it was said in the log */
     int64_t retry_ms;     /* steady time; nothing is due by itself before */
     bool refuse_enqueues; /* the disk is full: second try without them */
 };
@@ -128,16 +129,16 @@ bool batch_add(struct batch *batch, void *owner, size_t size) {
     return true;
 }
 
-void batch_return_lease(struct batch *batch, struct uuid lease) {
+void batch_return_lease(struct batch *batch, struct queue_return grant) {
     if (batch->return_count == batch->return_capacity) {
         int capacity = batch->return_capacity ? 2 * batch->return_capacity : 16;
-        struct uuid *returns = realloc(batch->returns, (size_t)capacity * sizeof *returns);
+        struct queue_return *returns = realloc(batch->returns, (size_t)capacity * sizeof *returns);
         if (!returns)
             return; /* the lease lapses by itself */
         batch->returns = returns;
         batch->return_capacity = capacity;
     }
-    batch->returns[batch->return_count++] = lease;
+    batch->returns[batch->return_count++] = grant;
 }
 
 void batch_disown(struct batch *batch, void *owner) {
@@ -281,7 +282,7 @@ static bool too_late(const struct channel_message *operation) {
 static void apply_job(struct batch *batch, struct job *job) {
     const struct channel_message *operation = job->operation;
     if (operation->header.operation == OPERATION_RETURN) {
-        store_return_lease(batch->store, operation->body.id);
+        store_return_lease(batch->store, operation->body.returned);
         return;
     }
     if (!job->owner)
@@ -372,6 +373,8 @@ static void fail_all(struct batch *batch, enum queue_result result) {
     for (int i = 0; i < batch->operations; i++) {
         struct job *job = &batch->jobs[i];
         int operation = job->operation->header.operation;
+        if (operation == OPERATION_RETURN)
+            batch_return_lease(batch, job->operation->body.returned);
         if (!job->owner || operation == OPERATION_RETURN)
             continue;
         if (operation == OPERATION_FORGET) {
@@ -390,6 +393,8 @@ bool batch_run(struct batch *batch) {
         if (attempt(batch)) {
             batch->return_count = 0;
             batch->retry_ms = 0;
+            if (!batch->refuse_enqueues && batch->operations > 0)
+                batch->disk_full = false;
             return true;
         }
         state = store_state(batch->store);
@@ -397,14 +402,16 @@ bool batch_run(struct batch *batch) {
         rewind_attempt(batch);
         if (state != STORE_DISK_FULL)
             break;
-        log_warn("the disk is full: enqueues are refused until there is room; add some");
+        if (!batch->disk_full)
+            log_warn("the disk is full: enqueues are refused until there is room; make some");
+        batch->disk_full = true;
         batch->refuse_enqueues = true;
     }
     batch->retry_ms = clock_steady_ms() + RETRY_MS;
-    fail_all(batch, state == STORE_DISK_FULL  ? QUEUE_DISK_FULL
-                    : state == STORE_POISONED ? QUEUE_UNKNOWN
-                                              : QUEUE_DOWN);
-    return state != STORE_POISONED;
+    fail_all(batch, state == STORE_DISK_FULL                           ? QUEUE_DISK_FULL
+                    : state == STORE_POISONED || state == STORE_UNSURE ? QUEUE_UNKNOWN
+                                                                       : QUEUE_DOWN);
+    return state != STORE_POISONED && state != STORE_UNSURE;
 }
 
 struct job *batch_jobs(struct batch *batch, int *count) {

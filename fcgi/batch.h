@@ -34,7 +34,7 @@ bool batch_add(struct batch *batch, void *owner, size_t size);
 
 /* A lease that was given in an earlier batch but could not be delivered: it goes back with the
  * next. */
-void batch_return_lease(struct batch *batch, struct uuid lease);
+void batch_return_lease(struct batch *batch, struct queue_return grant);
 
 /* A connection is gone: its waits and its jobs with it. */
 void batch_disown(struct batch *batch, void *owner);
@@ -45,7 +45,7 @@ void batch_disown(struct batch *batch, void *owner);
 int64_t batch_due_ms(const struct batch *batch);
 
 /* Applies everything and commits. Afterwards every job has its answer, whether it went well or not.
- * False when the store is poisoned: deliver the answers, then stop. */
+ * False when the store is poisoned or unsure: deliver the answers, then stop. */
 bool batch_run(struct batch *batch);
 
 /* The jobs of the batch that has run. */

@@ -30,8 +30,9 @@ size_t channel_operation_size(const struct channel_message *message) {
     case OPERATION_PULL:
         return HEADER_SIZE + sizeof message->body.pull;
     case OPERATION_CANCEL:
-    case OPERATION_RETURN:
         return HEADER_SIZE + sizeof message->body.id;
+    case OPERATION_RETURN:
+        return HEADER_SIZE + sizeof message->body.returned;
     case OPERATION_REPORT:
         if (!in_range(message->body.report.count, 1, QUEUE_LEASE_MAX))
             return 0;

@@ -32,7 +32,7 @@ enum operation {
     OPERATION_LEASE,   /* body lease; answer grant; parked while nothing waits */
     OPERATION_LOOK,    /* body look; answer item; parked until the item is done */
     OPERATION_FORGET,  /* no body: the operation of this id is given up; that one is answered */
-    OPERATION_RETURN,  /* body id: a lease that was not delivered; not answered */
+    OPERATION_RETURN,  /* body returned: a grant that was not delivered; not answered */
     OPERATION_COUNT
 };
 
@@ -56,6 +56,7 @@ struct channel_message {
         struct queue_enqueue enqueue;
         struct queue_pull pull;
         struct uuid id;
+        struct queue_return returned;
         struct queue_report report;
         struct queue_worker worker;
         struct queue_lease lease;

@@ -15,7 +15,10 @@ static uint64_t lease_start(struct call *call) {
     if (!leasing_read_lease(call, lease))
         return 0;
     if (!call->may_park) {
-        reply_nothing(call);
+        /* Not 204: this may be a repeated request whose lease has items already. */
+        problem_reply(
+            &call->server->reply, PROBLEM_WAITS_FULL,
+            "This node holds as many leases as it may; send the same request again later.");
         return 0;
     }
     call->id = lease->request;
@@ -46,16 +49,17 @@ static void reply_grant(struct call *call, const struct queue_grant *grant) {
 }
 
 static void lease_finish(struct call *call, const struct queue_answer *answer) {
-    if (answer->result == QUEUE_OK)
+    if (answer->result == QUEUE_OK) {
+        call->returnable = answer->grant->returnable;
         reply_grant(call, answer->grant);
-    else if (answer->result == QUEUE_NONE)
+    } else if (answer->result == QUEUE_NONE)
         reply_nothing(call);
     else
         problem_of_change(&call->server->reply, answer->result);
 }
 
 static void lease_take_back(struct call *call) {
-    queue_return_lease(call->server->queue, call->id);
+    queue_return_lease(call->server->queue, call->returnable);
 }
 
 const struct wait_verbs leasing_lease_waits = {lease_start, lease_finish, reply_nothing,

@@ -1,7 +1,6 @@
-#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,9 +67,7 @@ static int parse_options(int argc, char **argv, struct options *options) {
 /* Replaces this process by the program as it is on disk now, keeping the sockets. */
 static int exec_anew(char **argv, const char *program, const struct conf *conf,
                      const struct sockets *sockets) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Signals stay blocked: one that comes now waits until the new master catches it. */
     sockets_pass(sockets, conf);
     execv(program, argv);
     log_error("cannot execute %s: %m", program);
@@ -100,11 +97,22 @@ static int run(const struct conf *conf, const char *settings_file, char **argv) 
     return exit_code;
 }
 
+/* Nothing of ours may get the numbers 0 to 2, should the caller have closed them. */
+static void hold_standard_descriptors(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
     struct options options = {0};
     static struct conf conf;
     char why[600];
     log_open("hashmill-fcgi", "master");
+    hold_standard_descriptors();
     int code = parse_options(argc, argv, &options);
     if (code >= 0)
         return code;

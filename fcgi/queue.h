@@ -92,9 +92,16 @@ struct queue_leased {
     int64_t remaining;
 };
 
+/* What a grant is known by when it has to go back: the request's id alone may have been granted
+ * again since. */
+struct queue_return {
+    struct uuid lease;   /* the request's id */
+    int64_t deadline_ms; /* queue clock */
+};
+
 struct queue_grant {
-    struct uuid lease; /* the request's id */
-    int64_t ttl_ms;    /* the lease lapses this long after it was given, unless renewed */
+    struct queue_return returnable;
+    int64_t ttl_ms; /* the lease lapses this long after it was given, unless renewed */
     int32_t count;
     struct queue_leased items[QUEUE_LEASE_MAX];
 };
@@ -196,7 +203,8 @@ void queue_forget(struct queue *queue, uint64_t ticket);
 /* An answer to a ticket, valid until the next call on this queue. */
 struct queue_answer {
     uint64_t ticket;
-    enum queue_result result;        /* lease: OK, NONE, DISK_FULL, FAULT; look: OK, NONE, FAULT */
+    enum queue_result
+        result; /* OK, NONE; else the engine could not do it, as with the other verbs */
     const struct queue_grant *grant; /* of a lease, when OK */
     const struct queue_item *item;   /* of a look, when OK */
 };
@@ -208,7 +216,12 @@ int queue_descriptor(const struct queue *queue);
  * is readable and at least ten times a second while it is -1 and tickets are under way. */
 bool queue_next(struct queue *queue, struct queue_answer *answer);
 
-/* Gives a lease back whose answer could not be delivered: its items wait again at once. */
-void queue_return_lease(struct queue *queue, struct uuid request);
+/* Gives a grant back that could not be delivered: its items wait again at once. */
+void queue_return_lease(struct queue *queue, struct queue_return grant);
+
+/* Whether something could not be sent yet: queue_next is then to be called at least ten times a
+ * second. How many tickets are under way, forgotten ones included. */
+bool queue_is_behind(const struct queue *queue);
+int queue_under_way(const struct queue *queue);
 
 #endif

@@ -15,13 +15,14 @@
  * writer over the channel; a plain look reads the database itself.
  */
 
-enum { RESEND_MS = 1000, TICKETS_MAX = 65536 };
+enum { TICKETS_MAX = 65536 };
 
 /* A lease or look under way. A free one has operation OPERATION_COUNT. */
 struct ticket {
     enum operation operation;
     uint16_t generation; /* makes each use of this place another ticket */
     bool forgotten;      /* nobody wants the answer any more */
+    bool unsent;         /* there was no room in the channel, or no channel */
     int64_t until_ms;    /* steady time at which its wait ends */
     struct queue_lease lease;
     struct uuid item;
@@ -35,6 +36,7 @@ struct queue {
     struct ticket *tickets;
     int ticket_count; /* places in tickets */
     int under_way;    /* places in use */
+    int unsent;       /* of them, not sent yet */
     struct channel_message message;
 };
 
@@ -211,6 +213,8 @@ static struct ticket *find_ticket(const struct queue *queue, uint64_t number) {
 }
 
 static void end_ticket(struct queue *queue, struct ticket *ticket) {
+    queue->unsent -= ticket->unsent;
+    ticket->unsent = false;
     ticket->operation = OPERATION_COUNT;
     ticket->generation++;
     queue->under_way--;
@@ -236,13 +240,26 @@ static struct ticket *new_ticket(struct queue *queue, enum operation operation, 
         ticket++;
     ticket->operation = operation;
     ticket->forgotten = false;
+    ticket->unsent = true;
+    queue->unsent++;
     ticket->until_ms = clock_steady_ms() + wait_ms;
     queue->under_way++;
     return ticket;
 }
 
-/* Sends a ticket's operation. A failure closes the channel; it is sent again with all others. */
-static void send_ticket(struct queue *queue, const struct ticket *ticket) {
+/* Sends a small message without waiting: an event loop has others to serve. */
+static enum channel_result send_now(struct queue *queue) {
+    enum channel_result result =
+        channel_send(queue->fd, &queue->message, channel_operation_size(&queue->message));
+    if (result == CHANNEL_GONE)
+        disconnect(queue);
+    return result;
+}
+
+/* Sends a ticket's operation if there is a channel and room in it; queue_next tries again. */
+static void send_ticket(struct queue *queue, struct ticket *ticket) {
+    if (queue->fd < 0)
+        return;
     queue->message.header = (struct channel_header){.version = CHANNEL_VERSION,
                                                     .operation = (uint16_t)ticket->operation,
                                                     .id = ticket_number(queue, ticket),
@@ -251,55 +268,75 @@ static void send_ticket(struct queue *queue, const struct ticket *ticket) {
         queue->message.body.lease = ticket->lease;
     else
         queue->message.body.look.id = ticket->item;
-    if (queue->fd >= 0 && !send_message(queue, clock_steady_ms() + RESEND_MS))
-        disconnect(queue);
+    if (send_now(queue) == CHANNEL_OK) {
+        ticket->unsent = false;
+        queue->unsent--;
+    }
 }
 
-/* Opens the channel if it is closed and sends every ticket again. */
+/* Sends what could not be sent before, as far as there is room. */
+static void send_unsent(struct queue *queue) {
+    for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
+        struct ticket *ticket = &queue->tickets[i];
+        if (ticket->operation == OPERATION_COUNT || !ticket->unsent)
+            continue;
+        send_ticket(queue, ticket);
+        if (ticket->unsent)
+            return;
+    }
+}
+
+/* Opens the channel anew: every ticket is to be sent again, but for those that nobody wants. */
 static void reconnect(struct queue *queue) {
     queue->fd = channel_connect(queue->options.channel);
     for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
         struct ticket *ticket = &queue->tickets[i];
         if (ticket->operation == OPERATION_COUNT)
             continue;
-        if (ticket->forgotten)
+        if (ticket->forgotten) {
             end_ticket(queue, ticket);
-        else
-            send_ticket(queue, ticket);
+        } else {
+            queue->unsent += !ticket->unsent;
+            ticket->unsent = true;
+        }
     }
 }
 
 uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
     struct ticket *ticket = new_ticket(queue, OPERATION_LEASE, request->wait_ms);
-    uint64_t number = ticket_number(queue, ticket);
     ticket->lease = *request;
-    if (queue->fd < 0)
-        reconnect(queue);
-    else
-        send_ticket(queue, ticket);
-    return number;
+    send_ticket(queue, ticket);
+    return ticket_number(queue, ticket);
 }
 
 uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
     struct ticket *ticket = new_ticket(queue, OPERATION_LOOK, wait_ms);
-    uint64_t number = ticket_number(queue, ticket);
     ticket->item = id;
-    if (queue->fd < 0)
-        reconnect(queue);
-    else
-        send_ticket(queue, ticket);
-    return number;
+    send_ticket(queue, ticket);
+    return ticket_number(queue, ticket);
 }
 
 void queue_forget(struct queue *queue, uint64_t number) {
     struct ticket *ticket = find_ticket(queue, number);
     if (!ticket)
         return;
+    if (ticket->unsent) {
+        end_ticket(queue, ticket);
+        return;
+    }
     ticket->forgotten = true;
     queue->message.header = (struct channel_header){
         .version = CHANNEL_VERSION, .operation = OPERATION_FORGET, .id = number};
-    if (queue->fd >= 0 && !send_message(queue, clock_steady_ms() + RESEND_MS))
-        disconnect(queue);
+    if (queue->fd >= 0)
+        send_now(queue); /* without room for it the wait ends by its time */
+}
+
+bool queue_is_behind(const struct queue *queue) {
+    return queue->fd < 0 || queue->unsent > 0;
+}
+
+int queue_under_way(const struct queue *queue) {
+    return queue->under_way;
 }
 
 int queue_descriptor(const struct queue *queue) {
@@ -341,7 +378,7 @@ static bool receive_answer(struct queue *queue, struct queue_answer *answer) {
         }
         if (queue->message.header.operation == OPERATION_LEASE &&
             queue->message.header.result == QUEUE_OK)
-            queue_return_lease(queue, queue->message.body.grant.lease);
+            queue_return_lease(queue, queue->message.body.grant.returnable);
         if (queue->fd < 0)
             return false;
     }
@@ -350,13 +387,15 @@ static bool receive_answer(struct queue *queue, struct queue_answer *answer) {
 bool queue_next(struct queue *queue, struct queue_answer *answer) {
     if (queue->fd < 0)
         reconnect(queue);
+    if (queue->unsent > 0)
+        send_unsent(queue);
     return queue->fd >= 0 && receive_answer(queue, answer);
 }
 
-void queue_return_lease(struct queue *queue, struct uuid request) {
+void queue_return_lease(struct queue *queue, struct queue_return grant) {
     queue->message.header =
         (struct channel_header){.version = CHANNEL_VERSION, .operation = OPERATION_RETURN};
-    queue->message.body.id = request;
-    if (queue->fd >= 0 && !send_message(queue, clock_steady_ms() + RESEND_MS))
-        disconnect(queue); /* the lease lapses by itself */
+    queue->message.body.returned = grant;
+    if (queue->fd >= 0)
+        send_now(queue); /* without room for it the lease lapses by itself */
 }

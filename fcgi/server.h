@@ -37,8 +37,9 @@ struct call {
     struct request *request;
     const struct route *route;
     struct query query;
-    struct uuid id; /* the item named in the path; for a lease, the lease */
-    bool may_park;  /* there is a free slot for one more long poll */
+    struct uuid id;                 /* the item named in the path; for a lease, the lease */
+    struct queue_return returnable; /* of a lease that was granted */
+    bool may_park;                  /* there is a free slot for one more long poll */
 };
 
 /* Opens a child's queue and memory. NULL when memory is short; that is logged. */

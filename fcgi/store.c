@@ -32,9 +32,16 @@ static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1};
 /* Set by SQLite's own log: it reports what its return codes may hide. */
 static bool saw_damage;
 
+/* The wal-index could not grow: the disk is full. What is in the WAL is whole, and the next opening
+ * reads it anew. */
+static bool is_index_trouble(int code) {
+    return code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP ||
+           code == SQLITE_IOERR_SHMOPEN;
+}
+
 static bool is_damage(int code) {
     int primary = code & 0xff;
-    if (code == SQLITE_IOERR_NOMEM)
+    if (code == SQLITE_IOERR_NOMEM || is_index_trouble(code))
         return false;
     return primary == SQLITE_IOERR || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
 }
@@ -54,6 +61,9 @@ static void note_error(struct store *store, int code, const char *what) {
     if (is_damage(code) || saw_damage) {
         store->state = STORE_POISONED;
         log_error("%s failed: %s", what, sqlite3_errmsg(store->database));
+    } else if (is_index_trouble(code)) {
+        store->state = STORE_UNSURE;
+        log_warn("%s failed: %s; is the disk full?", what, sqlite3_errmsg(store->database));
     } else if ((code & 0xff) == SQLITE_FULL) {
         if (store->state == STORE_GOOD)
             store->state = STORE_DISK_FULL;
@@ -146,7 +156,7 @@ enum store_state store_state(const struct store *store) {
 }
 
 bool store_begin(struct store *store) {
-    if (store_state(store) == STORE_POISONED)
+    if (store_state(store) == STORE_POISONED || store->state == STORE_UNSURE)
         return false;
     store->state = STORE_GOOD;
     if (!store_run(store, SQL_BEGIN, "")) {
@@ -175,7 +185,7 @@ void store_rollback(struct store *store) {
     undo(store);
     if (store->counts.items[ITEM_LEASED] > 0)
         store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
-    if (store_state(store) != STORE_POISONED)
+    if (store_state(store) != STORE_POISONED && store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
 }
 
@@ -307,7 +317,25 @@ static bool set_version(struct store *store, int version) {
     return sqlite3_exec(store->database, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Brings the schema to SCHEMA_VERSION in one transaction. */
+/* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
+ */
+static bool views_are_current(struct store *store) {
+    static const char create[] = "CREATE VIEW";
+    int missing = 0;
+    for (const char *at = sql_text[SQL_VIEWS]; (at = strstr(at, create)) != NULL; at++)
+        missing++;
+    sqlite3_stmt *statement = store_bind(store, SQL_VIEWS_NOW, "");
+    while (statement && store_step(store, statement) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        missing -= text && strstr(sql_text[SQL_VIEWS], text) ? 1 : 0;
+    }
+    if (statement)
+        store_end(statement);
+    return missing == 0;
+}
+
+/* Brings the schema to SCHEMA_VERSION and the views up to date in one transaction. A start that
+ * finds both as they should be writes nothing: it must work on a full disk. */
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
     if (version < 0 || version > SCHEMA_VERSION) {
@@ -315,6 +343,8 @@ static int migrate(struct store *store) {
                   store->conf->database, (long long)version, SCHEMA_VERSION);
         return CHILD_CONFIG;
     }
+    if (version == SCHEMA_VERSION && views_are_current(store))
+        return CHILD_DRAINED;
     bool good = run_script(store, SQL_BEGIN);
     for (int64_t next = version; good && next < SCHEMA_VERSION; next++)
         good = run_script(store, migrations[next]) && set_version(store, (int)next + 1);
@@ -359,6 +389,18 @@ static bool load_counts(struct store *store) {
     return true;
 }
 
+/* A writer that was killed may have left a commit in the WAL that was never synced, and it can be
+ * seen from now on. Nobody may be answered from it before it is durable. */
+static bool sync_wal(struct store *store) {
+    int fd = open(store->wal_path, O_RDONLY | O_CLOEXEC);
+    bool good = fd >= 0 && fdatasync(fd) == 0;
+    if (!good)
+        log_error("cannot sync %s: %m", store->wal_path);
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
 /* The database file's own directory entry must survive a power cut, too. */
 static void sync_directory(const char *database) {
     char path[SETTING_TEXT_SIZE];
@@ -394,8 +436,8 @@ static int open_database(struct store *store) {
         return CHILD_CONFIG;
     snprintf(store->wal_path, sizeof store->wal_path, "%s-wal", path);
     sync_directory(path);
-    if (!wal_in_place(store) || !load_counts(store))
-        return CHILD_POISON;
+    if (!load_counts(store) || !wal_in_place(store) || !sync_wal(store))
+        return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
     return CHILD_DRAINED;
 }
 

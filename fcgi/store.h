@@ -24,8 +24,10 @@ enum store_state {
     STORE_GOOD,
     STORE_DISK_FULL, /* the batch was rolled back: no room on disk; the store goes on */
     STORE_LOST,      /* the batch was rolled back for another reason; the store goes on */
-    STORE_POISONED   /* a write or an fsync failed, or the file is damaged: what is on disk is not
-                        known. Answer nobody OK, exit with CHILD_POISON, never try again */
+    STORE_UNSURE, /* whether the batch was committed only a new start can tell: answer nobody OK and
+                     exit with CHILD_TEMPORARY */
+    STORE_POISONED /* a write or an fsync failed, or the file is damaged: what is on disk is not
+                      known. Answer nobody OK, exit with CHILD_POISON, never try again */
 };
 
 /* Opens the database, makes or migrates its schema, and takes its lock file for the life of the
@@ -45,7 +47,7 @@ bool store_begin(struct store *store);
 bool store_commit(struct store *store);
 
 /* Gives up what is left of a batch after store_state has left STORE_GOOD, or on purpose; the state
- * is good again unless it is poisoned. */
+ * is good again unless it is poisoned or unsure: then the process has to end. */
 void store_rollback(struct store *store);
 
 /* Copies the WAL into the database when it has grown enough (or always, when force). False when the
@@ -62,7 +64,7 @@ enum queue_result store_cancel(struct store *store, struct uuid id);
 /* NONE when nothing waits. */
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant);
-enum queue_result store_return_lease(struct store *store, struct uuid lease);
+enum queue_result store_return_lease(struct store *store, struct queue_return grant);
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);

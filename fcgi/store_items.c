@@ -298,7 +298,10 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", request->request.bytes);
     if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, seqs, grant))
         return QUEUE_FAULT;
-    int64_t deadline = new_deadline(store);
+    /* One more than it might have been given in this very batch: it must not be taken for that one.
+     */
+    int64_t deadline = new_deadline(store) + 1;
+    grant->returnable = (struct queue_return){request->request, deadline};
     for (int i = 0; i < grant->count; i++) {
         if (!store_run(store, SQL_LEASE_RENEW, "ii", seqs[i], deadline))
             return QUEUE_FAULT;
@@ -312,7 +315,6 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     if (worker_seen(store, &request->worker) == 0)
         return QUEUE_FAULT;
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
-    grant->lease = request->request;
     grant->ttl_ms = store->conf->lease_seconds * 1000;
     enum queue_result result = leased_before(store, request, grant);
     if (result != QUEUE_NONE || store->counts.items[ITEM_WAITING] == 0)
@@ -321,6 +323,7 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     if (!statement || !collect(store, statement, request->items, request->iterations, seqs, grant))
         return QUEUE_FAULT;
     int64_t deadline = new_deadline(store);
+    grant->returnable = (struct queue_return){request->request, deadline};
     for (int i = 0; i < grant->count; i++) {
         const struct queue_leased *item = &grant->items[i];
         if (!store_run(store, SQL_LEASE_GIVE, "iui", seqs[i], request->request.bytes, deadline)) {
@@ -334,8 +337,9 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
 }
 
-enum queue_result store_return_lease(struct store *store, struct uuid lease) {
-    if (!store_run(store, SQL_LEASE_RETURN, "ui", lease.bytes, now_ms(store)))
+enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
+    if (!store_run(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes, now_ms(store),
+                   grant.deadline_ms))
         return QUEUE_FAULT;
     int items = sqlite3_changes(store->database);
     store->counts.items[ITEM_LEASED] -= items;
@@ -442,8 +446,9 @@ void store_lapse(struct store *store) {
     store->counts.items[ITEM_WAITING] += items;
     if (items > 0)
         log_info("leases lapsed of items: %d; they wait again", items);
-    store->next_deadline_ms =
-        read_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
+    int64_t next = read_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
+    if (next != INT64_MAX || store->counts.items[ITEM_LEASED] == 0)
+        store->next_deadline_ms = next;
 }
 
 int64_t store_next_lapse(const struct store *store) {

@@ -2,12 +2,14 @@
  * the clients of the parked requests. */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "router.h"
 
@@ -15,9 +17,11 @@
 static const struct patience patience = {.receive_ms = 200, .send_ms = 1000};
 
 enum {
-    EVENTS_MAX = 64,       /* taken in one wake */
-    ACCEPTS_MAX = 16,      /* in one wake, so that answers do not wait for long behind them */
-    AWAY_POLL_MS = 100,    /* how often an engine that is away is tried */
+    EVENTS_MAX = 64,    /* taken in one wake */
+    ACCEPTS_MAX = 16,   /* in one wake, so that answers do not wait for long behind them */
+    AWAY_POLL_MS = 100, /* how often an engine that is away or behind is tried */
+    SETTLE_MS = 1000,   /* at the end, for the queue's last answers */
+    SETTLE_POLL_MS = 50,
     SPARE_DESCRIPTORS = 64 /* beside those of the parked requests */
 };
 
@@ -134,10 +138,10 @@ static void deliver(struct loop *loop, int slot, const struct queue_answer *answ
     const struct wait_verbs *verbs = wait->call.route->waits;
     bool effective = answer->result == QUEUE_OK && verbs->take_back;
     bool delivered = false;
+    verbs->finish(&wait->call, answer);
     if (request_is_gone(&wait->request)) {
         request_drop(&wait->request);
     } else {
-        verbs->finish(&wait->call, answer);
         delivered = request_finish(&wait->request, &loop->server->reply);
     }
     if (effective && !delivered)
@@ -172,7 +176,8 @@ static bool look_at(struct loop *loop, const struct epoll_event *events, int cou
 static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_MAX]) {
     int queue_fd = queue_descriptor(loop->server->queue);
     bool watched = queue_fd >= 0 && watch(loop, queue_fd, EPOLLIN, ABOUT_QUEUE);
-    int timeout_ms = !watched && loop->parked > 0 ? AWAY_POLL_MS : -1;
+    bool behind = !watched || queue_is_behind(loop->server->queue);
+    int timeout_ms = behind && loop->parked > 0 ? AWAY_POLL_MS : -1;
     int count = epoll_pwait(loop->epoll_fd, events, EVENTS_MAX, timeout_ms, child_wait_mask());
     return count < 0 ? 0 : count;
 }
@@ -195,6 +200,21 @@ static int serve_all(struct loop *loop) {
     return able ? CHILD_DRAINED : CHILD_TEMPORARY;
 }
 
+/* Waits a little for the queue's last answers: a lease that was granted just before its request was
+ * cut short goes back then. */
+static void settle(struct loop *loop) {
+    struct queue *queue = loop->server->queue;
+    struct queue_answer ignored;
+    int64_t until_ms = clock_steady_ms() + SETTLE_MS;
+    while (queue_under_way(queue) > 0 && clock_steady_ms() < until_ms) {
+        struct pollfd answer = {.fd = queue_descriptor(queue), .events = POLLIN};
+        if (poll(&answer, 1, SETTLE_POLL_MS) < 0 && errno != EINTR)
+            return;
+        while (queue_next(queue, &ignored))
+            continue;
+    }
+}
+
 /* Answers all that are parked. */
 static void drain(struct loop *loop) {
     for (int slot = 0; slot <= loop->slots; slot++) {
@@ -202,6 +222,7 @@ static void drain(struct loop *loop) {
         if (loop->tickets[slot] != 0)
             cut_short(loop, slot);
     }
+    settle(loop);
     child_idle();
 }
 

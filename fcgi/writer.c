@@ -61,7 +61,7 @@ static void return_unsent(struct writer *writer, const struct buffer *unsent) {
         memcpy(&size, unsent->data + at, sizeof size);
         memcpy(&message, unsent->data + at + sizeof size, size);
         if (message.header.operation == OPERATION_LEASE && message.header.result == QUEUE_OK)
-            batch_return_lease(writer->batch, message.body.grant.lease);
+            batch_return_lease(writer->batch, message.body.grant.returnable);
         at += sizeof size + size;
     }
 }
@@ -152,7 +152,7 @@ static void deliver(struct writer *writer, const struct job *job) {
     if (result == CHANNEL_OK)
         return;
     if (job->answer->header.operation == OPERATION_LEASE && job->answer->header.result == QUEUE_OK)
-        batch_return_lease(writer->batch, job->answer->body.grant.lease);
+        batch_return_lease(writer->batch, job->answer->body.grant.returnable);
     if (connection)
         drop(writer, connection);
 }
@@ -203,6 +203,16 @@ static void handle_event(struct writer *writer, const struct epoll_event *event)
         read_operations(writer, connection);
 }
 
+/* The exit code after a batch that did not end well, and for an operator what it means. */
+static int give_up(const struct writer *writer) {
+    if (store_state(writer->store) == STORE_UNSURE)
+        return CHILD_TEMPORARY; /* the next writer reads from the WAL what was committed */
+    log_error("a write to the database failed or the file is damaged: stopping for good. Check the "
+              "disk and the kernel's log, restore the file if need be, then start hashmill-fcgi "
+              "again");
+    return CHILD_POISON;
+}
+
 /* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
 static int serve(struct writer *writer) {
     struct epoll_event events[EVENTS_MAX];
@@ -221,12 +231,8 @@ static int serve(struct writer *writer) {
         for (int i = 0; i < count; i++)
             handle_event(writer, &events[i]);
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
-        if (due && !run_batch(writer)) {
-            log_error("a write to the database failed or the file is damaged: stopping for good. "
-                      "Check the disk and the kernel's log, restore the file if need be, then "
-                      "start hashmill-fcgi again");
-            return CHILD_POISON;
-        }
+        if (due && !run_batch(writer))
+            return give_up(writer);
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due)
             return CHILD_DRAINED;

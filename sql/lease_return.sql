@@ -1,4 +1,5 @@
--- Takes back a lease that never reached its worker.
--- ?1 lease, ?2 clock
+-- Takes back a lease that never reached its worker, as it was given then: what was leased again to the
+-- same request or renewed since has another deadline.
+-- ?1 lease, ?2 clock, ?3 deadline
 UPDATE item SET state = 0, since = ?2, lease = NULL, deadline = NULL
-WHERE state = 1 AND lease = ?1;
+WHERE state = 1 AND lease = ?1 AND deadline = ?3;

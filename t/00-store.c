@@ -177,7 +177,7 @@ static void random_operation(struct store *store, struct queue_grant *grant) {
     report.worker = request.worker;
     report.count = 1;
     report.items[0] = (struct queue_report_item){.id = grant->items[chosen].id,
-                                                 .lease = grant->lease,
+                                                 .lease = grant->returnable.lease,
                                                  .remaining = rand() % 3,
                                                  .release = rand() % 4 == 0};
     memset(report.items[0].chain, 'd', DIGEST_SIZE);
@@ -203,7 +203,7 @@ static void random_operation(struct store *store, struct queue_grant *grant) {
         clock_offsets[1] += rand() % 40000;
         store_lapse(store);
         if (rand() % 4 == 0)
-            store_return_lease(store, grant->lease);
+            store_return_lease(store, grant->returnable);
         break;
     }
 }

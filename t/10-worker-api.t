@@ -302,7 +302,7 @@ subtest 'more leases than are held' => sub {
     my $small = Hashmill->start(WAIT_SLOTS_WORKER => 2);
     my @workers = map { background(sub { $small->lease(wait => 25)->status }) } 1 .. 2;
     ok $small->wait_parked(2), 'as many as WAIT_SLOTS_WORKER are held';
-    is $small->lease(wait => 25)->status, 204, 'one more is sent away at once';
+    is $small->lease(wait => 25)->status, 503, 'one more is sent away at once';
     $small->new_item("for $_", 10) for 1 .. 2;
     is $_->result, 200, 'the others are served' for @workers;
 };

@@ -42,7 +42,7 @@ sub work ($mill, $requests) {
 sub rss ($pid) { return (slurp("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m)[0] }
 
 subtest 'valgrind' => sub {
-    my $mill = Hashmill->start(build => $build, PROCESSES_PUBLIC => 1, BUSY_SECONDS => 600, OPERATION_SECONDS => 60,
+    my $mill = Hashmill->start(build => $build, PROCESSES_PUBLIC => 1, BUSY_SECONDS => 600, OPERATION_SECONDS => 14,
         wrap => ['valgrind', '-q', '--leak-check=full', '--errors-for-leak-kinds=definite,indirect,possible',
             '--error-exitcode=99', '--log-file=/tmp/hm-valgrind-' . $$ . '.%p']);
     work($mill, REQUESTS);
