@@ -134,6 +134,16 @@ subtest 'no child outlives its master' => sub {
     is $mill->enqueue('again', 1)->status, 201, 'a new one serves';
 };
 
+subtest 'reloads on reloads' => sub {
+    my $mill = Hashmill->start;
+    for my $round (1 .. 60) {
+        $mill->{server}->kill('HUP');
+        sleep 0.002 * ($round % 20);
+    }
+    ok $mill->{server}->alive, 'SIGHUP at any moment of a reload does not end the server';
+    ok wait_until(30, sub { $mill->enqueue('after', 1)->status == 201 }), 'it serves';
+};
+
 subtest 'a second start' => sub {
     my $mill = Hashmill->start;
     my ($code, $output) = run_program($mill, '-c', $mill->settings_file);

@@ -41,6 +41,8 @@ subtest 'a full disk' => sub {
     is_problem($refused, 507, 'with a problem that says so');
     ok $refused->header('retry-after'), 'and a time to try again';
     is $mill->item($stored[0])->status, 200, 'items can still be looked at';
+    kill 'KILL', $mill->children('writer');
+    ok wait_until(20, sub { $mill->get('/stats')->status == 200 }), 'a new writer starts on a full disk';
     unlink "$disk/filler" or die;
     ok wait_until(20, sub { $mill->enqueue('after', 10)->status == 201 }), 'room again: enqueues are taken';
     my ($row) = $mill->sql('SELECT count(*) FROM item');
