@@ -1,215 +1,19 @@
-/*
- * The conversation with a node, over real HTTP with a node that this test plays: one thread, which
- * pumps the conversation until the request that the test expects has come, and answers it.
- */
-#include "../worker/node.h"
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+/* The conversation with a node: one item, what goes wrong, and the end. */
 #include "../worker/sha512_openssl.h"
-#include "clock.h"
+#include "fake_node.h"
 #include "hex.h"
 #include "log.h"
-#include "tap.h"
 
-enum { CONNECTIONS = 4, WAIT_MS = 20000, LONG = 1000000000, REQUEST_MAX = 300000 };
-
-/* The node's side of a connection, and the request that has come on it. */
-struct connection {
-    int fd; /* -1: unused */
-    struct buffer in;
-    bool whole; /* in holds a whole request that is not answered yet */
-};
-
-static struct {
-    int fd;
-    struct connection connections[CONNECTIONS];
-    struct json json; /* the body of the request expected last */
-    char body[REQUEST_MAX];
-} server;
-
-static struct node_shared shared;
-static struct node *node;
-static char url[64];
-
-static void start_server(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    server.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (bind(server.fd, (struct sockaddr *)&address, size) != 0 || listen(server.fd, 8) != 0 ||
-        getsockname(server.fd, (struct sockaddr *)&address, &size) != 0)
-        abort();
-    snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(address.sin_port));
-    for (int i = 0; i < CONNECTIONS; i++)
-        server.connections[i].fd = -1;
-}
-
-/* Notes whether a whole request has come. */
-static void check_whole(struct connection *connection) {
-    buffer_append(&connection->in, "", 1);
-    connection->in.length--;
-    const char *end = strstr(connection->in.data, "\r\n\r\n");
-    const char *length = strstr(connection->in.data, "Content-Length: ");
-    if (end && length)
-        connection->whole = connection->in.length == (size_t)(end - connection->in.data) + 4 +
-                                                         strtoul(length + 16, NULL, 10);
-}
-
-static void hang_up(struct connection *connection) {
-    close(connection->fd);
-    connection->fd = -1;
-    connection->whole = false;
-    buffer_clear(&connection->in);
-}
-
-/* Accepts and reads what there is. */
-static void serve(void) {
-    char bytes[65536];
-    for (int i = 0; i < CONNECTIONS; i++) {
-        struct connection *connection = &server.connections[i];
-        if (connection->fd < 0) {
-            connection->fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            continue;
-        }
-        ssize_t length = read(connection->fd, bytes, sizeof bytes);
-        if (length > 0)
-            buffer_append(&connection->in, bytes, (size_t)length);
-        if (length == 0)
-            hang_up(connection);
-        else if (length > 0)
-            check_whole(connection);
-    }
-}
-
-/* Moves the conversation on a little, as the worker's loop does. */
-static void pump(void) {
-    struct items finished = {0};
-    if (node)
-        node_step(node);
-    http_wait(shared.http, NULL, 0, 1);
-    mill_collect(shared.mill, &finished);
-    for (int i = 0; i < finished.count; i++)
-        node_take_value(node, &finished.list[i]);
-    items_free(&finished);
-    serve();
-}
-
-/* The connection on which a whole request for that path waits, or NULL. */
-static struct connection *find_request(const char *path) {
-    for (int i = 0; i < CONNECTIONS; i++) {
-        struct connection *connection = &server.connections[i];
-        if (connection->whole && strncmp(connection->in.data + 5, path, strlen(path)) == 0)
-            return connection;
-    }
-    return NULL;
-}
-
-/* Waits for a request and parses its body. */
-static struct connection *expect(const char *path) {
-    const char *why;
-    int64_t until_ms = clock_steady_ms() + WAIT_MS;
-    struct connection *connection;
-    while (!(connection = find_request(path))) {
-        if (clock_steady_ms() > until_ms) {
-            printf("Bail out! no request for %s came\n", path);
-            exit(1);
-        }
-        pump();
-    }
-    const char *body = strstr(connection->in.data, "\r\n\r\n") + 4;
-    snprintf(server.body, sizeof server.body, "%s", body);
-    if (!json_parse(&server.json, server.body, strlen(server.body), &why))
-        ok(false, "the request is JSON: %s", why);
-    return connection;
-}
-
-/* Answers, and pumps until the conversation has seen it. */
-static void answer(struct connection *connection, const char *status, const char *body) {
-    struct buffer out = {0};
-    buffer_printf(&out, "HTTP/1.1 %s\r\n", status);
-    if (strncmp(status, "204", 3) != 0)
-        buffer_printf(&out, "Content-Length: %zu\r\n", strlen(body));
-    buffer_printf(&out, "\r\n%s", body);
-    if (write(connection->fd, out.data, out.length) != (ssize_t)out.length)
-        abort();
-    buffer_free(&out);
-    buffer_clear(&connection->in);
-    connection->whole = false;
-    for (int i = 0; i < 20; i++)
-        pump();
-}
-
-/* A text member of an object in the last request. */
-static const char *text_of(int object, const char *name) {
-    static char texts[4][200];
-    static int next;
-    char *text = texts[next++ % 4];
-    if (!json_string(&server.json, json_member(&server.json, object, name), text, 200))
-        snprintf(text, 200, "(none)");
-    return text;
-}
-
-static int64_t number_of(int object, const char *name) {
-    int64_t number = -1;
-    json_integer(&server.json, json_member(&server.json, object, name), 0, INT64_MAX, &number);
-    return number;
-}
-
-/* The items of the last report; -1 when it has none. */
-static int items_of_report(void) {
-    return json_array_size(&server.json, json_member(&server.json, 0, "items"));
-}
-
-/* The place of an item in the last report, by its number, or -1. */
-static int reported(int number) {
-    char id[40];
-    snprintf(id, sizeof id, "%08d-0000-4000-8000-000000000000", number);
-    int token = json_first(&server.json, json_member(&server.json, 0, "items"));
-    while (token >= 0 && strcmp(text_of(token, "id"), id) != 0)
-        token = json_next(&server.json, token);
-    return token;
-}
-
-/* An item as a grant has it; its chain is its number's digit all over. */
-static void put_item(struct buffer *body, int number, int64_t remaining) {
-    char chain[2 * CHAIN_SIZE + 1];
-    memset(chain, '0' + number % 10, sizeof chain - 1);
-    chain[sizeof chain - 1] = '\0';
-    buffer_printf(body,
-                  "{\"id\":\"%08d-0000-4000-8000-000000000000\",\"chain\":\"%s\","
-                  "\"remaining\":%lld,\"new\":[{}]}",
-                  number, chain, (long long)remaining);
-}
+enum { LONG = 1000000000 };
 
 /* Answers the lease request that waits with one item. */
 static void grant(int number, int64_t remaining, double ttl) {
-    struct connection *connection = expect("/lease");
-    struct buffer body = {0};
-    buffer_printf(&body, "{\"lease\":\"%s\",\"ttl\":%g,\"items\":[", text_of(0, "request"), ttl);
-    put_item(&body, number, remaining);
-    buffer_append(&body, "]}", 3);
-    answer(connection, "200 OK", body.data);
-    buffer_free(&body);
+    grant_many(number, 1, remaining, ttl);
 }
 
 /* Answers the report that waits: all its items are taken, or all lost. */
 static void judge(bool lost) {
-    struct connection *connection = expect("/results");
-    struct buffer body = {0};
-    const char *separator = "";
-    buffer_printf(&body, lost ? "{\"taken\":[],\"lost\":[" : "{\"lost\":[],\"taken\":[");
-    int token = json_first(&server.json, json_member(&server.json, 0, "items"));
-    for (; token >= 0; token = json_next(&server.json, token)) {
-        buffer_printf(&body, "%s\"%s\"", separator, text_of(token, "id"));
-        separator = ",";
-    }
-    buffer_append(&body, "]}", 3);
-    answer(connection, "200 OK", body.data);
-    buffer_free(&body);
+    judge_this(expect("/results"), lost);
 }
 
 /* Whether what an item of the report says is its grant's chain moved forward. */
@@ -225,24 +29,7 @@ static bool is_forward(int token, int number, int64_t iterations) {
 }
 
 static void start(void) {
-    shared = (struct node_shared){.token = "a-token-of-this-test", .node_count = 1};
-    shared.mill = mill_open(2, 1e6);
-    shared.http = http_open();
-    shared.worker = (struct wire_worker){.name = "tester", .kernel = "openssl", .cores = 2};
-    node = node_open(&shared, 0, url);
-}
-
-static void stop(void) {
-    node_close(node);
-    node = NULL;
-    http_close(shared.http);
-    mill_close(shared.mill);
-    json_free(&shared.json);
-    buffer_free(&shared.body);
-    for (int i = 0; i < CONNECTIONS; i++) {
-        if (server.connections[i].fd >= 0)
-            hang_up(&server.connections[i]);
-    }
+    start_with(mill_open(2, 1e6));
 }
 
 static void test_lease_request(void) {
@@ -415,8 +202,6 @@ int main(void) {
     test_leased_again();
     test_drain();
     test_command();
-    for (int i = 0; i < CONNECTIONS; i++)
-        buffer_free(&server.connections[i].in);
-    json_free(&server.json);
+    stop_server();
     return done_testing();
 }

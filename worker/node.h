@@ -46,7 +46,7 @@ void node_step(struct node *node);
 
 /* When node_step wants to be called at the latest, in steady milliseconds; INT64_MAX when only a
  * reply or the mill will give it something to do. */
-int64_t node_due_ms(const struct node *node);
+int64_t node_due_ms(struct node *node);
 
 /* Stops leasing, and puts all of the node's items that are still in the mill, which must have been
  * halted, among those to be reported, as releases. */
@@ -56,7 +56,7 @@ void node_drain(struct node *node);
 int node_unreported(const struct node *node);
 
 /* Whether something is in hand of this node or might be: items in the mill, values not reported. */
-bool node_is_busy(const struct node *node);
+bool node_is_busy(struct node *node);
 
 /* The node's URL. */
 const char *node_url(const struct node *node);

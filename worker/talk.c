@@ -10,14 +10,33 @@
 enum { RETRY_AFTER_MAX_MS = 300000 }; /* longer requests to stay away are cut to this */
 
 bool talk_is_open(const struct talk *talk, int64_t now_ms) {
-    return !talk->call && now_ms >= talk->not_before_ms;
+    return now_ms >= talk->not_before_ms;
 }
 
 void talk_pause(struct talk *talk, int64_t least_ms) {
     int64_t wait_ms = backoff_next_ms(&talk->backoff);
     if (least_ms > RETRY_AFTER_MAX_MS)
         least_ms = RETRY_AFTER_MAX_MS;
-    talk->not_before_ms = clock_steady_ms() + (wait_ms > least_ms ? wait_ms : least_ms);
+    talk->paused_ms = clock_steady_ms();
+    talk->not_before_ms = talk->paused_ms + (wait_ms > least_ms ? wait_ms : least_ms);
+}
+
+void talk_hurry(struct talk *talk) {
+    talk->not_before_ms = 0;
+    talk->paused_ms = 0;
+    talk->backoff = (struct backoff){0};
+}
+
+/* Whether a call was sent before the wait that began last. */
+static bool is_late(const struct talk *talk, const struct talk_call *call) {
+    return call->sent_ms <= talk->paused_ms;
+}
+
+/* Deals with a call that failed late: it is not news, but a longer wait asked for is kept to. */
+static void fail_late(struct talk *talk, int64_t least_ms, const char *why) {
+    log_debug("%s: %s failed too: %s", talk->url, talk->verb, why);
+    if (least_ms > 0 && clock_steady_ms() + least_ms > talk->not_before_ms)
+        talk_pause(talk, least_ms);
 }
 
 /* Starts a row of failures or goes on with one. True when the failure is news: the first of its
@@ -32,7 +51,12 @@ static bool note_failure(struct talk *talk, bool needs_operator) {
 }
 
 /* A failure that time may mend. */
-static void fail_softly(struct talk *talk, int64_t least_ms, const char *why) {
+static void fail_softly(struct talk *talk, const struct talk_call *call, int64_t least_ms,
+                        const char *why) {
+    if (is_late(talk, call)) {
+        fail_late(talk, least_ms, why);
+        return;
+    }
     if (note_failure(talk, false))
         log_warn("%s: %s failed, trying again: %s", talk->url, talk->verb, why);
     else
@@ -41,11 +65,17 @@ static void fail_softly(struct talk *talk, int64_t least_ms, const char *why) {
 }
 
 /* A failure that only an operator can mend. */
-static void fail_hard(struct talk *talk, const char *why) {
+static void fail_hard(struct talk *talk, const struct talk_call *call, int64_t least_ms,
+                      const char *why) {
+    if (is_late(talk, call)) {
+        fail_late(talk, least_ms, why);
+        return;
+    }
     if (note_failure(talk, true))
         log_error("%s: %s refused: %s", talk->url, talk->verb, why);
     else
         log_debug("%s: %s refused again: %s", talk->url, talk->verb, why);
+    talk_pause(talk, least_ms);
 }
 
 static enum talk_outcome outcome_of(int status, const struct wire_problem *problem) {
@@ -75,10 +105,11 @@ static void describe(char *why, size_t size, const struct http_reply *reply,
         snprintf(why, size, "status %d %s%s", reply->status, problem->detail, remedy);
 }
 
-enum talk_outcome talk_judge(struct talk *talk, struct json *json, const struct http_reply *reply) {
+enum talk_outcome talk_judge(struct talk *talk, struct talk_call *call, struct json *json,
+                             const struct http_reply *reply) {
     struct wire_problem problem = {0};
     char why[600];
-    talk->call = NULL;
+    call->http = NULL;
     if (reply->status >= 300)
         wire_read_problem(json, reply->body, reply->length, &problem);
     enum talk_outcome outcome = outcome_of(reply->status, &problem);
@@ -86,21 +117,22 @@ enum talk_outcome talk_judge(struct talk *talk, struct json *json, const struct 
         return outcome;
     describe(why, sizeof why, reply, &problem);
     if (outcome == TALK_UNKNOWN) {
-        fail_softly(talk, reply->retry_after_ms, why);
+        fail_softly(talk, call, reply->retry_after_ms, why);
         return outcome;
     }
-    fail_hard(talk, why);
-    talk_pause(talk, outcome == TALK_BARRED ? backoff_slow_ms() : 0);
+    fail_hard(talk, call, outcome == TALK_BARRED ? backoff_slow_ms() : 0, why);
     return outcome;
 }
 
-void talk_nonsense(struct talk *talk, const char *why) {
+void talk_nonsense(struct talk *talk, const struct talk_call *call, const char *why) {
     char text[300];
     snprintf(text, sizeof text, "the reply makes no sense: %s", why);
-    fail_softly(talk, 0, text);
+    fail_softly(talk, call, 0, text);
 }
 
-void talk_succeeded(struct talk *talk) {
+void talk_succeeded(struct talk *talk, const struct talk_call *call) {
+    if (is_late(talk, call))
+        return;
     if (talk->failing)
         log_info("%s: %s works again after %lld s", talk->url, talk->verb,
                  (long long)((clock_steady_ms() - talk->failing_since_ms) / 1000));

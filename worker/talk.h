@@ -9,19 +9,26 @@
 #include "json.h"
 
 /*
- * One kind of call that a worker makes to a node again and again, such as its leases: at most one
- * is under way; after a failure it waits; a row of failures is logged once, and so is its end.
+ * One kind of call that a worker makes to a node again and again, such as its leases. Several may
+ * be under way. After a failure all wait; a row of failures is logged once, and so is its end. What
+ * comes of a call that was sent before the last wait began says nothing about how things are now:
+ * calls that fail together make one wait, and a late success ends none.
  */
 struct talk {
-    const char *url;        /* the node's, for the log */
-    const char *verb;       /* "lease", "report" */
-    struct http_call *call; /* under way, or NULL */
-    int64_t sent_ms;        /* when it was posted, by the steady clock */
-    int64_t not_before_ms;  /* no call before then */
+    const char *url;       /* the node's, for the log */
+    const char *verb;      /* "lease", "report" */
+    int64_t not_before_ms; /* no call before then, by the steady clock */
+    int64_t paused_ms;     /* when the last wait began */
     struct backoff backoff;
     bool failing;        /* a row of failures goes on, and was logged */
     bool needs_operator; /* it was logged as an error */
     int64_t failing_since_ms;
+};
+
+/* One such call. */
+struct talk_call {
+    struct http_call *http; /* under way, or NULL */
+    int64_t sent_ms;        /* when it was posted, by the steady clock */
 };
 
 /* What a reply means for the request. */
@@ -35,18 +42,22 @@ enum talk_outcome {
 /* Whether a call may be made now. */
 bool talk_is_open(const struct talk *talk, int64_t now_ms);
 
-/* Judges a reply. Failures are noted, logged when they are news, and followed by a wait: with
- * jitter and Retry-After after TALK_UNKNOWN, long after the two others. Call talk_succeeded or
- * talk_nonsense after TALK_DONE, when the reply's body has been read. */
-enum talk_outcome talk_judge(struct talk *talk, struct json *json, const struct http_reply *reply);
+/* Judges the reply that ends a call. Failures are noted, logged when they are news, and followed by
+ * a wait: with jitter and Retry-After after TALK_UNKNOWN and TALK_REFUSED, long after TALK_BARRED.
+ * Call talk_succeeded or talk_nonsense after TALK_DONE, when the reply's body has been read. */
+enum talk_outcome talk_judge(struct talk *talk, struct talk_call *call, struct json *json,
+                             const struct http_reply *reply);
 
 /* Notes a success: no wait, and the end of a row of failures is logged. */
-void talk_succeeded(struct talk *talk);
+void talk_succeeded(struct talk *talk, const struct talk_call *call);
 
 /* Notes a reply that makes no sense, for the reason in why, and waits. */
-void talk_nonsense(struct talk *talk, const char *why);
+void talk_nonsense(struct talk *talk, const struct talk_call *call, const char *why);
 
 /* Waits as after a failure, without calling it one. */
 void talk_pause(struct talk *talk, int64_t least_ms);
+
+/* Ends a wait before its time. */
+void talk_hurry(struct talk *talk);
 
 #endif

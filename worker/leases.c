@@ -1,0 +1,246 @@
+/* A node's lease requests: how much to ask for, when, and what to do with what comes. */
+#include "clock.h"
+#include "log.h"
+#include "node_parts.h"
+
+enum {
+    WAIT_SECONDS = 25, /* how long a node may hold the first lease request */
+    WAIT_TIMEOUT_MS = 40000,
+    TIMEOUT_MS = 15000, /* for the requests that do not wait */
+    LOOKS = 32,         /* how often in a lease's time a full hand is looked at, at least */
+    LOOK_MS = 5,        /* but not sooner than that, however short the lease */
+    EARLY_MS = 1000     /* an empty answer sooner than that calls for a pause */
+};
+
+static void lease_done(void *context, const struct http_reply *reply);
+
+/* Whether a request is the one that waits at the node until there is something. */
+static bool waits(const struct lease_request *request) {
+    return request == &request->node->requests[0];
+}
+
+/* What the open requests may bring, as it counts in the hand. */
+struct outstanding {
+    int requests;
+    int items;
+    int64_t iterations;
+};
+
+static struct outstanding sum_outstanding(const struct node *node) {
+    struct outstanding sum = {0};
+    for (int i = 0; i < LEASES_AT_ONCE; i++) {
+        const struct lease_request *request = &node->requests[i];
+        if (!request->open)
+            continue;
+        sum.requests++;
+        sum.items += request->items;
+        sum.iterations += request->iterations;
+    }
+    return sum;
+}
+
+/* A node's part of the hand that is not used up or asked for yet. */
+struct room {
+    int items;
+    int64_t iterations;
+    bool low; /* half of the node's part is used up, or a request's worth of items is missing */
+};
+
+/* Works the room out. Each node may fill an equal part of the hand. A chain that counts for no more
+ * than a lane's part takes that part out of the node's, since it will stay. What is asked for
+ * counts as in hand, and so does what the node has not been told of. */
+static struct room find_room(const struct node *node, const struct mill_load *load,
+                             const struct outstanding *outstanding) {
+    int nodes = node->shared->node_count;
+    int64_t hand = node_hand_iterations(node);
+    int64_t long_part = load->long_items * node_lane_part(node);
+    int64_t share = hand / nodes - long_part;
+    int64_t used = load->iterations - long_part;
+    int items_share = HAND_ITEMS_MAX / nodes;
+    int items_low = items_share / 2 < ITEMS_AT_ONCE ? items_share / 2 : ITEMS_AT_ONCE;
+    struct room room = {.items =
+                            items_share - load->items - node_unreported(node) - outstanding->items,
+                        .iterations = share - used - outstanding->iterations};
+    if (room.iterations > hand - load->all_iterations)
+        room.iterations = hand - load->all_iterations;
+    room.low = room.items >= items_low && used <= share / 2 &&
+               room.iterations > share / LEASES_AT_ONCE / 2;
+    return room;
+}
+
+/* Decides how much to ask for in one more request; false: nothing. A request asks for a part of
+ * what may be in hand, so that several fill it. As long as a lane has nothing to do, one item is
+ * always welcome. */
+static bool size_request(struct node *node, struct lease_request *request) {
+    const struct mill_load *load = node_load(node);
+    struct outstanding outstanding = sum_outstanding(node);
+    struct room room = find_room(node, load, &outstanding);
+    bool starving = load->all_items + outstanding.requests < mill_lanes(node->shared->mill);
+    if (room.items < 1 || !(starving || room.low))
+        return false;
+    int64_t most = node_hand_iterations(node) / node->shared->node_count / LEASES_AT_ONCE;
+    request->items = room.items < ITEMS_AT_ONCE ? room.items : ITEMS_AT_ONCE;
+    request->iterations = room.iterations < most ? room.iterations : most;
+    if (request->iterations < 1)
+        request->iterations = 1;
+    return true;
+}
+
+static void send_request(struct node *node, struct lease_request *request) {
+    struct node_shared *shared = node->shared;
+    shared->worker.rate = mill_rate(shared->mill);
+    buffer_clear(&shared->body);
+    wire_put_lease(&shared->body, &shared->worker, request->id, request->items, request->iterations,
+                   waits(request) ? WAIT_SECONDS : 0);
+    node_post(node, &request->call, "/lease", waits(request) ? WAIT_TIMEOUT_MS : TIMEOUT_MS,
+              lease_done, request);
+}
+
+/* Whether a new request may take this place: one always waits for items; more are of use only when
+ * the node seems to have more than one lease can bring. */
+static bool may_ask(const struct lease_request *request) {
+    return !request->open && (waits(request) || request->node->more);
+}
+
+/* Makes a new request. False when enough is in hand or asked for. */
+static bool ask(struct node *node, struct lease_request *request, int64_t now_ms) {
+    if (!size_request(node, request)) {
+        int64_t look_ms = node->ttl_ms / LOOKS;
+        node->look_again_ms = now_ms + (look_ms > LOOK_MS ? look_ms : LOOK_MS);
+        return false;
+    }
+    uuid_generate_random(request->id);
+    request->open = true;
+    send_request(node, request);
+    request->since_ms = request->call.sent_ms;
+    return true;
+}
+
+void leases_step(struct node *node, int64_t now_ms) {
+    bool enough = false;
+    if (!talk_is_open(&node->lease, now_ms))
+        return;
+    for (int i = 0; i < LEASES_AT_ONCE; i++) {
+        struct lease_request *request = &node->requests[i];
+        if (request->open && !request->call.http)
+            send_request(node, request); /* it may have been given: the same id again */
+        else if (!enough && may_ask(request))
+            enough = !ask(node, request, now_ms);
+    }
+}
+
+int64_t leases_due_ms(const struct node *node) {
+    int64_t due_ms = INT64_MAX;
+    for (int i = 0; i < LEASES_AT_ONCE; i++) {
+        const struct lease_request *request = &node->requests[i];
+        if (request->open && !request->call.http)
+            return node->lease.not_before_ms;
+        if (may_ask(request))
+            due_ms = node->look_again_ms;
+    }
+    return due_ms > node->lease.not_before_ms ? due_ms : node->lease.not_before_ms;
+}
+
+void leases_stop(struct node *node) {
+    for (int i = 0; i < LEASES_AT_ONCE; i++)
+        node_hang_up(node, &node->requests[i].call);
+}
+
+/* Gives a leased item to the mill. An item whose value is there already, because an earlier lease
+ * of it lapsed before the report came through, is only reported again, under the new lease. True
+ * when there is new work. */
+static bool take_in(struct node *node, struct item *item) {
+    struct item *value = items_find(&node->unreported, item->id);
+    const struct item *sent = reports_find_value(node, item->id);
+    if (value) {
+        uuid_copy(value->lease, item->lease);
+    } else if (sent) {
+        struct item again = *sent;
+        uuid_copy(again.lease, item->lease);
+        items_add(&node->unreported, &again);
+    } else {
+        item->node = node->index;
+        return mill_feed(node->shared->mill, item);
+    }
+    return false;
+}
+
+/* The node has nothing now. Sooner than asked it says so when it is stopping or has no room for one
+ * more waiting worker; to a request that does not wait, it says so at once. */
+static void lease_empty(struct lease_request *request, const struct http_reply *reply) {
+    struct talk *talk = &request->node->lease;
+    bool early = waits(request) ? clock_steady_ms() - request->call.sent_ms < EARLY_MS
+                                : reply->retry_after_ms > 0;
+    struct backoff backoff = talk->backoff;
+    talk_succeeded(talk, &request->call);
+    if (!early)
+        return;
+    talk->backoff = backoff;
+    talk_pause(talk, reply->retry_after_ms);
+}
+
+/* When a lease that has just come in is to be renewed. It was given no earlier than its request was
+ * first posted, and if that was posted once, no earlier than the reply can have been under way,
+ * which is taken to be at most half of the time to a renewal: the node may have held it for long.
+ */
+static int64_t first_renewal_ms(const struct lease_request *request) {
+    int64_t third_ms = request->node->ttl_ms / RENEWALS;
+    int64_t since_ms = request->since_ms;
+    int64_t reply_ms = clock_steady_ms() - third_ms / 2;
+    if (request->call.sent_ms == since_ms && reply_ms > since_ms)
+        since_ms = reply_ms;
+    return since_ms + third_ms;
+}
+
+/* Whether a lease is as large as was asked for, so that the node may have more: it has all the
+ * items, or the next would have been too long. Of items of one length, more than half of the
+ * iterations come then. */
+static bool is_full(const struct lease_request *request, const struct items *items) {
+    int64_t iterations = 0;
+    for (int i = 0; i < items->count; i++)
+        iterations += items->list[i].remaining;
+    return items->count == request->items || iterations >= request->iterations / 2;
+}
+
+/* Takes the leased items in. Should all of them be in hand already, there is a pause before the
+ * next request, or a node that gives the same again and again would be asked without end. */
+static void lease_granted(struct lease_request *request) {
+    struct node *node = request->node;
+    struct items *items = &node->grant.items;
+    bool new_work = false;
+    node->ttl_ms = node->grant.ttl_ms;
+    node->more = is_full(request, items);
+    for (int i = 0; i < items->count; i++)
+        new_work |= take_in(node, &items->list[i]);
+    node_load_changed(node);
+    if (!new_work)
+        talk_pause(&node->lease, 0);
+    int64_t renew_ms = first_renewal_ms(request);
+    if (renew_ms < node->renew_ms)
+        node->renew_ms = renew_ms;
+    log_debug("%s: leased %d items", node->url, items->count);
+}
+
+static void lease_done(void *context, const struct http_reply *reply) {
+    struct lease_request *request = context;
+    struct node *node = request->node;
+    struct node_shared *shared = node->shared;
+    const char *why;
+    enum talk_outcome outcome = talk_judge(&node->lease, &request->call, &shared->json, reply);
+    request->open = outcome == TALK_UNKNOWN;
+    node->more = false;
+    if (outcome != TALK_DONE)
+        return;
+    if (reply->status == 204) {
+        lease_empty(request, reply);
+    } else if (reply->status != 200) {
+        talk_nonsense(&node->lease, &request->call, "its status is neither 200 nor 204");
+    } else if (!wire_read_grant(&shared->json, reply->body, reply->length, request->id,
+                                request->items, &node->grant, &why)) {
+        talk_nonsense(&node->lease, &request->call, why);
+    } else {
+        talk_succeeded(&node->lease, &request->call);
+        shared->drain_asked |= node->grant.drain;
+        lease_granted(request);
+    }
+}

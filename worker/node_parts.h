@@ -1,0 +1,113 @@
+#ifndef HASHMILL_NODE_PARTS_H
+#define HASHMILL_NODE_PARTS_H
+
+#include "node.h"
+#include "talk.h"
+
+/*
+ * The insides of a conversation, for the three files that hold it: node.c has its life, leases.c
+ * asks for items and feeds them to the mill, reports.c tells the node of values, checkpoints and
+ * releases.
+ */
+
+enum {
+    HAND_ITEMS_MAX = 4096, /* items that a worker holds of all its nodes */
+    LEASES_AT_ONCE = 4,    /* lease requests of one node under way; the first waits for items */
+    REPORTS_AT_ONCE = 4,   /* reports to one node under way */
+    RENEWALS = 3           /* a lease is renewed after a third of its time */
+};
+
+/* A request for items, from its first post to the moment when its outcome is known. */
+struct lease_request {
+    struct node *node;
+    struct talk_call call;
+    bool open; /* its outcome is unknown: under way, or to be posted again under the same id */
+    uuid_t id;
+    int64_t since_ms; /* when it was first posted: what it brings may be that old */
+    int items;
+    int64_t iterations;
+};
+
+/* A report under way. */
+struct report {
+    struct node *node;
+    struct talk_call call;
+    struct items sent; /* values and releases, then checkpoints */
+    int values;        /* how many of sent are values or releases */
+};
+
+struct node {
+    struct node_shared *shared;
+    int index;
+    const char *url;
+    int64_t ttl_ms;
+    bool draining;
+    struct mill_load load; /* as of the last look, when load_known */
+    int64_t load_ms;       /* when that was */
+    bool load_known;
+
+    struct talk lease;
+    struct lease_request requests[LEASES_AT_ONCE];
+    bool more;             /* the last lease was as large as was asked for */
+    int64_t look_again_ms; /* enough was in hand: look then how much is left */
+    struct wire_grant grant;
+
+    struct talk report;
+    struct report reports[REPORTS_AT_ONCE];
+    int64_t report_ms;       /* when a report was last sent or answered */
+    struct items unreported; /* values and releases, in the order of coming */
+    struct items renewal;    /* checkpoints; those before renewal_next have been sent */
+    int renewal_next;
+    int64_t renew_ms; /* when the leases in hand are to be renewed; INT64_MAX without any */
+};
+
+/* Posts the shared body to a path of the node's. context is handed to done. */
+void node_post(struct node *node, struct talk_call *call, const char *path, int64_t timeout_ms,
+               http_done *done, void *context);
+
+/* Gives the call up if it is under way. */
+void node_hang_up(struct node *node, struct talk_call *call);
+
+/* How many iterations may be in hand of all nodes together: what the mill does in a quarter of this
+ * node's lease, so that other workers get their share. At least 1. */
+int64_t node_hand_iterations(const struct node *node);
+
+/* One lane's part of the hand. A chain counts for no more than that, since it cannot occupy more
+ * than one lane however long it is. */
+int64_t node_lane_part(const struct node *node);
+
+/* What is in hand, each chain counting for a lane's part at most. A look walks over all of it, so
+ * when much is in hand, a look that is a few milliseconds old will do. */
+const struct mill_load *node_load(struct node *node);
+
+/* What is in hand has changed: the next node_load looks again. */
+void node_load_changed(struct node *node);
+
+/* Sends the lease requests that are due. */
+void leases_step(struct node *node, int64_t now_ms);
+
+/* When leases_step wants to be called at the latest; INT64_MAX: not before a reply. */
+int64_t leases_due_ms(const struct node *node);
+
+/* Gives all lease requests up. */
+void leases_stop(struct node *node);
+
+/* Sends the reports that are due. */
+void reports_step(struct node *node, int64_t now_ms);
+
+/* When reports_step wants to be called at the latest; INT64_MAX: not before a reply or a value. */
+int64_t reports_due_ms(struct node *node);
+
+/* The value of an item in a report under way, or NULL. */
+const struct item *reports_find_value(const struct node *node, const uuid_t id);
+
+/* How many values and releases are in the reports under way. */
+int reports_values(const struct node *node);
+
+/* Forgets all checkpoints that wait; those under way are still sent but not acted upon. */
+void reports_stop_renewal(struct node *node);
+
+/* Gives the reports under way up and frees all lists. */
+void reports_free(struct node *node);
+
+#endif

@@ -1,0 +1,263 @@
+/* The reports to a node: values and releases as they come, checkpoints when leases are renewed. */
+#include "clock.h"
+#include "log.h"
+#include "node_parts.h"
+
+enum {
+    TIMEOUT_MS = 15000,
+    GATHER_MS = 2, /* least time between reports while there is more to come */
+    /* Of a report's places, for checkpoints when there are enough values to fill it. */
+    CHECKPOINTS_LEAST = ITEMS_AT_ONCE / 4
+};
+
+static void report_done(void *context, const struct http_reply *reply);
+
+/* Reports that are under way. */
+static int count_under_way(const struct node *node) {
+    int count = 0;
+    for (int i = 0; i < REPORTS_AT_ONCE; i++)
+        count += node->reports[i].call.http != NULL;
+    return count;
+}
+
+int reports_values(const struct node *node) {
+    int count = 0;
+    for (int i = 0; i < REPORTS_AT_ONCE; i++)
+        count += node->reports[i].values;
+    return count;
+}
+
+const struct item *reports_find_value(const struct node *node, const uuid_t id) {
+    for (int i = 0; i < REPORTS_AT_ONCE; i++) {
+        const struct report *report = &node->reports[i];
+        for (int j = 0; j < report->values; j++) {
+            if (same_id(report->sent.list[j].id, id))
+                return &report->sent.list[j];
+        }
+    }
+    return NULL;
+}
+
+static bool checkpoints_under_way(const struct node *node) {
+    for (int i = 0; i < REPORTS_AT_ONCE; i++) {
+        if (node->reports[i].sent.count > node->reports[i].values)
+            return true;
+    }
+    return false;
+}
+
+static int checkpoints_waiting(const struct node *node) {
+    return node->renewal.count - node->renewal_next;
+}
+
+static void clear_renewal(struct node *node) {
+    node->renewal.count = 0;
+    node->renewal_next = 0;
+}
+
+/* A checkpoint whose item has gone on to a value or a release stays in its list with this mark: it
+ * is not sent any more, and if it has been, the node may rightly call it lost. No item in the mill
+ * has nothing remaining. */
+static void mark_settled(struct item *checkpoint) {
+    checkpoint->remaining = 0;
+}
+
+static bool is_settled(const struct item *checkpoint) {
+    return checkpoint->remaining == 0;
+}
+
+/* Marks the checkpoints of an item in a list. */
+static void settle(struct items *list, int from, const uuid_t id) {
+    for (int i = from; i < list->count; i++) {
+        if (same_id(list->list[i].id, id))
+            mark_settled(&list->list[i]);
+    }
+}
+
+void node_take_value(struct node *node, const struct item *item) {
+    items_add(&node->unreported, item);
+    settle(&node->renewal, node->renewal_next, item->id);
+    for (int i = 0; i < REPORTS_AT_ONCE; i++)
+        settle(&node->reports[i].sent, node->reports[i].values, item->id);
+}
+
+void reports_stop_renewal(struct node *node) {
+    node->renew_ms = INT64_MAX;
+    clear_renewal(node);
+    for (int i = 0; i < REPORTS_AT_ONCE; i++) {
+        struct report *report = &node->reports[i];
+        for (int j = report->values; j < report->sent.count; j++)
+            mark_settled(&report->sent.list[j]);
+    }
+}
+
+/* Takes checkpoints of everything in hand when the leases are to be renewed. Not while some are
+ * still under way: should they overtake each other, the later ones would be refused, and their
+ * items dropped. */
+static void start_renewal(struct node *node, int64_t now_ms) {
+    if (node->renew_ms > now_ms || checkpoints_waiting(node) > 0 || checkpoints_under_way(node))
+        return;
+    clear_renewal(node);
+    mill_snapshot(node->shared->mill, node->index, &node->renewal);
+    node->renew_ms = node->renewal.count > 0 ? now_ms + node->ttl_ms / RENEWALS : INT64_MAX;
+}
+
+/* When values and releases are to go out. At once when there are enough for a whole report, or when
+ * nothing else is being computed; else the stream of them is gathered a little, as each report
+ * costs both sides about as much whether it has one value or a hundred. On a long way to the node,
+ * reports are spread over the time that one is under way. */
+static int64_t values_due_ms(struct node *node, int under_way) {
+    int64_t due_ms = node->report_ms + (GATHER_MS << (2 * under_way));
+    bool at_once = node->draining || node->unreported.count >= ITEMS_AT_ONCE;
+    if (at_once || due_ms <= clock_steady_ms() || node_load(node)->all_items == 0)
+        return 0;
+    return due_ms;
+}
+
+int64_t reports_due_ms(struct node *node) {
+    int under_way = count_under_way(node);
+    int64_t due_ms = INT64_MAX;
+    /* While the node fails, one report at a time tries; checkpoints leave a place for values. */
+    if (under_way >= (node->report.failing ? 1 : REPORTS_AT_ONCE))
+        return due_ms;
+    if (node->unreported.count > 0)
+        due_ms = values_due_ms(node, under_way);
+    if (checkpoints_waiting(node) > 0) {
+        if (under_way < REPORTS_AT_ONCE - 1)
+            due_ms = 0;
+    } else if (node->renew_ms < due_ms && !checkpoints_under_way(node)) {
+        due_ms = node->renew_ms;
+    }
+    return due_ms > node->report.not_before_ms ? due_ms : node->report.not_before_ms;
+}
+
+/* Puts a report together: the values and releases that there are, then checkpoints that wait. */
+static void compose(struct node *node, struct report *report) {
+    int room = ITEMS_AT_ONCE;
+    if (checkpoints_waiting(node) > 0)
+        room -= CHECKPOINTS_LEAST;
+    report->sent.count = 0;
+    report->values = node->unreported.count < room ? node->unreported.count : room;
+    for (int i = 0; i < report->values; i++)
+        items_add(&report->sent, &node->unreported.list[i]);
+    items_drop_first(&node->unreported, report->values);
+    while (checkpoints_waiting(node) > 0 && report->sent.count < ITEMS_AT_ONCE) {
+        const struct item *checkpoint = &node->renewal.list[node->renewal_next++];
+        if (!is_settled(checkpoint))
+            items_add(&report->sent, checkpoint);
+    }
+}
+
+/* Sends what is due in a place that is free. */
+static void send_report(struct node *node, struct report *report) {
+    struct node_shared *shared = node->shared;
+    compose(node, report);
+    if (report->sent.count == 0)
+        return;
+    shared->worker.rate = mill_rate(shared->mill);
+    buffer_clear(&shared->body);
+    wire_put_report(&shared->body, &shared->worker, report->sent.list, report->sent.count);
+    node_post(node, &report->call, "/results", TIMEOUT_MS, report_done, report);
+    node->report_ms = report->call.sent_ms;
+}
+
+void reports_step(struct node *node, int64_t now_ms) {
+    for (int i = 0; i < REPORTS_AT_ONCE; i++) {
+        if (node->reports[i].call.http)
+            continue;
+        if (reports_due_ms(node) > now_ms)
+            return;
+        start_renewal(node, now_ms);
+        send_report(node, &node->reports[i]);
+    }
+}
+
+/* The report failed: its values and releases are to be reported again, before those that came since
+ * and unless they came again since; and a renewal is due at once if this was part of one. */
+static void keep_for_later(struct report *report) {
+    struct node *node = report->node;
+    struct items kept = {0};
+    int values = report->values;
+    report->values = 0; /* so that what is found is in another report */
+    for (int i = 0; i < values; i++) {
+        const struct item *item = &report->sent.list[i];
+        if (!items_find(&node->unreported, item->id) && !reports_find_value(node, item->id))
+            items_add(&kept, item);
+    }
+    items_put_back(&node->unreported, kept.list, kept.count);
+    items_free(&kept);
+    if (report->sent.count > values && !node->draining) {
+        clear_renewal(node);
+        node->renew_ms = 0;
+    }
+}
+
+/* The node will never take this report. Its items' leases lapse and they are computed again. */
+static void give_up(const struct report *report) {
+    if (report->values > 0)
+        log_error("%s: dropped %d values that the node does not take", report->node->url,
+                  report->values);
+}
+
+/* Forgets the items that the node called lost: they belong to somebody else by now. */
+static void forget_lost(const struct report *report, const bool *lost) {
+    struct node *node = report->node;
+    int count = 0;
+    for (int i = 0; i < report->sent.count; i++) {
+        const struct item *item = &report->sent.list[i];
+        bool checkpoint = i >= report->values;
+        if (!lost[i] || (checkpoint && is_settled(item)))
+            continue;
+        count++;
+        if (checkpoint)
+            mill_drop(node->shared->mill, node->index, item->id, item->lease);
+    }
+    if (count == 0)
+        return;
+    node_load_changed(node);
+    log_info("%s: %d of %d reported items were not ours any more", node->url, count,
+             report->sent.count);
+}
+
+/* Reads the reply to a report that the node has done. */
+static void report_taken(struct report *report, const struct http_reply *reply) {
+    struct node *node = report->node;
+    struct node_shared *shared = node->shared;
+    bool lost[ITEMS_AT_ONCE];
+    bool drain = false;
+    const char *why;
+    if (!wire_read_verdict(&shared->json, reply->body, reply->length, report->sent.list,
+                           report->sent.count, lost, &drain, &why)) {
+        talk_nonsense(&node->report, &report->call, why);
+        keep_for_later(report);
+        return;
+    }
+    talk_succeeded(&node->report, &report->call);
+    shared->drain_asked |= drain;
+    forget_lost(report, lost);
+}
+
+static void report_done(void *context, const struct http_reply *reply) {
+    struct report *report = context;
+    struct node *node = report->node;
+    enum talk_outcome outcome =
+        talk_judge(&node->report, &report->call, &node->shared->json, reply);
+    if (outcome == TALK_DONE)
+        report_taken(report, reply);
+    else if (outcome == TALK_REFUSED)
+        give_up(report);
+    else
+        keep_for_later(report);
+    report->sent.count = 0;
+    report->values = 0;
+    node->report_ms = clock_steady_ms();
+}
+
+void reports_free(struct node *node) {
+    for (int i = 0; i < REPORTS_AT_ONCE; i++) {
+        node_hang_up(node, &node->reports[i].call);
+        items_free(&node->reports[i].sent);
+    }
+    items_free(&node->unreported);
+    items_free(&node->renewal);
+}
