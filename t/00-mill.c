@@ -2,6 +2,7 @@
 #include "../worker/mill.h"
 
 #include <poll.h>
+#include <stdlib.h>
 
 #include "../worker/selftest.h"
 #include "../worker/sha512_openssl.h"
@@ -53,6 +54,25 @@ static bool under_way(struct mill *mill, int node, int64_t from) {
     return false;
 }
 
+/* The reference kernel alone, one chain a thread: what is tested is then the same on every machine.
+ */
+static const struct kernels *reference(void) {
+    static struct kernels kernels;
+    char why[200];
+    if (kernels.count == 0 && !kernels_open(&kernels, "openssl", why, sizeof why))
+        abort();
+    return &kernels;
+}
+
+/* Every kernel that this machine can run. */
+static const struct kernels *best(void) {
+    static struct kernels kernels;
+    char why[200];
+    if (kernels.count == 0 && !kernels_open(&kernels, NULL, why, sizeof why))
+        abort();
+    return &kernels;
+}
+
 static void test_selftest(void) {
     char why[500] = "";
     double rate = 0;
@@ -60,8 +80,8 @@ static void test_selftest(void) {
     ok(rate > 1000, "its rate is measured");
 }
 
-static void test_values(void) {
-    struct mill *mill = mill_open(2, 1e6);
+static void test_values(const struct kernels *kernels) {
+    struct mill *mill = mill_open(2, kernels);
     struct items finished = {0};
     int64_t sum = 0;
     for (int i = 1; i <= 100; i++) {
@@ -84,7 +104,7 @@ static void test_values(void) {
 }
 
 static void test_order(void) {
-    struct mill *mill = mill_open(1, 1e6);
+    struct mill *mill = mill_open(1, reference());
     struct items finished = {0};
     bool ordered = true;
     for (int i = 1; i <= 20; i++) {
@@ -100,7 +120,7 @@ static void test_order(void) {
 }
 
 static void test_long_and_short(void) {
-    struct mill *mill = mill_open(2, 1e6);
+    struct mill *mill = mill_open(2, reference());
     struct items finished = {0};
     struct item endless = make_item(1, 0, NEVER);
     mill_feed(mill, &endless);
@@ -129,7 +149,7 @@ static void test_long_and_short(void) {
 }
 
 static void test_feed_again(void) {
-    struct mill *mill = mill_open(1, 1e6);
+    struct mill *mill = mill_open(1, reference());
     struct items list = {0};
     struct item item = make_item(1, 0, NEVER);
     mill_feed(mill, &item);
@@ -150,7 +170,7 @@ static void test_feed_again(void) {
 }
 
 static void test_halt(void) {
-    struct mill *mill = mill_open(2, 1e6);
+    struct mill *mill = mill_open(2, reference());
     struct items list = {0};
     for (int i = 1; i <= 3; i++) {
         struct item item = make_item(i, 0, NEVER);
@@ -174,7 +194,8 @@ static void test_halt(void) {
 
 int main(void) {
     test_selftest();
-    test_values();
+    test_values(reference());
+    test_values(best());
     test_order();
     test_long_and_short();
     test_feed_again();

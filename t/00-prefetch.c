@@ -20,9 +20,9 @@ struct mill {
 
 static struct mill mill;
 
-struct mill *mill_open(int threads, double rate) {
+struct mill *mill_open(int threads, const struct kernels *kernels) {
     (void)threads;
-    (void)rate;
+    (void)kernels;
     mill = (struct mill){.dropped = 0};
     return &mill;
 }
@@ -96,7 +96,7 @@ static void finish(int count) {
 }
 
 static void start(void) {
-    start_with(mill_open(1, RATE));
+    start_with(mill_open(1, NULL));
 }
 
 /* Puts all requests for a path aside that come within some turns; *list gets them. */

@@ -32,6 +32,8 @@ static const struct setting table[] = {
             "Exit after this long without an item in hand; 0: never."),
     TEXT("RETIRE_NODE", retire_node, "URL", "",
          "Base URL of the node that launched this worker, told when it goes idle; empty: none."),
+    TEXT("WORKER_KERNEL", kernel, "name", "",
+         "Compute with this kernel only, as --bench names them; empty: what is fastest here."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
 };

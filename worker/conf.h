@@ -19,6 +19,7 @@ struct worker_conf {
     int64_t threads;                     /* never 0 once loaded */
     int64_t idle_seconds;
     char retire_node[SETTING_TEXT_SIZE];
+    char kernel[SETTING_TEXT_SIZE];
     char log_level[SETTING_TEXT_SIZE];
 
     char urls_text[SETTING_TEXT_SIZE]; /* nodes, cut into strings */

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "clock.h"
 #include "conf.h"
 #include "log.h"
@@ -27,6 +28,7 @@ enum {
 
 struct worker {
     struct worker_conf conf;
+    struct kernels kernels; /* used by the mill as long as it lives */
     struct node_shared shared;
     struct node *nodes[NODES_MAX];
     struct items finished; /* on their way from the mill to their nodes */
@@ -194,14 +196,18 @@ static int start(struct worker *worker) {
         log_error("%s", why);
         return EXIT_WRONG;
     }
-    shared->mill = mill_open((int)conf->threads, rate);
+    if (!kernels_open(&worker->kernels, conf->kernel, why, sizeof why)) {
+        log_error("WORKER_KERNEL: %s", why);
+        return EXIT_SETTINGS;
+    }
+    shared->mill = mill_open((int)conf->threads, &worker->kernels);
     shared->http = shared->mill ? http_open() : NULL;
     if (!shared->http)
         return EXIT_TEMPORARY;
     shared->token = conf->worker_token;
     shared->worker.name = conf->worker_name;
-    shared->worker.kernel = mill_kernel();
-    shared->worker.cores = mill_lanes(shared->mill);
+    shared->worker.kernel = kernels_name(&worker->kernels);
+    shared->worker.cores = (int)conf->threads;
     shared->worker.rate = mill_rate(shared->mill);
     for (int i = 0; i < conf->url_count; i++)
         worker->nodes[shared->node_count++] = node_open(shared, i, conf->urls[i]);
@@ -231,7 +237,7 @@ static int run(struct worker *worker) {
         log_info("%s works for %d node%s with %d thread%s, kernel %s, %lld iterations/s",
                  worker->shared.worker.name, worker->shared.node_count,
                  worker->shared.node_count == 1 ? "" : "s", worker->shared.worker.cores,
-                 worker->shared.worker.cores == 1 ? "" : "s", mill_kernel(),
+                 worker->shared.worker.cores == 1 ? "" : "s", worker->shared.worker.kernel,
                  (long long)worker->shared.worker.rate);
         bool idle = work(worker);
         drain(worker);
@@ -246,10 +252,11 @@ static int run(struct worker *worker) {
 }
 
 static void help(void) {
-    printf("hashmill-worker [-c FILE] [-t] [--help] [--version]\n\n"
+    printf("hashmill-worker [-c FILE] [-t] [--bench] [--help] [--version]\n\n"
            "Leases items from hashmill nodes, computes them, and reports their values.\n"
            "-c FILE    read settings from a file of KEY=VALUE lines\n"
-           "-t         check the settings and exit: 0 good, 1 bad\n\n"
+           "-t         check the settings and exit: 0 good, 1 bad\n"
+           "--bench    measure what this machine computes with, one core, and exit\n\n"
            "Settings, each also an environment variable, which wins over the file:\n");
     worker_conf_help(stdout);
     printf("\nSIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
@@ -265,8 +272,10 @@ struct options {
 };
 
 static struct options read_options(int argc, char **argv) {
-    static const struct option names[] = {
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"bench", no_argument, NULL, 'b'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     struct options options = {.exit_code = -1};
     int option;
     while (options.exit_code < 0 && (option = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
@@ -274,6 +283,9 @@ static struct options read_options(int argc, char **argv) {
             options.file = optarg;
         } else if (option == 't') {
             options.check = true;
+        } else if (option == 'b') {
+            print_bench(stdout);
+            options.exit_code = EXIT_SUCCESS;
         } else if (option == 'h') {
             help();
             options.exit_code = EXIT_SUCCESS;

@@ -9,9 +9,8 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "sha512_openssl.h"
 
-enum { SLICE_MS = 5, STACK_BYTES = 256 * 1024 };
+enum { SLICE_US = 1000, MEASURE_US = 2500, STACK_BYTES = 256 * 1024 };
 
 /* An item in hand. */
 struct held {
@@ -20,27 +19,31 @@ struct held {
     bool dropped;     /* it was dropped meanwhile: the thread frees it */
 };
 
-/* One thread. */
-struct lane {
+/* One thread, which moves up to LANES_MAX chains forward side by side. */
+struct grinder {
     struct mill *mill;
     pthread_t thread;
-    struct sha512_openssl *kernel; /* the thread's own */
-    double rate;                   /* iterations a second */
-    int64_t measured_iterations;   /* since rate was last brought up to date */
+    struct held *lanes[LANES_MAX]; /* what it works on; the first count */
+    int count;
+    uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* their chains during a slice */
+    double rate;                             /* iterations a second with full lanes */
+    int64_t measured_iterations;             /* since rate was last brought up to date */
     int64_t measured_ns;
 };
 
 struct mill {
-    pthread_mutex_t lock; /* guards everything below but descriptor and lanes' kernels */
+    pthread_mutex_t lock; /* guards everything below but descriptor and what a slice works on */
     pthread_cond_t fed;   /* there may be an item to start, or halting was set */
+    const struct kernels *kernels;
+    int width; /* lanes of a thread */
     bool halting;
     bool halted;        /* the threads are gone */
     struct held **held; /* owned; in the order of feeding */
     int count, capacity;
     struct items finished;
     int descriptor; /* eventfd */
-    struct lane *lanes;
-    int lane_count; /* threads that were started */
+    struct grinder *grinders;
+    int grinder_count; /* threads that were started */
 };
 
 static void *not_null(void *memory) {
@@ -76,35 +79,49 @@ static struct held *first_waiting(const struct mill *mill) {
     return NULL;
 }
 
-/* Brings a thread's rate up to date whenever it has worked for a slice's time; a quarter of each
- * new measurement counts, which smooths out what other programs on the machine do. */
-static void measure(struct lane *lane, int64_t iterations, int64_t elapsed_ns) {
-    lane->measured_iterations += iterations;
-    lane->measured_ns += elapsed_ns;
-    if (lane->measured_ns < SLICE_MS * 1000000 / 2)
+/* Brings a thread's rate up to date whenever it has worked with full lanes for a while; a quarter
+ * of each new measurement counts, which smooths out what other programs on the machine do. */
+static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed_ns) {
+    if (grinder->count < grinder->mill->width)
         return;
-    double rate = (double)lane->measured_iterations * 1e9 / (double)lane->measured_ns;
-    lane->rate += (rate - lane->rate) / 4;
-    lane->measured_iterations = 0;
-    lane->measured_ns = 0;
+    grinder->measured_iterations += iterations * grinder->count;
+    grinder->measured_ns += elapsed_ns;
+    if (grinder->measured_ns < MEASURE_US * 1000)
+        return;
+    double rate = (double)grinder->measured_iterations * 1e9 / (double)grinder->measured_ns;
+    grinder->rate += (rate - grinder->rate) / 4;
+    grinder->measured_iterations = 0;
+    grinder->measured_ns = 0;
+}
+
+/* How many iterations the lanes do in the next slice: until the first is finished, if that is soon.
+ */
+static int64_t slice_iterations(const struct grinder *grinder) {
+    double ns = grinder->mill->kernels->steps[grinder->count].ns;
+    int64_t iterations = (int64_t)(SLICE_US * 1000 / ns) + 1;
+    for (int i = 0; i < grinder->count; i++) {
+        if (grinder->lanes[i]->item.remaining < iterations)
+            iterations = grinder->lanes[i]->item.remaining;
+    }
+    return iterations;
 }
 
 /* Works for one slice. Called and left with the lock held, which is open in between. */
-static void grind_slice(struct lane *lane, struct held *held) {
-    struct mill *mill = lane->mill;
-    uint8_t chain[1][CHAIN_SIZE];
-    int64_t iterations = (int64_t)(lane->rate * SLICE_MS / 1000) + 1;
-    if (iterations > held->item.remaining)
-        iterations = held->item.remaining;
-    memcpy(chain[0], held->item.chain, CHAIN_SIZE);
+static void grind_slice(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    int64_t iterations = slice_iterations(grinder);
+    for (int i = 0; i < grinder->count; i++)
+        chain_load(grinder->chains[i], grinder->lanes[i]->item.chain);
     pthread_mutex_unlock(&mill->lock);
     int64_t start_ns = now_ns();
-    sha512_openssl_chains(lane->kernel, chain, 1, iterations);
+    kernels_run(mill->kernels, grinder->chains, grinder->count, iterations);
     int64_t elapsed_ns = now_ns() - start_ns;
     pthread_mutex_lock(&mill->lock);
-    memcpy(held->item.chain, chain[0], CHAIN_SIZE);
-    held->item.remaining -= iterations;
-    measure(lane, iterations, elapsed_ns);
+    for (int i = 0; i < grinder->count; i++) {
+        chain_store(grinder->lanes[i]->item.chain, grinder->chains[i]);
+        grinder->lanes[i]->item.remaining -= iterations;
+    }
+    measure(grinder, iterations, elapsed_ns);
 }
 
 /* Makes the descriptor readable. A full counter is readable already. */
@@ -114,63 +131,94 @@ static void tell_owner(struct mill *mill) {
         log_error("cannot tell that an item is finished: %m");
 }
 
-/* Works on an item until it is finished, dropped, or everything halts. The lock is held at both
- * ends. */
-static void grind(struct lane *lane, struct held *held) {
-    struct mill *mill = lane->mill;
-    held->running = true;
-    while (held->item.remaining > 0 && !held->dropped && !mill->halting)
-        grind_slice(lane, held);
-    held->running = false;
-    if (held->dropped) {
+/* Empties the lanes whose items are finished or dropped. */
+static void clear_lanes(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    for (int i = grinder->count - 1; i >= 0; i--) {
+        struct held *held = grinder->lanes[i];
+        if (!held->dropped && held->item.remaining > 0)
+            continue;
+        if (!held->dropped) {
+            items_add(&mill->finished, &held->item);
+            tell_owner(mill);
+        }
         forget(mill, held);
-    } else if (held->item.remaining == 0) {
-        items_add(&mill->finished, &held->item);
-        forget(mill, held);
-        tell_owner(mill);
+        grinder->lanes[i] = grinder->lanes[--grinder->count];
+    }
+}
+
+/* Fills the lanes up to this thread's fair share of what is in hand, and gives back what is beyond
+ * it, so that no thread idles while another has more than its share. */
+static void fill_lanes(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    struct held *held;
+    int share = (mill->count + mill->grinder_count - 1) / mill->grinder_count;
+    if (share > mill->width)
+        share = mill->width;
+    while (grinder->count < share && (held = first_waiting(mill)) != NULL) {
+        held->running = true;
+        grinder->lanes[grinder->count++] = held;
+    }
+    while (grinder->count > share) {
+        grinder->lanes[--grinder->count]->running = false;
+        pthread_cond_signal(&mill->fed);
     }
 }
 
 /* A thread's main function. */
-static void *run_lane(void *argument) {
-    struct lane *lane = argument;
-    struct mill *mill = lane->mill;
+static void *run_grinder(void *argument) {
+    struct grinder *grinder = argument;
+    struct mill *mill = grinder->mill;
     pthread_mutex_lock(&mill->lock);
     while (!mill->halting) {
-        struct held *held = first_waiting(mill);
-        if (held)
-            grind(lane, held);
+        fill_lanes(grinder);
+        if (grinder->count > 0)
+            grind_slice(grinder);
         else
             pthread_cond_wait(&mill->fed, &mill->lock);
+        clear_lanes(grinder);
     }
+    while (grinder->count > 0)
+        grinder->lanes[--grinder->count]->running = false;
     pthread_mutex_unlock(&mill->lock);
     return NULL;
 }
 
 /* Starts the next thread. False when the machine refuses. */
-static bool start_lane(struct mill *mill, double rate) {
-    struct lane *lane = &mill->lanes[mill->lane_count];
+static bool start_grinder(struct mill *mill) {
+    struct grinder *grinder = &mill->grinders[mill->grinder_count];
     pthread_attr_t attributes;
-    lane->mill = mill;
-    lane->rate = rate;
-    lane->kernel = sha512_openssl_open();
+    grinder->mill = mill;
+    grinder->rate = mill->width * 1e9 / mill->kernels->steps[mill->width].ns;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int error = pthread_create(&lane->thread, &attributes, run_lane, lane);
+    pthread_mutex_lock(&mill->lock); /* the threads read the count */
+    int error = pthread_create(&grinder->thread, &attributes, run_grinder, grinder);
+    mill->grinder_count += error == 0;
+    pthread_mutex_unlock(&mill->lock);
     pthread_attr_destroy(&attributes);
-    if (error != 0) {
-        sha512_openssl_close(lane->kernel);
-        errno = error;
-        log_error("cannot start thread %d: %m; set THREADS to fewer", mill->lane_count + 1);
-        return false;
-    }
-    mill->lane_count++;
-    return true;
+    if (error == 0)
+        return true;
+    errno = error;
+    log_error("cannot start thread %d: %m; set THREADS to fewer", mill->grinder_count + 1);
+    return false;
 }
 
-struct mill *mill_open(int threads, double rate) {
+/* The number of chains that one thread moves forward at the highest rate. */
+static int best_width(const struct kernels *kernels) {
+    int best = 1;
+    for (int count = 2; count <= LANES_MAX; count++) {
+        if (count / kernels->steps[count].ns > best / kernels->steps[best].ns * 1.02)
+            best = count;
+    }
+    return best;
+}
+
+struct mill *mill_open(int threads, const struct kernels *kernels) {
     struct mill *mill = not_null(calloc(1, sizeof *mill));
-    mill->lanes = not_null(calloc((size_t)threads, sizeof *mill->lanes));
+    mill->grinders = not_null(calloc((size_t)threads, sizeof *mill->grinders));
+    mill->kernels = kernels;
+    mill->width = best_width(kernels);
     pthread_mutex_init(&mill->lock, NULL);
     pthread_cond_init(&mill->fed, NULL);
     mill->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -180,7 +228,7 @@ struct mill *mill_open(int threads, double rate) {
         return NULL;
     }
     for (int i = 0; i < threads; i++) {
-        if (!start_lane(mill, rate)) {
+        if (!start_grinder(mill)) {
             mill_close(mill);
             return NULL;
         }
@@ -195,10 +243,8 @@ void mill_halt(struct mill *mill) {
     mill->halting = true;
     pthread_cond_broadcast(&mill->fed);
     pthread_mutex_unlock(&mill->lock);
-    for (int i = 0; i < mill->lane_count; i++) {
-        pthread_join(mill->lanes[i].thread, NULL);
-        sha512_openssl_close(mill->lanes[i].kernel);
-    }
+    for (int i = 0; i < mill->grinder_count; i++)
+        pthread_join(mill->grinders[i].thread, NULL);
     mill->halted = true;
 }
 
@@ -212,23 +258,19 @@ void mill_close(struct mill *mill) {
         close(mill->descriptor);
     pthread_cond_destroy(&mill->fed);
     pthread_mutex_destroy(&mill->lock);
-    free(mill->lanes);
+    free(mill->grinders);
     free(mill);
 }
 
-const char *mill_kernel(void) {
-    return "openssl";
-}
-
 int mill_lanes(const struct mill *mill) {
-    return mill->lane_count;
+    return mill->grinder_count * mill->width;
 }
 
 int64_t mill_rate(struct mill *mill) {
     double rate = 0;
     pthread_mutex_lock(&mill->lock);
-    for (int i = 0; i < mill->lane_count; i++)
-        rate += mill->lanes[i].rate;
+    for (int i = 0; i < mill->grinder_count; i++)
+        rate += mill->grinders[i].rate;
     pthread_mutex_unlock(&mill->lock);
     return (int64_t)rate;
 }

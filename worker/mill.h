@@ -5,12 +5,14 @@
 #include <stdint.h>
 
 #include "item.h"
+#include "kernels.h"
 
 /*
  * The mill: threads that move chains forward. Items are fed in, worked on in the order of feeding,
- * and collected when their values are there. A thread works in slices of some milliseconds; after
- * each, the item's (chain, remaining) is published as a pair that fits together, so that
- * checkpoints, drops and a halt never wait for long. All functions are for one thread, the owner's.
+ * and collected when their values are there. A thread moves up to 16 of them forward
+ * side by side, in slices of a millisecond at most; after each, every item's (chain, remaining) is
+ * published as a pair that fits together, so that checkpoints, drops and a halt never wait for
+ * long. All functions are for one thread, the owner's.
  */
 struct mill;
 
@@ -23,16 +25,13 @@ struct mill_load {
     int64_t all_iterations;
 };
 
-/* Starts a mill of so many threads, each expected to do rate iterations a second until it has been
- * measured. All signals should be blocked, as the threads inherit the mask. NULL, with a log line,
- * when the machine gives no more threads. */
-struct mill *mill_open(int threads, double rate);
+/* Starts a mill of so many threads that compute with these kernels, which must outlive it. All
+ * signals should be blocked, as the threads inherit the mask. NULL, with a log line, when the
+ * machine gives no more threads. */
+struct mill *mill_open(int threads, const struct kernels *kernels);
 
 /* Stops the threads and frees everything that is still in the mill. */
 void mill_close(struct mill *mill);
-
-/* "openssl": what computes. */
-const char *mill_kernel(void);
 
 /* How many chains are worked on at once when there are enough of them. */
 int mill_lanes(const struct mill *mill);

@@ -5,22 +5,25 @@
 #include <stdint.h>
 
 #include "item.h"
+#include "kernel.h"
 
 /*
- * The reference kernel: SHA-512 by OpenSSL, one chain after the other. Each thread has its own.
- * Anything that OpenSSL refuses here it would refuse always: it ends the process with a log line.
+ * SHA-512 by OpenSSL, one chain after the other: the reference that the kernels are checked
+ * against, and what computes where none of them can (kernel_openssl, in kernel.h). This is the same
+ * on digests as bytes and with a context that its owner, one thread, keeps. Anything that OpenSSL
+ * refuses here it would refuse always: it ends the process with a log line.
  */
 struct sha512_openssl;
 
 struct sha512_openssl *sha512_openssl_open(void);
-void sha512_openssl_close(struct sha512_openssl *kernel);
+void sha512_openssl_close(struct sha512_openssl *openssl);
 
 /* The digest of length bytes. */
-void sha512_openssl_digest(struct sha512_openssl *kernel, const void *bytes, size_t length,
+void sha512_openssl_digest(struct sha512_openssl *openssl, const void *bytes, size_t length,
                            uint8_t digest[CHAIN_SIZE]);
 
 /* Moves count chains forward, in place, by the same number of iterations. */
-void sha512_openssl_chains(struct sha512_openssl *kernel, uint8_t (*chains)[CHAIN_SIZE], int count,
+void sha512_openssl_chains(struct sha512_openssl *openssl, uint8_t (*chains)[CHAIN_SIZE], int count,
                            int64_t iterations);
 
 #endif

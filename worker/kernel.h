@@ -1,0 +1,66 @@
+#ifndef HASHMILL_KERNEL_H
+#define HASHMILL_KERNEL_H
+
+#include <endian.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/*
+ * A kernel takes chains forward: digest -> SHA-512(digest), so many times. All kernels share one
+ * layout, in which a chain is a row of eight words of the host's byte order, the digest's first
+ * eight bytes (big endian, FIPS 180-4 section 3.1) in word 0. So that no kernel ever swaps bytes,
+ * the conversion is left to the edges of the mill (chain_load and chain_store below), and a chain
+ * can move between rows and kernels by one copy of 64 bytes.
+ */
+
+enum {
+    CHAIN_WORDS = 8, /* 64-bit words of a SHA-512 digest */
+    LANES_MAX = 16   /* rows that the widest kernel works on */
+};
+
+struct kernel {
+    const char *name; /* as WORKER_KERNEL and the log say it */
+    int lanes;        /* rows that run works on, a power of two, at most LANES_MAX */
+
+    /* Moves exactly `lanes` rows forward, in place, by the same number of iterations; 0 leaves them
+     * as they are. Rows that hold no chain must be readable and writable all the same: they are
+     * padding whose content is spoiled. Needs no alignment, keeps no state, may be called by any
+     * number of threads at once. */
+    void (*run)(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations);
+
+    /* Whether this processor and its operating system can run it. */
+    bool (*usable)(void);
+
+    /* A narrower kernel that takes longer for the same number of chains, or else something is wrong
+     * with this one on this machine, such as code that does not fit a cache. NULL: none. */
+    const struct kernel *slower;
+};
+
+/* The reference, which runs everywhere. */
+extern const struct kernel kernel_openssl;
+
+#ifdef __x86_64__
+extern const struct kernel kernel_lone_avx2;
+extern const struct kernel kernel_lone_avx512;
+extern const struct kernel kernel_avx2_x4;
+extern const struct kernel kernel_avx512_x4;
+extern const struct kernel kernel_avx512_x8;
+extern const struct kernel kernel_avx512_x16;
+#endif
+
+/* A row from a digest's 64 bytes, and back. */
+static inline void chain_load(uint64_t chain[CHAIN_WORDS], const uint8_t *digest) {
+    memcpy(chain, digest, CHAIN_WORDS * sizeof *chain);
+    for (int i = 0; i < CHAIN_WORDS; i++)
+        chain[i] = be64toh(chain[i]);
+}
+
+static inline void chain_store(uint8_t *digest, const uint64_t chain[CHAIN_WORDS]) {
+    for (int i = 0; i < CHAIN_WORDS; i++) {
+        uint64_t word = htobe64(chain[i]);
+        memcpy(digest + i * sizeof word, &word, sizeof word);
+    }
+}
+
+#endif

@@ -1,0 +1,62 @@
+#ifndef HASHMILL_KERNELS_H
+#define HASHMILL_KERNELS_H
+
+#include <stddef.h>
+
+#include "kernel.h"
+
+/*
+ * Which kernels are used, and which for how many chains. Both are found out at start, within 50 ms:
+ * what the processor can run is compared with OpenSSL, then measured.
+ */
+
+enum { KERNELS_MAX = 16 };
+
+/* How count chains are moved forward: this kernel takes the first kernel->lanes of them, what is
+ * left is done as the table says for so many. */
+struct kernels_step {
+    const struct kernel *kernel;
+    double ns; /* an iteration of all of the chains */
+};
+
+/* Read only once it is open, so that all threads can share it. */
+struct kernels {
+    const struct kernel *list[KERNELS_MAX]; /* those in use, by lanes */
+    double ns[KERNELS_MAX];                 /* an iteration of all their lanes */
+    int count;
+    struct kernels_step steps[LANES_MAX + 1]; /* by the number of chains; [0] is not used */
+};
+
+/* All kernels that were built, by lanes, whether this machine can run them or not; in *count how
+ * many. */
+const struct kernel *const *kernels_built(int *count);
+
+/* Chooses among all built kernels, or takes only the one of that name (WORKER_KERNEL; "" and NULL
+ * choose). A kernel that computes wrongly is left out with an error in the log, one that is slower
+ * than a narrower one should be with a warning. False, with a sentence in why, if there is no such
+ * kernel or this machine cannot run it. */
+bool kernels_open(struct kernels *kernels, const char *only, char *why, size_t why_size);
+
+/* The same with a list of kernels, by lanes, the first of which runs everywhere. False if none of
+ * them is usable and computes rightly. */
+bool kernels_choose(struct kernels *kernels, const struct kernel *const *list, int count);
+
+/* Moves the first count (1 to LANES_MAX) of LANES_MAX rows forward, in place, by the same number of
+ * iterations. The rows after them are padding whose content may be spoiled. */
+void kernels_run(const struct kernels *kernels, uint64_t (*chains)[CHAIN_WORDS], int count,
+                 int64_t iterations);
+
+/* Whether a kernel's results are those of OpenSSL, for a few numbers of iterations and a random
+ * digest in each lane, and whether it leaves the rows after its lanes alone. Takes about
+ * 0.1 ms a lane. */
+bool kernels_right(const struct kernel *kernel);
+
+/* Nanoseconds of one run of so many iterations. */
+double kernels_time_ns(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS],
+                       int64_t iterations);
+
+/* The kernel that carries most when there are chains for all lanes: its name is what the worker
+ * says it computes with. */
+const char *kernels_name(const struct kernels *kernels);
+
+#endif
