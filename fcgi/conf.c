@@ -49,20 +49,11 @@ static const struct setting table[] = {
 
 enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16 };
 
-/* The level of that name, or -1. */
-static int level_of(const char *name) {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(name, names[i]) == 0)
-            return i;
-    }
-    return -1;
-}
-
 bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) {
+    enum log_level level;
     if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
         return false;
-    if (level_of(conf->log_level) < 0) {
+    if (!log_level_named(conf->log_level, &level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
         return false;
     }
@@ -80,7 +71,7 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) 
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         conf->processes_public = cores < 1 ? 2 : cores > 128 ? 256 : 2 * cores;
     }
-    log_set_level((enum log_level)level_of(conf->log_level));
+    log_set_level(level);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -13,6 +14,7 @@ enum { TEXT_MAX = 1000, LINE_MAX_BYTES = TEXT_MAX * 4 + 200 };
 static const char *log_program = "hashmill";
 static const char *log_role = "main";
 static enum log_level log_level_max = LOG_LEVEL_INFO;
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 void log_open(const char *program, const char *role) {
     log_program = program;
@@ -21,6 +23,16 @@ void log_open(const char *program, const char *role) {
 
 void log_set_level(enum log_level level) {
     log_level_max = level;
+}
+
+bool log_level_named(const char *name, enum log_level *level) {
+    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Appends text to line from position at on, anything but printable ASCII as \xNN. Returns the new
@@ -41,7 +53,6 @@ static size_t append_escaped(char *line, size_t at, const char *text) {
 }
 
 static void write_line(enum log_level level, const char *format, va_list arguments) {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
     if (level > log_level_max)
         return;
     int saved_errno = errno;
@@ -52,7 +63,7 @@ static void write_line(enum log_level level, const char *format, va_list argumen
         text[0] = '\0';
     clock_format(now, clock_wall_ms());
     int head = snprintf(line, 200, "%s %s[%d] %s %s: ", now, log_program, (int)getpid(), log_role,
-                        names[level]);
+                        level_names[level]);
     size_t end = append_escaped(line, head < 200 ? (size_t)head : 199, text);
     line[end++] = '\n';
     if (write(STDERR_FILENO, line, end) < 0) {

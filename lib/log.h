@@ -12,6 +12,8 @@
  * a client did wrong is answered to the client and is at most a debug line.
  */
 
+#include <stdbool.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* Names the program and the process's role ("master", "writer", ...). Both strings must outlive
@@ -20,6 +22,9 @@ void log_open(const char *program, const char *role);
 
 /* Sets the least important level that is still written; info until called. */
 void log_set_level(enum log_level level);
+
+/* Reads a level's name, "error", "warn", "info" or "debug". False for any other text. */
+bool log_level_named(const char *name, enum log_level *level);
 
 /* Write one line. Control characters and bytes outside ASCII in the finished text are shown as
  * \xNN, so nobody can forge a line. A text over 1,000 bytes is cut. errno is preserved; "%m" works.

@@ -40,16 +40,6 @@ static const struct setting table[] = {
 
 enum { TABLE_SIZE = sizeof table / sizeof *table };
 
-/* The level of that name, or -1. */
-static int level_of(const char *name) {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(name, names[i]) == 0)
-            return i;
-    }
-    return -1;
-}
-
 /* Whether all characters are ASCII from first to '~'. */
 static bool is_printable(const char *text, char first) {
     for (; *text != '\0'; text++) {
@@ -144,9 +134,10 @@ static bool check_texts(const struct worker_conf *conf, char *why, size_t why_si
 }
 
 bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size) {
+    enum log_level level;
     if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
         return false;
-    if (level_of(conf->log_level) < 0) {
+    if (!log_level_named(conf->log_level, &level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
         return false;
     }
@@ -160,7 +151,7 @@ bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, siz
         make_name(conf->worker_name);
     if (conf->threads == 0)
         conf->threads = count_cores();
-    log_set_level((enum log_level)level_of(conf->log_level));
+    log_set_level(level);
     return true;
 }
 
