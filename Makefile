@@ -61,7 +61,7 @@ BENCH_ENGINES := null full
 BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
 
 .PHONY: bench-programs
-bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so
+bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
 
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o $(FCGI_OBJECTS) $(FCGI_LIB_OBJECTS)
 	@mkdir -p $(@D)
@@ -72,6 +72,9 @@ $(BUILD)/scripts/bench/queue_full.o: | $(BUILD)/sql.h
 $(BUILD)/slow_fsync.so: scripts/bench/slow_fsync.c
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -fPIC -o $@ $<
+
+$(BUILD)/bench-lanes: scripts/bench/lanes.c $(BUILD)/worker.a $(BUILD)/lib.a
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
 $(BUILD)/fcgi.a: $(filter-out %/main.o,$(FCGI_OBJECTS))
 $(BUILD)/worker.a: $(filter-out %/main.o,$(WORKER_OBJECTS))

@@ -3,6 +3,8 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../worker/selftest.h"
 #include "../worker/sha512_openssl.h"
@@ -81,7 +83,7 @@ static void test_selftest(void) {
 }
 
 static void test_values(const struct kernels *kernels) {
-    struct mill *mill = mill_open(2, kernels);
+    struct mill *mill = mill_open(2, kernels, 100);
     struct items finished = {0};
     int64_t sum = 0;
     for (int i = 1; i <= 100; i++) {
@@ -104,7 +106,7 @@ static void test_values(const struct kernels *kernels) {
 }
 
 static void test_order(void) {
-    struct mill *mill = mill_open(1, reference());
+    struct mill *mill = mill_open(1, reference(), 100);
     struct items finished = {0};
     bool ordered = true;
     for (int i = 1; i <= 20; i++) {
@@ -120,7 +122,7 @@ static void test_order(void) {
 }
 
 static void test_long_and_short(void) {
-    struct mill *mill = mill_open(2, reference());
+    struct mill *mill = mill_open(2, reference(), 100);
     struct items finished = {0};
     struct item endless = make_item(1, 0, NEVER);
     mill_feed(mill, &endless);
@@ -149,7 +151,7 @@ static void test_long_and_short(void) {
 }
 
 static void test_feed_again(void) {
-    struct mill *mill = mill_open(1, reference());
+    struct mill *mill = mill_open(1, reference(), 100);
     struct items list = {0};
     struct item item = make_item(1, 0, NEVER);
     mill_feed(mill, &item);
@@ -170,7 +172,7 @@ static void test_feed_again(void) {
 }
 
 static void test_halt(void) {
-    struct mill *mill = mill_open(2, reference());
+    struct mill *mill = mill_open(2, reference(), 100);
     struct items list = {0};
     for (int i = 1; i <= 3; i++) {
         struct item item = make_item(i, 0, NEVER);
@@ -192,7 +194,105 @@ static void test_halt(void) {
     mill_close(mill);
 }
 
+/* Feeds endless chains, two for each lane, and waits until some are under way. */
+static struct mill *full_of_endless(const struct kernels *kernels) {
+    struct mill *mill = mill_open(2, kernels, 1);
+    for (int i = 0; i < 2 * mill_lanes(mill); i++) {
+        struct item item = make_item(i + 1, 0, NEVER);
+        mill_feed(mill, &item);
+    }
+    ok(under_way(mill, 0, NEVER), "endless items are under way on all lanes");
+    return mill;
+}
+
+static void test_preemption(const struct kernels *kernels) {
+    struct mill *mill = full_of_endless(kernels);
+    struct items list = {0};
+    for (int i = 200; i < 220; i++) {
+        struct item item = make_item(i, 1, 5000);
+        mill_feed(mill, &item);
+    }
+    ok(collect(mill, &list, 20), "short items pass endless ones on every lane");
+    bool right = true;
+    for (int i = 0; i < list.count; i++)
+        right &= list.list[i].node == 1 && is_forward(&list.list[i], 5000);
+    ok(right, "with the right values");
+    mill_halt(mill);
+    list.count = 0;
+    mill_snapshot(mill, 0, &list);
+    is_int(list.count, 2 * mill_lanes(mill), "no endless one was lost");
+    right = true;
+    for (int i = 0; i < list.count; i++)
+        right &= NEVER - list.list[i].remaining > 100000 ||
+                 is_forward(&list.list[i], NEVER - list.list[i].remaining);
+    ok(right, "their chains and remaining fit together");
+    items_free(&list);
+    mill_close(mill);
+}
+
+/* Short items without end, and a long one that nobody would ever start if the shortest always came
+ * first. */
+static void test_nothing_starves(void) {
+    struct mill *mill = mill_open(1, reference(), 1);
+    struct items list = {0};
+    struct item item = make_item(1, 1, 20000);
+    mill_feed(mill, &item);
+    bool finished = false;
+    for (int i = 0; i < 20000 && !finished; i++) {
+        item = make_item(2 + i % 250, 0, 500);
+        memcpy(item.id + 4, &i, sizeof i);
+        mill_feed(mill, &item);
+        if (mill_load(mill, 0, 1).items > 1000)
+            collect(mill, &list, 1);
+        for (int at = 0; at < list.count; at++)
+            finished |= list.list[at].node == 1;
+        list.count = 0;
+    }
+    ok(finished, "a long item is finished although shorter ones never end");
+    items_free(&list);
+    mill_close(mill);
+}
+
+/* A kernel that OpenSSL does not agree with. */
+static void run_wrongly(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {
+    kernel_openssl.run(chains, iterations);
+    chains[0][3] ^= iterations > 0;
+}
+
+/* Works with it in a process of its own, with stderr going to a file. Returns the exit code: that
+ * of the mill, or 42 when a value came out. */
+static int work_wrongly(int check_percent, FILE *log) {
+    static const struct kernel wrong = {"upside-down", 1, run_wrongly, NULL, NULL};
+    struct kernels kernels = {.list = {&wrong}, .ns = {220}, .count = 1};
+    int status = 0;
+    for (int i = 1; i <= LANES_MAX; i++)
+        kernels.steps[i] = (struct kernels_step){&wrong, 220 * i};
+    pid_t child = fork();
+    if (child == 0) {
+        struct items list = {0};
+        dup2(fileno(log), STDERR_FILENO);
+        struct mill *mill = mill_open(1, &kernels, check_percent);
+        struct item item = make_item(1, 0, 10000);
+        mill_feed(mill, &item);
+        _exit(collect(mill, &list, 1) ? 42 : 43);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_cross_check(void) {
+    char line[1000] = "";
+    FILE *log = tmpfile();
+    is_int(work_wrongly(0, log), 42, "without a cross-check a wrong value comes out");
+    is_int(work_wrongly(100, log), 1, "with one the worker ends before");
+    rewind(log);
+    ok(fgets(line, sizeof line, log) && strstr(line, "upside-down"), "and names the kernel");
+    ok(strstr(line, "processor ") != NULL, "and the processor");
+    fclose(log);
+}
+
 int main(void) {
+    test_cross_check();
     test_selftest();
     test_values(reference());
     test_values(best());
@@ -200,5 +300,8 @@ int main(void) {
     test_long_and_short();
     test_feed_again();
     test_halt();
+    test_preemption(reference());
+    test_preemption(best());
+    test_nothing_starves();
     return done_testing();
 }

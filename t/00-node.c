@@ -39,7 +39,7 @@ static const struct kernels *reference(void) {
 }
 
 static void start(void) {
-    start_with(mill_open(2, reference()));
+    start_with(mill_open(2, reference(), 1));
 }
 
 static void test_lease_request(void) {

@@ -20,9 +20,10 @@ struct mill {
 
 static struct mill mill;
 
-struct mill *mill_open(int threads, const struct kernels *kernels) {
+struct mill *mill_open(int threads, const struct kernels *kernels, int check_percent) {
     (void)threads;
     (void)kernels;
+    (void)check_percent;
     mill = (struct mill){.dropped = 0};
     return &mill;
 }
@@ -96,7 +97,7 @@ static void finish(int count) {
 }
 
 static void start(void) {
-    start_with(mill_open(1, NULL));
+    start_with(mill_open(1, NULL, 0));
 }
 
 /* Puts all requests for a path aside that come within some turns; *list gets them. */

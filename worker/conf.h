@@ -6,9 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "item.h"
 #include "settings.h"
-
-enum { NODES_MAX = 16 };
 
 /* The settings of hashmill-worker, by the names of their keys. conf.c has the table with units,
  * ranges and defaults; `hashmill-worker --help` prints it. */
@@ -20,6 +19,7 @@ struct worker_conf {
     int64_t idle_seconds;
     char retire_node[SETTING_TEXT_SIZE];
     char kernel[SETTING_TEXT_SIZE];
+    int64_t check_percent;
     char log_level[SETTING_TEXT_SIZE];
 
     char urls_text[SETTING_TEXT_SIZE]; /* nodes, cut into strings */

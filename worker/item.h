@@ -7,8 +7,9 @@
 #include <uuid/uuid.h>
 
 enum {
-    CHAIN_SIZE = 64,    /* bytes of a SHA-512 digest */
-    ITEMS_AT_ONCE = 512 /* items in one lease or report, by the protocol */
+    CHAIN_SIZE = 64,     /* bytes of a SHA-512 digest */
+    ITEMS_AT_ONCE = 512, /* items in one lease or report, by the protocol */
+    NODES_MAX = 16       /* that a worker leases from */
 };
 
 #define ITERATIONS_MAX 9007199254740991 /* 2^53 - 1 */

@@ -206,6 +206,16 @@ void kernels_run(const struct kernels *kernels, uint64_t (*chains)[CHAIN_WORDS],
     }
 }
 
+const struct kernel *kernels_of_row(const struct kernels *kernels, int count, int row) {
+    const struct kernel *kernel = kernels->steps[count].kernel;
+    while (row >= kernel->lanes) {
+        row -= kernel->lanes;
+        count -= kernel->lanes;
+        kernel = kernels->steps[count].kernel;
+    }
+    return kernel;
+}
+
 const char *kernels_name(const struct kernels *kernels) {
     return kernels->steps[LANES_MAX].kernel->name;
 }

@@ -46,6 +46,9 @@ bool kernels_choose(struct kernels *kernels, const struct kernel *const *list, i
 void kernels_run(const struct kernels *kernels, uint64_t (*chains)[CHAIN_WORDS], int count,
                  int64_t iterations);
 
+/* Which kernel moves that row, less than count, when kernels_run moves count of them. */
+const struct kernel *kernels_of_row(const struct kernels *kernels, int count, int row);
+
 /* Whether a kernel's results are those of OpenSSL, for a few numbers of iterations and a random
  * digest in each lane, and whether it leaves the rows after its lanes alone. Takes about
  * 0.1 ms a lane. */

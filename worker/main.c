@@ -200,7 +200,7 @@ static int start(struct worker *worker) {
         log_error("WORKER_KERNEL: %s", why);
         return EXIT_SETTINGS;
     }
-    shared->mill = mill_open((int)conf->threads, &worker->kernels);
+    shared->mill = mill_open((int)conf->threads, &worker->kernels, (int)conf->check_percent);
     shared->http = shared->mill ? http_open() : NULL;
     if (!shared->http)
         return EXIT_TEMPORARY;

@@ -8,11 +8,14 @@
 #include "kernels.h"
 
 /*
- * The mill: threads that move chains forward. Items are fed in, worked on in the order of feeding,
- * and collected when their values are there. A thread moves up to 16 of them forward
- * side by side, in slices of a millisecond at most; after each, every item's (chain, remaining) is
+ * The mill: threads that move chains forward. Items are fed in and collected when their values are
+ * there. A thread moves up to 16 of them forward side by side, in slices of half a millisecond.
+ * Whenever one of them is finished another takes its lane: the shortest of those that wait, among
+ * those of about the same length the one fed first, and one time in four the one that has waited
+ * longest. A short one does not wait for long ones to finish: after two milliseconds at most it has
+ * the lane of one, which goes on later. After each slice every item's (chain, remaining) is
  * published as a pair that fits together, so that checkpoints, drops and a halt never wait for
- * long. All functions are for one thread, the owner's.
+ * longer than a slice. All functions are for one thread, the owner's.
  */
 struct mill;
 
@@ -25,10 +28,12 @@ struct mill_load {
     int64_t all_iterations;
 };
 
-/* Starts a mill of so many threads that compute with these kernels, which must outlive it. All
- * signals should be blocked, as the threads inherit the mask. NULL, with a log line, when the
- * machine gives no more threads. */
-struct mill *mill_open(int threads, const struct kernels *kernels);
+/* Starts a mill of so many threads that compute with these kernels, which must outlive it. Of so
+ * many percent of the finished chains, and of each slice's worth of work on the others, a random
+ * segment is compared with OpenSSL; a difference ends the process, see crosscheck.h. All signals
+ * should be blocked, as the threads inherit the mask. NULL, with a log line, when the machine gives
+ * no more threads. */
+struct mill *mill_open(int threads, const struct kernels *kernels, int check_percent);
 
 /* Stops the threads and frees everything that is still in the mill. */
 void mill_close(struct mill *mill);

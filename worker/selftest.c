@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "hex.h"
+#include "processor.h"
 #include "sha512_openssl.h"
 
 /*
@@ -30,23 +31,6 @@ static const struct {
      "de308d38732faa35b0f21da51620e6ae70b1617a4fc038baaf76e204f97177e6"
      "55a08d7b951fe8ee127a587d1fdef938a49e10cb0d4438eba5e1bc5a87d4c959"},
 };
-
-/* The processor's name as the kernel of this machine tells it. */
-static void processor_name(char *name, size_t size) {
-    char line[256];
-    FILE *in = fopen("/proc/cpuinfo", "re");
-    snprintf(name, size, "unknown");
-    while (in && fgets(line, sizeof line, in)) {
-        char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) != 0 || !colon)
-            continue;
-        line[strcspn(line, "\n")] = '\0';
-        snprintf(name, size, "%s", colon + 1 + (colon[1] == ' '));
-        break;
-    }
-    if (in)
-        fclose(in);
-}
 
 static bool equals(const uint8_t digest[CHAIN_SIZE], const char *hex) {
     char text[2 * CHAIN_SIZE];

@@ -1,0 +1,41 @@
+#include "crosscheck.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "processor.h"
+
+void crosscheck_init(struct crosscheck *crosscheck, double share) {
+    *crosscheck = (struct crosscheck){.share = share};
+    if (getrandom(crosscheck->random, sizeof crosscheck->random, GRND_NONBLOCK) < 0)
+        log_warn("no random numbers for the cross-check: %m");
+}
+
+bool crosscheck_draw(struct crosscheck *crosscheck) {
+    return crosscheck->share > 0 && erand48(crosscheck->random) < crosscheck->share;
+}
+
+int64_t crosscheck_place(struct crosscheck *crosscheck, int64_t most) {
+    return (int64_t)(erand48(crosscheck->random) * (double)(most + 1));
+}
+
+bool crosscheck_holds(const uint64_t from[CHAIN_WORDS], const uint64_t to[CHAIN_WORDS],
+                      int64_t iterations) {
+    uint64_t chain[1][CHAIN_WORDS];
+    memcpy(chain[0], from, sizeof chain);
+    kernel_openssl.run(chain, iterations);
+    return memcmp(chain[0], to, sizeof chain) == 0;
+}
+
+void crosscheck_stop(const struct kernel *kernel) {
+    char processor[200];
+    processor_name(processor, sizeof processor);
+    log_error("kernel %s computed a chain wrongly on processor %s: OpenSSL comes to another "
+              "result. Stopping before anything more is reported; what was reported by this "
+              "machine before is in doubt. Take it out of service, or set WORKER_KERNEL=openssl "
+              "if other machines with this processor say the same",
+              kernel->name, processor);
+    _exit(EXIT_FAILURE);
+}

@@ -1,0 +1,220 @@
+/* A thread of the mill: fills its lanes, works for a slice, hands over what is finished. */
+#include <errno.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mill_parts.h"
+
+enum {
+    SLICE_NS = 500000,    /* the longest that a thread computes before it looks around */
+    TURN_NS = 1000000,    /* how long a chain keeps its lane at least */
+    MEASURE_NS = 2500000, /* of work with full lanes, before the rate is brought up to date */
+    OLDEST_EVERY = 4,     /* one pick in so many is the chain that has waited longest */
+    MUCH_SHORTER = 2,     /* classes: a chain of half the length or less takes a lane away */
+    NICENESS = 10         /* what leases and reports, here and on a node beside it, goes first */
+};
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* How many iterations a whole slice has with the chains in hand. */
+static int64_t whole_slice(const struct grinder *grinder) {
+    return (int64_t)(SLICE_NS / grinder->mill->kernels->steps[grinder->count].ns) + 1;
+}
+
+/* How many iterations the next slice has: until the first chain is finished, if that is soon. */
+static int64_t slice_iterations(const struct grinder *grinder) {
+    int64_t iterations = whole_slice(grinder);
+    for (int i = 0; i < grinder->count; i++) {
+        int64_t remaining = grinder->lanes[i].held->item.remaining;
+        iterations = remaining < iterations ? remaining : iterations;
+    }
+    return iterations;
+}
+
+/* The lanes of which a segment is to be checked in this slice, a bit each. The dice are thrown for
+ * each chain that will be finished, and for every whole slice's worth of the others. */
+static unsigned draw_lanes(struct grinder *grinder, int64_t iterations) {
+    int64_t whole = whole_slice(grinder);
+    unsigned drawn = 0;
+    for (int i = 0; i < grinder->count; i++) {
+        struct lane *lane = &grinder->lanes[i];
+        lane->unchecked += iterations;
+        if (lane->held->item.remaining > iterations && lane->unchecked < whole)
+            continue;
+        lane->unchecked = 0;
+        drawn |= (unsigned)crosscheck_draw(&grinder->crosscheck) << i;
+    }
+    return drawn;
+}
+
+/* Moves the chains forward by one segment and has OpenSSL do the same with the drawn ones. */
+static void compute_checked(struct grinder *grinder, unsigned drawn, int64_t iterations) {
+    const struct kernels *kernels = grinder->mill->kernels;
+    uint64_t from[LANES_MAX][CHAIN_WORDS];
+    memcpy(from, grinder->chains, sizeof from);
+    kernels_run(kernels, grinder->chains, grinder->count, iterations);
+    for (int i = 0; i < grinder->count; i++) {
+        if (drawn >> i & 1 && !crosscheck_holds(from[i], grinder->chains[i], iterations))
+            crosscheck_stop(kernels_of_row(kernels, grinder->count, i));
+    }
+}
+
+/* Moves the chains forward; of the drawn ones a random segment is checked. */
+static void compute(struct grinder *grinder, unsigned drawn, int64_t iterations) {
+    const struct kernels *kernels = grinder->mill->kernels;
+    if (drawn) {
+        int64_t segment = iterations < SEGMENT_ITERATIONS ? iterations : SEGMENT_ITERATIONS;
+        int64_t before = crosscheck_place(&grinder->crosscheck, iterations - segment);
+        kernels_run(kernels, grinder->chains, grinder->count, before);
+        compute_checked(grinder, drawn, segment);
+        iterations -= before + segment;
+    }
+    kernels_run(kernels, grinder->chains, grinder->count, iterations);
+}
+
+/* Brings a thread's rate up to date whenever it has worked with full lanes for a while; a quarter
+ * of each new measurement counts, which smooths out what other programs on the machine do. */
+static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed_ns) {
+    if (grinder->count < grinder->mill->width)
+        return;
+    grinder->measured_iterations += iterations * grinder->count;
+    grinder->measured_ns += elapsed_ns;
+    if (grinder->measured_ns < MEASURE_NS)
+        return;
+    double rate = (double)grinder->measured_iterations * 1e9 / (double)grinder->measured_ns;
+    grinder->rate += (rate - grinder->rate) / 4;
+    grinder->measured_iterations = 0;
+    grinder->measured_ns = 0;
+}
+
+/* Works for one slice; returns when it ended. Called and left with the lock held, which is open in
+ * between. */
+static int64_t grind_slice(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    int64_t iterations = slice_iterations(grinder);
+    for (int i = 0; i < grinder->count; i++)
+        chain_load(grinder->chains[i], grinder->lanes[i].held->item.chain);
+    unsigned drawn = draw_lanes(grinder, iterations);
+    pthread_mutex_unlock(&mill->lock);
+    int64_t start_ns = now_ns();
+    compute(grinder, drawn, iterations);
+    int64_t end_ns = now_ns();
+    pthread_mutex_lock(&mill->lock);
+    for (int i = 0; i < grinder->count; i++) {
+        struct item *item = &grinder->lanes[i].held->item;
+        chain_store(item->chain, grinder->chains[i]);
+        item->remaining -= iterations;
+    }
+    measure(grinder, iterations, end_ns - start_ns);
+    return end_ns;
+}
+
+/* Makes the descriptor readable when the first item has been added to finished. */
+static void tell_owner(struct mill *mill) {
+    uint64_t one = 1;
+    if (mill->finished.count == 1 && write(mill->descriptor, &one, sizeof one) < 0 &&
+        errno != EAGAIN)
+        log_error("cannot tell that an item is finished: %m");
+}
+
+/* Empties the lanes whose items are finished or dropped. */
+static void clear_lanes(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    for (int i = grinder->count - 1; i >= 0; i--) {
+        struct held *held = grinder->lanes[i].held;
+        if (!held->dropped && held->item.remaining > 0)
+            continue;
+        if (!held->dropped) {
+            items_add(&mill->finished, &held->item);
+            tell_owner(mill);
+        }
+        hand_end(&mill->hand, held);
+        grinder->lanes[i] = grinder->lanes[--grinder->count];
+    }
+}
+
+/* Gives a lane's item back to those that wait, where another thread may take it. */
+static void give_back(struct grinder *grinder, int lane) {
+    hand_give_back(&grinder->mill->hand, grinder->lanes[lane].held);
+    grinder->lanes[lane] = grinder->lanes[--grinder->count];
+}
+
+/* Puts a chain that waits on the next free lane. False when none waits. */
+static bool pick(struct grinder *grinder, bool oldest, int64_t now) {
+    struct held *held = hand_take(&grinder->mill->hand, oldest);
+    if (held)
+        grinder->lanes[grinder->count++] = (struct lane){.held = held, .since_ns = now};
+    return held != NULL;
+}
+
+/* The lane with the longest chain of those that have had their turn, or -1. */
+static int longest_lane(const struct grinder *grinder, int64_t now) {
+    int longest = -1;
+    int64_t most = 0;
+    for (int i = 0; i < grinder->count; i++) {
+        const struct lane *lane = &grinder->lanes[i];
+        if (now - lane->since_ns >= TURN_NS && lane->held->item.remaining > most) {
+            longest = i;
+            most = lane->held->item.remaining;
+        }
+    }
+    return longest;
+}
+
+/* Lets short chains have the lanes of long ones. */
+static void preempt(struct grinder *grinder, int64_t now) {
+    struct hand *hand = &grinder->mill->hand;
+    int longest;
+    while (hand_shortest(hand) < CLASSES && (longest = longest_lane(grinder, now)) >= 0) {
+        int64_t remaining = grinder->lanes[longest].held->item.remaining;
+        if (hand_class(remaining) < hand_shortest(hand) + MUCH_SHORTER)
+            return;
+        give_back(grinder, longest);
+        pick(grinder, false, now);
+    }
+}
+
+/* Fills the lanes up to this thread's fair share of what is in hand, and gives back what is beyond
+ * it, so that no thread idles while another has more than its share. The shortest chains come
+ * first; so that nothing starves, one in four is the one that has waited longest. */
+static void fill_lanes(struct grinder *grinder, int64_t now) {
+    struct mill *mill = grinder->mill;
+    int share = (mill->hand.count + mill->grinder_count - 1) / mill->grinder_count;
+    if (share > mill->width)
+        share = mill->width;
+    while (grinder->count < share && pick(grinder, grinder->picks % OLDEST_EVERY == 0, now))
+        grinder->picks++;
+    while (grinder->count > share) {
+        give_back(grinder, grinder->count - 1);
+        pthread_cond_signal(&mill->fed);
+    }
+    preempt(grinder, now);
+}
+
+void *grinder_run(void *argument) {
+    struct grinder *grinder = argument;
+    struct mill *mill = grinder->mill;
+    int64_t now = now_ns();
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, see nice(2) */
+    pthread_mutex_lock(&mill->lock);
+    while (!mill->halting) {
+        fill_lanes(grinder, now);
+        if (grinder->count > 0) {
+            now = grind_slice(grinder);
+        } else {
+            pthread_cond_wait(&mill->fed, &mill->lock);
+            now = now_ns();
+        }
+        clear_lanes(grinder);
+    }
+    while (grinder->count > 0)
+        give_back(grinder, grinder->count - 1);
+    pthread_mutex_unlock(&mill->lock);
+    return NULL;
+}

@@ -1,0 +1,54 @@
+#ifndef HASHMILL_MILL_PARTS_H
+#define HASHMILL_MILL_PARTS_H
+
+#include <pthread.h>
+
+#include "crosscheck.h"
+#include "hand.h"
+#include "mill.h"
+
+/*
+ * What mill.c, the owner's side, and grinder.c, the threads, share. A thread is a grinder with
+ * lanes. It works in slices: for each the lock is held, lanes are filled and their chains loaded;
+ * then it computes without the lock; then the lock is held again and the chains are stored.
+ */
+
+/* A place in a thread for one chain. */
+struct lane {
+    struct held *held;
+    int64_t since_ns;  /* when the chain came here */
+    int64_t unchecked; /* iterations since the cross-check's dice were last thrown for it */
+};
+
+struct grinder {
+    struct mill *mill;
+    pthread_t thread;
+    struct lane lanes[LANES_MAX]; /* the first count are in use */
+    int count;
+    unsigned picks;                          /* chains that came from the queue */
+    uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice */
+    struct crosscheck crosscheck;
+    double rate;                 /* iterations a second with full lanes */
+    int64_t measured_iterations; /* since rate was last brought up to date */
+    int64_t measured_ns;
+};
+
+struct mill {
+    pthread_mutex_t lock; /* guards everything below but descriptor and what a slice works on */
+    pthread_cond_t fed;   /* there may be an item to start, or halting was set */
+    const struct kernels *kernels;
+    int width; /* lanes of a thread */
+    bool halting;
+    bool halted; /* the threads are gone */
+    struct hand hand;
+    struct items finished;
+    int descriptor; /* eventfd, readable while something is in finished */
+    struct grinder *grinders;
+    int grinder_count; /* threads that were started */
+};
+
+/* A thread's main function; the argument is its struct grinder. Ends when the mill is halting, with
+ * its items given back to the hand. */
+void *grinder_run(void *grinder);
+
+#endif
