@@ -124,10 +124,16 @@ test:
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
 
+# The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
+.PHONY: bench-mill
+bench-mill:
+	@BUILD=$(BUILD) scripts/bench-mill --no-install
+
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 SHELL_FILES = $(filter-out scripts/bench,$(wildcard scripts/*)) .ci/run
-LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(wildcard sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm) Makefile
+LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) Makefile \
+	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm)
 
 .PHONY: lint lint-c lint-shell lint-sizes
 lint: lint-shell lint-sizes lint-c
@@ -172,6 +178,7 @@ help:
 	@echo 'make test-slow    the tests that take long (valgrind)'
 	@echo 'make bench-programs   what the benchmarks compare with'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
+	@echo 'make bench-mill   what kernels and lanes do, beside OpenSSL and Python (CHECK=1 judges)'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'

@@ -252,11 +252,12 @@ static int run(struct worker *worker) {
 }
 
 static void help(void) {
-    printf("hashmill-worker [-c FILE] [-t] [--bench] [--help] [--version]\n\n"
+    printf("hashmill-worker [-c FILE] [-t] [--bench[=short]] [--help] [--version]\n\n"
            "Leases items from hashmill nodes, computes them, and reports their values.\n"
            "-c FILE    read settings from a file of KEY=VALUE lines\n"
            "-t         check the settings and exit: 0 good, 1 bad\n"
-           "--bench    measure what this machine computes with, one core, and exit\n\n"
+           "--bench    measure what this machine computes with, one core, and exit;\n"
+           "           --bench=short only with full lanes\n\n"
            "Settings, each also an environment variable, which wins over the file:\n");
     worker_conf_help(stdout);
     printf("\nSIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
@@ -272,7 +273,7 @@ struct options {
 };
 
 static struct options read_options(int argc, char **argv) {
-    static const struct option names[] = {{"bench", no_argument, NULL, 'b'},
+    static const struct option names[] = {{"bench", optional_argument, NULL, 'b'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'v'},
                                           {NULL, 0, NULL, 0}};
@@ -284,8 +285,7 @@ static struct options read_options(int argc, char **argv) {
         } else if (option == 't') {
             options.check = true;
         } else if (option == 'b') {
-            print_bench(stdout);
-            options.exit_code = EXIT_SUCCESS;
+            options.exit_code = print_bench(stdout, optarg) ? EXIT_SUCCESS : EXIT_SETTINGS;
         } else if (option == 'h') {
             help();
             options.exit_code = EXIT_SUCCESS;
