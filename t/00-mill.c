@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../worker/selftest.h"
 #include "../worker/sha512_openssl.h"
 #include "tap.h"
 
@@ -73,13 +72,6 @@ static const struct kernels *best(void) {
     if (kernels.count == 0 && !kernels_open(&kernels, NULL, why, sizeof why))
         abort();
     return &kernels;
-}
-
-static void test_selftest(void) {
-    char why[500] = "";
-    double rate = 0;
-    ok(selftest_run(&rate, why, sizeof why), "this machine computes rightly %s", why);
-    ok(rate > 1000, "its rate is measured");
 }
 
 static void test_values(const struct kernels *kernels) {
@@ -293,7 +285,6 @@ static void test_cross_check(void) {
 
 int main(void) {
     test_cross_check();
-    test_selftest();
     test_values(reference());
     test_values(best());
     test_order();

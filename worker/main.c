@@ -188,11 +188,10 @@ static int start(struct worker *worker) {
     struct node_shared *shared = &worker->shared;
     const struct worker_conf *conf = &worker->conf;
     char why[500];
-    double rate;
     mallopt(M_ARENA_MAX, 1); /* the threads hardly allocate; an arena for each would cost memory */
     if (!catch_signals(worker))
         return EXIT_TEMPORARY;
-    if (!selftest_run(&rate, why, sizeof why)) {
+    if (!selftest_run(why, sizeof why)) {
         log_error("%s", why);
         return EXIT_WRONG;
     }
