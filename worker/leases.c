@@ -157,7 +157,7 @@ static bool take_in(struct node *node, struct item *item) {
     } else if (sent) {
         struct item again = *sent;
         uuid_copy(again.lease, item->lease);
-        items_add(&node->unreported, &again);
+        reports_take_value(node, &again);
     } else {
         item->node = node->index;
         return mill_feed(node->shared->mill, item);
@@ -210,6 +210,7 @@ static void lease_granted(struct lease_request *request) {
     bool new_work = false;
     node->ttl_ms = node->grant.ttl_ms;
     node->more = is_full(request, items);
+    nodes_collect(node->shared); /* or an item that is finished would be computed again */
     for (int i = 0; i < items->count; i++)
         new_work |= take_in(node, &items->list[i]);
     node_load_changed(node);

@@ -30,11 +30,9 @@ struct worker {
     struct worker_conf conf;
     struct kernels kernels; /* used by the mill as long as it lives */
     struct node_shared shared;
-    struct node *nodes[NODES_MAX];
-    struct items finished; /* on their way from the mill to their nodes */
-    int signals;           /* signalfd */
-    bool stopping;         /* a signal has come */
-    int64_t busy_ms;       /* when something was last in hand, by the steady clock */
+    int signals;     /* signalfd */
+    bool stopping;   /* a signal has come */
+    int64_t busy_ms; /* when something was last in hand, by the steady clock */
 };
 
 /* Reads a signal. The first asks for a drain; the second ends the process where it stands, which
@@ -50,22 +48,12 @@ static void take_signal(struct worker *worker) {
     worker->stopping = true;
 }
 
-/* Hands finished items to the conversations that leased them. */
-static void collect(struct worker *worker) {
-    mill_collect(worker->shared.mill, &worker->finished);
-    for (int i = 0; i < worker->finished.count; i++) {
-        const struct item *item = &worker->finished.list[i];
-        node_take_value(worker->nodes[item->node], item);
-    }
-    worker->finished.count = 0;
-}
-
 /* One turn of the loop: sends what is due, then waits for the next event or until_ms and deals with
  * it. */
 static void turn(struct worker *worker, int64_t until_ms) {
     for (int i = 0; i < worker->shared.node_count; i++) {
-        node_step(worker->nodes[i]);
-        int64_t due_ms = node_due_ms(worker->nodes[i]);
+        node_step(worker->shared.nodes[i]);
+        int64_t due_ms = node_due_ms(worker->shared.nodes[i]);
         until_ms = due_ms < until_ms ? due_ms : until_ms;
     }
     struct http_watch watches[] = {{.fd = worker->signals},
@@ -74,12 +62,12 @@ static void turn(struct worker *worker, int64_t until_ms) {
     if (watches[0].readable)
         take_signal(worker);
     if (watches[1].readable)
-        collect(worker);
+        nodes_collect(&worker->shared);
 }
 
 static bool is_busy(const struct worker *worker) {
     for (int i = 0; i < worker->shared.node_count; i++) {
-        if (node_is_busy(worker->nodes[i]))
+        if (node_is_busy(worker->shared.nodes[i]))
             return true;
     }
     return false;
@@ -104,7 +92,7 @@ static bool work(struct worker *worker) {
 static int count_unreported(const struct worker *worker) {
     int count = 0;
     for (int i = 0; i < worker->shared.node_count; i++)
-        count += node_unreported(worker->nodes[i]);
+        count += node_unreported(worker->shared.nodes[i]);
     return count;
 }
 
@@ -112,17 +100,17 @@ static int count_unreported(const struct worker *worker) {
 static void drain(struct worker *worker) {
     int64_t until_ms = clock_steady_ms() + DRAIN_MS;
     mill_halt(worker->shared.mill);
-    collect(worker);
+    nodes_collect(&worker->shared);
     for (int i = 0; i < worker->shared.node_count; i++)
-        node_drain(worker->nodes[i]);
+        node_drain(worker->shared.nodes[i]);
     log_info("stopping: %d items to report or give back", count_unreported(worker));
     while (count_unreported(worker) > 0 && clock_steady_ms() < until_ms)
         turn(worker, until_ms);
     for (int i = 0; i < worker->shared.node_count; i++) {
-        int left = node_unreported(worker->nodes[i]);
+        int left = node_unreported(worker->shared.nodes[i]);
         if (left > 0)
             log_warn("%s: could not be told of %d items; their leases will lapse",
-                     node_url(worker->nodes[i]), left);
+                     node_url(worker->shared.nodes[i]), left);
     }
 }
 
@@ -209,7 +197,7 @@ static int start(struct worker *worker) {
     shared->worker.cores = (int)conf->threads;
     shared->worker.rate = mill_rate(shared->mill);
     for (int i = 0; i < conf->url_count; i++)
-        worker->nodes[shared->node_count++] = node_open(shared, i, conf->urls[i]);
+        node_open(shared, conf->urls[i]);
     return 0;
 }
 
@@ -217,7 +205,7 @@ static int start(struct worker *worker) {
 static void stop(struct worker *worker) {
     struct node_shared *shared = &worker->shared;
     for (int i = 0; i < shared->node_count; i++)
-        node_close(worker->nodes[i]);
+        node_close(shared->nodes[i]);
     if (shared->http)
         http_close(shared->http);
     if (shared->mill)
@@ -226,7 +214,7 @@ static void stop(struct worker *worker) {
         close(worker->signals);
     json_free(&shared->json);
     buffer_free(&shared->body);
-    items_free(&worker->finished);
+    items_free(&shared->finished);
 }
 
 static int run(struct worker *worker) {
