@@ -22,12 +22,13 @@ sub items ($number) {
         $_, $chain } $number .. $number + AT_ONCE - 1;
 }
 
-# The lease that fills the hand is a short one, so that everything is renewed soon.
+# The lease that fills the hand is a short one, so that everything is renewed soon. Only the request
+# that waits brings something, so that the leases come one after the other.
 my $given = 0;
 
 sub lease ($request) {
     my ($id, $most) = ($request =~ /"request":"([^"]+)"/, $request =~ /"items":(\d+)/);
-    return (204, '') if $most < AT_ONCE || $given >= HAND_ITEMS;
+    return (204, '') if $most < AT_ONCE || $given >= HAND_ITEMS || $request =~ /"wait":0/;
     my $items = items($given);
     $given += AT_ONCE;
     my $ttl = $given < HAND_ITEMS ? 3600 : 3;

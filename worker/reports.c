@@ -281,7 +281,7 @@ static void report_done(void *context, const struct http_reply *reply) {
         give_up(report);
     else
         keep_for_later(report);
-    report->sent.count = 0;
+    items_free(&report->sent); /* or each place would keep the memory of its largest report */
     report->values = 0;
 }
 
