@@ -12,7 +12,7 @@
 
 enum {
     HAND_ITEMS_MAX = 4096, /* items that a worker holds of all its nodes */
-    LEASES_AT_ONCE = 8,    /* lease requests of one node under way; the first waits for items */
+    LEASES_AT_ONCE = 4,    /* lease requests of one node under way; the first waits for items */
     REPORTS_AT_ONCE = 8,   /* reports to one node under way */
     RENEWALS = 3           /* a lease is renewed after a third of its time */
 };

@@ -182,7 +182,7 @@ static bool read_ids(const struct json *json, const char *name, const struct ite
 }
 
 static bool all_seen(const bool *seen, int count) {
-    return memchr(seen, false, (size_t)count * sizeof *seen) == NULL;
+    return memchr(seen, 0, (size_t)count * sizeof *seen) == NULL;
 }
 
 bool wire_read_verdict(struct json *json, const char *text, size_t length, const struct item *list,
