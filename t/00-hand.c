@@ -54,8 +54,11 @@ static void test_give_back(void) {
     struct held *held = hand_take(&hand, false);
     held->item.remaining = 800;
     hand_give_back(&hand, held);
-    is_int(next(&hand, true), 2, "given back it is the youngest");
-    is_int(next(&hand, false), 1, "and the first of its class");
+    is_int(next(&hand, false), 1, "given back it is the first of its class");
+    held = hand_take(&hand, true);
+    is_int(held->item.id[0], 2, "then comes the second");
+    hand_give_back(&hand, held);
+    is_int(next(&hand, true), 2, "which is the oldest when it is given back");
     held = hand_take(&hand, false);
     hand_drop(&hand, held);
     ok(!hand_find(&hand, 0, held->item.id), "a dropped item is not found");

@@ -11,7 +11,7 @@ enum {
     SLICE_NS = 500000,    /* the longest that a thread computes before it looks around */
     TURN_NS = 1000000,    /* how long a chain keeps its lane at least */
     MEASURE_NS = 2500000, /* of work with full lanes, before the rate is brought up to date */
-    OLDEST_EVERY = 4,     /* one pick in so many is the chain that has waited longest */
+    OLDEST_EVERY = 4,     /* one pick in so many is the chain that was fed first */
     MUCH_SHORTER = 2,     /* classes: a chain of half the length or less takes a lane away */
     NICENESS = 10         /* what leases and reports, here and on a node beside it, goes first */
 };
@@ -182,7 +182,7 @@ static void preempt(struct grinder *grinder, int64_t now) {
 
 /* Fills the lanes up to this thread's fair share of what is in hand, and gives back what is beyond
  * it, so that no thread idles while another has more than its share. The shortest chains come
- * first; so that nothing starves, one in four is the one that has waited longest. */
+ * first; so that nothing starves, one in four is the one that was fed first. */
 static void fill_lanes(struct grinder *grinder, int64_t now) {
     struct mill *mill = grinder->mill;
     int share = (mill->hand.count + mill->grinder_count - 1) / mill->grinder_count;

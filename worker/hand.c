@@ -24,7 +24,6 @@ static int by_node_and_id(const void *one, const void *other) {
 void hand_init(struct hand *hand) {
     *hand = (struct hand){0};
     TAILQ_INIT(&hand->fed);
-    TAILQ_INIT(&hand->by_age);
     for (int class = 0; class < CLASSES; class ++)
         TAILQ_INIT(&hand->classes[class]);
 }
@@ -54,7 +53,6 @@ static void enter(struct hand *hand, struct held *held, bool first_of_class) {
         TAILQ_INSERT_HEAD(&hand->classes[class], held, next_of_class);
     else
         TAILQ_INSERT_TAIL(&hand->classes[class], held, next_of_class);
-    TAILQ_INSERT_TAIL(&hand->by_age, held, next_by_age);
     hand->filled |= UINT64_C(1) << class;
     sums->items++;
     sums->iterations += (uint64_t)held->item.remaining;
@@ -66,7 +64,6 @@ static void leave(struct hand *hand, struct held *held) {
     int class = hand_class(held->item.remaining);
     struct class_sums *sums = &hand->waiting[held->item.node][class];
     TAILQ_REMOVE(&hand->classes[class], held, next_of_class);
-    TAILQ_REMOVE(&hand->by_age, held, next_by_age);
     if (TAILQ_EMPTY(&hand->classes[class]))
         hand->filled &= ~(UINT64_C(1) << class);
     sums->items--;
@@ -102,11 +99,14 @@ void hand_drop(struct hand *hand, struct held *held) {
 }
 
 struct held *hand_take(struct hand *hand, bool oldest) {
-    struct held *held = TAILQ_FIRST(&hand->by_age);
-    if (!held)
+    if (hand->filled == 0)
         return NULL;
-    if (!oldest)
-        held = TAILQ_FIRST(&hand->classes[hand_shortest(hand)]);
+    struct held *held = TAILQ_FIRST(&hand->classes[hand_shortest(hand)]);
+    if (oldest) {
+        held = TAILQ_FIRST(&hand->fed);
+        while (held->running)
+            held = TAILQ_NEXT(held, next_fed);
+    }
     leave(hand, held);
     return held;
 }

@@ -11,11 +11,11 @@
  * The mill: threads that move chains forward. Items are fed in and collected when their values are
  * there. A thread moves up to 16 of them forward side by side, in slices of half a millisecond.
  * Whenever one of them is finished another takes its lane: the shortest of those that wait, among
- * those of about the same length the one fed first, and one time in four the one that has waited
- * longest. A short one does not wait for long ones to finish: after two milliseconds at most it has
- * the lane of one, which goes on later. After each slice every item's (chain, remaining) is
- * published as a pair that fits together, so that checkpoints, drops and a halt never wait for
- * longer than a slice. All functions are for one thread, the owner's.
+ * those of about the same length the one fed first, and one time in four the one fed first of all.
+ * A short one does not wait for long ones to finish: after two milliseconds at most it has the lane
+ * of one, which goes on later. After each slice every item's (chain, remaining) is published as a
+ * pair that fits together, so that checkpoints, drops and a halt never wait for longer than a
+ * slice. All functions are for one thread, the owner's.
  */
 struct mill;
 
