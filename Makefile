@@ -27,6 +27,7 @@ LIB_SOURCES := $(wildcard lib/*.c)
 FCGI_SOURCES := $(wildcard fcgi/*.c)
 WORKER_SOURCES := $(wildcard worker/*.c)
 TEST_SOURCES := $(wildcard t/*.c)
+BENCH_SOURCES := $(wildcard scripts/bench/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -53,6 +54,24 @@ $(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(FCGI_LIB_OBJECTS)
 
 $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+# What the benchmarks compare with: servers with another engine in queue_sqlite's place, each under
+# the usual name in a directory of its own, and a library that makes fsync slow.
+BENCH_ENGINES := null full
+BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
+
+.PHONY: bench-programs
+bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so
+
+$(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o $(FCGI_OBJECTS) $(FCGI_LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue_sqlite.o,$^) $(FCGI_LIBS)
+
+$(BUILD)/scripts/bench/queue_full.o: | $(BUILD)/sql.h
+
+$(BUILD)/slow_fsync.so: scripts/bench/slow_fsync.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -fPIC -o $@ $<
 
 $(BUILD)/fcgi.a: $(filter-out %/main.o,$(FCGI_OBJECTS))
 $(BUILD)/worker.a: $(filter-out %/main.o,$(WORKER_OBJECTS))
@@ -83,7 +102,7 @@ $(BUILD)/sql.o: $(BUILD)/sql.c
 
 $(FCGI_OBJECTS): | $(BUILD)/sql.h
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*.d $(BUILD)/scripts/bench/*.d)
 
 # The build that the tests run: sanitizers on, clocks that a test can move.
 .PHONY: sanitized unit-tests
@@ -102,14 +121,14 @@ test:
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
 
-C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES)
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
-SHELL_FILES = $(wildcard scripts/*) .ci/run
+SHELL_FILES = $(filter-out scripts/bench,$(wildcard scripts/*)) .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(wildcard sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm) Makefile
 
 .PHONY: lint lint-c lint-shell lint-sizes
 lint: lint-shell lint-sizes lint-c
-	@$(MAKE) CC=clang BUILD=$(BUILD)/clang all unit-tests
+	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
@@ -148,6 +167,7 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make bench-programs   what the benchmarks compare with'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove $(BUILD)/'

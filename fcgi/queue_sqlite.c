@@ -40,12 +40,6 @@ struct queue {
     struct channel_message message;
 };
 
-const char *item_state_name(enum item_state state) {
-    static const char *const names[ITEM_STATES] = {"waiting", "leased", "done", "pulled",
-                                                   "cancelled"};
-    return names[state];
-}
-
 struct queue *queue_open(const struct queue_options *options) {
     struct queue *queue = calloc(1, sizeof *queue);
     struct reader *reader = reader_new(options->database);

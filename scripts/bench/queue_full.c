@@ -1,0 +1,150 @@
+/*
+ * The queue in the obvious way, for comparison: each process has its own connection to the database
+ * and commits every enqueue by itself at synchronous=FULL, with SQLite's busy handler for when
+ * another one is writing. Linked in the place of queue_sqlite.c; only what the enqueue benchmark
+ * calls is there, everything else is answered as down. The schema is the writer's, which has
+ * nothing else to do. Never for a database that matters: see SQLite's WAL-reset defect.
+ */
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../fcgi/queue.h"
+#include "clock.h"
+#include "log.h"
+#include "sql.h"
+
+enum { BUSY_MS = 5000 };
+
+struct queue {
+    const char *path;
+    sqlite3 *database; /* NULL until it is first needed: the writer makes the schema meanwhile */
+    sqlite3_stmt *enqueue;
+};
+
+struct queue *queue_open(const struct queue_options *options) {
+    struct queue *queue = calloc(1, sizeof *queue);
+    if (queue)
+        queue->path = options->database;
+    return queue;
+}
+
+static void close_database(struct queue *queue) {
+    sqlite3_finalize(queue->enqueue);
+    sqlite3_close(queue->database);
+    queue->enqueue = NULL;
+    queue->database = NULL;
+}
+
+void queue_close(struct queue *queue) {
+    close_database(queue);
+    free(queue);
+}
+
+static bool open_database(struct queue *queue) {
+    if (queue->database)
+        return true;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(queue->path, &queue->database, flags, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(queue->database, BUSY_MS) == SQLITE_OK &&
+        sqlite3_exec(queue->database, "PRAGMA synchronous = FULL", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v3(queue->database, sql_text[SQL_ENQUEUE], -1, SQLITE_PREPARE_PERSISTENT,
+                           &queue->enqueue, NULL) == SQLITE_OK)
+        return true;
+    log_warn("cannot open %s: %s", queue->path, sqlite3_errmsg(queue->database));
+    close_database(queue);
+    return false;
+}
+
+enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
+                                struct uuid *id) {
+    if (!open_database(queue))
+        return QUEUE_DOWN;
+    sqlite3_stmt *statement = queue->enqueue;
+    sqlite3_bind_blob(statement, 1, item->id.bytes, ID_SIZE, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 2, item->digest, DIGEST_SIZE, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 3, item->iterations);
+    sqlite3_bind_int64(statement, 4, clock_steady_ms());
+    sqlite3_bind_int64(statement, 5, clock_steady_ms());
+    sqlite3_bind_text(statement, 6, item->key[0] ? item->key : NULL, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 7, clock_wall_ms());
+    sqlite3_bind_int64(statement, 8, item->iterations == 1 ? ITEM_DONE : ITEM_WAITING);
+    sqlite3_step(statement);
+    int code = sqlite3_reset(statement);
+    *id = item->id;
+    if (code == SQLITE_OK)
+        return QUEUE_OK;
+    log_warn("enqueue: %s", sqlite3_errmsg(queue->database));
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+    *tally = (struct queue_tally){0};
+    return open_database(queue) ? QUEUE_OK : QUEUE_DOWN;
+}
+
+enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
+                             struct queue_batch *batch) {
+    (void)queue, (void)pull, (void)batch;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
+    (void)queue, (void)id, (void)item;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
+    (void)queue, (void)id;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
+                               struct queue_verdict *verdict) {
+    (void)queue, (void)report, (void)verdict;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
+    (void)queue, (void)worker;
+    return QUEUE_DOWN;
+}
+
+uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
+    (void)queue, (void)request;
+    return 1; /* never answered */
+}
+
+uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+    (void)queue, (void)id, (void)wait_ms;
+    return 1;
+}
+
+void queue_forget(struct queue *queue, uint64_t ticket) {
+    (void)queue, (void)ticket;
+}
+
+int queue_descriptor(const struct queue *queue) {
+    (void)queue;
+    return -1;
+}
+
+bool queue_next(struct queue *queue, struct queue_answer *answer) {
+    (void)queue, (void)answer;
+    return false;
+}
+
+void queue_return_lease(struct queue *queue, struct queue_return grant) {
+    (void)queue, (void)grant;
+}
+
+bool queue_is_behind(const struct queue *queue) {
+    (void)queue;
+    return false;
+}
+
+int queue_under_way(const struct queue *queue) {
+    (void)queue;
+    return 0;
+}

@@ -1,0 +1,163 @@
+/*
+ * The queue without a store: everything is answered at once and nothing is kept. Linked in the
+ * place of queue_sqlite.c it makes the FastCGI loop alone, which says what nginx, FastCGI, hashing
+ * and JSON cost by themselves: the reference that the benchmarks divide by. Leases and pulls are as
+ * full as they were asked to be; their items are made up.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../fcgi/id.h"
+#include "../../fcgi/queue.h"
+
+enum { TICKETS_MAX = 64, LEASE_TTL_MS = 60000 };
+
+/* A lease or look that was started and is answered by the next call of queue_next. */
+struct ticket {
+    uint64_t number;
+    int32_t items; /* of a lease; 0 of a look */
+    struct uuid id;
+};
+
+struct queue {
+    uint64_t last_number;
+    struct ticket tickets[TICKETS_MAX]; /* the first count of them, the oldest first */
+    int count;
+    struct queue_grant grant;
+    struct queue_item item;
+};
+
+struct queue *queue_open(const struct queue_options *options) {
+    (void)options;
+    return calloc(1, sizeof(struct queue));
+}
+
+void queue_close(struct queue *queue) {
+    free(queue);
+}
+
+enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
+                                struct uuid *id) {
+    (void)queue;
+    *id = item->id;
+    return QUEUE_OK;
+}
+
+/* An item that is done. */
+static struct queue_item made_up(struct uuid id) {
+    struct queue_item item = {.id = id, .iterations = 1000, .state = ITEM_DONE};
+    item.enqueued_wall_ms = 1700000000000;
+    item.completed_wall_ms = 1700000001000;
+    memset(item.chain, 0xa5, sizeof item.chain);
+    return item;
+}
+
+enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
+                             struct queue_batch *batch) {
+    (void)queue;
+    for (int i = 0; i < pull->top; i++)
+        batch->items[i] = made_up(id_new(0));
+    batch->count = pull->top;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
+    (void)queue;
+    *item = made_up(id);
+    return QUEUE_OK;
+}
+
+enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
+    (void)queue;
+    (void)id;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
+                               struct queue_verdict *verdict) {
+    (void)queue;
+    verdict->count = report->count;
+    memset(verdict->taken, 1, (size_t)report->count);
+    return QUEUE_OK;
+}
+
+enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
+    (void)queue;
+    (void)worker;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+    (void)queue;
+    *tally = (struct queue_tally){0};
+    return QUEUE_OK;
+}
+
+/* Notes what is to be answered. The event loop asks for the answers behind every few requests. */
+static uint64_t start(struct queue *queue, struct uuid id, int32_t items) {
+    if (queue->count == TICKETS_MAX)
+        abort();
+    uint64_t number = ++queue->last_number;
+    queue->tickets[queue->count++] = (struct ticket){number, items, id};
+    return number;
+}
+
+uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
+    return start(queue, request->request, request->items);
+}
+
+uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+    (void)wait_ms;
+    return start(queue, id, 0);
+}
+
+void queue_forget(struct queue *queue, uint64_t ticket) {
+    (void)queue;
+    (void)ticket; /* its answer meets nobody */
+}
+
+int queue_descriptor(const struct queue *queue) {
+    (void)queue;
+    return -1;
+}
+
+static void make_grant(struct queue_grant *grant, int32_t items) {
+    grant->ttl_ms = LEASE_TTL_MS;
+    grant->count = items;
+    for (int i = 0; i < items; i++) {
+        grant->items[i].id = id_new(0);
+        grant->items[i].remaining = 999;
+        memset(grant->items[i].chain, 0x5a, sizeof grant->items[i].chain);
+    }
+}
+
+bool queue_next(struct queue *queue, struct queue_answer *answer) {
+    if (queue->count == 0)
+        return false;
+    struct ticket ticket = queue->tickets[0];
+    queue->count--;
+    memmove(queue->tickets, queue->tickets + 1, (size_t)queue->count * sizeof ticket);
+    *answer = (struct queue_answer){.ticket = ticket.number, .result = QUEUE_OK};
+    if (ticket.items > 0) {
+        make_grant(&queue->grant, ticket.items);
+        answer->grant = &queue->grant;
+    } else {
+        queue->item = made_up(ticket.id);
+        answer->item = &queue->item;
+    }
+    return true;
+}
+
+void queue_return_lease(struct queue *queue, struct queue_return grant) {
+    (void)queue;
+    (void)grant;
+}
+
+bool queue_is_behind(const struct queue *queue) {
+    return queue->count > 0;
+}
+
+int queue_under_way(const struct queue *queue) {
+    return queue->count;
+}
