@@ -115,8 +115,11 @@ static void read_operations(struct writer *writer, struct connection *connection
         enum channel_result result = channel_receive(connection->fd, message, &size);
         if (result == CHANNEL_AGAIN)
             return;
-        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size))
+        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size)) {
+            if (channel_awaits_answer(message->header.operation))
+                return;
             continue;
+        }
         if (result == CHANNEL_OK)
             log_error("a process sent an operation that no process sends; its channel is closed");
         drop(writer, connection);
