@@ -93,6 +93,15 @@ static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed
     grinder->measured_ns = 0;
 }
 
+/* Makes the descriptor readable if this thread finished the first of what is to be collected.
+ * Called without the lock, which the owner will want as soon as it wakes up. */
+static void tell_owner(struct grinder *grinder) {
+    uint64_t one = 1;
+    if (grinder->tell && write(grinder->mill->descriptor, &one, sizeof one) < 0 && errno != EAGAIN)
+        log_error("cannot tell that an item is finished: %m");
+    grinder->tell = false;
+}
+
 /* Works for one slice; returns when it ended. Called and left with the lock held, which is open in
  * between. */
 static int64_t grind_slice(struct grinder *grinder) {
@@ -102,6 +111,7 @@ static int64_t grind_slice(struct grinder *grinder) {
         chain_load(grinder->chains[i], grinder->lanes[i].held->item.chain);
     unsigned drawn = draw_lanes(grinder, iterations);
     pthread_mutex_unlock(&mill->lock);
+    tell_owner(grinder);
     int64_t start_ns = now_ns();
     compute(grinder, drawn, iterations);
     int64_t end_ns = now_ns();
@@ -115,14 +125,6 @@ static int64_t grind_slice(struct grinder *grinder) {
     return end_ns;
 }
 
-/* Makes the descriptor readable when the first item has been added to finished. */
-static void tell_owner(struct mill *mill) {
-    uint64_t one = 1;
-    if (mill->finished.count == 1 && write(mill->descriptor, &one, sizeof one) < 0 &&
-        errno != EAGAIN)
-        log_error("cannot tell that an item is finished: %m");
-}
-
 /* Empties the lanes whose items are finished or dropped. */
 static void clear_lanes(struct grinder *grinder) {
     struct mill *mill = grinder->mill;
@@ -132,7 +134,7 @@ static void clear_lanes(struct grinder *grinder) {
             continue;
         if (!held->dropped) {
             items_add(&mill->finished, &held->item);
-            tell_owner(mill);
+            grinder->tell |= mill->finished.count == 1;
         }
         hand_end(&mill->hand, held);
         grinder->lanes[i] = grinder->lanes[--grinder->count];
@@ -197,6 +199,18 @@ static void fill_lanes(struct grinder *grinder, int64_t now) {
     preempt(grinder, now);
 }
 
+/* Waits until there may be something to do. Called and left with the lock held. */
+static void rest(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    if (grinder->tell) {
+        pthread_mutex_unlock(&mill->lock);
+        tell_owner(grinder);
+        pthread_mutex_lock(&mill->lock);
+    } else {
+        pthread_cond_wait(&mill->fed, &mill->lock);
+    }
+}
+
 void *grinder_run(void *argument) {
     struct grinder *grinder = argument;
     struct mill *mill = grinder->mill;
@@ -208,7 +222,7 @@ void *grinder_run(void *argument) {
         if (grinder->count > 0) {
             now = grind_slice(grinder);
         } else {
-            pthread_cond_wait(&mill->fed, &mill->lock);
+            rest(grinder);
             now = now_ns();
         }
         clear_lanes(grinder);
@@ -216,5 +230,6 @@ void *grinder_run(void *argument) {
     while (grinder->count > 0)
         give_back(grinder, grinder->count - 1);
     pthread_mutex_unlock(&mill->lock);
+    tell_owner(grinder);
     return NULL;
 }

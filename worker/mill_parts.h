@@ -27,6 +27,7 @@ struct grinder {
     int count;
     unsigned picks;                          /* chains that came from the queue */
     uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice */
+    bool tell;                               /* the owner is to be told of what is finished */
     struct crosscheck crosscheck;
     double rate;                 /* iterations a second with full lanes */
     int64_t measured_iterations; /* since rate was last brought up to date */
