@@ -121,6 +121,14 @@ test:
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
 
+# How fast the queue is, beside what it is judged by; CHECK=1 fails when a bound is missed.
+.PHONY: bench bench-quick
+bench:
+	BUILD=$(BUILD) scripts/bench.sh $(if $(CHECK),--check)
+
+bench-quick:
+	BUILD=$(BUILD) scripts/bench.sh --quick $(if $(CHECK),--check)
+
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 SHELL_FILES = $(filter-out scripts/bench,$(wildcard scripts/*)) .ci/run
@@ -167,6 +175,8 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
+	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'

@@ -10,6 +10,7 @@ read -ra packages_libraries <<<"$(sed -n 's/^PACKAGES := //p' Makefile)"
     packages_run=(nginx curl)
     packages_demo=(perl)
     packages_test=(perl sqlite3 strace valgrind)
+    packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
     packages_lint=(clang clang-format clang-tidy cppcheck shellcheck)
 }
 
