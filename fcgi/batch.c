@@ -157,6 +157,8 @@ int64_t batch_due_ms(const struct batch *batch) {
     if (batch->operations > 0)
         return 0;
     int64_t due = store_next_lapse(batch->store);
+    if (store_next_removal(batch->store) < due)
+        due = store_next_removal(batch->store);
     if (parked_until(batch->parked) < due)
         due = parked_until(batch->parked);
     if (batch->return_count > 0 || (parked_lease(batch->parked) && store_waiting(batch->store) > 0))
@@ -342,6 +344,7 @@ static bool attempt(struct batch *batch) {
         apply_job(batch, &batch->jobs[i]);
     serve_leases(batch);
     answer_expired(batch);
+    store_remove_old(batch->store);
     return store_commit(batch->store);
 }
 

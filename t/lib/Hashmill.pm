@@ -215,7 +215,7 @@ sub expect_log ($self, $pattern) { push $self->{expected}->@*, $pattern; return 
 
 # Ends a test: stops everything and asserts that nothing went wrong on the way.
 sub finish {
-    $_->close_instance for @instances;
+    $_->close_instance for grep { !$_->{gone} } @instances;
     @instances = ();
     Test::More::done_testing();
     return;
