@@ -1,6 +1,7 @@
 """What must hold, as ratios and figures of one invocation's results."""
 
 import dataclasses
+import statistics
 
 PUT_16 = "enqueue 16 KB, 16 clients"
 PUT_256 = "enqueue 256 KB, 16 clients"
@@ -44,9 +45,12 @@ class Check:
             self.bounds.append(Bound(what, figure, bound, least))
 
     def ratio(self, what, one, other, measure="rate"):
-        """One server's figure divided by another's, or None."""
-        above, below = self.figure(what, one, measure), self.figure(what, other, measure)
-        return above / below if above is not None and below else None
+        """The median over the repeats of one server's figure divided by another's, or None: the two
+        of one repeat were measured just after each other, on a machine that was the same."""
+        above, below = self.figure(what, one, "runs"), self.figure(what, other, "runs")
+        if not above or not below:
+            return None
+        return statistics.median(a[measure] / b[measure] for a, b in zip(above, below))
 
 
 def check(results):

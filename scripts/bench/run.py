@@ -86,10 +86,11 @@ def run_sections(arguments, names):
     with measure.Bench(arguments) as bench:
         if arguments.only and out.exists():
             bench.results = json.loads(out.read_text())["results"]
+        out.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
             SECTIONS[name](bench)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps({"machine": machine(), "results": bench.results}, indent=1) + "\n")
+            text = json.dumps({"machine": machine(), "results": bench.results}, indent=1)
+            out.write_text(text + "\n")
         return bench.results
 
 
