@@ -28,7 +28,7 @@ def draw(results, output):
     """Writes the SVG; does nothing when fewer than two numbers of clients were measured."""
     points = {}
     for what, by in results.items():
-        found = re.fullmatch(r"enqueue 16 KB, (\d+) clients", what)
+        found = re.fullmatch(r"enqueue 16 KB, (\d+) clients?", what)
         if found:
             points[int(found[1])] = by
     if len(points) < 2:

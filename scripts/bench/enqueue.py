@@ -3,6 +3,7 @@ on one whose fsync takes 2 ms more."""
 
 import load
 import servers
+from measure import POOL
 
 KB = 1024
 SIZES = {16: (1, 4, 16, 64), 256: (1, 16, 64)}  # KB: clients
@@ -12,16 +13,16 @@ FEW = {16: (16,), 256: (16,)}
 def measure(bench):
     with bench.section("enqueue"):
         compared = {
-            "node": bench.node("node", PROCESSES_PUBLIC=16),
-            "no store": bench.node("null", "null", PROCESSES_PUBLIC=16),
-            "FULL each": bench.node("full", "full", PROCESSES_PUBLIC=16),
+            "node": bench.node("node", PROCESSES_PUBLIC=POOL),
+            "no store": bench.node("null", "null", PROCESSES_PUBLIC=POOL),
+            "FULL each": bench.node("full", "full", PROCESSES_PUBLIC=POOL),
             "Flask": bench.up(servers.Flask(bench.scratch)),
         }
         if not bench.options.quick:
             compared["constant"] = bench.up(servers.Constant(bench.scratch))
         for size, counts in (FEW if bench.options.quick else SIZES).items():
             for clients in counts:
-                put(bench, f"enqueue {size} KB, {clients} clients", compared, size, clients)
+                put(bench, name_of(size, clients), compared, size, clients)
 
 
 def measure_slow(bench):
@@ -29,14 +30,18 @@ def measure_slow(bench):
     a process waits for its commit."""
     with bench.section("slow"):
         compared = {
-            "node": bench.node("node", slow=True, PROCESSES_PUBLIC=16),
+            "node": bench.node("node", slow=True, PROCESSES_PUBLIC=POOL),
             "64 processes": bench.node("node64", slow=True, PROCESSES_PUBLIC=64),
-            "FULL each": bench.node("full", "full", slow=True, PROCESSES_PUBLIC=16),
+            "FULL each": bench.node("full", "full", slow=True, PROCESSES_PUBLIC=POOL),
             "Flask": bench.up(servers.Flask(bench.scratch, slow_fsync=bench.slow_fsync)),
         }
         for size, clients in ((16, 16), (16, 64)) if bench.options.quick else (
                 (16, 1), (16, 16), (16, 64), (256, 16)):
-            put(bench, f"enqueue {size} KB, {clients} clients, fsync + 2 ms", compared, size, clients)
+            put(bench, name_of(size, clients) + ", fsync + 2 ms", compared, size, clients)
+
+
+def name_of(size, clients):
+    return f"enqueue {size} KB, {clients} client{'s' * (clients > 1)}"
 
 
 def put(bench, what, compared, size, clients):

@@ -24,7 +24,7 @@ class Bench:
         self.slow_fsync = self.build / "slow_fsync.so"
         self.results = {}
         self.notes = {}
-        self.repeats = 2 if options.quick else 3
+        self.repeats = 2 if options.quick else 5
         self.seconds = 1 if options.quick else 2
         self._everything = contextlib.ExitStack()
         self._section = None

@@ -10,6 +10,7 @@ import time
 import load
 import servers
 import talk
+from measure import POOL
 
 MB = 1e6
 
@@ -105,11 +106,11 @@ def measure_parked(bench):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with bench.section("parked"):
         body = bench.body(16384)
-        node = bench.node("node", PROCESSES_PUBLIC=16, WAIT_SLOTS_PUBLIC=1000, WAIT_SLOTS_WORKER=256)
+        node = bench.node("node", PROCESSES_PUBLIC=POOL, WAIT_SLOTS_PUBLIC=1000, WAIT_SLOTS_WORKER=256)
         load.put_for(node.url, body, 16, 1, iterations=1)
         bench.interleave("enqueue 16 KB, 16 clients, others parked", {
             "none": lambda: load.put_for(node.url, body, 16, bench.seconds, iterations=1),
-            "1,256": lambda: put_beside_parked(bench, node, body)})
+            "1,256": lambda: put_beside_parked(bench, node, body)}, 2 if bench.options.quick else 9)
 
 
 def put_beside_parked(bench, node, body):

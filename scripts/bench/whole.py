@@ -9,6 +9,7 @@ import time
 
 import load
 import talk
+from measure import POOL
 
 ITERATIONS = 1000
 CLIENTS = 16
@@ -21,8 +22,8 @@ def measure_pipeline(bench, slow=False):
     count = 10000 if bench.options.quick else 50000
     with bench.section("pipeline" + ("-slow" if slow else "")):
         body = bench.body(BODY_BYTES)
-        alone = bench.node("alone", slow=slow, PROCESSES_PUBLIC=16)
-        whole = bench.node("whole", slow=slow, PROCESSES_PUBLIC=16)
+        alone = bench.node("alone", slow=slow, PROCESSES_PUBLIC=POOL)
+        whole = bench.node("whole", slow=slow, PROCESSES_PUBLIC=POOL)
         whole.start_worker(bench.build / "hashmill-worker")
         bench.interleave(f"{count} items x {ITERATIONS} iterations{suffix}", {
             "enqueue alone": lambda: put_all(alone, body, count),
