@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "log.h"
-#include "progress.h"
 #include "row.h"
 #include "store_sql.h"
 
@@ -159,23 +158,23 @@ static enum queue_result pulled_before(struct store *store, const struct queue_p
     return code == SQLITE_DONE ? QUEUE_OK : QUEUE_FAULT;
 }
 
-/* Marks the items of a batch as handed out. Items that could not be marked leave the batch. */
-static enum queue_result give(struct store *store, const int64_t *seqs, const uint8_t *tag,
-                              struct queue_batch *batch) {
-    for (int i = 0; i < batch->count; i++) {
-        if (!store_run(store, SQL_PULL_GIVE, "ipi", seqs[i], tag, store_now_ms(store))) {
-            batch->count = i;
-            return i > 0 && store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
-        }
-        batch->items[i].state = ITEM_PULLED;
-        store_count_move(store, ITEM_DONE, 0, ITEM_PULLED, 0);
-    }
+/* Marks the items that a pull has found as handed out, all or none. */
+static enum queue_result give(struct store *store, const struct queue_pull *pull,
+                              const uint8_t *tag, int count) {
+    enum sql sql = pull->oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
+    if (count == 0)
+        return QUEUE_OK;
+    if (!store_run(store, sql, "pii", tag, store_now_ms(store), (int64_t)count))
+        return QUEUE_FAULT;
+    store->counts.items[ITEM_DONE] -= count;
+    store->counts.items[ITEM_PULLED] += count;
+    store->counts.work.pulled += count;
+    store_note_closed(store, ITEM_PULLED);
     return QUEUE_OK;
 }
 
 enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch) {
-    int64_t seqs[QUEUE_PULL_MAX] = {0};
     uint8_t tag[PULL_TAG_SIZE];
     memset(batch, 0, offsetof(struct queue_batch, items)); /* its gaps are sent too */
     if (pull->key[0]) {
@@ -191,47 +190,31 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
     int code;
     while ((code = store_step(store, statement)) == SQLITE_ROW && batch->count < QUEUE_PULL_MAX &&
            read_item(store, statement, &batch->items[batch->count]))
-        seqs[batch->count++] = sqlite3_column_int64(statement, 8);
+        batch->items[batch->count++].state = ITEM_PULLED;
     store_end(statement);
     if (code != SQLITE_DONE)
         return QUEUE_FAULT;
-    return give(store, seqs, pull->key[0] ? tag : NULL, batch);
-}
-
-enum queue_result store_read_progress(struct store *store, struct uuid id, struct progress_row *row,
-                                      int64_t *seq) {
-    *seq = 0;
-    *row = (struct progress_row){0};
-    sqlite3_stmt *statement = store_bind(store, SQL_REPORT_READ, "u", id.bytes);
-    if (!statement)
-        return QUEUE_FAULT;
-    enum queue_result result = QUEUE_FAULT;
-    int code = store_step(store, statement);
-    if (code == SQLITE_DONE)
-        result = QUEUE_NONE;
-    if (code == SQLITE_ROW && store_blob(store, statement, 4, row->chain, DIGEST_SIZE)) {
-        *seq = sqlite3_column_int64(statement, 0);
-        row->state = (enum item_state)sqlite3_column_int(statement, 1);
-        row->has_lease = sqlite3_column_type(statement, 2) != SQLITE_NULL;
-        row->remaining = sqlite3_column_int64(statement, 3);
-        if (!row->has_lease || store_blob(store, statement, 2, row->lease.bytes, ID_SIZE))
-            result = QUEUE_OK;
-    }
-    store_end(statement);
-    return result;
+    return give(store, pull, pull->key[0] ? tag : NULL, batch->count);
 }
 
 enum queue_result store_cancel(struct store *store, struct uuid id) {
-    struct progress_row row;
-    int64_t seq;
-    enum queue_result result = store_read_progress(store, id, &row, &seq);
-    if (result != QUEUE_OK || row.state == ITEM_CANCELLED)
-        return result;
-    if (row.state == ITEM_DONE || row.state == ITEM_PULLED)
+    sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", id.bytes);
+    if (!statement)
+        return QUEUE_FAULT;
+    int code = store_step(store, statement);
+    int64_t seq = sqlite3_column_int64(statement, 0);
+    enum item_state state = (enum item_state)sqlite3_column_int(statement, 1);
+    int64_t remaining = sqlite3_column_int64(statement, 2);
+    store_end(statement);
+    if (code != SQLITE_ROW)
+        return code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
+    if (state == ITEM_CANCELLED)
+        return QUEUE_OK;
+    if (state == ITEM_DONE || state == ITEM_PULLED)
         return QUEUE_CONFLICT;
     if (!store_run(store, SQL_CANCEL, "ii", seq, store_now_ms(store)))
         return QUEUE_FAULT;
-    store_count_move(store, row.state, row.remaining, ITEM_CANCELLED, 0);
+    store_count_move(store, state, remaining, ITEM_CANCELLED, 0);
     return QUEUE_OK;
 }
 

@@ -40,22 +40,22 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 
-/* Collects the items of a lease statement (seq, id, chain, remaining) until they are too many or,
- * but for the first, too long in sum. */
+/* Collects the items of a lease statement (id, chain, remaining) until they are too many or, but
+ * for the first, too long in sum. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
-                    int64_t seqs[QUEUE_LEASE_MAX], struct queue_grant *grant) {
+                    struct queue_grant *grant) {
     int64_t sum = 0;
     grant->count = 0;
     while (grant->count < most && store_step(store, statement) == SQLITE_ROW) {
         struct queue_leased *item = &grant->items[grant->count];
-        item->remaining = sqlite3_column_int64(statement, 3);
+        item->remaining = sqlite3_column_int64(statement, 2);
         if (grant->count > 0 && item->remaining > iterations - sum)
             break;
-        if (!store_blob(store, statement, 1, item->id.bytes, ID_SIZE) ||
-            !store_blob(store, statement, 2, item->chain, DIGEST_SIZE))
+        if (!store_blob(store, statement, 0, item->id.bytes, ID_SIZE) ||
+            !store_blob(store, statement, 1, item->chain, DIGEST_SIZE))
             break;
         sum = item->remaining > iterations ? iterations : sum + item->remaining;
-        seqs[grant->count++] = sqlite3_column_int64(statement, 0);
+        grant->count++;
     }
     store_end(statement);
     return store_state(store) == STORE_GOOD;
@@ -64,24 +64,21 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
 /* The items that a lease of this id holds already, renewed; the same request came before. */
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
-    int64_t seqs[QUEUE_LEASE_MAX] = {0};
-    sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", request->request.bytes);
-    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, seqs, grant))
+    const uint8_t *lease = request->request.bytes;
+    sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", lease);
+    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, grant))
         return QUEUE_FAULT;
+    if (grant->count == 0)
+        return QUEUE_NONE;
     /* One more than it might have been given in this very batch: it must not be taken for that one.
      */
     int64_t deadline = new_deadline(store) + 1;
     grant->returnable = (struct queue_return){request->request, deadline};
-    for (int i = 0; i < grant->count; i++) {
-        if (!store_run(store, SQL_LEASE_RENEW, "ii", seqs[i], deadline))
-            return QUEUE_FAULT;
-    }
-    return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
+    return store_run(store, SQL_LEASE_RENEW, "ui", lease, deadline) ? QUEUE_OK : QUEUE_FAULT;
 }
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
-    int64_t seqs[QUEUE_LEASE_MAX] = {0};
     if (worker_seen(store, &request->worker) == 0)
         return QUEUE_FAULT;
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
@@ -90,21 +87,18 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     if (result != QUEUE_NONE || store->counts.items[ITEM_WAITING] == 0)
         return result;
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
-    if (!statement || !collect(store, statement, request->items, request->iterations, seqs, grant))
+    if (!statement || !collect(store, statement, request->items, request->iterations, grant))
         return QUEUE_FAULT;
+    if (grant->count == 0)
+        return QUEUE_NONE;
     int64_t deadline = new_deadline(store);
     grant->returnable = (struct queue_return){request->request, deadline};
-    for (int i = 0; i < grant->count; i++) {
-        const struct queue_leased *item = &grant->items[i];
-        if (!store_run(store, SQL_LEASE_GIVE, "iui", seqs[i], request->request.bytes, deadline)) {
-            grant->count = i;
-            break;
-        }
-        store_count_move(store, ITEM_WAITING, item->remaining, ITEM_LEASED, item->remaining);
-    }
-    if (store_state(store) != STORE_GOOD)
+    if (!store_run(store, SQL_LEASE_GIVE, "uii", request->request.bytes, deadline,
+                   (int64_t)grant->count))
         return QUEUE_FAULT;
-    return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
+    store->counts.items[ITEM_WAITING] -= grant->count;
+    store->counts.items[ITEM_LEASED] += grant->count;
+    return QUEUE_OK;
 }
 
 enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
@@ -126,57 +120,97 @@ static void log_fault(const struct queue_report_item *item, const struct queue_w
               text, worker->name, worker->kernel, (long long)item->remaining);
 }
 
-/* Writes what a report that was not refused does to its row. Whether the store did it. */
-static bool apply_report(struct store *store, int64_t seq, const struct progress_row *row,
-                         const struct queue_report_item *item, enum progress progress,
-                         int64_t reporter) {
-    int64_t now = store_now_ms(store);
-    int64_t left = item->remaining;
+/* What a report comes to for one of its items, given the row as it is; notes what is to be changed.
+ * Whether it is taken. */
+static bool judge(struct store *store, int n, int64_t seq, const struct progress_row *row,
+                  const struct queue_worker *worker) {
+    struct reported *reported = &store->reported;
+    const struct queue_report_item *item = &reported->items[n];
+    enum progress progress = progress_of(row, item);
     enum item_state to = ITEM_LEASED;
-    bool good = false;
+    if (progress == PROGRESS_FAULT)
+        log_fault(item, worker);
+    if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT)
+        return false;
     if (progress == PROGRESS_SAME)
         return true;
-    if (progress == PROGRESS_RENEW) {
-        good = store_run(store, SQL_REPORT_RENEW, "iii", seq, reporter, new_deadline(store));
-    } else if (progress == PROGRESS_ADVANCE) {
-        good = store_run(store, SQL_REPORT_ADVANCE, "iiidi", seq, reporter, new_deadline(store),
-                         item->chain, left);
-    } else if (progress == PROGRESS_RELEASE) {
-        to = ITEM_WAITING;
-        good = store_run(store, SQL_REPORT_RELEASE, "iidii", seq, reporter, item->chain, left, now);
-    } else {
+    if (progress == PROGRESS_DONE)
         to = ITEM_DONE;
-        good = store_run(store, SQL_REPORT_DONE, "iidii", seq, reporter, item->chain, now,
-                         store->wall_ms);
+    else if (progress == PROGRESS_RELEASE)
+        to = ITEM_WAITING;
+    reported->seq[n] = seq;
+    reported->state[n] = (uint8_t)to;
+    store_count_move(store, row->state, row->remaining, to, item->remaining);
+    store->counts.work.iterations += row->remaining - item->remaining;
+    return true;
+}
+
+/* Reads a row of report_read.sql. */
+static bool read_row(struct store *store, sqlite3_stmt *statement, struct progress_row *row) {
+    row->state = (enum item_state)sqlite3_column_int(statement, 2);
+    row->has_lease = sqlite3_column_type(statement, 3) != SQLITE_NULL;
+    row->remaining = sqlite3_column_int64(statement, 4);
+    return (!row->has_lease || store_blob(store, statement, 3, row->lease.bytes, ID_SIZE)) &&
+           store_blob(store, statement, 5, row->chain, DIGEST_SIZE);
+}
+
+/* Judges the items of store->reported, whose ids are all different. */
+static bool judge_all(struct store *store, const struct queue_worker *worker,
+                      struct queue_verdict *verdict) {
+    struct progress_row row = {0};
+    int code = SQLITE_ERROR;
+    sqlite3_stmt *statement = store_bind(store, SQL_REPORT_READ, "");
+    if (!statement)
+        return false;
+    while ((code = store_step(store, statement)) == SQLITE_ROW &&
+           read_row(store, statement, &row)) {
+        int n = sqlite3_column_int(statement, 0);
+        verdict->taken[n] = judge(store, n, sqlite3_column_int64(statement, 1), &row, worker);
     }
-    if (good) {
-        store_count_move(store, row->state, row->remaining, to, left);
-        store->counts.work.iterations += row->remaining - left;
+    store_end(statement);
+    return code == SQLITE_DONE;
+}
+
+/* The end of the longest run of a report's items from first on in which no id comes twice: what the
+ * second one does depends on what the first has done. */
+static int end_of_run(const struct queue_report *report, int first) {
+    enum { PLACES = 2048 };
+    int16_t places[PLACES] = {0}; /* number of an item, plus 1 */
+    for (int n = first; n < report->count; n++) {
+        const uint8_t *id = report->items[n].id.bytes;
+        unsigned place = (id[ID_SIZE - 1] | (unsigned)id[ID_SIZE - 2] << 8) % PLACES;
+        while (places[place] != 0) {
+            if (memcmp(report->items[places[place] - 1].id.bytes, id, ID_SIZE) == 0)
+                return n;
+            place = (place + 1) % PLACES;
+        }
+        places[place] = (int16_t)(n + 1);
     }
-    return good;
+    return report->count;
 }
 
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict) {
+    struct reported *reported = &store->reported;
     int64_t reporter = worker_seen(store, &report->worker);
     if (reporter == 0)
         return QUEUE_FAULT;
     memset(verdict, 0, sizeof *verdict); /* it is sent whole */
     verdict->count = report->count;
-    for (int i = 0; i < report->count; i++) {
-        const struct queue_report_item *item = &report->items[i];
-        struct progress_row row;
-        int64_t seq = 0;
-        enum queue_result result = store_read_progress(store, item->id, &row, &seq);
-        enum progress progress = result == QUEUE_OK ? progress_of(&row, item) : PROGRESS_LOST;
-        if (progress == PROGRESS_FAULT)
-            log_fault(item, &report->worker);
-        verdict->taken[i] = progress != PROGRESS_LOST && progress != PROGRESS_FAULT;
-        bool good = result == QUEUE_OK || result == QUEUE_NONE;
-        if (verdict->taken[i])
-            good = apply_report(store, seq, &row, item, progress, reporter);
-        if (!good) /* what was applied so far is taken again when the worker repeats it */
+    memset(reported->seq, 0, sizeof reported->seq);
+    reported->items = report->items;
+    reported->end = 0;
+    while (reported->end < report->count) {
+        reported->first = reported->end;
+        reported->end = end_of_run(report, reported->first);
+        struct counts before = store->counts;
+        bool good = judge_all(store, &report->worker, verdict) &&
+                    store_run(store, SQL_REPORT_APPLY, "iiii", reporter, new_deadline(store),
+                              store_now_ms(store), store->wall_ms);
+        if (!good) { /* what was applied so far is taken again when the worker repeats it */
+            store->counts = before;
             return QUEUE_FAULT;
+        }
     }
     return QUEUE_OK;
 }

@@ -198,7 +198,7 @@ static int open_database(struct store *store) {
         return CHILD_TEMPORARY;
     }
     configure(store);
-    if (!run_script(store, SQL_OPEN))
+    if (!reported_register(store->database, &store->reported) || !run_script(store, SQL_OPEN))
         return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
     store_wal_open(store);
     int code = migrate(store);
@@ -215,6 +215,8 @@ static int open_database(struct store *store) {
 struct store *store_open(const struct conf *conf, int *exit_code) {
     *exit_code = CHILD_TEMPORARY;
     sqlite3_config(SQLITE_CONFIG_LOG, store_log, NULL);
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     struct store *store = calloc(1, sizeof *store);
     if (!store) {
         log_error("out of memory for the store");

@@ -6,8 +6,8 @@
 
 #include <sqlite3.h>
 
-#include "progress.h"
 #include "rates.h"
+#include "reported.h"
 #include "sql.h"
 #include "store.h"
 
@@ -51,6 +51,7 @@ struct store {
     int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
     struct rates rates;
     struct wal wal;
+    struct reported reported;
     int lock_fd; /* holds the flock on the database's lock file; -1 without */
 };
 
@@ -98,11 +99,6 @@ void store_last_checkpoint(struct store *store);
 static inline int64_t store_now_ms(const struct store *store) {
     return store->counts.clock_ms;
 }
-
-/* An item's row as a report or a cancellation needs it. *seq is 0 when there is none. OK, NONE,
- * FAULT. */
-enum queue_result store_read_progress(struct store *store, struct uuid id, struct progress_row *row,
-                                      int64_t *seq);
 
 /* Notes that an item is pulled or cancelled by now: retention removes it some day. */
 void store_note_closed(struct store *store, enum item_state state);

@@ -73,6 +73,55 @@ static void clock_over_restart(void) {
     store_close(store);
 }
 
+/* Adds an item of a grant to a report. */
+static void add_to_report(struct queue_report *report, const struct queue_grant *grant, int item,
+                          int64_t remaining, bool release) {
+    struct queue_report_item *entry = &report->items[report->count++];
+    *entry = (struct queue_report_item){.id = grant->items[item].id,
+                                        .lease = grant->returnable.lease,
+                                        .remaining = remaining,
+                                        .release = release};
+    memset(entry->chain, 'a' + (int)remaining, DIGEST_SIZE);
+}
+
+/* The entries of a report count one after another, also when they are about one item. */
+static void same_item_twice(void) {
+    static struct queue_grant grant;
+    static struct queue_report report;
+    static struct queue_verdict verdict;
+    struct store *store = open_store();
+    struct queue_lease request = lease_of(5);
+    struct uuid id;
+    store_begin(store);
+    for (int i = 0; i < 5; i++) {
+        struct queue_enqueue item = new_item(10);
+        store_enqueue(store, &item, &id);
+    }
+    store_lease(store, &request, &grant);
+    report.worker = request.worker;
+    add_to_report(&report, &grant, 0, 5, false);
+    add_to_report(&report, &grant, 1, 0, false);
+    add_to_report(&report, &grant, 0, 0, false); /* goes on from its own checkpoint */
+    add_to_report(&report, &grant, 1, 0, false); /* the same result again */
+    add_to_report(&report, &grant, 2, 4, true);
+    add_to_report(&report, &grant, 2, 3, false); /* no lease holds it any more */
+    add_to_report(&report, &grant, 0, 2, false); /* a step back */
+    is_int(store_report(store, &report, &verdict), QUEUE_OK, "a report with items that come twice");
+    static const uint8_t wanted[] = {1, 1, 1, 1, 1, 0, 0};
+    ok(memcmp(verdict.taken, wanted, sizeof wanted) == 0,
+       "each entry is judged by those before it");
+    ok(store_commit(store) && counts_true(store), "the counts are true");
+    is_int(number(store, "SELECT count(*) FROM item WHERE state = 2 AND chain = "
+                         "CAST(printf('%.64c', 'a') AS BLOB)"),
+           2, "two are done, with their values");
+    is_int(number(store, "SELECT remaining FROM item WHERE state = 0 AND lease IS NULL "
+                         "AND chain = CAST(printf('%.64c', 'e') AS BLOB)"),
+           4, "one waits with its progress");
+    is_int(number(store, "SELECT count(*) FROM item WHERE state = 1 AND remaining = 9"), 2,
+           "the others are as they were");
+    store_close(store);
+}
+
 /* One random operation on a random item of those that were leased last. */
 static void random_operation(struct store *store, struct queue_grant *grant) {
     static struct queue_batch batch;
@@ -84,12 +133,15 @@ static void random_operation(struct store *store, struct queue_grant *grant) {
     struct uuid id;
     int chosen = grant->count > 0 ? rand() % grant->count : 0;
     report.worker = request.worker;
-    report.count = 1;
-    report.items[0] = (struct queue_report_item){.id = grant->items[chosen].id,
-                                                 .lease = grant->returnable.lease,
-                                                 .remaining = rand() % 3,
-                                                 .release = rand() % 4 == 0};
-    memset(report.items[0].chain, 'd', DIGEST_SIZE);
+    report.count = 1 + rand() % 4;
+    for (int i = 0; i < report.count; i++) { /* one item may come several times */
+        int other = grant->count > 0 ? rand() % grant->count : 0;
+        report.items[i] = (struct queue_report_item){.id = grant->items[other].id,
+                                                     .lease = grant->returnable.lease,
+                                                     .remaining = rand() % 3,
+                                                     .release = rand() % 4 == 0};
+        memset(report.items[i].chain, 'd', DIGEST_SIZE);
+    }
     switch (rand() % 8) {
     case 0:
     case 1:
@@ -161,6 +213,7 @@ int main(void) {
     full_disk(store);
     store_close(store);
     clock_over_restart();
+    same_item_twice();
     store = open_store();
     counts_stay_true(store);
     store_close(store);
