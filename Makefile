@@ -134,6 +134,14 @@ bench-mill:
 bench-worker: all
 	@BUILD=$(BUILD) scripts/bench-worker
 
+# How fast the queue is, beside what it is judged by; CHECK=1 fails when a bound is missed.
+.PHONY: bench bench-quick
+bench:
+	@BUILD=$(BUILD) scripts/bench.sh $(if $(filter 1,$(CHECK)),--check)
+
+bench-quick:
+	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
+
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 PERL_FILES = scripts/bench-worker
@@ -183,6 +191,8 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
+	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
 	@echo 'make bench-worker a whole worker against a node: its share of what its kernels do (CHECK=1)'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'

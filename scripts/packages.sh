@@ -10,7 +10,8 @@ read -ra packages_libraries <<<"$(sed -n 's/^PACKAGES := //p' Makefile)"
     packages_run=(nginx curl)
     packages_demo=(perl)
     packages_test=(perl python3 sqlite3 strace valgrind)
-    packages_bench=(clang python3)
+    packages_bench_mill=(clang python3)
+    packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
     packages_lint=(clang clang-format clang-tidy cppcheck shellcheck)
 }
 
