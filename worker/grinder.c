@@ -12,8 +12,8 @@ enum {
     TURN_NS = 1000000,    /* how long a chain keeps its lane at least */
     MEASURE_NS = 2500000, /* of work with full lanes, before the rate is brought up to date */
     OLDEST_EVERY = 4,     /* one pick in so many is the chain that was fed first */
-    MUCH_SHORTER = 2,     /* classes: a chain of half the length or less takes a lane away */
-    NICENESS = 10         /* what leases and reports, here and on a node beside it, goes first */
+    MUCH_SHORTER = 2,     /* a chain of half the length or less takes a lane away */
+    NICENESS = 10         /* the thread that leases and reports goes first */
 };
 
 static int64_t now_ns(void) {
@@ -37,18 +37,14 @@ static int64_t slice_iterations(const struct grinder *grinder) {
     return iterations;
 }
 
-/* The lanes of which a segment is to be checked in this slice, a bit each. The dice are thrown for
- * each chain that will be finished, and for every whole slice's worth of the others. */
+/* The lanes of which a segment is to be checked in this slice, a bit each: chains that will be
+ * finished with the set probability, others with so much of it as the slice is of a whole one. */
 static unsigned draw_lanes(struct grinder *grinder, int64_t iterations) {
-    int64_t whole = whole_slice(grinder);
+    double part = (double)iterations / (double)whole_slice(grinder);
     unsigned drawn = 0;
     for (int i = 0; i < grinder->count; i++) {
-        struct lane *lane = &grinder->lanes[i];
-        lane->unchecked += iterations;
-        if (lane->held->item.remaining > iterations && lane->unchecked < whole)
-            continue;
-        lane->unchecked = 0;
-        drawn |= (unsigned)crosscheck_draw(&grinder->crosscheck) << i;
+        bool last = grinder->lanes[i].held->item.remaining == iterations;
+        drawn |= (unsigned)crosscheck_draw(&grinder->crosscheck, last ? 1 : part) << i;
     }
     return drawn;
 }
@@ -60,8 +56,10 @@ static void compute_checked(struct grinder *grinder, unsigned drawn, int64_t ite
     memcpy(from, grinder->chains, sizeof from);
     kernels_run(kernels, grinder->chains, grinder->count, iterations);
     for (int i = 0; i < grinder->count; i++) {
-        if (drawn >> i & 1 && !crosscheck_holds(from[i], grinder->chains[i], iterations))
+        if (drawn >> i & 1 && !crosscheck_holds(from[i], grinder->chains[i], iterations)) {
+            pthread_mutex_lock(&grinder->mill->lock); /* for good: the owner gets nothing more */
             crosscheck_stop(kernels_of_row(kernels, grinder->count, i));
+        }
     }
 }
 
@@ -171,11 +169,12 @@ static int longest_lane(const struct grinder *grinder, int64_t now) {
 
 /* Lets short chains have the lanes of long ones. */
 static void preempt(struct grinder *grinder, int64_t now) {
-    struct hand *hand = &grinder->mill->hand;
+    const struct held *shortest;
     int longest;
-    while (hand_shortest(hand) < CLASSES && (longest = longest_lane(grinder, now)) >= 0) {
+    while ((shortest = hand_shortest(&grinder->mill->hand)) != NULL &&
+           (longest = longest_lane(grinder, now)) >= 0) {
         int64_t remaining = grinder->lanes[longest].held->item.remaining;
-        if (hand_class(remaining) < hand_shortest(hand) + MUCH_SHORTER)
+        if (shortest->item.remaining > remaining / MUCH_SHORTER)
             return;
         give_back(grinder, longest);
         pick(grinder, false, now);
@@ -211,11 +210,18 @@ static void rest(struct grinder *grinder) {
     }
 }
 
+/* Makes this thread, on Linux only this one, at least so nice. Best effort. */
+static void yield_to_others(void) {
+    id_t thread = (id_t)gettid();
+    if (getpriority(PRIO_PROCESS, thread) < NICENESS)
+        setpriority(PRIO_PROCESS, thread, NICENESS);
+}
+
 void *grinder_run(void *argument) {
     struct grinder *grinder = argument;
     struct mill *mill = grinder->mill;
     int64_t now = now_ns();
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, see nice(2) */
+    yield_to_others();
     pthread_mutex_lock(&mill->lock);
     while (!mill->halting) {
         fill_lanes(grinder, now);

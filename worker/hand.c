@@ -98,10 +98,19 @@ void hand_drop(struct hand *hand, struct held *held) {
     free(held);
 }
 
+/* The first item of the shortest class that waits, or NULL. */
+static struct held *shortest_of(const struct hand *hand) {
+    return hand->filled == 0 ? NULL : TAILQ_FIRST(&hand->classes[__builtin_ctzll(hand->filled)]);
+}
+
+const struct held *hand_shortest(const struct hand *hand) {
+    return shortest_of(hand);
+}
+
 struct held *hand_take(struct hand *hand, bool oldest) {
-    if (hand->filled == 0)
+    struct held *held = shortest_of(hand);
+    if (!held)
         return NULL;
-    struct held *held = TAILQ_FIRST(&hand->classes[hand_shortest(hand)]);
     if (oldest) {
         held = TAILQ_FIRST(&hand->fed);
         while (held->running)
@@ -119,10 +128,6 @@ void hand_end(struct hand *hand, struct held *held) {
     if (!held->dropped)
         forget(hand, held);
     free(held);
-}
-
-int hand_shortest(const struct hand *hand) {
-    return hand->filled == 0 ? CLASSES : __builtin_ctzll(hand->filled);
 }
 
 void hand_count(struct hand_load *load, const struct item *item, int64_t cap) {

@@ -78,8 +78,8 @@ void hand_give_back(struct hand *hand, struct held *held);
 /* An item on a lane is finished or was dropped: forgets and frees it. */
 void hand_end(struct hand *hand, struct held *held);
 
-/* The class of the shortest item that waits; CLASSES when none does. */
-int hand_shortest(const struct hand *hand);
+/* The item that is taken next as the shortest, or NULL. */
+const struct held *hand_shortest(const struct hand *hand);
 
 /* Sums up what waits of a node, each item counted up to the cap. Looks at each class, and at the
  * items of the one class that lies across the cap. */

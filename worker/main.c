@@ -19,7 +19,6 @@
 #include "selftest.h"
 
 enum {
-    EXIT_WRONG = 1,      /* this machine computes wrongly; settings that -t finds wrong */
     EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */
     EXIT_SETTINGS = 78,  /* will never work with these settings */
     DRAIN_MS = 5000,     /* for giving everything back at the end */
@@ -248,8 +247,8 @@ static void help(void) {
            "Settings, each also an environment variable, which wins over the file:\n");
     worker_conf_help(stdout);
     printf("\nSIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
-           "Exit codes: 0 stopped as told or idle, 1 this machine computes wrongly,\n"
-           "75 try again later, 78 bad settings.\n");
+           "Exit codes: 0 stopped as told or idle, 75 try again later, 76 this machine computes\n"
+           "wrongly (do not start it again), 78 bad settings.\n");
 }
 
 /* The command line's wishes. */
@@ -299,7 +298,7 @@ int main(int argc, char **argv) {
         return options.exit_code;
     if (!worker_conf_load(&worker.conf, options.file, why, sizeof why)) {
         log_error("%s", why);
-        return options.check ? EXIT_WRONG : EXIT_SETTINGS;
+        return options.check ? EXIT_FAILURE : EXIT_SETTINGS;
     }
     if (options.check) {
         printf("hashmill-worker: the settings are good\n");

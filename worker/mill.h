@@ -44,9 +44,9 @@ int mill_lanes(const struct mill *mill);
 /* Iterations a second over all threads when all are busy, as measured of late. */
 int64_t mill_rate(struct mill *mill);
 
-/* Takes an item in; a copy is kept. An item that is in hand already (the same id of the same node)
- * goes on under the new lease, from whichever of the two chains is further. False when that is the
- * one in hand, so that there is no new work. */
+/* Takes an item in; a copy is kept. An item that is in hand already (the same id of the same node),
+ * or finished and not collected, goes on under the new lease, from whichever of the two chains is
+ * further. False when that is the one in hand, so that there is no new work. */
 bool mill_feed(struct mill *mill, const struct item *item);
 
 /* A descriptor that is readable while finished items wait to be collected. */

@@ -16,8 +16,7 @@
 /* A place in a thread for one chain. */
 struct lane {
     struct held *held;
-    int64_t since_ns;  /* when the chain came here */
-    int64_t unchecked; /* iterations since the cross-check's dice were last thrown for it */
+    int64_t since_ns; /* when the chain came here */
 };
 
 struct grinder {
