@@ -37,9 +37,10 @@ def measure_slow(bench):
         compared = {
             "node": bench.node("node", slow=True, PROCESSES_PUBLIC=POOL),
             "64 processes": bench.node("node64", slow=True, PROCESSES_PUBLIC=64),
-            "FULL each": bench.node("full", "full", slow=True, PROCESSES_PUBLIC=POOL),
-            "Flask": bench.up(servers.Flask(bench.scratch, slow_fsync=bench.slow_fsync)),
         }
+        if not bench.options.quick:
+            compared["FULL each"] = bench.node("full", "full", slow=True, PROCESSES_PUBLIC=POOL)
+            compared["Flask"] = bench.up(servers.Flask(bench.scratch, slow_fsync=bench.slow_fsync))
         for size, clients in ((16, 16), (16, 64)) if bench.options.quick else (
                 (16, 1), (16, 16), (16, 64), (256, 16)):
             put(bench, name_of(size, clients) + ", fsync + 2 ms", compared, size, clients)
