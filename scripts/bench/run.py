@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import sys
 
 import batches
@@ -111,6 +112,7 @@ def report(arguments, results):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are stopped, too
     arguments = read_arguments()
     check_tools()
     names = [name for name in arguments.only.split(",") if name]

@@ -4,6 +4,7 @@ Each server is an object with url (clients' listener), worker_url, and stop(). A
 directories of their own under one scratch directory, which must be on a disk, not in memory.
 """
 
+import atexit
 import contextlib
 import os
 import pathlib
@@ -36,7 +37,8 @@ def free_port_pair():
 
 
 class Process:
-    """A child in a process group of its own, with its output in a log file."""
+    """A child in a process group of its own, with its output in a log file. Whatever has not been
+    stopped when this program ends, for whatever reason, is stopped then."""
 
     def __init__(self, command, log, cwd=None, environment=None):
         self.log = pathlib.Path(log)
@@ -45,6 +47,7 @@ class Process:
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
                 stderr=output, cwd=cwd, start_new_session=True,
                 env={**os.environ, **(environment or {})})
+        atexit.register(self.stop)
 
     def wait_ready(self, is_ready):
         """Returns when is_ready() says so; ends the program with the log when that takes too long."""
@@ -56,6 +59,7 @@ class Process:
             time.sleep(0.01)
 
     def stop(self, signal_number=signal.SIGTERM):
+        atexit.unregister(self.stop)
         if self.child.poll() is None:
             self.child.send_signal(signal_number)
             try:

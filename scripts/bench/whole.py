@@ -27,7 +27,8 @@ def measure_pipeline(bench, slow=False):
         whole.start_worker(bench.build / "hashmill-worker")
         bench.interleave(f"{count} items x {ITERATIONS} iterations{suffix}", {
             "enqueue alone": lambda: put_all(alone, body, count),
-            "to the last pull": lambda: put_and_pull_all(whole, body, count)})
+            "to the last pull": lambda: put_and_pull_all(whole, body, count)},
+            min(bench.repeats, 3))
 
 
 def put_all(node, body, count):
