@@ -161,16 +161,21 @@ static void test_gathering(void) {
     stop();
 }
 
-/* The same with a lease that came between the value's end and its way here: the mill has both. */
-static void test_item_twice(void) {
-    struct connection *connection;
-    start();
+/* Leases two items and finishes the first, which is leased again between the value's end and its
+ * way here: the mill has both. */
+static void finish_and_lease_again(void) {
     grant_many(1, 2, SHORT, 60);
     mill.held.list[0].remaining = 0;
     items_add(&mill.finished, &mill.held.list[0]);
     uuid_generate_random(mill.held.list[0].lease);
     mill.held.list[0].remaining = SHORT;
     nodes_collect(&shared);
+}
+
+static void test_item_twice(void) {
+    struct connection *connection;
+    start();
+    finish_and_lease_again();
     node->renew_ms = 0;
     connection = expect("/results");
     is_int(items_of_report(), 2, "a report has an item once, as a value or as a checkpoint");
@@ -188,6 +193,60 @@ static void test_item_twice(void) {
     stop();
 }
 
+/* Whether the report parsed last has item 1 as a value under that lease, and item 2 given back. */
+static void is_value_and_release(const char *lease, const char *when) {
+    is_int(items_of_report(), 2, when);
+    is_int(number_of(reported(1), "remaining"), 0, "a value is no release");
+    is_int(json_member(&server.json, reported(1), "release"), -1, "nor says that it is");
+    is_text(text_of(reported(1), "lease"), lease, "it is under the later lease");
+    ok(json_member(&server.json, reported(2), "release") >= 0, "the rest is given back");
+}
+
+/* The same with a drain that begins while the value is in a report that then fails. */
+static void test_drain_meanwhile(void) {
+    struct connection *first, *second;
+    char lease[40];
+    start();
+    finish_and_lease_again();
+    uuid_unparse_lower(mill.held.list[0].lease, lease);
+    first = expect("/results");
+    is_int(items_of_report(), 1, "a value is under way");
+    first->held = true;
+    node_drain(node);
+    second = expect("/results");
+    is_value_and_release(lease, "a drain gives the rest back");
+    second->held = true;
+    answer(first, "503 Service Unavailable", "");
+    is_int(node_unreported(node), 2,
+           "a value that failed need not be kept beside its second report");
+    answer(second, "503 Service Unavailable", "");
+    second = expect("/results");
+    is_value_and_release(lease, "which comes again when it fails too");
+    judge_this(second, false);
+    is_int(node_unreported(node), 0, "and that is all that is drained");
+    stop();
+}
+
+/* The same while reports fail and so go one at a time: what the drain adds waits for the value's
+ * report, which fails again. */
+static void test_drain_failing(void) {
+    struct connection *connection;
+    char lease[40];
+    start();
+    finish_and_lease_again();
+    uuid_unparse_lower(mill.held.list[0].lease, lease);
+    answer(expect("/results"), "503 Service Unavailable", "");
+    connection = expect("/results");
+    connection->held = true;
+    node_drain(node);
+    answer(connection, "503 Service Unavailable", "");
+    connection = expect("/results");
+    is_value_and_release(lease, "a value that fails in a drain is kept");
+    judge_this(connection, false);
+    is_int(node_unreported(node), 0, "until it is taken");
+    stop();
+}
+
 int main(void) {
     log_open("test", "reports");
     log_set_level(LOG_LEVEL_ERROR);
@@ -197,6 +256,8 @@ int main(void) {
     test_several_reports();
     test_gathering();
     test_item_twice();
+    test_drain_meanwhile();
+    test_drain_failing();
     stop_server();
     return done_testing();
 }

@@ -102,7 +102,8 @@ int64_t reports_due_ms(struct node *node);
 /* Takes the value of one of the node's items, to be reported soon. */
 void reports_take_value(struct node *node, const struct item *item);
 
-/* Takes all of the node's items that are still in the mill as releases. */
+/* Takes all of the node's items that are still in the mill as releases, but those whose values are
+ * known as values. */
 void reports_release_all(struct node *node);
 
 /* The value of an item in a report under way, or NULL. */

@@ -97,13 +97,22 @@ void reports_take_value(struct node *node, const struct item *item) {
         settle(&node->reports[i].sent, node->reports[i].values, item->id);
 }
 
+/* Takes an item that is still in the mill as a release; or, when its value is in a report under
+ * way, that value again under the lease that the mill has: a release would give away what is
+ * computed. */
+static void take_release(struct node *node, const struct item *item) {
+    const struct item *sent = reports_find_value(node, item->id);
+    struct item again = sent ? *sent : *item;
+    uuid_copy(again.lease, item->lease);
+    again.release = !sent;
+    add_unreported(node, &again);
+}
+
 void reports_release_all(struct node *node) {
     struct items list = {0};
     mill_snapshot(node->shared->mill, node->index, &list);
-    for (int i = 0; i < list.count; i++) {
-        list.list[i].release = true;
-        add_unreported(node, &list.list[i]);
-    }
+    for (int i = 0; i < list.count; i++)
+        take_release(node, &list.list[i]);
     items_free(&list);
 }
 

@@ -8,7 +8,10 @@ package Hashmill::FakeNode;
 #         lease   => sub ($request) { ($status, $body) },      # the request's JSON as text, not parsed:
 #         results => sub ($request) { ($status, $body) });     # that would take longest of all
 #     my $worker = $fake->start_worker($build);
-#     $fake->counts->{results}; # calls answered so far; also leases and items: ids in reports
+#     $fake->counts->{results}; # calls answered so far; also leases, and what was in reports that were
+#                               # answered: items, and of these values and releases
+#
+# It ends with the test, even with one that is killed.
 
 use v5.36;
 use Errno qw(EAGAIN);
@@ -20,10 +23,13 @@ use POSIX ();
 use Hashmill::Process;
 use Hashmill::Util;
 
+my @counted = qw(leases results items values releases);
+
 sub start ($class, %options) {
     my @listeners = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64,
         Blocking => 0) // die "listen: $!" } 1 .. $options{ports} // 1;
     my $counts = File::Temp->new;
+    my $test = $$;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         $SIG{$_} = 'DEFAULT' for qw(INT TERM);
@@ -31,7 +37,8 @@ sub start ($class, %options) {
         # Of its own, since a handle from before the fork would share its position with the parent's.
         eval {
             open my $file, '+<:raw', "$counts" or die "$counts: $!";
-            serve(\%options, $file, @listeners);
+            serve(\%options, $test, $file, @listeners);
+            POSIX::_exit(0);
         };
         print {*STDERR} $@;
         POSIX::_exit(1);
@@ -40,21 +47,22 @@ sub start ($class, %options) {
         urls => [map { 'http://127.0.0.1:' . $_->sockport } @listeners] }, $class;
 }
 
-# How many calls were answered and how many items they reported.
+# How many calls were answered and what they reported.
 sub counts ($self) {
     my $bytes = slurp("$self->{counts}");
-    my %counts;
-    @counts{qw(leases results items)} = length $bytes == 24 ? unpack('q3', $bytes) : (0, 0, 0);
+    my %counts = map { $_ => 0 } @counted;
+    @counts{@counted} = unpack 'q*', $bytes if length $bytes == 8 * @counted;
     return \%counts;
 }
 
-sub serve ($options, $counts_file, @listeners) {
+# Serves until the test, a process id, is gone.
+sub serve ($options, $test, $counts_file, @listeners) {
     my $select = IO::Select->new(@listeners);
     my %is_listener = map { $_ => 1 } @listeners;
     my %text; # read so far, by connection
-    my %counts = map { $_ => 0 } qw(leases results items);
-    while (1) {
-        for my $socket ($select->can_read) {
+    my %counts = map { $_ => 0 } @counted;
+    while (getppid == $test) {
+        for my $socket ($select->can_read(1)) {
             if ($is_listener{$socket}) {
                 my $connection = $socket->accept // next;
                 $connection->blocking(0);
@@ -84,9 +92,7 @@ sub answer ($socket, $text, $options, $counts, $counts_file) {
     my $request = substr $$text, $head + 4, $length;
     $$text = '';
     my ($status, $body) = $options->{$path}->($request);
-    $counts->{leases}++ if $path eq 'lease';
-    $counts->{results}++ if $path eq 'results';
-    $counts->{items} += () = $request =~ /"remaining"/g;
+    count($counts, $path, $request);
     note($counts, $counts_file);
     return 0 if !$status;
     my $reply = "HTTP/1.1 $status X\r\n"
@@ -98,9 +104,18 @@ sub answer ($socket, $text, $options, $counts, $counts_file) {
     return 1;
 }
 
+sub count ($counts, $path, $request) {
+    $counts->{leases}++ if $path eq 'lease';
+    $counts->{results}++ if $path eq 'results';
+    $counts->{items}    += () = $request =~ /"remaining"/g;
+    $counts->{values}   += () = $request =~ /"remaining":0\b/g;
+    $counts->{releases} += () = $request =~ /"release":true/g;
+    return;
+}
+
 sub note ($counts, $file) {
     sysseek $file, 0, 0;
-    syswrite $file, pack 'q3', $counts->@{qw(leases results items)};
+    syswrite $file, pack 'q*', $counts->@{@counted};
     return;
 }
 
