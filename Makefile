@@ -10,7 +10,7 @@ PACKAGES := libfcgi-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libjsmn-d
 
 # Every library but jsmn (one header) has a pkg-config file; what is missing is named with its remedy.
 LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
-ifeq ($(filter clean help lint-shell,$(MAKECMDGOALS)),)
+ifeq ($(filter clean help lint-shell lint-python,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
 $(error a library is missing; install all of them with: apt-get install pkg-config $(PACKAGES))
 endif
@@ -132,10 +132,11 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 SHELL_FILES = $(filter-out scripts/bench,$(wildcard scripts/*)) .ci/run
-LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(wildcard sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm) Makefile
+PYTHON_FILES = $(wildcard scripts/bench/*.py)
+LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PYTHON_FILES) $(wildcard sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm) Makefile
 
-.PHONY: lint lint-c lint-shell lint-sizes
-lint: lint-shell lint-sizes lint-c
+.PHONY: lint lint-c lint-shell lint-python lint-sizes
+lint: lint-shell lint-python lint-sizes lint-c
 	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests
 
 # cppcheck reads no system header but the one whose macros it must see through.
@@ -152,6 +153,9 @@ lint-c: $(BUILD)/sql.h
 
 lint-shell:
 	shellcheck -x $(SHELL_FILES)
+
+lint-python:
+	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
 
 # No file over 500 lines; .clang-tidy has the bound for functions.
 lint-sizes:
@@ -178,7 +182,7 @@ help:
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
-	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
+	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, pyflakes, and a build by clang'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'
