@@ -10,7 +10,7 @@ PACKAGES := libfcgi-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libjsmn-d
 
 # Every library but jsmn (one header) has a pkg-config file; what is missing is named with its remedy.
 LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
-ifeq ($(filter clean help lint-shell,$(MAKECMDGOALS)),)
+ifeq ($(filter clean help lint-shell lint-python,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
 $(error a library is missing; install all of them with: apt-get install pkg-config $(PACKAGES))
 endif
@@ -145,12 +145,13 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 PERL_FILES = scripts/bench-worker
+PYTHON_FILES = $(wildcard scripts/bench/*.py)
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
 	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm)
 
-.PHONY: lint lint-c lint-shell lint-sizes
-lint: lint-shell lint-sizes lint-c
+.PHONY: lint lint-c lint-shell lint-python lint-sizes
+lint: lint-shell lint-python lint-sizes lint-c
 	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests
 
 # cppcheck reads no system header but the one whose macros it must see through.
@@ -168,6 +169,9 @@ lint-c: $(BUILD)/sql.h
 lint-shell:
 	shellcheck -x $(SHELL_FILES)
 	@for file in $(PERL_FILES); do perl -It/lib -cw $$file 2>&1 | grep -v 'syntax OK' && exit 1; done; true
+
+lint-python:
+	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
 
 # No file over 500 lines; .clang-tidy has the bound for functions.
 lint-sizes:
@@ -195,8 +199,8 @@ help:
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
 	@echo 'make bench-worker a whole worker against a node: its share of what its kernels do (CHECK=1)'
-	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
 	@echo 'make bench-mill   what kernels and lanes do, beside OpenSSL and Python (CHECK=1 judges)'
+	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, pyflakes, and a build by clang'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'

@@ -12,7 +12,7 @@ read -ra packages_libraries <<<"$(sed -n 's/^PACKAGES := //p' Makefile)"
     packages_test=(perl python3 sqlite3 strace valgrind)
     packages_bench_mill=(clang python3)
     packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
-    packages_lint=(clang clang-format clang-tidy cppcheck shellcheck)
+    packages_lint=(clang clang-format clang-tidy cppcheck shellcheck python3-pyflakes)
 }
 
 # Installs as root the packages given as arguments. A package's own service is not started, now or at

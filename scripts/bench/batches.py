@@ -31,8 +31,10 @@ def run(bench, suffix, slow):
     if not slow:
         compared["no store"] = bench.node("null", "null")
     cycles = {name: Cycle(server, batches) for name, server in compared.items()}
-    for name, cycle in cycles.items():
-        cycle.lease(), cycle.report(), cycle.pull()
+    with bench.quiet():
+        for cycle in cycles.values():
+            for stage in (cycle.lease, cycle.report, cycle.pull):
+                stage()
     # One after the other of the same server, as the one makes what the other takes.
     for what in ("lease", "report", "pull"):
         bench.interleave(f"{what} {BATCH} at once{suffix}",
@@ -43,7 +45,8 @@ def full_node(bench, rows, slow):
     """A node with so many rows, six tenths of which are waiting."""
     maker = servers.Node(bench.scratch, "maker", bench.build)
     maker.stop()
-    fill.fill(maker.database, rows)
+    with bench.quiet():
+        fill.fill(maker.database, rows)
     return bench.node("node", slow=slow, database=maker.database)
 
 

@@ -53,8 +53,9 @@ def name_of(size, clients):
 def put(bench, what, compared, size, clients):
     """Measures one size and number of clients on all servers, after one short run of each."""
     body = bench.body(size * KB)
-    for server in compared.values():
-        load.put_for(server.url, body, clients, 1)
+    with bench.quiet():
+        for server in compared.values():
+            load.put_for(server.url, body, clients, 1)
     bench.interleave(what, {
         name: lambda server=server: load.put_for(server.url, body, clients, bench.seconds)
         for name, server in compared.items()})

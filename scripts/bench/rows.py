@@ -26,7 +26,8 @@ def measure(bench):
         for name, rows in SIZES.items():
             maker = servers.Node(bench.scratch, f"maker-{rows}", bench.build)
             maker.stop()
-            row_bytes = fill.fill(maker.database, rows)
+            with bench.quiet():
+                row_bytes = fill.fill(maker.database, rows)
             nodes[name] = bench.node(f"node-{rows}", database=maker.database, PROCESSES_PUBLIC=POOL)
             bench.keep("start", name, start_seconds=nodes[name].start_seconds, row_bytes=row_bytes)
         operations(bench, nodes)
@@ -48,9 +49,10 @@ def operations(bench, nodes):
     bench.interleave("enqueue 16 KB, 16 clients, by rows", {
         name: lambda node=node: load.put_for(node.url, body, 16, 2, iterations=2)
         for name, node in nodes.items()}, REPEATS)
-    for node in nodes.values():  # enough to lease, however slow this machine is
-        load.put_count_ended(load.put_count(node.url, body, 16, LEASES * 500 * REPEATS, 2),
-                             LEASES * 500 * REPEATS)
+    count = LEASES * 500 * REPEATS
+    with bench.quiet():  # enough to lease, however slow this machine is
+        for node in nodes.values():
+            load.put_count_ended(load.put_count(node.url, body, 16, count, 2), count)
     cycles = {name: batches.Cycle(node, LEASES) for name, node in nodes.items()}
     warm(nodes)
     for what in ("lease", "report", "pull"):

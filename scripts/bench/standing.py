@@ -107,7 +107,8 @@ def measure_parked(bench):
     with bench.section("parked"):
         body = bench.body(16384)
         node = bench.node("node", PROCESSES_PUBLIC=POOL, WAIT_SLOTS_PUBLIC=1000, WAIT_SLOTS_WORKER=256)
-        load.put_for(node.url, body, 16, 1, iterations=1)
+        with bench.quiet():
+            load.put_for(node.url, body, 16, 1, iterations=1)
         bench.interleave("enqueue 16 KB, 16 clients, others parked", {
             "none": lambda: load.put_for(node.url, body, 16, bench.seconds, iterations=1),
             "1,256": lambda: put_beside_parked(bench, node, body)}, 2 if bench.options.quick else 9)

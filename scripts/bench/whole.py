@@ -81,7 +81,8 @@ def measure_single(bench, slow=False):
         if not slow:
             null = bench.node("null", "null")
             runs["no store"] = lambda: one_by_one(null, put, "", items)
-        one_by_one(node, put, value, 50)
+        with bench.quiet():
+            one_by_one(node, put, value, 50)
         bench.interleave(f"one item, {ITERATIONS} iterations{suffix}", runs)
 
 
