@@ -43,6 +43,15 @@ subtest 'another extent' => sub {
     like "@lines", qr/--bench=long: only --bench and --bench=short/, 'with what there is';
 };
 
+subtest 'a stray word' => sub {
+    for my $arguments ([qw(--bench short)], [qw(short --bench)], [qw(--version now)], [qw(--help --nonsense)]) {
+        my ($code, @lines) = output(Hashmill::build_directory() . '/hashmill-worker', @$arguments);
+        is $code, 78, "@$arguments: is refused";
+        is scalar @lines, 1, 'before anything is done' or diag @lines;
+        like $lines[0], qr/^\S*hashmill-worker: .*(?:short|now|nonsense)/, 'with its name';
+    }
+};
+
 subtest 'scripts/bench-mill' => sub {
     my ($code, @lines) = output("$root/scripts/bench-mill", '--no-install');
     is $code, 0, 'runs' or diag @lines;

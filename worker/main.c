@@ -255,47 +255,55 @@ static void help(void) {
 struct options {
     const char *file;
     bool check;
-    int exit_code; /* of a command line that is done with or wrong; -1: go on */
+    int instead;        /* of working: 'b' bench, 'h' help, 'v' version; 0: none */
+    const char *extent; /* of the bench; NULL: all */
 };
 
-static struct options read_options(int argc, char **argv) {
+/* Reads the whole command line before anything is done. False, with a line on standard error, when
+ * something in it is not understood. */
+static bool read_options(struct options *options, int argc, char **argv) {
     static const struct option names[] = {{"bench", optional_argument, NULL, 'b'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'v'},
                                           {NULL, 0, NULL, 0}};
-    struct options options = {.exit_code = -1};
     int option;
-    while (options.exit_code < 0 && (option = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         if (option == 'c') {
-            options.file = optarg;
+            options->file = optarg;
         } else if (option == 't') {
-            options.check = true;
-        } else if (option == 'b') {
-            options.exit_code = print_bench(stdout, optarg) ? EXIT_SUCCESS : EXIT_SETTINGS;
-        } else if (option == 'h') {
-            help();
-            options.exit_code = EXIT_SUCCESS;
-        } else if (option == 'v') {
-            printf("hashmill-worker %s\n", HASHMILL_VERSION);
-            options.exit_code = EXIT_SUCCESS;
+            options->check = true;
+        } else if (option == '?') {
+            return false;
         } else {
-            options.exit_code = EXIT_SETTINGS;
+            options->instead = option;
+            options->extent = optarg;
         }
     }
-    if (options.exit_code < 0 && optind < argc) {
+    if (optind < argc)
         fprintf(stderr, "hashmill-worker: %s is not an option; see --help\n", argv[optind]);
-        options.exit_code = EXIT_SETTINGS;
-    }
-    return options;
+    return optind == argc;
+}
+
+/* Does what was wished for instead of working. Returns the exit code. */
+static int do_instead(const struct options *options) {
+    if (options->instead == 'b')
+        return print_bench(stdout, options->extent) ? EXIT_SUCCESS : EXIT_SETTINGS;
+    if (options->instead == 'h')
+        help();
+    else
+        printf("hashmill-worker %s\n", HASHMILL_VERSION);
+    return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv) {
     static struct worker worker;
     char why[1500];
     log_open("hashmill-worker", "main");
-    struct options options = read_options(argc, argv);
-    if (options.exit_code >= 0)
-        return options.exit_code;
+    struct options options = {0};
+    if (!read_options(&options, argc, argv))
+        return EXIT_SETTINGS;
+    if (options.instead)
+        return do_instead(&options);
     if (!worker_conf_load(&worker.conf, options.file, why, sizeof why)) {
         log_error("%s", why);
         return options.check ? EXIT_FAILURE : EXIT_SETTINGS;
