@@ -4,6 +4,7 @@
 
 #include "fields.h"
 #include "problem.h"
+#include "status_fleet.h"
 #include "verbs.h"
 
 static void reply_ok(struct reply *reply) {
@@ -32,7 +33,7 @@ void status_health(struct call *call) {
 }
 
 static void reply_tally(struct reply *reply, const struct conf *conf,
-                        const struct queue_tally *tally) {
+                        const struct queue_tally *tally, const struct queue_fleet *fleet) {
     struct buffer *body = &reply->body;
     reply_begin(reply, 200, "application/json");
     json_open(body, '{');
@@ -49,14 +50,20 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     json_put_number(body, (double)tally->oldest_wait_ms / 1000);
     fields_put_integer(body, "workers", tally->workers);
     fields_put_integer(body, "parked", tally->parked);
+    status_put_fleet(body, conf, fleet);
     json_close(body, '}');
 }
 
 void status_stats(struct call *call) {
+    static struct queue_fleet fleet; /* too large for the stack */
     struct queue_tally tally;
-    enum queue_result result = queue_tally(call->server->queue, &tally);
+    const struct conf *conf = call->server->conf;
+    struct queue *queue = call->server->queue;
+    enum queue_result result = queue_tally(queue, &tally);
     if (result == QUEUE_OK)
-        reply_tally(&call->server->reply, call->server->conf, &tally);
+        result = status_read_fleet(queue, conf, &tally, &fleet);
+    if (result == QUEUE_OK)
+        reply_tally(&call->server->reply, conf, &tally, &fleet);
     else
         problem_of_read(&call->server->reply, result);
 }

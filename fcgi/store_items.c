@@ -248,28 +248,6 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
     return QUEUE_OK;
 }
 
-/* Notes that a worker was heard from. Its row's seq, 0 when that failed. */
-static int64_t worker_seen(struct store *store, const struct queue_worker *worker) {
-    sqlite3_stmt *statement =
-        store_bind(store, SQL_WORKER_SEEN, "ttiiii", worker->name, worker->kernel, worker->cores,
-                   worker->rate, store->wall_ms, now_ms(store));
-    if (!statement)
-        return 0;
-    int64_t seq = 0;
-    if (store_step(store, statement) == SQLITE_ROW) {
-        seq = sqlite3_column_int64(statement, 0);
-        store_step(store, statement);
-    }
-    store_end(statement);
-    return seq;
-}
-
-enum queue_result store_retire(struct store *store, const struct queue_worker *worker) {
-    int64_t seq = worker_seen(store, worker);
-    bool good = seq > 0 && store_run(store, SQL_WORKER_RETIRED, "ii", seq, store->wall_ms);
-    return good ? QUEUE_OK : QUEUE_FAULT;
-}
-
 /* Collects the items of a lease statement (seq, id, chain, remaining) until they are too many or,
  * but for the first, too long in sum. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
@@ -312,11 +290,14 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
     int64_t seqs[QUEUE_LEASE_MAX] = {0};
-    if (worker_seen(store, &request->worker) == 0)
-        return QUEUE_FAULT;
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
+    int64_t worker = store_worker_seen(store, &request->worker, &grant->drain);
+    if (worker == 0)
+        return QUEUE_FAULT;
     grant->ttl_ms = store->conf->lease_seconds * 1000;
     enum queue_result result = leased_before(store, request, grant);
+    if (result == QUEUE_NONE && grant->drain)
+        return QUEUE_OK;
     if (result != QUEUE_NONE || store->counts.items[ITEM_WAITING] == 0)
         return result;
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
@@ -326,7 +307,8 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     grant->returnable = (struct queue_return){request->request, deadline};
     for (int i = 0; i < grant->count; i++) {
         const struct queue_leased *item = &grant->items[i];
-        if (!store_run(store, SQL_LEASE_GIVE, "iui", seqs[i], request->request.bytes, deadline)) {
+        if (!store_run(store, SQL_LEASE_GIVE, "iuii", seqs[i], request->request.bytes, deadline,
+                       worker)) {
             grant->count = i;
             break;
         }
@@ -359,7 +341,7 @@ static void log_fault(const struct queue_report_item *item, const struct queue_w
 /* Writes what a report that was not refused does to its row. Whether the store did it. */
 static bool apply_report(struct store *store, int64_t seq, const struct progress_row *row,
                          const struct queue_report_item *item, enum progress progress,
-                         int64_t reporter) {
+                         int64_t worker) {
     int64_t now = now_ms(store);
     int64_t left = item->remaining;
     enum item_state to = ITEM_LEASED;
@@ -367,16 +349,16 @@ static bool apply_report(struct store *store, int64_t seq, const struct progress
     if (progress == PROGRESS_SAME)
         return true;
     if (progress == PROGRESS_RENEW) {
-        good = store_run(store, SQL_REPORT_RENEW, "iii", seq, reporter, new_deadline(store));
+        good = store_run(store, SQL_REPORT_RENEW, "iii", seq, worker, new_deadline(store));
     } else if (progress == PROGRESS_ADVANCE) {
-        good = store_run(store, SQL_REPORT_ADVANCE, "iiidi", seq, reporter, new_deadline(store),
+        good = store_run(store, SQL_REPORT_ADVANCE, "iiidi", seq, worker, new_deadline(store),
                          item->chain, left);
     } else if (progress == PROGRESS_RELEASE) {
         to = ITEM_WAITING;
-        good = store_run(store, SQL_REPORT_RELEASE, "iidii", seq, reporter, item->chain, left, now);
+        good = store_run(store, SQL_REPORT_RELEASE, "iidii", seq, worker, item->chain, left, now);
     } else {
         to = ITEM_DONE;
-        good = store_run(store, SQL_REPORT_DONE, "iidii", seq, reporter, item->chain, now,
+        good = store_run(store, SQL_REPORT_DONE, "iidii", seq, worker, item->chain, now,
                          store->wall_ms);
     }
     if (good)
@@ -386,10 +368,10 @@ static bool apply_report(struct store *store, int64_t seq, const struct progress
 
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict) {
-    int64_t reporter = worker_seen(store, &report->worker);
-    if (reporter == 0)
-        return QUEUE_FAULT;
     memset(verdict, 0, sizeof *verdict); /* it is sent whole */
+    int64_t worker = store_worker_seen(store, &report->worker, &verdict->drain);
+    if (worker == 0)
+        return QUEUE_FAULT;
     verdict->count = report->count;
     for (int i = 0; i < report->count; i++) {
         const struct queue_report_item *item = &report->items[i];
@@ -402,7 +384,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
         verdict->taken[i] = progress != PROGRESS_LOST && progress != PROGRESS_FAULT;
         bool good = result == QUEUE_OK || result == QUEUE_NONE;
         if (verdict->taken[i])
-            good = apply_report(store, seq, &row, item, progress, reporter);
+            good = apply_report(store, seq, &row, item, progress, worker);
         if (!good) /* what was applied so far is taken again when the worker repeats it */
             return QUEUE_FAULT;
     }
@@ -422,6 +404,7 @@ static int64_t read_number(struct store *store, sqlite3_stmt *statement, int64_t
 
 enum queue_result store_tally(struct store *store, struct queue_tally *tally) {
     int64_t now = now_ms(store);
+    tally->clock_ms = now;
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;
     int64_t oldest = read_number(store, store_bind(store, SQL_OLDEST, ""), now);

@@ -1,8 +1,8 @@
 #ifndef HASHMILL_STORE_SQL_H
 #define HASHMILL_STORE_SQL_H
 
-/* What store.c (opening, batches, checkpoints) and store_items.c (operations) share: the store
- * itself and the way in which a statement of sql/ is run. */
+/* What store.c (opening, batches, checkpoints), store_items.c and store_workers.c (operations)
+ * share: the store itself and the way in which a statement of sql/ is run. */
 
 #include <sqlite3.h>
 
@@ -52,6 +52,10 @@ void store_end(sqlite3_stmt *statement);
 
 /* Copies a blob column of exactly size bytes. False (and the state poisoned) when it is not. */
 bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size);
+
+/* Notes that a worker was heard from. Its row's seq, 0 when that failed; *drain says whether its
+ * machine is to go: then it is to be given nothing more. */
+int64_t store_worker_seen(struct store *store, const struct queue_worker *worker, int32_t *drain);
 
 enum { PULL_TAG_SIZE = 19 };
 

@@ -50,13 +50,15 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 # --- life and death of an instance ----------------------------------------------------------------
 
 # Starts server and nginx and returns when both serve. Options in capitals are settings of the server;
-# build => another build's directory, wrap => [a command to run the server under], nginx => 0.
+# build => another build's directory, wrap => [a command to run the server under], nginx => 0,
+# fleet => { settings of the workers }: the scaler launches them by t/provider (see there).
 sub start ($class, %options) {
     my $build = delete $options{build} // build_directory();
     my $self = bless {
         build  => $build,
         wrap   => delete $options{wrap} // [],
         nginx_wanted => delete $options{nginx} // 1,
+        fleet  => delete $options{fleet},
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
         expected => [],
@@ -72,6 +74,7 @@ sub start ($class, %options) {
     spew("$self->{dir}/clock", pack 'q q', 0, 0);
     mkdir "$self->{dir}/nginx" or die;
     push @instances, $self;
+    $self->prepare_fleet if $self->{fleet};
     $self->start_server;
     $self->start_nginx if $self->{nginx_wanted};
     return $self;
@@ -105,9 +108,10 @@ sub start_server ($self) {
 }
 
 sub start_nginx ($self) {
-    my $asked = $self->{port};
+    my $asked = $self->{port} && !$self->{port_is_guess};
     for my $try (1 .. 20) {
         $self->{port} //= free_port_pair();
+        $self->write_fleet_settings if $self->{fleet};
         spew("$self->{dir}/nginx.conf", $self->nginx_configuration);
         unlink "$self->{dir}/nginx/nginx.pid";
         my $nginx = $self->{nginx} = Hashmill::Process->start(
@@ -115,7 +119,10 @@ sub start_nginx ($self) {
             command => [nginx_program(), '-p', "$self->{dir}/nginx", '-e', 'stderr',
                 '-c', "$self->{dir}/nginx.conf"]);
         wait_until(30, sub { !$nginx->alive || -s "$self->{dir}/nginx/nginx.pid" });
-        return if $nginx->alive && -s "$self->{dir}/nginx/nginx.pid";
+        if ($nginx->alive && -s "$self->{dir}/nginx/nginx.pid") {
+            delete $self->{port_is_guess};
+            return;
+        }
         # Somebody else took the port between our look at it and nginx's.
         last if $nginx->alive || $nginx->log !~ /Address already in use/;
         delete $self->{port} if !$asked;
@@ -123,18 +130,61 @@ sub start_nginx ($self) {
     $self->give_up('nginx did not come up');
 }
 
-# A real worker; options are its settings. Returns its Hashmill::Process.
+# A real worker; options are its settings, env => { more for its environment }. Returns its
+# Hashmill::Process.
 sub start_worker ($self, %settings) {
     state $number = 0;
+    my %more = (delete $settings{env} // {})->%*;
     my $file = "$self->{dir}/worker-" . ++$number;
     my %all = (NODES => $self->worker_url, WORKER_TOKEN => $self->{token}, THREADS => 2,
         IDLE_SECONDS => 0, %settings);
     spew("$file.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
     chmod 0600, "$file.env";
-    my $worker = Hashmill::Process->start(log => "$file.log", env => $self->environment,
+    my $worker = Hashmill::Process->start(log => "$file.log", env => { $self->environment->%*, %more },
         command => [$self->program('hashmill-worker'), '-c', "$file.env"]);
     push $self->{workers}->@*, $worker;
     return $worker;
+}
+
+# What the scaler needs: a provider, and settings for its workers, which name the port that nginx will
+# have if nobody takes it before.
+sub prepare_fleet ($self) {
+    $self->{port} = free_port_pair();
+    $self->{port_is_guess} = 1;
+    mkdir $self->fleet_dir or die;
+    my %preset = (PROVIDER => "$root/t/provider", LIST_SECONDS => 1);
+    $self->{settings} = { %preset, $self->{settings}->%* };
+    $self->write_fleet_settings;
+    return;
+}
+
+sub fleet_dir ($self) { return "$self->{dir}/fleet" }
+
+sub write_fleet_settings ($self) {
+    my %all = (NODES => $self->worker_url, RETIRE_NODE => $self->worker_url, WORKER_TOKEN => $self->{token},
+        THREADS => 1, $self->{fleet}->%*);
+    spew("$self->{dir}/worker-fleet.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
+    return;
+}
+
+# Ends every worker that the scaler has launched.
+sub stop_fleet ($self) {
+    my $provider = "$root/scripts/provider-local";
+    for my $dir ($self->fleet_dir, $self->fleet_dir . '/second') {
+        local %ENV = (%ENV, $self->environment->%*, FLEET_DIR => $dir);
+        my @ids = map { (split)[0] } qx{$provider list} or next;
+        system $provider, 'terminate', @ids;
+    }
+    return;
+}
+
+# The processes of the fleet's workers. (A sanitizer that looks for leaks at a worker's end does so in a
+# child of it.)
+sub fleet_pids ($self) {
+    my %own = map { $_->pid => 1 } $self->{workers}->@*;
+    my @all = grep { !$own{$_} && (slurp("/proc/$_/comm") // '') eq "hashmill-worker\n" } $self->pids;
+    my %workers = map { $_ => 1 } @all;
+    return grep { !$workers{ parent_of($_) } } @all;
 }
 
 # Stops the server by SIGTERM. True when it exits with 0 within a bound.
@@ -215,7 +265,7 @@ sub expect_log ($self, $pattern) { push $self->{expected}->@*, $pattern; return 
 
 # Ends a test: stops everything and asserts that nothing went wrong on the way.
 sub finish {
-    $_->close_instance for @instances;
+    $_->close_instance for grep { !$_->{gone} } @instances;
     @instances = ();
     Test::More::done_testing();
     return;
@@ -223,9 +273,11 @@ sub finish {
 
 sub close_instance ($self) {
     $self->stop_workers;
+    $self->stop_fleet if $self->{fleet};
     $self->stop_nginx if $self->{nginx};
     Test::More::ok($self->{server}->alive && $self->stop_server, 'the server lived to the end and drained')
         if !$self->{server_may_be_gone};
+    $self->stop_fleet if $self->{fleet}; # what was launched meanwhile
     Test::More::ok(wait_until(10, sub { !$self->pids }), 'nothing is left running');
     Test::More::is(join("\n", $self->complaints), '', 'no log has an error or a report of a sanitizer');
     $self->show_logs if !Test::More->builder->is_passing;
@@ -277,6 +329,9 @@ sub environment ($self) {
         HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
         ASAN_OPTIONS => "detect_leaks=1:log_path=$self->{dir}/sanitizer",
         UBSAN_OPTIONS => "print_stacktrace=1:halt_on_error=1:log_path=$self->{dir}/sanitizer",
+        FLEET_DIR => $self->fleet_dir, FLEET_WORKER => $self->program('hashmill-worker'),
+        FLEET_SETTINGS => "$self->{dir}/worker-fleet.env", FLEET_LOG => "$self->{dir}/worker-fleet.log",
+        FLEET_SECONDS => 1,
     };
 }
 

@@ -1,0 +1,76 @@
+package Hashmill::Fleet;
+
+# What tests of the scaler have in common: an instance whose scaler launches real workers by t/provider,
+# and a clock that is moved.
+
+use v5.36;
+use parent -norequire, 'Hashmill';
+
+use Hashmill;
+
+# Starts an instance with a fleet; options as Hashmill's, workers => { settings of the workers }.
+sub start ($class, %options) {
+    my $workers = delete $options{workers} // {};
+    return $class->SUPER::start(fleet => $workers, BOOT_SECONDS => 2, PROVIDER_SECONDS => 600, %options);
+}
+
+# Moves the steady clock on.
+sub pass_seconds ($self, $seconds) {
+    $self->{passed_ms} += $seconds * 1000;
+    $self->move_clock(steady_ms => $self->{passed_ms});
+    return;
+}
+
+# Has the provider do something else than it should ("launch fail"); '' for nothing else.
+sub provider_mode ($self, $mode) {
+    my $file = $self->fleet_dir . '/mode';
+    if ($mode eq '') { unlink $file }
+    else             { spew($file, "$mode\n") }
+    return;
+}
+
+# The calls of the provider so far, all or those of a verb.
+sub provider_calls ($self, $verb = qr/./) {
+    return grep { /^$verb/ } split /\n/, slurp($self->fleet_dir . '/calls') // '';
+}
+
+sub fleet_stats ($self) { return $self->stats->{fleet} }
+
+# The machines, all or those in a state.
+sub machines ($self, $state = qr/./) {
+    return grep { $_->{state} =~ /^(?:$state)/ } $self->fleet_stats->{machines}->@*;
+}
+
+sub decisions ($self) { return map { $_->{why} } $self->fleet_stats->{decisions}->@* }
+
+# Waits until that many machines are there, that many run, and as many workers do as processes.
+sub wait_running ($self, $count, $seconds = 60) {
+    return wait_until($seconds, sub {
+        my @all = $self->machines;
+        return @all == $count && $self->machines('running') == $count && $self->fleet_pids == $count;
+    });
+}
+
+# Waits until every worker that has not retired was heard from anew.
+sub wait_heard ($self, $seconds = 60) {
+    my %before = map { $_->{name} => $_->{last_seen_at} } $self->fleet_stats->{workers}->@*;
+    return wait_until($seconds, sub {
+        !grep { ($before{ $_->{name} } // '') eq $_->{last_seen_at} && !$_->{retired} }
+            $self->fleet_stats->{workers}->@*;
+    });
+}
+
+# The scaler's process: the only child of the server that holds none of its listening sockets.
+sub scaler_pid ($self) {
+    my %others = map { $_ => 1 } map { $self->children($_) } qw(writer public public-wait worker worker-wait);
+    return grep { !$others{$_} && process_state($_) ne 'Z' } $self->children;
+}
+
+# Enqueues an item that waits long enough for a machine.
+sub long_wait ($self, $body, $iterations) {
+    my $id = $self->new_item($body, $iterations);
+    $self->pass_seconds(16);
+    return $id;
+}
+
+1;
