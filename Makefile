@@ -124,10 +124,30 @@ test:
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
 
+# The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
+.PHONY: bench-mill
+bench-mill:
+	@BUILD=$(BUILD) scripts/bench-mill --no-install
+
+# A whole worker against a node on this machine; CHECK=1 makes a missed bound an error.
+.PHONY: bench-worker
+bench-worker: all
+	@BUILD=$(BUILD) scripts/bench-worker
+
+# How fast the queue is, beside what it is judged by; CHECK=1 fails when a bound is missed.
+.PHONY: bench bench-quick
+bench:
+	@BUILD=$(BUILD) scripts/bench.sh $(if $(filter 1,$(CHECK)),--check)
+
+bench-quick:
+	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
+
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
-SHELL_FILES = $(filter-out scripts/bench,$(wildcard scripts/*)) .ci/run
-LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(wildcard sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm) Makefile
+PERL_FILES = scripts/bench-worker
+SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) .ci/run
+LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
+	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm)
 
 .PHONY: lint lint-c lint-shell lint-sizes
 lint: lint-shell lint-sizes lint-c
@@ -147,6 +167,7 @@ lint-c: $(BUILD)/sql.h
 
 lint-shell:
 	shellcheck -x $(SHELL_FILES)
+	@for file in $(PERL_FILES); do perl -It/lib -cw $$file 2>&1 | grep -v 'syntax OK' && exit 1; done; true
 
 # No file over 500 lines; .clang-tidy has the bound for functions.
 lint-sizes:
@@ -170,8 +191,12 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
+	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
+	@echo 'make bench-worker a whole worker against a node: its share of what its kernels do (CHECK=1)'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, and a build by clang'
+	@echo 'make bench-mill   what kernels and lanes do, beside OpenSSL and Python (CHECK=1 judges)'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'

@@ -11,6 +11,8 @@
  * workers may use some; what is left is enough for an answer to every look that can be parked. */
 enum {
     OPERATIONS_MAX = 2048,
+    ROWS_MAX = 2048, /* that operations may touch, for the sake of those who come next and of */
+    ROWS_MAX_LEASES = 1024, /* the WAL's size; that parked leases may; one may go over its bound */
     JOBS_MAX = 32768,
     IN_BYTES = 16 * 1024 * 1024,
     OUT_BYTES = 40 * 1024 * 1024,
@@ -25,6 +27,7 @@ struct batch {
     struct job *jobs;
     int operations; /* jobs that were read; behind them, waits that were parked */
     int count;
+    int rows; /* that they may touch at most */
     char *in;
     size_t in_used;
     char *out;
@@ -66,7 +69,7 @@ static size_t align(size_t size) {
 }
 
 struct channel_message *batch_room(struct batch *batch) {
-    bool full = batch->operations == OPERATIONS_MAX ||
+    bool full = batch->operations == OPERATIONS_MAX || batch->rows >= ROWS_MAX ||
                 batch->in_used + sizeof(struct channel_message) > IN_BYTES ||
                 batch->out_reserved > OUT_BYTES_OPERATIONS;
     return full ? NULL : (struct channel_message *)(void *)(batch->in + batch->in_used);
@@ -82,6 +85,20 @@ static size_t answer_size_max(const struct channel_message *operation) {
     else if (operation->header.operation == OPERATION_REPORT)
         body = sizeof(struct queue_verdict);
     return align(sizeof(struct channel_header) + body);
+}
+
+/* The rows that an operation may touch at most. */
+static int rows_of(const struct channel_message *operation) {
+    switch (operation->header.operation) {
+    case OPERATION_LEASE:
+        return operation->body.lease.items;
+    case OPERATION_REPORT:
+        return operation->body.report.count;
+    case OPERATION_PULL:
+        return operation->body.pull.top;
+    default:
+        return 1;
+    }
 }
 
 static void end_text(char *text, size_t size) {
@@ -138,6 +155,7 @@ bool batch_add(struct batch *batch, void *owner, size_t size) {
     batch->count = batch->operations;
     batch->in_used += align(size);
     batch->out_reserved += answer_size_max(message);
+    batch->rows += rows_of(message);
     return true;
 }
 
@@ -157,7 +175,7 @@ void batch_disown(struct batch *batch, void *owner) {
     struct wait *wait;
     while ((wait = parked_of(batch->parked, owner, 0)) != NULL) {
         parked_take(batch->parked, wait);
-        free(wait);
+        parked_discard(batch->parked, wait);
     }
     for (int i = 0; i < batch->count; i++) {
         if (batch->jobs[i].owner == owner)
@@ -169,6 +187,8 @@ int64_t batch_due_ms(const struct batch *batch) {
     if (batch->operations > 0)
         return 0;
     int64_t due = store_next_lapse(batch->store);
+    if (store_next_removal(batch->store) < due)
+        due = store_next_removal(batch->store);
     if (parked_until(batch->parked) < due)
         due = parked_until(batch->parked);
     if (batch->return_count > 0 || (parked_lease(batch->parked) && store_waiting(batch->store) > 0))
@@ -332,15 +352,19 @@ static void apply_job(struct batch *batch, struct job *job) {
         answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
 }
 
-/* Gives what waits to the parked workers, the oldest first, as long as something waits. */
+/* Gives what waits to the parked workers, the oldest first, as long as something waits; in the next
+ * batch, when this one has enough to do. */
 static void serve_leases(struct batch *batch) {
     struct wait *wait;
-    while (store_waiting(batch->store) > 0 && store_state(batch->store) == STORE_GOOD &&
+    int rows = 0;
+    while (store_waiting(batch->store) > 0 && rows < ROWS_MAX_LEASES &&
+           store_state(batch->store) == STORE_GOOD &&
            (wait = parked_lease(batch->parked)) != NULL) {
         struct job *job = unpark(batch, wait);
         if (!job)
             return;
         end_answer(batch, job, store_lease(batch->store, &wait->lease, &job->answer->body.grant));
+        rows += wait->lease.items;
     }
 }
 
@@ -370,6 +394,7 @@ static bool attempt(struct batch *batch) {
         apply_job(batch, &batch->jobs[i]);
     serve_leases(batch);
     answer_expired(batch);
+    store_remove_old(batch->store);
     return store_commit(batch->store);
 }
 
@@ -377,8 +402,10 @@ static bool attempt(struct batch *batch) {
 static void rewind_attempt(struct batch *batch) {
     while (batch->count > batch->operations) {
         struct job *job = &batch->jobs[--batch->count];
-        if (!job->owner || !parked_put_back(batch->parked, job->wait))
-            free(job->wait);
+        if (job->owner)
+            parked_put_back(batch->parked, job->wait);
+        else
+            parked_discard(batch->parked, job->wait);
     }
     for (int i = 0; i < batch->operations; i++) {
         struct job *job = &batch->jobs[i];
@@ -388,7 +415,7 @@ static void rewind_attempt(struct batch *batch) {
             struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
             if (wait) {
                 parked_take(batch->parked, wait);
-                free(wait);
+                parked_discard(batch->parked, wait);
             }
         }
         job->answer = NULL;
@@ -449,9 +476,10 @@ struct job *batch_jobs(struct batch *batch, int *count) {
 
 void batch_clear(struct batch *batch) {
     for (int i = batch->operations; i < batch->count; i++)
-        free(batch->jobs[i].wait);
+        parked_discard(batch->parked, batch->jobs[i].wait);
     batch->operations = 0;
     batch->count = 0;
+    batch->rows = 0;
     batch->in_used = 0;
     batch->out_used = 0;
     batch->out_reserved = 0;

@@ -116,18 +116,25 @@ int channel_listen(const char *path) {
 
 void channel_prepare(int fd) {
     int bytes = BUFFER_BYTES;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     /* The kernel's own limit may make it less; the default holds one of the largest messages. */
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
-int channel_connect(const char *path) {
+/* Makes a connected descriptor one that blocks, for so long, in channel_await. */
+static bool set_patience(int fd, int64_t answer_ms) {
+    struct timeval time = {.tv_sec = answer_ms / 1000, .tv_usec = answer_ms % 1000 * 1000};
+    return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0;
+}
+
+int channel_connect(const char *path, int64_t answer_ms) {
     struct sockaddr_un address;
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     if (make_address(&address, path) &&
-        connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+        connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        set_patience(fd, answer_ms)) {
         channel_prepare(fd);
         return fd;
     }
@@ -149,10 +156,12 @@ enum channel_result channel_send(int fd, const struct channel_message *message, 
     }
 }
 
-enum channel_result channel_receive(int fd, struct channel_message *message, size_t *size) {
+/* Receives with these flags of recv. */
+static enum channel_result receive(int fd, struct channel_message *message, size_t *size,
+                                   int flags) {
     ssize_t got;
     do {
-        got = recv(fd, message, sizeof *message, MSG_DONTWAIT | MSG_TRUNC);
+        got = recv(fd, message, sizeof *message, flags | MSG_TRUNC);
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_GONE;
@@ -164,4 +173,17 @@ enum channel_result channel_receive(int fd, struct channel_message *message, siz
     if (!good)
         log_error("a message of %zd bytes on the channel is not of this version", got);
     return good ? CHANNEL_OK : CHANNEL_GONE;
+}
+
+enum channel_result channel_receive(int fd, struct channel_message *message, size_t *size) {
+    return receive(fd, message, size, MSG_DONTWAIT);
+}
+
+enum channel_result channel_await(int fd, struct channel_message *message, size_t *size) {
+    return receive(fd, message, size, 0);
+}
+
+bool channel_awaits_answer(enum operation operation) {
+    return operation != OPERATION_LEASE && operation != OPERATION_LOOK &&
+           operation != OPERATION_FORGET && operation != OPERATION_RETURN;
 }

@@ -83,10 +83,10 @@ enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
 /* Makes the listening socket; the path is replaced. -1 after logging why. */
 int channel_listen(const char *path);
 
-/* Connects, without blocking. -1 with errno. */
-int channel_connect(const char *path);
+/* Connects, without blocking. -1 with errno. channel_await will wait so long on this descriptor. */
+int channel_connect(const char *path, int64_t answer_ms);
 
-/* Prepares an accepted or connected descriptor: non-blocking, room for whole messages. */
+/* Prepares an accepted or connected descriptor: room for whole messages. */
 void channel_prepare(int fd);
 
 /* Sends size bytes of a message without blocking. */
@@ -96,5 +96,11 @@ enum channel_result channel_send(int fd, const struct channel_message *message, 
  * short for a header or of another version is CHANNEL_GONE: whoever sent it is not to be trusted.
  */
 enum channel_result channel_receive(int fd, struct channel_message *message, size_t *size);
+
+/* The same, but waits for a message; CHANNEL_AGAIN when none came in time. */
+enum channel_result channel_await(int fd, struct channel_message *message, size_t *size);
+
+/* Whether its process sends nothing more on the channel before it has this operation's answer. */
+bool channel_awaits_answer(enum operation operation);
 
 #endif

@@ -39,6 +39,12 @@ static const struct setting table[] = {
             "Largest body that /enqueue takes."),
     INTEGER("ITEMS_MAX", items_max, "items", 1, 1000000000, 20000000,
             "Items not yet pulled or cancelled; /enqueue answers 503 beyond it."),
+    INTEGER("WAL_MAX", wal_max, "bytes", 1 << 20, INT64_C(1) << 40, 1 << 30,
+            "/enqueue answers 503 while somebody's long read makes the WAL larger than this."),
+    INTEGER("PULLED_DAYS", pulled_days, "days", 0, 36500, 7,
+            "Items leave the database so long after they were pulled."),
+    INTEGER("CANCELLED_DAYS", cancelled_days, "days", 0, 36500, 7,
+            "Items leave the database so long after they were cancelled."),
     INTEGER("LEASE_SECONDS", lease_seconds, "seconds", 2, 3600, 60,
             "A lease lapses this long after it was given or renewed."),
     INTEGER("SIZE_PENALTY_NS", size_penalty_ns, "nanoseconds", 0, 1000000, 100,
@@ -117,6 +123,12 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) 
     if (token > 0 && token < TOKEN_MIN) {
         snprintf(why, why_size, "WORKER_TOKEN must have at least %d bytes; make one with: %s",
                  TOKEN_MIN, "openssl rand -hex 32");
+        return false;
+    }
+    if (conf->busy_seconds <= conf->operation_seconds) {
+        snprintf(why, why_size,
+                 "BUSY_SECONDS must be greater than OPERATION_SECONDS, or processes "
+                 "are killed while they wait for the writer as they should");
         return false;
     }
     if (!check_scaling(conf, why, why_size))

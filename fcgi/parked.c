@@ -1,28 +1,25 @@
 #include "parked.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { BUCKETS = 1024 };
+
 TAILQ_HEAD(wait_list, wait);
 
-/* The looks at one item; a node of the tree. */
-struct watched {
-    struct uuid item;
-    struct wait_list looks;
-};
-
 struct parked {
-    struct wait_list leases;
+    struct wait_list leases; /* each list by age */
     struct wait_list looks;
-    void *items;      /* tree of struct watched */
-    int count;        /* of waits */
-    int64_t until_ms; /* no wait ends before */
+    struct wait_list items[BUCKETS]; /* the looks again, by item */
+    struct wait_list spare;          /* memory for waits to come */
+    int count;                       /* of waits that are held */
+    int64_t until_ms;                /* no wait ends before */
 };
 
-static int compare_items(const void *a, const void *b) {
-    return memcmp(((const struct watched *)a)->item.bytes, ((const struct watched *)b)->item.bytes,
-                  ID_SIZE);
+/* Where the looks at an item are, perhaps among others: its last bytes are random. */
+static struct wait_list *bucket_of(struct parked *parked, const struct uuid *item) {
+    unsigned number = item->bytes[ID_SIZE - 1] | (unsigned)item->bytes[ID_SIZE - 2] << 8;
+    return &parked->items[number % BUCKETS];
 }
 
 struct parked *parked_new(void) {
@@ -31,93 +28,78 @@ struct parked *parked_new(void) {
         return NULL;
     TAILQ_INIT(&parked->leases);
     TAILQ_INIT(&parked->looks);
+    TAILQ_INIT(&parked->spare);
+    for (int i = 0; i < BUCKETS; i++)
+        TAILQ_INIT(&parked->items[i]);
     parked->until_ms = INT64_MAX;
     return parked;
 }
 
-/* The node of an item, or NULL. */
-static struct watched *find_watched(const struct parked *parked, struct uuid item) {
-    struct watched wanted = {.item = item};
-    struct watched **found = tfind(&wanted, &parked->items, compare_items);
-    return found ? *found : NULL;
+/* Links a wait at the young end. */
+static void link_last(struct parked *parked, struct wait *wait) {
+    bool lease = wait->operation == OPERATION_LEASE;
+    TAILQ_INSERT_TAIL(lease ? &parked->leases : &parked->looks, wait, by_age);
+    if (!lease)
+        TAILQ_INSERT_TAIL(bucket_of(parked, &wait->item), wait, by_item);
 }
 
-/* The node of an item, made when it is missing; NULL when memory is short. */
-static struct watched *watch(struct parked *parked, struct uuid item) {
-    struct watched *watched = find_watched(parked, item);
-    if (watched)
-        return watched;
-    watched = malloc(sizeof *watched);
-    if (!watched)
-        return NULL;
-    watched->item = item;
-    TAILQ_INIT(&watched->looks);
-    if (tsearch(watched, &parked->items, compare_items))
-        return watched;
-    free(watched);
-    return NULL;
+/* Links a wait at the old end. */
+static void link_first(struct parked *parked, struct wait *wait) {
+    bool lease = wait->operation == OPERATION_LEASE;
+    TAILQ_INSERT_HEAD(lease ? &parked->leases : &parked->looks, wait, by_age);
+    if (!lease)
+        TAILQ_INSERT_HEAD(bucket_of(parked, &wait->item), wait, by_item);
 }
 
-/* Links a wait at the old end (front) or the young end. */
-static bool link_wait(struct parked *parked, struct wait *wait, bool front) {
-    struct wait_list *list = &parked->leases;
-    if (wait->operation == OPERATION_LOOK) {
-        struct watched *watched = watch(parked, wait->item);
-        if (!watched)
-            return false;
-        list = &parked->looks;
-        if (front)
-            TAILQ_INSERT_HEAD(&watched->looks, wait, by_item);
-        else
-            TAILQ_INSERT_TAIL(&watched->looks, wait, by_item);
-    }
-    if (front)
-        TAILQ_INSERT_HEAD(list, wait, by_age);
-    else
-        TAILQ_INSERT_TAIL(list, wait, by_age);
+static void count_in(struct parked *parked, const struct wait *wait) {
     parked->count++;
     if (wait->until_ms < parked->until_ms)
         parked->until_ms = wait->until_ms;
-    return true;
+}
+
+/* Memory for one more wait: of one that has ended, or new. */
+static struct wait *new_wait(struct parked *parked) {
+    struct wait *wait = TAILQ_FIRST(&parked->spare);
+    if (!wait)
+        return malloc(sizeof *wait);
+    TAILQ_REMOVE(&parked->spare, wait, by_age);
+    return wait;
 }
 
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation) {
-    struct wait *wait = calloc(1, sizeof *wait);
+    struct wait *wait = new_wait(parked);
     if (!wait)
         return false;
-    wait->operation = operation->header.operation;
-    wait->owner = owner;
-    wait->ticket = operation->header.id;
-    wait->until_ms = operation->header.until_ms;
+    *wait = (struct wait){.operation = operation->header.operation,
+                          .owner = owner,
+                          .ticket = operation->header.id,
+                          .until_ms = operation->header.until_ms};
     if (wait->operation == OPERATION_LEASE)
         wait->lease = operation->body.lease;
     else
         wait->item = operation->body.look.id;
-    if (link_wait(parked, wait, false))
-        return true;
-    free(wait);
-    return false;
+    link_last(parked, wait);
+    count_in(parked, wait);
+    return true;
 }
 
-bool parked_put_back(struct parked *parked, struct wait *wait) {
-    return link_wait(parked, wait, true);
+void parked_put_back(struct parked *parked, struct wait *wait) {
+    link_first(parked, wait);
+    count_in(parked, wait);
 }
 
 void parked_take(struct parked *parked, struct wait *wait) {
-    if (wait->operation == OPERATION_LEASE) {
-        TAILQ_REMOVE(&parked->leases, wait, by_age);
-    } else {
-        struct watched *watched = find_watched(parked, wait->item);
-        TAILQ_REMOVE(&parked->looks, wait, by_age);
-        TAILQ_REMOVE(&watched->looks, wait, by_item);
-        if (TAILQ_EMPTY(&watched->looks)) {
-            tdelete(watched, &parked->items, compare_items);
-            free(watched);
-        }
-    }
+    bool lease = wait->operation == OPERATION_LEASE;
+    TAILQ_REMOVE(lease ? &parked->leases : &parked->looks, wait, by_age);
+    if (!lease)
+        TAILQ_REMOVE(bucket_of(parked, &wait->item), wait, by_item);
     parked->count--;
     if (parked->count == 0)
         parked->until_ms = INT64_MAX;
+}
+
+void parked_discard(struct parked *parked, struct wait *wait) {
+    TAILQ_INSERT_HEAD(&parked->spare, wait, by_age);
 }
 
 static void free_all(struct wait_list *list) {
@@ -132,7 +114,7 @@ static void free_all(struct wait_list *list) {
 void parked_free(struct parked *parked) {
     free_all(&parked->leases);
     free_all(&parked->looks);
-    tdestroy(parked->items, free);
+    free_all(&parked->spare);
     free(parked);
 }
 
@@ -150,8 +132,12 @@ struct wait *parked_lease_on(const struct parked *parked, const char *machine) {
 }
 
 struct wait *parked_look(struct parked *parked, struct uuid item) {
-    struct watched *watched = find_watched(parked, item);
-    return watched ? TAILQ_FIRST(&watched->looks) : NULL;
+    struct wait *wait;
+    TAILQ_FOREACH(wait, bucket_of(parked, &item), by_item) {
+        if (memcmp(wait->item.bytes, item.bytes, ID_SIZE) == 0)
+            return wait;
+    }
+    return NULL;
 }
 
 /* The first of a list whose time has come; *next_ms gets the earliest end of the others seen. */

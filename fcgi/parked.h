@@ -3,7 +3,8 @@
 
 /*
  * The waits that the writer holds: leases for which nothing waits, looks at items that are not
- * done. They are kept by age, and looks by item as well.
+ * done. They are kept by age, and looks by item as well. Memory is asked for only while more are
+ * held than ever before.
  */
 
 #include <sys/queue.h>
@@ -18,7 +19,7 @@ struct wait {
     struct queue_lease lease; /* of a lease */
     struct uuid item;         /* of a look */
     TAILQ_ENTRY(wait) by_age;
-    TAILQ_ENTRY(wait) by_item; /* of looks at the same item */
+    TAILQ_ENTRY(wait) by_item; /* of looks */
 };
 
 struct parked;
@@ -39,10 +40,11 @@ struct wait *parked_look(struct parked *parked, struct uuid item);
 struct wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);
 
-/* Takes a wait out; it is then the caller's, to free() or to put back with its old age (the last
- * one taken first). */
+/* Takes a wait out; it is then the caller's, to put back with its old age (the last one taken
+ * first) or to discard. */
 void parked_take(struct parked *parked, struct wait *wait);
-bool parked_put_back(struct parked *parked, struct wait *wait);
+void parked_put_back(struct parked *parked, struct wait *wait);
+void parked_discard(struct parked *parked, struct wait *wait);
 
 /* How many are held, and when the next one is to be looked for with parked_expired (never late). */
 int parked_count(const struct parked *parked);

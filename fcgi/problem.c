@@ -28,6 +28,7 @@ static const struct row rows[] = {
     [PROBLEM_KEY_CONFLICT] = {"key-conflict", "The Idempotency-Key is taken", 422, 0},
     [PROBLEM_FAULT] = {"fault", "Internal fault", 500, 0},
     [PROBLEM_QUEUE_FULL] = {"queue-full", "The queue is full", 503, 10},
+    [PROBLEM_PAUSED] = {"paused", "No new items for now", 503, 10},
     [PROBLEM_WAITS_FULL] = {"waits-full", "Too many requests are waiting", 503, 5},
     [PROBLEM_UNAVAILABLE] = {"unavailable", "The queue cannot be reached", 503, 1},
     [PROBLEM_OUTCOME_UNKNOWN] = {"outcome-unknown", "Outcome unknown", 503, 1},
@@ -66,6 +67,11 @@ void problem_of_change(struct reply *reply, enum queue_result result) {
         problem_reply(reply, PROBLEM_QUEUE_FULL,
                       "The queue holds as many items as it may. Nothing was stored; pull or cancel "
                       "some items, or try again later.");
+        break;
+    case QUEUE_PAUSED:
+        problem_reply(reply, PROBLEM_PAUSED,
+                      "The server takes no new items until its operator has seen to something that "
+                      "its log names. Nothing was stored; try again later.");
         break;
     case QUEUE_DISK_FULL:
         problem_reply(reply, PROBLEM_DISK_FULL,

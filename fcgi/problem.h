@@ -25,6 +25,7 @@ enum problem {
     PROBLEM_KEY_CONFLICT,
     PROBLEM_FAULT,
     PROBLEM_QUEUE_FULL,
+    PROBLEM_PAUSED,
     PROBLEM_WAITS_FULL,
     PROBLEM_UNAVAILABLE,
     PROBLEM_OUTCOME_UNKNOWN,
@@ -38,7 +39,8 @@ enum { WHY_SIZE = 256 }; /* bytes of a detail that a check writes for its caller
 void problem_reply(struct reply *reply, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The problem for how a verb that changes the queue ended: FULL, DISK_FULL, DOWN, UNKNOWN, FAULT.
+/* The problem for how a verb that changes the queue ended: FULL, PAUSED, DISK_FULL, DOWN, UNKNOWN,
+ * FAULT.
  * What NONE and CONFLICT mean differs from verb to verb, so their callers answer those. */
 void problem_of_change(struct reply *reply, enum queue_result result);
 

@@ -36,6 +36,7 @@ enum queue_result {
     QUEUE_NONE,      /* no such item; nothing to lease */
     QUEUE_CONFLICT,  /* the idempotency key was used for something else; the item is already done */
     QUEUE_FULL,      /* ITEMS_MAX reached; nothing stored */
+    QUEUE_PAUSED,    /* the engine takes no new items for now, and has logged why; nothing stored */
     QUEUE_DISK_FULL, /* no room on disk; nothing stored */
     QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
     QUEUE_UNKNOWN,   /* the engine went away or was too late: done or not, the caller cannot know */
@@ -137,6 +138,18 @@ struct queue_batch {
     struct queue_item items[QUEUE_PULL_MAX];
 };
 
+/* What was done in some time. */
+struct queue_work {
+    int64_t enqueued; /* items */
+    int64_t done;
+    int64_t pulled;
+    int64_t iterations; /* that workers have reported */
+};
+
+/* The times over which it is summed up, in whole seconds that have passed. */
+enum { QUEUE_SPANS = 3 };
+extern const int queue_span_seconds[QUEUE_SPANS];
+
 struct queue_tally {
     int64_t clock_ms;           /* the queue clock */
     int64_t items[ITEM_STATES]; /* how many are in each state */
@@ -144,6 +157,7 @@ struct queue_tally {
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
     int64_t workers;            /* heard from within the last minute */
     int64_t parked;             /* leases and looks that are being held */
+    struct queue_work work[QUEUE_SPANS];
 };
 
 struct queue; /* a process's end of the queue */
@@ -162,7 +176,8 @@ void queue_close(struct queue *queue);
 /* The verbs of a process that does one thing at a time; each waits for the engine's answer. */
 
 /* Stores an item. *id gets its id: the one passed or, when the key was used before for the same
- * digest and iterations, the one of then. OK, CONFLICT, FULL, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * digest and iterations, the one of then. OK, CONFLICT, FULL, PAUSED, DISK_FULL, DOWN, UNKNOWN,
+ * FAULT. */
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
 

@@ -93,21 +93,13 @@ static void start(struct queue *queue, enum operation operation) {
 
 /* Waits for the answer to the operation that was just sent. UNKNOWN, with the channel closed, when
  * the writer goes away or is too late: a later answer must never meet another operation. */
-static enum queue_result await_answer(struct queue *queue, uint64_t id, int operation,
-                                      int64_t until_ms) {
-    for (;;) {
-        size_t size;
-        enum channel_result result = channel_receive(queue->fd, &queue->message, &size);
-        if (result == CHANNEL_OK && queue->message.header.id == id &&
-            queue->message.header.operation == operation &&
-            size == channel_answer_size(&queue->message))
-            return (enum queue_result)queue->message.header.result;
-        struct pollfd answer = {.fd = queue->fd, .events = POLLIN};
-        int timeout = clock_timeout_ms(until_ms);
-        if (result != CHANNEL_AGAIN || timeout == 0 ||
-            (poll(&answer, 1, timeout) < 0 && errno != EINTR))
-            break;
-    }
+static enum queue_result await_answer(struct queue *queue, uint64_t id, int operation) {
+    size_t size;
+    enum channel_result result = channel_await(queue->fd, &queue->message, &size);
+    if (result == CHANNEL_OK && queue->message.header.id == id &&
+        queue->message.header.operation == operation &&
+        size == channel_answer_size(&queue->message))
+        return (enum queue_result)queue->message.header.result;
     disconnect(queue);
     return QUEUE_UNKNOWN;
 }
@@ -118,11 +110,11 @@ static enum queue_result call(struct queue *queue) {
     const struct channel_header header = queue->message.header;
     for (int tries = 0; tries < 2; tries++) {
         if (queue->fd < 0)
-            queue->fd = channel_connect(queue->options.channel);
+            queue->fd = channel_connect(queue->options.channel, queue->options.operation_ms);
         if (queue->fd < 0)
             return QUEUE_DOWN;
         if (send_message(queue, header.until_ms))
-            return await_answer(queue, header.id, header.operation, header.until_ms);
+            return await_answer(queue, header.id, header.operation);
         disconnect(queue);
     }
     return QUEUE_DOWN;
@@ -293,7 +285,7 @@ static void send_unsent(struct queue *queue) {
 
 /* Opens the channel anew: every ticket is to be sent again, but for those that nobody wants. */
 static void reconnect(struct queue *queue) {
-    queue->fd = channel_connect(queue->options.channel);
+    queue->fd = channel_connect(queue->options.channel, queue->options.operation_ms);
     for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
         struct ticket *ticket = &queue->tickets[i];
         if (ticket->operation == OPERATION_COUNT)

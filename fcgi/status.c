@@ -1,5 +1,6 @@
 /* The calls by which operators and their machines look after a node. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "fields.h"
@@ -32,6 +33,30 @@ void status_health(struct call *call) {
     }
 }
 
+/* "rates": for each span, items and iterations a second. */
+static void put_rates(struct buffer *body, const struct queue_tally *tally) {
+    json_name(body, "rates");
+    json_open(body, '{');
+    for (int span = 0; span < QUEUE_SPANS; span++) {
+        char name[16];
+        const struct queue_work *work = &tally->work[span];
+        double seconds = queue_span_seconds[span];
+        snprintf(name, sizeof name, "%ds", queue_span_seconds[span]);
+        json_name(body, name);
+        json_open(body, '{');
+        json_name(body, "enqueued");
+        json_put_number(body, (double)work->enqueued / seconds);
+        json_name(body, "done");
+        json_put_number(body, (double)work->done / seconds);
+        json_name(body, "pulled");
+        json_put_number(body, (double)work->pulled / seconds);
+        json_name(body, "iterations");
+        json_put_number(body, (double)work->iterations / seconds);
+        json_close(body, '}');
+    }
+    json_close(body, '}');
+}
+
 static void reply_tally(struct reply *reply, const struct conf *conf,
                         const struct queue_tally *tally, const struct queue_fleet *fleet) {
     struct buffer *body = &reply->body;
@@ -50,6 +75,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     json_put_number(body, (double)tally->oldest_wait_ms / 1000);
     fields_put_integer(body, "workers", tally->workers);
     fields_put_integer(body, "parked", tally->parked);
+    put_rates(body, tally);
     status_put_fleet(body, conf, fleet);
     json_close(body, '}');
 }

@@ -1,33 +1,9 @@
-#include "store.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <poll.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <unistd.h>
 
-#include "child.h"
 #include "clock.h"
 #include "log.h"
 #include "store_sql.h"
-
-enum {
-    SCHEMA_VERSION = 1,
-    CHECKPOINT_PAGES = 1000, /* 4 MB of WAL */
-    LOCK_WAIT_MS = 5000,     /* for the lock of a writer that is just ending */
-    SMB2_MAGIC = (int)0xfe534d42,
-    CIFS_MAGIC = (int)0xff534d42,
-    FUSE_MAGIC = 0x65735546
-};
-
-/* What to run to get from each schema version to the next. */
-static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1};
 
 /* Set by SQLite's own log: it reports what its return codes may hide. */
 static bool saw_damage;
@@ -46,7 +22,7 @@ static bool is_damage(int code) {
     return primary == SQLITE_IOERR || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
 }
 
-static void sqlite_log(void *unused, int code, const char *text) {
+void store_log(void *unused, int code, const char *text) {
     (void)unused;
     if (is_damage(code)) {
         saw_damage = true;
@@ -56,8 +32,7 @@ static void sqlite_log(void *unused, int code, const char *text) {
     }
 }
 
-/* Notes what a failed call means for the batch under way. */
-static void note_error(struct store *store, int code, const char *what) {
+void store_note(struct store *store, int code, const char *what) {
     if (is_damage(code) || saw_damage) {
         store->state = STORE_POISONED;
         log_error("%s failed: %s", what, sqlite3_errmsg(store->database));
@@ -94,7 +69,7 @@ sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, .
         int code = sqlite3_prepare_v3(store->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT,
                                       slot, NULL);
         if (code != SQLITE_OK) {
-            note_error(store, code, sql_name[sql]);
+            store_note(store, code, sql_name[sql]);
             return NULL;
         }
     }
@@ -105,7 +80,7 @@ sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, .
         code = bind_one(*slot, i + 1, types[i], &arguments);
     va_end(arguments);
     if (code != SQLITE_OK) {
-        note_error(store, code, sql_name[sql]);
+        store_note(store, code, sql_name[sql]);
         return NULL;
     }
     return *slot;
@@ -123,7 +98,7 @@ static const char *name_of(const struct store *store, const sqlite3_stmt *statem
 int store_step(struct store *store, sqlite3_stmt *statement) {
     int code = sqlite3_step(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
-        note_error(store, code, name_of(store, statement));
+        store_note(store, code, name_of(store, statement));
     return code;
 }
 
@@ -155,6 +130,30 @@ enum store_state store_state(const struct store *store) {
     return saw_damage ? STORE_POISONED : store->state;
 }
 
+int64_t store_number(struct store *store, sqlite3_stmt *statement, int64_t absent) {
+    int64_t number = absent;
+    if (statement && store_step(store, statement) == SQLITE_ROW &&
+        sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        number = sqlite3_column_int64(statement, 0);
+    if (statement)
+        store_end(statement);
+    return number;
+}
+
+void store_count_move(struct store *store, enum item_state from, int64_t before, enum item_state to,
+                      int64_t after) {
+    store->counts.items[from]--;
+    store->counts.items[to]++;
+    if (from <= ITEM_LEASED)
+        store->counts.remaining -= before;
+    if (to <= ITEM_LEASED)
+        store->counts.remaining += after;
+    store->counts.work.done += to == ITEM_DONE;
+    store->counts.work.pulled += to == ITEM_PULLED;
+    if (to == ITEM_PULLED || to == ITEM_CANCELLED)
+        store_note_closed(store, to);
+}
+
 bool store_begin(struct store *store) {
     if (store_state(store) == STORE_POISONED || store->state == STORE_UNSURE)
         return false;
@@ -183,10 +182,22 @@ static void undo(struct store *store) {
 
 void store_rollback(struct store *store) {
     undo(store);
+    store->next_removal_ms = 0;
     if (store->counts.items[ITEM_LEASED] > 0)
         store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
     if (store_state(store) != STORE_POISONED && store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
+}
+
+/* Adds what the batch has done to the rates. */
+static void note_work(struct store *store) {
+    const struct queue_work *all = &store->counts.work;
+    const struct queue_work *before = &store->saved_counts.work;
+    struct queue_work work = {.enqueued = all->enqueued - before->enqueued,
+                              .done = all->done - before->done,
+                              .pulled = all->pulled - before->pulled,
+                              .iterations = all->iterations - before->iterations};
+    rates_add(&store->rates, clock_steady_ms(), &work);
 }
 
 bool store_commit(struct store *store) {
@@ -210,263 +221,7 @@ bool store_commit(struct store *store) {
         return false;
     }
     store->in_batch = false;
+    note_work(store);
     store->saved_counts = store->counts;
     return true;
-}
-
-/* The WAL must be the file that we opened: a removed one takes every fsync and keeps nothing. */
-static bool wal_in_place(struct store *store) {
-    struct stat info;
-    bool there = stat(store->wal_path, &info) == 0;
-    if (there && store->wal_inode == 0)
-        store->wal_inode = info.st_ino;
-    if (there && info.st_ino == store->wal_inode)
-        return true;
-    log_error("%s was removed or replaced while it was in use: stop everything that touches the "
-              "database, then start again",
-              store->wal_path);
-    store->state = STORE_POISONED;
-    return false;
-}
-
-bool store_checkpoint(struct store *store, bool force) {
-    if (!force && store->wal_pages < store->wal_pages_next)
-        return true;
-    if (!wal_in_place(store))
-        return false;
-    int in_wal = 0;
-    int copied = 0;
-    int code = sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal,
-                                         &copied);
-    if (code != SQLITE_OK && code != SQLITE_BUSY && (code & 0xff) != SQLITE_FULL)
-        note_error(store, code, "checkpoint");
-    /* What a reader still needs stays behind; try again when as much has come in again. */
-    store->wal_pages_next = (code == SQLITE_OK && copied >= in_wal ? 0 : in_wal) + CHECKPOINT_PAGES;
-    return store_state(store) != STORE_POISONED;
-}
-
-static int note_wal_size(void *store, sqlite3 *database, const char *name, int pages) {
-    (void)database;
-    (void)name;
-    ((struct store *)store)->wal_pages = pages;
-    return SQLITE_OK;
-}
-
-/* Takes the lock file next to the database. -1 when another writer holds it. */
-static int take_lock(const char *database) {
-    char path[SETTING_TEXT_SIZE + 8];
-    snprintf(path, sizeof path, "%s-lock", database);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        log_error("cannot open %s: %m; its directory must exist and be writable", path);
-        return -1;
-    }
-    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_steady_ms() >= until) {
-            log_error("another process has %s open for writing; only one may", database);
-            close(fd);
-            return -1;
-        }
-        poll(NULL, 0, 20);
-    }
-    return fd;
-}
-
-/* WAL needs memory shared by all processes, which no network filesystem has. */
-static bool good_filesystem(const char *database) {
-    struct statfs info;
-    char path[SETTING_TEXT_SIZE + 8];
-    snprintf(path, sizeof path, "%s-lock", database);
-    if (statfs(path, &info) != 0)
-        return true;
-    int type = (int)info.f_type;
-    if (type != NFS_SUPER_MAGIC && type != SMB_SUPER_MAGIC && type != SMB2_MAGIC &&
-        type != CIFS_MAGIC && type != V9FS_MAGIC && type != FUSE_MAGIC)
-        return true;
-    log_error("%s is on a network or FUSE filesystem, where SQLite's WAL does not work; put it on "
-              "a local disk",
-              database);
-    return false;
-}
-
-/* Runs a whole SQL file. */
-static bool run_script(struct store *store, enum sql sql) {
-    char *why = NULL;
-    if (sqlite3_exec(store->database, sql_text[sql], NULL, NULL, &why) == SQLITE_OK)
-        return true;
-    log_error("%s: %s", sql_name[sql], why ? why : "out of memory");
-    sqlite3_free(why);
-    return false;
-}
-
-/* The whole number that a one-row statement gives, or -1. */
-static int64_t number_of(struct store *store, const char *text) {
-    sqlite3_stmt *statement = NULL;
-    int64_t number = -1;
-    if (sqlite3_prepare_v2(store->database, text, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return number;
-}
-
-static bool set_version(struct store *store, int version) {
-    char text[40];
-    snprintf(text, sizeof text, "PRAGMA user_version = %d", version);
-    return sqlite3_exec(store->database, text, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-/* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
- */
-static bool views_are_current(struct store *store) {
-    static const char create[] = "CREATE VIEW";
-    int missing = 0;
-    for (const char *at = sql_text[SQL_VIEWS]; (at = strstr(at, create)) != NULL; at++)
-        missing++;
-    sqlite3_stmt *statement = store_bind(store, SQL_VIEWS_NOW, "");
-    while (statement && store_step(store, statement) == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(statement, 0);
-        missing -= text && strstr(sql_text[SQL_VIEWS], text) ? 1 : 0;
-    }
-    if (statement)
-        store_end(statement);
-    return missing == 0;
-}
-
-/* Brings the schema to SCHEMA_VERSION and the views up to date in one transaction. A start that
- * finds both as they should be writes nothing: it must work on a full disk. */
-static int migrate(struct store *store) {
-    int64_t version = number_of(store, "PRAGMA user_version");
-    if (version < 0 || version > SCHEMA_VERSION) {
-        log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
-                  store->conf->database, (long long)version, SCHEMA_VERSION);
-        return CHILD_CONFIG;
-    }
-    if (version == SCHEMA_VERSION && views_are_current(store))
-        return CHILD_DRAINED;
-    bool good = run_script(store, SQL_BEGIN);
-    for (int64_t next = version; good && next < SCHEMA_VERSION; next++)
-        good = run_script(store, migrations[next]) && set_version(store, (int)next + 1);
-    if (good && run_script(store, SQL_VIEWS) && run_script(store, SQL_COMMIT))
-        return CHILD_DRAINED;
-    return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
-}
-
-/* What sql/open.sql asked for must have been granted. */
-static bool settings_hold(struct store *store) {
-    int64_t synchronous = number_of(store, "PRAGMA synchronous");
-    int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
-    if (synchronous == 2 && wal == 1)
-        return true;
-    log_error("SQLite refused WAL mode or synchronous=FULL on %s", store->conf->database);
-    return false;
-}
-
-static void configure(struct store *store) {
-    int persist = 1;
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
-}
-
-/* Reads the counts and sets the queue clock going from where it stood. */
-static bool load_counts(struct store *store) {
-    sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
-    if (!statement || store_step(store, statement) != SQLITE_ROW)
-        return false;
-    struct counts *counts = &store->counts;
-    counts->clock_ms = sqlite3_column_int64(statement, 0);
-    for (int state = 0; state < ITEM_STATES; state++)
-        counts->items[state] = sqlite3_column_int64(statement, 1 + state);
-    counts->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
-    store_end(statement);
-    store->saved_counts = *counts;
-    store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
-    store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
-    return true;
-}
-
-/* A writer that was killed may have left a commit in the WAL that was never synced, and it can be
- * seen from now on. Nobody may be answered from it before it is durable. */
-static bool sync_wal(struct store *store) {
-    int fd = open(store->wal_path, O_RDONLY | O_CLOEXEC);
-    bool good = fd >= 0 && fdatasync(fd) == 0;
-    if (!good)
-        log_error("cannot sync %s: %m", store->wal_path);
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
-/* The database file's own directory entry must survive a power cut, too. */
-static void sync_directory(const char *database) {
-    char path[SETTING_TEXT_SIZE];
-    snprintf(path, sizeof path, "%s", database);
-    char *slash = strrchr(path, '/');
-    if (slash)
-        slash[slash == path ? 1 : 0] = '\0';
-    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (fsync(fd) != 0)
-        log_warn("cannot sync the directory of %s: %m", database);
-    close(fd);
-}
-
-/* Opens, configures, migrates. Returns an exit code, CHILD_DRAINED when all went well. */
-static int open_database(struct store *store) {
-    const char *path = store->conf->database;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &store->database, flags, NULL) != SQLITE_OK) {
-        log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
-        return CHILD_TEMPORARY;
-    }
-    configure(store);
-    if (!run_script(store, SQL_OPEN))
-        return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
-    /* Behind sql/open.sql, whose wal_autocheckpoint = 0 takes any hook out. */
-    sqlite3_wal_hook(store->database, note_wal_size, store);
-    int code = migrate(store);
-    if (code != CHILD_DRAINED)
-        return code;
-    if (!settings_hold(store))
-        return CHILD_CONFIG;
-    snprintf(store->wal_path, sizeof store->wal_path, "%s-wal", path);
-    sync_directory(path);
-    if (!load_counts(store) || !wal_in_place(store) || !sync_wal(store))
-        return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
-    return CHILD_DRAINED;
-}
-
-struct store *store_open(const struct conf *conf, int *exit_code) {
-    *exit_code = CHILD_TEMPORARY;
-    sqlite3_config(SQLITE_CONFIG_LOG, sqlite_log, NULL);
-    struct store *store = calloc(1, sizeof *store);
-    if (!store) {
-        log_error("out of memory for the store");
-        return NULL;
-    }
-    store->conf = conf;
-    store->wal_pages_next = CHECKPOINT_PAGES;
-    store->lock_fd = take_lock(conf->database);
-    if (store->lock_fd >= 0)
-        *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
-    if (*exit_code == CHILD_DRAINED)
-        return store;
-    store_close(store);
-    return NULL;
-}
-
-void store_close(struct store *store) {
-    if (store->database && store_state(store) == STORE_GOOD && store->wal_inode != 0)
-        store_checkpoint(store, true);
-    for (int sql = 0; sql < SQL_COUNT; sql++)
-        sqlite3_finalize(store->statements[sql]);
-    sqlite3_close(store->database);
-    if (store->lock_fd >= 0)
-        close(store->lock_fd);
-    free(store);
 }

@@ -50,9 +50,17 @@ bool store_commit(struct store *store);
  * is good again unless it is poisoned or unsure: then the process has to end. */
 void store_rollback(struct store *store);
 
-/* Copies the WAL into the database when it has grown enough (or always, when force). False when the
- * store is poisoned by it. Call it between batches. */
-bool store_checkpoint(struct store *store, bool force);
+/* Copies the WAL into the database when it has grown enough. Between batches, behind each and when
+ * store_checkpoint_due_ms has come. False when the store is poisoned by it. */
+bool store_checkpoint(struct store *store);
+
+/* The steady time at which store_checkpoint is to be called though no batch has run; INT64_MAX when
+ * it need not be. */
+int64_t store_checkpoint_due_ms(const struct store *store);
+
+/* Whether a reader has made the WAL grow beyond WAL_MAX: no item is stored until it is empty again.
+ */
+bool store_wal_is_full(const struct store *store);
 
 /* The operations; each result as told of the verb of that name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
@@ -77,6 +85,11 @@ int64_t store_waiting(const struct store *store);
 
 /* Lets leases lapse whose deadline has passed, at most some thousand; part of a batch. */
 void store_lapse(struct store *store);
+
+/* Removes some of the items that were pulled or cancelled long enough ago; part of a batch. The
+ * steady time at which it is to be called next; INT64_MAX when it need not be. */
+void store_remove_old(struct store *store);
+int64_t store_next_removal(const struct store *store);
 
 /* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It
  * may be early, never late. */

@@ -5,7 +5,7 @@
 int64_t store_worker_seen(struct store *store, const struct queue_worker *worker, int32_t *drain) {
     sqlite3_stmt *statement = store_bind(
         store, SQL_WORKER_SEEN, "ttttiiii", worker->name, worker->machine, worker->address,
-        worker->kernel, worker->cores, worker->rate, store->wall_ms, store->counts.clock_ms);
+        worker->kernel, worker->cores, worker->rate, store->wall_ms, store_now_ms(store));
     *drain = 0;
     if (!statement)
         return 0;
@@ -45,13 +45,13 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
     if (result != QUEUE_OK)
         return result;
     bool good = store_run(store, SQL_WORKER_RETIRED, "ii", seq, store->wall_ms) &&
-                store_run(store, SQL_MACHINE_RETIRE, "ti", worker->machine, store->counts.clock_ms);
+                store_run(store, SQL_MACHINE_RETIRE, "ti", worker->machine, store_now_ms(store));
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 
 static bool save_machine(struct store *store, const struct queue_change *change) {
     return store_run(store, SQL_MACHINE_CHANGE, "ttiiii", change->name, change->id,
-                     (int64_t)change->state, store->counts.clock_ms, store->wall_ms,
+                     (int64_t)change->state, store_now_ms(store), store->wall_ms,
                      change->launched_ago_ms) &&
            (change->state != MACHINE_GONE || store_run(store, SQL_MACHINE_PRUNE, ""));
 }

@@ -115,8 +115,11 @@ static void read_operations(struct writer *writer, struct connection *connection
         enum channel_result result = channel_receive(connection->fd, message, &size);
         if (result == CHANNEL_AGAIN)
             return;
-        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size))
+        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size)) {
+            if (channel_awaits_answer(message->header.operation))
+                return;
             continue;
+        }
         if (result == CHANNEL_OK)
             log_error("a process sent an operation that no process sends; its channel is closed");
         drop(writer, connection);
@@ -188,7 +191,7 @@ static bool run_batch(struct writer *writer) {
     for (int i = 0; i < count; i++)
         deliver(writer, &jobs[i]);
     batch_clear(writer->batch);
-    return good && store_checkpoint(writer->store, false);
+    return good;
 }
 
 static void handle_event(struct writer *writer, const struct epoll_event *event) {
@@ -219,6 +222,8 @@ static int serve(struct writer *writer) {
     for (;;) {
         child_idle();
         int64_t until = batch_due_ms(writer->batch);
+        if (store_checkpoint_due_ms(writer->store) < until)
+            until = store_checkpoint_due_ms(writer->store);
         int timeout = until == INT64_MAX ? -1 : clock_timeout_ms(until);
         if (child_stopping())
             timeout = 0;
@@ -231,7 +236,7 @@ static int serve(struct writer *writer) {
         for (int i = 0; i < count; i++)
             handle_event(writer, &events[i]);
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
-        if (due && !run_batch(writer))
+        if ((due && !run_batch(writer)) || !store_checkpoint(writer->store))
             return give_up(writer);
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due)

@@ -15,12 +15,16 @@ enum {
     KEEPALIVE_INTERVAL_SECONDS = 10,
     RECEIVE_BUFFER_BYTES = 16384,
     RETRY_AFTER_MAX_SECONDS = 86400,
-    WATCHES_MAX = 16
+    WATCHES_MAX = 16,
+    SPARE_MAX = 16,             /* calls kept for later ones */
+    SPARE_BODY_BYTES_MAX = 4096 /* of a reply, that they keep */
 };
 
 struct http {
     CURLM *multi;
     struct http_call *calls; /* all that are under way */
+    struct http_call *spare; /* ended well: making a new one takes longer than a request */
+    int spare_count;
 };
 
 struct http_call {
@@ -77,6 +81,8 @@ static void add_header(struct http_call *call, const char *line) {
 }
 
 static void set_headers(struct http_call *call, const char *bearer) {
+    curl_slist_free_all(call->headers);
+    call->headers = NULL;
     add_header(call, "Content-Type: application/json");
     add_header(call, "Accept: application/json, application/problem+json");
     add_header(call, "Expect:"); /* or libcurl waits a second for a 100 Continue */
@@ -90,9 +96,8 @@ static void set_headers(struct http_call *call, const char *bearer) {
 }
 
 /* What holds for the connection: its time limits, and no way to anywhere but the URL's host. */
-static void set_connection(CURL *easy, int64_t timeout_ms) {
+static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_SECONDS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_SECONDS);
@@ -111,22 +116,42 @@ static void set_connection(CURL *easy, int64_t timeout_ms) {
 static void set_exchange(struct http_call *call, const struct http_request *request) {
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
     curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)call);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)call);
+}
+
+/* A new call, with all that does not differ from one to the next. */
+static struct http_call *make_call(void) {
+    struct http_call *call = not_null(calloc(1, sizeof *call));
+    call->easy = not_null(curl_easy_init());
+    set_connection(call->easy);
+    curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, (void *)call);
+    curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(call->easy, CURLOPT_PRIVATE, (void *)call);
+    return call;
+}
+
+/* A call that was kept, or a new one. */
+static struct http_call *take_call(struct http *http) {
+    struct http_call *call = http->spare;
+    if (!call)
+        return make_call();
+    http->spare = call->next;
+    http->spare_count--;
+    return call;
 }
 
 struct http_call *http_post(struct http *http, const struct http_request *request) {
-    struct http_call *call = not_null(calloc(1, sizeof *call));
-    call->easy = not_null(curl_easy_init());
+    struct http_call *call = take_call(http);
     call->done = request->done;
     call->context = request->context;
+    call->too_long = false;
+    call->error[0] = '\0';
     set_headers(call, request->bearer);
-    set_connection(call->easy, request->timeout_ms);
     set_exchange(call, request);
+    call->previous = NULL;
     call->next = http->calls;
     if (call->next)
         call->next->previous = call;
@@ -153,6 +178,21 @@ static void destroy(struct http_call *call) {
     free(call);
 }
 
+/* Keeps a call for a later one, without what it posted and received. */
+static void keep(struct http *http, struct http_call *call) {
+    if (http->spare_count == SPARE_MAX) {
+        destroy(call);
+        return;
+    }
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, NULL); /* frees libcurl's copy */
+    if (call->body.capacity > SPARE_BODY_BYTES_MAX)
+        buffer_free(&call->body);
+    buffer_clear(&call->body);
+    call->next = http->spare;
+    http->spare = call;
+    http->spare_count++;
+}
+
 void http_abort(struct http *http, struct http_call *call) {
     detach(http, call);
     destroy(call);
@@ -165,6 +205,8 @@ void http_close(struct http *http) {
         http_abort(http, call);
         call = next;
     }
+    while (http->spare)
+        destroy(take_call(http));
     curl_multi_cleanup(http->multi);
     free(http);
     curl_global_cleanup();
@@ -196,7 +238,10 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
     else
         reply.status = (int)status;
     call->done(call->context, &reply);
-    destroy(call);
+    if (code == CURLE_OK)
+        keep(http, call);
+    else
+        destroy(call);
 }
 
 /* Hands over every call that has ended. A done may post and abort others: the list of messages is

@@ -9,7 +9,9 @@ read -ra packages_libraries <<<"$(sed -n 's/^PACKAGES := //p' Makefile)"
     packages_build=(gcc libc6-dev make pkg-config "${packages_libraries[@]}")
     packages_run=(nginx curl)
     packages_demo=(perl)
-    packages_test=(perl sqlite3 strace valgrind)
+    packages_test=(perl python3 sqlite3 strace valgrind)
+    packages_bench_mill=(clang python3)
+    packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
     packages_lint=(clang clang-format clang-tidy cppcheck shellcheck)
 }
 

@@ -1,3 +1,3 @@
 -- Cancels an item.
--- ?1 seq
-UPDATE item SET state = 4, deadline = NULL WHERE seq = ?1;
+-- ?1 seq, ?2 clock
+UPDATE item SET state = 4, deadline = NULL, closed = ?2 WHERE seq = ?1;

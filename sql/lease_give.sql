@@ -1,3 +1,5 @@
--- Leases an item.
--- ?1 seq, ?2 lease, ?3 deadline, ?4 worker
-UPDATE item SET state = 1, lease = ?2, deadline = ?3, worker = ?4, granted = remaining WHERE seq = ?1;
+-- Leases the items that lease_next has shown, as many of them as are wanted.
+-- ?1 lease, ?2 deadline, ?3 how many, ?4 worker
+UPDATE item SET state = 1, lease = ?1, deadline = ?2, worker = ?4, granted = remaining
+WHERE seq IN (
+    SELECT seq FROM item WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?3);

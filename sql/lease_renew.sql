@@ -1,3 +1,3 @@
--- Sets an item's deadline anew.
--- ?1 seq, ?2 deadline
-UPDATE item SET deadline = ?2 WHERE seq = ?1;
+-- Sets the deadline of all that a lease holds anew.
+-- ?1 lease, ?2 deadline
+UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1;

@@ -1,3 +1,5 @@
--- What a report is judged by.
--- ?1 id
-SELECT seq, state, lease, remaining, chain FROM item WHERE id = ?1;
+-- What the items of a report are judged by. The table `reported` is the report at hand, see
+-- fcgi/reported.h.
+SELECT reported.n, item.seq, item.state, item.lease, item.remaining, item.chain
+FROM reported CROSS JOIN item
+WHERE item.id = reported.id;

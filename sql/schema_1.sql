@@ -25,7 +25,7 @@ CREATE TABLE item (
     deadline INTEGER                     -- clock: when the lease lapses; NULL unless leased
         CHECK ((state = 1) = (deadline IS NOT NULL)),
     granted INTEGER,                     -- remaining when the lease was given
-    worker INTEGER,                      -- worker.seq of the one that leased or reported it last
+    reporter INTEGER,                    -- worker.seq of the last one that reported on it
     done_at INTEGER,                     -- clock: when it became done
     pull BLOB,                           -- the keyed pull that handed it out: 16 bytes of SHA-256
                                          -- of the key, 2 of top, 1 of order
@@ -39,8 +39,7 @@ CREATE UNIQUE INDEX item_key ON item (key) WHERE key IS NOT NULL;
 CREATE INDEX item_rank ON item (rank) WHERE state = 0;            -- what to lease next
 CREATE INDEX item_since ON item (since) WHERE state = 0;          -- the oldest wait
 CREATE INDEX item_lease ON item (lease) WHERE state = 1;          -- a lease asked for again
--- What lapses next; and who holds what, for which the index has all that is read.
-CREATE INDEX item_deadline ON item (deadline, worker, state) WHERE state = 1;
+CREATE INDEX item_deadline ON item (deadline) WHERE state = 1;    -- what lapses next
 CREATE INDEX item_done ON item (done_at) WHERE state = 2;         -- what to pull next
 CREATE INDEX item_pull ON item (pull) WHERE pull IS NOT NULL;     -- a pull asked for again
 
@@ -48,40 +47,16 @@ CREATE INDEX item_pull ON item (pull) WHERE pull IS NOT NULL;     -- a pull aske
 CREATE TABLE worker (
     seq INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,           -- unique per start of a worker
-    machine TEXT NOT NULL,               -- machine.name of where it runs; '' when no node launched it
-    address TEXT NOT NULL,               -- that its last call came from
     kernel TEXT NOT NULL,                -- what it computes with
     cores INTEGER NOT NULL,              -- threads that compute
     rate INTEGER NOT NULL,               -- iterations a second, as it measured; 0: not yet
     first_seen_wall INTEGER NOT NULL,
     last_seen_wall INTEGER NOT NULL,
-    first_seen INTEGER NOT NULL,         -- clock
     last_seen INTEGER NOT NULL,          -- clock
     retired_wall INTEGER                 -- when it said that it retires; NULL: it did not
 ) STRICT;
 
 CREATE INDEX worker_seen ON worker (last_seen);
-CREATE INDEX worker_machine ON worker (machine);
-
--- One row for each machine that this node had launched, or that turned up under a name of its. It is
--- written before the provider is asked for the machine, so that none is ever launched and forgotten.
-CREATE TABLE machine (
-    seq INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,           -- made by the node, never used again
-    id TEXT NOT NULL,                    -- the provider's; '' until it is known
-    state INTEGER NOT NULL               -- 0 launching, 1 launched, 2 leaving, 3 gone
-        CHECK (state BETWEEN 0 AND 3),
-    launched INTEGER NOT NULL,           -- clock: when the provider was asked, successfully or at first
-    changed INTEGER NOT NULL,            -- clock: when it came to this state
-    launched_wall INTEGER NOT NULL       -- wall: when the launch was decided
-) STRICT;
-
--- What the scaler has decided, in words; the last thousand.
-CREATE TABLE decision (
-    seq INTEGER PRIMARY KEY,
-    wall INTEGER NOT NULL,
-    why TEXT NOT NULL
-) STRICT;
 
 -- One row: what is saved with each batch so that start-up reads no item.
 CREATE TABLE tally (

@@ -1,6 +1,7 @@
 /* The mill: known answers, order, checkpoints, drops, halting. */
 #include "../worker/mill.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -73,13 +74,6 @@ static const struct kernels *best(void) {
     if (kernels.count == 0 && !kernels_open(&kernels, NULL, why, sizeof why))
         abort();
     return &kernels;
-}
-
-static void test_selftest(void) {
-    char why[500] = "";
-    double rate = 0;
-    ok(selftest_run(&rate, why, sizeof why), "this machine computes rightly %s", why);
-    ok(rate > 1000, "its rate is measured");
 }
 
 static void test_values(const struct kernels *kernels) {
@@ -259,9 +253,9 @@ static void run_wrongly(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {
     chains[0][3] ^= iterations > 0;
 }
 
-/* Works with it in a process of its own, with stderr going to a file. Returns the exit code: that
- * of the mill, or 42 when a value came out. */
-static int work_wrongly(int check_percent, FILE *log) {
+/* Works with it in a process of its own, with stderr going to a descriptor. Returns the exit code:
+ * that of the mill, or 42 when a value came out. */
+static int work_wrongly(int check_percent, int log) {
     static const struct kernel wrong = {"upside-down", 1, run_wrongly, NULL, NULL};
     struct kernels kernels = {.list = {&wrong}, .ns = {220}, .count = 1};
     int status = 0;
@@ -270,7 +264,7 @@ static int work_wrongly(int check_percent, FILE *log) {
     pid_t child = fork();
     if (child == 0) {
         struct items list = {0};
-        dup2(fileno(log), STDERR_FILENO);
+        dup2(log, STDERR_FILENO);
         struct mill *mill = mill_open(1, &kernels, check_percent);
         struct item item = make_item(1, 0, 10000);
         mill_feed(mill, &item);
@@ -283,17 +277,30 @@ static int work_wrongly(int check_percent, FILE *log) {
 static void test_cross_check(void) {
     char line[1000] = "";
     FILE *log = tmpfile();
-    is_int(work_wrongly(0, log), 42, "without a cross-check a wrong value comes out");
-    is_int(work_wrongly(100, log), 1, "with one the worker ends before");
+    is_int(work_wrongly(0, fileno(log)), 42, "without a cross-check a wrong value comes out");
+    is_int(work_wrongly(100, fileno(log)), EXIT_WRONG, "with one the worker ends before");
     rewind(log);
     ok(fgets(line, sizeof line, log) && strstr(line, "upside-down"), "and names the kernel");
     ok(strstr(line, "processor ") != NULL, "and the processor");
     fclose(log);
 }
 
+/* A log that takes nothing more must not keep such a worker alive. */
+static void test_cross_check_without_log(void) {
+    int ends[2];
+    if (!ok(pipe2(ends, O_NONBLOCK) == 0, "a pipe"))
+        return;
+    while (write(ends[1], "", 1) == 1)
+        ;
+    fcntl(ends[1], F_SETFL, 0);
+    is_int(work_wrongly(100, ends[1]), EXIT_WRONG, "nor does a log that nobody reads keep it");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void) {
     test_cross_check();
-    test_selftest();
+    test_cross_check_without_log();
     test_values(reference());
     test_values(best());
     test_order();

@@ -1,90 +1,7 @@
 /* The store by itself: batches, what fails alone, what a rollback leaves, counts that stay true. */
-#include "../fcgi/store.h"
-
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "../fcgi/id.h"
-#include "../fcgi/store_sql.h"
-#include "../lib/log.h"
-#include "tap.h"
+#include "store.h"
 
 enum { RANDOM_OPERATIONS = 3000 };
-
-static int64_t *clock_offsets; /* wall, steady: see lib/clock.h */
-static char directory[] = "/tmp/hashmill-store-XXXXXX";
-static struct conf conf;
-
-/* Removes the scratch directory at exit. */
-static void remove_directory(void) {
-    static const char *const names[] = {"db", "db-wal", "db-shm", "db-lock", "clock"};
-    char path[100];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        unlink(path);
-    }
-    rmdir(directory);
-}
-
-static void set_up(void) {
-    char path[100];
-    if (!mkdtemp(directory))
-        abort();
-    atexit(remove_directory);
-    snprintf(path, sizeof path, "%s/clock", directory);
-    int fd = open(path, O_RDWR | O_CREAT, 0600);
-    if (fd < 0 || ftruncate(fd, 16) != 0)
-        abort();
-    clock_offsets = mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    setenv("HASHMILL_TEST_CLOCK", path, 1);
-    snprintf(conf.database, sizeof conf.database, "%s/db", directory);
-    conf.items_max = 1000000;
-    conf.lease_seconds = 60;
-    conf.size_penalty_ns = 100;
-}
-
-static struct store *open_store(void) {
-    int exit_code;
-    struct store *store = store_open(&conf, &exit_code);
-    if (!store)
-        abort();
-    return store;
-}
-
-/* The number that a statement gives, straight from the file. */
-static int64_t number(struct store *store, const char *sql) {
-    sqlite3_stmt *statement;
-    int64_t result = -1;
-    if (sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        result = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return result;
-}
-
-static struct queue_enqueue new_item(int64_t iterations) {
-    struct queue_enqueue item = {.id = id_new(7), .iterations = iterations};
-    memset(item.digest, 'd', DIGEST_SIZE);
-    return item;
-}
-
-/* Whether the counts in memory and in the file are what a count over the rows gives. */
-static bool counts_true(struct store *store) {
-    char sql[200];
-    bool good = true;
-    for (int state = 0; state < ITEM_STATES; state++) {
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE state = %d", state);
-        good = good && number(store, sql) == store->counts.items[state];
-    }
-    int64_t remaining =
-        number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
-    return good && remaining == store->counts.remaining &&
-           number(store, "SELECT remaining FROM tally") == remaining;
-}
 
 static void one_fails_alone(struct store *store) {
     struct queue_enqueue first = new_item(10);
@@ -126,14 +43,6 @@ static void full_disk(struct store *store) {
     ok(store_commit(store), "and committed");
 }
 
-static struct queue_lease lease_of(int items) {
-    struct queue_lease request = {.items = items, .iterations = INT64_MAX};
-    request.request = id_new(0);
-    snprintf(request.worker.name, sizeof request.worker.name, "w");
-    request.worker.cores = 1;
-    return request;
-}
-
 static void clock_over_restart(void) {
     static struct queue_grant grant;
     struct queue_lease request = lease_of(1);
@@ -164,6 +73,55 @@ static void clock_over_restart(void) {
     store_close(store);
 }
 
+/* Adds an item of a grant to a report. */
+static void add_to_report(struct queue_report *report, const struct queue_grant *grant, int item,
+                          int64_t remaining, bool release) {
+    struct queue_report_item *entry = &report->items[report->count++];
+    *entry = (struct queue_report_item){.id = grant->items[item].id,
+                                        .lease = grant->returnable.lease,
+                                        .remaining = remaining,
+                                        .release = release};
+    memset(entry->chain, 'a' + (int)remaining, DIGEST_SIZE);
+}
+
+/* The entries of a report count one after another, also when they are about one item. */
+static void same_item_twice(void) {
+    static struct queue_grant grant;
+    static struct queue_report report;
+    static struct queue_verdict verdict;
+    struct store *store = open_store();
+    struct queue_lease request = lease_of(5);
+    struct uuid id;
+    store_begin(store);
+    for (int i = 0; i < 5; i++) {
+        struct queue_enqueue item = new_item(10);
+        store_enqueue(store, &item, &id);
+    }
+    store_lease(store, &request, &grant);
+    report.worker = request.worker;
+    add_to_report(&report, &grant, 0, 5, false);
+    add_to_report(&report, &grant, 1, 0, false);
+    add_to_report(&report, &grant, 0, 0, false); /* goes on from its own checkpoint */
+    add_to_report(&report, &grant, 1, 0, false); /* the same result again */
+    add_to_report(&report, &grant, 2, 4, true);
+    add_to_report(&report, &grant, 2, 3, false); /* no lease holds it any more */
+    add_to_report(&report, &grant, 0, 2, false); /* a step back */
+    is_int(store_report(store, &report, &verdict), QUEUE_OK, "a report with items that come twice");
+    static const uint8_t wanted[] = {1, 1, 1, 1, 1, 0, 0};
+    ok(memcmp(verdict.taken, wanted, sizeof wanted) == 0,
+       "each entry is judged by those before it");
+    ok(store_commit(store) && counts_true(store), "the counts are true");
+    is_int(number(store, "SELECT count(*) FROM item WHERE state = 2 AND chain = "
+                         "CAST(printf('%.64c', 'a') AS BLOB)"),
+           2, "two are done, with their values");
+    is_int(number(store, "SELECT remaining FROM item WHERE state = 0 AND lease IS NULL "
+                         "AND chain = CAST(printf('%.64c', 'e') AS BLOB)"),
+           4, "one waits with its progress");
+    is_int(number(store, "SELECT count(*) FROM item WHERE state = 1 AND remaining = 9"), 2,
+           "the others are as they were");
+    store_close(store);
+}
+
 /* One random operation on a random item of those that were leased last. */
 static void random_operation(struct store *store, struct queue_grant *grant) {
     static struct queue_batch batch;
@@ -175,12 +133,15 @@ static void random_operation(struct store *store, struct queue_grant *grant) {
     struct uuid id;
     int chosen = grant->count > 0 ? rand() % grant->count : 0;
     report.worker = request.worker;
-    report.count = 1;
-    report.items[0] = (struct queue_report_item){.id = grant->items[chosen].id,
-                                                 .lease = grant->returnable.lease,
-                                                 .remaining = rand() % 3,
-                                                 .release = rand() % 4 == 0};
-    memset(report.items[0].chain, 'd', DIGEST_SIZE);
+    report.count = 1 + rand() % 4;
+    for (int i = 0; i < report.count; i++) { /* one item may come several times */
+        int other = grant->count > 0 ? rand() % grant->count : 0;
+        report.items[i] = (struct queue_report_item){.id = grant->items[other].id,
+                                                     .lease = grant->returnable.lease,
+                                                     .remaining = rand() % 3,
+                                                     .release = rand() % 4 == 0};
+        memset(report.items[i].chain, 'd', DIGEST_SIZE);
+    }
     switch (rand() % 8) {
     case 0:
     case 1:
@@ -252,6 +213,7 @@ int main(void) {
     full_disk(store);
     store_close(store);
     clock_over_restart();
+    same_item_twice();
     store = open_store();
     counts_stay_true(store);
     store_close(store);

@@ -75,6 +75,21 @@ subtest 'limits of nginx' => sub {
     is $mill->stats->{items}{waiting}, 1, 'nothing was stored';
 };
 
+subtest 'nginx needs no disk' => sub {
+    my $sound = Hashmill->start;
+    for my $name (qw(body fastcgi)) {
+        rmdir "$sound->{dir}/nginx/$name" or die;
+        spew("$sound->{dir}/nginx/$name", 'no directory: a temporary file cannot be made');
+    }
+    my $body = 'x' x 262_144;
+    my @chunks = unpack '(a1000)*', $body;
+    is $sound->enqueue($body, 1)->status, 201, 'for the largest body';
+    is $sound->call('PUT', '/enqueue?iterations=1', content => sub { shift @chunks })->status, 201,
+        'nor when it comes in pieces';
+    $sound->new_item("item $_", 1) for 1 .. 998;
+    is scalar $sound->pull(1000)->json->@*, 1000, 'nor for the largest reply';
+};
+
 subtest 'no HTTP at all' => sub {
     my $put = "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
     for my $bytes ("x\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",

@@ -4,6 +4,7 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
+use JSON::PP ();
 use Hashmill;
 
 my $mill = Hashmill->start(NODE => 7, OPERATION_SECONDS => 1);
@@ -20,7 +21,8 @@ subtest 'healthz of a healthy server' => sub {
 
 subtest 'stats' => sub {
     my $stats = $mill->stats;
-    is_deeply [sort keys %$stats], [qw(fleet items node oldest_wait_seconds parked remaining version workers)], 'fields';
+    is_deeply [sort keys %$stats], [qw(fleet items node oldest_wait_seconds parked rates
+        remaining version workers)], 'fields';
     is_deeply $stats->{items}, { waiting => 0, leased => 0, done => 0, pulled => 0, cancelled => 0 }, 'empty at first';
     is $stats->{node}, 7, 'node';
     like $stats->{version}, qr/^\d+\.\d+\.\d+$/, 'version';
@@ -64,6 +66,25 @@ subtest 'counts survive a crash' => sub {
     $mill->start_nginx;
     is_deeply $mill->stats->{items}, $before->{items}, 'of every state';
     is $mill->stats->{remaining}, $before->{remaining}, 'and of iterations';
+};
+
+subtest 'rates' => sub {
+    is_deeply [sort keys $mill->stats->{rates}->%*], [qw(10s 1s 60s)], 'over three spans';
+    $mill->new_item("rate $_", 1) for 1 .. 10;
+    my $pulled = $mill->pull(1000)->json->@*;
+    my $grant = $mill->lease->json;
+    my ($item) = $grant->{items}->@*;
+    my $progress = { id => $item->{id}, lease => $grant->{lease}, remaining => $item->{remaining} - 1,
+        chain => advance($item->{chain}, 1), release => JSON::PP::true };
+    is scalar $mill->report($progress)->json->{taken}->@*, 1, 'an iteration is reported';
+    my $rates;
+    ok wait_until(20, sub { $rates = $mill->stats->{rates}{'60s'}; $rates->{iterations} > 0 }), 'they come';
+    is sprintf('%.0f', 60 * $rates->{iterations}), 1, 'iterations';
+    is sprintf('%.0f', 60 * $rates->{pulled}), $pulled, 'pulled items';
+    cmp_ok 60 * $rates->{enqueued}, '>', 10, 'enqueued ones';
+    $mill->move_clock(steady_ms => 100_000);
+    is_deeply $mill->stats->{rates}{'60s'}, { enqueued => 0, done => 0, pulled => 0, iterations => 0 },
+        'a minute later they have passed';
 };
 
 subtest 'a writer that hangs' => sub {

@@ -140,7 +140,7 @@ subtest 'a machine that computes wrongly' => sub {
     local $ENV{HASHMILL_TEST_BROKEN_HASH} = 1;
     my $worker = $mill->start_worker;
     $worker->wait_exit(10);
-    is $worker->exit_code, 1, 'a worker refuses to work on it';
+    is $worker->exit_code, 76, 'a worker refuses to work on it';
     like $worker->log, qr/error: /, 'and says so';
     $mill->expect_log(qr/hashmill-worker.*(?:known|wrong|SHA-512)/i);
 } if sanitized();

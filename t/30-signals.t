@@ -45,7 +45,8 @@ subtest 'settings' => sub {
     my $file = "$mill->{dir}/other.env";
     my %bad = ('an unknown key' => 'NO_SUCH_KEY=1', 'out of range' => 'LEASE_SECONDS=1',
         'no number' => 'ITEMS_MAX=many', 'no KEY=VALUE' => 'what is this',
-        'a short token' => 'WORKER_TOKEN=short', 'an unknown level' => 'LOG_LEVEL=loud');
+        'a short token' => 'WORKER_TOKEN=short', 'an unknown level' => 'LOG_LEVEL=loud',
+        'less patience with a process than with the writer' => 'BUSY_SECONDS=5');
     for my $name (sort keys %bad) {
         spew($file, "$bad{$name}\n");
         my ($code, $output) = run_program($mill, '-t', '-c', $file);
@@ -159,7 +160,7 @@ subtest 'a second start' => sub {
 };
 
 subtest 'a process that is busy too long' => sub {
-    my $mill = Hashmill->start(BUSY_SECONDS => 2, PROCESSES_PUBLIC => 1);
+    my $mill = Hashmill->start(BUSY_SECONDS => 2, OPERATION_SECONDS => 1, PROCESSES_PUBLIC => 1);
     $mill->expect_log(qr/busy|killed|signal/);
     my ($before) = $mill->children('public');
     # Bytes that come one at a time keep a process busy without an end.

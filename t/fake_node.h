@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "tap.h"
 
-enum { CONNECTIONS = 16, WAIT_MS = 20000, REQUEST_MAX = 300000 };
+enum { CONNECTIONS = 24, WAIT_MS = 20000, REQUEST_MAX = 300000 };
 
 /* The node's side of a connection, and the request that has come on it. */
 struct connection {
@@ -90,14 +90,10 @@ static void serve(void) {
 
 /* Moves the conversation on a little, as the worker's loop does. */
 static void pump(void) {
-    struct items finished = {0};
     if (node)
         node_step(node);
     http_wait(shared.http, NULL, 0, 1);
-    mill_collect(shared.mill, &finished);
-    for (int i = 0; i < finished.count; i++)
-        node_take_value(node, &finished.list[i]);
-    items_free(&finished);
+    nodes_collect(&shared);
     serve();
 }
 
@@ -260,11 +256,11 @@ static void judge_this(struct connection *connection, bool lost) {
 
 /* Starts a conversation for a worker with that mill. */
 static void start_with(struct mill *mill) {
-    shared = (struct node_shared){.token = "a-token-of-this-test", .node_count = 1};
+    shared = (struct node_shared){.token = "a-token-of-this-test"};
     shared.mill = mill;
     shared.http = http_open();
     shared.worker = (struct wire_worker){.name = "tester", .kernel = "openssl", .cores = 2};
-    node = node_open(&shared, 0, url);
+    node = node_open(&shared, url);
 }
 
 static void stop(void) {
@@ -274,6 +270,7 @@ static void stop(void) {
     mill_close(shared.mill);
     json_free(&shared.json);
     buffer_free(&shared.body);
+    items_free(&shared.finished);
     for (int i = 0; i < CONNECTIONS; i++) {
         if (server.connections[i].fd >= 0)
             hang_up(&server.connections[i]);

@@ -23,8 +23,8 @@ enum { SEGMENT_ITERATIONS = 64 };
 
 void crosscheck_init(struct crosscheck *crosscheck, double share);
 
-/* Whether to check, in a share of the calls. */
-bool crosscheck_draw(struct crosscheck *crosscheck);
+/* Whether to check, in a share of the calls, or a part of that share. */
+bool crosscheck_draw(struct crosscheck *crosscheck, double part);
 
 /* A random number from 0 to most. */
 int64_t crosscheck_place(struct crosscheck *crosscheck, int64_t most);
@@ -33,9 +33,10 @@ int64_t crosscheck_place(struct crosscheck *crosscheck, int64_t most);
 bool crosscheck_holds(const uint64_t from[CHAIN_WORDS], const uint64_t to[CHAIN_WORDS],
                       int64_t iterations);
 
-/* Ends the process at once, with exit code 1 and a line in the log that names kernel and
- * processor: nothing that this machine has computed may be reported any more. Its leases lapse,
- * and other machines start again from what was reported before. */
+/* Ends the process with exit code 76, after which nobody should start it again, and a line in the
+ * log that names kernel and processor, if the log takes it within a second: nothing that this
+ * machine has computed may be reported any more. Its leases lapse, and other machines start again
+ * from what was reported before. */
 _Noreturn void crosscheck_stop(const struct kernel *kernel);
 
 #endif

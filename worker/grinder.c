@@ -11,9 +11,9 @@ enum {
     SLICE_NS = 500000,    /* the longest that a thread computes before it looks around */
     TURN_NS = 1000000,    /* how long a chain keeps its lane at least */
     MEASURE_NS = 2500000, /* of work with full lanes, before the rate is brought up to date */
-    OLDEST_EVERY = 4,     /* one pick in so many is the chain that has waited longest */
-    MUCH_SHORTER = 2,     /* classes: a chain of half the length or less takes a lane away */
-    NICENESS = 10         /* what leases and reports, here and on a node beside it, goes first */
+    OLDEST_EVERY = 4,     /* one pick in so many is the chain that was fed first */
+    MUCH_SHORTER = 2,     /* a chain of half the length or less takes a lane away */
+    NICENESS = 10         /* the thread that leases and reports goes first */
 };
 
 static int64_t now_ns(void) {
@@ -37,18 +37,14 @@ static int64_t slice_iterations(const struct grinder *grinder) {
     return iterations;
 }
 
-/* The lanes of which a segment is to be checked in this slice, a bit each. The dice are thrown for
- * each chain that will be finished, and for every whole slice's worth of the others. */
+/* The lanes of which a segment is to be checked in this slice, a bit each: chains that will be
+ * finished with the set probability, others with so much of it as the slice is of a whole one. */
 static unsigned draw_lanes(struct grinder *grinder, int64_t iterations) {
-    int64_t whole = whole_slice(grinder);
+    double part = (double)iterations / (double)whole_slice(grinder);
     unsigned drawn = 0;
     for (int i = 0; i < grinder->count; i++) {
-        struct lane *lane = &grinder->lanes[i];
-        lane->unchecked += iterations;
-        if (lane->held->item.remaining > iterations && lane->unchecked < whole)
-            continue;
-        lane->unchecked = 0;
-        drawn |= (unsigned)crosscheck_draw(&grinder->crosscheck) << i;
+        bool last = grinder->lanes[i].held->item.remaining == iterations;
+        drawn |= (unsigned)crosscheck_draw(&grinder->crosscheck, last ? 1 : part) << i;
     }
     return drawn;
 }
@@ -60,8 +56,10 @@ static void compute_checked(struct grinder *grinder, unsigned drawn, int64_t ite
     memcpy(from, grinder->chains, sizeof from);
     kernels_run(kernels, grinder->chains, grinder->count, iterations);
     for (int i = 0; i < grinder->count; i++) {
-        if (drawn >> i & 1 && !crosscheck_holds(from[i], grinder->chains[i], iterations))
+        if (drawn >> i & 1 && !crosscheck_holds(from[i], grinder->chains[i], iterations)) {
+            pthread_mutex_lock(&grinder->mill->lock); /* for good: the owner gets nothing more */
             crosscheck_stop(kernels_of_row(kernels, grinder->count, i));
+        }
     }
 }
 
@@ -93,6 +91,15 @@ static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed
     grinder->measured_ns = 0;
 }
 
+/* Makes the descriptor readable if this thread finished the first of what is to be collected.
+ * Called without the lock, which the owner will want as soon as it wakes up. */
+static void tell_owner(struct grinder *grinder) {
+    uint64_t one = 1;
+    if (grinder->tell && write(grinder->mill->descriptor, &one, sizeof one) < 0 && errno != EAGAIN)
+        log_error("cannot tell that an item is finished: %m");
+    grinder->tell = false;
+}
+
 /* Works for one slice; returns when it ended. Called and left with the lock held, which is open in
  * between. */
 static int64_t grind_slice(struct grinder *grinder) {
@@ -102,6 +109,7 @@ static int64_t grind_slice(struct grinder *grinder) {
         chain_load(grinder->chains[i], grinder->lanes[i].held->item.chain);
     unsigned drawn = draw_lanes(grinder, iterations);
     pthread_mutex_unlock(&mill->lock);
+    tell_owner(grinder);
     int64_t start_ns = now_ns();
     compute(grinder, drawn, iterations);
     int64_t end_ns = now_ns();
@@ -115,14 +123,6 @@ static int64_t grind_slice(struct grinder *grinder) {
     return end_ns;
 }
 
-/* Makes the descriptor readable when the first item has been added to finished. */
-static void tell_owner(struct mill *mill) {
-    uint64_t one = 1;
-    if (mill->finished.count == 1 && write(mill->descriptor, &one, sizeof one) < 0 &&
-        errno != EAGAIN)
-        log_error("cannot tell that an item is finished: %m");
-}
-
 /* Empties the lanes whose items are finished or dropped. */
 static void clear_lanes(struct grinder *grinder) {
     struct mill *mill = grinder->mill;
@@ -132,7 +132,7 @@ static void clear_lanes(struct grinder *grinder) {
             continue;
         if (!held->dropped) {
             items_add(&mill->finished, &held->item);
-            tell_owner(mill);
+            grinder->tell |= mill->finished.count == 1;
         }
         hand_end(&mill->hand, held);
         grinder->lanes[i] = grinder->lanes[--grinder->count];
@@ -169,11 +169,12 @@ static int longest_lane(const struct grinder *grinder, int64_t now) {
 
 /* Lets short chains have the lanes of long ones. */
 static void preempt(struct grinder *grinder, int64_t now) {
-    struct hand *hand = &grinder->mill->hand;
+    const struct held *shortest;
     int longest;
-    while (hand_shortest(hand) < CLASSES && (longest = longest_lane(grinder, now)) >= 0) {
+    while ((shortest = hand_shortest(&grinder->mill->hand)) != NULL &&
+           (longest = longest_lane(grinder, now)) >= 0) {
         int64_t remaining = grinder->lanes[longest].held->item.remaining;
-        if (hand_class(remaining) < hand_shortest(hand) + MUCH_SHORTER)
+        if (shortest->item.remaining > remaining / MUCH_SHORTER)
             return;
         give_back(grinder, longest);
         pick(grinder, false, now);
@@ -182,7 +183,7 @@ static void preempt(struct grinder *grinder, int64_t now) {
 
 /* Fills the lanes up to this thread's fair share of what is in hand, and gives back what is beyond
  * it, so that no thread idles while another has more than its share. The shortest chains come
- * first; so that nothing starves, one in four is the one that has waited longest. */
+ * first; so that nothing starves, one in four is the one that was fed first. */
 static void fill_lanes(struct grinder *grinder, int64_t now) {
     struct mill *mill = grinder->mill;
     int share = (mill->hand.count + mill->grinder_count - 1) / mill->grinder_count;
@@ -197,18 +198,37 @@ static void fill_lanes(struct grinder *grinder, int64_t now) {
     preempt(grinder, now);
 }
 
+/* Waits until there may be something to do. Called and left with the lock held. */
+static void rest(struct grinder *grinder) {
+    struct mill *mill = grinder->mill;
+    if (grinder->tell) {
+        pthread_mutex_unlock(&mill->lock);
+        tell_owner(grinder);
+        pthread_mutex_lock(&mill->lock);
+    } else {
+        pthread_cond_wait(&mill->fed, &mill->lock);
+    }
+}
+
+/* Makes this thread, on Linux only this one, at least so nice. Best effort. */
+static void yield_to_others(void) {
+    id_t thread = (id_t)gettid();
+    if (getpriority(PRIO_PROCESS, thread) < NICENESS)
+        setpriority(PRIO_PROCESS, thread, NICENESS);
+}
+
 void *grinder_run(void *argument) {
     struct grinder *grinder = argument;
     struct mill *mill = grinder->mill;
     int64_t now = now_ns();
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, see nice(2) */
+    yield_to_others();
     pthread_mutex_lock(&mill->lock);
     while (!mill->halting) {
         fill_lanes(grinder, now);
         if (grinder->count > 0) {
             now = grind_slice(grinder);
         } else {
-            pthread_cond_wait(&mill->fed, &mill->lock);
+            rest(grinder);
             now = now_ns();
         }
         clear_lanes(grinder);
@@ -216,5 +236,6 @@ void *grinder_run(void *argument) {
     while (grinder->count > 0)
         give_back(grinder, grinder->count - 1);
     pthread_mutex_unlock(&mill->lock);
+    tell_owner(grinder);
     return NULL;
 }

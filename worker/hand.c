@@ -24,7 +24,6 @@ static int by_node_and_id(const void *one, const void *other) {
 void hand_init(struct hand *hand) {
     *hand = (struct hand){0};
     TAILQ_INIT(&hand->fed);
-    TAILQ_INIT(&hand->by_age);
     for (int class = 0; class < CLASSES; class ++)
         TAILQ_INIT(&hand->classes[class]);
 }
@@ -54,7 +53,6 @@ static void enter(struct hand *hand, struct held *held, bool first_of_class) {
         TAILQ_INSERT_HEAD(&hand->classes[class], held, next_of_class);
     else
         TAILQ_INSERT_TAIL(&hand->classes[class], held, next_of_class);
-    TAILQ_INSERT_TAIL(&hand->by_age, held, next_by_age);
     hand->filled |= UINT64_C(1) << class;
     sums->items++;
     sums->iterations += (uint64_t)held->item.remaining;
@@ -66,7 +64,6 @@ static void leave(struct hand *hand, struct held *held) {
     int class = hand_class(held->item.remaining);
     struct class_sums *sums = &hand->waiting[held->item.node][class];
     TAILQ_REMOVE(&hand->classes[class], held, next_of_class);
-    TAILQ_REMOVE(&hand->by_age, held, next_by_age);
     if (TAILQ_EMPTY(&hand->classes[class]))
         hand->filled &= ~(UINT64_C(1) << class);
     sums->items--;
@@ -101,12 +98,24 @@ void hand_drop(struct hand *hand, struct held *held) {
     free(held);
 }
 
+/* The first item of the shortest class that waits, or NULL. */
+static struct held *shortest_of(const struct hand *hand) {
+    return hand->filled == 0 ? NULL : TAILQ_FIRST(&hand->classes[__builtin_ctzll(hand->filled)]);
+}
+
+const struct held *hand_shortest(const struct hand *hand) {
+    return shortest_of(hand);
+}
+
 struct held *hand_take(struct hand *hand, bool oldest) {
-    struct held *held = TAILQ_FIRST(&hand->by_age);
+    struct held *held = shortest_of(hand);
     if (!held)
         return NULL;
-    if (!oldest)
-        held = TAILQ_FIRST(&hand->classes[hand_shortest(hand)]);
+    if (oldest) {
+        held = TAILQ_FIRST(&hand->fed);
+        while (held->running)
+            held = TAILQ_NEXT(held, next_fed);
+    }
     leave(hand, held);
     return held;
 }
@@ -119,10 +128,6 @@ void hand_end(struct hand *hand, struct held *held) {
     if (!held->dropped)
         forget(hand, held);
     free(held);
-}
-
-int hand_shortest(const struct hand *hand) {
-    return hand->filled == 0 ? CLASSES : __builtin_ctzll(hand->filled);
 }
 
 void hand_count(struct hand_load *load, const struct item *item, int64_t cap) {

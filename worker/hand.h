@@ -23,7 +23,7 @@ struct held {
     struct item item; /* as of its last slice; first, the index compares it */
     bool running;     /* on a lane: in no queue */
     bool dropped;     /* forgotten, but still on a lane */
-    TAILQ_ENTRY(held) next_fed, next_of_class, next_by_age;
+    TAILQ_ENTRY(held) next_fed, next_of_class;
 };
 
 TAILQ_HEAD(held_list, held);
@@ -37,7 +37,6 @@ struct class_sums {
 struct hand {
     void *index;                       /* by node and id, see tsearch(3) */
     struct held_list fed;              /* all, in the order of feeding */
-    struct held_list by_age;           /* those that wait, the one that has longest first */
     struct held_list classes[CLASSES]; /* those that wait, by class */
     uint64_t filled;                   /* bit c: somebody waits in class c */
     int count;                         /* all */
@@ -69,18 +68,18 @@ void hand_add(struct hand *hand, const struct item *item);
 /* Forgets an item. It is gone, or when it is on a lane hand_end has to be called for it. */
 void hand_drop(struct hand *hand, struct held *held);
 
-/* Takes an item that waits for a lane: the shortest, or the one that has waited longest. NULL when
- * none waits. */
+/* Takes an item that waits for a lane: the shortest, or the one that was fed first. NULL when none
+ * waits. For the latter it looks at those that were fed before, which are all on lanes. */
 struct held *hand_take(struct hand *hand, bool oldest);
 
-/* An item on a lane waits again: as the first of its class, as the last by age. */
+/* An item on a lane waits again, as the first of its class. */
 void hand_give_back(struct hand *hand, struct held *held);
 
 /* An item on a lane is finished or was dropped: forgets and frees it. */
 void hand_end(struct hand *hand, struct held *held);
 
-/* The class of the shortest item that waits; CLASSES when none does. */
-int hand_shortest(const struct hand *hand);
+/* The item that is taken next as the shortest, or NULL. */
+const struct held *hand_shortest(const struct hand *hand);
 
 /* Sums up what waits of a node, each item counted up to the cap. Looks at each class, and at the
  * items of the one class that lies across the cap. */

@@ -9,7 +9,8 @@ enum {
     TIMEOUT_MS = 15000, /* for the requests that do not wait */
     LOOKS = 32,         /* how often in a lease's time a full hand is looked at, at least */
     LOOK_MS = 5,        /* but not sooner than that, however short the lease */
-    EARLY_MS = 1000     /* an empty answer sooner than that calls for a pause */
+    EARLY_MS = 1000,    /* an empty answer sooner than that calls for a pause */
+    OPEN_PART = 8       /* this part of the hand is open for short chains beside long ones */
 };
 
 static void lease_done(void *context, const struct http_reply *reply);
@@ -46,6 +47,15 @@ struct room {
     bool low; /* half of the node's part is used up, or a request's worth of items is missing */
 };
 
+/* What stays open for short chains, as no lane is kept from them by long ones. A node may have long
+ * ones to give only, so it ends when the hand has more of these than lanes. */
+static int64_t open_iterations(const struct node *node, const struct mill_load *load) {
+    int lanes = mill_lanes(node->shared->mill);
+    if (load->long_items >= lanes + (lanes + OPEN_PART - 1) / OPEN_PART)
+        return 0;
+    return node_hand_iterations(node) / node->shared->node_count / OPEN_PART;
+}
+
 /* Works the room out. Each node may fill an equal part of the hand. A chain that counts for no more
  * than a lane's part takes that part out of the node's, since it will stay. What is asked for
  * counts as in hand, and so does what the node has not been told of. */
@@ -54,15 +64,18 @@ static struct room find_room(const struct node *node, const struct mill_load *lo
     int nodes = node->shared->node_count;
     int64_t hand = node_hand_iterations(node);
     int64_t long_part = load->long_items * node_lane_part(node);
-    int64_t share = hand / nodes - long_part;
+    int64_t open = open_iterations(node, load);
+    int64_t share = hand / nodes - long_part > open ? hand / nodes - long_part : open;
     int64_t used = load->iterations - long_part;
+    int64_t left =
+        hand - load->all_iterations > open - used ? hand - load->all_iterations : open - used;
     int items_share = HAND_ITEMS_MAX / nodes;
     int items_low = items_share / 2 < ITEMS_AT_ONCE ? items_share / 2 : ITEMS_AT_ONCE;
     struct room room = {.items =
                             items_share - load->items - node_unreported(node) - outstanding->items,
                         .iterations = share - used - outstanding->iterations};
-    if (room.iterations > hand - load->all_iterations)
-        room.iterations = hand - load->all_iterations;
+    if (room.iterations > left - outstanding->iterations)
+        room.iterations = left - outstanding->iterations;
     room.low = room.items >= items_low && used <= share / 2 &&
                room.iterations > share / LEASES_AT_ONCE / 2;
     return room;
@@ -157,7 +170,7 @@ static bool take_in(struct node *node, struct item *item) {
     } else if (sent) {
         struct item again = *sent;
         uuid_copy(again.lease, item->lease);
-        items_add(&node->unreported, &again);
+        reports_take_value(node, &again);
     } else {
         item->node = node->index;
         return mill_feed(node->shared->mill, item);
@@ -210,6 +223,7 @@ static void lease_granted(struct lease_request *request) {
     bool new_work = false;
     node->ttl_ms = node->grant.ttl_ms;
     node->more = is_full(request, items);
+    nodes_collect(node->shared); /* or an item that is finished would be computed again */
     for (int i = 0; i < items->count; i++)
         new_work |= take_in(node, &items->list[i]);
     node_load_changed(node);

@@ -19,7 +19,6 @@
 #include "selftest.h"
 
 enum {
-    EXIT_WRONG = 1,      /* this machine computes wrongly; settings that -t finds wrong */
     EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */
     EXIT_SETTINGS = 78,  /* will never work with these settings */
     DRAIN_MS = 5000,     /* for giving everything back at the end */
@@ -31,11 +30,9 @@ struct worker {
     struct worker_conf conf;
     struct kernels kernels; /* used by the mill as long as it lives */
     struct node_shared shared;
-    struct node *nodes[NODES_MAX];
-    struct items finished; /* on their way from the mill to their nodes */
-    int signals;           /* signalfd */
-    bool stopping;         /* a signal has come */
-    int64_t busy_ms;       /* when something was last in hand, by the steady clock */
+    int signals;     /* signalfd */
+    bool stopping;   /* a signal has come */
+    int64_t busy_ms; /* when something was last in hand, by the steady clock */
 };
 
 /* Reads a signal. The first asks for a drain; the second ends the process where it stands, which
@@ -51,22 +48,12 @@ static void take_signal(struct worker *worker) {
     worker->stopping = true;
 }
 
-/* Hands finished items to the conversations that leased them. */
-static void collect(struct worker *worker) {
-    mill_collect(worker->shared.mill, &worker->finished);
-    for (int i = 0; i < worker->finished.count; i++) {
-        const struct item *item = &worker->finished.list[i];
-        node_take_value(worker->nodes[item->node], item);
-    }
-    worker->finished.count = 0;
-}
-
 /* One turn of the loop: sends what is due, then waits for the next event or until_ms and deals with
  * it. */
 static void turn(struct worker *worker, int64_t until_ms) {
     for (int i = 0; i < worker->shared.node_count; i++) {
-        node_step(worker->nodes[i]);
-        int64_t due_ms = node_due_ms(worker->nodes[i]);
+        node_step(worker->shared.nodes[i]);
+        int64_t due_ms = node_due_ms(worker->shared.nodes[i]);
         until_ms = due_ms < until_ms ? due_ms : until_ms;
     }
     struct http_watch watches[] = {{.fd = worker->signals},
@@ -75,12 +62,12 @@ static void turn(struct worker *worker, int64_t until_ms) {
     if (watches[0].readable)
         take_signal(worker);
     if (watches[1].readable)
-        collect(worker);
+        nodes_collect(&worker->shared);
 }
 
 static bool is_busy(const struct worker *worker) {
     for (int i = 0; i < worker->shared.node_count; i++) {
-        if (node_is_busy(worker->nodes[i]))
+        if (node_is_busy(worker->shared.nodes[i]))
             return true;
     }
     return false;
@@ -161,7 +148,7 @@ static bool work(struct worker *worker) {
 static int count_unreported(const struct worker *worker) {
     int count = 0;
     for (int i = 0; i < worker->shared.node_count; i++)
-        count += node_unreported(worker->nodes[i]);
+        count += node_unreported(worker->shared.nodes[i]);
     return count;
 }
 
@@ -169,17 +156,17 @@ static int count_unreported(const struct worker *worker) {
 static void drain(struct worker *worker) {
     int64_t until_ms = clock_steady_ms() + DRAIN_MS;
     mill_halt(worker->shared.mill);
-    collect(worker);
+    nodes_collect(&worker->shared);
     for (int i = 0; i < worker->shared.node_count; i++)
-        node_drain(worker->nodes[i]);
+        node_drain(worker->shared.nodes[i]);
     log_info("stopping: %d items to report or give back", count_unreported(worker));
     while (count_unreported(worker) > 0 && clock_steady_ms() < until_ms)
         turn(worker, until_ms);
     for (int i = 0; i < worker->shared.node_count; i++) {
-        int left = node_unreported(worker->nodes[i]);
+        int left = node_unreported(worker->shared.nodes[i]);
         if (left > 0)
             log_warn("%s: could not be told of %d items; their leases will lapse",
-                     node_url(worker->nodes[i]), left);
+                     node_url(worker->shared.nodes[i]), left);
     }
 }
 
@@ -204,11 +191,10 @@ static int start(struct worker *worker) {
     struct node_shared *shared = &worker->shared;
     const struct worker_conf *conf = &worker->conf;
     char why[500];
-    double rate;
     mallopt(M_ARENA_MAX, 1); /* the threads hardly allocate; an arena for each would cost memory */
     if (!catch_signals(worker))
         return EXIT_TEMPORARY;
-    if (!selftest_run(&rate, why, sizeof why)) {
+    if (!selftest_run(why, sizeof why)) {
         log_error("%s", why);
         return EXIT_WRONG;
     }
@@ -227,7 +213,7 @@ static int start(struct worker *worker) {
     shared->worker.cores = (int)conf->threads;
     shared->worker.rate = mill_rate(shared->mill);
     for (int i = 0; i < conf->url_count; i++)
-        worker->nodes[shared->node_count++] = node_open(shared, i, conf->urls[i]);
+        node_open(shared, conf->urls[i]);
     return 0;
 }
 
@@ -235,7 +221,7 @@ static int start(struct worker *worker) {
 static void stop(struct worker *worker) {
     struct node_shared *shared = &worker->shared;
     for (int i = 0; i < shared->node_count; i++)
-        node_close(worker->nodes[i]);
+        node_close(shared->nodes[i]);
     if (shared->http)
         http_close(shared->http);
     if (shared->mill)
@@ -244,7 +230,7 @@ static void stop(struct worker *worker) {
         close(worker->signals);
     json_free(&shared->json);
     buffer_free(&shared->body);
-    items_free(&worker->finished);
+    items_free(&shared->finished);
 }
 
 static int run(struct worker *worker) {
@@ -269,16 +255,17 @@ static int run(struct worker *worker) {
 }
 
 static void help(void) {
-    printf("hashmill-worker [-c FILE] [-t] [--bench] [--help] [--version]\n\n"
+    printf("hashmill-worker [-c FILE] [-t] [--bench[=short]] [--help] [--version]\n\n"
            "Leases items from hashmill nodes, computes them, and reports their values.\n"
            "-c FILE    read settings from a file of KEY=VALUE lines\n"
            "-t         check the settings and exit: 0 good, 1 bad\n"
-           "--bench    measure what this machine computes with, one core, and exit\n\n"
+           "--bench    measure what this machine computes with, one core, and exit;\n"
+           "           --bench=short only with full lanes\n\n"
            "Settings, each also an environment variable, which wins over the file:\n");
     worker_conf_help(stdout);
     printf("\nSIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
-           "Exit codes: 0 stopped as told or idle, 1 this machine computes wrongly,\n"
-           "75 try again later, 78 bad settings.\n");
+           "Exit codes: 0 stopped as told or idle, 75 try again later, 76 this machine computes\n"
+           "wrongly (do not start it again), 78 bad settings.\n");
 }
 
 /* The command line's wishes. */
@@ -289,7 +276,7 @@ struct options {
 };
 
 static struct options read_options(int argc, char **argv) {
-    static const struct option names[] = {{"bench", no_argument, NULL, 'b'},
+    static const struct option names[] = {{"bench", optional_argument, NULL, 'b'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'v'},
                                           {NULL, 0, NULL, 0}};
@@ -301,8 +288,7 @@ static struct options read_options(int argc, char **argv) {
         } else if (option == 't') {
             options.check = true;
         } else if (option == 'b') {
-            print_bench(stdout);
-            options.exit_code = EXIT_SUCCESS;
+            options.exit_code = print_bench(stdout, optarg) ? EXIT_SUCCESS : EXIT_SETTINGS;
         } else if (option == 'h') {
             help();
             options.exit_code = EXIT_SUCCESS;
@@ -329,7 +315,7 @@ int main(int argc, char **argv) {
         return options.exit_code;
     if (!worker_conf_load(&worker.conf, options.file, why, sizeof why)) {
         log_error("%s", why);
-        return options.check ? EXIT_WRONG : EXIT_SETTINGS;
+        return options.check ? EXIT_FAILURE : EXIT_SETTINGS;
     }
     if (options.check) {
         printf("hashmill-worker: the settings are good\n");

@@ -109,12 +109,23 @@ int64_t mill_rate(struct mill *mill) {
     return (int64_t)rate;
 }
 
+/* The same item, finished and not yet collected, or NULL. */
+static struct item *find_finished(const struct mill *mill, const struct item *item) {
+    for (int i = 0; i < mill->finished.count; i++) {
+        struct item *finished = &mill->finished.list[i];
+        if (finished->node == item->node && same_id(finished->id, item->id))
+            return finished;
+    }
+    return NULL;
+}
+
 bool mill_feed(struct mill *mill, const struct item *item) {
     pthread_mutex_lock(&mill->lock);
     struct held *held = hand_find(&mill->hand, item->node, item->id);
-    bool known = held && held->item.remaining <= item->remaining;
+    struct item *finished = find_finished(mill, item);
+    bool known = finished || (held && held->item.remaining <= item->remaining);
     if (known) {
-        uuid_copy(held->item.lease, item->lease);
+        uuid_copy(finished ? finished->lease : held->item.lease, item->lease);
     } else {
         if (held)
             hand_drop(&mill->hand, held);

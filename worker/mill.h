@@ -11,11 +11,11 @@
  * The mill: threads that move chains forward. Items are fed in and collected when their values are
  * there. A thread moves up to 16 of them forward side by side, in slices of half a millisecond.
  * Whenever one of them is finished another takes its lane: the shortest of those that wait, among
- * those of about the same length the one fed first, and one time in four the one that has waited
- * longest. A short one does not wait for long ones to finish: after two milliseconds at most it has
- * the lane of one, which goes on later. After each slice every item's (chain, remaining) is
- * published as a pair that fits together, so that checkpoints, drops and a halt never wait for
- * longer than a slice. All functions are for one thread, the owner's.
+ * those of about the same length the one fed first, and one time in four the one fed first of all.
+ * A short one does not wait for long ones to finish: after two milliseconds at most it has the lane
+ * of one, which goes on later. After each slice every item's (chain, remaining) is published as a
+ * pair that fits together, so that checkpoints, drops and a halt never wait for longer than a
+ * slice. All functions are for one thread, the owner's.
  */
 struct mill;
 
@@ -44,9 +44,9 @@ int mill_lanes(const struct mill *mill);
 /* Iterations a second over all threads when all are busy, as measured of late. */
 int64_t mill_rate(struct mill *mill);
 
-/* Takes an item in; a copy is kept. An item that is in hand already (the same id of the same node)
- * goes on under the new lease, from whichever of the two chains is further. False when that is the
- * one in hand, so that there is no new work. */
+/* Takes an item in; a copy is kept. An item that is in hand already (the same id of the same node),
+ * or finished and not collected, goes on under the new lease, from whichever of the two chains is
+ * further. False when that is the one in hand, so that there is no new work. */
 bool mill_feed(struct mill *mill, const struct item *item);
 
 /* A descriptor that is readable while finished items wait to be collected. */

@@ -16,8 +16,7 @@
 /* A place in a thread for one chain. */
 struct lane {
     struct held *held;
-    int64_t since_ns;  /* when the chain came here */
-    int64_t unchecked; /* iterations since the cross-check's dice were last thrown for it */
+    int64_t since_ns; /* when the chain came here */
 };
 
 struct grinder {
@@ -27,6 +26,7 @@ struct grinder {
     int count;
     unsigned picks;                          /* chains that came from the queue */
     uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice */
+    bool tell;                               /* the owner is to be told of what is finished */
     struct crosscheck crosscheck;
     double rate;                 /* iterations a second with full lanes */
     int64_t measured_iterations; /* since rate was last brought up to date */

@@ -12,14 +12,14 @@ enum {
     LOOK_ITEMS_A_MS = 1024 /* a look at so many items may be repeated after a millisecond */
 };
 
-struct node *node_open(struct node_shared *shared, int index, const char *url) {
+struct node *node_open(struct node_shared *shared, const char *url) {
     struct node *node = calloc(1, sizeof *node);
     if (!node) {
         log_error("out of memory for a node; give this machine more memory");
         abort();
     }
     node->shared = shared;
-    node->index = index;
+    node->index = shared->node_count;
     node->url = url;
     node->ttl_ms = TTL_FIRST_MS;
     node->renew_ms = INT64_MAX;
@@ -29,6 +29,7 @@ struct node *node_open(struct node_shared *shared, int index, const char *url) {
         node->requests[i].node = node;
     for (int i = 0; i < REPORTS_AT_ONCE; i++)
         node->reports[i].node = node;
+    shared->nodes[shared->node_count++] = node;
     return node;
 }
 
@@ -37,6 +38,15 @@ void node_close(struct node *node) {
     reports_free(node);
     items_free(&node->grant.items);
     free(node);
+}
+
+void nodes_collect(struct node_shared *shared) {
+    mill_collect(shared->mill, &shared->finished);
+    for (int i = 0; i < shared->finished.count; i++) {
+        const struct item *item = &shared->finished.list[i];
+        reports_take_value(shared->nodes[item->node], item);
+    }
+    shared->finished.count = 0;
 }
 
 void node_hang_up(struct node *node, struct talk_call *call) {
@@ -103,10 +113,7 @@ void node_drain(struct node *node) {
     node->draining = true;
     leases_stop(node);
     reports_stop_renewal(node);
-    int first = node->unreported.count;
-    mill_snapshot(node->shared->mill, node->index, &node->unreported);
-    for (int i = first; i < node->unreported.count; i++)
-        node->unreported.list[i].release = true;
+    reports_release_all(node);
     talk_hurry(&node->report);
 }
 

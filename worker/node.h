@@ -23,23 +23,27 @@ struct node;
 struct node_shared {
     struct http *http;
     struct mill *mill;
-    const char *token;         /* bearer token */
-    struct wire_worker worker; /* rate is brought up to date before each call */
+    const char *token;             /* bearer token */
+    struct wire_worker worker;     /* rate is brought up to date before each call */
+    struct node *nodes[NODES_MAX]; /* by index; node_count of them are open */
     int node_count;
-    bool drain_asked; /* set when some node has asked this worker to stop */
-    struct json json; /* for reading replies, one at a time */
+    struct items finished; /* on their way from the mill to their nodes; owned */
+    bool drain_asked;      /* set when some node has asked this worker to stop */
+    struct json json;      /* for reading replies, one at a time */
     struct buffer body;
 };
 
-/* Starts a conversation with the node at url, a base URL without a slash at its end that outlives
- * it. index is the node's place in NODES. Nothing is sent before node_step. */
-struct node *node_open(struct node_shared *shared, int index, const char *url);
+/* Starts a conversation with the next node, at url, a base URL without a slash at its end that
+ * outlives it. Its index in shared->nodes is its place in NODES. Nothing is sent before node_step.
+ */
+struct node *node_open(struct node_shared *shared, const char *url);
 
-/* Ends it; requests under way are given up. */
+/* Ends it; requests under way are given up. Its place in shared->nodes stays as it is. */
 void node_close(struct node *node);
 
-/* Takes a finished item of this node's, to be reported at the next step. */
-void node_take_value(struct node *node, const struct item *item);
+/* Hands the mill's finished items to the conversations that leased them, which report them at their
+ * next steps. Called when the mill's descriptor is readable. */
+void nodes_collect(struct node_shared *shared);
 
 /* Sends what is due now. */
 void node_step(struct node *node);

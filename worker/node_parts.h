@@ -13,7 +13,7 @@
 enum {
     HAND_ITEMS_MAX = 4096, /* items that a worker holds of all its nodes */
     LEASES_AT_ONCE = 4,    /* lease requests of one node under way; the first waits for items */
-    REPORTS_AT_ONCE = 4,   /* reports to one node under way */
+    REPORTS_AT_ONCE = 8,   /* reports to one node under way */
     RENEWALS = 3           /* a lease is renewed after a third of its time */
 };
 
@@ -54,8 +54,9 @@ struct node {
 
     struct talk report;
     struct report reports[REPORTS_AT_ONCE];
-    int64_t report_ms;       /* when a report was last sent or answered */
-    struct items unreported; /* values and releases, in the order of coming */
+    int64_t report_ms;       /* when a report was last sent */
+    struct items unreported; /* values and releases, in the order of coming; no item twice */
+    int64_t first_ms;        /* when the first of them came */
     struct items renewal;    /* checkpoints; those before renewal_next have been sent */
     int renewal_next;
     int64_t renew_ms; /* when the leases in hand are to be renewed; INT64_MAX without any */
@@ -97,6 +98,12 @@ void reports_step(struct node *node, int64_t now_ms);
 
 /* When reports_step wants to be called at the latest; INT64_MAX: not before a reply or a value. */
 int64_t reports_due_ms(struct node *node);
+
+/* Takes the value of one of the node's items, to be reported soon. */
+void reports_take_value(struct node *node, const struct item *item);
+
+/* Takes all of the node's items that are still in the mill as releases. */
+void reports_release_all(struct node *node);
 
 /* The value of an item in a report under way, or NULL. */
 const struct item *reports_find_value(const struct node *node, const uuid_t id);

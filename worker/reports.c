@@ -5,7 +5,10 @@
 
 enum {
     TIMEOUT_MS = 15000,
-    GATHER_MS = 2, /* least time between reports while there is more to come */
+    GATHER_MS =
+        2, /* a value waits no longer for others than that, with so many reports under way: */
+    SWIFT_REPORTS = 5,
+    CHECKPOINT_REPORTS = 3, /* while fewer reports than that are under way, checkpoints go out */
     /* Of a report's places, for checkpoints when there are enough values to fill it. */
     CHECKPOINTS_LEAST = ITEMS_AT_ONCE / 4
 };
@@ -74,11 +77,34 @@ static void settle(struct items *list, int from, const uuid_t id) {
     }
 }
 
-void node_take_value(struct node *node, const struct item *item) {
-    items_add(&node->unreported, item);
+/* Puts a value or a release among those to be reported. No item is in a report twice: the node's
+ * verdict names items by their ids alone. One that comes again, since it was leased again while its
+ * value was on the way from the mill to here, is reported under the later lease. */
+static void add_unreported(struct node *node, const struct item *item) {
+    struct item *known = items_find(&node->unreported, item->id);
+    if (node->unreported.count == 0)
+        node->first_ms = clock_steady_ms();
+    if (known)
+        uuid_copy(known->lease, item->lease);
+    else
+        items_add(&node->unreported, item);
+}
+
+void reports_take_value(struct node *node, const struct item *item) {
+    add_unreported(node, item);
     settle(&node->renewal, node->renewal_next, item->id);
     for (int i = 0; i < REPORTS_AT_ONCE; i++)
         settle(&node->reports[i].sent, node->reports[i].values, item->id);
+}
+
+void reports_release_all(struct node *node) {
+    struct items list = {0};
+    mill_snapshot(node->shared->mill, node->index, &list);
+    for (int i = 0; i < list.count; i++) {
+        list.list[i].release = true;
+        add_unreported(node, &list.list[i]);
+    }
+    items_free(&list);
 }
 
 void reports_stop_renewal(struct node *node) {
@@ -103,27 +129,31 @@ static void start_renewal(struct node *node, int64_t now_ms) {
 }
 
 /* When values and releases are to go out. At once when there are enough for a whole report, or when
- * nothing else is being computed; else the stream of them is gathered a little, as each report
- * costs both sides about as much whether it has one value or a hundred. On a long way to the node,
- * reports are spread over the time that one is under way. */
+ * nothing else is being computed; else they are gathered a little, as each report costs both sides
+ * about as much whether it has one value or twenty. While every lane is busy and so the cores' time
+ * counts most, each first value waits for others; else only when a report went out just before it.
+ * With many reports under way, which takes a long way to the node, they are spread over the time
+ * that one is under way. */
 static int64_t values_due_ms(struct node *node, int under_way) {
-    int64_t due_ms = node->report_ms + (GATHER_MS << (2 * under_way));
-    bool at_once = node->draining || node->unreported.count >= ITEMS_AT_ONCE;
-    if (at_once || due_ms <= clock_steady_ms() || node_load(node)->all_items == 0)
+    const struct mill_load *load = node_load(node);
+    if (node->draining || node->unreported.count >= ITEMS_AT_ONCE || load->all_items == 0)
         return 0;
-    return due_ms;
+    bool busy = load->all_items >= mill_lanes(node->shared->mill);
+    int64_t since_ms = busy ? node->first_ms : node->report_ms;
+    int doublings = under_way < SWIFT_REPORTS ? 0 : under_way - SWIFT_REPORTS + 1;
+    return since_ms + (GATHER_MS << doublings);
 }
 
 int64_t reports_due_ms(struct node *node) {
     int under_way = count_under_way(node);
     int64_t due_ms = INT64_MAX;
-    /* While the node fails, one report at a time tries; checkpoints leave a place for values. */
+    /* While the node fails, one report at a time tries; checkpoints leave places for values. */
     if (under_way >= (node->report.failing ? 1 : REPORTS_AT_ONCE))
         return due_ms;
     if (node->unreported.count > 0)
         due_ms = values_due_ms(node, under_way);
     if (checkpoints_waiting(node) > 0) {
-        if (under_way < REPORTS_AT_ONCE - 1)
+        if (under_way < CHECKPOINT_REPORTS)
             due_ms = 0;
     } else if (node->renew_ms < due_ms && !checkpoints_under_way(node)) {
         due_ms = node->renew_ms;
@@ -138,8 +168,11 @@ static void compose(struct node *node, struct report *report) {
         room -= CHECKPOINTS_LEAST;
     report->sent.count = 0;
     report->values = node->unreported.count < room ? node->unreported.count : room;
-    for (int i = 0; i < report->values; i++)
-        items_add(&report->sent, &node->unreported.list[i]);
+    for (int i = 0; i < report->values; i++) {
+        const struct item *value = &node->unreported.list[i];
+        items_add(&report->sent, value);
+        settle(&node->renewal, node->renewal_next, value->id);
+    }
     items_drop_first(&node->unreported, report->values);
     while (checkpoints_waiting(node) > 0 && report->sent.count < ITEMS_AT_ONCE) {
         const struct item *checkpoint = &node->renewal.list[node->renewal_next++];
@@ -248,9 +281,8 @@ static void report_done(void *context, const struct http_reply *reply) {
         give_up(report);
     else
         keep_for_later(report);
-    report->sent.count = 0;
+    items_free(&report->sent); /* or each place would keep the memory of its largest report */
     report->values = 0;
-    node->report_ms = clock_steady_ms();
 }
 
 void reports_free(struct node *node) {

@@ -25,7 +25,7 @@
 #define BROADCAST(word) _mm256_set1_epi64x((long long)(word))
 #define LOAD(p) (*(const VECTOR *)(p))
 #define STORE(p, v) (*(VECTOR *)(p) = (v))
-#define PIN(x) __asm__("" : "+x"(x))
+#define PIN(x) __asm__ volatile("" : "+x"(x))
 
 TARGET static inline __attribute__((always_inline)) VECTOR rotr8(VECTOR x) {
     VECTOR order = _mm256_setr_epi64x(0x0007060504030201, 0x080f0e0d0c0b0a09, 0x0007060504030201,

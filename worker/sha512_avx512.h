@@ -29,7 +29,7 @@
 #define MAJORITY(x, y, z) INSTRUCTION(ternarylogic_epi64)(x, y, z, 0xe8)
 #define LOAD(p) (*(const VECTOR *)(p))
 #define STORE(p, v) (*(VECTOR *)(p) = (v))
-#define PIN(x) __asm__("" : "+v"(x))
+#define PIN(x) __asm__ volatile("" : "+v"(x))
 
 #include "sha512_vector.h"
 

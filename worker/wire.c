@@ -185,16 +185,8 @@ static bool read_ids(const struct json *json, const char *name, const struct ite
     return true;
 }
 
-/* Whether every item, or another report of the same item beside it, has been seen. */
-static bool all_seen(const struct item *list, int count, const bool *seen) {
-    for (int i = 0; i < count; i++) {
-        bool found = seen[i];
-        for (int j = 0; !found && j < count; j++)
-            found = seen[j] && same_id(list[i].id, list[j].id);
-        if (!found)
-            return false;
-    }
-    return true;
+static bool all_seen(const bool *seen, int count) {
+    return memchr(seen, 0, (size_t)count * sizeof *seen) == NULL;
 }
 
 bool wire_read_verdict(struct json *json, const char *text, size_t length, const struct item *list,
@@ -208,7 +200,7 @@ bool wire_read_verdict(struct json *json, const char *text, size_t length, const
         *why = "its \"taken\" and \"lost\" are not two lists of ids";
         return false;
     }
-    if (!all_seen(list, count, seen)) {
+    if (!all_seen(seen, count)) {
         *why = "it does not speak of every item of the report";
         return false;
     }

@@ -48,9 +48,9 @@ struct wire_grant {
 bool wire_read_grant(struct json *json, const char *text, size_t length, const uuid_t request,
                      int most, struct wire_grant *grant, const char **why);
 
-/* Reads the reply to a report of the count items in list: lost[i] says for each whether the node
- * called it lost rather than taken. False with the reason in *why, also when the reply does not
- * speak of an item. */
+/* Reads the reply to a report of the count items in list, all of them different: lost[i] says for
+ * each whether the node called it lost rather than taken. False with the reason in *why, also when
+ * the reply does not speak of an item. */
 bool wire_read_verdict(struct json *json, const char *text, size_t length, const struct item *list,
                        int count, bool *lost, bool *drain, const char **why);
 

@@ -141,7 +141,7 @@ static void feed_shorts(struct shorts *shorts, int endless, double load, double 
             collect(mill, shorts);
         while (shorts->fed < SHORT_CHAINS && next_ns <= now_ns()) {
             int number = shorts->fed++;
-            shorts->fed_ns[number] = next_ns;
+            shorts->fed_ns[number] = now_ns();
             shorts->iterations[number] = random_up_to(SHORT_ITERATIONS);
             feed(mill, number, shorts->iterations[number]);
             next_ns += (int64_t)(-log(1 - erand48(randoms)) * gap_ns);

@@ -229,6 +229,12 @@ sub pids ($self) {
     return grep { !$seen{$_}++ && process_state($_) ne 'Z' } @pids, $self->nginx_pids;
 }
 
+# The master and its children.
+sub server_pids ($self) {
+    my $master = $self->{server}->pid;
+    return ($master, grep { parent_of($_) == $master } process_ids());
+}
+
 sub nginx_pids ($self) {
     return grep { (readlink("/proc/$_/cwd") // '') eq "$self->{dir}/nginx"
             && (slurp("/proc/$_/comm") // '') =~ /^nginx/ && process_state($_) ne 'Z' } process_ids();
@@ -458,7 +464,7 @@ sub server_log ($self) { return $self->{server}->log }
 # The living children of the master, all or those of one role: writer, public, public-wait, worker or
 # worker-wait. A child is known by the one listening socket that it holds.
 sub children ($self, $role = undef) {
-    my @children = grep { parent_of($_) == $self->{server}->pid } process_ids();
+    my (undef, @children) = $self->server_pids;
     return @children if !defined $role;
     my $path = "$self->{settings}{RUN_DIR}/" . ($role eq 'writer' ? 'writer/ops' : $role) . '.sock';
     my ($inode) = slurp('/proc/net/unix') =~ /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) \Q$path\E$/m or return;

@@ -1,0 +1,132 @@
+#include "reported.h"
+
+#include <stddef.h>
+
+enum column { COLUMN_N, COLUMN_ID, COLUMN_SEQ, COLUMN_STATE, COLUMN_CHAIN, COLUMN_REMAINING };
+
+struct table {
+    sqlite3_vtab base; /* what SQLite knows of it; the first member */
+    const struct reported *reported;
+};
+
+struct cursor {
+    sqlite3_vtab_cursor base;
+    int n;
+};
+
+static const struct reported *reported_of(const sqlite3_vtab_cursor *cursor) {
+    return ((const struct table *)(const void *)cursor->pVtab)->reported;
+}
+
+static struct cursor *cursor_of(sqlite3_vtab_cursor *base) {
+    return (struct cursor *)(void *)base;
+}
+
+static int table_connect(sqlite3 *database, void *reported, int argc, const char *const *argv,
+                         sqlite3_vtab **made, char **why) {
+    (void)argc;
+    (void)argv;
+    (void)why;
+    struct table *table = sqlite3_malloc(sizeof *table);
+    if (!table)
+        return SQLITE_NOMEM;
+    *table = (struct table){.reported = reported};
+    *made = &table->base;
+    return sqlite3_declare_vtab(database,
+                                "CREATE TABLE reported (n, id, seq, state, chain, remaining)");
+}
+
+static int table_disconnect(sqlite3_vtab *table) {
+    sqlite3_free(table);
+    return SQLITE_OK;
+}
+
+/* There is one way to read it: all of it, in order. */
+static int table_best_index(sqlite3_vtab *table, sqlite3_index_info *info) {
+    (void)table;
+    info->estimatedCost = QUEUE_LEASE_MAX;
+    info->estimatedRows = QUEUE_LEASE_MAX;
+    return SQLITE_OK;
+}
+
+static int cursor_open(sqlite3_vtab *table, sqlite3_vtab_cursor **made) {
+    (void)table;
+    struct cursor *cursor = sqlite3_malloc(sizeof *cursor);
+    if (!cursor)
+        return SQLITE_NOMEM;
+    *cursor = (struct cursor){0};
+    *made = &cursor->base;
+    return SQLITE_OK;
+}
+
+static int cursor_close(sqlite3_vtab_cursor *base) {
+    sqlite3_free(base);
+    return SQLITE_OK;
+}
+
+static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
+                         sqlite3_value **argv) {
+    (void)plan;
+    (void)text;
+    (void)argc;
+    (void)argv;
+    cursor_of(base)->n = reported_of(base)->first;
+    return SQLITE_OK;
+}
+
+static int cursor_next(sqlite3_vtab_cursor *base) {
+    cursor_of(base)->n++;
+    return SQLITE_OK;
+}
+
+static int cursor_eof(sqlite3_vtab_cursor *base) {
+    return cursor_of(base)->n >= reported_of(base)->end;
+}
+
+static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
+    const struct reported *reported = reported_of(base);
+    int n = cursor_of(base)->n;
+    const struct queue_report_item *item = &reported->items[n];
+    switch ((enum column)column) {
+    case COLUMN_N:
+        sqlite3_result_int(context, n);
+        break;
+    case COLUMN_ID:
+        sqlite3_result_blob(context, item->id.bytes, ID_SIZE, SQLITE_STATIC);
+        break;
+    case COLUMN_SEQ:
+        if (reported->seq[n] != 0)
+            sqlite3_result_int64(context, reported->seq[n]);
+        break;
+    case COLUMN_STATE:
+        sqlite3_result_int(context, reported->state[n]);
+        break;
+    case COLUMN_CHAIN:
+        sqlite3_result_blob(context, item->chain, DIGEST_SIZE, SQLITE_STATIC);
+        break;
+    case COLUMN_REMAINING:
+        sqlite3_result_int64(context, item->remaining);
+        break;
+    }
+    return SQLITE_OK;
+}
+
+static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
+    *rowid = cursor_of(base)->n;
+    return SQLITE_OK;
+}
+
+bool reported_register(sqlite3 *database, struct reported *reported) {
+    /* Without xCreate the table is there by its name, and nowhere in the file. */
+    static const sqlite3_module module = {.xConnect = table_connect,
+                                          .xBestIndex = table_best_index,
+                                          .xDisconnect = table_disconnect,
+                                          .xOpen = cursor_open,
+                                          .xClose = cursor_close,
+                                          .xFilter = cursor_filter,
+                                          .xNext = cursor_next,
+                                          .xEof = cursor_eof,
+                                          .xColumn = cursor_column,
+                                          .xRowid = cursor_rowid};
+    return sqlite3_create_module(database, "reported", &module, reported) == SQLITE_OK;
+}

@@ -1,0 +1,219 @@
+/* The operations of workers: lease, report; and leases that lapse. */
+
+#include <stddef.h>
+#include <string.h>
+
+#include "id.h"
+#include "log.h"
+#include "progress.h"
+#include "store_sql.h"
+
+enum { LAPSE_MAX = 2000 /* leases that lapse in one batch */ };
+
+/* The deadline of a lease given or renewed now; also keeps next_deadline_ms a lower bound. */
+static int64_t new_deadline(struct store *store) {
+    int64_t deadline = store_now_ms(store) + store->conf->lease_seconds * 1000;
+    if (deadline < store->next_deadline_ms)
+        store->next_deadline_ms = deadline;
+    return deadline;
+}
+
+/* Collects the items of a lease statement (id, chain, remaining) until they are too many or, but
+ * for the first, too long in sum. */
+static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
+                    struct queue_grant *grant) {
+    int64_t sum = 0;
+    grant->count = 0;
+    while (grant->count < most && store_step(store, statement) == SQLITE_ROW) {
+        struct queue_leased *item = &grant->items[grant->count];
+        item->remaining = sqlite3_column_int64(statement, 2);
+        if (grant->count > 0 && item->remaining > iterations - sum)
+            break;
+        if (!store_blob(store, statement, 0, item->id.bytes, ID_SIZE) ||
+            !store_blob(store, statement, 1, item->chain, DIGEST_SIZE))
+            break;
+        sum = item->remaining > iterations ? iterations : sum + item->remaining;
+        grant->count++;
+    }
+    store_end(statement);
+    return store_state(store) == STORE_GOOD;
+}
+
+/* The items that a lease of this id holds already, renewed; the same request came before. */
+static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
+                                       struct queue_grant *grant) {
+    const uint8_t *lease = request->request.bytes;
+    sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", lease);
+    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, grant))
+        return QUEUE_FAULT;
+    if (grant->count == 0)
+        return QUEUE_NONE;
+    /* One more than it might have been given in this very batch: it must not be taken for that one.
+     */
+    int64_t deadline = new_deadline(store) + 1;
+    grant->returnable = (struct queue_return){request->request, deadline};
+    return store_run(store, SQL_LEASE_RENEW, "ui", lease, deadline) ? QUEUE_OK : QUEUE_FAULT;
+}
+
+enum queue_result store_lease(struct store *store, const struct queue_lease *request,
+                              struct queue_grant *grant) {
+    memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
+    int64_t worker = store_worker_seen(store, &request->worker, &grant->drain);
+    if (worker == 0)
+        return QUEUE_FAULT;
+    grant->ttl_ms = store->conf->lease_seconds * 1000;
+    enum queue_result result = leased_before(store, request, grant);
+    if (result == QUEUE_NONE && grant->drain)
+        return QUEUE_OK;
+    if (result != QUEUE_NONE || store->counts.items[ITEM_WAITING] == 0)
+        return result;
+    sqlite3_stmt *statement = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
+    if (!statement || !collect(store, statement, request->items, request->iterations, grant))
+        return QUEUE_FAULT;
+    if (grant->count == 0)
+        return QUEUE_NONE;
+    int64_t deadline = new_deadline(store);
+    grant->returnable = (struct queue_return){request->request, deadline};
+    if (!store_run(store, SQL_LEASE_GIVE, "uiii", request->request.bytes, deadline,
+                   (int64_t)grant->count, worker))
+        return QUEUE_FAULT;
+    store->counts.items[ITEM_WAITING] -= grant->count;
+    store->counts.items[ITEM_LEASED] += grant->count;
+    return QUEUE_OK;
+}
+
+enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
+    if (!store_run(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes, store_now_ms(store),
+                   grant.deadline_ms))
+        return QUEUE_FAULT;
+    int items = sqlite3_changes(store->database);
+    store->counts.items[ITEM_LEASED] -= items;
+    store->counts.items[ITEM_WAITING] += items;
+    return QUEUE_OK;
+}
+
+/* Somebody computed another chain for the same link. It is refused, and an operator must know. */
+static void log_fault(const struct queue_report_item *item, const struct queue_worker *worker) {
+    char text[ID_TEXT_SIZE];
+    id_format(text, item->id);
+    log_error("item %s: worker %s (kernel %s) reports another chain than is stored for %lld "
+              "iterations remaining; it was refused: check that worker's machine",
+              text, worker->name, worker->kernel, (long long)item->remaining);
+}
+
+/* What a report comes to for one of its items, given the row as it is; notes what is to be changed.
+ * Whether it is taken. */
+static bool judge(struct store *store, int n, int64_t seq, const struct progress_row *row,
+                  const struct queue_worker *worker) {
+    struct reported *reported = &store->reported;
+    const struct queue_report_item *item = &reported->items[n];
+    enum progress progress = progress_of(row, item);
+    enum item_state to = ITEM_LEASED;
+    if (progress == PROGRESS_FAULT)
+        log_fault(item, worker);
+    if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT)
+        return false;
+    if (progress == PROGRESS_SAME)
+        return true;
+    if (progress == PROGRESS_DONE)
+        to = ITEM_DONE;
+    else if (progress == PROGRESS_RELEASE)
+        to = ITEM_WAITING;
+    reported->seq[n] = seq;
+    reported->state[n] = (uint8_t)to;
+    store_count_move(store, row->state, row->remaining, to, item->remaining);
+    store->counts.work.iterations += row->remaining - item->remaining;
+    return true;
+}
+
+/* Reads a row of report_read.sql. */
+static bool read_row(struct store *store, sqlite3_stmt *statement, struct progress_row *row) {
+    row->state = (enum item_state)sqlite3_column_int(statement, 2);
+    row->has_lease = sqlite3_column_type(statement, 3) != SQLITE_NULL;
+    row->remaining = sqlite3_column_int64(statement, 4);
+    return (!row->has_lease || store_blob(store, statement, 3, row->lease.bytes, ID_SIZE)) &&
+           store_blob(store, statement, 5, row->chain, DIGEST_SIZE);
+}
+
+/* Judges the items of store->reported, whose ids are all different. */
+static bool judge_all(struct store *store, const struct queue_worker *worker,
+                      struct queue_verdict *verdict) {
+    struct progress_row row = {0};
+    int code = SQLITE_ERROR;
+    sqlite3_stmt *statement = store_bind(store, SQL_REPORT_READ, "");
+    if (!statement)
+        return false;
+    while ((code = store_step(store, statement)) == SQLITE_ROW &&
+           read_row(store, statement, &row)) {
+        int n = sqlite3_column_int(statement, 0);
+        verdict->taken[n] = judge(store, n, sqlite3_column_int64(statement, 1), &row, worker);
+    }
+    store_end(statement);
+    return code == SQLITE_DONE;
+}
+
+/* The end of the longest run of a report's items from first on in which no id comes twice: what the
+ * second one does depends on what the first has done. */
+static int end_of_run(const struct queue_report *report, int first) {
+    enum { PLACES = 2048 };
+    int16_t places[PLACES] = {0}; /* number of an item, plus 1 */
+    for (int n = first; n < report->count; n++) {
+        const uint8_t *id = report->items[n].id.bytes;
+        unsigned place = (id[ID_SIZE - 1] | (unsigned)id[ID_SIZE - 2] << 8) % PLACES;
+        while (places[place] != 0) {
+            if (memcmp(report->items[places[place] - 1].id.bytes, id, ID_SIZE) == 0)
+                return n;
+            place = (place + 1) % PLACES;
+        }
+        places[place] = (int16_t)(n + 1);
+    }
+    return report->count;
+}
+
+enum queue_result store_report(struct store *store, const struct queue_report *report,
+                               struct queue_verdict *verdict) {
+    struct reported *reported = &store->reported;
+    memset(verdict, 0, sizeof *verdict); /* it is sent whole */
+    int64_t worker = store_worker_seen(store, &report->worker, &verdict->drain);
+    if (worker == 0)
+        return QUEUE_FAULT;
+    verdict->count = report->count;
+    memset(reported->seq, 0, sizeof reported->seq);
+    reported->items = report->items;
+    reported->end = 0;
+    while (reported->end < report->count) {
+        reported->first = reported->end;
+        reported->end = end_of_run(report, reported->first);
+        struct counts before = store->counts;
+        bool good = judge_all(store, &report->worker, verdict) &&
+                    store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
+                              store_now_ms(store), store->wall_ms);
+        if (!good) { /* what was applied so far is taken again when the worker repeats it */
+            store->counts = before;
+            return QUEUE_FAULT;
+        }
+    }
+    return QUEUE_OK;
+}
+
+void store_lapse(struct store *store) {
+    int64_t now = store_now_ms(store);
+    if (now < store->next_deadline_ms)
+        return;
+    if (!store_run(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX))
+        return;
+    int items = sqlite3_changes(store->database);
+    store->counts.items[ITEM_LEASED] -= items;
+    store->counts.items[ITEM_WAITING] += items;
+    if (items > 0)
+        log_info("leases lapsed of items: %d; they wait again", items);
+    int64_t next = store_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
+    if (next != INT64_MAX || store->counts.items[ITEM_LEASED] == 0)
+        store->next_deadline_ms = next;
+}
+
+int64_t store_next_lapse(const struct store *store) {
+    if (store->next_deadline_ms == INT64_MAX)
+        return INT64_MAX;
+    return store->next_deadline_ms - store->clock_offset_ms;
+}

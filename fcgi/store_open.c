@@ -1,0 +1,244 @@
+/* Opening the database: its lock, its schema, its settings, the counts it was left with. */
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+#include "store_sql.h"
+
+enum {
+    SCHEMA_VERSION = 3,
+    LOCK_WAIT_MS = 5000, /* for the lock of a writer that is just ending */
+    SMB2_MAGIC = (int)0xfe534d42,
+    CIFS_MAGIC = (int)0xff534d42,
+    FUSE_MAGIC = 0x65735546
+};
+
+/* What to run to get from each schema version to the next. */
+static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3};
+
+/* Takes the lock file next to the database. -1 when another writer holds it. */
+static int take_lock(const char *database) {
+    char path[SETTING_TEXT_SIZE + 8];
+    snprintf(path, sizeof path, "%s-lock", database);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        log_error("cannot open %s: %m; its directory must exist and be writable", path);
+        return -1;
+    }
+    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_steady_ms() >= until) {
+            log_error("another process has %s open for writing; only one may", database);
+            close(fd);
+            return -1;
+        }
+        poll(NULL, 0, 20);
+    }
+    return fd;
+}
+
+/* WAL needs memory shared by all processes, which no network filesystem has. */
+static bool good_filesystem(const char *database) {
+    struct statfs info;
+    char path[SETTING_TEXT_SIZE + 8];
+    snprintf(path, sizeof path, "%s-lock", database);
+    if (statfs(path, &info) != 0)
+        return true;
+    int type = (int)info.f_type;
+    if (type != NFS_SUPER_MAGIC && type != SMB_SUPER_MAGIC && type != SMB2_MAGIC &&
+        type != CIFS_MAGIC && type != V9FS_MAGIC && type != FUSE_MAGIC)
+        return true;
+    log_error("%s is on a network or FUSE filesystem, where SQLite's WAL does not work; put it on "
+              "a local disk",
+              database);
+    return false;
+}
+
+/* Runs a whole SQL file. */
+static bool run_script(struct store *store, enum sql sql) {
+    char *why = NULL;
+    if (sqlite3_exec(store->database, sql_text[sql], NULL, NULL, &why) == SQLITE_OK)
+        return true;
+    log_error("%s: %s", sql_name[sql], why ? why : "out of memory");
+    sqlite3_free(why);
+    return false;
+}
+
+/* The whole number that a one-row statement gives, or -1. */
+static int64_t number_of(struct store *store, const char *text) {
+    sqlite3_stmt *statement = NULL;
+    int64_t number = -1;
+    if (sqlite3_prepare_v2(store->database, text, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+static bool set_version(struct store *store, int version) {
+    char text[40];
+    snprintf(text, sizeof text, "PRAGMA user_version = %d", version);
+    return sqlite3_exec(store->database, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
+ */
+static bool views_are_current(struct store *store) {
+    static const char create[] = "CREATE VIEW";
+    int missing = 0;
+    for (const char *at = sql_text[SQL_VIEWS]; (at = strstr(at, create)) != NULL; at++)
+        missing++;
+    sqlite3_stmt *statement = store_bind(store, SQL_VIEWS_NOW, "");
+    while (statement && store_step(store, statement) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        missing -= text && strstr(sql_text[SQL_VIEWS], text) ? 1 : 0;
+    }
+    if (statement)
+        store_end(statement);
+    return missing == 0;
+}
+
+/* Brings the schema to SCHEMA_VERSION and the views up to date in one transaction. A start that
+ * finds both as they should be writes nothing: it must work on a full disk. */
+static int migrate(struct store *store) {
+    int64_t version = number_of(store, "PRAGMA user_version");
+    if (version < 0 || version > SCHEMA_VERSION) {
+        log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
+                  store->conf->database, (long long)version, SCHEMA_VERSION);
+        return CHILD_CONFIG;
+    }
+    if (version == SCHEMA_VERSION && views_are_current(store))
+        return CHILD_DRAINED;
+    bool good = run_script(store, SQL_BEGIN);
+    for (int64_t next = version; good && next < SCHEMA_VERSION; next++)
+        good = run_script(store, migrations[next]) && set_version(store, (int)next + 1);
+    if (good && run_script(store, SQL_VIEWS) && run_script(store, SQL_COMMIT))
+        return CHILD_DRAINED;
+    return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+}
+
+/* What sql/open.sql asked for must have been granted. */
+static bool settings_hold(struct store *store) {
+    int64_t synchronous = number_of(store, "PRAGMA synchronous");
+    int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
+    if (synchronous == 2 && wal == 1)
+        return true;
+    log_error("SQLite refused WAL mode or synchronous=FULL on %s", store->conf->database);
+    return false;
+}
+
+static void configure(struct store *store) {
+    int persist = 1;
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(store->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
+}
+
+/* Reads the counts and sets the queue clock going from where it stood. */
+static bool load_counts(struct store *store) {
+    sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
+    if (!statement || store_step(store, statement) != SQLITE_ROW)
+        return false;
+    struct counts *counts = &store->counts;
+    counts->clock_ms = sqlite3_column_int64(statement, 0);
+    for (int state = 0; state < ITEM_STATES; state++)
+        counts->items[state] = sqlite3_column_int64(statement, 1 + state);
+    counts->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
+    store_end(statement);
+    store->saved_counts = *counts;
+    store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
+    store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
+    return true;
+}
+
+/* A writer that was killed may have left a commit in the WAL that was never synced, and it can be
+ * seen from now on. Nobody may be answered from it before it is durable. */
+static bool sync_wal(struct store *store) {
+    int fd = open(store->wal.path, O_RDONLY | O_CLOEXEC);
+    bool good = fd >= 0 && fdatasync(fd) == 0;
+    if (!good)
+        log_error("cannot sync %s: %m", store->wal.path);
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* The database file's own directory entry must survive a power cut, too. */
+static void sync_directory(const char *database) {
+    char path[SETTING_TEXT_SIZE];
+    snprintf(path, sizeof path, "%s", database);
+    char *slash = strrchr(path, '/');
+    if (slash)
+        slash[slash == path ? 1 : 0] = '\0';
+    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fsync(fd) != 0)
+        log_warn("cannot sync the directory of %s: %m", database);
+    close(fd);
+}
+
+/* Opens, configures, migrates. Returns an exit code, CHILD_DRAINED when all went well. */
+static int open_database(struct store *store) {
+    const char *path = store->conf->database;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, &store->database, flags, NULL) != SQLITE_OK) {
+        log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
+        return CHILD_TEMPORARY;
+    }
+    configure(store);
+    if (!reported_register(store->database, &store->reported) || !run_script(store, SQL_OPEN))
+        return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+    store_wal_open(store);
+    int code = migrate(store);
+    if (code != CHILD_DRAINED)
+        return code;
+    if (!settings_hold(store))
+        return CHILD_CONFIG;
+    sync_directory(path);
+    if (!load_counts(store) || !store_wal_in_place(store) || !sync_wal(store))
+        return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+    return CHILD_DRAINED;
+}
+
+struct store *store_open(const struct conf *conf, int *exit_code) {
+    *exit_code = CHILD_TEMPORARY;
+    sqlite3_config(SQLITE_CONFIG_LOG, store_log, NULL);
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    struct store *store = calloc(1, sizeof *store);
+    if (!store) {
+        log_error("out of memory for the store");
+        return NULL;
+    }
+    store->conf = conf;
+    store->lock_fd = take_lock(conf->database);
+    if (store->lock_fd >= 0)
+        *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
+    if (*exit_code == CHILD_DRAINED)
+        return store;
+    store_close(store);
+    return NULL;
+}
+
+void store_close(struct store *store) {
+    if (store->database)
+        store_last_checkpoint(store);
+    for (int sql = 0; sql < SQL_COUNT; sql++)
+        sqlite3_finalize(store->statements[sql]);
+    sqlite3_close(store->database);
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    free(store);
+}

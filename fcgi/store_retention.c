@@ -1,0 +1,46 @@
+/* Items that were pulled or cancelled leave after some days, a few in each batch. */
+
+#include "store_sql.h"
+
+enum {
+    REMOVE_MAX = 200,    /* of each kind in one batch */
+    REMOVE_PAUSE_MS = 10 /* from one such batch to the next: others are served in between */
+};
+
+static const int64_t day_ms = 24 * 3600 * 1000;
+
+/* Removes items of one state that were closed so many days ago. The queue clock at which the next
+ * one is due; INT64_MAX when none is left. */
+static int64_t remove_old(struct store *store, enum item_state state, int64_t days) {
+    enum sql remove = state == ITEM_PULLED ? SQL_REMOVE_PULLED : SQL_REMOVE_CANCELLED;
+    enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
+    int64_t now = store_now_ms(store);
+    if (store_run(store, remove, "ii", now - days * day_ms, (int64_t)REMOVE_MAX))
+        store->counts.items[state] -= sqlite3_changes(store->database);
+    int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
+    if (closed == INT64_MAX)
+        return INT64_MAX;
+    int64_t due = closed + days * day_ms;
+    return due > now + REMOVE_PAUSE_MS ? due : now + REMOVE_PAUSE_MS;
+}
+
+void store_remove_old(struct store *store) {
+    if (store_now_ms(store) < store->next_removal_ms)
+        return;
+    int64_t pulled = remove_old(store, ITEM_PULLED, store->conf->pulled_days);
+    int64_t cancelled = remove_old(store, ITEM_CANCELLED, store->conf->cancelled_days);
+    store->next_removal_ms = pulled < cancelled ? pulled : cancelled;
+}
+
+void store_note_closed(struct store *store, enum item_state state) {
+    int64_t days = state == ITEM_PULLED ? store->conf->pulled_days : store->conf->cancelled_days;
+    int64_t due = store_now_ms(store) + days * day_ms;
+    if (due < store->next_removal_ms)
+        store->next_removal_ms = due;
+}
+
+int64_t store_next_removal(const struct store *store) {
+    if (store->next_removal_ms == INT64_MAX)
+        return INT64_MAX;
+    return store->next_removal_ms - store->clock_offset_ms;
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Installs what the benchmarks need, builds hashmill and what it is compared with, and measures.
+#
+#   scripts/bench.sh [ARGUMENTS]     those of scripts/bench/run.py, as in: scripts/bench.sh --quick
+#
+#   BUILD=DIR       where the programs are built (default: build in the repository)
+#   BENCH_DIR=DIR   where the databases are, on the disk to be measured (default: /var/tmp)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/packages.sh
+source scripts/packages.sh
+
+build=${BUILD:-build}
+install_packages "${packages_build[@]}" "${packages_run[@]}" "${packages_bench[@]}"
+make -s -j2 BUILD="$build" bench-programs
+exec scripts/bench/run.py --build "$build" --out "$build/bench" "$@"

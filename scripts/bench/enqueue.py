@@ -1,0 +1,54 @@
+"""PUT /enqueue by wrk: throughput and latency against clients and body size, on the disk as it is and
+on one whose fsync takes 2 ms more."""
+
+import load
+import servers
+from measure import POOL
+
+KB = 1024
+SIZES = {16: (1, 4, 16, 64), 256: (1, 16, 64)}  # KB: clients
+FEW = {16: (16,), 256: (16,)}
+
+
+def measure(bench):
+    with bench.section("enqueue"):
+        compared = {
+            "node": bench.node("node", PROCESSES_PUBLIC=POOL),
+            "no store": bench.node("null", "null", PROCESSES_PUBLIC=POOL),
+            "FULL each": bench.node("full", "full", PROCESSES_PUBLIC=POOL),
+            "Flask": bench.up(servers.Flask(bench.scratch)),
+        }
+        if not bench.options.quick:
+            compared["constant"] = bench.up(servers.Constant(bench.scratch))
+        for size, counts in (FEW if bench.options.quick else SIZES).items():
+            for clients in counts:
+                put(bench, name_of(size, clients), compared, size, clients)
+
+
+def measure_slow(bench):
+    """The same with 2 ms more for each fsync, as on a network disk; 64 processes beside the 16, since
+    a process waits for its commit."""
+    with bench.section("slow"):
+        compared = {
+            "node": bench.node("node", slow=True, PROCESSES_PUBLIC=POOL),
+            "64 processes": bench.node("node64", slow=True, PROCESSES_PUBLIC=64),
+            "FULL each": bench.node("full", "full", slow=True, PROCESSES_PUBLIC=POOL),
+            "Flask": bench.up(servers.Flask(bench.scratch, slow_fsync=bench.slow_fsync)),
+        }
+        for size, clients in ((16, 16), (16, 64)) if bench.options.quick else (
+                (16, 1), (16, 16), (16, 64), (256, 16)):
+            put(bench, name_of(size, clients) + ", fsync + 2 ms", compared, size, clients)
+
+
+def name_of(size, clients):
+    return f"enqueue {size} KB, {clients} client{'s' * (clients > 1)}"
+
+
+def put(bench, what, compared, size, clients):
+    """Measures one size and number of clients on all servers, after one short run of each."""
+    body = bench.body(size * KB)
+    for server in compared.values():
+        load.put_for(server.url, body, clients, 1)
+    bench.interleave(what, {
+        name: lambda server=server: load.put_for(server.url, body, clients, bench.seconds)
+        for name, server in compared.items()})

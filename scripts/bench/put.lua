@@ -1,0 +1,17 @@
+-- For wrk: PUTs the file named by BODY over and over and ends with one line of JSON about the run.
+-- Without a request function of its own wrk builds the request once, so Lua costs nothing while it
+-- measures.
+
+local file = assert(io.open(os.getenv("BODY"), "rb"))
+wrk.method = "PUT"
+wrk.body = file:read("*a")
+file:close()
+
+function done(summary, latency)
+    local errors = summary.errors
+    io.write(string.format(
+        '\nRESULT {"requests":%d,"seconds":%.6f,"failed":%d,"p50_ms":%.4f,"p99_ms":%.4f,"max_ms":%.4f}\n',
+        summary.requests, summary.duration / 1e6,
+        errors.connect + errors.read + errors.write + errors.status + errors.timeout,
+        latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))
+end

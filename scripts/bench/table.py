@@ -1,0 +1,58 @@
+"""The results as Markdown tables, one for each kind of measurement."""
+
+SERVERS = ("node", "64 processes", "no store", "constant", "FULL each", "Flask")
+
+
+def tables(results):
+    """The text: enqueues, batches, then everything else line by line."""
+    enqueues = {what: by for what, by in results.items()
+                if what.startswith("enqueue") and "Flask" in by}
+    batches = {what: by for what, by in results.items()
+               if " at once" in what and "Flask" in by}
+    parts = []
+    if enqueues:
+        parts.append(table("requests/s, p99 in ms", enqueues,
+                           lambda figures: f"{count(figures['rate'])}, {figures['p99_ms']:.1f}"))
+    if batches:
+        parts.append(table("items/s, p99 of a request in ms", batches, lambda figures:
+                           f"{count(figures['items_per_second'])}, {figures['p99_ms']:.1f}"))
+    others = [line for what, by in results.items() if what not in enqueues and what not in batches
+              for line in lines(what, by)]
+    if others:
+        parts.append("\n".join(["| | | |", "|---|---|---|"] + others))
+    return "\n\n".join(parts) + "\n"
+
+
+def table(title, rows, cell):
+    """A row for each measurement, a column for each server."""
+    columns = [name for name in SERVERS if any(name in by for by in rows.values())]
+    text = [f"| {title} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for what, by in rows.items():
+        cells = [cell(by[name]) if name in by else "" for name in columns]
+        text.append(f"| {what} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
+def lines(what, by):
+    for name, figures in by.items():
+        shown = ", ".join(one(measure, value) for measure, value in figures.items()
+                          if measure not in ("runs", "requests", "max_ms"))
+        yield f"| {what} | {name} | {shown} |"
+
+
+UNITS = {"rate": "/s", "items_per_second": " items/s", "p50_ms": " ms (p50)", "p99_ms": " ms (p99)",
+         "start_seconds": " s", "row_bytes": " bytes a row", "pss_mb": " MB PSS",
+         "server_mb": " MB of it hashmill-fcgi", "nginx_mb": " MB nginx", "wal_mb": " MB",
+         "cpu_percent": " % of one processor"}
+
+
+def one(measure, value):
+    text = count(value) if value >= 1000 else f"{value:.3g}"
+    return text + UNITS.get(measure, " " + measure)
+
+
+def count(value):
+    """A large number to three digits, as in 14.1 k."""
+    if value < 1000:
+        return f"{value:.0f}"
+    return f"{value / 1000:.1f} k" if value < 100000 else f"{value / 1000:.0f} k"

@@ -1,0 +1,80 @@
+/* How SQLite means to run each statement of sql/: by searches of indexes, on whatever the tables
+ * hold. */
+#include "store.h"
+
+enum { INDEXES_MAX = 32 };
+
+/* The files that are not one statement on the tables. */
+static bool is_script(enum sql sql) {
+    switch (sql) {
+    case SQL_OPEN:
+    case SQL_BEGIN:
+    case SQL_COMMIT:
+    case SQL_ROLLBACK:
+    case SQL_SCHEMA_1:
+    case SQL_SCHEMA_2:
+    case SQL_SCHEMA_3:
+    case SQL_VIEWS:
+    case SQL_VIEWS_NOW: /* of the schema, once at each start */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Appends a statement's plan to text, a line each step. False when there is none to be had. */
+static bool read_plan(sqlite3 *database, enum sql sql, char *text, size_t size) {
+    char explain[8192];
+    sqlite3_stmt *statement;
+    int code;
+    snprintf(explain, sizeof explain, "EXPLAIN QUERY PLAN %s", sql_text[sql]);
+    if (sqlite3_prepare_v2(database, explain, -1, &statement, NULL) != SQLITE_OK)
+        return false;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s\n", (const char *)sqlite3_column_text(statement, 3));
+    }
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE;
+}
+
+static void check_statement(sqlite3 *database, enum sql sql, char *all, size_t size) {
+    char *plan = all + strlen(all);
+    bool good = read_plan(database, sql, plan, size - strlen(all));
+    good = good && !strstr(plan, "SCAN item") && !strstr(plan, "SCAN worker") &&
+           !strstr(plan, "SCAN tally") && !strstr(plan, "TEMP B-TREE");
+    if (!ok(good, "%s only searches", sql_name[sql]))
+        printf("# %s\n", plan);
+}
+
+/* Every index of ours must be what some statement searches; else it costs and serves nobody. */
+static void check_indexes(sqlite3 *database, const char *all) {
+    sqlite3_stmt *statement;
+    static const char sql[] = "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql NOTNULL";
+    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK)
+        abort();
+    int count = 0;
+    while (sqlite3_step(statement) == SQLITE_ROW && count++ < INDEXES_MAX) {
+        char wanted[80];
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        snprintf(wanted, sizeof wanted, "INDEX %s", name);
+        ok(strstr(all, wanted), "%s is used", name);
+    }
+    sqlite3_finalize(statement);
+    ok(count > 0 && count < INDEXES_MAX, "there are indexes");
+}
+
+int main(void) {
+    static char all[32768];
+    set_up();
+    struct store *store = open_store();
+    is_int(number(store, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'"), 0,
+           "there are no statistics that plans could depend on");
+    for (int sql = 0; sql < SQL_COUNT; sql++) {
+        if (!is_script((enum sql)sql))
+            check_statement(store->database, (enum sql)sql, all, sizeof all);
+    }
+    check_indexes(store->database, all);
+    store_close(store);
+    return done_testing();
+}

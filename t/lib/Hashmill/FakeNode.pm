@@ -1,0 +1,131 @@
+package Hashmill::FakeNode;
+
+# A node that a test plays to a real worker: one process that listens on some ports, answers every
+# lease and every report by the test's code, and keeps nothing, so that hundreds of thousands of them
+# take minutes. Requests come as the worker sends them: POST, with a Content-Length.
+#
+#     my $fake = Hashmill::FakeNode->start(ports => 2,
+#         lease   => sub ($request) { ($status, $body) },      # the request's JSON as text, not parsed:
+#         results => sub ($request) { ($status, $body) });     # that would take longest of all
+#     my $worker = $fake->start_worker($build);
+#     $fake->counts->{results}; # calls answered so far; also leases and items: ids in reports
+
+use v5.36;
+use Errno qw(EAGAIN);
+use File::Temp ();
+use IO::Select ();
+use IO::Socket::INET ();
+use POSIX ();
+
+use Hashmill::Process;
+use Hashmill::Util;
+
+sub start ($class, %options) {
+    my @listeners = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64,
+        Blocking => 0) // die "listen: $!" } 1 .. $options{ports} // 1;
+    my $counts = File::Temp->new;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM);
+        $SIG{PIPE} = 'IGNORE';
+        # Of its own, since a handle from before the fork would share its position with the parent's.
+        eval {
+            open my $file, '+<:raw', "$counts" or die "$counts: $!";
+            serve(\%options, $file, @listeners);
+        };
+        print {*STDERR} $@;
+        POSIX::_exit(1);
+    }
+    return bless { pid => $pid, owner => $$, counts => $counts,
+        urls => [map { 'http://127.0.0.1:' . $_->sockport } @listeners] }, $class;
+}
+
+# How many calls were answered and how many items they reported.
+sub counts ($self) {
+    my $bytes = slurp("$self->{counts}");
+    my %counts;
+    @counts{qw(leases results items)} = length $bytes == 24 ? unpack('q3', $bytes) : (0, 0, 0);
+    return \%counts;
+}
+
+sub serve ($options, $counts_file, @listeners) {
+    my $select = IO::Select->new(@listeners);
+    my %is_listener = map { $_ => 1 } @listeners;
+    my %text; # read so far, by connection
+    my %counts = map { $_ => 0 } qw(leases results items);
+    while (1) {
+        for my $socket ($select->can_read) {
+            if ($is_listener{$socket}) {
+                my $connection = $socket->accept // next;
+                $connection->blocking(0);
+                $select->add($connection);
+                $text{$connection} = '';
+                next;
+            }
+            my $length = sysread $socket, $text{$socket}, 262_144, length $text{$socket};
+            next if !defined $length && $! == EAGAIN;
+            if (!$length || !answer($socket, \$text{$socket}, $options, \%counts, $counts_file)) {
+                $select->remove($socket);
+                delete $text{$socket};
+                close $socket;
+            }
+        }
+    }
+}
+
+# Answers the request that is there, once it is whole. False when the connection is to end: status 0
+# of the test's code.
+sub answer ($socket, $text, $options, $counts, $counts_file) {
+    my $head = index $$text, "\r\n\r\n";
+    return 1 if $head < 0;
+    my ($length) = substr($$text, 0, $head) =~ /^Content-Length: (\d+)/mi;
+    return 1 if length $$text < $head + 4 + $length;
+    my ($path) = $$text =~ m{^POST /(\w+) };
+    my $request = substr $$text, $head + 4, $length;
+    $$text = '';
+    my ($status, $body) = $options->{$path}->($request);
+    $counts->{leases}++ if $path eq 'lease';
+    $counts->{results}++ if $path eq 'results';
+    $counts->{items} += () = $request =~ /"remaining"/g;
+    note($counts, $counts_file);
+    return 0 if !$status;
+    my $reply = "HTTP/1.1 $status X\r\n"
+        . ($status == 204 ? "\r\n" : 'Content-Length: ' . length($body) . "\r\n\r\n$body");
+    $socket->blocking(1);
+    print {$socket} $reply;
+    $socket->flush;
+    $socket->blocking(0);
+    return 1;
+}
+
+sub note ($counts, $file) {
+    sysseek $file, 0, 0;
+    syswrite $file, pack 'q3', $counts->@{qw(leases results items)};
+    return;
+}
+
+# A real worker of that build that works for this node and ends with it. Returns its Hashmill::Process.
+sub start_worker ($self, $build, %settings) {
+    my %all = (NODES => join(',', $self->{urls}->@*), WORKER_TOKEN => 'x' x 32, THREADS => 2, IDLE_SECONDS => 0,
+        %settings);
+    $self->{log} = File::Temp->new;
+    return $self->{worker} = Hashmill::Process->start(log => "$self->{log}", env => \%all,
+        command => ["$build/hashmill-worker"]);
+}
+
+sub stop ($self) {
+    $self->{worker}->kill('KILL') if $self->{worker};
+    kill 'KILL', $self->{pid};
+    waitpid $self->{pid}, 0;
+    $self->{stopped} = 1;
+    return;
+}
+
+sub DESTROY ($self) {
+    return if $self->{stopped} || $self->{owner} != $$;
+    local ($?, $!);
+    $self->stop;
+    return;
+}
+
+1;
