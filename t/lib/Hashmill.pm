@@ -50,15 +50,14 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 # --- life and death of an instance ----------------------------------------------------------------
 
 # Starts server and nginx and returns when both serve. Options in capitals are settings of the server;
-# build => another build's directory, wrap => [a command to run the server under], nginx => 0,
-# fleet => { settings of the workers }: the scaler launches them by t/provider (see there).
+# build => another build's directory, wrap => [a command to run the server under], nginx => 0.
 sub start ($class, %options) {
     my $build = delete $options{build} // build_directory();
     my $self = bless {
         build  => $build,
         wrap   => delete $options{wrap} // [],
         nginx_wanted => delete $options{nginx} // 1,
-        fleet  => delete $options{fleet},
+        workers_settings => delete $options{workers_settings} // {}, # see Hashmill::Fleet
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
         expected => [],
@@ -74,7 +73,7 @@ sub start ($class, %options) {
     spew("$self->{dir}/clock", pack 'q q', 0, 0);
     mkdir "$self->{dir}/nginx" or die;
     push @instances, $self;
-    $self->prepare_fleet if $self->{fleet};
+    $self->prepare;
     $self->start_server;
     $self->start_nginx if $self->{nginx_wanted};
     return $self;
@@ -111,7 +110,7 @@ sub start_nginx ($self) {
     my $asked = $self->{port} && !$self->{port_is_guess};
     for my $try (1 .. 20) {
         $self->{port} //= free_port_pair();
-        $self->write_fleet_settings if $self->{fleet};
+        $self->port_chosen;
         spew("$self->{dir}/nginx.conf", $self->nginx_configuration);
         unlink "$self->{dir}/nginx/nginx.pid";
         my $nginx = $self->{nginx} = Hashmill::Process->start(
@@ -146,46 +145,10 @@ sub start_worker ($self, %settings) {
     return $worker;
 }
 
-# What the scaler needs: a provider, and settings for its workers, which name the port that nginx will
-# have if nobody takes it before.
-sub prepare_fleet ($self) {
-    $self->{port} = free_port_pair();
-    $self->{port_is_guess} = 1;
-    mkdir $self->fleet_dir or die;
-    my %preset = (PROVIDER => "$root/t/provider", LIST_SECONDS => 1);
-    $self->{settings} = { %preset, $self->{settings}->%* };
-    $self->write_fleet_settings;
-    return;
-}
-
-sub fleet_dir ($self) { return "$self->{dir}/fleet" }
-
-sub write_fleet_settings ($self) {
-    my %all = (NODES => $self->worker_url, RETIRE_NODE => $self->worker_url, WORKER_TOKEN => $self->{token},
-        THREADS => 1, $self->{fleet}->%*);
-    spew("$self->{dir}/worker-fleet.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
-    return;
-}
-
-# Ends every worker that the scaler has launched.
-sub stop_fleet ($self) {
-    my $provider = "$root/scripts/provider-local";
-    for my $dir ($self->fleet_dir, $self->fleet_dir . '/second') {
-        local %ENV = (%ENV, $self->environment->%*, FLEET_DIR => $dir);
-        my @ids = map { (split)[0] } qx{$provider list} or next;
-        system $provider, 'terminate', @ids;
-    }
-    return;
-}
-
-# The processes of the fleet's workers. (A sanitizer that looks for leaks at a worker's end does so in a
-# child of it.)
-sub fleet_pids ($self) {
-    my %own = map { $_->pid => 1 } $self->{workers}->@*;
-    my @all = grep { !$own{$_} && (slurp("/proc/$_/comm") // '') eq "hashmill-worker\n" } $self->pids;
-    my %workers = map { $_ => 1 } @all;
-    return grep { !$workers{ parent_of($_) } } @all;
-}
+# What Hashmill::Fleet has to do besides: before the server is started, when nginx has its port, at the end.
+sub prepare ($self)     { return }
+sub port_chosen ($self) { return }
+sub stop_fleet ($self)  { return }
 
 # Stops the server by SIGTERM. True when it exits with 0 within a bound.
 sub stop_server ($self) {
@@ -279,11 +242,11 @@ sub finish {
 
 sub close_instance ($self) {
     $self->stop_workers;
-    $self->stop_fleet if $self->{fleet};
+    $self->stop_fleet;
     $self->stop_nginx if $self->{nginx};
     Test::More::ok($self->{server}->alive && $self->stop_server, 'the server lived to the end and drained')
         if !$self->{server_may_be_gone};
-    $self->stop_fleet if $self->{fleet}; # what was launched meanwhile
+    $self->stop_fleet; # what was launched meanwhile
     Test::More::ok(wait_until(10, sub { !$self->pids }), 'nothing is left running');
     Test::More::is(join("\n", $self->complaints), '', 'no log has an error or a report of a sanitizer');
     $self->show_logs if !Test::More->builder->is_passing;
@@ -335,9 +298,6 @@ sub environment ($self) {
         HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
         ASAN_OPTIONS => "detect_leaks=1:log_path=$self->{dir}/sanitizer",
         UBSAN_OPTIONS => "print_stacktrace=1:halt_on_error=1:log_path=$self->{dir}/sanitizer",
-        FLEET_DIR => $self->fleet_dir, FLEET_WORKER => $self->program('hashmill-worker'),
-        FLEET_SETTINGS => "$self->{dir}/worker-fleet.env", FLEET_LOG => "$self->{dir}/worker-fleet.log",
-        FLEET_SECONDS => 1,
     };
 }
 

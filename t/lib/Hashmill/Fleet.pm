@@ -4,14 +4,61 @@ package Hashmill::Fleet;
 # and a clock that is moved.
 
 use v5.36;
-use parent -norequire, 'Hashmill';
+use parent 'Hashmill';
+use FindBin ();
 
-use Hashmill;
+use Hashmill::Util;
+
+my $root = "$FindBin::Bin/..";
 
 # Starts an instance with a fleet; options as Hashmill's, workers => { settings of the workers }.
 sub start ($class, %options) {
-    my $workers = delete $options{workers} // {};
-    return $class->SUPER::start(fleet => $workers, BOOT_SECONDS => 2, PROVIDER_SECONDS => 600, %options);
+    return $class->SUPER::start(workers_settings => delete $options{workers}, PROVIDER => "$root/t/provider",
+        LIST_SECONDS => 1, BOOT_SECONDS => 2, PROVIDER_SECONDS => 600, %options);
+}
+
+# The settings of the workers name the port that nginx will have if nobody takes it before.
+sub prepare ($self) {
+    $self->{port} = free_port_pair();
+    $self->{port_is_guess} = 1;
+    mkdir $self->fleet_dir or die;
+    $self->port_chosen;
+    return;
+}
+
+sub port_chosen ($self) {
+    my %all = (NODES => $self->worker_url, RETIRE_NODE => $self->worker_url, WORKER_TOKEN => $self->{token},
+        THREADS => 1, $self->{workers_settings}->%*);
+    spew("$self->{dir}/worker-fleet.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
+    return;
+}
+
+sub fleet_dir ($self) { return "$self->{dir}/fleet" }
+
+sub environment ($self) {
+    return { $self->SUPER::environment->%*,
+        FLEET_DIR => $self->fleet_dir, FLEET_WORKER => $self->program('hashmill-worker'), FLEET_SECONDS => 1,
+        FLEET_SETTINGS => "$self->{dir}/worker-fleet.env", FLEET_LOG => "$self->{dir}/worker-fleet.log" };
+}
+
+# Ends every worker that the scaler has launched.
+sub stop_fleet ($self) {
+    my $provider = "$root/scripts/provider-local";
+    for my $dir (grep { -d } $self->fleet_dir, $self->fleet_dir . '/second') {
+        local %ENV = (%ENV, $self->environment->%*, FLEET_DIR => $dir);
+        my @ids = map { (split)[0] } qx{$provider list} or next;
+        system $provider, 'terminate', @ids;
+    }
+    return;
+}
+
+# The processes of the fleet's workers. (A sanitizer that looks for leaks at a worker's end does so in a
+# child of it.)
+sub fleet_pids ($self) {
+    my %own = map { $_->pid => 1 } $self->{workers}->@*;
+    my @all = grep { !$own{$_} && (slurp("/proc/$_/comm") // '') eq "hashmill-worker\n" } $self->pids;
+    my %workers = map { $_ => 1 } @all;
+    return grep { !$workers{ parent_of($_) } } @all;
 }
 
 # Moves the steady clock on.
