@@ -146,7 +146,7 @@ C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BEN
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 PERL_FILES = scripts/bench-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
-SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) .ci/run
+SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
 	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm)
 

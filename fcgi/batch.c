@@ -108,6 +108,14 @@ static void end_text(char *text, size_t size) {
 static void end_worker(struct queue_worker *worker) {
     end_text(worker->name, sizeof worker->name);
     end_text(worker->kernel, sizeof worker->kernel);
+    end_text(worker->machine, sizeof worker->machine);
+    end_text(worker->address, sizeof worker->address);
+}
+
+static void end_change(struct queue_change *change) {
+    end_text(change->name, sizeof change->name);
+    end_text(change->id, sizeof change->id);
+    end_text(change->why, sizeof change->why);
 }
 
 /* Whether the numbers of an operation are such as queue.h allows; ends its texts. */
@@ -130,6 +138,10 @@ static bool sane(struct channel_message *message) {
     case OPERATION_RETIRE:
         end_worker(&message->body.worker);
         return true;
+    case OPERATION_CHANGE:
+        end_change(&message->body.change);
+        return message->body.change.state >= MACHINE_LAUNCHING &&
+               message->body.change.state <= MACHINE_GONE;
     default:
         return true;
     }
@@ -239,6 +251,18 @@ static void answer_looks_of_report(struct batch *batch, const struct queue_repor
     }
 }
 
+/* Tells the workers on a machine that is to go: their leases that are parked are answered. */
+static void answer_leaving(struct batch *batch, const struct queue_change *change) {
+    struct wait *wait;
+    while (change->state == MACHINE_LEAVING && change->name[0] != '\0' &&
+           (wait = parked_lease_on(batch->parked, change->name)) != NULL) {
+        struct job *job = unpark(batch, wait);
+        if (!job)
+            return;
+        end_answer(batch, job, store_lease(batch->store, &wait->lease, &job->answer->body.grant));
+    }
+}
+
 static enum queue_result apply_look(struct batch *batch, const struct job *job) {
     struct queue_item *item = &job->answer->body.item;
     return store_look(batch->store, job->operation->body.look.id, item);
@@ -271,6 +295,8 @@ static enum queue_result apply(struct batch *batch, const struct job *job) {
         return apply_report(batch, job);
     case OPERATION_RETIRE:
         return store_retire(batch->store, &operation->body.worker);
+    case OPERATION_CHANGE:
+        return store_change(batch->store, &operation->body.change);
     case OPERATION_TALLY:
         answer->body.tally.parked = parked_count(batch->parked);
         return store_tally(batch->store, &answer->body.tally);
@@ -320,6 +346,8 @@ static void apply_job(struct batch *batch, struct job *job) {
     end_answer(batch, job, result);
     if (result == QUEUE_OK && operation->header.operation == OPERATION_CANCEL)
         answer_looks(batch, operation->body.id);
+    if (result == QUEUE_OK && operation->header.operation == OPERATION_CHANGE)
+        answer_leaving(batch, &operation->body.change);
     if (result == QUEUE_OK && operation->header.operation == OPERATION_REPORT)
         answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
 }

@@ -39,6 +39,8 @@ size_t channel_operation_size(const struct channel_message *message) {
         return ARRAY_SIZE(queue_report, message->body.report.count);
     case OPERATION_RETIRE:
         return HEADER_SIZE + sizeof message->body.worker;
+    case OPERATION_CHANGE:
+        return HEADER_SIZE + sizeof message->body.change;
     case OPERATION_TALLY:
     case OPERATION_FORGET:
         return HEADER_SIZE;
@@ -68,13 +70,14 @@ size_t channel_answer_size(const struct channel_message *message) {
     case OPERATION_TALLY:
         return HEADER_SIZE + sizeof message->body.tally;
     case OPERATION_LEASE:
-        if (!in_range(message->body.grant.count, 1, QUEUE_LEASE_MAX))
+        if (!in_range(message->body.grant.count, 0, QUEUE_LEASE_MAX))
             return 0;
         return ARRAY_SIZE(queue_grant, message->body.grant.count);
     case OPERATION_LOOK:
         return HEADER_SIZE + sizeof message->body.item;
     case OPERATION_CANCEL:
     case OPERATION_RETIRE:
+    case OPERATION_CHANGE:
         return HEADER_SIZE;
     default:
         return 0;

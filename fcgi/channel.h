@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "queue.h"
+#include "queue_fleet.h"
 
 enum {
     CHANNEL_VERSION = 1,
@@ -29,6 +29,7 @@ enum operation {
     OPERATION_REPORT,  /* body report; answer verdict */
     OPERATION_RETIRE,  /* body worker; no answer body */
     OPERATION_TALLY,   /* no body; answer tally */
+    OPERATION_CHANGE,  /* body change; no answer body */
     OPERATION_LEASE,   /* body lease; answer grant; parked while nothing waits */
     OPERATION_LOOK,    /* body look; answer item; parked until the item is done */
     OPERATION_FORGET,  /* no body: the operation of this id is given up; that one is answered */
@@ -59,6 +60,7 @@ struct channel_message {
         struct queue_return returned;
         struct queue_report report;
         struct queue_worker worker;
+        struct queue_change change;
         struct queue_lease lease;
         struct channel_look look;
         struct queue_batch batch;

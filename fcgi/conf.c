@@ -1,5 +1,7 @@
 #include "conf.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +11,8 @@
     { key, SETTING_INTEGER, unit, help, offsetof(struct conf, field), min, max, preset, NULL }
 #define TEXT(key, field, unit, preset, help)                                                       \
     { key, SETTING_TEXT, unit, help, offsetof(struct conf, field), 0, 0, 0, preset }
+
+enum { FLEET_MAX = 48 };
 
 static const struct setting table[] = {
     INTEGER("NODE", node, "number", 0, 255, 0,
@@ -51,9 +55,57 @@ static const struct setting table[] = {
             "A process that has been busy with one thing for longer is killed and replaced."),
     INTEGER("DRAIN_SECONDS", drain_seconds, "seconds", 1, 600, 10,
             "On SIGTERM and SIGHUP requests in hand get this long to finish."),
+    TEXT("PROVIDER", provider, "path", "",
+         "Program that launches, lists and terminates machines; empty: nothing is launched."),
+    TEXT("FLEET", fleet, "name", "hashmill",
+         "Machines are named FLEET-NODE-...; what is named so and unknown here is terminated."),
+    INTEGER("WORKERS_MIN", workers_min, "machines", 0, FLEET_MAX, 0,
+            "Machines that are always kept."),
+    INTEGER("WORKERS_MAX", workers_max, "machines", 0, FLEET_MAX, 3,
+            "Most machines of this node at one time, with those that boot or end."),
+    INTEGER("WAIT_LAUNCH_SECONDS", wait_launch_seconds, "seconds", 0, 86400, 15,
+            "An item that waits longer has a machine launched."),
+    INTEGER("BOOT_SECONDS", boot_seconds, "seconds", 0, 86400, 60,
+            "How long a machine takes to boot, until that has been measured."),
+    INTEGER("BOOT_SECONDS_MAX", boot_seconds_max, "seconds", 1, 86400, 300,
+            "A machine that was not heard from so long after its launch is terminated."),
+    INTEGER("LIST_SECONDS", list_seconds, "seconds", 1, 3600, 10,
+            "How often the provider is asked what runs, while there should be anything."),
+    INTEGER("PROVIDER_SECONDS", provider_seconds, "seconds", 1, 600, 60,
+            "A call of the provider that takes longer is killed."),
 };
 
-enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16 };
+enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16, FLEET_NAME_MAX = 32 };
+
+/* Whether FLEET can begin the names of machines: letters, digits, ._-, first a letter or digit. */
+static bool good_fleet(const char *fleet) {
+    size_t length = strlen(fleet);
+    return length > 0 && length <= FLEET_NAME_MAX && isalnum((unsigned char)fleet[0]) &&
+           strspn(fleet, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               length;
+}
+
+/* Checks what says how the fleet grows and shrinks. */
+static bool check_scaling(const struct conf *conf, char *why, size_t why_size) {
+    if (conf->provider[0] != '\0' && access(conf->provider, X_OK) != 0) {
+        snprintf(why, why_size, "PROVIDER: %.300s cannot be executed: %s", conf->provider,
+                 strerror(errno));
+        return false;
+    }
+    if (!good_fleet(conf->fleet)) {
+        snprintf(
+            why, why_size,
+            "FLEET must have 1 to %d letters, digits, dots, underscores and dashes, the first a "
+            "letter or digit",
+            FLEET_NAME_MAX);
+        return false;
+    }
+    if (conf->workers_min > conf->workers_max) {
+        snprintf(why, why_size, "WORKERS_MIN must not be greater than WORKERS_MAX");
+        return false;
+    }
+    return true;
+}
 
 bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) {
     enum log_level level;
@@ -79,6 +131,8 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) 
                  "are killed while they wait for the writer as they should");
         return false;
     }
+    if (!check_scaling(conf, why, why_size))
+        return false;
     if (conf->processes_public == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         conf->processes_public = cores < 1 ? 2 : cores > 128 ? 256 : 2 * cores;

@@ -31,6 +31,15 @@ struct conf {
     int64_t operation_seconds;
     int64_t busy_seconds;
     int64_t drain_seconds;
+    char provider[SETTING_TEXT_SIZE];
+    char fleet[SETTING_TEXT_SIZE];
+    int64_t workers_min;
+    int64_t workers_max;
+    int64_t wait_launch_seconds;
+    int64_t boot_seconds;
+    int64_t boot_seconds_max;
+    int64_t list_seconds;
+    int64_t provider_seconds;
 };
 
 /* Reads the settings: defaults, file (may be NULL), environment; then checks what one key's range

@@ -25,6 +25,14 @@ static uint64_t lease_start(struct call *call) {
     return queue_start_lease(call->server->queue, lease);
 }
 
+/* The command that tells a worker to give everything back and retire. */
+static void put_drain(struct buffer *body, bool drain) {
+    if (!drain)
+        return;
+    json_name(body, "command");
+    json_put_plain(body, "drain", 5);
+}
+
 /* 200 with the items of a lease. */
 static void reply_grant(struct call *call, const struct queue_grant *grant) {
     struct reply *reply = &call->server->reply;
@@ -45,6 +53,7 @@ static void reply_grant(struct call *call, const struct queue_grant *grant) {
         json_close(body, '}');
     }
     json_close(body, ']');
+    put_drain(body, grant->drain != 0);
     json_close(body, '}');
 }
 
@@ -92,6 +101,7 @@ void leasing_results(struct call *call) {
     json_open(&reply->body, '{');
     put_ids(&reply->body, "taken", server, true);
     put_ids(&reply->body, "lost", server, false);
+    put_drain(&reply->body, server->verdict.drain != 0);
     json_close(&reply->body, '}');
 }
 
@@ -102,6 +112,11 @@ void leasing_retire(struct call *call) {
     enum queue_result result = queue_retire(call->server->queue, &worker);
     if (result == QUEUE_OK)
         reply_nothing(call);
+    else if (result == QUEUE_CONFLICT)
+        problem_reply(
+            &call->server->reply, PROBLEM_NEEDED,
+            "This worker holds items, or is one of the last that this node keeps: it goes "
+            "on leasing and asks again when it has been idle for as long once more.");
     else
         problem_of_change(&call->server->reply, result);
 }

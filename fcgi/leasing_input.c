@@ -1,5 +1,7 @@
 #include "leasing_input.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "hex.h"
@@ -81,14 +83,32 @@ static bool read_name(const struct json *json, int token, char name[QUEUE_NAME_S
     return json_string(json, token, name, QUEUE_NAME_SIZE) && is_printable(name);
 }
 
+/* Reads the optional name of the machine that a node has launched the worker on. */
+static bool read_machine(const struct json *json, int token, char machine[QUEUE_NAME_SIZE]) {
+    machine[0] = '\0';
+    return token < 0 || read_name(json, token, machine);
+}
+
+/* The address that nginx says the call came from; "" when it says none. */
+static void read_address(const struct request *request, char address[QUEUE_ADDRESS_SIZE]) {
+    unsigned char bytes[sizeof(struct in6_addr)];
+    const char *text = request_parameter(request, "REMOTE_ADDR");
+    bool good =
+        text && (inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1);
+    snprintf(address, QUEUE_ADDRESS_SIZE, "%s", good ? text : "");
+}
+
 static bool read_worker(struct call *call, struct queue_worker *worker) {
     const struct json *json = &call->server->json;
     int token = member(call, "worker");
     double rate;
+    read_address(call->request, worker->address);
     if (!read_name(json, json_member(json, token, "name"), worker->name) || worker->name[0] == '\0')
         return refuse(call, -1, "worker.name", "a string of 1 to 64 printable bytes");
     if (!read_name(json, json_member(json, token, "kernel"), worker->kernel))
         return refuse(call, -1, "worker.kernel", "a string of 0 to 64 printable bytes");
+    if (!read_machine(json, json_member(json, token, "machine"), worker->machine))
+        return refuse(call, -1, "worker.machine", "a string of 0 to 64 printable bytes");
     if (!json_integer(json, json_member(json, token, "cores"), 1, CORES_MAX, &worker->cores))
         return refuse(call, -1, "worker.cores", "a whole number from 1 to 1000000");
     if (!json_positive(json, json_member(json, token, "rate"), &rate))

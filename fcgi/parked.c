@@ -122,6 +122,15 @@ struct wait *parked_lease(const struct parked *parked) {
     return TAILQ_FIRST(&parked->leases);
 }
 
+struct wait *parked_lease_on(const struct parked *parked, const char *machine) {
+    struct wait *wait;
+    TAILQ_FOREACH(wait, &parked->leases, by_age) {
+        if (strcmp(wait->lease.worker.machine, machine) == 0)
+            return wait;
+    }
+    return NULL;
+}
+
 struct wait *parked_look(struct parked *parked, struct uuid item) {
     struct wait *wait;
     TAILQ_FOREACH(wait, bucket_of(parked, &item), by_item) {

@@ -31,9 +31,11 @@ void parked_free(struct parked *parked);
 /* Holds the lease or look of a message. False when memory is short. */
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation);
 
-/* The wait that has been held longest, or NULL: of all leases; of the looks at an item; of those
- * whose time has come; of those with that owner (and ticket, unless 0). It stays parked. */
+/* The wait that has been held longest, or NULL: of all leases; of those of workers on a machine; of
+ * the looks at an item; of those whose time has come; of those with that owner (and ticket, unless
+ * 0). It stays parked. */
 struct wait *parked_lease(const struct parked *parked);
+struct wait *parked_lease_on(const struct parked *parked, const char *machine);
 struct wait *parked_look(struct parked *parked, struct uuid item);
 struct wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);

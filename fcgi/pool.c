@@ -44,11 +44,15 @@ static void lay_out(struct pool *pool, const struct conf *conf, const struct soc
         add(pool, "worker", serve_requests, job);
     job.listen_fd = sockets->fd[SOCKET_WORKER_WAIT];
     add(pool, "worker-wait", serve_waits, job);
+    job.listen_fd = -1;
+    if (conf->provider[0] != '\0')
+        add(pool, "scaler", serve_scaler, job);
 }
 
 bool pool_open(struct pool *pool, const struct conf *conf, const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
-    size_t most = (size_t)(1 + conf->processes_public + conf->processes_worker + WAIT_LOOPS);
+    size_t most = (size_t)(1 + conf->processes_public + conf->processes_worker + WAIT_LOOPS +
+                           (conf->provider[0] != '\0'));
     pool->children = calloc(most, sizeof *pool->children);
     void *page = mmap(NULL, most * sizeof(struct child_slot), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -80,7 +84,7 @@ static void run_child(const struct pool *pool, const struct pool_child *child, p
     for (int i = 0; i < pool->count; i++) {
         int fd = pool->children[i].job.listen_fd;
         bool seen = i > 0 && fd == pool->children[i - 1].job.listen_fd;
-        if (fd != child->job.listen_fd && !seen)
+        if (fd >= 0 && fd != child->job.listen_fd && !seen)
             close(fd);
     }
     exit(child->serve(&child->job));

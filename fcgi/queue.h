@@ -13,12 +13,13 @@
 #include <stdint.h>
 
 enum {
-    DIGEST_SIZE = 64,      /* bytes of a SHA-512 digest: digests, chains, values */
-    ID_SIZE = 16,          /* bytes of a UUID */
-    QUEUE_PULL_MAX = 1000, /* items in one pull */
-    QUEUE_LEASE_MAX = 512, /* items in one lease or report */
-    QUEUE_KEY_SIZE = 256,  /* bytes of an idempotency key with its NUL */
-    QUEUE_NAME_SIZE = 65   /* bytes of a worker's name or kernel with its NUL */
+    DIGEST_SIZE = 64,       /* bytes of a SHA-512 digest: digests, chains, values */
+    ID_SIZE = 16,           /* bytes of a UUID */
+    QUEUE_PULL_MAX = 1000,  /* items in one pull */
+    QUEUE_LEASE_MAX = 512,  /* items in one lease or report */
+    QUEUE_KEY_SIZE = 256,   /* bytes of an idempotency key with its NUL */
+    QUEUE_NAME_SIZE = 65,   /* bytes of a worker's or machine's name, a kernel or id with its NUL */
+    QUEUE_ADDRESS_SIZE = 46 /* bytes of an IP address in text with its NUL */
 };
 
 #define QUEUE_ITERATIONS_MAX 9007199254740991 /* 2^53 - 1 */
@@ -75,6 +76,8 @@ struct queue_pull {
 struct queue_worker {
     char name[QUEUE_NAME_SIZE];
     char kernel[QUEUE_NAME_SIZE];
+    char machine[QUEUE_NAME_SIZE];    /* that it was launched on by a node; "" when by no node */
+    char address[QUEUE_ADDRESS_SIZE]; /* that its calls come from; "" when not known */
     int64_t cores;
     int64_t rate; /* iterations a second, 0 when not measured yet */
 };
@@ -103,6 +106,7 @@ struct queue_return {
 struct queue_grant {
     struct queue_return returnable;
     int64_t ttl_ms; /* the lease lapses this long after it was given, unless renewed */
+    int32_t drain;  /* 1: the worker is to give everything back and retire; count may be 0 */
     int32_t count;
     struct queue_leased items[QUEUE_LEASE_MAX];
 };
@@ -125,6 +129,7 @@ struct queue_report {
 /* What became of each item of a report, in its order. */
 struct queue_verdict {
     int32_t count;
+    int32_t drain;                  /* 1: the worker is to give everything back and retire */
     uint8_t taken[QUEUE_LEASE_MAX]; /* 1: taken (also: again), 0: lost */
 };
 
@@ -146,6 +151,7 @@ enum { QUEUE_SPANS = 3 };
 extern const int queue_span_seconds[QUEUE_SPANS];
 
 struct queue_tally {
+    int64_t clock_ms;           /* the queue clock */
     int64_t items[ITEM_STATES]; /* how many are in each state */
     int64_t remaining;          /* iterations still to compute, over waiting and leased items */
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
@@ -193,7 +199,8 @@ enum queue_result queue_cancel(struct queue *queue, struct uuid id);
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict);
 
-/* Notes that a worker has retired. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+/* Notes that a worker retires. CONFLICT, and it does not, when it is needed: it holds items, or its
+ * machine is one of the last WORKERS_MIN. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker);
 
 /* Counts everything; also the check that the engine takes operations and can read its store.

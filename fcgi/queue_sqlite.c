@@ -174,6 +174,17 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
     return call(queue);
 }
 
+enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
+    start(queue, OPERATION_CHANGE);
+    queue->message.body.change = *change;
+    return call(queue);
+}
+
+enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
+                              struct queue_fleet *fleet) {
+    return reader_fleet(queue->reader, since, fleet);
+}
+
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
     start(queue, OPERATION_TALLY);
     enum queue_result result = call(queue);

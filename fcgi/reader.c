@@ -12,8 +12,8 @@ enum { BUSY_MS = 1000 };
 
 struct reader {
     const char *path;
-    sqlite3 *database; /* NULL while it is not open */
-    sqlite3_stmt *look;
+    sqlite3 *database;                   /* NULL while it is not open */
+    sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
     pid_t owner; /* the process that opened it; a connection must never cross a fork */
 };
 
@@ -25,9 +25,11 @@ struct reader *reader_new(const char *database) {
 }
 
 static void close_database(struct reader *reader) {
-    sqlite3_finalize(reader->look);
+    for (int sql = 0; sql < SQL_COUNT; sql++) {
+        sqlite3_finalize(reader->statements[sql]);
+        reader->statements[sql] = NULL;
+    }
     sqlite3_close(reader->database);
-    reader->look = NULL;
     reader->database = NULL;
 }
 
@@ -48,33 +50,44 @@ static bool open_database(struct reader *reader) {
     reader->owner = getpid();
     if (sqlite3_open_v2(reader->path, &reader->database, flags, NULL) == SQLITE_OK &&
         sqlite3_busy_timeout(reader->database, BUSY_MS) == SQLITE_OK &&
-        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) ==
-            SQLITE_OK &&
-        sqlite3_prepare_v3(reader->database, sql_text[SQL_LOOK], -1, SQLITE_PREPARE_PERSISTENT,
-                           &reader->look, NULL) == SQLITE_OK)
+        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK)
         return true;
     log_debug("cannot read %s: %s", reader->path, sqlite3_errmsg(reader->database));
     close_database(reader);
     return false;
 }
 
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item) {
+sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql) {
+    sqlite3_stmt **slot = &reader->statements[sql];
     if (!open_database(reader))
-        return QUEUE_DOWN;
-    sqlite3_bind_blob(reader->look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
-    int code = sqlite3_step(reader->look);
-    bool copied = code == SQLITE_ROW && row_item(reader->look, item);
-    sqlite3_reset(reader->look); /* no read transaction may outlive the request */
-    if (code == SQLITE_DONE)
-        return QUEUE_NONE;
-    if (copied)
-        return QUEUE_OK;
+        return NULL;
+    if (*slot || sqlite3_prepare_v3(reader->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT,
+                                    slot, NULL) == SQLITE_OK)
+        return *slot;
+    log_debug("%s cannot be prepared: %s", sql_name[sql], sqlite3_errmsg(reader->database));
+    close_database(reader);
+    return NULL;
+}
+
+enum queue_result reader_failed(struct reader *reader, int code) {
     int primary = code & 0xff;
     bool damaged = code == SQLITE_ROW || primary == SQLITE_IOERR || primary == SQLITE_CORRUPT ||
                    primary == SQLITE_NOTADB;
     if (damaged)
-        log_error("cannot read an item from %s: %s", reader->path,
-                  sqlite3_errmsg(reader->database));
+        log_error("cannot read from %s: %s", reader->path, sqlite3_errmsg(reader->database));
     close_database(reader);
     return damaged ? QUEUE_FAULT : QUEUE_DOWN;
+}
+
+enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item) {
+    sqlite3_stmt *look = reader_statement(reader, SQL_LOOK);
+    if (!look)
+        return QUEUE_DOWN;
+    sqlite3_bind_blob(look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
+    int code = sqlite3_step(look);
+    bool copied = code == SQLITE_ROW && row_item(look, item);
+    sqlite3_reset(look); /* no read transaction may outlive the request */
+    if (code == SQLITE_DONE)
+        return QUEUE_NONE;
+    return copied ? QUEUE_OK : reader_failed(reader, code);
 }

@@ -4,7 +4,10 @@
 /* A process's own read-only connection to the database. It sees what is durable, waits for nobody,
  * and works while the writer is away. */
 
-#include "queue.h"
+#include <sqlite3.h>
+
+#include "queue_fleet.h"
+#include "sql.h"
 
 struct reader;
 
@@ -14,5 +17,17 @@ void reader_free(struct reader *reader);
 
 /* Reads an item. OK, NONE, DOWN (the file cannot be read now; tried again next time), FAULT. */
 enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item);
+
+/* queue_fleet. reader_fleet.c */
+enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
+                               struct queue_fleet *fleet);
+
+/* For the files of the reader: a statement, to be reset before the request ends; NULL (DOWN) when
+ * the file cannot be read now. */
+sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql);
+
+/* Closes the file after a step that gave this code instead of what was expected, and logs damage.
+ * DOWN, FAULT. */
+enum queue_result reader_failed(struct reader *reader, int code);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "fields.h"
 #include "problem.h"
+#include "status_fleet.h"
 #include "verbs.h"
 
 static void reply_ok(struct reply *reply) {
@@ -57,7 +58,7 @@ static void put_rates(struct buffer *body, const struct queue_tally *tally) {
 }
 
 static void reply_tally(struct reply *reply, const struct conf *conf,
-                        const struct queue_tally *tally) {
+                        const struct queue_tally *tally, const struct queue_fleet *fleet) {
     struct buffer *body = &reply->body;
     reply_begin(reply, 200, "application/json");
     json_open(body, '{');
@@ -75,14 +76,20 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     fields_put_integer(body, "workers", tally->workers);
     fields_put_integer(body, "parked", tally->parked);
     put_rates(body, tally);
+    status_put_fleet(body, conf, fleet);
     json_close(body, '}');
 }
 
 void status_stats(struct call *call) {
+    static struct queue_fleet fleet; /* too large for the stack */
     struct queue_tally tally;
-    enum queue_result result = queue_tally(call->server->queue, &tally);
+    const struct conf *conf = call->server->conf;
+    struct queue *queue = call->server->queue;
+    enum queue_result result = queue_tally(queue, &tally);
     if (result == QUEUE_OK)
-        reply_tally(&call->server->reply, call->server->conf, &tally);
+        result = status_read_fleet(queue, conf, &tally, &fleet);
+    if (result == QUEUE_OK)
+        reply_tally(&call->server->reply, conf, &tally, &fleet);
     else
         problem_of_read(&call->server->reply, result);
 }

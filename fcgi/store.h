@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "conf.h"
-#include "queue.h"
+#include "queue_fleet.h"
 
 struct store;
 
@@ -69,13 +69,14 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch);
 enum queue_result store_look(struct store *store, struct uuid id, struct queue_item *item);
 enum queue_result store_cancel(struct store *store, struct uuid id);
-/* NONE when nothing waits. */
+/* NONE when nothing waits. OK without items when the worker is to go. */
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant);
 enum queue_result store_return_lease(struct store *store, struct queue_return grant);
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
+enum queue_result store_change(struct store *store, const struct queue_change *change);
 /* All but tally->parked. */
 enum queue_result store_tally(struct store *store, struct queue_tally *tally);
 

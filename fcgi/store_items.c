@@ -220,6 +220,7 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
 
 enum queue_result store_tally(struct store *store, struct queue_tally *tally) {
     int64_t now = store_now_ms(store);
+    tally->clock_ms = now;
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;
     int64_t oldest = store_number(store, store_bind(store, SQL_OLDEST, ""), now);

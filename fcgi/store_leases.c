@@ -1,4 +1,4 @@
-/* The operations of workers: lease, report, retire; and leases that lapse. */
+/* The operations of workers: lease, report; and leases that lapse. */
 
 #include <stddef.h>
 #include <string.h>
@@ -16,28 +16,6 @@ static int64_t new_deadline(struct store *store) {
     if (deadline < store->next_deadline_ms)
         store->next_deadline_ms = deadline;
     return deadline;
-}
-
-/* Notes that a worker was heard from. Its row's seq, 0 when that failed. */
-static int64_t worker_seen(struct store *store, const struct queue_worker *worker) {
-    sqlite3_stmt *statement =
-        store_bind(store, SQL_WORKER_SEEN, "ttiiii", worker->name, worker->kernel, worker->cores,
-                   worker->rate, store->wall_ms, store_now_ms(store));
-    if (!statement)
-        return 0;
-    int64_t seq = 0;
-    if (store_step(store, statement) == SQLITE_ROW) {
-        seq = sqlite3_column_int64(statement, 0);
-        store_step(store, statement);
-    }
-    store_end(statement);
-    return seq;
-}
-
-enum queue_result store_retire(struct store *store, const struct queue_worker *worker) {
-    int64_t seq = worker_seen(store, worker);
-    bool good = seq > 0 && store_run(store, SQL_WORKER_RETIRED, "ii", seq, store->wall_ms);
-    return good ? QUEUE_OK : QUEUE_FAULT;
 }
 
 /* Collects the items of a lease statement (id, chain, remaining) until they are too many or, but
@@ -79,11 +57,14 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
-    if (worker_seen(store, &request->worker) == 0)
-        return QUEUE_FAULT;
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
+    int64_t worker = store_worker_seen(store, &request->worker, &grant->drain);
+    if (worker == 0)
+        return QUEUE_FAULT;
     grant->ttl_ms = store->conf->lease_seconds * 1000;
     enum queue_result result = leased_before(store, request, grant);
+    if (result == QUEUE_NONE && grant->drain)
+        return QUEUE_OK;
     if (result != QUEUE_NONE || store->counts.items[ITEM_WAITING] == 0)
         return result;
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
@@ -93,8 +74,8 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
         return QUEUE_NONE;
     int64_t deadline = new_deadline(store);
     grant->returnable = (struct queue_return){request->request, deadline};
-    if (!store_run(store, SQL_LEASE_GIVE, "uii", request->request.bytes, deadline,
-                   (int64_t)grant->count))
+    if (!store_run(store, SQL_LEASE_GIVE, "uiii", request->request.bytes, deadline,
+                   (int64_t)grant->count, worker))
         return QUEUE_FAULT;
     store->counts.items[ITEM_WAITING] -= grant->count;
     store->counts.items[ITEM_LEASED] += grant->count;
@@ -192,10 +173,10 @@ static int end_of_run(const struct queue_report *report, int first) {
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict) {
     struct reported *reported = &store->reported;
-    int64_t reporter = worker_seen(store, &report->worker);
-    if (reporter == 0)
-        return QUEUE_FAULT;
     memset(verdict, 0, sizeof *verdict); /* it is sent whole */
+    int64_t worker = store_worker_seen(store, &report->worker, &verdict->drain);
+    if (worker == 0)
+        return QUEUE_FAULT;
     verdict->count = report->count;
     memset(reported->seq, 0, sizeof reported->seq);
     reported->items = report->items;
@@ -205,7 +186,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
         reported->end = end_of_run(report, reported->first);
         struct counts before = store->counts;
         bool good = judge_all(store, &report->worker, verdict) &&
-                    store_run(store, SQL_REPORT_APPLY, "iiii", reporter, new_deadline(store),
+                    store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
                               store_now_ms(store), store->wall_ms);
         if (!good) { /* what was applied so far is taken again when the worker repeats it */
             store->counts = before;

@@ -15,7 +15,7 @@
 #include "store_sql.h"
 
 enum {
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     LOCK_WAIT_MS = 5000, /* for the lock of a writer that is just ending */
     SMB2_MAGIC = (int)0xfe534d42,
     CIFS_MAGIC = (int)0xff534d42,
@@ -23,7 +23,7 @@ enum {
 };
 
 /* What to run to get from each schema version to the next. */
-static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2};
+static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3};
 
 /* Takes the lock file next to the database. -1 when another writer holds it. */
 static int take_lock(const char *database) {

@@ -2,7 +2,8 @@
 #define HASHMILL_STORE_SQL_H
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
- * store_wal.c (checkpoints), store_items.c and store_leases.c (operations), store_retention.c. */
+ * store_wal.c (checkpoints), store_items.c, store_leases.c and store_workers.c (operations),
+ * store_retention.c. */
 
 #include <sqlite3.h>
 
@@ -74,6 +75,10 @@ void store_end(sqlite3_stmt *statement);
 bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size);
 
 enum { PULL_TAG_SIZE = 19 };
+
+/* Notes that a worker was heard from. Its row's seq, 0 when that failed; *drain says whether its
+ * machine is to go: then it is to be given nothing more. */
+int64_t store_worker_seen(struct store *store, const struct queue_worker *worker, int32_t *drain);
 
 /* The number that a one-row statement gives, which it ends; absent when it is NULL or fails. */
 int64_t store_number(struct store *store, sqlite3_stmt *statement, int64_t absent);

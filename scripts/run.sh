@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs all of hashmill on this machine: nginx, hashmill-fcgi and one hashmill-worker. Installs and
-# builds what is missing, restarts what dies, stops everything on Ctrl-C or SIGTERM.
+# Runs all of hashmill on this machine: nginx and hashmill-fcgi, which launches hashmill-workers when items
+# wait (up to WORKERS_MAX, by scripts/provider-local) and lets them go when there is nothing to do. Installs
+# and builds what is missing, restarts what dies, stops everything on Ctrl-C or SIGTERM.
 #
 #   scripts/run.sh          serve on 127.0.0.1:8080 until it is stopped
 #   scripts/run.sh --demo   have one value computed, check it, stop again (a run that is up is used
@@ -9,7 +10,9 @@
 #   VAR=DIR    where everything is kept (default: var in the repository)
 #   PORT=N     port of the clients' listener (default 8080); the workers' listener gets N + 1
 #   BUILD=DIR  where the programs are built (default: build in the repository)
-# Settings of the programs can be given in the environment too, as in: LEASE_SECONDS=5 scripts/run.sh
+# Settings of the programs can be given in the environment too, as in: LEASE_SECONDS=5 scripts/run.sh,
+# WORKERS_MIN=1 scripts/run.sh (a worker is there from the start), PROVIDER= scripts/run.sh (no worker is
+# launched).
 set -euo pipefail
 umask 077
 
@@ -86,12 +89,13 @@ write_files() {
 DATABASE="$var/hashmill.db"
 RUN_DIR="$var/run"
 WORKER_TOKEN=$(<"$var/worker-token")
+PROVIDER="$root/scripts/provider-local"
 END
     write_file "$var/worker.env" <<END
 # Written by run.sh at each start; give it other settings in the environment.
 NODES=http://127.0.0.1:$((port + 1))
+RETIRE_NODE=http://127.0.0.1:$((port + 1))
 WORKER_TOKEN=$(<"$var/worker-token")
-IDLE_SECONDS=0
 END
     local user=
     ((EUID != 0)) || user='user root;'
@@ -202,8 +206,14 @@ start() {
         launch nginx "$var/nginx" nginx -e stderr -p "$var/nginx" -c "$var/nginx/nginx.conf"
         ;;
     server) launch server "$var" "$build/hashmill-fcgi" -c "$var/hashmill.env" ;;
-    worker) launch worker "$var" "$build/hashmill-worker" -c "$var/worker.env" ;;
     esac
+}
+
+# Ends the workers that the server has launched. They give back what they hold, if the server is there.
+end_fleet() {
+    local ids
+    read -ra ids <<<"$(scripts/provider-local list 9>&- | cut -d ' ' -f 1 | tr '\n' ' ')"
+    ((${#ids[@]} == 0)) || scripts/provider-local terminate "${ids[@]}" 9>&-
 }
 
 # Runs a function of this script as a process that the main loop notices the end of.
@@ -400,17 +410,17 @@ stop_all() {
     [[ $started == yes ]] || exit "$code"
     for pid in "${!name_of[@]}"; do
         case ${name_of[$pid]} in
-        nginx | server | worker) ;;
+        nginx | server) ;;
         *) kill "$pid" ;;
         esac
     done 2>/dev/null
-    signal_program worker TERM
-    stop_program worker 70
+    end_fleet
     signal_program nginx QUIT
     gone_within nginx 10 # long polls end only when the server answers them
     kill -s TERM "${pid_of[server]:-}" 2>/dev/null
     stop_program server 150
     stop_program nginx 20
+    end_fleet # what the server launched while it was told to stop
     say "stopped"
     exit "$code"
 }
@@ -429,7 +439,10 @@ main() {
     build=$(absolute "${BUILD:-$root/build}")
     check_settings
     # These are this script's to decide.
-    unset DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE VAR PORT BUILD
+    unset DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE WORKER_MACHINE VAR PORT BUILD
+    export FLEET_DIR="$var/fleet" FLEET_WORKER="$build/hashmill-worker" FLEET_SETTINGS="$var/worker.env" \
+        FLEET_LOG="$var/log/worker.log"
+    [[ $demo == no ]] || export WORKERS_MIN="${WORKERS_MIN:-1}" # nobody who tries it waits for a worker
 
     mkdir -p "$var"
     exec 9<>"$var/run.lock" # inherited by no child, or the lock would outlive this script
@@ -452,7 +465,6 @@ main() {
     trap 'stopping=yes' INT TERM HUP
     start server
     start nginx
-    start worker
     background wait_ready
     supervise 2>>"$var/log/run.log" # what the shell itself says when a child is killed
 }

@@ -1,7 +1,7 @@
 -- Does what the items of a report come to: state 1 is a checkpoint or a renewal, 2 a result, 0 an item
 -- given back. A lease's id stays, so that the same report again is known, unless the item is given back.
--- ?1 reporter, ?2 deadline, ?3 clock, ?4 wall time
-UPDATE item SET state = reported.state, reporter = ?1,
+-- ?1 worker, ?2 deadline, ?3 clock, ?4 wall time
+UPDATE item SET state = reported.state, worker = ?1,
     chain = reported.chain, remaining = reported.remaining,
     lease = iif(reported.state = 0, NULL, lease),
     deadline = iif(reported.state = 1, ?2, NULL),

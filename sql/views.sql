@@ -4,6 +4,8 @@
 DROP VIEW IF EXISTS queue;
 DROP VIEW IF EXISTS items;
 DROP VIEW IF EXISTS workers;
+DROP VIEW IF EXISTS machines;
+DROP VIEW IF EXISTS decisions;
 DROP VIEW IF EXISTS slowest;
 DROP VIEW IF EXISTS throughput;
 
@@ -36,7 +38,7 @@ SELECT
     CASE state WHEN 0 THEN 'waiting' WHEN 1 THEN 'leased' WHEN 2 THEN 'done'
         WHEN 3 THEN 'pulled' ELSE 'cancelled' END AS state,
     iterations, remaining, strikes,
-    (SELECT name FROM worker WHERE worker.seq = item.reporter) AS last_reporter,
+    (SELECT name FROM worker WHERE worker.seq = item.worker) AS worker,
     strftime('%Y-%m-%dT%H:%M:%SZ', enqueued_wall / 1000, 'unixepoch') AS enqueued_at,
     strftime('%Y-%m-%dT%H:%M:%SZ', done_wall / 1000, 'unixepoch') AS completed_at,
     CASE WHEN remaining = 0 THEN lower(hex(chain)) END AS value
@@ -44,16 +46,36 @@ FROM item;
 
 -- The workers, the one heard from last first.
 CREATE VIEW workers AS
-SELECT name, cores || ' cores' AS cores, kernel, printf('%,d iterations/s', rate) AS rate,
+SELECT name, machine, address, cores || ' cores' AS cores, kernel,
+    printf('%,d iterations/s', rate) AS rate, coalesce(held, 0) || ' items' AS items,
+    'first seen ' || strftime('%Y-%m-%dT%H:%M:%SZ', first_seen_wall / 1000, 'unixepoch') AS first_seen,
     'last seen ' || strftime('%Y-%m-%dT%H:%M:%SZ', last_seen_wall / 1000, 'unixepoch') AS last_seen,
     CASE WHEN retired_wall IS NULL THEN '' ELSE 'retired' END AS retired
 FROM worker
+LEFT JOIN (SELECT worker, count(*) AS held FROM item WHERE state = 1 GROUP BY worker)
+    ON worker = seq
 ORDER BY worker.last_seen DESC;
+
+-- The machines that this node had launched, the last one first.
+CREATE VIEW machines AS
+SELECT name, id,
+    CASE state WHEN 0 THEN 'launching' WHEN 3 THEN 'gone' WHEN 2 THEN 'leaving'
+        ELSE iif(EXISTS (SELECT 1 FROM worker WHERE machine = machine.name), 'running', 'booting')
+    END AS state,
+    'launched ' || strftime('%Y-%m-%dT%H:%M:%SZ', launched_wall / 1000, 'unixepoch') AS launched
+FROM machine
+ORDER BY machine.seq DESC;
+
+-- What the scaler has decided, the last first.
+CREATE VIEW decisions AS
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, why
+FROM decision
+ORDER BY seq DESC;
 
 -- The twenty items that have been in the queue longest without being done.
 CREATE VIEW slowest AS
 SELECT id, state, printf('%,d of %,d iterations left', remaining, iterations) AS progress,
-    strikes || ' strikes' AS strikes, last_reporter, 'enqueued ' || enqueued_at AS enqueued
+    strikes || ' strikes' AS strikes, worker, 'enqueued ' || enqueued_at AS enqueued
 FROM items
 WHERE state IN ('waiting', 'leased')
 ORDER BY enqueued_at

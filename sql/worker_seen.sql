@@ -1,7 +1,9 @@
--- Notes that a worker was heard from.
--- ?1 name, ?2 kernel, ?3 cores, ?4 rate, ?5 wall time, ?6 clock
-INSERT INTO worker (name, kernel, cores, rate, first_seen_wall, last_seen_wall, last_seen)
-VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+-- Notes that a worker was heard from. Gives its seq, and 1 when its machine is to go.
+-- ?1 name, ?2 machine, ?3 address, ?4 kernel, ?5 cores, ?6 rate, ?7 wall time, ?8 clock
+INSERT INTO worker (name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall,
+    first_seen, last_seen)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?8)
 ON CONFLICT (name) DO UPDATE
-SET kernel = ?2, cores = ?3, rate = ?4, last_seen_wall = ?5, last_seen = ?6, retired_wall = NULL
-RETURNING seq;
+SET machine = ?2, address = ?3, kernel = ?4, cores = ?5, rate = ?6, last_seen_wall = ?7,
+    last_seen = ?8, retired_wall = NULL
+RETURNING seq, EXISTS (SELECT 1 FROM machine WHERE machine.name = ?2 AND state >= 2);

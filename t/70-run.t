@@ -22,7 +22,8 @@ my $http = Hashmill::Reply::client();
 sub run_script (@arguments) {
     state $number = 0;
     return Hashmill::Process->start(log => "$var/run-" . ++$number . '.txt', cwd => '/',
-        env => { VAR => $var, PORT => $port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var },
+        env => { VAR => $var, PORT => $port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var,
+            WORKERS_MIN => 1, LIST_SECONDS => 1 },
         command => ["$root/scripts/run.sh", @arguments]);
 }
 

@@ -17,7 +17,7 @@
 #define TEXT(key, field, unit, preset, help)                                                       \
     { key, SETTING_TEXT, unit, help, offsetof(struct worker_conf, field), 0, 0, 0, preset }
 
-enum { THREADS_MAX = 1024, TOKEN_MIN = 16 };
+enum { THREADS_MAX = 1024, TOKEN_MIN = 16, NAME_MAX_LENGTH = 40 };
 
 static const struct setting table[] = {
     TEXT("NODES", nodes, "URLs", "http://127.0.0.1:8081",
@@ -25,7 +25,11 @@ static const struct setting table[] = {
     TEXT("WORKER_TOKEN", worker_token, "secret", "",
          "Bearer token for the nodes, the same as theirs; 16 bytes or more."),
     TEXT("WORKER_NAME", worker_name, "text", "",
-         "What this worker calls itself, up to 64 characters; empty: host, pid and a random part."),
+         "What this worker calls itself, up to 40 characters, to which a random part is added; "
+         "empty: host and pid."),
+    TEXT("WORKER_MACHINE", worker_machine, "text", "",
+         "Name of the machine that a node has launched to run this worker, up to 64 characters; "
+         "empty: no node has."),
     INTEGER("THREADS", threads, "threads", 0, THREADS_MAX, 0,
             "Threads that compute; 0: one for each core."),
     INTEGER("IDLE_SECONDS", idle_seconds, "seconds", 0, 31536000, 600,
@@ -95,16 +99,21 @@ static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
     return conf->url_count > 0;
 }
 
-/* Makes a name that no other worker has: host, process, and a random part since containers may
- * share the first two. */
+/* Makes of WORKER_NAME, or else of host and process, a name that no other start of a worker has:
+ * with a random part, since containers may share host and process. */
 static void make_name(char *name) {
-    char host[41] = "";
+    char host[NAME_MAX_LENGTH + 1] = "";
+    char base[WIRE_NAME_SIZE];
     uint32_t number = 0;
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || !is_printable(host, '!'))
         memcpy(host, "host", 5);
     if (getrandom(&number, sizeof number, 0) < 0)
         number = (uint32_t)getppid();
-    snprintf(name, WIRE_NAME_SIZE, "%s-%d-%08x", host, (int)getpid(), (unsigned)number);
+    if (name[0] != '\0')
+        snprintf(base, sizeof base, "%.*s", NAME_MAX_LENGTH, name);
+    else
+        snprintf(base, sizeof base, "%s-%d", host, (int)getpid());
+    snprintf(name, WIRE_NAME_SIZE, "%.55s-%08x", base, (unsigned)number);
 }
 
 /* The cores that this process may use. */
@@ -126,10 +135,18 @@ static bool check_texts(const struct worker_conf *conf, char *why, size_t why_si
                  TOKEN_MIN);
         return false;
     }
-    if (strlen(conf->worker_name) >= WIRE_NAME_SIZE || !is_printable(conf->worker_name, ' ')) {
+    if (strlen(conf->worker_name) > NAME_MAX_LENGTH || !is_printable(conf->worker_name, ' ')) {
         snprintf(why, why_size,
                  "WORKER_NAME must have at most %d ASCII characters, "
                  "none of them control characters",
+                 NAME_MAX_LENGTH);
+        return false;
+    }
+    if (strlen(conf->worker_machine) >= WIRE_NAME_SIZE ||
+        !is_printable(conf->worker_machine, '!')) {
+        snprintf(why, why_size,
+                 "WORKER_MACHINE must have at most %d ASCII characters, none of them a space or "
+                 "control character",
                  WIRE_NAME_SIZE - 1);
         return false;
     }
@@ -150,8 +167,7 @@ bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, siz
         snprintf(why, why_size, "RETIRE_NODE must be a URL like http://10.0.0.5:8081, or empty");
         return false;
     }
-    if (conf->worker_name[0] == '\0')
-        make_name(conf->worker_name);
+    make_name(conf->worker_name);
     if (conf->threads == 0)
         conf->threads = count_cores();
     log_set_level(level);

@@ -14,8 +14,9 @@
 struct worker_conf {
     char nodes[SETTING_TEXT_SIZE];
     char worker_token[SETTING_TEXT_SIZE];
-    char worker_name[SETTING_TEXT_SIZE]; /* never empty once loaded */
-    int64_t threads;                     /* never 0 once loaded */
+    char worker_name[SETTING_TEXT_SIZE]; /* unique per start once loaded */
+    char worker_machine[SETTING_TEXT_SIZE];
+    int64_t threads; /* never 0 once loaded */
     int64_t idle_seconds;
     char retire_node[SETTING_TEXT_SIZE];
     char kernel[SETTING_TEXT_SIZE];

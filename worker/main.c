@@ -22,7 +22,8 @@ enum {
     EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */
     EXIT_SETTINGS = 78,  /* will never work with these settings */
     DRAIN_MS = 5000,     /* for giving everything back at the end */
-    RETIRE_MS = 5000
+    RETIRE_MS = 5000,
+    STATUS_NEEDED = 409 /* a node's answer to a worker that it does not let go */
 };
 
 struct worker {
@@ -72,8 +73,61 @@ static bool is_busy(const struct worker *worker) {
     return false;
 }
 
-/* Works until told to stop, or until nothing has been in hand for IDLE_SECONDS; true in the latter
- * case. */
+struct retirement {
+    bool over;
+    int status;
+};
+
+static void retire_done(void *context, const struct http_reply *reply) {
+    struct retirement *retirement = context;
+    retirement->over = true;
+    retirement->status = reply->status;
+}
+
+/* Tells the node that launched this worker that it retires. False when the node needs it. */
+static bool retire(struct worker *worker) {
+    struct node_shared *shared = &worker->shared;
+    struct retirement retirement = {0};
+    int64_t until_ms = clock_steady_ms() + RETIRE_MS;
+    char url[SETTING_TEXT_SIZE + 10];
+    snprintf(url, sizeof url, "%s/retire", worker->conf.retire_node);
+    buffer_clear(&shared->body);
+    wire_put_retire(&shared->body, &shared->worker);
+    struct http_request request = {.url = url,
+                                   .bearer = shared->token,
+                                   .body = shared->body.data,
+                                   .length = shared->body.length,
+                                   .timeout_ms = RETIRE_MS,
+                                   .done = retire_done,
+                                   .context = &retirement};
+    struct http_call *call = http_post(shared->http, &request);
+    while (!retirement.over && clock_steady_ms() < until_ms) {
+        struct http_watch watch = {.fd = worker->signals};
+        http_wait(shared->http, &watch, 1, clock_timeout_ms(until_ms));
+        if (watch.readable)
+            take_signal(worker);
+    }
+    if (!retirement.over)
+        http_abort(shared->http, call);
+    if (retirement.status == STATUS_NEEDED)
+        return false;
+    if (retirement.status < 200 || retirement.status > 299)
+        log_warn("%s could not be told of the retirement (status %d)", worker->conf.retire_node,
+                 retirement.status);
+    return true;
+}
+
+/* Whether a worker that is idle goes: always, unless the node that launched it needs it. It asks
+ * while it still leases, so that no item that comes meanwhile is lost on the way. */
+static bool may_go(struct worker *worker) {
+    bool gone = worker->conf.retire_node[0] == '\0' || retire(worker);
+    if (!gone)
+        log_info("nothing to do, but needed: staying");
+    return gone;
+}
+
+/* Works until told to stop, or until nothing has been in hand for IDLE_SECONDS and it may go; true
+ * in the latter case. */
 static bool work(struct worker *worker) {
     int64_t idle_ms = worker->conf.idle_seconds * 1000;
     worker->busy_ms = clock_steady_ms();
@@ -81,8 +135,11 @@ static bool work(struct worker *worker) {
         int64_t now_ms = clock_steady_ms();
         if (is_busy(worker))
             worker->busy_ms = now_ms;
-        if (idle_ms > 0 && now_ms - worker->busy_ms >= idle_ms)
-            return true;
+        if (idle_ms > 0 && now_ms - worker->busy_ms >= idle_ms) {
+            if (may_go(worker))
+                return true;
+            worker->busy_ms = clock_steady_ms();
+        }
         turn(worker, idle_ms > 0 ? worker->busy_ms + idle_ms : INT64_MAX);
     }
     return false;
@@ -111,47 +168,6 @@ static void drain(struct worker *worker) {
             log_warn("%s: could not be told of %d items; their leases will lapse",
                      node_url(worker->shared.nodes[i]), left);
     }
-}
-
-struct retirement {
-    bool over;
-    int status;
-};
-
-static void retire_done(void *context, const struct http_reply *reply) {
-    struct retirement *retirement = context;
-    retirement->over = true;
-    retirement->status = reply->status;
-}
-
-/* Tells the node that launched this worker that it retires. */
-static void retire(struct worker *worker) {
-    struct node_shared *shared = &worker->shared;
-    struct retirement retirement = {0};
-    int64_t until_ms = clock_steady_ms() + RETIRE_MS;
-    char url[SETTING_TEXT_SIZE + 10];
-    snprintf(url, sizeof url, "%s/retire", worker->conf.retire_node);
-    buffer_clear(&shared->body);
-    wire_put_retire(&shared->body, &shared->worker);
-    struct http_request request = {.url = url,
-                                   .bearer = shared->token,
-                                   .body = shared->body.data,
-                                   .length = shared->body.length,
-                                   .timeout_ms = RETIRE_MS,
-                                   .done = retire_done,
-                                   .context = &retirement};
-    struct http_call *call = http_post(shared->http, &request);
-    while (!retirement.over && clock_steady_ms() < until_ms) {
-        struct http_watch watch = {.fd = worker->signals};
-        http_wait(shared->http, &watch, 1, clock_timeout_ms(until_ms));
-        if (watch.readable)
-            take_signal(worker);
-    }
-    if (!retirement.over)
-        http_abort(shared->http, call);
-    if (retirement.status < 200 || retirement.status > 299)
-        log_warn("%s could not be told of the retirement (status %d)", worker->conf.retire_node,
-                 retirement.status);
 }
 
 /* Blocks the signals that end the worker, before any thread is started, and reads them from a
@@ -192,6 +208,7 @@ static int start(struct worker *worker) {
         return EXIT_TEMPORARY;
     shared->token = conf->worker_token;
     shared->worker.name = conf->worker_name;
+    shared->worker.machine = conf->worker_machine;
     shared->worker.kernel = kernels_name(&worker->kernels);
     shared->worker.cores = (int)conf->threads;
     shared->worker.rate = mill_rate(shared->mill);
@@ -229,7 +246,7 @@ static int run(struct worker *worker) {
         drain(worker);
         if (idle)
             log_info("nothing to do for %lld s", (long long)worker->conf.idle_seconds);
-        if (idle && worker->conf.retire_node[0] != '\0')
+        if (worker->shared.drain_asked && worker->conf.retire_node[0] != '\0')
             retire(worker);
         log_info("stopped");
     }

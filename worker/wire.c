@@ -28,6 +28,10 @@ static void open_body(struct buffer *body, const struct wire_worker *worker) {
     json_open(body, '{');
     json_name(body, "name");
     json_put_string(body, worker->name);
+    if (worker->machine && worker->machine[0] != '\0') {
+        json_name(body, "machine");
+        json_put_string(body, worker->machine);
+    }
     put_number(body, "cores", worker->cores);
     json_name(body, "kernel");
     json_put_string(body, worker->kernel);
@@ -101,12 +105,12 @@ static bool read_leased(const struct json *json, int token, struct item *item) {
                         &item->remaining);
 }
 
-/* Reads the items of a grant. */
-static bool read_leased_items(const struct json *json, int most, const uuid_t lease,
+/* Reads the items of a grant, which has at least so many. */
+static bool read_leased_items(const struct json *json, int least, int most, const uuid_t lease,
                               struct items *items, const char **why) {
     int array = json_member(json, 0, "items");
     int size = json_array_size(json, array);
-    if (size < 1 || size > most) {
+    if (size < least || size > most) {
         *why = "its \"items\" is not a list of one to as many items as were asked for";
         return false;
     }
@@ -144,7 +148,7 @@ bool wire_read_grant(struct json *json, const char *text, size_t length, const u
     }
     grant->ttl_ms = (int64_t)(ttl_seconds * 1000);
     grant->drain = reads_drain(json);
-    return read_leased_items(json, most, lease, &grant->items, why);
+    return read_leased_items(json, grant->drain ? 0 : 1, most, lease, &grant->items, why);
 }
 
 /* The place of an id in list, or -1. The search starts at guess and goes round, since replies have

@@ -22,10 +22,11 @@ enum {
 
 /* How a worker describes itself in each call. */
 struct wire_worker {
-    const char *name;   /* 1 to 64 printable bytes */
-    const char *kernel; /* what computes: "openssl" */
-    int cores;          /* threads that compute */
-    int64_t rate;       /* iterations a second */
+    const char *name;    /* 1 to 64 printable bytes */
+    const char *machine; /* that a node has launched it on; "" or NULL: none has */
+    const char *kernel;  /* what computes: "openssl" */
+    int cores;           /* threads that compute */
+    int64_t rate;        /* iterations a second */
 };
 
 /* Write the bodies of POST /lease, /results and /retire into an empty buffer. */
@@ -38,8 +39,8 @@ void wire_put_retire(struct buffer *body, const struct wire_worker *worker);
 /* A lease that was given. */
 struct wire_grant {
     int64_t ttl_ms;     /* 1 ms to a day */
-    struct items items; /* 1 or more; node and release are 0 */
-    bool drain;         /* the node wants this worker to stop */
+    struct items items; /* 1 or more, or none with drain; node and release are 0 */
+    bool drain;         /* the node wants this worker to give everything back and retire */
 };
 
 /* Reads the reply to a lease request for at most so many items. False with the reason in *why.

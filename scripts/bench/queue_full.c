@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../fcgi/queue.h"
+#include "../../fcgi/queue_fleet.h"
 #include "clock.h"
 #include "log.h"
 #include "sql.h"
@@ -108,6 +108,17 @@ enum queue_result queue_report(struct queue *queue, const struct queue_report *r
 
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
     (void)queue, (void)worker;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
+    (void)queue, (void)change;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
+                              struct queue_fleet *fleet) {
+    (void)queue, (void)since, (void)fleet;
     return QUEUE_DOWN;
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../fcgi/id.h"
-#include "../../fcgi/queue.h"
+#include "../../fcgi/queue_fleet.h"
 
 enum { TICKETS_MAX = 64, LEASE_TTL_MS = 60000 };
 
@@ -85,6 +85,20 @@ enum queue_result queue_report(struct queue *queue, const struct queue_report *r
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
     (void)queue;
     (void)worker;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
+    (void)queue;
+    (void)change;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
+                              struct queue_fleet *fleet) {
+    (void)queue;
+    (void)since;
+    *fleet = (struct queue_fleet){.boot_ms = -1};
     return QUEUE_OK;
 }
 

@@ -57,6 +57,7 @@ sub start ($class, %options) {
         build  => $build,
         wrap   => delete $options{wrap} // [],
         nginx_wanted => delete $options{nginx} // 1,
+        workers_settings => delete $options{workers_settings} // {}, # see Hashmill::Fleet
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
         expected => [],
@@ -72,6 +73,7 @@ sub start ($class, %options) {
     spew("$self->{dir}/clock", pack 'q q', 0, 0);
     mkdir "$self->{dir}/nginx" or die;
     push @instances, $self;
+    $self->prepare;
     $self->start_server;
     $self->start_nginx if $self->{nginx_wanted};
     return $self;
@@ -105,9 +107,10 @@ sub start_server ($self) {
 }
 
 sub start_nginx ($self) {
-    my $asked = $self->{port};
+    my $asked = $self->{port} && !$self->{port_is_guess};
     for my $try (1 .. 20) {
         $self->{port} //= free_port_pair();
+        $self->port_chosen;
         spew("$self->{dir}/nginx.conf", $self->nginx_configuration);
         unlink "$self->{dir}/nginx/nginx.pid";
         my $nginx = $self->{nginx} = Hashmill::Process->start(
@@ -115,7 +118,10 @@ sub start_nginx ($self) {
             command => [nginx_program(), '-p', "$self->{dir}/nginx", '-e', 'stderr',
                 '-c', "$self->{dir}/nginx.conf"]);
         wait_until(30, sub { !$nginx->alive || -s "$self->{dir}/nginx/nginx.pid" });
-        return if $nginx->alive && -s "$self->{dir}/nginx/nginx.pid";
+        if ($nginx->alive && -s "$self->{dir}/nginx/nginx.pid") {
+            delete $self->{port_is_guess};
+            return;
+        }
         # Somebody else took the port between our look at it and nginx's.
         last if $nginx->alive || $nginx->log !~ /Address already in use/;
         delete $self->{port} if !$asked;
@@ -123,19 +129,26 @@ sub start_nginx ($self) {
     $self->give_up('nginx did not come up');
 }
 
-# A real worker; options are its settings. Returns its Hashmill::Process.
+# A real worker; options are its settings, env => { more for its environment }. Returns its
+# Hashmill::Process.
 sub start_worker ($self, %settings) {
     state $number = 0;
+    my %more = (delete $settings{env} // {})->%*;
     my $file = "$self->{dir}/worker-" . ++$number;
     my %all = (NODES => $self->worker_url, WORKER_TOKEN => $self->{token}, THREADS => 2,
         IDLE_SECONDS => 0, %settings);
     spew("$file.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
     chmod 0600, "$file.env";
-    my $worker = Hashmill::Process->start(log => "$file.log", env => $self->environment,
+    my $worker = Hashmill::Process->start(log => "$file.log", env => { $self->environment->%*, %more },
         command => [$self->program('hashmill-worker'), '-c', "$file.env"]);
     push $self->{workers}->@*, $worker;
     return $worker;
 }
+
+# What Hashmill::Fleet has to do besides: before the server is started, when nginx has its port, at the end.
+sub prepare ($self)     { return }
+sub port_chosen ($self) { return }
+sub stop_fleet ($self)  { return }
 
 # Stops the server by SIGTERM. True when it exits with 0 within a bound.
 sub stop_server ($self) {
@@ -229,9 +242,11 @@ sub finish {
 
 sub close_instance ($self) {
     $self->stop_workers;
+    $self->stop_fleet;
     $self->stop_nginx if $self->{nginx};
     Test::More::ok($self->{server}->alive && $self->stop_server, 'the server lived to the end and drained')
         if !$self->{server_may_be_gone};
+    $self->stop_fleet; # what was launched meanwhile
     Test::More::ok(wait_until(10, sub { !$self->pids }), 'nothing is left running');
     Test::More::is(join("\n", $self->complaints), '', 'no log has an error or a report of a sanitizer');
     $self->show_logs if !Test::More->builder->is_passing;

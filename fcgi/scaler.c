@@ -1,0 +1,354 @@
+/* The scaler: the process that lets the fleet of workers grow and shrink. */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backoff.h"
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+#include "scaler_words.h"
+
+enum {
+    TURN_MS = 1000,
+    HOLD_MS = 10000,            /* why nothing is launched is said no more often */
+    TERMINATE_AGAIN_MS = 30000, /* what was terminated and is still there is terminated again */
+    QUIET_LISTS = 6,            /* without machines there are so many times fewer lists */
+    VERBS = 3
+};
+
+/* How the calls of one verb fare. */
+struct fare {
+    struct backoff backoff;
+    bool failing;          /* and it was said */
+    int64_t not_before_ms; /* steady time */
+};
+
+struct scaler {
+    const struct conf *conf;
+    struct queue *queue;
+    struct provider provider;
+    struct fare fares[VERBS];
+    struct fleet fleet;
+    struct scaling_snapshot snapshot;
+    struct scaling_decision decision;
+    bool first_list_over; /* whether it went well or not */
+    int64_t next_list_ms;
+    int64_t next_turn_ms;
+    enum scaling_reason held; /* why none was launched, as it was said last */
+    int64_t held_ms;
+};
+
+/* Saves a change and says why in the log. False when it could not be saved: it is decided anew. */
+static bool save(struct scaler *scaler, const struct queue_change *change) {
+    if (queue_change(scaler->queue, change) != QUEUE_OK)
+        return false;
+    if (change->why[0] != '\0')
+        log_info("%s", change->why);
+    return true;
+}
+
+/* Keeps something among the decisions that changes no machine. */
+static void keep(struct scaler *scaler, const char *why) {
+    struct queue_change change = {0};
+    snprintf(change.why, sizeof change.why, "%s", why);
+    queue_change(scaler->queue, &change);
+}
+
+/* The same, and says it in the log. */
+static void tell(struct scaler *scaler, const char *why) {
+    log_info("%s", why);
+    keep(scaler, why);
+}
+
+/* Notes that a call went well. */
+static void fare_well(struct scaler *scaler, enum provider_verb verb) {
+    struct fare *fare = &scaler->fares[verb];
+    if (fare->failing)
+        log_info("the provider's %s works again", provider_verb_name(verb));
+    *fare = (struct fare){0};
+}
+
+/* Notes that one failed: the next comes later and later. The first of a row is said. */
+static void fare_badly(struct scaler *scaler, enum provider_verb verb, const char *name,
+                       const char *complaint) {
+    struct fare *fare = &scaler->fares[verb];
+    char why[QUEUE_WHY_SIZE];
+    snprintf(why, sizeof why, "the provider's %s%s%s failed and is tried again: %s",
+             provider_verb_name(verb), name[0] ? " of " : "", name, complaint);
+    if (fare->failing) {
+        log_debug("%s", why);
+    } else {
+        log_warn("%s", why);
+        keep(scaler, why);
+    }
+    fare->failing = true;
+    fare->not_before_ms = clock_steady_ms() + backoff_next_ms(&fare->backoff);
+}
+
+static bool may_call(const struct scaler *scaler, enum provider_verb verb) {
+    return scaler->fares[verb].not_before_ms <= clock_steady_ms();
+}
+
+/* Wants a list no later than so long from now. */
+static void list_within(struct scaler *scaler, int64_t ms) {
+    int64_t then_ms = clock_steady_ms() + ms;
+    if (then_ms < scaler->next_list_ms)
+        scaler->next_list_ms = then_ms;
+}
+
+/* --- What the provider answers --- */
+
+static void take_launch(struct scaler *scaler, const struct provider_result *result) {
+    struct fleet_note *note = fleet_note(&scaler->fleet, result->name);
+    if (note) {
+        note->failing = !result->good;
+        note->launched_ms = clock_steady_ms();
+    }
+    if (!result->good) {
+        fare_badly(scaler, PROVIDER_LAUNCH, result->name, result->complaint);
+        list_within(scaler, 0); /* it may have been launched all the same */
+        return;
+    }
+    fare_well(scaler, PROVIDER_LAUNCH);
+    struct queue_change change = {.state = MACHINE_LAUNCHED,
+                                  .launched_ago_ms = clock_steady_ms() - result->begun_ms};
+    snprintf(change.name, sizeof change.name, "%s", result->name);
+    snprintf(change.id, sizeof change.id, "%s", result->id);
+    snprintf(change.why, sizeof change.why, "%s is launched as %s", result->name, result->id);
+    save(scaler, &change);
+}
+
+static void take_list(struct scaler *scaler, const struct provider_result *result) {
+    const char *why = result->complaint;
+    bool good =
+        result->good && fleet_take_list(&scaler->fleet, result->text, result->begun_ms, &why);
+    int64_t pause_ms = scaler->conf->list_seconds * 1000;
+    scaler->first_list_over = true;
+    if (good)
+        fare_well(scaler, PROVIDER_LIST);
+    else
+        fare_badly(scaler, PROVIDER_LIST, "", why);
+    if (scaler->fleet.saved.machine_count == 0)
+        pause_ms *= QUIET_LISTS;
+    scaler->next_list_ms = clock_steady_ms() + pause_ms;
+}
+
+static void take_terminate(struct scaler *scaler, const struct provider_result *result) {
+    struct fleet_note *note = fleet_note(&scaler->fleet, result->name);
+    if (!result->good) {
+        fare_badly(scaler, PROVIDER_TERMINATE, result->name, result->complaint);
+        return;
+    }
+    fare_well(scaler, PROVIDER_TERMINATE);
+    if (note) {
+        note->terminated_ms = clock_steady_ms();
+        note->terminate_again_ms = note->terminated_ms + TERMINATE_AGAIN_MS;
+    }
+    list_within(scaler, 0);
+}
+
+static void take_result(struct scaler *scaler, const struct provider_result *result) {
+    static void (*const take[VERBS])(struct scaler *, const struct provider_result *) = {
+        [PROVIDER_LAUNCH] = take_launch,
+        [PROVIDER_LIST] = take_list,
+        [PROVIDER_TERMINATE] = take_terminate};
+    take[result->verb](scaler, result);
+    scaler->next_turn_ms = 0;
+}
+
+/* --- What is decided --- */
+
+/* Says why nothing is launched though something waits, when that is news. */
+static void tell_hold(struct scaler *scaler) {
+    const struct scaling_decision *decision = &scaler->decision;
+    int64_t now_ms = clock_steady_ms();
+    char why[QUEUE_WHY_SIZE];
+    if (decision->launch > 0 || decision->reason == REASON_NONE) {
+        /* That those launched now are waited for is no news. */
+        scaler->held = decision->launch > 0 ? REASON_BOOTING : REASON_NONE;
+        return;
+    }
+    if (decision->reason == scaler->held || now_ms - scaler->held_ms < HOLD_MS)
+        return;
+    scaler->held = decision->reason;
+    scaler->held_ms = now_ms;
+    words_of_launch(why, &scaler->snapshot, decision, "");
+    tell(scaler, why);
+}
+
+/* Saves the intents to launch; the provider is called for them like for those of before. */
+static void launch(struct scaler *scaler) {
+    for (int i = 0; i < scaler->decision.launch; i++) {
+        struct queue_change change = {.state = MACHINE_LAUNCHING};
+        fleet_new_name(&scaler->fleet, change.name);
+        words_of_launch(change.why, &scaler->snapshot, &scaler->decision, change.name);
+        if (!save(scaler, &change))
+            return;
+        scaler->next_turn_ms = 0;
+    }
+}
+
+/* Saves that a machine is leaving or gone. */
+static void change_state(struct scaler *scaler, int number, enum machine_state state) {
+    const struct queue_machine *machine = &scaler->fleet.saved.machines[number];
+    struct queue_change change = {.state = state};
+    memcpy(change.name, machine->name, sizeof change.name);
+    memcpy(change.id, machine->id, sizeof change.id);
+    words_of_step(change.why, &scaler->snapshot.machines[number],
+                  scaler->decision.machines[number].step, scaler->decision.machines[number].reason,
+                  machine->name, machine->id[0] ? machine->id : "no id");
+    if (save(scaler, &change))
+        scaler->next_turn_ms = 0;
+}
+
+/* Has the provider end a machine, under every id that it is known by. */
+static void terminate(struct scaler *scaler, int number) {
+    const struct queue_machine *machine = &scaler->fleet.saved.machines[number];
+    struct fleet_note *note = scaler->fleet.notes[number];
+    struct provider *provider = &scaler->provider;
+    const char *ids[PROVIDER_IDS_MAX];
+    char why[QUEUE_WHY_SIZE];
+    int count = fleet_ids(&scaler->fleet, machine, ids);
+    if (count == 0 || note->terminate_again_ms > clock_steady_ms() ||
+        !may_call(scaler, PROVIDER_TERMINATE) ||
+        provider_is_calling(provider, PROVIDER_TERMINATE, machine->name) ||
+        provider_is_calling(provider, PROVIDER_LAUNCH, machine->name))
+        return;
+    if (!provider_terminate(provider, machine->name, ids, count))
+        return;
+    if (note->told)
+        return;
+    note->told = true;
+    words_of_step(why, &scaler->snapshot.machines[number], STEP_TERMINATE,
+                  scaler->decision.machines[number].reason, machine->name, ids[0]);
+    tell(scaler, why);
+}
+
+static void carry_out(struct scaler *scaler) {
+    for (int i = 0; i < scaler->snapshot.count; i++) {
+        switch (scaler->decision.machines[i].step) {
+        case STEP_LEAVE:
+            change_state(scaler, i, MACHINE_LEAVING);
+            break;
+        case STEP_FORGET:
+            change_state(scaler, i, MACHINE_GONE);
+            break;
+        case STEP_TERMINATE:
+            terminate(scaler, i);
+            break;
+        case STEP_KEEP:
+            break;
+        }
+    }
+    tell_hold(scaler);
+    launch(scaler);
+}
+
+/* Calls the provider for every machine that is to be launched and was not heard from: first for
+ * those whose launch another scaler began, or whose answer got lost. Launching a name twice gives
+ * the same machine. */
+static void call_launches(struct scaler *scaler) {
+    struct provider *provider = &scaler->provider;
+    for (int i = 0; i < scaler->fleet.saved.machine_count; i++) {
+        const struct queue_machine *machine = &scaler->fleet.saved.machines[i];
+        if (machine->state == MACHINE_LAUNCHING && machine->heard_ms < 0 &&
+            scaler->decision.machines[i].step == STEP_KEEP &&
+            scaler->snapshot.machines[i].listing != LISTING_RUNNING &&
+            may_call(scaler, PROVIDER_LAUNCH) &&
+            !provider_is_calling(provider, PROVIDER_LAUNCH, machine->name))
+            provider_launch(provider, machine->name);
+    }
+}
+
+/* Takes the ids of machines whose launch was not answered from the list. */
+static void adopt_ids(struct scaler *scaler) {
+    for (int i = 0; i < scaler->fleet.saved.machine_count; i++) {
+        const struct queue_machine *machine = &scaler->fleet.saved.machines[i];
+        const char *ids[PROVIDER_IDS_MAX];
+        struct queue_change change = {.state = MACHINE_LAUNCHED,
+                                      .launched_ago_ms =
+                                          scaler->fleet.tally.clock_ms - machine->launched_ms};
+        if (machine->state != MACHINE_LAUNCHING || machine->id[0] != '\0' ||
+            provider_is_calling(&scaler->provider, PROVIDER_LAUNCH, machine->name) ||
+            fleet_ids(&scaler->fleet, machine, ids) == 0)
+            continue;
+        memcpy(change.name, machine->name, sizeof change.name);
+        snprintf(change.id, sizeof change.id, "%s", ids[0]);
+        snprintf(change.why, sizeof change.why, "%s is there as %s", machine->name, ids[0]);
+        if (save(scaler, &change))
+            scaler->next_turn_ms = 0;
+    }
+}
+
+/* Calls for a list when it is time. */
+static void call_list(struct scaler *scaler) {
+    if (scaler->next_list_ms <= clock_steady_ms() && may_call(scaler, PROVIDER_LIST) &&
+        !provider_is_calling(&scaler->provider, PROVIDER_LIST, NULL))
+        provider_list(&scaler->provider);
+}
+
+/* Looks at everything, decides, and carries the decision out. */
+static void turn(struct scaler *scaler) {
+    scaler->next_turn_ms = clock_steady_ms() + TURN_MS;
+    call_list(scaler);
+    if (!scaler->first_list_over || !fleet_read(&scaler->fleet, scaler->queue))
+        return;
+    if (scaler->fleet.saved.machine_count > 0)
+        list_within(scaler, scaler->conf->list_seconds * 1000);
+    fleet_snapshot(&scaler->fleet, &scaler->provider, &scaler->snapshot);
+    scaling_decide(&scaler->snapshot, &scaler->decision);
+    adopt_ids(scaler);
+    call_launches(scaler);
+    carry_out(scaler);
+}
+
+/* Waits until it is time for the next turn or the provider has something. */
+static void wait_for_events(struct scaler *scaler) {
+    struct pollfd fds[3 * PROVIDER_CALLS_MAX];
+    int64_t until_ms = scaler->next_turn_ms;
+    int count = provider_poll(&scaler->provider, fds, &until_ms);
+    int timeout_ms = clock_timeout_ms(until_ms);
+    struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+                               .tv_nsec = timeout_ms % 1000 * 1000000L};
+    if (ppoll(fds, (nfds_t)count, &timeout, child_wait_mask()) < 0 && errno != EINTR)
+        log_warn("poll: %m");
+}
+
+static void serve(struct scaler *scaler) {
+    struct provider_result result;
+    while (!child_stopping()) {
+        child_idle();
+        wait_for_events(scaler);
+        child_busy();
+        while (provider_next(&scaler->provider, &result))
+            take_result(scaler, &result);
+        if (scaler->next_turn_ms <= clock_steady_ms())
+            turn(scaler);
+    }
+}
+
+int serve_scaler(const struct child_job *job) {
+    struct queue_options options = {.database = job->conf->database,
+                                    .channel = job->channel,
+                                    .operation_ms = job->conf->operation_seconds * 1000};
+    struct scaler *scaler = calloc(1, sizeof *scaler);
+    if (!scaler || !(scaler->queue = queue_open(&options))) {
+        log_error("the scaler cannot start for want of memory; give this machine more");
+        free(scaler);
+        return CHILD_TEMPORARY;
+    }
+    scaler->conf = job->conf;
+    fleet_open(&scaler->fleet, job->conf);
+    provider_open(&scaler->provider, job->conf->provider, job->conf->provider_seconds * 1000);
+    child_ready();
+    serve(scaler);
+    provider_close(&scaler->provider);
+    queue_close(scaler->queue);
+    free(scaler);
+    return CHILD_DRAINED;
+}

@@ -1,0 +1,18 @@
+#ifndef HASHMILL_SCALER_WORDS_H
+#define HASHMILL_SCALER_WORDS_H
+
+/* The scaler's decisions in words, for the log, GET /stats and the view decisions. */
+
+#include "fleet.h"
+
+/* Why so many machines are launched; name is the first of them. Or why none is though an item
+ * waits. */
+void words_of_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+                     const struct scaling_decision *decision, const char *name);
+
+/* What is done with a machine, and why. */
+void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machine,
+                   enum scaling_step step, enum scaling_reason reason, const char *name,
+                   const char *id);
+
+#endif

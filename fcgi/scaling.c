@@ -1,0 +1,235 @@
+#include "scaling.h"
+
+/* Whether a machine is to stay: it is part of the capacity, now or soon. */
+static bool is_active(const struct scaling_machine *machine) {
+    return machine->state == MACHINE_LAUNCHING || machine->state == MACHINE_LAUNCHED;
+}
+
+static bool was_heard(const struct scaling_machine *machine) {
+    return machine->heard_ms >= 0;
+}
+
+static bool is_silent(const struct scaling_rules *rules, const struct scaling_machine *machine) {
+    return was_heard(machine) && machine->heard_ms > rules->silent_ms;
+}
+
+/* Why a machine that is to stay cannot; REASON_NONE when it can. */
+static enum scaling_reason why_leave(const struct scaling_snapshot *snapshot,
+                                     const struct scaling_machine *machine) {
+    const struct scaling_rules *rules = &snapshot->rules;
+    if (machine->copies > 1)
+        return REASON_TWICE;
+    if (is_silent(rules, machine))
+        return REASON_SILENT;
+    if (was_heard(machine))
+        return REASON_NONE;
+    if (machine->age_ms > rules->boot_max_ms)
+        return REASON_NO_BOOT;
+    if (machine->state == MACHINE_LAUNCHED && machine->absent_ms > SCALING_LOST_MS)
+        return REASON_LOST;
+    if (machine->state == MACHINE_LAUNCHING && machine->failing &&
+        machine->listing != LISTING_RUNNING && snapshot->oldest_wait_ms <= rules->wait_launch_ms &&
+        rules->workers_min == 0)
+        return REASON_UNWANTED;
+    return REASON_NONE;
+}
+
+/* What becomes of a machine that is not to stay: it keeps what it holds until that is done, given
+ * back or lapsed; then it is terminated; when the provider has it no more, it is gone. */
+static enum scaling_step send_away(const struct scaling_rules *rules,
+                                   const struct scaling_machine *machine,
+                                   enum scaling_reason *reason) {
+    bool over = machine->listing == LISTING_TERMINATED ||
+                (machine->listing == LISTING_ABSENT &&
+                 (machine->has_id || machine->absent_ms > SCALING_LOST_MS));
+    *reason = REASON_OVER;
+    if (over && machine->list_is_newer)
+        return STEP_FORGET;
+    *reason = REASON_EMPTY;
+    if (machine->items > 0 && !is_silent(rules, machine))
+        return STEP_KEEP;
+    return STEP_TERMINATE;
+}
+
+/* Decides about one machine by itself. */
+static enum scaling_step judge(const struct scaling_snapshot *snapshot,
+                               const struct scaling_machine *machine, enum scaling_reason *reason) {
+    if (machine->state == MACHINE_LEAVING)
+        return send_away(&snapshot->rules, machine, reason);
+    if (machine->state == MACHINE_GONE) {
+        *reason = REASON_STRAY;
+        return STEP_LEAVE;
+    }
+    if (machine->listing == LISTING_TERMINATED && machine->list_is_newer) {
+        *reason = REASON_ENDED;
+        return STEP_FORGET;
+    }
+    *reason = why_leave(snapshot, machine);
+    return *reason == REASON_NONE ? STEP_KEEP : STEP_LEAVE;
+}
+
+/* The machine to go when there are too many: the one that holds least, among those the youngest. -1
+ * when none is left to choose from. */
+static int least_needed(const struct scaling_snapshot *snapshot,
+                        const struct scaling_decision *decision) {
+    int found = -1;
+    for (int i = 0; i < snapshot->count; i++) {
+        const struct scaling_machine *machine = &snapshot->machines[i];
+        if (!is_active(machine) || decision->machines[i].step != STEP_KEEP)
+            continue;
+        const struct scaling_machine *best = found < 0 ? machine : &snapshot->machines[found];
+        if (found < 0 || machine->items < best->items ||
+            (machine->items == best->items && machine->age_ms < best->age_ms))
+            found = i;
+    }
+    return found;
+}
+
+/* What runs, boots and counts once the decisions about single machines are carried out. */
+struct capacity {
+    int counted;  /* towards the limit: all that may exist, leaving ones too */
+    int active;   /* of them, those that stay */
+    int booting;  /* of them, those that are counted on soon */
+    bool failing; /* one of them cannot be launched at the moment */
+    int64_t rate; /* of everybody who computes, workers from elsewhere too */
+};
+
+/* Whether a machine that is not heard from yet takes so much longer than usual that it is not
+ * counted on. While it is the provider that takes long, asking for another helps nobody. */
+static bool is_late(const struct scaling_snapshot *snapshot,
+                    const struct scaling_machine *machine) {
+    return machine->state == MACHINE_LAUNCHED &&
+           machine->age_ms > SCALING_LATE_BOOTS * snapshot->boot_ms + SCALING_LATE_MORE_MS;
+}
+
+static struct capacity sum_up(const struct scaling_snapshot *snapshot,
+                              const struct scaling_decision *decision) {
+    struct capacity sum = {.rate = snapshot->outside_rate};
+    for (int i = 0; i < snapshot->count; i++) {
+        const struct scaling_machine *machine = &snapshot->machines[i];
+        if (decision->machines[i].step == STEP_FORGET)
+            continue;
+        sum.counted += machine->copies > 1 ? machine->copies : 1;
+        if (!is_active(machine) || decision->machines[i].step != STEP_KEEP)
+            continue;
+        sum.active++;
+        sum.failing |= machine->failing && !was_heard(machine);
+        if (was_heard(machine))
+            sum.rate += machine->rate;
+        else if (!machine->failing && !is_late(snapshot, machine))
+            sum.booting++;
+    }
+    return sum;
+}
+
+/* Sends away what is too much: WORKERS_MAX was lowered, or a stray turned up. */
+static void drop_surplus(const struct scaling_snapshot *snapshot,
+                         struct scaling_decision *decision) {
+    int active = sum_up(snapshot, decision).active;
+    for (; active > snapshot->rules.workers_max; active--) {
+        int found = least_needed(snapshot, decision);
+        if (found < 0)
+            return;
+        decision->machines[found].step = STEP_LEAVE;
+        decision->machines[found].reason = REASON_SURPLUS;
+    }
+}
+
+/* The iterations that are left at a moment from now when the running ones go on and those that boot
+ * join them, each when it usually would. */
+static double left_after(const struct scaling_snapshot *snapshot,
+                         const struct scaling_decision *decision, double rate, double after_ms) {
+    double done = rate * after_ms / 1000;
+    for (int i = 0; i < snapshot->count; i++) {
+        const struct scaling_machine *machine = &snapshot->machines[i];
+        if (!is_active(machine) || decision->machines[i].step != STEP_KEEP || was_heard(machine) ||
+            machine->failing || is_late(snapshot, machine))
+            continue;
+        double joins_ms = (double)(snapshot->boot_ms - machine->age_ms);
+        joins_ms = joins_ms < 0 ? 0 : joins_ms;
+        if (after_ms > joins_ms)
+            done += (double)snapshot->machine_rate * (after_ms - joins_ms) / 1000;
+    }
+    return (double)snapshot->remaining - done;
+}
+
+/* How many machines have something to do for as long as they take to boot, and for as long as an
+ * item may wait, if they are launched now. Each needs an item that waits for it. */
+static int worth_launching(const struct scaling_snapshot *snapshot, const struct capacity *capacity,
+                           double left) {
+    double least_ms = (double)snapshot->boot_ms;
+    if (least_ms < (double)snapshot->rules.wait_launch_ms)
+        least_ms = (double)snapshot->rules.wait_launch_ms;
+    double own = (double)snapshot->machine_rate;
+    double others = (double)capacity->rate + capacity->booting * own;
+    double count = (left * 1000 / (least_ms < 1 ? 1 : least_ms) - others) / own;
+    double most = (double)snapshot->waiting - capacity->booting;
+    count = count < most ? count : most;
+    return count < 0 ? 0 : count > QUEUE_MACHINES_MAX ? QUEUE_MACHINES_MAX : (int)count;
+}
+
+/* Until everything is done by what runs and boots, as far as its rate is known. */
+static int64_t drain_time(const struct scaling_snapshot *snapshot, const struct capacity *capacity,
+                          double left_at_boot) {
+    double rate = (double)capacity->rate;
+    if (left_at_boot > 0)
+        rate += capacity->booting * (double)snapshot->machine_rate;
+    if (rate < 1)
+        return snapshot->remaining > 0 ? INT64_MAX : 0;
+    double ms = left_at_boot > 0 ? (double)snapshot->boot_ms + left_at_boot * 1000 / rate
+                                 : (double)snapshot->remaining * 1000 / rate;
+    return ms < 9e15 ? (int64_t)ms : INT64_MAX;
+}
+
+/* An item waits too long: how many machines that is worth, and why no more. */
+static int launch_for_wait(const struct scaling_snapshot *snapshot, const struct capacity *capacity,
+                           struct scaling_decision *decision) {
+    const struct scaling_rules *rules = &snapshot->rules;
+    double left = left_after(snapshot, decision, (double)capacity->rate, (double)snapshot->boot_ms);
+    decision->drain_ms = drain_time(snapshot, capacity, left);
+    /* Had it been true a boot ago that everything is done within a boot, nothing would wait now. */
+    bool trusted = snapshot->oldest_wait_ms <= rules->wait_launch_ms + snapshot->boot_ms;
+    if (left <= 0 && trusted) {
+        decision->reason = capacity->booting > 0 ? REASON_BOOTING : REASON_DRAINED;
+        return 0;
+    }
+    decision->reason = REASON_WAIT;
+    int worth = snapshot->machine_rate > 0 ? worth_launching(snapshot, capacity, left) : 0;
+    if (capacity->booting == 0)
+        return worth > 1 ? worth : 1;
+    if (worth == 0)
+        decision->reason = REASON_BOOTING;
+    return worth;
+}
+
+/* How many machines to launch. */
+static void decide_launch(const struct scaling_snapshot *snapshot,
+                          struct scaling_decision *decision) {
+    const struct scaling_rules *rules = &snapshot->rules;
+    struct capacity capacity = sum_up(snapshot, decision);
+    int64_t room = rules->workers_max - capacity.counted;
+    int64_t missing = rules->workers_min - capacity.active;
+    int64_t wanted = 0;
+    decision->drain_ms = INT64_MAX;
+    if (snapshot->oldest_wait_ms > rules->wait_launch_ms)
+        wanted = launch_for_wait(snapshot, &capacity, decision);
+    if (missing > wanted) {
+        wanted = missing;
+        decision->reason = REASON_MIN;
+    }
+    if (wanted > 0 && capacity.failing)
+        decision->reason = REASON_FAILING;
+    else if (wanted > 0 && room <= 0)
+        decision->reason = REASON_LIMIT;
+    else if (wanted > 0)
+        decision->launch = (int)(wanted < room ? wanted : room);
+}
+
+void scaling_decide(const struct scaling_snapshot *snapshot, struct scaling_decision *decision) {
+    *decision = (struct scaling_decision){0};
+    for (int i = 0; i < snapshot->count; i++)
+        decision->machines[i].step =
+            judge(snapshot, &snapshot->machines[i], &decision->machines[i].reason);
+    drop_surplus(snapshot, decision);
+    decide_launch(snapshot, decision);
+}

@@ -1,0 +1,100 @@
+#include "status_fleet.h"
+
+#include "fields.h"
+#include "fleet.h"
+
+enum { SHOWN_MS = 60 * 60 * 1000 }; /* workers heard from in the last hour are shown */
+
+enum queue_result status_read_fleet(struct queue *queue, const struct conf *conf,
+                                    const struct queue_tally *tally, struct queue_fleet *fleet) {
+    struct queue_fleet_since since = {.shown_ms = tally->clock_ms - SHOWN_MS,
+                                      .silent_ms = tally->clock_ms - fleet_silent_ms(conf)};
+    return queue_fleet(queue, &since, fleet);
+}
+
+static void put_text(struct buffer *body, const char *name, const char *text) {
+    json_name(body, name);
+    json_put_string(body, text);
+}
+
+static void put_seconds(struct buffer *body, const char *name, int64_t ms) {
+    json_name(body, name);
+    json_put_number(body, (double)ms / 1000);
+}
+
+/* A machine's state as README has it: a launched one boots until it is heard from. */
+static const char *state_name(const struct queue_machine *machine) {
+    static const char *const names[] = {[MACHINE_LAUNCHING] = "launching",
+                                        [MACHINE_LAUNCHED] = "booting",
+                                        [MACHINE_LEAVING] = "leaving",
+                                        [MACHINE_GONE] = "stray"};
+    bool runs = machine->state <= MACHINE_LAUNCHED && machine->heard_ms >= 0;
+    return runs ? "running" : names[machine->state];
+}
+
+static void put_machines(struct buffer *body, const struct queue_fleet *fleet) {
+    json_name(body, "machines");
+    json_open(body, '[');
+    for (int i = 0; i < fleet->machine_count; i++) {
+        const struct queue_machine *machine = &fleet->machines[i];
+        json_open(body, '{');
+        put_text(body, "name", machine->name);
+        put_text(body, "id", machine->id);
+        put_text(body, "state", state_name(machine));
+        fields_put_time(body, "launched_at", machine->launched_wall_ms);
+        fields_put_integer(body, "rate", machine->rate);
+        fields_put_integer(body, "items", machine->items);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+}
+
+static void put_workers(struct buffer *body, const struct queue_fleet *fleet) {
+    json_name(body, "workers");
+    json_open(body, '[');
+    for (int i = 0; i < fleet->worker_count; i++) {
+        const struct queue_seen *seen = &fleet->workers[i];
+        json_open(body, '{');
+        put_text(body, "name", seen->worker.name);
+        put_text(body, "machine", seen->worker.machine);
+        put_text(body, "address", seen->worker.address);
+        fields_put_integer(body, "cores", seen->worker.cores);
+        put_text(body, "kernel", seen->worker.kernel);
+        fields_put_integer(body, "rate", seen->worker.rate);
+        fields_put_integer(body, "items", seen->items);
+        fields_put_time(body, "first_seen_at", seen->first_wall_ms);
+        fields_put_time(body, "last_seen_at", seen->last_wall_ms);
+        json_name(body, "retired");
+        json_put_boolean(body, seen->retired != 0);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+}
+
+static void put_decisions(struct buffer *body, const struct queue_fleet *fleet) {
+    json_name(body, "decisions");
+    json_open(body, '[');
+    for (int i = 0; i < fleet->decision_count; i++) {
+        json_open(body, '{');
+        fields_put_time(body, "at", fleet->decisions[i].wall_ms);
+        put_text(body, "why", fleet->decisions[i].why);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+}
+
+void status_put_fleet(struct buffer *body, const struct conf *conf,
+                      const struct queue_fleet *fleet) {
+    json_name(body, "fleet");
+    json_open(body, '{');
+    json_name(body, "scaling");
+    json_put_boolean(body, conf->provider[0] != '\0');
+    fields_put_integer(body, "workers_min", conf->workers_min);
+    fields_put_integer(body, "workers_max", conf->workers_max);
+    put_seconds(body, "boot_seconds",
+                fleet->boot_ms >= 0 ? fleet->boot_ms : conf->boot_seconds * 1000);
+    put_machines(body, fleet);
+    put_workers(body, fleet);
+    put_decisions(body, fleet);
+    json_close(body, '}');
+}

@@ -1,0 +1,3 @@
+-- The last decisions of the scaler.
+-- ?1 most
+SELECT wall, why FROM decision ORDER BY seq DESC LIMIT ?1;
