@@ -347,10 +347,8 @@ program_ended() {
     local name=$1 code=$2
     if [[ $name == server && $code == 76 ]]; then
         give_up server "the database is not safe to use (a read or write of the disk failed)"
-    elif [[ $name == worker && $code == 76 ]]; then
-        give_up worker "this machine computes wrongly"
-    elif [[ $name == server || $name == worker ]] && [[ $code == 78 ]]; then
-        give_up "$name" "it cannot work with its settings; correct them and start again"
+    elif [[ $name == server && $code == 78 ]]; then
+        give_up server "it cannot work with its settings; correct them and start again"
     elif [[ $ready == no ]]; then
         give_up "$name" "ended before everything was ready ($(ended_how "$code"))"
     fi
