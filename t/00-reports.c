@@ -180,7 +180,7 @@ static void test_item_twice(void) {
     connection = expect("/results");
     is_int(items_of_report(), 2, "a report has an item once, as a value or as a checkpoint");
     is_int(number_of(reported(1), "remaining"), 0, "rather as a value");
-    answer(connection, "503 Service Unavailable", "");
+    answer(connection, "503 Service Unavailable\r\nRetry-After: 60", ""); /* not before the drain */
     node_drain(node);
     connection = expect("/results");
     is_int(items_of_report(), 2, "nor is it once more in what is given back");

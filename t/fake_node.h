@@ -7,86 +7,12 @@
  */
 #include "../worker/node.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "clock.h"
+#include "fake_server.h"
 #include "tap.h"
-
-enum { CONNECTIONS = 24, WAIT_MS = 20000, REQUEST_MAX = 300000 };
-
-/* The node's side of a connection, and the request that has come on it. */
-struct connection {
-    int fd; /* -1: unused */
-    struct buffer in;
-    bool whole; /* in holds a whole request that is not answered yet */
-    bool held;  /* the test has put it aside: it is not looked for any more */
-};
-
-static struct {
-    int fd;
-    struct connection connections[CONNECTIONS];
-    struct json json; /* the body of the request expected last */
-    char body[REQUEST_MAX];
-} server;
 
 static struct node_shared shared;
 static struct node *node;
-static char url[64];
-
-static void start_server(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    server.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (bind(server.fd, (struct sockaddr *)&address, size) != 0 || listen(server.fd, 64) != 0 ||
-        getsockname(server.fd, (struct sockaddr *)&address, &size) != 0)
-        abort();
-    snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(address.sin_port));
-    for (int i = 0; i < CONNECTIONS; i++)
-        server.connections[i].fd = -1;
-}
-
-/* Notes whether a whole request has come. */
-static void check_whole(struct connection *connection) {
-    buffer_append(&connection->in, "", 1);
-    connection->in.length--;
-    const char *end = strstr(connection->in.data, "\r\n\r\n");
-    const char *length = strstr(connection->in.data, "Content-Length: ");
-    if (end && length)
-        connection->whole = connection->in.length == (size_t)(end - connection->in.data) + 4 +
-                                                         strtoul(length + 16, NULL, 10);
-}
-
-static void hang_up(struct connection *connection) {
-    close(connection->fd);
-    connection->fd = -1;
-    connection->whole = false;
-    connection->held = false;
-    buffer_clear(&connection->in);
-}
-
-/* Accepts and reads what there is. */
-static void serve(void) {
-    char bytes[65536];
-    for (int i = 0; i < CONNECTIONS; i++) {
-        struct connection *connection = &server.connections[i];
-        if (connection->fd < 0) {
-            connection->fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            continue;
-        }
-        ssize_t length = read(connection->fd, bytes, sizeof bytes);
-        if (length > 0)
-            buffer_append(&connection->in, bytes, (size_t)length);
-        if (length == 0)
-            hang_up(connection);
-        else if (length > 0)
-            check_whole(connection);
-    }
-}
 
 /* Moves the conversation on a little, as the worker's loop does. */
 static void pump(void) {
@@ -95,17 +21,6 @@ static void pump(void) {
     http_wait(shared.http, NULL, 0, 1);
     nodes_collect(&shared);
     serve();
-}
-
-/* The connection on which a whole request for that path waits, or NULL. */
-static struct connection *find_request(const char *path) {
-    for (int i = 0; i < CONNECTIONS; i++) {
-        struct connection *connection = &server.connections[i];
-        if (connection->whole && !connection->held &&
-            strncmp(connection->in.data + 5, path, strlen(path)) == 0)
-            return connection;
-    }
-    return NULL;
 }
 
 /* Parses the body of a request that has come; the look-ups below are in it. */
@@ -135,34 +50,6 @@ static struct connection *expect(const char *path) {
 static void pump_times(int times) {
     for (int i = 0; i < times; i++)
         pump();
-}
-
-/* Writes all of it; the worker reads meanwhile. */
-static void write_all(int fd, const struct buffer *out) {
-    size_t done = 0;
-    while (done < out->length) {
-        ssize_t length = write(fd, out->data + done, out->length - done);
-        if (length > 0)
-            done += (size_t)length;
-        else if (errno == EAGAIN)
-            http_wait(shared.http, NULL, 0, 1);
-        else
-            abort();
-    }
-}
-
-/* Answers, without waiting for the conversation to see it. */
-static void send_answer(struct connection *connection, const char *status, const char *body) {
-    struct buffer out = {0};
-    buffer_printf(&out, "HTTP/1.1 %s\r\n", status);
-    if (strncmp(status, "204", 3) != 0)
-        buffer_printf(&out, "Content-Length: %zu\r\n", strlen(body));
-    buffer_printf(&out, "\r\n%s", body);
-    buffer_clear(&connection->in);
-    connection->whole = false;
-    connection->held = false;
-    write_all(connection->fd, &out);
-    buffer_free(&out);
 }
 
 /* Answers, and pumps until the conversation has seen it. */
@@ -259,6 +146,7 @@ static void start_with(struct mill *mill) {
     shared = (struct node_shared){.token = "a-token-of-this-test"};
     shared.mill = mill;
     shared.http = http_open();
+    server.client = shared.http;
     shared.worker = (struct wire_worker){.name = "tester", .kernel = "openssl", .cores = 2};
     node = node_open(&shared, url);
 }
@@ -271,18 +159,7 @@ static void stop(void) {
     json_free(&shared.json);
     buffer_free(&shared.body);
     items_free(&shared.finished);
-    for (int i = 0; i < CONNECTIONS; i++) {
-        if (server.connections[i].fd >= 0)
-            hang_up(&server.connections[i]);
-    }
-}
-
-/* Frees what start_server and the tests have taken. */
-static void stop_server(void) {
-    for (int i = 0; i < CONNECTIONS; i++)
-        buffer_free(&server.connections[i].in);
-    json_free(&server.json);
-    close(server.fd);
+    hang_up_all();
 }
 
 #endif

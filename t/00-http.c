@@ -1,0 +1,221 @@
+/* Requests one after the other, each of which gets its own reply and sends nothing of an earlier
+ * one: calls and connections are used again. */
+#include "clock.h"
+#include "fake_server.h"
+#include "log.h"
+#include "tap.h"
+
+enum { LONG_BYTES = 20000 }; /* of a body that no call is kept with */
+
+static struct http *http;
+
+/* What came of a request; the reply's texts are copies. */
+struct outcome {
+    bool over;
+    struct http_reply reply;
+    struct buffer body;
+    char error[300];
+};
+
+static void take_reply(void *context, const struct http_reply *reply) {
+    struct outcome *outcome = context;
+    outcome->over = true;
+    outcome->reply = *reply;
+    buffer_clear(&outcome->body);
+    buffer_append(&outcome->body, reply->body, reply->length + 1);
+    snprintf(outcome->error, sizeof outcome->error, "%s", reply->error ? reply->error : "");
+}
+
+/* Posts to a path; length bytes of the body, NULL: no token. */
+static void post(struct outcome *outcome, const char *path, const char *body, size_t length,
+                 const char *bearer) {
+    char whole_url[100];
+    snprintf(whole_url, sizeof whole_url, "%s%s", url, path);
+    struct http_request request = {.url = whole_url,
+                                   .bearer = bearer,
+                                   .body = body,
+                                   .length = length,
+                                   .timeout_ms = WAIT_MS,
+                                   .done = take_reply,
+                                   .context = outcome};
+    outcome->over = false;
+    http_post(http, &request);
+}
+
+/* Moves both sides on; ends the test when that has gone on for too long. */
+static void pump(int64_t since_ms, const char *missing) {
+    if (clock_steady_ms() - since_ms > WAIT_MS) {
+        printf("Bail out! %s did not come\n", missing);
+        exit(1);
+    }
+    http_wait(http, NULL, 0, 1);
+    serve();
+}
+
+static struct connection *await_request(const char *path) {
+    int64_t since_ms = clock_steady_ms();
+    struct connection *connection;
+    while (!(connection = find_request(path)))
+        pump(since_ms, path);
+    return connection;
+}
+
+static void await_reply(const struct outcome *outcome) {
+    int64_t since_ms = clock_steady_ms();
+    while (!outcome->over)
+        pump(since_ms, "the reply");
+}
+
+/* A field of the head of a request that has come, or "(none)". */
+static const char *field_of(const struct connection *connection, const char *name) {
+    static char value[200];
+    char start[50];
+    snprintf(start, sizeof start, "\r\n%s: ", name);
+    const char *field = strstr(connection->in.data, start);
+    if (!field)
+        return "(none)";
+    field += strlen(start);
+    snprintf(value, sizeof value, "%.*s", (int)strcspn(field, "\r"), field);
+    return value;
+}
+
+/* Checks a request that has come: its fields and its body. authorization as in its field. */
+static void is_request(const struct connection *connection, const char *body,
+                       const char *authorization) {
+    is_text(field_of(connection, "Authorization"), authorization, "its own token or none");
+    is_int(strtoll(field_of(connection, "Content-Length"), NULL, 10), (long long)strlen(body),
+           "the length of its own body");
+    is_text(strstr(connection->in.data, "\r\n\r\n") + 4, body, "and the body");
+    is_text(field_of(connection, "Content-Type"), "application/json", "said to be JSON");
+    is_text(field_of(connection, "Expect"), "(none)", "sent without waiting");
+}
+
+static void is_reply(const struct outcome *outcome, int status, const char *body,
+                     int64_t retry_after_ms) {
+    is_int(outcome->reply.status, status, "the reply's status");
+    is_text(outcome->body.data, body, "its body alone");
+    is_int((long long)outcome->reply.length, (long long)strlen(body), "as long as it is");
+    is_int(outcome->reply.retry_after_ms, retry_after_ms, "its own Retry-After or none");
+    ok(!outcome->reply.error, "and no error");
+}
+
+static void start(void) {
+    http = http_open();
+    server.client = http;
+}
+
+static void stop(struct outcome *outcomes, int count) {
+    http_close(http);
+    hang_up_all();
+    for (int i = 0; i < count; i++)
+        buffer_free(&outcomes[i].body);
+}
+
+/* The connection of the only client there is, which is to be one and the same all the time. */
+static int count_connections(void) {
+    int count = 0;
+    for (int i = 0; i < CONNECTIONS; i++)
+        count += server.connections[i].fd >= 0;
+    return count;
+}
+
+static void test_one_after_the_other(void) {
+    struct outcome outcome = {0};
+    start();
+    post(&outcome, "/first", "{\"a\":\"a body that is longer\"}", 29, "the-first-token");
+    struct connection *connection = await_request("/first ");
+    is_request(connection, "{\"a\":\"a body that is longer\"}", "Bearer the-first-token");
+    send_answer(connection, "503 Service Unavailable\r\nRetry-After: 7", "{\"detail\":\"full\"}");
+    await_reply(&outcome);
+    is_reply(&outcome, 503, "{\"detail\":\"full\"}", 7000);
+    post(&outcome, "/second", "{}, not to be sent", 2, "another");
+    connection = await_request("/second ");
+    is_request(connection, "{}", "Bearer another");
+    send_answer(connection, "200 OK", "[1]");
+    await_reply(&outcome);
+    is_reply(&outcome, 200, "[1]", 0);
+    post(&outcome, "/third", "{\"b\":2}", 7, "another");
+    connection = await_request("/third ");
+    is_request(connection, "{\"b\":2}", "Bearer another");
+    send_answer(connection, "204 No Content", "");
+    await_reply(&outcome);
+    is_reply(&outcome, 204, "", 0);
+    post(&outcome, "/fourth", "{\"c\":[]}", 8, NULL);
+    connection = await_request("/fourth ");
+    is_request(connection, "{\"c\":[]}", "(none)");
+    send_answer(connection, "200 OK", "{\"d\":4}");
+    await_reply(&outcome);
+    is_reply(&outcome, 200, "{\"d\":4}", 0);
+    is_int(count_connections(), 1, "all on one connection");
+    stop(&outcome, 1);
+}
+
+/* Several at once, answered in another order each time, so that calls change their places. */
+static void test_at_once(void) {
+    struct outcome outcomes[3] = {0};
+    char body[40], path[20];
+    start();
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 3; i++) {
+            snprintf(body, sizeof body, "{\"request\":%d}", 10 * round + i);
+            snprintf(path, sizeof path, "/%d", i);
+            post(&outcomes[i], path, body, strlen(body), NULL);
+        }
+        for (int turn = 0; turn < 3; turn++) {
+            int i = (turn + round) % 3;
+            snprintf(path, sizeof path, "/%d ", i);
+            struct connection *connection = await_request(path);
+            snprintf(body, sizeof body, "{\"request\":%d}", 10 * round + i);
+            is_text(strstr(connection->in.data, "\r\n\r\n") + 4, body, "a request of several");
+            snprintf(body, sizeof body, "{\"reply\":%d}", 10 * round + i);
+            send_answer(connection, "200 OK", body);
+            await_reply(&outcomes[i]);
+            is_text(outcomes[i].body.data, body, "gets its reply");
+        }
+    }
+    stop(outcomes, 3);
+}
+
+/* A long reply, then a short one, then a request that fails, then one that does not. */
+static void test_long_and_failed(void) {
+    static char text[LONG_BYTES + 1];
+    struct outcome outcome = {0};
+    start();
+    memset(text, '7', LONG_BYTES);
+    post(&outcome, "/long", text, LONG_BYTES, NULL);
+    struct connection *connection = await_request("/long ");
+    is_text(strstr(connection->in.data, "\r\n\r\n") + 4, text, "a long request comes whole");
+    send_answer(connection, "200 OK", text);
+    await_reply(&outcome);
+    is_text(outcome.body.data, text, "a long reply too");
+    post(&outcome, "/short", "{}", 2, NULL);
+    connection = await_request("/short ");
+    is_request(connection, "{}", "(none)");
+    send_answer(connection, "429 Too Many Requests\r\nRetry-After: 1", "0");
+    await_reply(&outcome);
+    is_reply(&outcome, 429, "0", 1000);
+    post(&outcome, "/broken", "{}", 2, NULL);
+    for (int64_t since_ms = clock_steady_ms(); !outcome.over; pump(since_ms, "the failure")) {
+        if ((connection = find_request("/broken ")) != NULL)
+            hang_up(connection); /* libcurl tries again when the connection was an old one */
+    }
+    is_int(outcome.reply.status, 0, "a connection that ends early is no reply");
+    ok(outcome.error[0] != '\0', "but an error: %s", outcome.error);
+    is_int((long long)outcome.reply.length, 0, "without a body");
+    is_int(outcome.reply.retry_after_ms, 0, "nor the last Retry-After");
+    post(&outcome, "/after", "{}", 2, NULL);
+    send_answer(await_request("/after "), "200 OK", "[2]");
+    await_reply(&outcome);
+    is_reply(&outcome, 200, "[2]", 0);
+    stop(&outcome, 1);
+}
+
+int main(void) {
+    log_open("test", "http");
+    start_server();
+    test_one_after_the_other();
+    test_at_once();
+    test_long_and_failed();
+    stop_server();
+    return done_testing();
+}
