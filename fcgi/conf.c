@@ -28,7 +28,9 @@ static const struct setting table[] = {
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
     INTEGER("PROCESSES_PUBLIC", processes_public, "processes", 0, 256, 0,
-            "Processes for clients' short requests; 0: two for each core."),
+            "Processes for clients' short requests; 0: eight for each core, 16 to 64. Each waits "
+            "for the "
+            "disk with its request: with a slow one, more of them store more at once."),
     INTEGER("PROCESSES_WORKER", processes_worker, "processes", 1, 256, 2,
             "Processes for workers' reports."),
     INTEGER("WAIT_SLOTS_PUBLIC", wait_slots_public, "requests", 0, 10000, 1000,
@@ -107,6 +109,14 @@ static bool check_scaling(const struct conf *conf, char *why, size_t why_size) {
     return true;
 }
 
+/* As many as fill a batch of the writer: whatever the number of cores, most of them wait. */
+static int64_t default_processes(void) {
+    enum { FOR_EACH_CORE = 8, LEAST = 16, MOST = 64 };
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long wanted = cores < 1 ? LEAST : FOR_EACH_CORE * cores;
+    return wanted < LEAST ? LEAST : wanted > MOST ? MOST : wanted;
+}
+
 bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) {
     enum log_level level;
     if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
@@ -133,10 +143,8 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) 
     }
     if (!check_scaling(conf, why, why_size))
         return false;
-    if (conf->processes_public == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        conf->processes_public = cores < 1 ? 2 : cores > 128 ? 256 : 2 * cores;
-    }
+    if (conf->processes_public == 0)
+        conf->processes_public = default_processes();
     log_set_level(level);
     return true;
 }

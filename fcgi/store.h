@@ -58,10 +58,6 @@ bool store_checkpoint(struct store *store);
  * it need not be. */
 int64_t store_checkpoint_due_ms(const struct store *store);
 
-/* Whether a reader has made the WAL grow beyond WAL_MAX: no item is stored until it is empty again.
- */
-bool store_wal_is_full(const struct store *store);
-
 /* The operations; each result as told of the verb of that name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id);

@@ -97,6 +97,10 @@ void store_wal_open(struct store *store);
  * False poisons the store. */
 bool store_wal_in_place(struct store *store);
 
+/* Whether a reader has made the WAL grow beyond WAL_MAX, which is said in the log: no item is
+ * stored until it is empty again. */
+bool store_wal_is_full(struct store *store);
+
 /* A checkpoint at the end, as far as readers allow. */
 void store_last_checkpoint(struct store *store);
 

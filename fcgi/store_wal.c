@@ -62,23 +62,18 @@ static bool find_reader(const struct store *store, char reader[READER_SIZE]) {
     return found;
 }
 
-/* Tells an operator what goes on, once: that the WAL is large, that enqueues are refused. */
+/* Tells an operator, once, that a reader is in the way. */
 static void tell_stuck(struct store *store) {
     struct wal *wal = &store->wal;
-    if (wal->pages >= LARGE_PAGES && !wal->told_large) {
-        char reader[READER_SIZE];
-        bool found = find_reader(store, reader);
-        log_warn("%s%s reads the database in one long transaction, so the WAL grows: %lld MiB by "
-                 "now; end that (a sqlite3 shell, a backup)",
-                 found ? "process " : "something", found ? reader : "",
-                 (long long)wal->pages * FRAME_BYTES >> 20);
-        wal->told_large = true;
-    }
-    if (store_wal_is_full(store) && !wal->told_full) {
-        log_error("the WAL has reached WAL_MAX: enqueues are refused until whatever reads the "
-                  "database in one long transaction ends; leases, reports and pulls go on");
-        wal->told_full = true;
-    }
+    char reader[READER_SIZE];
+    if (wal->pages < LARGE_PAGES || wal->told_large)
+        return;
+    bool found = find_reader(store, reader);
+    log_warn("%s%s reads the database in one long transaction, so the WAL grows: %lld MiB by now; "
+             "end that (a sqlite3 shell, a backup)",
+             found ? "process " : "something", found ? reader : "",
+             (long long)wal->pages * FRAME_BYTES >> 20);
+    wal->told_large = true;
 }
 
 static void tell_over(struct store *store) {
@@ -89,8 +84,15 @@ static void tell_over(struct store *store) {
     wal->told_full = false;
 }
 
-bool store_wal_is_full(const struct store *store) {
-    return (int64_t)store->wal.pages * FRAME_BYTES > store->conf->wal_max;
+bool store_wal_is_full(struct store *store) {
+    struct wal *wal = &store->wal;
+    bool full = (int64_t)wal->pages * FRAME_BYTES > store->conf->wal_max;
+    if (full && !wal->told_full) {
+        log_error("the WAL has reached WAL_MAX: enqueues are refused until whatever reads the "
+                  "database in one long transaction ends; leases, reports and pulls go on");
+        wal->told_full = true;
+    }
+    return full;
 }
 
 bool store_wal_in_place(struct store *store) {
