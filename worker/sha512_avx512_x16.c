@@ -2,8 +2,8 @@
 
 /* Sixteen chains, two registers of them side by side: the units are busy, what counts is the number
  * of operations, 3972 for 16 chains. A Zen 5 does four in a cycle at best, 993 cycles; a Zen 4,
- * whose units are half as wide, two: 1986 cycles, of which 95.5 % are reached; why not more is said
- * in sha512_vector.h. */
+ * whose units are half as wide, two: 1986 cycles, which is 94 to 95 % of what it takes; why not
+ * more is said in sha512_vector.h. */
 #define LANES 8
 #define GROUPS 2
 #define SHORT_PATH 0
