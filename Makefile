@@ -182,6 +182,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/hashmill/nginx \
 		$(DESTDIR)$(PREFIX)/share/hashmill/sql $(DESTDIR)$(PREFIX)/share/doc/hashmill
 	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
+	install -m 755 scripts/provider-local $(DESTDIR)$(PREFIX)/share/hashmill
 	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/hashmill/nginx
 	install -m 644 sql/* $(DESTDIR)$(PREFIX)/share/hashmill/sql
 	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/hashmill

@@ -74,5 +74,21 @@ subtest 'from three to none' => sub {
 };
 
 is $most, 3, 'never were there more than three';
+subtest 'workers that are always kept' => sub {
+    my $kept = Hashmill::Fleet->start(WORKERS_MIN => 1, workers => { IDLE_SECONDS => 5 });
+    ok $kept->wait_running(1), 'one comes though nothing waits';
+    my ($pid) = $kept->fleet_pids;
+    $kept->pass_seconds(6);
+    ok wait_until(60, sub { slurp("$kept->{dir}/worker-fleet.log") =~ /needed: staying/ }), 'idle, it asks, and is not let go';
+    is_deeply [$kept->fleet_pids], [$pid], 'it stays';
+    kill 'KILL', $pid;
+    ok wait_until(60, sub { my ($next) = $kept->fleet_pids; $next && $next != $pid }), 'when it dies another comes';
+    $kept->write_settings(WORKERS_MIN => 0);
+    $kept->{server}->kill('HUP');
+    ok wait_until(60, sub { $kept->pass_seconds(6); !$kept->fleet_pids }), 'kept no more, it goes when it is idle';
+    ok wait_until(60, sub { !$kept->machines }), 'for good';
+    $kept->close_instance;
+};
+
 unlike $mill->server_log, qr/ scaler (?:warn|error): /, 'nothing went wrong on the way';
 finish();
