@@ -166,6 +166,15 @@ clear_leftovers() {
     done
 }
 
+# Whether both are free, or become so soon: those of an earlier run may still be closing.
+wait_for_ports() {
+    local left=100
+    while ports_taken; do
+        ((left-- > 0)) || return 1
+        sleep 0.02
+    done
+}
+
 # When nginx's master was killed, its workers keep the port. Told to finish, they give it up at once
 # and still answer what they have in hand.
 clear_nginx_workers() {
@@ -458,7 +467,7 @@ main() {
     build_programs
     write_files
     clear_leftovers
-    ports_taken && fail "another program uses port $port or $((port + 1)); choose another: PORT=N scripts/run.sh"
+    wait_for_ports || fail "another program uses port $port or $((port + 1)); choose another: PORT=N scripts/run.sh"
     started=yes
     trap 'stopping=yes' INT TERM HUP
     start server

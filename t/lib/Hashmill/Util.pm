@@ -5,6 +5,7 @@ package Hashmill::Util;
 use v5.36;
 use parent 'Exporter';
 use Digest::SHA qw(sha512);
+use Fcntl qw(:flock);
 use IO::Socket::INET ();
 use List::Util qw(first);
 use Time::HiRes qw(time sleep);
@@ -62,13 +63,21 @@ sub advance ($chain, $iterations) {
 sub value_of ($body, $iterations) { return advance(unpack('H*', sha512($body)), $iterations - 1) }
 
 # Two free ports in a row, of which the first is returned. Below the range that the kernel takes the
-# ports of outgoing connections from.
+# ports of outgoing connections from. No other test gets them while this one runs: whoever takes a
+# pair holds the lock on a file of its name.
 sub free_port_pair {
+    state @locks;
+    my $folder = "/tmp/hashmill-ports-$>";
+    mkdir $folder, 0700;
     for my $try (1 .. 200) {
         my $port = 10000 + 2 * int rand 11000;
+        open my $lock, '>', "$folder/$port" or die "$folder/$port: $!\n";
+        flock $lock, LOCK_EX | LOCK_NB or next;
         my @held = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_,
             Listen => 1, ReuseAddr => 1) } $port, $port + 1;
-        return $port if @held == 2;
+        next if @held < 2;
+        push @locks, $lock; # until this test ends; Perl closes it in the programs that it starts
+        return $port;
     }
     die "no two free ports in a row\n";
 }
