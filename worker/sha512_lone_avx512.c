@@ -6,6 +6,7 @@
 #define TARGET __attribute__((target("avx512f,avx512vl,bmi,bmi2")))
 #define ROTR2(x, n) _mm_ror_epi64(x, n)
 #define XOR3(x, y, z) _mm_ternarylogic_epi64(x, y, z, 0x96)
+#define LOOP 0
 
 #include "sha512_lone.h"
 
