@@ -15,7 +15,7 @@ ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.
 $(error a library is missing; install all of them with: apt-get install pkg-config $(PACKAGES))
 endif
 endif
-FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcrypto uuid) -lm
+FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid) -lm
 WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
 
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -36,8 +36,6 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 # Unit tests take what they need out of these; the main functions stay out.
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
-# Only the worker and, later, peers speak HTTP as clients.
-FCGI_LIB_OBJECTS := $(filter-out $(BUILD)/lib/http.o,$(LIB_OBJECTS))
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -49,7 +47,7 @@ endif
 .PHONY: all
 all: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker
 
-$(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(FCGI_LIB_OBJECTS)
+$(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FCGI_LIBS)
 
 $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
@@ -63,7 +61,7 @@ BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
 .PHONY: bench-programs
 bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
 
-$(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o $(FCGI_OBJECTS) $(FCGI_LIB_OBJECTS)
+$(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue_sqlite.o,$^) $(FCGI_LIBS)
 

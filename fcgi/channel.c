@@ -44,6 +44,28 @@ size_t channel_operation_size(const struct channel_message *message) {
     case OPERATION_TALLY:
     case OPERATION_FORGET:
         return HEADER_SIZE;
+    case OPERATION_MERGE:
+        if (!in_range(message->body.copies.count, 1, QUEUE_COPIES_MAX))
+            return 0;
+        return ARRAY_SIZE(queue_copies, message->body.copies.count);
+    case OPERATION_TOLD:
+        return HEADER_SIZE + sizeof message->body.told;
+    case OPERATION_TRANSFER_BEGIN:
+    case OPERATION_GIVE:
+        return HEADER_SIZE + sizeof message->body.transfer;
+    case OPERATION_TRANSFER_END:
+        if (!in_range(message->body.brought.copies.count, 0, QUEUE_COPIES_MAX))
+            return 0;
+        return ARRAY_SIZE(queue_copies, message->body.brought.copies.count) +
+               offsetof(struct channel_brought, copies);
+    case OPERATION_HELLO:
+        return HEADER_SIZE + sizeof message->body.hello;
+    case OPERATION_HEARD:
+        return HEADER_SIZE + sizeof message->body.heard;
+    case OPERATION_LOAN:
+        return HEADER_SIZE + sizeof message->body.loan;
+    case OPERATION_WATCH_CHANGE:
+        return HEADER_SIZE + sizeof message->body.number;
     case OPERATION_LEASE:
         return HEADER_SIZE + sizeof message->body.lease;
     case OPERATION_LOOK:
@@ -75,9 +97,23 @@ size_t channel_answer_size(const struct channel_message *message) {
         return ARRAY_SIZE(queue_grant, message->body.grant.count);
     case OPERATION_LOOK:
         return HEADER_SIZE + sizeof message->body.item;
+    case OPERATION_GIVE:
+        if (!in_range(message->body.copies.count, 0, QUEUE_COPIES_MAX))
+            return 0;
+        return ARRAY_SIZE(queue_copies, message->body.copies.count);
+    case OPERATION_HELLO:
+        return HEADER_SIZE + sizeof message->body.hello_answer;
+    case OPERATION_WATCH_CHANGE:
+        return HEADER_SIZE + sizeof message->body.number;
     case OPERATION_CANCEL:
     case OPERATION_RETIRE:
     case OPERATION_CHANGE:
+    case OPERATION_MERGE:
+    case OPERATION_TOLD:
+    case OPERATION_TRANSFER_BEGIN:
+    case OPERATION_TRANSFER_END:
+    case OPERATION_HEARD:
+    case OPERATION_LOAN:
         return HEADER_SIZE;
     default:
         return 0;
@@ -185,5 +221,6 @@ enum channel_result channel_await(int fd, struct channel_message *message, size_
 
 bool channel_awaits_answer(enum operation operation) {
     return operation != OPERATION_LEASE && operation != OPERATION_LOOK &&
-           operation != OPERATION_FORGET && operation != OPERATION_RETURN;
+           operation != OPERATION_WATCH_CHANGE && operation != OPERATION_FORGET &&
+           operation != OPERATION_RETURN;
 }

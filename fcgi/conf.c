@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf_peers.h"
 #include "log.h"
 
 #define INTEGER(key, field, unit, min, max, preset, help)                                          \
@@ -75,6 +76,21 @@ static const struct setting table[] = {
             "How often the provider is asked what runs, while there should be anything."),
     INTEGER("PROVIDER_SECONDS", provider_seconds, "seconds", 1, 600, 60,
             "A call of the provider that takes longer is killed."),
+    TEXT("PEERS", peers_text, "list", "",
+         "The other nodes: NODE=URL of each one's worker listener, separated by commas."),
+    TEXT("PEER_TOKEN", peer_token, "secret", "",
+         "Bearer token among nodes, 16 bytes or more, the same on all and not WORKER_TOKEN."),
+    TEXT("COPY", copy_text, "none, async or sync", "async",
+         "Whether the first of PEERS keeps a copy of this node's items: no; soon after they are "
+         "answered; before they are."),
+    INTEGER("PEER_MS", peer_ms, "milliseconds", 50, 10000, 1000,
+            "A client's request waits no longer than this for peers."),
+    INTEGER("PEER_LOST_SECONDS", peer_lost_seconds, "seconds", 5, 864000, 120,
+            "A peer that was not heard from for so long is taken for dead: its items that are kept "
+            "here become this node's."),
+    INTEGER("LOAN_SECONDS", loan_seconds, "seconds", 6, 3600, 60,
+            "A worker that a peer may run at this node's cost is returned so long after the peer "
+            "was heard from last."),
 };
 
 enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16, FLEET_NAME_MAX = 32 };
@@ -141,7 +157,7 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) 
                  "are killed while they wait for the writer as they should");
         return false;
     }
-    if (!check_scaling(conf, why, why_size))
+    if (!check_scaling(conf, why, why_size) || !conf_read_peers(conf, why, why_size))
         return false;
     if (conf->processes_public == 0)
         conf->processes_public = default_processes();

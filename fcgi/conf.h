@@ -8,6 +8,21 @@
 
 #include "settings.h"
 
+enum { PEERS_MAX = 7, PEER_URL_SIZE = 256 };
+
+/* Another node: one entry of PEERS. */
+struct peer {
+    int node;
+    char url[PEER_URL_SIZE]; /* base URL of its worker listener */
+};
+
+/* COPY: what the first of PEERS keeps of this node's items. */
+enum copying {
+    COPY_NONE,
+    COPY_ASYNC, /* everything, soon after it was answered */
+    COPY_SYNC   /* everything, before it is answered, while that peer is heard from */
+};
+
 /* The settings of hashmill-fcgi, by the names of their keys. conf.c has the table with units,
  * ranges and defaults; `hashmill-fcgi --help` prints it. */
 struct conf {
@@ -40,11 +55,23 @@ struct conf {
     int64_t boot_seconds_max;
     int64_t list_seconds;
     int64_t provider_seconds;
+    char peers_text[SETTING_TEXT_SIZE]; /* PEERS as it was given; what it says is in peers */
+    char peer_token[SETTING_TEXT_SIZE];
+    char copy_text[SETTING_TEXT_SIZE]; /* the same of COPY */
+    int64_t peer_ms;
+    int64_t peer_lost_seconds;
+    int64_t loan_seconds;
+    int peer_count;
+    struct peer peers[PEERS_MAX];
+    enum copying copying;
 };
 
 /* Reads the settings: defaults, file (may be NULL), environment; then checks what one key's range
  * cannot say. False with a sentence that says what to do in why. */
 bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size);
+
+/* The peer with that NODE, or NULL. */
+const struct peer *conf_peer(const struct conf *conf, int node);
 
 /* Prints every key with unit, range, default. */
 void conf_help(FILE *out);

@@ -229,6 +229,7 @@ struct queue_answer {
         result; /* OK, NONE; else the engine could not do it, as with the other verbs */
     const struct queue_grant *grant; /* of a lease, when OK */
     const struct queue_item *item;   /* of a look, when OK */
+    int64_t number;                  /* of a wait for a change, when OK */
 };
 
 /* The descriptor to poll for POLLIN, or -1 while the engine is away; ask again after each call. */
