@@ -69,8 +69,8 @@ struct queue_enqueue {
 struct queue_pull {
     int32_t top;       /* 1..QUEUE_PULL_MAX */
     int32_t oldest;    /* 0: latest completed first, 1: oldest completed first */
-    int32_t if_enough; /* 1: nothing is handed out (NONE) when fewer than top are done, unless
-                          the key was used before */
+    int32_t if_enough;        /* 1: NONE, and nothing is given, when fewer than top are done, unless
+                                 the key was used before */
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
 };
 
