@@ -100,9 +100,6 @@ static void make_links(struct peering *peering) {
 
 /* Opens what the loop needs; what was opened is closed by tear_down, also after a failure. */
 static bool set_up(struct peering *peering, const struct child_job *job) {
-    struct queue_options options = {.database = job->conf->database,
-                                    .channel = job->channel,
-                                    .operation_ms = job->conf->operation_seconds * 1000};
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
@@ -114,8 +111,8 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     make_links(peering);
     peering->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     peering->signal_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK); /* it is never read */
-    peering->queue = queue_open(&options);
-    peering->watch = queue_open(&options);
+    peering->queue = child_open_queue(job);
+    peering->watch = child_open_queue(job);
     peering->http = http_open();
     return peering->epoll_fd >= 0 && peering->signal_fd >= 0 && peering->queue && peering->watch &&
            peering->http && watch(peering, peering->listen_fd) &&
