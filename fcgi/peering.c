@@ -35,6 +35,10 @@ bool peering_look(struct peering *peering) {
     return true;
 }
 
+bool peering_is_away(const struct link *link) {
+    return link->away || clock_steady_ms() - link->heard_ms >= PEER_AWAY_MS;
+}
+
 /* Watches a descriptor; one that is watched already is left alone. */
 static bool watch(struct peering *peering, int fd) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
@@ -94,6 +98,7 @@ static void make_links(struct peering *peering) {
         link->peer = &peering->conf->peers[i];
         link->bit = 1U << i;
         link->away = true;
+        link->heard_ms = clock_steady_ms();
         link->saved_unread = true;
     }
 }

@@ -40,8 +40,9 @@ enum bringing {
 struct link {
     struct peering *peering;
     const struct peer *peer;
-    unsigned bit; /* of struct question */
-    bool away;    /* it was not heard from */
+    unsigned bit;     /* of struct question */
+    bool away;        /* it was not heard from, as was read last */
+    int64_t heard_ms; /* steady time at which this process heard it last, or began */
 
     struct fare hello;
     struct http_call *hello_call; /* NULL: none is under way */
@@ -117,6 +118,9 @@ struct peering {
 
 /* Reads anew what is known of the peers. False when it cannot be read now. */
 bool peering_look(struct peering *peering);
+
+/* Whether the peer was not heard from for PEER_AWAY_MS. */
+bool peering_is_away(const struct link *link);
 
 /* --- peering_talk.c --- */
 

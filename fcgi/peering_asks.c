@@ -120,7 +120,7 @@ static void pass_on(struct peering *peering, struct question *question) {
     struct link *link = find_link(peering, question->request.node);
     bool look = question->request.kind == ASK_LOOK;
     int64_t wait_ms = look ? question->request.wait_ms : 0;
-    if (!link || link->away) {
+    if (!link || peering_is_away(link)) {
         peering_answer(peering, question, QUEUE_DOWN, NULL);
         return;
     }

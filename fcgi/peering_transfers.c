@@ -204,7 +204,7 @@ void peering_fetch(struct peering *peering, struct question *question) {
     if (queue_tally(peering->queue, &tally) == QUEUE_OK)
         question->missing -= tally.items[ITEM_DONE];
     for (int i = 0; i < peering->link_count && question->missing > 0; i++) {
-        if (!peering->links[i].away)
+        if (!peering_is_away(&peering->links[i]))
             question->links |= peering->links[i].bit;
     }
     if (question->links == 0) {
@@ -221,7 +221,7 @@ void peering_fetch(struct peering *peering, struct question *question) {
 void peering_transfers_turn(struct peering *peering) {
     for (int i = 0; i < peering->link_count && peering->known && !peering->stopping; i++) {
         struct link *link = &peering->links[i];
-        if (link->bringing != BRINGING_NOTHING || link->away ||
+        if (link->bringing != BRINGING_NOTHING || peering_is_away(link) ||
             link->transfer.not_before_ms > clock_steady_ms())
             continue;
         if (link->saved_unread)

@@ -296,7 +296,6 @@ subtest 'a pull in one go' => sub {
 
 subtest 'items that are none' => sub {
     my $item = item_of('wrong', 5, 'done', home => 0, moves => 1);
-    $mill->expect_log(qr/never/);
     $peer->answer(done => { status => 200, json => { node => 1, done => 1 } });
     for my $wrong ([{ %$item, home => 1 }], [{ %$item, state => 'waiting', remaining => 3 }], [{ %$item, id => 1 }],
         [($item) x 2], 'x') {
