@@ -113,6 +113,7 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     LIST_INIT(&peering->askers);
     LIST_INIT(&peering->gone);
     TAILQ_INIT(&peering->questions);
+    TAILQ_INIT(&peering->ended);
     make_links(peering);
     peering->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     peering->signal_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK); /* it is never read */
