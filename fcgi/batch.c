@@ -84,6 +84,8 @@ static size_t answer_size_max(const struct channel_message *operation) {
         body = sizeof(struct queue_grant);
     else if (operation->header.operation == OPERATION_REPORT)
         body = sizeof(struct queue_verdict);
+    else if (operation->header.operation == OPERATION_HELLO)
+        body = sizeof(struct queue_hello_answer);
     return align(sizeof(struct channel_header) + body);
 }
 
@@ -297,6 +299,12 @@ static enum queue_result apply(struct batch *batch, const struct job *job) {
         return store_retire(batch->store, &operation->body.worker);
     case OPERATION_CHANGE:
         return store_change(batch->store, &operation->body.change);
+    case OPERATION_HELLO:
+        return store_hello(batch->store, &operation->body.hello, &answer->body.hello_answer);
+    case OPERATION_HEARD:
+        return store_heard(batch->store, &operation->body.heard);
+    case OPERATION_LOAN:
+        return store_loan(batch->store, &operation->body.loan);
     case OPERATION_TALLY:
         answer->body.tally.parked = parked_count(batch->parked);
         return store_tally(batch->store, &answer->body.tally);

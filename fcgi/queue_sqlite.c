@@ -180,6 +180,28 @@ enum queue_result queue_change(struct queue *queue, const struct queue_change *c
     return call(queue);
 }
 
+enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer) {
+    start(queue, OPERATION_HELLO);
+    queue->message.body.hello = *hello;
+    enum queue_result result = call(queue);
+    if (result == QUEUE_OK)
+        *answer = queue->message.body.hello_answer;
+    return result;
+}
+
+enum queue_result queue_heard(struct queue *queue, const struct queue_heard *heard) {
+    start(queue, OPERATION_HEARD);
+    queue->message.body.heard = *heard;
+    return call(queue);
+}
+
+enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
+    start(queue, OPERATION_LOAN);
+    queue->message.body.loan = *step;
+    return call(queue);
+}
+
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
                               struct queue_fleet *fleet) {
     return reader_fleet(queue->reader, since, fleet);

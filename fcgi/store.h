@@ -16,6 +16,7 @@
 
 #include "conf.h"
 #include "queue_fleet.h"
+#include "queue_peers.h"
 
 struct store;
 
@@ -73,6 +74,10 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
 enum queue_result store_change(struct store *store, const struct queue_change *change);
+enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer);
+enum queue_result store_heard(struct store *store, const struct queue_heard *heard);
+enum queue_result store_loan(struct store *store, const struct queue_loan_step *step);
 /* All but tally->parked. */
 enum queue_result store_tally(struct store *store, struct queue_tally *tally);
 

@@ -158,6 +158,7 @@ static bool load_counts(struct store *store) {
     store_end(statement);
     store->saved_counts = *counts;
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
+    store->opened_ms = counts->clock_ms;
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
     return true;
 }

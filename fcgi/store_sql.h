@@ -2,8 +2,8 @@
 #define HASHMILL_STORE_SQL_H
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
- * store_wal.c (checkpoints), store_items.c, store_leases.c and store_workers.c (operations),
- * store_retention.c. */
+ * store_wal.c (checkpoints), store_items.c, store_leases.c, store_workers.c and store_loans.c
+ * (operations), store_retention.c. */
 
 #include <sqlite3.h>
 
@@ -47,6 +47,7 @@ struct store {
     struct counts counts;       /* with the batch under way */
     struct counts saved_counts; /* as committed */
     int64_t clock_offset_ms;    /* queue clock - steady time */
+    int64_t opened_ms;          /* queue clock: when it was opened */
     int64_t wall_ms;            /* wall time of the batch */
     int64_t next_deadline_ms;   /* queue clock; a lower bound, INT64_MAX without leases */
     int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
@@ -108,6 +109,13 @@ void store_last_checkpoint(struct store *store);
 static inline int64_t store_now_ms(const struct store *store) {
     return store->counts.clock_ms;
 }
+
+/* Whether a new machine of that name may be launched: there are fewer than WORKERS_MAX and loans
+ * allow. OK (also for one that was saved before), CONFLICT, FAULT. */
+enum queue_result store_may_launch(struct store *store, const char *name);
+
+/* Notes that a peer has answered. False when that failed. */
+bool store_heard_from(struct store *store, int node);
 
 /* Notes that an item is pulled or cancelled by now: retention removes it some day. */
 void store_note_closed(struct store *store, enum item_state state);

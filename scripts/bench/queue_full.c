@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "../../fcgi/queue_fleet.h"
+#include "../../fcgi/queue_peers.h"
 #include "clock.h"
 #include "log.h"
 #include "sql.h"
@@ -113,6 +114,11 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
 
 enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
     (void)queue, (void)change;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
+    (void)queue, (void)step;
     return QUEUE_DOWN;
 }
 
