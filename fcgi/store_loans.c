@@ -195,7 +195,8 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
 /* --- The borrower's side --- */
 
 /* Takes the lender's answer about one loan: for how long from sent_ms on, 0: no more. What was
- * wanted back stays so: an answer from before that may come late. */
+ * wanted back stays so: an answer from before that may come late. Nor does one to a hello from
+ * before this start count, as this node's clock has stood still in between. */
 static bool take_answer(struct store *store, int32_t node, const struct uuid *id, int64_t sent_ms,
                         int64_t ttl_ms) {
     struct loan loan;
@@ -206,6 +207,8 @@ static bool take_answer(struct store *store, int32_t node, const struct uuid *id
         return true;
     if (ttl_ms <= 0 && loan.state == LOAN_WANTED)
         return delete_loan(store, id);
+    if (ttl_ms > 0 && sent_ms <= store->opened_ms)
+        return true;
     loan.state = ttl_ms > 0 ? LOAN_HELD : LOAN_RECALLED;
     if (ttl_ms > 0 && sent_ms + ttl_ms > loan.deadline_ms)
         loan.deadline_ms = sent_ms + ttl_ms;
