@@ -217,7 +217,8 @@ static bool take_answer(struct store *store, int32_t node, const struct uuid *id
 
 enum queue_result store_heard(struct store *store, const struct queue_heard *heard) {
     const struct queue_hello *sent = &heard->sent;
-    bool good = store_heard_from(store, sent->node);
+    bool good = true;
+    store_heard_from(store, sent->node);
     for (int i = 0; good && i < sent->count && i < heard->answer.count; i++)
         good = take_answer(store, sent->node, &sent->loans[i], sent->clock_ms,
                            heard->answer.ttl_ms[i]);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "../../fcgi/queue_fleet.h"
-#include "../../fcgi/queue_peers.h"
 #include "clock.h"
 #include "log.h"
 #include "sql.h"
@@ -114,11 +113,6 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
 
 enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
     (void)queue, (void)change;
-    return QUEUE_DOWN;
-}
-
-enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
-    (void)queue, (void)step;
     return QUEUE_DOWN;
 }
 

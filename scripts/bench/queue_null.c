@@ -10,7 +10,6 @@
 
 #include "../../fcgi/id.h"
 #include "../../fcgi/queue_fleet.h"
-#include "../../fcgi/queue_peers.h"
 
 enum { TICKETS_MAX = 64, LEASE_TTL_MS = 60000 };
 
@@ -93,12 +92,6 @@ enum queue_result queue_change(struct queue *queue, const struct queue_change *c
     (void)queue;
     (void)change;
     return QUEUE_OK;
-}
-
-enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
-    (void)queue;
-    (void)step;
-    return QUEUE_DOWN;
 }
 
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
