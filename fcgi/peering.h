@@ -115,8 +115,8 @@ struct peering {
     struct askers gone; /* to be freed when no event can be about them any more */
     struct questions questions;
     struct questions ended; /* to be freed */
-    struct json json;   /* of the reply at hand */
-    struct buffer body; /* of the request at hand */
+    struct json json;       /* of the reply at hand */
+    struct buffer body;     /* of the request at hand */
     struct queue_copies items;
 };
 
