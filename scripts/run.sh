@@ -100,8 +100,8 @@ END
     local user=
     ((EUID != 0)) || user='user root;'
     sed -e "s|@DIR@|$var/nginx|g" -e "s|@NGINX_DIR@|$root/nginx|g" -e "s|@RUN_DIR@|$var/run|g" \
-        -e "s|@PORT@|$port|g" -e "s|@WORKER_PORT@|$((port + 1))|g" -e "s|@USER@|$user|g" \
-        nginx/local.conf.in | write_file "$var/nginx/nginx.conf"
+        -e "s|@ADDRESS@|127.0.0.1|g" -e "s|@PORT@|$port|g" -e "s|@WORKER_PORT@|$((port + 1))|g" \
+        -e "s|@USER@|$user|g" nginx/local.conf.in | write_file "$var/nginx/nginx.conf"
 }
 
 # --- Processes ----------------------------------------------------------------------------------
