@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "operation.h"
 
 /* Answers are made in one piece of memory, of which only what is used becomes real. Reading stops
  * while there is still room for the largest answer to everything read; then leases of parked
@@ -75,87 +76,15 @@ struct channel_message *batch_room(struct batch *batch) {
     return full ? NULL : (struct channel_message *)(void *)(batch->in + batch->in_used);
 }
 
-/* The largest answer that an operation may get. */
-static size_t answer_size_max(const struct channel_message *operation) {
-    size_t body = sizeof(struct queue_tally) + sizeof(struct queue_item);
-    if (operation->header.operation == OPERATION_PULL)
-        body = sizeof(struct queue_batch);
-    else if (operation->header.operation == OPERATION_LEASE)
-        body = sizeof(struct queue_grant);
-    else if (operation->header.operation == OPERATION_REPORT)
-        body = sizeof(struct queue_verdict);
-    return align(sizeof(struct channel_header) + body);
-}
-
-/* The rows that an operation may touch at most. */
-static int rows_of(const struct channel_message *operation) {
-    switch (operation->header.operation) {
-    case OPERATION_LEASE:
-        return operation->body.lease.items;
-    case OPERATION_REPORT:
-        return operation->body.report.count;
-    case OPERATION_PULL:
-        return operation->body.pull.top;
-    default:
-        return 1;
-    }
-}
-
-static void end_text(char *text, size_t size) {
-    text[size - 1] = '\0';
-}
-
-static void end_worker(struct queue_worker *worker) {
-    end_text(worker->name, sizeof worker->name);
-    end_text(worker->kernel, sizeof worker->kernel);
-    end_text(worker->machine, sizeof worker->machine);
-    end_text(worker->address, sizeof worker->address);
-}
-
-static void end_change(struct queue_change *change) {
-    end_text(change->name, sizeof change->name);
-    end_text(change->id, sizeof change->id);
-    end_text(change->why, sizeof change->why);
-}
-
-/* Whether the numbers of an operation are such as queue.h allows; ends its texts. */
-static bool sane(struct channel_message *message) {
-    switch (message->header.operation) {
-    case OPERATION_ENQUEUE:
-        end_text(message->body.enqueue.key, QUEUE_KEY_SIZE);
-        return message->body.enqueue.iterations >= 1 &&
-               message->body.enqueue.iterations <= QUEUE_ITERATIONS_MAX;
-    case OPERATION_PULL:
-        end_text(message->body.pull.key, QUEUE_KEY_SIZE);
-        return message->body.pull.top >= 1 && message->body.pull.top <= QUEUE_PULL_MAX;
-    case OPERATION_LEASE:
-        end_worker(&message->body.lease.worker);
-        return message->body.lease.items >= 1 && message->body.lease.items <= QUEUE_LEASE_MAX &&
-               message->body.lease.iterations >= 1;
-    case OPERATION_REPORT:
-        end_worker(&message->body.report.worker);
-        return true;
-    case OPERATION_RETIRE:
-        end_worker(&message->body.worker);
-        return true;
-    case OPERATION_CHANGE:
-        end_change(&message->body.change);
-        return message->body.change.state >= MACHINE_LAUNCHING &&
-               message->body.change.state <= MACHINE_GONE;
-    default:
-        return true;
-    }
-}
-
 bool batch_add(struct batch *batch, void *owner, size_t size) {
     struct channel_message *message = batch_room(batch);
-    if (!message || size != channel_operation_size(message) || !sane(message))
+    if (!message || size != channel_operation_size(message) || !operation_sane(message))
         return false;
     batch->jobs[batch->operations++] = (struct job){.owner = owner, .operation = message};
     batch->count = batch->operations;
     batch->in_used += align(size);
-    batch->out_reserved += answer_size_max(message);
-    batch->rows += rows_of(message);
+    batch->out_reserved += align(operation_answer_max(message));
+    batch->rows += operation_rows(message);
     return true;
 }
 
@@ -187,10 +116,10 @@ int64_t batch_due_ms(const struct batch *batch) {
     if (batch->operations > 0)
         return 0;
     int64_t due = store_next_lapse(batch->store);
-    if (store_next_removal(batch->store) < due)
-        due = store_next_removal(batch->store);
-    if (parked_until(batch->parked) < due)
-        due = parked_until(batch->parked);
+    const int64_t others[] = {store_next_removal(batch->store), store_next_away(batch->store),
+                              store_next_adoption(batch->store), parked_until(batch->parked)};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        due = others[i] < due ? others[i] : due;
     if (batch->return_count > 0 || (parked_lease(batch->parked) && store_waiting(batch->store) > 0))
         due = 0;
     return due > batch->retry_ms ? due : batch->retry_ms;
@@ -226,21 +155,25 @@ static struct job *unpark(struct batch *batch, struct wait *wait) {
     return job;
 }
 
-/* Answers everybody who looks at an item that has just been done or cancelled. */
-static void answer_looks(struct batch *batch, struct uuid item) {
+/* Answers everybody who looks at an item that may just have been done, pulled or cancelled. */
+static void answer_looks(struct batch *batch, struct uuid id) {
     struct wait *wait;
-    while ((wait = parked_look(batch->parked, item)) != NULL) {
+    while ((wait = parked_look(batch->parked, id)) != NULL) {
+        struct queue_item item;
+        enum queue_result result = store_look(batch->store, id, &item);
+        if (result == QUEUE_OK && item.state <= ITEM_LEASED)
+            return;
         struct job *job = unpark(batch, wait);
         if (!job)
             return;
-        end_answer(batch, job, store_look(batch->store, item, &job->answer->body.item));
+        job->answer->body.item = item;
+        end_answer(batch, job, result);
     }
 }
 
-/* A report, and the looks that wait for its results. */
-static enum queue_result apply_report(struct batch *batch, const struct job *job) {
-    const struct queue_report *report = &job->operation->body.report;
-    return store_report(batch->store, report, &job->answer->body.verdict);
+static void answer_looks_of_copies(struct batch *batch, const struct queue_copies *copies) {
+    for (int i = 0; i < copies->count; i++)
+        answer_looks(batch, copies->items[i].id);
 }
 
 static void answer_looks_of_report(struct batch *batch, const struct queue_report *report,
@@ -263,50 +196,23 @@ static void answer_leaving(struct batch *batch, const struct queue_change *chang
     }
 }
 
-static enum queue_result apply_look(struct batch *batch, const struct job *job) {
-    struct queue_item *item = &job->answer->body.item;
-    return store_look(batch->store, job->operation->body.look.id, item);
-}
-
-/* Whether a lease or a look that got this result should rather be parked. */
+/* Whether a lease, a look or a watch that got this result should rather be parked. */
 static bool should_park(const struct job *job, enum queue_result result) {
     if (job->operation->header.until_ms <= clock_steady_ms())
         return false;
-    if (job->operation->header.operation == OPERATION_LEASE)
-        return result == QUEUE_NONE;
-    return job->operation->header.operation == OPERATION_LOOK && result == QUEUE_OK &&
-           job->answer->body.item.state <= ITEM_LEASED;
+    if (job->operation->header.operation != OPERATION_LOOK)
+        return operation_parks(job->operation->header.operation) && result == QUEUE_NONE;
+    return result == QUEUE_OK && job->answer->body.item.state <= ITEM_LEASED;
 }
 
 /* Does what an operation asks for; its answer's body is written in place. */
 static enum queue_result apply(struct batch *batch, const struct job *job) {
-    const struct channel_message *operation = job->operation;
-    struct channel_message *answer = job->answer;
-    switch (operation->header.operation) {
-    case OPERATION_ENQUEUE:
-        if (batch->refuse_enqueues)
-            return QUEUE_DISK_FULL;
-        return store_enqueue(batch->store, &operation->body.enqueue, &answer->body.id);
-    case OPERATION_PULL:
-        return store_pull(batch->store, &operation->body.pull, &answer->body.batch);
-    case OPERATION_CANCEL:
-        return store_cancel(batch->store, operation->body.id);
-    case OPERATION_REPORT:
-        return apply_report(batch, job);
-    case OPERATION_RETIRE:
-        return store_retire(batch->store, &operation->body.worker);
-    case OPERATION_CHANGE:
-        return store_change(batch->store, &operation->body.change);
-    case OPERATION_TALLY:
-        answer->body.tally.parked = parked_count(batch->parked);
-        return store_tally(batch->store, &answer->body.tally);
-    case OPERATION_LEASE:
-        return store_lease(batch->store, &operation->body.lease, &answer->body.grant);
-    case OPERATION_LOOK:
-        return apply_look(batch, job);
-    default:
-        return QUEUE_FAULT;
-    }
+    int operation = job->operation->header.operation;
+    if (operation == OPERATION_ENQUEUE && batch->refuse_enqueues)
+        return QUEUE_DISK_FULL;
+    if (operation == OPERATION_TALLY)
+        job->answer->body.tally.parked = parked_count(batch->parked);
+    return operation_apply(batch->store, job->operation, job->answer);
 }
 
 /* Gives up what a process has sent before: if it is parked it is answered now, else it has been. */
@@ -319,9 +225,32 @@ static void forget(struct batch *batch, const struct job *job) {
 
 /* Whether an operation came too late to be begun: its process has given it up. */
 static bool too_late(const struct channel_message *operation) {
-    return operation->header.operation != OPERATION_LEASE &&
-           operation->header.operation != OPERATION_LOOK &&
+    return !operation_parks(operation->header.operation) &&
            operation->header.until_ms < clock_steady_ms();
+}
+
+/* Answers those who were waiting for what an operation has just done. */
+static void answer_others(struct batch *batch, const struct job *job) {
+    const struct channel_message *operation = job->operation;
+    switch (operation->header.operation) {
+    case OPERATION_CANCEL:
+        answer_looks(batch, operation->body.id);
+        break;
+    case OPERATION_CHANGE:
+        answer_leaving(batch, &operation->body.change);
+        break;
+    case OPERATION_REPORT:
+        answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
+        break;
+    case OPERATION_MERGE:
+        answer_looks_of_copies(batch, &operation->body.copies);
+        break;
+    case OPERATION_TRANSFER_END:
+        answer_looks_of_copies(batch, &operation->body.brought.copies);
+        break;
+    default:
+        break;
+    }
 }
 
 /* One operation from start to answer. Nobody waits for those whose connection is gone. */
@@ -344,12 +273,8 @@ static void apply_job(struct batch *batch, struct job *job) {
         return;
     }
     end_answer(batch, job, result);
-    if (result == QUEUE_OK && operation->header.operation == OPERATION_CANCEL)
-        answer_looks(batch, operation->body.id);
-    if (result == QUEUE_OK && operation->header.operation == OPERATION_CHANGE)
-        answer_leaving(batch, &operation->body.change);
-    if (result == QUEUE_OK && operation->header.operation == OPERATION_REPORT)
-        answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
+    if (result == QUEUE_OK)
+        answer_others(batch, job);
 }
 
 /* Gives what waits to the parked workers, the oldest first, as long as something waits; in the next
@@ -368,7 +293,19 @@ static void serve_leases(struct batch *batch) {
     }
 }
 
-/* Answers the waits whose time has come: a lease with nothing, a look with the item as it is. */
+/* Answers everybody who waits for a change that this batch has brought. */
+static void answer_watches(struct batch *batch) {
+    struct wait *wait;
+    while ((wait = parked_watch(batch->parked, store_last_change(batch->store))) != NULL) {
+        struct job *job = unpark(batch, wait);
+        if (!job)
+            return;
+        end_answer(batch, job, store_watch_change(batch->store, wait->seen, &job->answer->body.number));
+    }
+}
+
+/* Answers the waits whose time has come: a lease or a watch with nothing, a look with the item as
+ * it is. */
 static void answer_expired(struct batch *batch) {
     int64_t now = clock_steady_ms();
     struct wait *wait;
@@ -395,6 +332,8 @@ static bool attempt(struct batch *batch) {
     serve_leases(batch);
     answer_expired(batch);
     store_remove_old(batch->store);
+    store_adopt(batch->store);
+    answer_watches(batch);
     return store_commit(batch->store);
 }
 
@@ -409,9 +348,7 @@ static void rewind_attempt(struct batch *batch) {
     }
     for (int i = 0; i < batch->operations; i++) {
         struct job *job = &batch->jobs[i];
-        bool parkable = job->operation->header.operation == OPERATION_LEASE ||
-                        job->operation->header.operation == OPERATION_LOOK;
-        if (job->owner && !job->answer && parkable) {
+        if (job->owner && !job->answer && operation_parks(job->operation->header.operation)) {
             struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
             if (wait) {
                 parked_take(batch->parked, wait);

@@ -40,8 +40,9 @@ void batch_return_lease(struct batch *batch, struct queue_return grant);
 void batch_disown(struct batch *batch, void *owner);
 
 /* The steady time at which the batch is to be run: at once (0) with operations, returns or a parked
- * lease that can be served; else when a lease lapses or a wait ends; a little later after a batch
- * that failed without operations. INT64_MAX when nothing will become due by itself. */
+ * lease that can be served; else when a lease lapses, a wait ends, a peer becomes away or is lost,
+ * or retention has something to do; a little later after a batch that failed without operations.
+ * INT64_MAX when nothing will become due by itself. */
 int64_t batch_due_ms(const struct batch *batch);
 
 /* Applies everything and commits. Afterwards every job has its answer, whether it went well or not.

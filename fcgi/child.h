@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "conf.h"
+#include "queue.h"
 
 /*
  * A child process and what it tells its master. Every child runs one of the functions below with
@@ -44,6 +45,9 @@ bool child_stopping(void);
 
 /* The signal mask to wait with. */
 const sigset_t *child_wait_mask(void);
+
+/* Opens the process's end of the queue. NULL when memory is short. */
+struct queue *child_open_queue(const struct child_job *job);
 
 /* The children's main functions; each returns its exit code. */
 int serve_requests(const struct child_job *job); /* serve.c: one short request at a time */

@@ -10,9 +10,11 @@ TAILQ_HEAD(wait_list, wait);
 struct parked {
     struct wait_list leases; /* each list by age */
     struct wait_list looks;
+    struct wait_list watches;
     struct wait_list items[BUCKETS]; /* the looks again, by item */
     struct wait_list spare;          /* memory for waits to come */
-    int count;                       /* of waits that are held */
+    int count;                       /* of waits that are held, */
+    int watch_count;                 /* and of watches among them */
     int64_t until_ms;                /* no wait ends before */
 };
 
@@ -28,6 +30,7 @@ struct parked *parked_new(void) {
         return NULL;
     TAILQ_INIT(&parked->leases);
     TAILQ_INIT(&parked->looks);
+    TAILQ_INIT(&parked->watches);
     TAILQ_INIT(&parked->spare);
     for (int i = 0; i < BUCKETS; i++)
         TAILQ_INIT(&parked->items[i]);
@@ -35,24 +38,30 @@ struct parked *parked_new(void) {
     return parked;
 }
 
+/* The list by age that a wait belongs to. */
+static struct wait_list *list_of(struct parked *parked, const struct wait *wait) {
+    if (wait->operation == OPERATION_LEASE)
+        return &parked->leases;
+    return wait->operation == OPERATION_LOOK ? &parked->looks : &parked->watches;
+}
+
 /* Links a wait at the young end. */
 static void link_last(struct parked *parked, struct wait *wait) {
-    bool lease = wait->operation == OPERATION_LEASE;
-    TAILQ_INSERT_TAIL(lease ? &parked->leases : &parked->looks, wait, by_age);
-    if (!lease)
+    TAILQ_INSERT_TAIL(list_of(parked, wait), wait, by_age);
+    if (wait->operation == OPERATION_LOOK)
         TAILQ_INSERT_TAIL(bucket_of(parked, &wait->item), wait, by_item);
 }
 
 /* Links a wait at the old end. */
 static void link_first(struct parked *parked, struct wait *wait) {
-    bool lease = wait->operation == OPERATION_LEASE;
-    TAILQ_INSERT_HEAD(lease ? &parked->leases : &parked->looks, wait, by_age);
-    if (!lease)
+    TAILQ_INSERT_HEAD(list_of(parked, wait), wait, by_age);
+    if (wait->operation == OPERATION_LOOK)
         TAILQ_INSERT_HEAD(bucket_of(parked, &wait->item), wait, by_item);
 }
 
 static void count_in(struct parked *parked, const struct wait *wait) {
     parked->count++;
+    parked->watch_count += wait->operation == OPERATION_WATCH_CHANGE;
     if (wait->until_ms < parked->until_ms)
         parked->until_ms = wait->until_ms;
 }
@@ -76,6 +85,8 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
                           .until_ms = operation->header.until_ms};
     if (wait->operation == OPERATION_LEASE)
         wait->lease = operation->body.lease;
+    else if (wait->operation == OPERATION_WATCH_CHANGE)
+        wait->seen = operation->body.number;
     else
         wait->item = operation->body.look.id;
     link_last(parked, wait);
@@ -89,10 +100,10 @@ void parked_put_back(struct parked *parked, struct wait *wait) {
 }
 
 void parked_take(struct parked *parked, struct wait *wait) {
-    bool lease = wait->operation == OPERATION_LEASE;
-    TAILQ_REMOVE(lease ? &parked->leases : &parked->looks, wait, by_age);
-    if (!lease)
+    TAILQ_REMOVE(list_of(parked, wait), wait, by_age);
+    if (wait->operation == OPERATION_LOOK)
         TAILQ_REMOVE(bucket_of(parked, &wait->item), wait, by_item);
+    parked->watch_count -= wait->operation == OPERATION_WATCH_CHANGE;
     parked->count--;
     if (parked->count == 0)
         parked->until_ms = INT64_MAX;
@@ -114,6 +125,7 @@ static void free_all(struct wait_list *list) {
 void parked_free(struct parked *parked) {
     free_all(&parked->leases);
     free_all(&parked->looks);
+    free_all(&parked->watches);
     free_all(&parked->spare);
     free(parked);
 }
@@ -140,6 +152,15 @@ struct wait *parked_look(struct parked *parked, struct uuid item) {
     return NULL;
 }
 
+struct wait *parked_watch(const struct parked *parked, int64_t change) {
+    struct wait *wait;
+    TAILQ_FOREACH(wait, &parked->watches, by_age) {
+        if (wait->seen < change)
+            return wait;
+    }
+    return NULL;
+}
+
 /* The first of a list whose time has come; *next_ms gets the earliest end of the others seen. */
 static struct wait *first_expired(const struct wait_list *list, int64_t steady_ms,
                                   int64_t *next_ms) {
@@ -161,6 +182,8 @@ struct wait *parked_expired(struct parked *parked, int64_t steady_ms) {
     if (!wait)
         wait = first_expired(&parked->looks, steady_ms, &next_ms);
     if (!wait)
+        wait = first_expired(&parked->watches, steady_ms, &next_ms);
+    if (!wait)
         parked->until_ms = next_ms;
     return wait;
 }
@@ -176,11 +199,13 @@ static struct wait *first_of(const struct wait_list *list, const void *owner, ui
 
 struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket) {
     struct wait *wait = first_of(&parked->leases, owner, ticket);
-    return wait ? wait : first_of(&parked->looks, owner, ticket);
+    if (!wait)
+        wait = first_of(&parked->looks, owner, ticket);
+    return wait ? wait : first_of(&parked->watches, owner, ticket);
 }
 
 int parked_count(const struct parked *parked) {
-    return parked->count;
+    return parked->count - parked->watch_count;
 }
 
 int64_t parked_until(const struct parked *parked) {

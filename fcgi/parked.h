@@ -3,7 +3,7 @@
 
 /*
  * The waits that the writer holds: leases for which nothing waits, looks at items that are not
- * done. They are kept by age, and looks by item as well. Memory is asked for only while more are
+ * done, watches for a change. They are kept by age, and looks by item as well. Memory is asked for only while more are
  * held than ever before.
  */
 
@@ -12,12 +12,13 @@
 #include "channel.h"
 
 struct wait {
-    enum operation operation; /* OPERATION_LEASE or OPERATION_LOOK */
+    enum operation operation; /* OPERATION_LEASE, OPERATION_LOOK or OPERATION_WATCH_CHANGE */
     void *owner;              /* the connection it came by */
     uint64_t ticket;          /* its operation id there */
     int64_t until_ms;         /* steady time at which it is answered anyway */
     struct queue_lease lease; /* of a lease */
     struct uuid item;         /* of a look */
+    int64_t seen;             /* of a watch: the change after which it waits for one */
     TAILQ_ENTRY(wait) by_age;
     TAILQ_ENTRY(wait) by_item; /* of looks */
 };
@@ -28,15 +29,16 @@ struct parked;
 struct parked *parked_new(void);
 void parked_free(struct parked *parked);
 
-/* Holds the lease or look of a message. False when memory is short. */
+/* Holds the lease, look or watch of a message. False when memory is short. */
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation);
 
 /* The wait that has been held longest, or NULL: of all leases; of those of workers on a machine; of
- * the looks at an item; of those whose time has come; of those with that owner (and ticket, unless
- * 0). It stays parked. */
+ * the looks at an item; of the watches that this change ends; of those whose time has come; of
+ * those with that owner (and ticket, unless 0). It stays parked. */
 struct wait *parked_lease(const struct parked *parked);
 struct wait *parked_lease_on(const struct parked *parked, const char *machine);
 struct wait *parked_look(struct parked *parked, struct uuid item);
+struct wait *parked_watch(const struct parked *parked, int64_t change);
 struct wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);
 
@@ -46,7 +48,7 @@ void parked_take(struct parked *parked, struct wait *wait);
 void parked_put_back(struct parked *parked, struct wait *wait);
 void parked_discard(struct parked *parked, struct wait *wait);
 
-/* How many are held, and when the next one is to be looked for with parked_expired (never late). */
+/* How many leases and looks are held, and when the next one is to be looked for with parked_expired (never late). */
 int parked_count(const struct parked *parked);
 int64_t parked_until(const struct parked *parked);
 

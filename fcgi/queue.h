@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum {
+    QUEUE_PEERS_MAX = 7,    /* in the setting PEERS */
     DIGEST_SIZE = 64,       /* bytes of a SHA-512 digest: digests, chains, values */
     ID_SIZE = 16,           /* bytes of a UUID */
     QUEUE_PULL_MAX = 1000,  /* items in one pull */
@@ -33,7 +34,7 @@ const char *item_state_name(enum item_state state);
 /* How a verb ended. */
 enum queue_result {
     QUEUE_OK,
-    QUEUE_NONE,      /* no such item; nothing to lease */
+    QUEUE_NONE,      /* no such item; nothing to lease; not enough to pull */
     QUEUE_CONFLICT,  /* the idempotency key was used for something else; the item is already done */
     QUEUE_FULL,      /* ITEMS_MAX reached; nothing stored */
     QUEUE_PAUSED,    /* the engine takes no new items for now, and has logged why; nothing stored */
@@ -69,6 +70,8 @@ struct queue_enqueue {
 struct queue_pull {
     int32_t top;              /* 1..QUEUE_PULL_MAX */
     int32_t oldest;           /* 0: latest completed first, 1: oldest completed first */
+    int32_t if_enough;        /* 1: NONE, and nothing is given, when fewer than top are done, unless
+                                 the key was used before */
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
 };
 
@@ -166,6 +169,9 @@ struct queue_options {
     const char *database; /* path of the database file */
     const char *channel;  /* path of the writer's socket */
     int64_t operation_ms; /* an engine that has not answered by then is given up: QUEUE_UNKNOWN */
+    int32_t node;         /* this node's NODE */
+    int32_t peer_count;
+    int32_t peers[QUEUE_PEERS_MAX]; /* NODEs of the others, in the order of the setting */
 };
 
 /* Opens this process's end. Never fails for good: an engine that is away is tried at each verb. The
@@ -182,8 +188,8 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
                                 struct uuid *id);
 
 /* Hands out done items, each once. A key used before gets the batch of then; CONFLICT if it was
- * used with another top or order. batch->count may be 0. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN,
- * FAULT. */
+ * used with another top or order; NONE, see if_enough. batch->count may be 0. OK, NONE, CONFLICT,
+ * DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch);
 

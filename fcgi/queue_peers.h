@@ -13,7 +13,6 @@
 #include "queue.h"
 
 enum {
-    QUEUE_PEERS_MAX = 7,    /* in the setting PEERS */
     QUEUE_COPIES_MAX = 200, /* items in one message of copies or in one transfer */
     QUEUE_LOANS_MAX = 64,   /* loans of one node, given and taken */
     QUEUE_TRANSFERS_MAX = 16,

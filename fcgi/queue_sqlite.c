@@ -4,11 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
 #include "clock.h"
 #include "log.h"
-#include "queue.h"
-#include "reader.h"
+#include "queue_sqlite.h"
 
 /*
  * The queue on SQLite, as every process but the writer sees it: changes are operations sent to the
@@ -16,29 +14,6 @@
  */
 
 enum { TICKETS_MAX = 65536 };
-
-/* A lease or look under way. A free one has operation OPERATION_COUNT. */
-struct ticket {
-    enum operation operation;
-    uint16_t generation; /* makes each use of this place another ticket */
-    bool forgotten;      /* nobody wants the answer any more */
-    bool unsent;         /* there was no room in the channel, or no channel */
-    int64_t until_ms;    /* steady time at which its wait ends */
-    struct queue_lease lease;
-    struct uuid item;
-};
-
-struct queue {
-    struct queue_options options;
-    struct reader *reader;
-    int fd; /* the channel, -1 while it is not connected */
-    uint64_t last_id;
-    struct ticket *tickets;
-    int ticket_count; /* places in tickets */
-    int under_way;    /* places in use */
-    int unsent;       /* of them, not sent yet */
-    struct channel_message message;
-};
 
 struct queue *queue_open(const struct queue_options *options) {
     struct queue *queue = calloc(1, sizeof *queue);
@@ -82,8 +57,7 @@ static bool send_message(struct queue *queue, int64_t until_ms) {
     }
 }
 
-/* Starts queue->message for an operation of one answer; its body is the caller's to fill. */
-static void start(struct queue *queue, enum operation operation) {
+void queue_sqlite_start(struct queue *queue, enum operation operation) {
     queue->message.header =
         (struct channel_header){.version = CHANNEL_VERSION,
                                 .operation = (uint16_t)operation,
@@ -104,9 +78,7 @@ static enum queue_result await_answer(struct queue *queue, uint64_t id, int oper
     return QUEUE_UNKNOWN;
 }
 
-/* Sends queue->message and waits for its answer, which replaces it. A channel that turns out to be
- * dead before anything was sent is opened anew, once. */
-static enum queue_result call(struct queue *queue) {
+enum queue_result queue_sqlite_call(struct queue *queue) {
     const struct channel_header header = queue->message.header;
     for (int tries = 0; tries < 2; tries++) {
         if (queue->fd < 0)
@@ -122,9 +94,9 @@ static enum queue_result call(struct queue *queue) {
 
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id) {
-    start(queue, OPERATION_ENQUEUE);
+    queue_sqlite_start(queue, OPERATION_ENQUEUE);
     queue->message.body.enqueue = *item;
-    enum queue_result result = call(queue);
+    enum queue_result result = queue_sqlite_call(queue);
     if (result == QUEUE_OK)
         *id = queue->message.body.id;
     return result;
@@ -132,9 +104,9 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
 
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
-    start(queue, OPERATION_PULL);
+    queue_sqlite_start(queue, OPERATION_PULL);
     queue->message.body.pull = *pull;
-    enum queue_result result = call(queue);
+    enum queue_result result = queue_sqlite_call(queue);
     if (result == QUEUE_OK)
         memcpy(batch, &queue->message.body.batch,
                channel_answer_size(&queue->message) - sizeof queue->message.header);
@@ -142,24 +114,25 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
 }
 
 enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
-    return reader_look(queue->reader, id, item);
+    int home; /* which is not asked for */
+    return reader_look(queue->reader, id, item, &home);
 }
 
 enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
-    start(queue, OPERATION_CANCEL);
+    queue_sqlite_start(queue, OPERATION_CANCEL);
     queue->message.body.id = id;
-    return call(queue);
+    return queue_sqlite_call(queue);
 }
 
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict) {
-    start(queue, OPERATION_REPORT);
+    queue_sqlite_start(queue, OPERATION_REPORT);
     queue->message.body.report.count = report->count;
     size_t size = channel_operation_size(&queue->message);
     if (size == 0)
         return QUEUE_FAULT;
     memcpy(&queue->message.body.report, report, size - sizeof queue->message.header);
-    enum queue_result result = call(queue);
+    enum queue_result result = queue_sqlite_call(queue);
     if (result != QUEUE_OK)
         return result;
     if (queue->message.body.verdict.count != report->count)
@@ -169,15 +142,15 @@ enum queue_result queue_report(struct queue *queue, const struct queue_report *r
 }
 
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
-    start(queue, OPERATION_RETIRE);
+    queue_sqlite_start(queue, OPERATION_RETIRE);
     queue->message.body.worker = *worker;
-    return call(queue);
+    return queue_sqlite_call(queue);
 }
 
 enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
-    start(queue, OPERATION_CHANGE);
+    queue_sqlite_start(queue, OPERATION_CHANGE);
     queue->message.body.change = *change;
-    return call(queue);
+    return queue_sqlite_call(queue);
 }
 
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
@@ -186,8 +159,8 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
 }
 
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
-    start(queue, OPERATION_TALLY);
-    enum queue_result result = call(queue);
+    queue_sqlite_start(queue, OPERATION_TALLY);
+    enum queue_result result = queue_sqlite_call(queue);
     if (result == QUEUE_OK)
         *tally = queue->message.body.tally;
     return result;
@@ -217,8 +190,8 @@ static void end_ticket(struct queue *queue, struct ticket *ticket) {
     queue->under_way--;
 }
 
-/* A free ticket. Places are doubled when all are taken; the caller limits what is under way. */
-static struct ticket *new_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
+/* Places are doubled when all are taken; the caller limits what is under way. */
+struct ticket *queue_sqlite_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
     if (queue->under_way == queue->ticket_count) {
         int count = queue->ticket_count ? 2 * queue->ticket_count : 64;
         struct ticket *tickets =
@@ -263,8 +236,10 @@ static void send_ticket(struct queue *queue, struct ticket *ticket) {
                                                     .until_ms = ticket->until_ms};
     if (ticket->operation == OPERATION_LEASE)
         queue->message.body.lease = ticket->lease;
+    else if (ticket->operation == OPERATION_LOOK)
+        queue->message.body.look = (struct channel_look){.id = ticket->item};
     else
-        queue->message.body.look.id = ticket->item;
+        queue->message.body.number = ticket->seen;
     if (send_now(queue) == CHANNEL_OK) {
         ticket->unsent = false;
         queue->unsent--;
@@ -299,18 +274,21 @@ static void reconnect(struct queue *queue) {
     }
 }
 
-uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
-    struct ticket *ticket = new_ticket(queue, OPERATION_LEASE, request->wait_ms);
-    ticket->lease = *request;
+uint64_t queue_sqlite_send(struct queue *queue, struct ticket *ticket) {
     send_ticket(queue, ticket);
     return ticket_number(queue, ticket);
 }
 
+uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
+    struct ticket *ticket = queue_sqlite_ticket(queue, OPERATION_LEASE, request->wait_ms);
+    ticket->lease = *request;
+    return queue_sqlite_send(queue, ticket);
+}
+
 uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
-    struct ticket *ticket = new_ticket(queue, OPERATION_LOOK, wait_ms);
+    struct ticket *ticket = queue_sqlite_ticket(queue, OPERATION_LOOK, wait_ms);
     ticket->item = id;
-    send_ticket(queue, ticket);
-    return ticket_number(queue, ticket);
+    return queue_sqlite_send(queue, ticket);
 }
 
 void queue_forget(struct queue *queue, uint64_t number) {
@@ -348,6 +326,8 @@ static void fill_answer(struct queue *queue, uint64_t number, struct queue_answe
         return;
     if (queue->message.header.operation == OPERATION_LEASE)
         answer->grant = &queue->message.body.grant;
+    else if (queue->message.header.operation == OPERATION_WATCH_CHANGE)
+        answer->number = queue->message.body.number;
     else
         answer->item = &queue->message.body.item;
 }

@@ -79,13 +79,15 @@ enum queue_result reader_failed(struct reader *reader, int code) {
     return damaged ? QUEUE_FAULT : QUEUE_DOWN;
 }
 
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item) {
+enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item,
+                              int *home) {
     sqlite3_stmt *look = reader_statement(reader, SQL_LOOK);
     if (!look)
         return QUEUE_DOWN;
     sqlite3_bind_blob(look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
     int code = sqlite3_step(look);
     bool copied = code == SQLITE_ROW && row_item(look, item);
+    *home = copied ? sqlite3_column_int(look, ROW_ITEM_COLUMNS) : -1;
     sqlite3_reset(look); /* no read transaction may outlive the request */
     if (code == SQLITE_DONE)
         return QUEUE_NONE;

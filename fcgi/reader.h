@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "queue_fleet.h"
+#include "queue_peers.h"
 #include "sql.h"
 
 struct reader;
@@ -15,12 +16,19 @@ struct reader;
 struct reader *reader_new(const char *database);
 void reader_free(struct reader *reader);
 
-/* Reads an item. OK, NONE, DOWN (the file cannot be read now; tried again next time), FAULT. */
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item);
+/* Reads an item and its home, -1 for this node. OK, NONE, DOWN (the file cannot be read now; tried again next time), FAULT. */
+enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item,
+                              int *home);
 
 /* queue_fleet. reader_fleet.c */
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);
+
+/* queue_changed, with copies->node set; queue_peers. reader_peers.c */
+enum queue_result reader_changed(struct reader *reader, struct queue_place *place,
+                                 int64_t *complete, struct queue_copies *copies);
+enum queue_result reader_peers(struct reader *reader, const struct queue_options *options,
+                               struct queue_peers *peers);
 
 /* For the files of the reader: a statement, to be reset before the request ends; NULL (DOWN) when
  * the file cannot be read now. */

@@ -3,11 +3,22 @@
 
 #include <sqlite3.h>
 
-#include "queue.h"
+#include "queue_peers.h"
 
-/* Reads an item from the columns that sql/look.sql and every pull statement start with: id, chain,
- * iterations, remaining, state, strikes, enqueued_wall, done_wall. False when a blob has not its
+/* How many columns sql/look.sql and every pull statement start with: id, chain, iterations,
+ * remaining, state, strikes, enqueued_wall, done_wall. */
+enum { ROW_ITEM_COLUMNS = 8 };
+
+/* Reads them. False when a blob has not its
  * size: the database is damaged. */
 bool row_item(sqlite3_stmt *row, struct queue_item *item);
+
+/* How many columns the statements start with that read an item as nodes tell each other of it: id,
+ * digest, chain, iterations, remaining, state, home (-1: this node), moves, trial, enqueued_wall,
+ * done_wall or 0, pull, key. */
+enum { ROW_COPY_COLUMNS = 13 };
+
+/* Reads them; node is this node. False when a blob has not its size. */
+bool row_copy(sqlite3_stmt *row, int node, struct queue_copy *item);
 
 #endif

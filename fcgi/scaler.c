@@ -333,11 +333,8 @@ static void serve(struct scaler *scaler) {
 }
 
 int serve_scaler(const struct child_job *job) {
-    struct queue_options options = {.database = job->conf->database,
-                                    .channel = job->channel,
-                                    .operation_ms = job->conf->operation_seconds * 1000};
     struct scaler *scaler = calloc(1, sizeof *scaler);
-    if (!scaler || !(scaler->queue = queue_open(&options))) {
+    if (!scaler || !(scaler->queue = child_open_queue(job))) {
         log_error("the scaler cannot start for want of memory; give this machine more");
         free(scaler);
         return CHILD_TEMPORARY;

@@ -6,16 +6,11 @@
 
 /* Allocates what the struct points to; false when something is missing. */
 static bool fill(struct server *server, const struct child_job *job) {
-    struct queue_options options = {
-        .database = job->conf->database,
-        .channel = job->channel,
-        .operation_ms = job->conf->operation_seconds * 1000,
-    };
     server->conf = job->conf;
     server->listener = job->listener;
     server->sha512 = EVP_MD_CTX_new();
     server->sha256 = EVP_MD_CTX_new();
-    server->queue = queue_open(&options);
+    server->queue = child_open_queue(job);
     return server->sha512 && server->sha256 && server->queue && request_setup();
 }
 

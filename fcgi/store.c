@@ -140,18 +140,36 @@ int64_t store_number(struct store *store, sqlite3_stmt *statement, int64_t absen
     return number;
 }
 
-void store_count_move(struct store *store, enum item_state from, int64_t before, enum item_state to,
-                      int64_t after) {
-    store->counts.items[from]--;
-    store->counts.items[to]++;
-    if (from <= ITEM_LEASED)
-        store->counts.remaining -= before;
-    if (to <= ITEM_LEASED)
-        store->counts.remaining += after;
-    store->counts.work.done += to == ITEM_DONE;
-    store->counts.work.pulled += to == ITEM_PULLED;
-    if (to == ITEM_PULLED || to == ITEM_CANCELLED)
-        store_note_closed(store, to);
+void store_count_move(struct store *store, const struct move *move) {
+    store_count(store, move->home, move->from, -1, -move->before);
+    store_count(store, move->home, move->to, 1, move->after);
+    store->counts.work.done += move->to == ITEM_DONE;
+    store->counts.work.pulled += move->to == ITEM_PULLED;
+    if (move->to == ITEM_PULLED || move->to == ITEM_CANCELLED)
+        store_note_closed(store, move->to);
+}
+
+void store_lose(struct store *store) {
+    if (store->state == STORE_GOOD)
+        store->state = STORE_LOST;
+}
+
+int store_count_returned(struct store *store, sqlite3_stmt *statement, enum item_state from,
+                         enum item_state to) {
+    int count = 0;
+    int code = SQLITE_ERROR;
+    while (statement && (code = store_step(store, statement)) == SQLITE_ROW) {
+        int home = sqlite3_column_int(statement, 0);
+        store_count(store, home, from, -1, 0);
+        store_count(store, home, to, 1, 0);
+        count++;
+    }
+    if (statement)
+        store_end(statement);
+    if (code == SQLITE_DONE)
+        return count;
+    store_lose(store);
+    return -1;
 }
 
 bool store_begin(struct store *store) {
@@ -159,8 +177,7 @@ bool store_begin(struct store *store) {
         return false;
     store->state = STORE_GOOD;
     if (!store_run(store, SQL_BEGIN, "")) {
-        if (store->state == STORE_GOOD)
-            store->state = STORE_LOST;
+        store_lose(store);
         return false;
     }
     store->in_batch = true;
@@ -169,6 +186,7 @@ bool store_begin(struct store *store) {
     int64_t now = clock_steady_ms() + store->clock_offset_ms;
     if (now > store->counts.clock_ms)
         store->counts.clock_ms = now;
+    store_note_away(store);
     return true;
 }
 
@@ -178,13 +196,14 @@ static void undo(struct store *store) {
         store_run(store, SQL_ROLLBACK, "");
     store->in_batch = false;
     store->counts = store->saved_counts;
+    store_undo_peers(store);
 }
 
 void store_rollback(struct store *store) {
     undo(store);
     store->next_removal_ms = 0;
-    if (store->counts.items[ITEM_LEASED] > 0)
-        store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
+    store->next_adoption_ms = 0;
+    store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
     if (store_state(store) != STORE_POISONED && store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
 }
@@ -203,25 +222,29 @@ static void note_work(struct store *store) {
 bool store_commit(struct store *store) {
     if (store_state(store) != STORE_GOOD)
         return false;
-    if (sqlite3_total_changes64(store->database) == store->changes_before) {
+    bool same = sqlite3_total_changes64(store->database) == store->changes_before &&
+                store->counts.change == store->saved_counts.change &&
+                store->peers.touched_count == 0;
+    if (same) {
         undo(store); /* nothing but reading: nothing to write or to sync */
         return store_state(store) == STORE_GOOD;
     }
     const struct counts *counts = &store->counts;
     bool good =
-        store_run(store, SQL_TALLY_SAVE, "iiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],
+        store_save_peers(store) &&
+        store_run(store, SQL_TALLY_SAVE, "iiiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],
                   counts->items[ITEM_LEASED], counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
-                  counts->items[ITEM_CANCELLED], counts->remaining) &&
+                  counts->items[ITEM_CANCELLED], counts->remaining, counts->change) &&
         store_run(store, SQL_COMMIT, "");
     if (store_state(store) == STORE_POISONED)
         return false;
     if (!good) {
-        if (store->state == STORE_GOOD)
-            store->state = STORE_LOST;
+        store_lose(store);
         return false;
     }
     store->in_batch = false;
     note_work(store);
+    store_keep_peers(store);
     store->saved_counts = store->counts;
     return true;
 }

@@ -16,6 +16,7 @@
 
 #include "conf.h"
 #include "queue_fleet.h"
+#include "queue_peers.h"
 
 struct store;
 
@@ -73,11 +74,28 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
 enum queue_result store_change(struct store *store, const struct queue_change *change);
+enum queue_result store_merge(struct store *store, const struct queue_copies *copies);
+enum queue_result store_told(struct store *store, int node, int64_t change);
+enum queue_result store_transfer_begin(struct store *store, const struct queue_transfer *transfer);
+enum queue_result store_transfer_end(struct store *store, struct uuid id,
+                                     const struct queue_copies *copies);
+enum queue_result store_give(struct store *store, const struct queue_transfer *transfer,
+                             struct queue_copies *items);
+/* OK with the last change when it is one after seen, else NONE. */
+enum queue_result store_watch_change(const struct store *store, int64_t seen, int64_t *number);
 /* All but tally->parked. */
 enum queue_result store_tally(struct store *store, struct queue_tally *tally);
 
-/* How many items wait, by the counts in memory. */
+/* How many items workers may have, by the counts in memory: those that wait, also of peers that are
+ * away. */
 int64_t store_waiting(const struct store *store);
+
+/* The last change to be told, with the batch under way. */
+int64_t store_last_change(const struct store *store);
+
+/* Whether clients may be answered from the batches up to this change: with COPY=sync only when the
+ * peer has acknowledged it or is away. */
+bool store_may_answer(const struct store *store, int64_t change);
 
 /* Lets leases lapse whose deadline has passed, at most some thousand; part of a batch. */
 void store_lapse(struct store *store);
@@ -86,6 +104,15 @@ void store_lapse(struct store *store);
  * steady time at which it is to be called next; INT64_MAX when it need not be. */
 void store_remove_old(struct store *store);
 int64_t store_next_removal(const struct store *store);
+
+/* Adopts some of the items of peers that are lost; part of a batch. The steady time at which it is
+ * to be called next; INT64_MAX when it need not be. */
+void store_adopt(struct store *store);
+int64_t store_next_adoption(const struct store *store);
+
+/* The steady time at which the next peer becomes away unless it is heard from: a batch is to be run
+ * then. INT64_MAX without one. */
+int64_t store_next_away(const struct store *store);
 
 /* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It
  * may be early, never late. */

@@ -14,8 +14,8 @@ enum { RANK_PENALTY_MAX_MS = 3600 * 1000, WORKER_ALIVE_MS = 60 * 1000 };
 /* The sum of remaining stays far from the end of int64_t. */
 static const int64_t remaining_sum_max = (int64_t)1 << 62;
 
-/* The order of leasing: first in, first out, but an item's size moves it back, an hour at most. */
-static int64_t rank_of(const struct store *store, int64_t iterations) {
+/* First in, first out, but an item's size moves it back, an hour at most. */
+int64_t store_rank(const struct store *store, int64_t iterations) {
     double penalty = (double)iterations * (double)store->conf->size_penalty_ns / 1e6;
     return store_now_ms(store) +
            (penalty < RANK_PENALTY_MAX_MS ? (int64_t)penalty : RANK_PENALTY_MAX_MS);
@@ -42,11 +42,15 @@ static enum queue_result enqueued_before(struct store *store, const struct queue
     return result;
 }
 
+bool store_has_room_for(const struct store *store, int64_t remaining) {
+    return store->counts.remaining + store->counts.kept_remaining <= remaining_sum_max - remaining;
+}
+
 /* Whether there is room for one more item, by count and by work. */
 static bool has_room(const struct store *store, int64_t iterations) {
     const int64_t *items = store->counts.items;
     return items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE] < store->conf->items_max &&
-           store->counts.remaining <= remaining_sum_max - iterations;
+           store_has_room_for(store, iterations);
 }
 
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
@@ -62,14 +66,13 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
     if (store_wal_is_full(store))
         return QUEUE_PAUSED;
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
-    if (!store_run(store, SQL_ENQUEUE, "udiiitii", item->id.bytes, item->digest, item->iterations,
-                   rank_of(store, item->iterations), store_now_ms(store), key, store->wall_ms,
-                   (int64_t)state))
+    if (!store_run(store, SQL_ENQUEUE, "udiiitiii", item->id.bytes, item->digest, item->iterations,
+                   store_rank(store, item->iterations), store_now_ms(store), key, store->wall_ms,
+                   (int64_t)state, store_new_change(store)))
         return QUEUE_FAULT;
-    store->counts.items[state]++;
+    store_count(store, HOME_OWN, state, 1, item->iterations - 1);
     store->counts.work.enqueued++;
     store->counts.work.done += state == ITEM_DONE;
-    store->counts.remaining += item->iterations - 1;
     *id = item->id;
     return QUEUE_OK;
 }
@@ -164,7 +167,8 @@ static enum queue_result give(struct store *store, const struct queue_pull *pull
     enum sql sql = pull->oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
     if (count == 0)
         return QUEUE_OK;
-    if (!store_run(store, sql, "pii", tag, store_now_ms(store), (int64_t)count))
+    if (!store_run(store, sql, "piii", tag, store_now_ms(store), (int64_t)count,
+                   store_new_change(store)))
         return QUEUE_FAULT;
     store->counts.items[ITEM_DONE] -= count;
     store->counts.items[ITEM_PULLED] += count;
@@ -183,6 +187,8 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
         if (result != QUEUE_NONE)
             return result;
     }
+    if (pull->if_enough && store->counts.items[ITEM_DONE] < pull->top)
+        return QUEUE_NONE;
     sqlite3_stmt *statement = store_bind(store, pull->oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST,
                                          "i", (int64_t)pull->top);
     if (!statement)
@@ -205,6 +211,7 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
     int64_t seq = sqlite3_column_int64(statement, 0);
     enum item_state state = (enum item_state)sqlite3_column_int(statement, 1);
     int64_t remaining = sqlite3_column_int64(statement, 2);
+    int home = sqlite3_column_int(statement, 3);
     store_end(statement);
     if (code != SQLITE_ROW)
         return code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
@@ -212,9 +219,12 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
         return QUEUE_OK;
     if (state == ITEM_DONE || state == ITEM_PULLED)
         return QUEUE_CONFLICT;
-    if (!store_run(store, SQL_CANCEL, "ii", seq, store_now_ms(store)))
+    if (!store_run(store, SQL_CANCEL, "iii", seq, store_now_ms(store), store_new_change(store)))
         return QUEUE_FAULT;
-    store_count_move(store, state, remaining, ITEM_CANCELLED, 0);
+    store_count_move(store, &(struct move){.home = home,
+                                           .from = state,
+                                           .before = remaining,
+                                           .to = ITEM_CANCELLED});
     return QUEUE_OK;
 }
 
@@ -224,14 +234,11 @@ enum queue_result store_tally(struct store *store, struct queue_tally *tally) {
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;
     int64_t oldest = store_number(store, store_bind(store, SQL_OLDEST, ""), now);
+    oldest = store_tally_away(store, tally, oldest);
     tally->oldest_wait_ms = now > oldest ? now - oldest : 0;
     tally->workers =
         store_number(store, store_bind(store, SQL_WORKERS_ALIVE, "i", now - WORKER_ALIVE_MS), -1);
     for (int span = 0; span < QUEUE_SPANS; span++)
         tally->work[span] = rates_sum(&store->rates, clock_steady_ms(), queue_span_seconds[span]);
     return tally->workers >= 0 && store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
-}
-
-int64_t store_waiting(const struct store *store) {
-    return store->counts.items[ITEM_WAITING];
 }

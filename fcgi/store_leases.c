@@ -18,12 +18,14 @@ static int64_t new_deadline(struct store *store) {
     return deadline;
 }
 
-/* Collects the items of a lease statement (id, chain, remaining) until they are too many or, but
- * for the first, too long in sum. */
+/* Adds the items of a lease statement (id, chain, remaining) to a grant until they are too many or,
+ * but for the first, too long in sum. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
                     struct queue_grant *grant) {
     int64_t sum = 0;
-    grant->count = 0;
+    for (int i = 0; i < grant->count; i++)
+        sum = grant->items[i].remaining > iterations - sum ? iterations
+                                                           : sum + grant->items[i].remaining;
     while (grant->count < most && store_step(store, statement) == SQLITE_ROW) {
         struct queue_leased *item = &grant->items[grant->count];
         item->remaining = sqlite3_column_int64(statement, 2);
@@ -32,7 +34,7 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
         if (!store_blob(store, statement, 0, item->id.bytes, ID_SIZE) ||
             !store_blob(store, statement, 1, item->chain, DIGEST_SIZE))
             break;
-        sum = item->remaining > iterations ? iterations : sum + item->remaining;
+        sum = item->remaining > iterations - sum ? iterations : sum + item->remaining;
         grant->count++;
     }
     store_end(statement);
@@ -55,6 +57,55 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
     return store_run(store, SQL_LEASE_RENEW, "ui", lease, deadline) ? QUEUE_OK : QUEUE_FAULT;
 }
 
+/* A lease that is being given. */
+struct giving {
+    const struct queue_lease *request;
+    struct queue_grant *grant;
+    int64_t worker;
+    int64_t deadline_ms;
+};
+
+/* Leases what waits of a home to the grant, as far as it has room. False when that failed. */
+static bool give_of(struct store *store, const struct giving *giving, int home) {
+    const struct queue_lease *request = giving->request;
+    struct queue_grant *grant = giving->grant;
+    int before = grant->count;
+    int64_t most = request->items - before;
+    sqlite3_stmt *next = home == HOME_OWN
+                             ? store_bind(store, SQL_LEASE_NEXT, "i", most)
+                             : store_bind(store, SQL_LEASE_KEPT_NEXT, "ii", (int64_t)home, most);
+    if (!next || !collect(store, next, request->items, request->iterations, grant))
+        return false;
+    int64_t count = grant->count - before;
+    if (count == 0)
+        return true;
+    const uint8_t *lease = request->request.bytes;
+    sqlite3_stmt *give = home == HOME_OWN
+                             ? store_bind(store, SQL_LEASE_GIVE, "uiii", lease, giving->deadline_ms,
+                                          count, giving->worker)
+                             : store_bind(store, SQL_LEASE_KEPT_GIVE, "uiiii", lease,
+                                          giving->deadline_ms, count, giving->worker,
+                                          (int64_t)home);
+    if (!store_finish(store, give))
+        return false;
+    store_count(store, home, ITEM_WAITING, -count, 0);
+    store_count(store, home, ITEM_LEASED, count, 0);
+    return true;
+}
+
+/* Leases what waits: this node's own items first, then those of peers that are away. */
+static bool give_all(struct store *store, const struct giving *giving) {
+    const struct conf *conf = store->conf;
+    bool good = store->counts.items[ITEM_WAITING] == 0 || give_of(store, giving, HOME_OWN);
+    for (int i = 0; i < conf->peer_count && good; i++) {
+        const struct peer_state *peer = &store->peers.all[conf->peers[i].node];
+        if (peer->away && peer->items[ITEM_WAITING] > 0 &&
+            giving->grant->count < giving->request->items)
+            good = give_of(store, giving, conf->peers[i].node);
+    }
+    return good;
+}
+
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
@@ -65,31 +116,20 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     enum queue_result result = leased_before(store, request, grant);
     if (result == QUEUE_NONE && grant->drain)
         return QUEUE_OK;
-    if (result != QUEUE_NONE || store->counts.items[ITEM_WAITING] == 0)
+    if (result != QUEUE_NONE || store_waiting(store) == 0)
         return result;
-    sqlite3_stmt *statement = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
-    if (!statement || !collect(store, statement, request->items, request->iterations, grant))
+    struct giving giving = {request, grant, worker, new_deadline(store)};
+    if (!give_all(store, &giving))
         return QUEUE_FAULT;
-    if (grant->count == 0)
-        return QUEUE_NONE;
-    int64_t deadline = new_deadline(store);
-    grant->returnable = (struct queue_return){request->request, deadline};
-    if (!store_run(store, SQL_LEASE_GIVE, "uiii", request->request.bytes, deadline,
-                   (int64_t)grant->count, worker))
-        return QUEUE_FAULT;
-    store->counts.items[ITEM_WAITING] -= grant->count;
-    store->counts.items[ITEM_LEASED] += grant->count;
-    return QUEUE_OK;
+    grant->returnable = (struct queue_return){request->request, giving.deadline_ms};
+    return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
 }
 
 enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
-    if (!store_run(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes, store_now_ms(store),
-                   grant.deadline_ms))
-        return QUEUE_FAULT;
-    int items = sqlite3_changes(store->database);
-    store->counts.items[ITEM_LEASED] -= items;
-    store->counts.items[ITEM_WAITING] += items;
-    return QUEUE_OK;
+    sqlite3_stmt *statement = store_bind(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes,
+                                         store_now_ms(store), grant.deadline_ms);
+    return store_count_returned(store, statement, ITEM_LEASED, ITEM_WAITING) >= 0 ? QUEUE_OK
+                                                                                  : QUEUE_FAULT;
 }
 
 /* Somebody computed another chain for the same link. It is refused, and an operator must know. */
@@ -101,10 +141,18 @@ static void log_fault(const struct queue_report_item *item, const struct queue_w
               text, worker->name, worker->kernel, (long long)item->remaining);
 }
 
+/* A row of report_read.sql. */
+struct report_row {
+    int64_t seq;
+    int home;
+    struct progress_row progress;
+};
+
 /* What a report comes to for one of its items, given the row as it is; notes what is to be changed.
  * Whether it is taken. */
-static bool judge(struct store *store, int n, int64_t seq, const struct progress_row *row,
+static bool judge(struct store *store, int n, const struct report_row *found,
                   const struct queue_worker *worker) {
+    const struct progress_row *row = &found->progress;
     struct reported *reported = &store->reported;
     const struct queue_report_item *item = &reported->items[n];
     enum progress progress = progress_of(row, item);
@@ -119,15 +167,20 @@ static bool judge(struct store *store, int n, int64_t seq, const struct progress
         to = ITEM_DONE;
     else if (progress == PROGRESS_RELEASE)
         to = ITEM_WAITING;
-    reported->seq[n] = seq;
+    reported->seq[n] = found->seq;
     reported->state[n] = (uint8_t)to;
-    store_count_move(store, row->state, row->remaining, to, item->remaining);
-    store->counts.work.iterations += row->remaining - item->remaining;
+    store->reported_moves[n] = (struct move){.home = found->home,
+                                             .from = row->state,
+                                             .to = to,
+                                             .before = row->remaining,
+                                             .after = item->remaining};
     return true;
 }
 
-/* Reads a row of report_read.sql. */
-static bool read_row(struct store *store, sqlite3_stmt *statement, struct progress_row *row) {
+static bool read_row(struct store *store, sqlite3_stmt *statement, struct report_row *found) {
+    struct progress_row *row = &found->progress;
+    found->seq = sqlite3_column_int64(statement, 1);
+    found->home = sqlite3_column_int(statement, 6);
     row->state = (enum item_state)sqlite3_column_int(statement, 2);
     row->has_lease = sqlite3_column_type(statement, 3) != SQLITE_NULL;
     row->remaining = sqlite3_column_int64(statement, 4);
@@ -138,7 +191,7 @@ static bool read_row(struct store *store, sqlite3_stmt *statement, struct progre
 /* Judges the items of store->reported, whose ids are all different. */
 static bool judge_all(struct store *store, const struct queue_worker *worker,
                       struct queue_verdict *verdict) {
-    struct progress_row row = {0};
+    struct report_row row = {0};
     int code = SQLITE_ERROR;
     sqlite3_stmt *statement = store_bind(store, SQL_REPORT_READ, "");
     if (!statement)
@@ -146,7 +199,7 @@ static bool judge_all(struct store *store, const struct queue_worker *worker,
     while ((code = store_step(store, statement)) == SQLITE_ROW &&
            read_row(store, statement, &row)) {
         int n = sqlite3_column_int(statement, 0);
-        verdict->taken[n] = judge(store, n, sqlite3_column_int64(statement, 1), &row, worker);
+        verdict->taken[n] = judge(store, n, &row, worker);
     }
     store_end(statement);
     return code == SQLITE_DONE;
@@ -170,6 +223,34 @@ static int end_of_run(const struct queue_report *report, int first) {
     return report->count;
 }
 
+/* Whether any of the items that were judged has gone on: that is to be told. */
+static bool has_progress(const struct store *store) {
+    const struct reported *reported = &store->reported;
+    for (int n = reported->first; n < reported->end; n++) {
+        const struct move *move = &store->reported_moves[n];
+        if (reported->seq[n] != 0 && move->after < move->before)
+            return true;
+    }
+    return false;
+}
+
+/* Does what the items that were judged come to. */
+static bool apply_all(struct store *store, int64_t worker) {
+    const struct reported *reported = &store->reported;
+    int64_t change = has_progress(store) ? store_new_change(store) : 0;
+    if (!store_run(store, SQL_REPORT_APPLY, "iiiii", worker, new_deadline(store),
+                   store_now_ms(store), store->wall_ms, change))
+        return false;
+    for (int n = reported->first; n < reported->end; n++) {
+        const struct move *move = &store->reported_moves[n];
+        if (reported->seq[n] == 0)
+            continue;
+        store_count_move(store, move);
+        store->counts.work.iterations += move->before - move->after;
+    }
+    return true;
+}
+
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict) {
     struct reported *reported = &store->reported;
@@ -184,14 +265,9 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
     while (reported->end < report->count) {
         reported->first = reported->end;
         reported->end = end_of_run(report, reported->first);
-        struct counts before = store->counts;
-        bool good = judge_all(store, &report->worker, verdict) &&
-                    store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
-                              store_now_ms(store), store->wall_ms);
-        if (!good) { /* what was applied so far is taken again when the worker repeats it */
-            store->counts = before;
+        /* What was applied before a failure is taken again when the worker repeats it. */
+        if (!judge_all(store, &report->worker, verdict) || !apply_all(store, worker))
             return QUEUE_FAULT;
-        }
     }
     return QUEUE_OK;
 }
@@ -200,11 +276,10 @@ void store_lapse(struct store *store) {
     int64_t now = store_now_ms(store);
     if (now < store->next_deadline_ms)
         return;
-    if (!store_run(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX))
+    sqlite3_stmt *statement = store_bind(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX);
+    int items = store_count_returned(store, statement, ITEM_LEASED, ITEM_WAITING);
+    if (items < 0)
         return;
-    int items = sqlite3_changes(store->database);
-    store->counts.items[ITEM_LEASED] -= items;
-    store->counts.items[ITEM_WAITING] += items;
     if (items > 0)
         log_info("leases lapsed of items: %d; they wait again", items);
     int64_t next = store_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);

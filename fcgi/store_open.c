@@ -15,7 +15,7 @@
 #include "store_sql.h"
 
 enum {
-    SCHEMA_VERSION = 3,
+    SCHEMA_VERSION = 4,
     LOCK_WAIT_MS = 5000, /* for the lock of a writer that is just ending */
     SMB2_MAGIC = (int)0xfe534d42,
     CIFS_MAGIC = (int)0xff534d42,
@@ -23,7 +23,8 @@ enum {
 };
 
 /* What to run to get from each schema version to the next. */
-static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3};
+static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
+                                                    SQL_SCHEMA_4};
 
 /* Takes the lock file next to the database. -1 when another writer holds it. */
 static int take_lock(const char *database) {
@@ -155,11 +156,13 @@ static bool load_counts(struct store *store) {
     for (int state = 0; state < ITEM_STATES; state++)
         counts->items[state] = sqlite3_column_int64(statement, 1 + state);
     counts->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
+    counts->change = sqlite3_column_int64(statement, 2 + ITEM_STATES);
     store_end(statement);
-    store->saved_counts = *counts;
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
-    return true;
+    bool good = store_load_peers(store);
+    store->saved_counts = *counts;
+    return good;
 }
 
 /* A writer that was killed may have left a commit in the WAL that was never synced, and it can be

@@ -4,7 +4,8 @@
 
 enum {
     REMOVE_MAX = 200,    /* of each kind in one batch */
-    REMOVE_PAUSE_MS = 10 /* from one such batch to the next: others are served in between */
+    REMOVE_PAUSE_MS = 10, /* from one such batch to the next: others are served in between, */
+    UNTOLD_PAUSE_MS = 10000 /* when the peer has to be told of them first */
 };
 
 static const int64_t day_ms = 24 * 3600 * 1000;
@@ -15,12 +16,17 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     enum sql remove = state == ITEM_PULLED ? SQL_REMOVE_PULLED : SQL_REMOVE_CANCELLED;
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
     int64_t now = store_now_ms(store);
-    if (store_run(store, remove, "ii", now - days * day_ms, (int64_t)REMOVE_MAX))
-        store->counts.items[state] -= sqlite3_changes(store->database);
+    int removed = 0;
+    if (store_run(store, remove, "iii", now - days * day_ms, (int64_t)REMOVE_MAX,
+                  store_told_change(store)))
+        removed = sqlite3_changes(store->database);
+    store->counts.items[state] -= removed;
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
     if (closed == INT64_MAX)
         return INT64_MAX;
     int64_t due = closed + days * day_ms;
+    if (removed == 0 && due <= now)
+        return now + UNTOLD_PAUSE_MS;
     return due > now + REMOVE_PAUSE_MS ? due : now + REMOVE_PAUSE_MS;
 }
 

@@ -2,8 +2,8 @@
 #define HASHMILL_STORE_SQL_H
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
- * store_wal.c (checkpoints), store_items.c, store_leases.c and store_workers.c (operations),
- * store_retention.c. */
+ * store_wal.c (checkpoints), store_items.c, store_leases.c, store_workers.c and store_merge.c
+ * (operations), store_peers.c, store_retention.c. */
 
 #include <sqlite3.h>
 
@@ -12,12 +12,39 @@
 #include "sql.h"
 #include "store.h"
 
-/* The counts that are saved with each batch, and in memory only: what was done so far. */
+/* The counts that are saved with each batch, and in memory only: what was done so far. Of waiting,
+ * leased and done items those that are kept for peers are counted with their peer. */
 struct counts {
     int64_t clock_ms; /* the queue clock of the batch */
     int64_t items[ITEM_STATES];
-    int64_t remaining; /* over waiting and leased items */
+    int64_t remaining;      /* over waiting and leased items */
+    int64_t kept_remaining; /* over those kept for all peers */
+    int64_t change;         /* the last batch with something to tell */
     struct queue_work work;
+};
+
+enum {
+    HOME_OWN = -1, /* an item's home as rows have it: this node */
+    NODES = 256
+};
+
+/* A peer, or any node for which items are kept. */
+struct peer_state {
+    int64_t heard_ms;   /* queue clock: when it answered last; -1: never */
+    int64_t told_us_ms; /* queue clock: when it told us something; in memory only */
+    int64_t told;       /* the last change that it has acknowledged */
+    int64_t items[ITEM_DONE + 1]; /* kept for it, by state */
+    int64_t remaining;            /* over the waiting and leased ones of them */
+    int64_t adopted;              /* so far, in the adoption under way */
+    bool away;    /* it was not heard from for PEER_AWAY_MS at the start of the batch */
+    bool touched; /* by the batch under way */
+};
+
+struct peers {
+    struct peer_state all[NODES];
+    int touched_count;
+    int touched[NODES];              /* whom the batch under way has touched, */
+    struct peer_state before[NODES]; /* and as what: for a rollback */
 };
 
 /* The WAL and when it is to be copied into the database. */
@@ -37,6 +64,16 @@ enum {
     WAL_LARGE_BYTES = 64 * 1024 * 1024 /* the WAL file is not left larger */
 };
 
+/* An item of a home (or HOME_OWN) goes from one state to another, with so many links remaining before
+ * and after. */
+struct move {
+    int home;
+    enum item_state from;
+    enum item_state to;
+    int64_t before;
+    int64_t after;
+};
+
 struct store {
     const struct conf *conf;
     sqlite3 *database;
@@ -52,7 +89,10 @@ struct store {
     int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
     struct rates rates;
     struct wal wal;
+    int64_t next_adoption_ms; /* queue clock; not before this */
+    struct peers peers;
     struct reported reported;
+    struct move reported_moves[QUEUE_LEASE_MAX]; /* of reported.items that are to be changed */
     int lock_fd; /* holds the flock on the database's lock file; -1 without */
 };
 
@@ -86,6 +126,9 @@ int64_t store_number(struct store *store, sqlite3_stmt *statement, int64_t absen
 /* Notes what a failed call of SQLite means for the batch under way; what names the call. */
 void store_note(struct store *store, int code, const char *what);
 
+/* Gives the batch under way up: its counts cannot be told any more. */
+void store_lose(struct store *store);
+
 /* SQLite's own log: it reports what its return codes may hide. */
 void store_log(void *unused, int code, const char *text);
 
@@ -112,9 +155,53 @@ static inline int64_t store_now_ms(const struct store *store) {
 /* Notes that an item is pulled or cancelled by now: retention removes it some day. */
 void store_note_closed(struct store *store, enum item_state state);
 
-/* Keeps the counts true when an item goes from one state to another with so many remaining before
- * and after. Done, pulled and cancelled items do not count towards the sum of remaining. */
-void store_count_move(struct store *store, enum item_state from, int64_t before, enum item_state to,
-                      int64_t after);
+/* Adds to the counts so many rows of a home (or HOME_OWN) and a state, and so much to the sum of
+ * remaining if it counts in that state: done, pulled and cancelled items do not. */
+void store_count(struct store *store, int home, enum item_state state, int64_t rows,
+                 int64_t remaining);
+
+/* Keeps the counts true when an item goes on by work of this node. */
+void store_count_move(struct store *store, const struct move *move);
+
+/* Takes the items that a statement returned (column 0: the home or HOME_OWN of each) from one state
+ * to another in the counts. How many they are; -1 when it failed. */
+int store_count_returned(struct store *store, sqlite3_stmt *statement, enum item_state from,
+                         enum item_state to);
+
+/* The order of leasing of an item that comes now. */
+int64_t store_rank(const struct store *store, int64_t iterations);
+
+/* Whether so much more may remain: all sums stay far from the end of int64_t. */
+bool store_has_room_for(const struct store *store, int64_t remaining);
+
+/* The number of the batch under way as one that changes what is to be told; 0 when nobody is told
+ * anything. To be asked for only when something changes. */
+int64_t store_new_change(struct store *store);
+
+/* The last change that the peer which copies go to has acknowledged; INT64_MAX without one. */
+int64_t store_told_change(const struct store *store);
+
+/* A node to be changed: it is saved with the batch. */
+struct peer_state *store_peer(struct store *store, int node);
+
+/* Reads the peers at the start; saves those that the batch has touched; afterwards keeps what they
+ * are, or goes back to what they were. */
+bool store_load_peers(struct store *store);
+bool store_save_peers(struct store *store);
+void store_keep_peers(struct store *store);
+void store_undo_peers(struct store *store);
+
+/* At the start of a batch: notes which peers have become away. */
+void store_note_away(struct store *store);
+
+/* Notes that a peer has answered now: it is there. */
+void store_heard_from(struct store *store, int node);
+
+/* Notes that a peer has told us something now: as long as it does, its items are not adopted. */
+void store_told_by(struct store *store, int node);
+
+/* Adds to a tally what is kept for peers that are away. oldest is since when the item that waits
+ * longest has waited; the same with those items is given back. */
+int64_t store_tally_away(struct store *store, struct queue_tally *tally, int64_t oldest);
 
 #endif

@@ -10,12 +10,14 @@
 #include "buffer.h"
 #include "child.h"
 #include "clock.h"
+#include "held.h"
 #include "log.h"
 
 /*
  * The writer: the one process that writes the database. It takes every operation that is waiting,
- * applies them in one transaction, and answers them all after its one fsync. It sends without ever
- * blocking; what a process does not fetch is kept for it up to a bound.
+ * applies them in one transaction, and answers them all after its one fsync. With COPY=sync, what
+ * clients are promised is held until the peer has it, too. It sends without ever blocking; what a
+ * process does not fetch is kept for it up to a bound.
  */
 
 enum {
@@ -39,6 +41,8 @@ struct writer {
     struct store *store;
     struct parked *parked;
     struct batch *batch;
+    struct held *held;
+    bool told_held; /* it was said in the log that the peer is late */
     int epoll;
     struct connections connections;
     struct connections gone; /* to be freed when the batch is done with them */
@@ -73,6 +77,7 @@ static void drop(struct writer *writer, struct connection *connection) {
     close(connection->fd);
     connection->fd = -1;
     batch_disown(writer->batch, connection);
+    held_disown(writer->held, connection);
     return_unsent(writer, &connection->unsent);
     LIST_REMOVE(connection, all);
     LIST_INSERT_HEAD(&writer->gone, connection, all);
@@ -138,21 +143,66 @@ static bool keep_unsent(struct writer *writer, struct connection *connection,
     return watch(writer, connection, EPOLL_CTL_MOD);
 }
 
-/* Sends a job's answer, or sees to it that a lease does not get lost with it. */
+/* Sends an answer, or keeps it until there is room. Whether its connection still has it. */
+static bool send_answer(struct writer *writer, struct connection *connection,
+                        const struct channel_message *answer) {
+    size_t size = channel_answer_size(answer);
+    if (!connection || connection->fd < 0)
+        return false;
+    enum channel_result result = CHANNEL_AGAIN;
+    if (connection->unsent.length == 0)
+        result = channel_send(connection->fd, answer, size);
+    return result == CHANNEL_OK ||
+           (result == CHANNEL_AGAIN && keep_unsent(writer, connection, answer, size));
+}
+
+/* Whether an answer promises what the peer is to have first. */
+static bool must_hold(const struct writer *writer, const struct job *job) {
+    if (!job->answer || !job->owner || job->answer->header.result != QUEUE_OK ||
+        store_may_answer(writer->store, store_last_change(writer->store)))
+        return false;
+    int operation = job->answer->header.operation;
+    return operation == OPERATION_ENQUEUE || operation == OPERATION_CANCEL ||
+           (operation == OPERATION_PULL && job->answer->body.batch.count > 0);
+}
+
+/* Holds an answer until the peer has acknowledged all that has changed by now: what a repeated
+ * enqueue or pull is answered from may have been stored by a batch before. */
+static void hold(struct writer *writer, const struct job *job) {
+    int64_t most = writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
+    int64_t until = clock_steady_ms() + (most < HELD_MS ? most : HELD_MS);
+    if (!held_add(writer->held, job->owner, store_last_change(writer->store), job->answer, until))
+        drop(writer, job->owner);
+}
+
+/* Sends the held answers whose change the peer has acknowledged, or that it is too late for. */
+static void release_held(struct writer *writer) {
+    const struct held_answer *first;
+    while ((first = held_first(writer->held)) != NULL) {
+        bool good = store_may_answer(writer->store, first->change);
+        if (!good && first->until_ms > clock_steady_ms())
+            return;
+        if (!good && !writer->told_held)
+            log_warn("the peer does not acknowledge copies in time: with COPY=sync clients are "
+                     "answered without it after %d ms",
+                     HELD_MS);
+        writer->told_held = !good;
+        held_remove(writer->held); /* which leaves its memory as it is for now */
+        if (!send_answer(writer, first->owner, first->answer))
+            drop(writer, first->owner);
+    }
+}
+
+/* Delivers a job's answer, or sees to it that a lease does not get lost with it. */
 static void deliver(struct writer *writer, const struct job *job) {
     struct connection *connection = job->owner;
     if (!job->answer)
         return;
-    size_t size = channel_answer_size(job->answer);
-    enum channel_result result = CHANNEL_GONE;
-    if (connection && connection->fd >= 0) {
-        result = CHANNEL_AGAIN;
-        if (connection->unsent.length == 0)
-            result = channel_send(connection->fd, job->answer, size);
-        if (result == CHANNEL_AGAIN && keep_unsent(writer, connection, job->answer, size))
-            result = CHANNEL_OK;
+    if (must_hold(writer, job)) {
+        hold(writer, job);
+        return;
     }
-    if (result == CHANNEL_OK)
+    if (send_answer(writer, connection, job->answer))
         return;
     if (job->answer->header.operation == OPERATION_LEASE && job->answer->header.result == QUEUE_OK)
         batch_return_lease(writer->batch, job->answer->body.grant.returnable);
@@ -216,17 +266,25 @@ static int give_up(const struct writer *writer) {
     return CHILD_POISON;
 }
 
+/* How long to wait for something to happen: as epoll_wait takes it. */
+static int next_timeout(const struct writer *writer) {
+    const struct held_answer *first = held_first(writer->held);
+    if (child_stopping() && !first)
+        return 0;
+    int64_t until = batch_due_ms(writer->batch);
+    if (store_checkpoint_due_ms(writer->store) < until)
+        until = store_checkpoint_due_ms(writer->store);
+    if (first && first->until_ms < until)
+        until = first->until_ms;
+    return until == INT64_MAX ? -1 : clock_timeout_ms(until);
+}
+
 /* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
 static int serve(struct writer *writer) {
     struct epoll_event events[EVENTS_MAX];
     for (;;) {
         child_idle();
-        int64_t until = batch_due_ms(writer->batch);
-        if (store_checkpoint_due_ms(writer->store) < until)
-            until = store_checkpoint_due_ms(writer->store);
-        int timeout = until == INT64_MAX ? -1 : clock_timeout_ms(until);
-        if (child_stopping())
-            timeout = 0;
+        int timeout = next_timeout(writer);
         int count = epoll_pwait(writer->epoll, events, EVENTS_MAX, timeout, child_wait_mask());
         if (count < 0 && errno != EINTR) {
             log_error("epoll: %m");
@@ -238,8 +296,9 @@ static int serve(struct writer *writer) {
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
         if ((due && !run_batch(writer)) || !store_checkpoint(writer->store))
             return give_up(writer);
+        release_held(writer);
         free_gone(&writer->gone);
-        if (child_stopping() && count <= 0 && !due)
+        if (child_stopping() && count <= 0 && !due && !held_first(writer->held))
             return CHILD_DRAINED;
     }
 }
@@ -250,9 +309,10 @@ static bool set_up(struct writer *writer) {
     LIST_INIT(&writer->connections);
     LIST_INIT(&writer->gone);
     writer->parked = parked_new();
+    writer->held = held_new();
     writer->batch = writer->parked ? batch_new(writer->store, writer->parked) : NULL;
     writer->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (writer->batch && writer->epoll >= 0 &&
+    if (writer->batch && writer->held && writer->epoll >= 0 &&
         epoll_ctl(writer->epoll, EPOLL_CTL_ADD, writer->job->listen_fd, &event) == 0)
         return true;
     log_error("cannot set the writer up: %m");
@@ -268,6 +328,8 @@ static void tear_down(struct writer *writer) {
         batch_free(writer->batch);
     if (writer->parked)
         parked_free(writer->parked);
+    if (writer->held)
+        held_free(writer->held);
     if (writer->epoll >= 0)
         close(writer->epoll);
 }

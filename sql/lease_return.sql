@@ -3,4 +3,5 @@
 -- many may have the same deadline.)
 -- ?1 lease, ?2 clock, ?3 deadline
 UPDATE item SET state = 0, since = ?2, lease = NULL, deadline = NULL
-WHERE state = 1 AND lease = ?1 AND +deadline = ?3;
+WHERE state = 1 AND lease = ?1 AND +deadline = ?3
+RETURNING coalesce(home, -1);

@@ -7,6 +7,8 @@ ALTER TABLE item ADD COLUMN trial INTEGER NOT NULL DEFAULT 0; -- how often it wa
 ALTER TABLE item ADD COLUMN change INTEGER;    -- the batch that changed it last, to be told to the peer;
                                                -- NULL: nothing was ever to be told
 ALTER TABLE item ADD COLUMN transfer BLOB;     -- the transfer that gave it to its home
+ALTER TABLE item ADD COLUMN handed INTEGER;    -- 1: given away for good by that: pulled here, done for
+                                               -- whoever is told of it; else NULL
 
 -- What to lease, hand out and measure waits by is this node's own.
 DROP INDEX item_rank;
@@ -15,7 +17,7 @@ DROP INDEX item_done;
 CREATE INDEX item_rank ON item (rank) WHERE state = 0 AND home IS NULL;   -- what to lease next
 CREATE INDEX item_since ON item (since) WHERE state = 0 AND home IS NULL; -- the oldest wait
 CREATE INDEX item_done ON item (done_at) WHERE state = 2 AND home IS NULL; -- what to pull next
-CREATE INDEX item_kept ON item (home, state, rank) WHERE home IS NOT NULL AND state <= 2; -- a peer's
+CREATE INDEX item_kept ON item (home, state, rank) WHERE home IS NOT NULL; -- a peer's: what to lease, to adopt
 CREATE INDEX item_change ON item (change) WHERE change IS NOT NULL;       -- what to tell next
 CREATE INDEX item_transfer ON item (transfer) WHERE transfer IS NOT NULL; -- a transfer asked for again
 
@@ -25,9 +27,10 @@ CREATE TABLE peer (
     heard INTEGER NOT NULL DEFAULT -1,   -- clock: when it answered last; -1: never
     listened INTEGER NOT NULL DEFAULT -1, -- its clock in the last hello that counted
     told INTEGER NOT NULL DEFAULT 0,     -- the last change that it has acknowledged
-    kept_waiting INTEGER NOT NULL DEFAULT 0,  -- its items kept here: waiting or leased,
-    kept_done INTEGER NOT NULL DEFAULT 0,     -- done,
-    kept_remaining INTEGER NOT NULL DEFAULT 0 -- and the sum of remaining
+    kept_waiting INTEGER NOT NULL DEFAULT 0,  -- its items kept here, which tally does not count:
+    kept_leased INTEGER NOT NULL DEFAULT 0,   -- waiting, leased, done,
+    kept_done INTEGER NOT NULL DEFAULT 0,
+    kept_remaining INTEGER NOT NULL DEFAULT 0 -- and the sum of remaining of the first two
 ) STRICT;
 
 -- Transfers that this node has asked for and that were not answered yet.

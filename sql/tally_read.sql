@@ -1,2 +1,2 @@
 -- The counts and the queue clock as last saved.
-SELECT clock, waiting, leased, done, pulled, cancelled, remaining FROM tally WHERE one = 1;
+SELECT clock, waiting, leased, done, pulled, cancelled, remaining, change FROM tally WHERE one = 1;

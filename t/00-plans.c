@@ -14,6 +14,7 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_1:
     case SQL_SCHEMA_2:
     case SQL_SCHEMA_3:
+    case SQL_SCHEMA_4:
     case SQL_VIEWS:
     case SQL_VIEWS_NOW: /* of the schema, once at each start */
         return true;

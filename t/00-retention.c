@@ -142,7 +142,7 @@ static void old_schema(void) {
         abort();
     sqlite3_close(database);
     struct store *store = open_store();
-    is_int(number(store, "PRAGMA user_version"), 3, "a database of schema version 1 is brought up");
+    is_int(number(store, "PRAGMA user_version"), 4, "a database of schema version 1 is brought up");
     ok(counts_true(store), "the counts are true");
     is_int(batch_of_retention(store), 2, "what was pulled before stays");
     clock_offsets[1] += 7 * day_ms;

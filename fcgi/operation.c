@@ -1,0 +1,181 @@
+#include "operation.h"
+
+enum { NODE_MAX = 255 };
+
+/* Moves and trials stay far from the end of int32_t. */
+static const int32_t times_max = 1 << 30;
+
+static void end_text(char *text, size_t size) {
+    text[size - 1] = '\0';
+}
+
+static void end_worker(struct queue_worker *worker) {
+    end_text(worker->name, sizeof worker->name);
+    end_text(worker->kernel, sizeof worker->kernel);
+    end_text(worker->machine, sizeof worker->machine);
+    end_text(worker->address, sizeof worker->address);
+}
+
+static void end_change(struct queue_change *change) {
+    end_text(change->name, sizeof change->name);
+    end_text(change->id, sizeof change->id);
+    end_text(change->why, sizeof change->why);
+}
+
+static bool between(int64_t number, int64_t min, int64_t max) {
+    return number >= min && number <= max;
+}
+
+/* Whether the state, what remains and when it was completed go together. */
+static bool sane_state(const struct queue_copy *item) {
+    switch (item->state) {
+    case ITEM_WAITING:
+        return item->remaining > 0 && item->completed_wall_ms == 0;
+    case ITEM_CANCELLED:
+        return item->completed_wall_ms == 0;
+    case ITEM_DONE:
+    case ITEM_PULLED:
+        return item->remaining == 0 && item->completed_wall_ms > 0;
+    default:
+        return false;
+    }
+}
+
+static bool sane_copy(struct queue_copy *item) {
+    end_text(item->key, sizeof item->key);
+    return between(item->iterations, 1, QUEUE_ITERATIONS_MAX) &&
+           between(item->remaining, 0, item->iterations - 1) && sane_state(item) &&
+           between(item->home, 0, NODE_MAX) && between(item->moves, 0, times_max) &&
+           between(item->trial, 0, times_max) && between(item->has_pull, 0, 1) &&
+           between(item->enqueued_wall_ms, 0, QUEUE_ITERATIONS_MAX) &&
+           between(item->completed_wall_ms, 0, QUEUE_ITERATIONS_MAX);
+}
+
+static bool sane_copies(struct queue_copies *copies) {
+    bool sane = between(copies->node, 0, NODE_MAX);
+    for (int i = 0; i < copies->count && sane; i++)
+        sane = sane_copy(&copies->items[i]);
+    return sane;
+}
+
+static bool sane_transfer(const struct queue_transfer *transfer) {
+    return between(transfer->node, 0, NODE_MAX) && between(transfer->top, 1, QUEUE_COPIES_MAX);
+}
+
+bool operation_sane(struct channel_message *operation) {
+    switch (operation->header.operation) {
+    case OPERATION_ENQUEUE:
+        end_text(operation->body.enqueue.key, QUEUE_KEY_SIZE);
+        return between(operation->body.enqueue.iterations, 1, QUEUE_ITERATIONS_MAX);
+    case OPERATION_PULL:
+        end_text(operation->body.pull.key, QUEUE_KEY_SIZE);
+        return between(operation->body.pull.top, 1, QUEUE_PULL_MAX);
+    case OPERATION_LEASE:
+        end_worker(&operation->body.lease.worker);
+        return between(operation->body.lease.items, 1, QUEUE_LEASE_MAX) &&
+               operation->body.lease.iterations >= 1;
+    case OPERATION_REPORT:
+        end_worker(&operation->body.report.worker);
+        return true;
+    case OPERATION_RETIRE:
+        end_worker(&operation->body.worker);
+        return true;
+    case OPERATION_CHANGE:
+        end_change(&operation->body.change);
+        return between(operation->body.change.state, MACHINE_LAUNCHING, MACHINE_GONE);
+    case OPERATION_MERGE:
+        return sane_copies(&operation->body.copies);
+    case OPERATION_TRANSFER_END:
+        return sane_copies(&operation->body.brought.copies);
+    case OPERATION_TRANSFER_BEGIN:
+    case OPERATION_GIVE:
+        return sane_transfer(&operation->body.transfer);
+    default:
+        return true;
+    }
+}
+
+int operation_rows(const struct channel_message *operation) {
+    switch (operation->header.operation) {
+    case OPERATION_LEASE:
+        return operation->body.lease.items;
+    case OPERATION_REPORT:
+        return operation->body.report.count;
+    case OPERATION_PULL:
+        return operation->body.pull.top;
+    case OPERATION_MERGE:
+        return operation->body.copies.count;
+    case OPERATION_TRANSFER_END:
+        return 1 + operation->body.brought.copies.count;
+    case OPERATION_GIVE:
+        return operation->body.transfer.top;
+    default:
+        return 1;
+    }
+}
+
+size_t operation_answer_max(const struct channel_message *operation) {
+    size_t body = sizeof(struct queue_tally) + sizeof(struct queue_item);
+    if (operation->header.operation == OPERATION_PULL)
+        body = sizeof(struct queue_batch);
+    else if (operation->header.operation == OPERATION_LEASE)
+        body = sizeof(struct queue_grant);
+    else if (operation->header.operation == OPERATION_REPORT)
+        body = sizeof(struct queue_verdict);
+    else if (operation->header.operation == OPERATION_GIVE)
+        body = sizeof(struct queue_copies);
+    return sizeof(struct channel_header) + body;
+}
+
+bool operation_parks(int operation) {
+    return operation == OPERATION_LEASE || operation == OPERATION_LOOK ||
+           operation == OPERATION_WATCH_CHANGE;
+}
+
+/* The operations that peers are the reason for. */
+static enum queue_result apply_of_peers(struct store *store, const struct channel_message *operation,
+                                        struct channel_message *answer) {
+    switch (operation->header.operation) {
+    case OPERATION_MERGE:
+        return store_merge(store, &operation->body.copies);
+    case OPERATION_TOLD:
+        return store_told(store, operation->body.told.node, operation->body.told.change);
+    case OPERATION_TRANSFER_BEGIN:
+        return store_transfer_begin(store, &operation->body.transfer);
+    case OPERATION_TRANSFER_END:
+        return store_transfer_end(store, operation->body.brought.id,
+                                  &operation->body.brought.copies);
+    case OPERATION_GIVE:
+        return store_give(store, &operation->body.transfer, &answer->body.copies);
+    case OPERATION_WATCH_CHANGE:
+        return store_watch_change(store, operation->body.number, &answer->body.number);
+    default:
+        return QUEUE_FAULT;
+    }
+}
+
+enum queue_result operation_apply(struct store *store, const struct channel_message *operation,
+                                  struct channel_message *answer) {
+    switch (operation->header.operation) {
+    case OPERATION_ENQUEUE:
+        return store_enqueue(store, &operation->body.enqueue, &answer->body.id);
+    case OPERATION_PULL:
+        return store_pull(store, &operation->body.pull, &answer->body.batch);
+    case OPERATION_CANCEL:
+        return store_cancel(store, operation->body.id);
+    case OPERATION_REPORT:
+        return store_report(store, &operation->body.report, &answer->body.verdict);
+    case OPERATION_RETIRE:
+        return store_retire(store, &operation->body.worker);
+    case OPERATION_CHANGE:
+        return store_change(store, &operation->body.change);
+    case OPERATION_TALLY:
+        return store_tally(store, &answer->body.tally);
+    case OPERATION_LEASE:
+        return store_lease(store, &operation->body.lease, &answer->body.grant);
+    case OPERATION_LOOK:
+        return store_look(store, operation->body.look.id, &answer->body.item);
+    default:
+        return apply_of_peers(store, operation, answer);
+    }
+}

@@ -1,0 +1,49 @@
+#ifndef HASHMILL_QUEUE_SQLITE_H
+#define HASHMILL_QUEUE_SQLITE_H
+
+/* What the files of the queue on SQLite share: queue_sqlite.c (the channel, tickets, most verbs),
+ * queue_sqlite_peers.c (the verbs of queue_peers.h). */
+
+#include "channel.h"
+#include "queue.h"
+#include "reader.h"
+
+/* A lease, look or watch under way. A free one has operation OPERATION_COUNT. */
+struct ticket {
+    enum operation operation;
+    uint16_t generation; /* makes each use of this place another ticket */
+    bool forgotten;      /* nobody wants the answer any more */
+    bool unsent;         /* there was no room in the channel, or no channel */
+    int64_t until_ms;    /* steady time at which its wait ends */
+    struct queue_lease lease; /* of a lease */
+    struct uuid item; /* of a look */
+    int64_t seen;     /* of a watch */
+};
+
+struct queue {
+    struct queue_options options;
+    struct reader *reader;
+    int fd; /* the channel, -1 while it is not connected */
+    uint64_t last_id;
+    struct ticket *tickets;
+    int ticket_count; /* places in tickets */
+    int under_way;    /* places in use */
+    int unsent;       /* of them, not sent yet */
+    struct channel_message message;
+};
+
+/* Starts queue->message for an operation of one answer; its body is the caller's to fill. */
+void queue_sqlite_start(struct queue *queue, enum operation operation);
+
+/* Sends queue->message and waits for its answer, which replaces it. A channel that turns out to be
+ * dead before anything was sent is opened anew, once. */
+enum queue_result queue_sqlite_call(struct queue *queue);
+
+/* A free ticket; to be filled and sent. */
+struct ticket *queue_sqlite_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);
+
+/* Sends a ticket's operation if there is a channel and room in it; queue_next tries again. Its
+ * number. */
+uint64_t queue_sqlite_send(struct queue *queue, struct ticket *ticket);
+
+#endif

@@ -1,0 +1,54 @@
+/* The verbs of queue_peers.h for engines that only the benchmarks have: they know of no peers. */
+
+#include "../../fcgi/queue_peers.h"
+
+enum queue_result queue_changed(struct queue *queue, struct queue_place *place, int64_t *complete,
+                                struct queue_copies *copies) {
+    (void)queue, (void)place, (void)complete;
+    copies->count = 0;
+    return QUEUE_OK;
+}
+
+uint64_t queue_start_change(struct queue *queue, int64_t seen, int64_t wait_ms) {
+    (void)queue, (void)seen, (void)wait_ms;
+    return 1; /* never answered */
+}
+
+enum queue_result queue_told(struct queue *queue, int node, int64_t change) {
+    (void)queue, (void)node, (void)change;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_merge(struct queue *queue, const struct queue_copies *copies) {
+    (void)queue, (void)copies;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_transfer_begin(struct queue *queue, const struct queue_transfer *transfer) {
+    (void)queue, (void)transfer;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_give(struct queue *queue, const struct queue_transfer *transfer,
+                             struct queue_copies *items) {
+    (void)queue, (void)transfer, (void)items;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_transfer_end(struct queue *queue, struct uuid id,
+                                     const struct queue_copies *items) {
+    (void)queue, (void)id, (void)items;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers) {
+    (void)queue;
+    *peers = (struct queue_peers){0};
+    return QUEUE_OK;
+}
+
+enum queue_result queue_look_home(struct queue *queue, struct uuid id, struct queue_item *item,
+                                  int *home) {
+    *home = 0; /* the benchmarks' node */
+    return queue_look(queue, id, item);
+}

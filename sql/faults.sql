@@ -1,0 +1,2 @@
+-- How many faults there were ever; their seq counts on.
+SELECT max(seq) FROM fault;
