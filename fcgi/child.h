@@ -27,9 +27,10 @@ enum child_exit {
 struct child_job {
     const struct conf *conf;
     const char *channel;    /* path of the writer's socket */
+    const char *peering;    /* path of the peering process's */
     enum listener listener; /* whose requests come in */
     int listen_fd; /* the FastCGI listening socket, non-blocking; the writer's channel socket; the
-                      scaler's: -1 */
+                      peering process's; the scaler's: -1 */
 };
 
 /* Tells the master that this child serves now. */
@@ -53,6 +54,7 @@ struct queue *child_open_queue(const struct child_job *job);
 int serve_requests(const struct child_job *job); /* serve.c: one short request at a time */
 int serve_waits(const struct child_job *job);    /* waits.c: long polls, many at a time */
 int serve_writer(const struct child_job *job);   /* writer.c: the one that writes the database */
+int serve_peering(const struct child_job *job);  /* peering.c: talks to the other nodes */
 int serve_scaler(const struct child_job *job);   /* scaler.c: launches and terminates workers */
 
 #endif

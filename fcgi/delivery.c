@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "clock.h"
+#include "delivery_peers.h"
 #include "fields.h"
 #include "hex.h"
 #include "id.h"
@@ -66,7 +68,7 @@ void delivery_pull(struct call *call) {
     struct reply *reply = &call->server->reply;
     if (!read_pull(call, &pull))
         return;
-    enum queue_result result = queue_pull(call->server->queue, &pull, batch);
+    enum queue_result result = delivery_pull_all(call, &pull, batch);
     if (result == QUEUE_CONFLICT)
         problem_reply(reply, PROBLEM_KEY_CONFLICT,
                       "This Idempotency-Key was used for a pull with another top or order; use a "
@@ -116,31 +118,45 @@ static bool read_wait(struct call *call, int64_t *seconds) {
     return false;
 }
 
-static void look_now(struct call *call) {
-    struct queue_item item;
-    enum queue_result result = queue_look(call->server->queue, call->id, &item);
-    if (result == QUEUE_OK)
-        reply_item(&call->server->reply, &item);
-    else if (result == QUEUE_NONE)
-        reply_no_item(&call->server->reply);
+static void reply_found(struct call *call, const struct whereabouts *found) {
+    struct reply *reply = &call->server->reply;
+    if (found->here == QUEUE_OK)
+        reply_item(reply, &found->item);
+    else if (found->here != QUEUE_NONE)
+        problem_of_read(reply, found->here);
+    else if (found->node >= 0)
+        delivery_reply_unreachable(call, found->node);
     else
-        problem_of_read(&call->server->reply, result);
+        reply_no_item(reply);
+}
+
+/* Answers with what this node knows. */
+static void look_here(struct call *call) {
+    struct whereabouts found;
+    delivery_find(call, &found);
+    reply_found(call, &found);
 }
 
 /* A wait that reaches this pool, its name escaped past nginx, is answered with the present state.
  */
 void delivery_look(struct call *call) {
     int64_t seconds;
-    if (read_wait(call, &seconds))
-        look_now(call);
+    struct whereabouts found;
+    if (!read_wait(call, &seconds))
+        return;
+    delivery_find(call, &found);
+    delivery_ask_look(call, &found);
+    reply_found(call, &found);
 }
 
 static uint64_t look_start(struct call *call) {
     int64_t seconds;
+    struct whereabouts found;
     if (!read_wait(call, &seconds))
         return 0;
-    if (seconds == 0) {
-        look_now(call);
+    delivery_find(call, &found);
+    if (seconds == 0 && found.node < 0) {
+        reply_found(call, &found);
         return 0;
     }
     if (!call->may_park) {
@@ -149,25 +165,47 @@ static uint64_t look_start(struct call *call) {
                       "without wait.");
         return 0;
     }
+    call->until_ms = clock_steady_ms() + seconds * 1000;
+    if (found.node >= 0)
+        return delivery_start_look(call, found.node, seconds);
     return queue_start_look(call->server->queue, call->id, seconds * 1000);
 }
 
-static void look_finish(struct call *call, const struct queue_answer *answer) {
+/* The answer of another node. When that one cannot be reached a copy of its item is here to wait
+ * for: this node sees to it then. */
+static uint64_t look_finish_asked(struct call *call, const struct queue_answer *answer) {
+    struct whereabouts found;
+    int64_t left_ms = call->until_ms - clock_steady_ms();
+    delivery_find(call, &found);
+    delivery_take_look(&found, answer->result, answer->item);
+    if (found.node >= 0 && found.here == QUEUE_OK && left_ms > 0)
+        return queue_start_look(call->server->queue, call->id, left_ms);
+    reply_found(call, &found);
+    return 0;
+}
+
+static uint64_t look_finish(struct call *call, const struct queue_answer *answer) {
+    if (ask_is_ticket(answer->ticket))
+        return look_finish_asked(call, answer);
     if (answer->result == QUEUE_OK)
         reply_item(&call->server->reply, answer->item);
     else if (answer->result == QUEUE_NONE)
         reply_no_item(&call->server->reply);
     else
-        look_now(
+        look_here(
             call); /* the engine's writing side has trouble; the item can be read all the same */
+    return 0;
 }
 
-const struct wait_verbs delivery_look_waits = {look_start, look_finish, look_now, NULL};
+const struct wait_verbs delivery_look_waits = {look_start, look_finish, look_here, NULL};
 
 void delivery_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
-    enum queue_result result = queue_cancel(call->server->queue, call->id);
-    if (result == QUEUE_OK)
+    int node = -1;
+    enum queue_result result = delivery_cancel_there(call, &node);
+    if (node >= 0)
+        delivery_reply_unreachable(call, node);
+    else if (result == QUEUE_OK)
         reply_begin(reply, 204, NULL);
     else if (result == QUEUE_NONE)
         reply_no_item(reply);

@@ -4,7 +4,7 @@
 #include "json.h"
 #include "queue.h"
 
-/* Members of the JSON objects in replies. */
+/* Members of the JSON objects that are sent and received. */
 
 void fields_put_integer(struct buffer *body, const char *name, int64_t value);
 
@@ -15,5 +15,9 @@ void fields_put_digest(struct buffer *body, const char *name, const uint8_t dige
 
 /* An id, with its name or, as an element of an array, with NULL. */
 void fields_put_id(struct buffer *body, const char *name, struct uuid id);
+
+/* Read a token that was written so. False when it is anything else. */
+bool fields_read_id(const struct json *json, int token, struct uuid *id);
+bool fields_read_digest(const struct json *json, int token, uint8_t digest[DIGEST_SIZE]);
 
 #endif

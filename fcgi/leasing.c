@@ -57,7 +57,7 @@ static void reply_grant(struct call *call, const struct queue_grant *grant) {
     json_close(body, '}');
 }
 
-static void lease_finish(struct call *call, const struct queue_answer *answer) {
+static uint64_t lease_finish(struct call *call, const struct queue_answer *answer) {
     if (answer->result == QUEUE_OK) {
         call->returnable = answer->grant->returnable;
         reply_grant(call, answer->grant);
@@ -65,6 +65,7 @@ static void lease_finish(struct call *call, const struct queue_answer *answer) {
         reply_nothing(call);
     else
         problem_of_change(&call->server->reply, answer->result);
+    return 0;
 }
 
 static void lease_take_back(struct call *call) {

@@ -29,8 +29,10 @@ static void add(struct pool *pool, const char *role, int (*serve)(const struct c
 }
 
 static void lay_out(struct pool *pool, const struct conf *conf, const struct sockets *sockets) {
-    struct child_job job = {
-        .conf = conf, .channel = sockets->channel, .listen_fd = sockets->fd[SOCKET_CHANNEL]};
+    struct child_job job = {.conf = conf,
+                            .channel = sockets->channel,
+                            .peering = sockets->peering,
+                            .listen_fd = sockets->fd[SOCKET_CHANNEL]};
     add(pool, "writer", serve_writer, job);
     job.listener = LISTENER_PUBLIC;
     job.listen_fd = sockets->fd[SOCKET_PUBLIC];
@@ -44,6 +46,9 @@ static void lay_out(struct pool *pool, const struct conf *conf, const struct soc
         add(pool, "worker", serve_requests, job);
     job.listen_fd = sockets->fd[SOCKET_WORKER_WAIT];
     add(pool, "worker-wait", serve_waits, job);
+    job.listen_fd = sockets->fd[SOCKET_PEERING];
+    if (conf->peer_count > 0)
+        add(pool, "peering", serve_peering, job);
     job.listen_fd = -1;
     if (conf->provider[0] != '\0')
         add(pool, "scaler", serve_scaler, job);
@@ -52,7 +57,7 @@ static void lay_out(struct pool *pool, const struct conf *conf, const struct soc
 bool pool_open(struct pool *pool, const struct conf *conf, const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
     size_t most = (size_t)(1 + conf->processes_public + conf->processes_worker + WAIT_LOOPS +
-                           (conf->provider[0] != '\0'));
+                           (conf->peer_count > 0) + (conf->provider[0] != '\0'));
     pool->children = calloc(most, sizeof *pool->children);
     void *page = mmap(NULL, most * sizeof(struct child_slot), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

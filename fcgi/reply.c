@@ -23,6 +23,7 @@ const char *reply_reason(int status) {
         {204, "No Content"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {409, "Conflict"},

@@ -20,6 +20,12 @@ static const struct route routes[] = {
     {LISTENER_WORKER, "POST", "/lease", {NULL}, true, NULL, &leasing_lease_waits},
     {LISTENER_WORKER, "POST", "/results", {NULL}, true, leasing_results, NULL},
     {LISTENER_WORKER, "POST", "/retire", {NULL}, true, leasing_retire, NULL},
+    {LISTENER_WORKER, "POST", "/peer/hello", {NULL}, true, peer_hello, NULL},
+    {LISTENER_WORKER, "POST", "/peer/copies", {NULL}, true, peer_copies, NULL},
+    {LISTENER_WORKER, "POST", "/peer/done", {NULL}, true, peer_done, NULL},
+    {LISTENER_WORKER, "POST", "/peer/transfer", {NULL}, true, peer_transfer, NULL},
+    {LISTENER_WORKER, "POST", "/peer/look", {NULL}, true, NULL, &peer_look_waits},
+    {LISTENER_WORKER, "POST", "/peer/cancel", {NULL}, true, peer_cancel, NULL},
 };
 enum { ROUTES = sizeof routes / sizeof *routes };
 
@@ -58,7 +64,7 @@ static bool find_route(struct call *call) {
                           ? "There is nothing at this path; the calls are /enqueue, "
                             "/pullCompleted, /items/ID, /healthz and /stats."
                           : "There is nothing at this path; the calls are /lease, /results and "
-                            "/retire.");
+                            "/retire, and those of other nodes.");
         return false;
     }
     problem_reply(reply, PROBLEM_METHOD_NOT_ALLOWED, "This path takes %s.", allowed);
@@ -66,15 +72,27 @@ static bool find_route(struct call *call) {
     return false;
 }
 
-/* Everything on the worker listener needs the token. */
+/* Everything on the worker listener needs a token: other nodes' calls theirs, workers' calls
+ * theirs. */
 static bool authorize(struct call *call) {
     const char *field = request_parameter(call->request, "HTTP_AUTHORIZATION");
+    const struct conf *conf = call->server->conf;
     struct reply *reply = &call->server->reply;
+    bool peers = strncmp(call->request->path, "/peer/", strlen("/peer/")) == 0;
     if (call->server->listener == LISTENER_PUBLIC ||
-        auth_bearer(field, call->server->conf->worker_token))
+        auth_bearer(field, peers ? conf->peer_token : conf->worker_token))
         return true;
+    if (auth_bearer(field, peers ? conf->worker_token : conf->peer_token)) {
+        problem_reply(reply, PROBLEM_FORBIDDEN, "%s",
+                      peers ? "Workers have no part in the calls of other nodes, which send "
+                              "PEER_TOKEN."
+                            : "Other nodes have no part in the calls of workers, which send "
+                              "WORKER_TOKEN.");
+        return false;
+    }
     problem_reply(reply, PROBLEM_UNAUTHORIZED,
-                  "Send the header Authorization: Bearer TOKEN with this node's WORKER_TOKEN.");
+                  "Send the header Authorization: Bearer TOKEN with this node's %s.",
+                  peers ? "PEER_TOKEN, the same on all nodes" : "WORKER_TOKEN");
     reply_header(reply, "WWW-Authenticate", "Bearer");
     return false;
 }

@@ -5,11 +5,13 @@
 
 /* What a call does when it is held until the queue answers. */
 struct wait_verbs {
-    /* Parses and checks the request. Returns the queue's ticket, or 0 when server->reply is the
-     * answer already: a mistake, no free slot (call->may_park), or nothing to wait for. */
+    /* Parses and checks the request. Returns the ticket of the queue or of server->ask, or 0 when
+     * server->reply is the answer already: a mistake, no free slot (call->may_park), or nothing to
+     * wait for. */
     uint64_t (*start)(struct call *call);
-    /* Fills server->reply from the queue's answer, before any other call of the queue. */
-    void (*finish)(struct call *call, const struct queue_answer *answer);
+    /* Fills server->reply from the answer, before any other call of the queue, and returns 0; or
+     * returns another ticket to wait for. */
+    uint64_t (*finish)(struct call *call, const struct queue_answer *answer);
     /* Fills server->reply when this process must stop before the queue has answered. */
     void (*cut_short)(struct call *call);
     /* Takes the effect of an OK answer back that could not be delivered; NULL when it has none. */
@@ -27,7 +29,7 @@ struct route {
 };
 
 /* Finds the route of call->request and fills route, query and id. False when the reply is in
- * server->reply already: 400, 401, 404, 405, 413. */
+ * server->reply already: 400, 401, 403, 404, 405, 413. */
 bool router_match(struct call *call);
 
 /* The reply to a request whose route this kind of process does not serve. */

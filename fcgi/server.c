@@ -11,6 +11,8 @@ static bool fill(struct server *server, const struct child_job *job) {
     server->sha512 = EVP_MD_CTX_new();
     server->sha256 = EVP_MD_CTX_new();
     server->queue = child_open_queue(job);
+    if (job->conf->peer_count > 0 && !(server->ask = ask_open(job->peering, job->conf->peer_ms)))
+        return false;
     return server->sha512 && server->sha256 && server->queue && request_setup();
 }
 
@@ -28,6 +30,7 @@ void server_close(struct server *server) {
         return;
     if (server->queue)
         queue_close(server->queue);
+    ask_close(server->ask);
     EVP_MD_CTX_free(server->sha512);
     EVP_MD_CTX_free(server->sha256);
     reply_free(&server->reply);

@@ -4,10 +4,11 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 
+#include "ask.h"
 #include "child.h"
 #include "json.h"
 #include "query.h"
-#include "queue.h"
+#include "queue_peers.h"
 #include "reply.h"
 #include "request.h"
 
@@ -19,6 +20,7 @@ struct server {
     const struct conf *conf;
     enum listener listener;
     struct queue *queue;
+    struct ask *ask; /* NULL without PEERS */
     EVP_MD_CTX *sha512;
     EVP_MD_CTX *sha256;
     struct reply reply;
@@ -28,6 +30,7 @@ struct server {
     struct queue_lease lease;
     struct queue_report report;
     struct queue_verdict verdict;
+    struct queue_copies copies;
 };
 
 /* One request on its way through the router and a verb. Each handler reads the request, checks it,
@@ -39,6 +42,7 @@ struct call {
     struct query query;
     struct uuid id;                 /* the item named in the path; for a lease, the lease */
     struct queue_return returnable; /* of a lease that was granted */
+    int64_t until_ms;               /* steady time at which the wait of a look ends */
     bool may_park;                  /* there is a free slot for one more long poll */
 };
 

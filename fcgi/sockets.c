@@ -25,9 +25,10 @@ enum {
 static const char pass_variable[] = "HASHMILL_SOCKETS";
 
 static const char *const names[SOCKET_COUNT] = {
-    [SOCKET_PUBLIC] = "public.sock",      [SOCKET_PUBLIC_WAIT] = "public-wait.sock",
-    [SOCKET_WORKER] = "worker.sock",      [SOCKET_WORKER_WAIT] = "worker-wait.sock",
-    [SOCKET_CHANNEL] = "writer/ops.sock", [SOCKET_LOCK] = "lock",
+    [SOCKET_PUBLIC] = "public.sock",          [SOCKET_PUBLIC_WAIT] = "public-wait.sock",
+    [SOCKET_WORKER] = "worker.sock",          [SOCKET_WORKER_WAIT] = "worker-wait.sock",
+    [SOCKET_CHANNEL] = "writer/ops.sock",     [SOCKET_LOCK] = "lock",
+    [SOCKET_PEERING] = "writer/peering.sock",
 };
 
 static void path_of(char path[PATH_SIZE], const struct conf *conf, enum socket_name name) {
@@ -103,36 +104,68 @@ static int take_lock(const struct conf *conf) {
     return fd;
 }
 
+/* Reads one descriptor of the list that was passed. -1 when it was closed; false when there is
+ * none.
+ */
+static bool read_descriptor(const char **text, int *fd) {
+    char *end;
+    long number = strtol(*text, &end, 10);
+    bool good = end != *text && *end == ',' &&
+                (number == -1 || (number >= 3 && number <= 1000000 &&
+                                  fcntl((int)number, F_SETFD, FD_CLOEXEC) == 0));
+    if (!good)
+        return false;
+    *fd = (int)number;
+    *text = end + 1;
+    return true;
+}
+
 /* Reads the descriptors that a former generation has passed. False when there are none, or not for
  * this RUN_DIR: they are then closed. */
 static bool take_over(struct sockets *sockets, const struct conf *conf) {
     const char *text = getenv(pass_variable);
     if (!text)
         return false;
-    char *end = NULL;
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        long fd = strtol(i == 0 ? text : end, &end, 10);
-        if (fd < 3 || fd > 1000000 || *end != ',' || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0) {
+        bool read = read_descriptor(&text, &sockets->fd[i]);
+        if (i != SOCKET_PEERING && (!read || sockets->fd[i] < 0)) {
             log_error("%s is not what this program has set; it is ignored", pass_variable);
             unsetenv(pass_variable);
             return false;
         }
-        sockets->fd[i] = (int)fd;
-        end++;
     }
-    bool same = strcmp(end, conf->run_dir) == 0;
+    bool same = strcmp(text, conf->run_dir) == 0;
     unsetenv(pass_variable);
-    for (int i = 0; i < SOCKET_COUNT && !same; i++)
-        close(sockets->fd[i]);
+    for (int i = 0; i < SOCKET_COUNT && !same; i++) {
+        if (sockets->fd[i] >= 0)
+            close(sockets->fd[i]);
+    }
     return same;
+}
+
+/* Has the peering process's socket or not, as the settings say now. */
+static bool settle_peering(struct sockets *sockets, const struct conf *conf) {
+    int *fd = &sockets->fd[SOCKET_PEERING];
+    if (conf->peer_count == 0 && *fd >= 0) {
+        close(*fd);
+        unlink(sockets->peering);
+        *fd = -1;
+    } else if (conf->peer_count > 0 && *fd < 0) {
+        *fd = channel_listen(sockets->peering);
+        return *fd >= 0;
+    }
+    return true;
 }
 
 bool sockets_open(struct sockets *sockets, const struct conf *conf) {
     gid_t group;
     char path[PATH_SIZE];
     path_of(sockets->channel, conf, SOCKET_CHANNEL);
+    path_of(sockets->peering, conf, SOCKET_PEERING);
+    sockets->fd[SOCKET_PEERING] = -1;
     if (take_over(sockets, conf))
-        return true;
+        return settle_peering(sockets, conf);
+    sockets->fd[SOCKET_PEERING] = -1;
     snprintf(path, sizeof path, "%s/writer", conf->run_dir);
     if (!find_group(conf, &group) || !make_directory(conf->run_dir, 0750, group) ||
         !make_directory(path, 0700, (gid_t)-1))
@@ -147,14 +180,15 @@ bool sockets_open(struct sockets *sockets, const struct conf *conf) {
             return false;
     }
     sockets->fd[SOCKET_CHANNEL] = channel_listen(sockets->channel);
-    return sockets->fd[SOCKET_CHANNEL] >= 0;
+    return sockets->fd[SOCKET_CHANNEL] >= 0 && settle_peering(sockets, conf);
 }
 
 void sockets_pass(const struct sockets *sockets, const struct conf *conf) {
     char text[SETTING_TEXT_SIZE + 100];
     size_t length = 0;
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        fcntl(sockets->fd[i], F_SETFD, 0);
+        if (sockets->fd[i] >= 0)
+            fcntl(sockets->fd[i], F_SETFD, 0);
         length += (size_t)snprintf(text + length, sizeof text - length, "%d,", sockets->fd[i]);
     }
     snprintf(text + length, sizeof text - length, "%s", conf->run_dir);
@@ -163,8 +197,9 @@ void sockets_pass(const struct sockets *sockets, const struct conf *conf) {
 
 void sockets_remove(const struct conf *conf) {
     char path[PATH_SIZE];
-    for (int i = SOCKET_PUBLIC; i <= SOCKET_CHANNEL; i++) {
+    for (int i = 0; i < SOCKET_COUNT; i++) {
         path_of(path, conf, (enum socket_name)i);
-        unlink(path);
+        if (i != SOCKET_LOCK)
+            unlink(path);
     }
 }

@@ -12,12 +12,14 @@ enum socket_name {
     SOCKET_WORKER_WAIT,
     SOCKET_CHANNEL,
     SOCKET_LOCK,
+    SOCKET_PEERING, /* -1 without PEERS; the last: an earlier version's generation passes none */
     SOCKET_COUNT
 };
 
 struct sockets {
     int fd[SOCKET_COUNT];
     char channel[SETTING_TEXT_SIZE + 24]; /* path of the writer's socket */
+    char peering[SETTING_TEXT_SIZE + 24]; /* of the peering process's */
 };
 
 /* Takes over the descriptors that an earlier generation has left open (sockets_pass), or makes the

@@ -6,6 +6,7 @@
 #include "fields.h"
 #include "problem.h"
 #include "status_fleet.h"
+#include "status_peers.h"
 #include "verbs.h"
 
 static void reply_ok(struct reply *reply) {
@@ -58,7 +59,8 @@ static void put_rates(struct buffer *body, const struct queue_tally *tally) {
 }
 
 static void reply_tally(struct reply *reply, const struct conf *conf,
-                        const struct queue_tally *tally, const struct queue_fleet *fleet) {
+                        const struct queue_tally *tally, const struct queue_fleet *fleet,
+                        const struct queue_peers *peers) {
     struct buffer *body = &reply->body;
     reply_begin(reply, 200, "application/json");
     json_open(body, '{');
@@ -77,11 +79,13 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     fields_put_integer(body, "parked", tally->parked);
     put_rates(body, tally);
     status_put_fleet(body, conf, fleet);
+    status_put_peers(body, conf, tally, peers);
     json_close(body, '}');
 }
 
 void status_stats(struct call *call) {
     static struct queue_fleet fleet; /* too large for the stack */
+    static struct queue_peers peers;
     struct queue_tally tally;
     const struct conf *conf = call->server->conf;
     struct queue *queue = call->server->queue;
@@ -89,7 +93,9 @@ void status_stats(struct call *call) {
     if (result == QUEUE_OK)
         result = status_read_fleet(queue, conf, &tally, &fleet);
     if (result == QUEUE_OK)
-        reply_tally(&call->server->reply, conf, &tally, &fleet);
+        result = status_read_peers(queue, conf, &peers);
+    if (result == QUEUE_OK)
+        reply_tally(&call->server->reply, conf, &tally, &fleet, &peers);
     else
         problem_of_read(&call->server->reply, result);
 }

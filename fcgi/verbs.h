@@ -19,6 +19,14 @@ extern const struct wait_verbs leasing_lease_waits; /* POST /lease, held */
 void leasing_results(struct call *call);            /* POST /results */
 void leasing_retire(struct call *call);             /* POST /retire */
 
+/* peer_verbs.c: other nodes help and are helped. */
+void peer_hello(struct call *call);             /* POST /peer/hello */
+void peer_copies(struct call *call);            /* POST /peer/copies */
+void peer_done(struct call *call);              /* POST /peer/done */
+void peer_transfer(struct call *call);          /* POST /peer/transfer */
+void peer_cancel(struct call *call);            /* POST /peer/cancel */
+extern const struct wait_verbs peer_look_waits; /* POST /peer/look, held */
+
 /* status.c: operators and their machines look after it. */
 void status_health(struct call *call); /* GET /healthz[?probe=ready|live] */
 void status_stats(struct call *call);  /* GET /stats */

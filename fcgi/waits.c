@@ -27,7 +27,7 @@ enum {
 
 /* What an epoll event is about, when it is not the slot of a parked request. */
 static const uint32_t ABOUT_LISTENER = UINT32_MAX;
-static const uint32_t ABOUT_QUEUE = UINT32_MAX - 1;
+static const uint32_t ABOUT_ANSWERS = UINT32_MAX - 1; /* of the queue or of peers */
 
 /* A request that is open. */
 struct wait {
@@ -42,7 +42,7 @@ struct loop {
     int slots;          /* how many requests may be parked */
     int parked;         /* how many are */
     struct wait *waits; /* one more than slots: for the request that comes when all are taken */
-    uint64_t *tickets;  /* the queue's ticket of each; 0: free */
+    uint64_t *tickets;  /* the ticket of each; 0: free */
 };
 
 /* The slot with this ticket; the first free one for 0. -1 when there is none. */
@@ -52,6 +52,14 @@ static int find(const struct loop *loop, uint64_t ticket) {
             return slot;
     }
     return -1;
+}
+
+/* Gives a ticket up, whoever's it is. */
+static void forget_ticket(struct loop *loop, uint64_t ticket) {
+    if (ask_is_ticket(ticket))
+        ask_forget(loop->server->ask, ticket);
+    else
+        queue_forget(loop->server->queue, ticket);
 }
 
 /* Watches a descriptor. A closed one leaves epoll by itself, and its number may come again. */
@@ -70,10 +78,10 @@ static void unpark(struct loop *loop, int slot) {
     loop->parked--;
 }
 
-/* Answers a parked request before the queue has. */
+/* Answers a parked request before its ticket is answered. */
 static void cut_short(struct loop *loop, int slot) {
     struct wait *wait = &loop->waits[slot];
-    queue_forget(loop->server->queue, loop->tickets[slot]);
+    forget_ticket(loop, loop->tickets[slot]);
     wait->call.route->waits->cut_short(&wait->call);
     finish(loop, wait);
     unpark(loop, slot);
@@ -127,18 +135,23 @@ static bool take_requests(struct loop *loop) {
 
 /* The client of a parked request has gone. */
 static void forget(struct loop *loop, int slot) {
-    queue_forget(loop->server->queue, loop->tickets[slot]);
+    forget_ticket(loop, loop->tickets[slot]);
     request_drop(&loop->waits[slot].request);
     unpark(loop, slot);
 }
 
-/* Hands an answer to its client, or takes its effect back when that one has gone. */
+/* Hands an answer to its client, or takes its effect back when that one has gone; unless it is to
+ * wait for another. */
 static void deliver(struct loop *loop, int slot, const struct queue_answer *answer) {
     struct wait *wait = &loop->waits[slot];
     const struct wait_verbs *verbs = wait->call.route->waits;
     bool effective = answer->result == QUEUE_OK && verbs->take_back;
     bool delivered = false;
-    verbs->finish(&wait->call, answer);
+    uint64_t ticket = verbs->finish(&wait->call, answer);
+    if (ticket != 0) {
+        loop->tickets[slot] = ticket;
+        return;
+    }
     if (request_is_gone(&wait->request)) {
         request_drop(&wait->request);
     } else {
@@ -149,9 +162,15 @@ static void deliver(struct loop *loop, int slot, const struct queue_answer *answ
     unpark(loop, slot);
 }
 
+/* The next answer of the queue or of peers. */
+static bool next_answer(struct loop *loop, struct queue_answer *answer) {
+    return queue_next(loop->server->queue, answer) ||
+           (loop->server->ask && ask_next(loop->server->ask, answer));
+}
+
 static void take_answers(struct loop *loop) {
     struct queue_answer answer;
-    while (queue_next(loop->server->queue, &answer)) {
+    while (next_answer(loop, &answer)) {
         int slot = answer.ticket != 0 ? find(loop, answer.ticket) : -1;
         if (slot >= 0)
             deliver(loop, slot, &answer);
@@ -166,18 +185,31 @@ static bool look_at(struct loop *loop, const struct epoll_event *events, int cou
         uint32_t about = events[i].data.u32;
         if (about == ABOUT_LISTENER)
             incoming = true;
-        else if (about != ABOUT_QUEUE)
+        else if (about != ABOUT_ANSWERS)
             forget(loop, (int)about);
     }
     return incoming;
 }
 
+/* Watches for the peers' answers. Returns how long the loop may sleep for them. */
+static int watch_asks(struct loop *loop) {
+    const struct ask *ask = loop->server->ask;
+    if (!ask)
+        return -1;
+    int64_t due_ms = ask_due_ms(ask);
+    if (ask_descriptor(ask) >= 0 && !watch(loop, ask_descriptor(ask), EPOLLIN, ABOUT_ANSWERS))
+        return AWAY_POLL_MS;
+    return due_ms == INT64_MAX ? -1 : clock_timeout_ms(due_ms);
+}
+
 /* Waits for something to happen. Returns the number of events, 0 also after a signal. */
 static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_MAX]) {
     int queue_fd = queue_descriptor(loop->server->queue);
-    bool watched = queue_fd >= 0 && watch(loop, queue_fd, EPOLLIN, ABOUT_QUEUE);
+    bool watched = queue_fd >= 0 && watch(loop, queue_fd, EPOLLIN, ABOUT_ANSWERS);
     bool behind = !watched || queue_is_behind(loop->server->queue);
-    int timeout_ms = behind && loop->parked > 0 ? AWAY_POLL_MS : -1;
+    int timeout_ms = watch_asks(loop);
+    if (behind && loop->parked > 0 && (timeout_ms < 0 || timeout_ms > AWAY_POLL_MS))
+        timeout_ms = AWAY_POLL_MS;
     int count = epoll_pwait(loop->epoll_fd, events, EVENTS_MAX, timeout_ms, child_wait_mask());
     return count < 0 ? 0 : count;
 }

@@ -440,12 +440,13 @@ sub wait_computed ($self, $seconds = 120) {
 
 sub server_log ($self) { return $self->{server}->log }
 
-# The living children of the master, all or those of one role: writer, public, public-wait, worker or
-# worker-wait. A child is known by the one listening socket that it holds.
+# The living children of the master, all or those of one role: writer, public, public-wait, worker,
+# worker-wait or peering. A child is known by the one listening socket that it holds.
 sub children ($self, $role = undef) {
     my ($master, @children) = $self->server_pids;
     return @children if !defined $role;
-    my $path = "$self->{settings}{RUN_DIR}/" . ($role eq 'writer' ? 'writer/ops' : $role) . '.sock';
+    my %private = (writer => 'writer/ops', peering => 'writer/peering');
+    my $path = "$self->{settings}{RUN_DIR}/" . ($private{$role} // $role) . '.sock';
     my ($inode) = (slurp("/proc/$master/net/unix") // '') =~ /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) \Q$path\E$/m or return;
     return grep { my $pid = $_; any { (readlink // '') eq "socket:[$inode]" } glob "/proc/$pid/fd/*" } @children;
 }

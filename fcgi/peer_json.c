@@ -1,0 +1,241 @@
+#include "peer_json.h"
+
+#include <string.h>
+
+#include "fields.h"
+#include "hex.h"
+
+#define WALL_MS_MAX 253402300799999 /* the end of the year 9999 */
+
+/* --- Writing --- */
+
+static void put_state(struct buffer *body, int32_t state) {
+    const char *name = item_state_name((enum item_state)state);
+    json_name(body, "state");
+    json_put_plain(body, name, strlen(name));
+}
+
+static bool has_value(int32_t state) {
+    return state == ITEM_DONE || state == ITEM_PULLED;
+}
+
+/* What the two forms of an item have in common, behind its chain. */
+static void put_common(struct buffer *body, int64_t iterations, int64_t remaining, int32_t state,
+                       int64_t enqueued_ms, int64_t completed_ms) {
+    fields_put_integer(body, "iterations", iterations);
+    fields_put_integer(body, "remaining", remaining);
+    put_state(body, state);
+    fields_put_integer(body, "enqueued", enqueued_ms);
+    if (has_value(state))
+        fields_put_integer(body, "completed", completed_ms);
+}
+
+void peer_json_put_item(struct buffer *body, const struct queue_copy *item) {
+    json_open(body, '{');
+    fields_put_id(body, "id", item->id);
+    fields_put_digest(body, "digest", item->digest);
+    if (memcmp(item->chain, item->digest, DIGEST_SIZE) != 0)
+        fields_put_digest(body, "chain", item->chain);
+    put_common(body, item->iterations, item->remaining, item->state, item->enqueued_wall_ms,
+               item->completed_wall_ms);
+    fields_put_integer(body, "home", item->home);
+    fields_put_integer(body, "moves", item->moves);
+    fields_put_integer(body, "trial", item->trial);
+    if (item->has_pull) {
+        json_name(body, "pull");
+        json_put_hex(body, item->pull, sizeof item->pull);
+    }
+    if (item->key[0] != '\0') {
+        json_name(body, "key");
+        json_put_string(body, item->key);
+    }
+    json_close(body, '}');
+}
+
+void peer_json_put_items(struct buffer *body, const struct queue_copies *copies) {
+    json_name(body, "items");
+    json_open(body, '[');
+    for (int i = 0; i < copies->count; i++)
+        peer_json_put_item(body, &copies->items[i]);
+    json_close(body, ']');
+}
+
+void peer_json_put_look(struct buffer *body, const struct queue_item *item) {
+    json_open(body, '{');
+    fields_put_id(body, "id", item->id);
+    fields_put_digest(body, "chain", item->chain);
+    put_common(body, item->iterations, item->remaining, item->state, item->enqueued_wall_ms,
+               item->completed_wall_ms);
+    fields_put_integer(body, "strikes", item->strikes);
+    json_close(body, '}');
+}
+
+/* --- Reading --- */
+
+/* An object that is read. Every function below is false once something was wrong. */
+struct source {
+    const struct json *json;
+    int token;
+    struct peer_fault *fault;
+};
+
+static bool refuse(const struct source *source, const char *field, const char *rule) {
+    *source->fault = (struct peer_fault){field, rule};
+    return false;
+}
+
+static int member(const struct source *source, const char *name) {
+    return json_member(source->json, source->token, name);
+}
+
+static bool read_integer(const struct source *source, const char *name, int64_t min, int64_t max,
+                         const char *rule, int64_t *value) {
+    return json_integer(source->json, member(source, name), min, max, value) ||
+           refuse(source, name, rule);
+}
+
+/* The same for a number of 32 bits. */
+static bool read_count(const struct source *source, const char *name, int32_t max, const char *rule,
+                       int32_t *value) {
+    int64_t number;
+    if (!read_integer(source, name, 0, max, rule, &number))
+        return false;
+    *value = (int32_t)number;
+    return true;
+}
+
+static bool read_state(const struct source *source, bool leased, int32_t *state) {
+    const char *text;
+    size_t length;
+    if (json_plain(source->json, member(source, "state"), &text, &length)) {
+        for (int i = 0; i < ITEM_STATES; i++) {
+            const char *name = item_state_name((enum item_state)i);
+            if ((i == ITEM_LEASED && !leased) || strlen(name) != length ||
+                memcmp(name, text, length) != 0)
+                continue;
+            *state = i;
+            return true;
+        }
+    }
+    return refuse(source, "state",
+                  leased ? "waiting, leased, done, pulled or cancelled"
+                         : "waiting, done, pulled or cancelled");
+}
+
+/* Whether an item in this state can have so many iterations left. */
+static bool read_remaining(const struct source *source, int64_t iterations, int32_t state,
+                           int64_t *remaining) {
+    if (has_value(state))
+        return read_integer(source, "remaining", 0, 0, "0 when it is done or pulled", remaining);
+    return read_integer(source, "remaining", 1, iterations - 1,
+                        "1 to iterations - 1 when it is neither done nor pulled", remaining);
+}
+
+static bool read_times(const struct source *source, int32_t state, int64_t *enqueued_ms,
+                       int64_t *completed_ms) {
+    static const char rule[] = "milliseconds since 1970";
+    *completed_ms = 0;
+    return read_integer(source, "enqueued", 0, WALL_MS_MAX, rule, enqueued_ms) &&
+           (!has_value(state) ||
+            read_integer(source, "completed", 0, WALL_MS_MAX, rule, completed_ms));
+}
+
+static bool read_progress(const struct source *source, int32_t state, int64_t *iterations,
+                          int64_t *remaining) {
+    return read_integer(source, "iterations", 1, QUEUE_ITERATIONS_MAX,
+                        "a whole number from 1 to 2^53 - 1", iterations) &&
+           read_remaining(source, *iterations, state, remaining);
+}
+
+static bool read_digest(const struct source *source, const char *name, uint8_t out[DIGEST_SIZE]) {
+    return fields_read_digest(source->json, member(source, name), out) ||
+           refuse(source, name, "128 lower-case hex digits");
+}
+
+static bool read_id(const struct source *source, struct uuid *id) {
+    return fields_read_id(source->json, member(source, "id"), id) ||
+           refuse(source, "id", "the id of an item");
+}
+
+/* Reads the digest and the chain, which is left out when it is still the digest. */
+static bool read_chain(const struct source *source, struct queue_copy *item) {
+    if (!read_digest(source, "digest", item->digest))
+        return false;
+    memcpy(item->chain, item->digest, DIGEST_SIZE);
+    return member(source, "chain") < 0 || read_digest(source, "chain", item->chain);
+}
+
+static bool read_home(const struct source *source, struct queue_copy *item) {
+    static const char rule[] = "a whole number from 0 to 2^31 - 1";
+    return read_count(source, "home", PEER_NODE_MAX, "a NODE, 0 to 255", &item->home) &&
+           read_count(source, "moves", INT32_MAX, rule, &item->moves) &&
+           read_count(source, "trial", INT32_MAX, rule, &item->trial);
+}
+
+/* Reads the optional tag of the pull that handed it out. */
+static bool read_pull(const struct source *source, struct queue_copy *item) {
+    int token = member(source, "pull");
+    const char *text;
+    size_t length;
+    if (token < 0)
+        return true;
+    item->has_pull = 1;
+    return (item->state == ITEM_PULLED && json_plain(source->json, token, &text, &length) &&
+            hex_decode(item->pull, sizeof item->pull, text, length)) ||
+           refuse(source, "pull", "38 lower-case hex digits, or be left out unless it is pulled");
+}
+
+/* Reads the optional key of its enqueue. */
+static bool read_key(const struct source *source, struct queue_copy *item) {
+    int token = member(source, "key");
+    const char *at = item->key;
+    if (token < 0)
+        return true;
+    if (!json_string(source->json, token, item->key, sizeof item->key))
+        item->key[0] = '\0';
+    while (*at > ' ' && *at < 0x7f)
+        at++;
+    return (item->key[0] != '\0' && *at == '\0') ||
+           refuse(source, "key", "1 to 255 visible ASCII characters, or be left out");
+}
+
+bool peer_json_read_item(const struct json *json, int token, struct queue_copy *item,
+                         struct peer_fault *fault) {
+    const struct source source = {json, token, fault};
+    *item = (struct queue_copy){0};
+    return read_id(&source, &item->id) && read_chain(&source, item) &&
+           read_state(&source, false, &item->state) &&
+           read_progress(&source, item->state, &item->iterations, &item->remaining) &&
+           read_times(&source, item->state, &item->enqueued_wall_ms, &item->completed_wall_ms) &&
+           read_home(&source, item) && read_pull(&source, item) && read_key(&source, item);
+}
+
+bool peer_json_read_items(const struct json *json, int token, int min, int max,
+                          struct queue_copies *copies, int *index, struct peer_fault *fault) {
+    int count = json_array_size(json, token);
+    *index = -1;
+    if (count < min || count > max) {
+        *fault = (struct peer_fault){"items", "an array of items, no more than are taken at once"};
+        return false;
+    }
+    int element = json_first(json, token);
+    for (int i = 0; i < count; i++) {
+        *index = i;
+        if (!peer_json_read_item(json, element, &copies->items[i], fault))
+            return false;
+        element = json_next(json, element);
+    }
+    copies->count = count;
+    return true;
+}
+
+bool peer_json_read_look(const struct json *json, int token, struct queue_item *item,
+                         struct peer_fault *fault) {
+    const struct source source = {json, token, fault};
+    *item = (struct queue_item){0};
+    return read_id(&source, &item->id) && read_digest(&source, "chain", item->chain) &&
+           read_state(&source, true, &item->state) &&
+           read_progress(&source, item->state, &item->iterations, &item->remaining) &&
+           read_times(&source, item->state, &item->enqueued_wall_ms, &item->completed_wall_ms) &&
+           read_count(&source, "strikes", INT32_MAX, "a whole number", &item->strikes);
+}

@@ -1,0 +1,110 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "fields.h"
+#include "log.h"
+#include "peer_json.h"
+#include "peering.h"
+
+enum { PAUSE_MAX_MS = 5000 }; /* a peer that is back is noticed by its hello anyway */
+
+struct buffer *peering_begin(struct peering *peering) {
+    struct buffer *body = &peering->body;
+    buffer_clear(body);
+    json_open(body, '{');
+    fields_put_integer(body, "protocol", PEER_PROTOCOL);
+    fields_put_integer(body, "node", peering->conf->node);
+    return body;
+}
+
+struct http_call *peering_post(struct link *link, const char *path, int64_t timeout_ms,
+                               http_done *done, void *context) {
+    struct peering *peering = link->peering;
+    const char *base = link->peer->url;
+    size_t length = strlen(base);
+    struct buffer url = {0};
+    json_close(&peering->body, '}');
+    buffer_append(&url, base, length - (length > 0 && base[length - 1] == '/'));
+    buffer_append(&url, path, strlen(path) + 1);
+    struct http_request request = {.url = url.data,
+                                   .bearer = peering->conf->peer_token,
+                                   .body = peering->body.data,
+                                   .length = peering->body.length,
+                                   .timeout_ms = timeout_ms,
+                                   .done = done,
+                                   .context = context};
+    struct http_call *call = http_post(peering->http, &request);
+    buffer_free(&url);
+    return call;
+}
+
+static bool parse(struct peering *peering, const struct http_reply *reply) {
+    const char *ignored;
+    return reply->status != 0 && json_parse(&peering->json, reply->body, reply->length, &ignored);
+}
+
+/* Says what is wrong with a reply that is not 200. */
+static void complain(struct peering *peering, const struct http_reply *reply, char *why,
+                     size_t why_size) {
+    char detail[200] = "";
+    if (reply->status == 0) {
+        snprintf(why, why_size, "%s", reply->error);
+        return;
+    }
+    if (parse(peering, reply))
+        json_string(&peering->json, json_member(&peering->json, 0, "detail"), detail,
+                    sizeof detail);
+    snprintf(why, why_size, "status %d%s%s", reply->status, detail[0] ? ": " : "", detail);
+}
+
+bool peering_read_reply(struct link *link, const struct http_reply *reply, char *why,
+                        size_t why_size) {
+    struct peering *peering = link->peering;
+    int64_t node;
+    child_busy();
+    if (reply->status != 200) {
+        complain(peering, reply, why, why_size);
+        return false;
+    }
+    if (!parse(peering, reply)) {
+        snprintf(why, why_size, "its reply is no JSON");
+        return false;
+    }
+    if (!json_integer(&peering->json, json_member(&peering->json, 0, "node"), 0, PEER_NODE_MAX,
+                      &node) ||
+        node != link->peer->node) {
+        snprintf(why, why_size, "it does not say that it is node %d; see PEERS", link->peer->node);
+        return false;
+    }
+    return true;
+}
+
+bool peering_is_problem(struct link *link, const struct http_reply *reply, int status,
+                        const char *name) {
+    struct peering *peering = link->peering;
+    char type[80] = "";
+    char wanted[80];
+    snprintf(wanted, sizeof wanted, "urn:hashmill:problem:%s", name);
+    return reply->status == status && parse(peering, reply) &&
+           json_string(&peering->json, json_member(&peering->json, 0, "type"), type, sizeof type) &&
+           strcmp(type, wanted) == 0;
+}
+
+void peering_fare_well(struct link *link, struct fare *fare, const char *what) {
+    if (fare->failing)
+        log_info("node %d at %s: %s works again", link->peer->node, link->peer->url, what);
+    *fare = (struct fare){0};
+}
+
+void peering_fare_badly(struct link *link, struct fare *fare, const char *what, const char *why) {
+    int64_t pause_ms = backoff_next_ms(&fare->backoff);
+    if (fare->failing)
+        log_debug("node %d at %s: %s failed again: %s", link->peer->node, link->peer->url, what,
+                  why);
+    else
+        log_warn("node %d at %s: %s failed, trying again: %s", link->peer->node, link->peer->url,
+                 what, why);
+    fare->failing = true;
+    fare->not_before_ms = clock_steady_ms() + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
+}
