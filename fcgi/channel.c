@@ -59,8 +59,12 @@ size_t channel_operation_size(const struct channel_message *message) {
         return ARRAY_SIZE(queue_copies, message->body.brought.copies.count) +
                offsetof(struct channel_brought, copies);
     case OPERATION_HELLO:
+        if (!in_range(message->body.hello.count, 0, QUEUE_LOANS_MAX))
+            return 0;
         return HEADER_SIZE + sizeof message->body.hello;
     case OPERATION_HEARD:
+        if (!in_range(message->body.heard.sent.count, 0, QUEUE_LOANS_MAX))
+            return 0;
         return HEADER_SIZE + sizeof message->body.heard;
     case OPERATION_LOAN:
         return HEADER_SIZE + sizeof message->body.loan;

@@ -17,6 +17,7 @@ enum {
 
 void fleet_open(struct fleet *fleet, const struct conf *conf) {
     fleet->conf = conf;
+    fleet->asked.node = SCALING_NOBODY;
     snprintf(fleet->prefix, sizeof fleet->prefix, "%.32s-%d-", conf->fleet, (int)conf->node);
 }
 
@@ -112,7 +113,7 @@ bool fleet_read(struct fleet *fleet, struct queue *queue) {
     int64_t clock_ms = fleet->tally.clock_ms;
     struct queue_fleet_since moments = {.shown_ms = clock_ms - SHOWN_MS,
                                         .silent_ms = clock_ms - fleet_silent_ms(fleet->conf)};
-    if (queue_fleet(queue, &moments, &fleet->saved) != QUEUE_OK)
+    if (queue_fleet(queue, &moments, &fleet->saved) != QUEUE_OK || !fleet_read_peers(fleet, queue))
         return false;
     drop_foreign(fleet);
     add_strays(fleet);
@@ -218,7 +219,8 @@ void fleet_snapshot(const struct fleet *fleet, const struct provider *provider,
                   .workers_max = conf->workers_max,
                   .wait_launch_ms = conf->wait_launch_seconds * 1000,
                   .silent_ms = fleet_silent_ms(conf),
-                  .boot_max_ms = conf->boot_seconds_max * 1000},
+                  .boot_max_ms = conf->boot_seconds_max * 1000,
+                  .loan_ms = conf->loan_seconds * 1000},
         .oldest_wait_ms = fleet->tally.oldest_wait_ms,
         .waiting = fleet->tally.items[ITEM_WAITING],
         .remaining = fleet->tally.remaining,
@@ -229,6 +231,7 @@ void fleet_snapshot(const struct fleet *fleet, const struct provider *provider,
     };
     for (int i = 0; i < saved->machine_count; i++)
         describe(fleet, provider, i, &snapshot->machines[i]);
+    fleet_describe_loans(fleet, snapshot);
 }
 
 int fleet_ids(const struct fleet *fleet, const struct queue_machine *machine,

@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "provider.h"
 #include "queue_fleet.h"
+#include "queue_peers.h"
 #include "scaling.h"
 
 enum { FLEET_PREFIX_SIZE = 48 };
@@ -27,6 +28,18 @@ struct fleet_note {
     int64_t absent_ms;          /* when the first of the lists was begun that lack it */
 };
 
+/* What became of asking peers for loans. */
+enum fleet_answer { ANSWER_NONE, ANSWER_LENT, ANSWER_REFUSED };
+
+struct fleet_asked {
+    struct uuid loan;         /* that is wanted at the moment */
+    int32_t node;             /* of whom; SCALING_NOBODY: none is */
+    int32_t last;             /* the peer that was asked last, in the order of PEERS */
+    int64_t refused_ms;       /* steady time of the last refusal; 0: never */
+    enum fleet_answer answer; /* learned by the last reading, */
+    int32_t answered_by;      /* from this peer */
+};
+
 struct fleet {
     const struct conf *conf;
     char prefix[FLEET_PREFIX_SIZE]; /* of the names of this node's machines */
@@ -38,6 +51,8 @@ struct fleet {
     int64_t list_begun_ms; /* steady time */
     int list_count;
     struct provider_machine list[PROVIDER_LIST_MAX];
+    struct queue_peers peers; /* with the loans */
+    struct fleet_asked asked;
 };
 
 void fleet_open(struct fleet *fleet, const struct conf *conf);
@@ -63,6 +78,13 @@ struct fleet_note *fleet_note(struct fleet *fleet, const char *name);
  * at most PROVIDER_IDS_MAX; they stay valid until the fleet is read or a list is taken. */
 int fleet_ids(const struct fleet *fleet, const struct queue_machine *machine,
               const char *ids[PROVIDER_IDS_MAX]);
+
+/* The part of fleet_read that is about peers and loans, and of fleet_snapshot; behind the rest. */
+bool fleet_read_peers(struct fleet *fleet, struct queue *queue);
+void fleet_describe_loans(const struct fleet *fleet, struct scaling_snapshot *snapshot);
+
+/* Notes that a loan which is wanted is given up by this node itself. */
+void fleet_forget_wanted(struct fleet *fleet, const struct queue_loan *loan);
 
 /* How long a worker may be silent before it is dead to this node: no lease outlives that. */
 int64_t fleet_silent_ms(const struct conf *conf);

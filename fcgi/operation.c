@@ -90,6 +90,12 @@ bool operation_sane(struct channel_message *operation) {
     case OPERATION_TRANSFER_BEGIN:
     case OPERATION_GIVE:
         return sane_transfer(&operation->body.transfer);
+    case OPERATION_HELLO:
+        return between(operation->body.hello.node, 0, NODE_MAX);
+    case OPERATION_HEARD:
+        return between(operation->body.heard.sent.node, 0, NODE_MAX);
+    case OPERATION_LOAN:
+        return between(operation->body.loan.node, 0, NODE_MAX);
     default:
         return true;
     }
@@ -122,6 +128,8 @@ size_t operation_answer_max(const struct channel_message *operation) {
         body = sizeof(struct queue_grant);
     else if (operation->header.operation == OPERATION_REPORT)
         body = sizeof(struct queue_verdict);
+    else if (operation->header.operation == OPERATION_HELLO)
+        body = sizeof(struct queue_hello_answer);
     else if (operation->header.operation == OPERATION_GIVE)
         body = sizeof(struct queue_copies);
     return sizeof(struct channel_header) + body;
@@ -133,7 +141,8 @@ bool operation_parks(int operation) {
 }
 
 /* The operations that peers are the reason for. */
-static enum queue_result apply_of_peers(struct store *store, const struct channel_message *operation,
+static enum queue_result apply_of_peers(struct store *store,
+                                        const struct channel_message *operation,
                                         struct channel_message *answer) {
     switch (operation->header.operation) {
     case OPERATION_MERGE:
@@ -147,6 +156,12 @@ static enum queue_result apply_of_peers(struct store *store, const struct channe
                                   &operation->body.brought.copies);
     case OPERATION_GIVE:
         return store_give(store, &operation->body.transfer, &answer->body.copies);
+    case OPERATION_HELLO:
+        return store_hello(store, &operation->body.hello, &answer->body.hello_answer);
+    case OPERATION_HEARD:
+        return store_heard(store, &operation->body.heard);
+    case OPERATION_LOAN:
+        return store_loan(store, &operation->body.loan);
     case OPERATION_WATCH_CHANGE:
         return store_watch_change(store, operation->body.number, &answer->body.number);
     default:

@@ -19,7 +19,9 @@ struct peer_fault {
     const char *rule;
 };
 
-/* Appends an item as an object; its members are listed in README.md. */
+/* Appends an item as an object: id, digest, chain (left out while it is the digest), iterations,
+ * remaining, state, enqueued and completed (milliseconds since 1970; completed when it is done or
+ * pulled), home, moves, trial; and, if it has them, pull (hex) and key. */
 void peer_json_put_item(struct buffer *body, const struct queue_copy *item);
 
 /* Appends the member "items". */

@@ -35,6 +35,10 @@ bool peering_look(struct peering *peering) {
     return true;
 }
 
+bool peering_is_away(const struct link *link) {
+    return link->away || clock_steady_ms() - link->heard_ms >= PEER_AWAY_MS;
+}
+
 /* Watches a descriptor; one that is watched already is left alone. */
 static bool watch(struct peering *peering, int fd) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
@@ -94,6 +98,7 @@ static void make_links(struct peering *peering) {
         link->peer = &peering->conf->peers[i];
         link->bit = 1U << i;
         link->away = true;
+        link->heard_ms = clock_steady_ms();
         link->saved_unread = true;
     }
 }
@@ -108,6 +113,7 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     LIST_INIT(&peering->askers);
     LIST_INIT(&peering->gone);
     TAILQ_INIT(&peering->questions);
+    TAILQ_INIT(&peering->ended);
     make_links(peering);
     peering->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     peering->signal_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK); /* it is never read */

@@ -40,13 +40,16 @@ enum bringing {
 struct link {
     struct peering *peering;
     const struct peer *peer;
-    unsigned bit; /* of struct question */
-    bool away;    /* it was not heard from */
+    unsigned bit;     /* of struct question */
+    bool away;        /* it was not heard from, as was read last */
+    int64_t heard_ms; /* steady time at which this process heard it last, or began */
 
     struct fare hello;
     struct http_call *hello_call; /* NULL: none is under way */
     int64_t next_hello_ms;        /* steady time */
     struct queue_heard heard;     /* what was sent last, and the answer to it */
+
+    int looks; /* that it is asked to hold */
 
     struct fare transfer;
     enum bringing bringing;
@@ -68,7 +71,10 @@ struct question {
     struct asker *asker;
     uint64_t ticket;
     struct ask_request request;
-    struct http_call *call; /* of a look or cancel */
+    struct link *link;      /* of a look or cancel: the peer that is asked */
+    struct http_call *call; /* the same; NULL: it was not passed on yet */
+    bool held;              /* the look takes up a place at its peer */
+    int64_t until_ms;       /* of a look: steady time at which its wait ends */
     unsigned links;         /* of a fetch: bits of the links that are not through with it */
     int64_t missing;        /* of a fetch: how many items are still wanted */
     TAILQ_ENTRY(question) all;
@@ -108,6 +114,7 @@ struct peering {
     struct askers askers;
     struct askers gone; /* to be freed when no event can be about them any more */
     struct questions questions;
+    struct questions ended; /* to be freed */
     struct json json;   /* of the reply at hand */
     struct buffer body; /* of the request at hand */
     struct queue_copies items;
@@ -117,6 +124,9 @@ struct peering {
 
 /* Reads anew what is known of the peers. False when it cannot be read now. */
 bool peering_look(struct peering *peering);
+
+/* Whether the peer was not heard from for PEER_AWAY_MS. */
+bool peering_is_away(const struct link *link);
 
 /* --- peering_talk.c --- */
 

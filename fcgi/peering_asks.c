@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "fields.h"
 #include "log.h"
 #include "peer_json.h"
@@ -14,15 +15,19 @@
 
 enum {
     EVENTS_MAX = 64,
-    READS_PER_TURN = 64 /* questions taken from one process in one turn */
+    READS_PER_TURN = 64, /* questions taken from one process in one turn */
+    ROUND_MS = 50,       /* that an answer may come late, rather than a second early */
+    LOOKS_MAX = 64       /* held by one peer at once: its workers' leases need places, too */
 };
 
-/* Forgets a question without an answer. */
+/* Forgets a question without an answer. Its memory is freed by free_gone. */
 static void drop_question(struct peering *peering, struct question *question) {
     if (question->call)
         http_abort(peering->http, question->call);
+    if (question->held)
+        question->link->looks--;
     TAILQ_REMOVE(&peering->questions, question, all);
-    free(question);
+    TAILQ_INSERT_TAIL(&peering->ended, question, all);
 }
 
 /* Ends a connection: nobody waits for its answers any more. */
@@ -45,6 +50,11 @@ static void drop(struct asker *asker) {
 
 static void free_gone(struct peering *peering) {
     struct asker *asker;
+    struct question *question;
+    while ((question = TAILQ_FIRST(&peering->ended)) != NULL) {
+        TAILQ_REMOVE(&peering->ended, question, all);
+        free(question);
+    }
     while ((asker = LIST_FIRST(&peering->gone)) != NULL) {
         LIST_REMOVE(asker, all);
         free(asker);
@@ -66,7 +76,6 @@ void peering_answer(struct peering *peering, struct question *question, enum que
 
 /* --- Looks and cancels --- */
 
-/* Who answers a question, or what it was about. */
 static struct link *find_link(struct peering *peering, int node) {
     for (int i = 0; i < peering->link_count; i++) {
         if (peering->links[i].peer->node == node)
@@ -78,7 +87,7 @@ static struct link *find_link(struct peering *peering, int node) {
 static void take_look(void *context, const struct http_reply *reply) {
     struct question *question = context;
     struct peering *peering = question->asker->peering;
-    struct link *link = find_link(peering, question->request.node);
+    struct link *link = question->link;
     struct queue_item item;
     struct peer_fault fault;
     char why[300];
@@ -102,7 +111,7 @@ static void take_look(void *context, const struct http_reply *reply) {
 static void take_cancel(void *context, const struct http_reply *reply) {
     struct question *question = context;
     struct peering *peering = question->asker->peering;
-    struct link *link = find_link(peering, question->request.node);
+    struct link *link = question->link;
     enum queue_result result = QUEUE_DOWN;
     child_busy();
     question->call = NULL;
@@ -115,22 +124,41 @@ static void take_cancel(void *context, const struct http_reply *reply) {
     peering_answer(peering, question, result, NULL);
 }
 
-/* Passes a look or cancel on to the node that it is for. */
+/* Passes a look or cancel on to the node that it is for. A look that is one too many to be held
+ * stays here until another one ends, or its time is over. */
 static void pass_on(struct peering *peering, struct question *question) {
-    struct link *link = find_link(peering, question->request.node);
+    struct link *link = question->link;
     bool look = question->request.kind == ASK_LOOK;
-    int64_t wait_ms = look ? question->request.wait_ms : 0;
-    if (!link || link->away) {
+    int64_t wait_ms = look ? question->until_ms - clock_steady_ms() : 0;
+    if (!link || peering_is_away(link)) {
         peering_answer(peering, question, QUEUE_DOWN, NULL);
         return;
     }
+    if (wait_ms > 0 && link->looks == LOOKS_MAX)
+        return;
+    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    question->held = wait_ms > 0;
+    link->looks += question->held;
     struct buffer *body = peering_begin(peering);
     fields_put_id(body, "id", question->request.id);
     if (look)
-        fields_put_integer(body, "wait", wait_ms / 1000);
+        fields_put_integer(body, "wait", (wait_ms + ROUND_MS) / 1000);
     question->call =
         peering_post(link, look ? "/peer/look" : "/peer/cancel", wait_ms + peering->conf->peer_ms,
                      look ? take_look : take_cancel, question);
+}
+
+/* Answers the questions whose peer has become away, and passes those on that stayed here. */
+static void see_to_questions(struct peering *peering) {
+    struct question *question = TAILQ_FIRST(&peering->questions);
+    while (question) {
+        struct question *next = TAILQ_NEXT(question, all);
+        if (question->call && peering_is_away(question->link))
+            peering_answer(peering, question, QUEUE_DOWN, NULL);
+        else if (!question->call && question->link)
+            pass_on(peering, question);
+        question = next;
+    }
 }
 
 /* --- Connections --- */
@@ -155,6 +183,9 @@ static void begin(struct asker *asker, const struct ask_message *message) {
     question->asker = asker;
     question->ticket = message->ticket;
     question->request = message->request;
+    question->until_ms = clock_steady_ms() + message->request.wait_ms;
+    if (question->request.kind != ASK_FETCH)
+        question->link = find_link(peering, question->request.node);
     TAILQ_INSERT_TAIL(&peering->questions, question, all);
     if (question->request.kind == ASK_FETCH)
         peering_fetch(peering, question);
@@ -208,6 +239,7 @@ void peering_asks_turn(struct peering *peering) {
         else if (asker->fd >= 0)
             read_questions(asker);
     }
+    see_to_questions(peering);
     free_gone(peering);
 }
 

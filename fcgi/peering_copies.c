@@ -17,6 +17,7 @@ static bool tell_queue(struct peering *peering, int64_t complete) {
     struct copying_state *copying = &peering->copying;
     if (complete <= copying->told)
         return true;
+    child_busy();
     if (queue_told(peering->queue, peering->links[0].peer->node, complete) != QUEUE_OK)
         return false;
     copying->told = complete;
@@ -87,7 +88,7 @@ void peering_copies_turn(struct peering *peering) {
         return;
     take_change(peering);
     if (peering->stopping || copying->sending || copying->ticket != 0 ||
-        copying->fare.not_before_ms > clock_steady_ms())
+        peering_is_away(peering->links) || copying->fare.not_before_ms > clock_steady_ms())
         return;
     copying->next = copying->place;
     if (queue_changed(peering->queue, &copying->next, &copying->complete, &copying->copies) !=

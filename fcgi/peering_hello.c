@@ -85,8 +85,10 @@ static void take_hello(void *context, const struct http_reply *reply) {
     peering_fare_well(link, &link->hello, what);
     if (queue_heard(link->peering->queue, &link->heard) != QUEUE_OK)
         return; /* it says so in its own log; the next hello comes soon */
-    if (link->away) {
-        link->away = false;
+    bool back = peering_is_away(link);
+    link->heard_ms = clock_steady_ms();
+    link->away = false;
+    if (back) {
         link->transfer.not_before_ms = 0;
         if (link == link->peering->links)
             link->peering->copying.fare.not_before_ms = 0;

@@ -154,6 +154,7 @@ static void begin_transfer(struct link *link) {
         .node = link->peer->node,
         .top = (int32_t)(top < QUEUE_COPIES_MAX ? top : QUEUE_COPIES_MAX),
         .oldest = wanted_order(link)};
+    child_busy();
     enum queue_result result = queue_transfer_begin(link->peering->queue, &transfer);
     if (result != QUEUE_OK) {
         link->saved_unread = true; /* it may be there all the same */
@@ -198,16 +199,21 @@ static void count_or_ask(struct link *link) {
     peering_post(link, "/peer/done", link->peering->conf->peer_ms, take_count, link);
 }
 
-void peering_fetch(struct peering *peering, struct question *question) {
+/* How many items are not here of so many. */
+static int64_t count_missing(struct peering *peering, int64_t top) {
     struct queue_tally tally;
-    question->missing = question->request.top;
-    if (queue_tally(peering->queue, &tally) == QUEUE_OK)
-        question->missing -= tally.items[ITEM_DONE];
-    for (int i = 0; i < peering->link_count && question->missing > 0; i++) {
-        if (!peering->links[i].away)
+    child_busy();
+    return queue_tally(peering->queue, &tally) == QUEUE_OK ? top - tally.items[ITEM_DONE] : top;
+}
+
+void peering_fetch(struct peering *peering, struct question *question) {
+    for (int i = 0; i < peering->link_count; i++) {
+        if (!peering_is_away(&peering->links[i]))
             question->links |= peering->links[i].bit;
     }
-    if (question->links == 0) {
+    if (question->links != 0)
+        question->missing = count_missing(peering, question->request.top);
+    if (question->missing <= 0) {
         peering_answer(peering, question, QUEUE_OK, NULL);
         return;
     }
@@ -221,7 +227,7 @@ void peering_fetch(struct peering *peering, struct question *question) {
 void peering_transfers_turn(struct peering *peering) {
     for (int i = 0; i < peering->link_count && peering->known && !peering->stopping; i++) {
         struct link *link = &peering->links[i];
-        if (link->bringing != BRINGING_NOTHING || link->away ||
+        if (link->bringing != BRINGING_NOTHING || peering_is_away(link) ||
             link->transfer.not_before_ms > clock_steady_ms())
             continue;
         if (link->saved_unread)

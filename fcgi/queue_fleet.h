@@ -89,7 +89,9 @@ struct queue_change {
 };
 
 /* Saves a machine's state or id, or both, and a decision. From the answer on, a machine that is
- * leaving is given nothing. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * leaving is given nothing. CONFLICT, and nothing is saved, for a new one that is to be launched
+ * when as many as WORKERS_MAX and loans allow are there. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN,
+ * FAULT. */
 enum queue_result queue_change(struct queue *queue, const struct queue_change *change);
 
 #endif

@@ -64,6 +64,28 @@ enum queue_result queue_transfer_end(struct queue *queue, struct uuid id,
     return queue_sqlite_call(queue);
 }
 
+enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
+    queue_sqlite_start(queue, OPERATION_LOAN);
+    queue->message.body.loan = *step;
+    return queue_sqlite_call(queue);
+}
+
+enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer) {
+    queue_sqlite_start(queue, OPERATION_HELLO);
+    queue->message.body.hello = *hello;
+    enum queue_result result = queue_sqlite_call(queue);
+    if (result == QUEUE_OK)
+        *answer = queue->message.body.hello_answer;
+    return result;
+}
+
+enum queue_result queue_heard(struct queue *queue, const struct queue_heard *heard) {
+    queue_sqlite_start(queue, OPERATION_HEARD);
+    queue->message.body.heard = *heard;
+    return queue_sqlite_call(queue);
+}
+
 enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers) {
     return reader_peers(queue->reader, &queue->options, peers);
 }

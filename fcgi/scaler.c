@@ -10,6 +10,7 @@
 #include "backoff.h"
 #include "child.h"
 #include "clock.h"
+#include "id.h"
 #include "log.h"
 #include "scaler_words.h"
 
@@ -41,9 +42,11 @@ struct scaler {
     int64_t next_turn_ms;
     enum scaling_reason held; /* why none was launched, as it was said last */
     int64_t held_ms;
+    bool refusal_told; /* since then every peer has refused */
 };
 
-/* Saves a change and says why in the log. False when it could not be saved: it is decided anew. */
+/* Saves a change and says why in the log. False when it could not be saved: it is decided anew. A
+ * launch is refused when loans have changed meanwhile. */
 static bool save(struct scaler *scaler, const struct queue_change *change) {
     if (queue_change(scaler->queue, change) != QUEUE_OK)
         return false;
@@ -229,6 +232,57 @@ static void terminate(struct scaler *scaler, int number) {
     tell(scaler, why);
 }
 
+/* Asks a peer for a loan. That it is asked again and again is said once. */
+static void borrow(struct scaler *scaler) {
+    struct queue_loan_step step = {.id = id_new((int)scaler->conf->node),
+                                   .node = scaler->decision.borrow_from,
+                                   .step = LOAN_WANT};
+    char why[QUEUE_WHY_SIZE];
+    if (step.node == SCALING_NOBODY || queue_loan(scaler->queue, &step) != QUEUE_OK ||
+        scaler->refusal_told)
+        return;
+    words_of_borrow(why, &scaler->snapshot, &scaler->decision);
+    tell(scaler, why);
+}
+
+/* Says what a peer has answered. */
+static void tell_answer(struct scaler *scaler) {
+    const struct fleet_asked *asked = &scaler->fleet.asked;
+    char why[QUEUE_WHY_SIZE];
+    bool refused = asked->answer == ANSWER_REFUSED;
+    if (asked->answer != ANSWER_NONE && !(refused && scaler->refusal_told)) {
+        words_of_answer(why, &scaler->decision, asked);
+        tell(scaler, why);
+        scaler->refusal_told = refused;
+    }
+    if (scaler->decision.reason != REASON_LIMIT)
+        scaler->refusal_told = false;
+}
+
+/* Returns a taken loan, or wants a given one back. */
+static void change_loan(struct scaler *scaler, int number) {
+    const struct queue_loan *loan = &scaler->fleet.peers.loans[number];
+    bool taken = scaler->decision.loans[number].step == LOAN_STEP_RETURN;
+    struct queue_loan_step step = {
+        .id = loan->id, .node = loan->node, .step = taken ? LOAN_RETURN : LOAN_RECALL};
+    char why[QUEUE_WHY_SIZE];
+    if (queue_loan(scaler->queue, &step) != QUEUE_OK)
+        return;
+    if (taken)
+        fleet_forget_wanted(&scaler->fleet, loan);
+    words_of_loan(why, &scaler->snapshot, number, scaler->decision.loans[number].reason);
+    tell(scaler, why);
+}
+
+static void carry_out_loans(struct scaler *scaler) {
+    tell_answer(scaler);
+    for (int i = 0; i < scaler->snapshot.loan_count; i++) {
+        if (scaler->decision.loans[i].step != LOAN_STEP_KEEP)
+            change_loan(scaler, i);
+    }
+    borrow(scaler);
+}
+
 static void carry_out(struct scaler *scaler) {
     for (int i = 0; i < scaler->snapshot.count; i++) {
         switch (scaler->decision.machines[i].step) {
@@ -246,6 +300,7 @@ static void carry_out(struct scaler *scaler) {
         }
     }
     tell_hold(scaler);
+    carry_out_loans(scaler);
     launch(scaler);
 }
 

@@ -32,16 +32,28 @@ static void tell_drain(char text[PHRASE_SIZE], const struct scaling_decision *de
         snprintf(text, PHRASE_SIZE, "all is done in %lld s as it is", seconds(decision->drain_ms));
 }
 
+/* "as many as WORKERS_MAX are there" or "as many as WORKERS_MAX and loans allow, 4, are there" */
+static void tell_limit(char text[PHRASE_SIZE], const struct scaling_snapshot *snapshot,
+                       const struct scaling_decision *decision) {
+    if (decision->limit == snapshot->rules.workers_max)
+        snprintf(text, PHRASE_SIZE, "as many as WORKERS_MAX are there");
+    else
+        snprintf(text, PHRASE_SIZE, "as many as WORKERS_MAX and loans allow, %lld, are there",
+                 (long long)decision->limit);
+}
+
 void words_of_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
                      const struct scaling_decision *decision, const char *name) {
-    static const char *const holds[] = {
-        [REASON_LIMIT] = "as many as WORKERS_MAX are there",
+    char limit[PHRASE_SIZE];
+    const char *const holds[] = {
+        [REASON_LIMIT] = limit,
         [REASON_DRAINED] = "all would be done before a new one has booted",
         [REASON_BOOTING] = "those that boot are counted on",
         [REASON_FAILING] = "the provider fails at the moment and is asked again",
     };
     char machines[PHRASE_SIZE];
     char drain[PHRASE_SIZE];
+    tell_limit(limit, snapshot, decision);
     count_machines(machines, snapshot, decision);
     tell_drain(drain, decision);
     if (decision->launch == 0)
@@ -59,7 +71,7 @@ void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
                    enum scaling_step step, enum scaling_reason reason, const char *name,
                    const char *id) {
     static const char *const reasons[] = {
-        [REASON_SURPLUS] = "there are more than WORKERS_MAX",
+        [REASON_SURPLUS] = "there are more than WORKERS_MAX and loans allow",
         [REASON_TWICE] = "the provider has launched it more than once",
         [REASON_SILENT] = "its worker was not heard from for too long",
         [REASON_NO_BOOT] = "its worker was never heard from",
@@ -69,6 +81,8 @@ void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
         [REASON_ENDED] = "the provider says that it has ended",
         [REASON_EMPTY] = "it is leaving and holds no item",
         [REASON_OVER] = "the provider does not run it any more",
+        [REASON_RECALLED] = "the node that it was borrowed from wants it back",
+        [REASON_AWAY] = "the node that it was borrowed from was not heard from",
     };
     if (step == STEP_LEAVE && machine->state == MACHINE_GONE)
         snprintf(why, QUEUE_WHY_SIZE, "sending %s (%s) away, for %s", name, id, reasons[reason]);
@@ -79,4 +93,44 @@ void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
         snprintf(why, QUEUE_WHY_SIZE, "terminating %s (%s), for %s", name, id, reasons[reason]);
     else
         snprintf(why, QUEUE_WHY_SIZE, "%s (%s) is gone, for %s", name, id, reasons[reason]);
+}
+
+void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+                     const struct scaling_decision *decision) {
+    char limit[PHRASE_SIZE];
+    tell_limit(limit, snapshot, decision);
+    snprintf(why, QUEUE_WHY_SIZE,
+             "asking node %d for a machine more, for %s; an item has waited %lld s",
+             (int)decision->borrow_from, limit, seconds(snapshot->oldest_wait_ms));
+}
+
+void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
+                     const struct fleet_asked *asked) {
+    if (asked->answer == ANSWER_LENT)
+        snprintf(why, QUEUE_WHY_SIZE, "node %d lends a machine: there may be %lld here now",
+                 (int)asked->answered_by, (long long)decision->limit);
+    else
+        snprintf(why, QUEUE_WHY_SIZE, "node %d lends no machine now; it is asked again",
+                 (int)asked->answered_by);
+}
+
+void words_of_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,
+                   enum scaling_reason reason) {
+    const struct scaling_loan *loan = &snapshot->loans[number];
+    int node = (int)loan->node;
+    if (reason == REASON_LIMIT)
+        snprintf(why, QUEUE_WHY_SIZE,
+                 "wanting a machine back from node %d, for an item has waited %lld s", node,
+                 seconds(snapshot->oldest_wait_ms));
+    else if (loan->side == LOAN_GIVEN)
+        snprintf(why, QUEUE_WHY_SIZE,
+                 "a machine lent to node %d counts as returned, for its time is over", node);
+    else if (loan->state == LOAN_WANTED)
+        snprintf(why, QUEUE_WHY_SIZE, "asking node %d for a machine no more, for %s", node,
+                 reason == REASON_AWAY ? "it was not heard from" : "nothing waits for long");
+    else
+        snprintf(why, QUEUE_WHY_SIZE, "returning a machine to node %d, for %s", node,
+                 reason == REASON_RECALLED ? "it wants it back"
+                 : reason == REASON_AWAY   ? "it was not heard from and its time is over"
+                                           : "none needs it");
 }

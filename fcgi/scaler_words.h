@@ -15,4 +15,16 @@ void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
                    enum scaling_step step, enum scaling_reason reason, const char *name,
                    const char *id);
 
+/* That a peer is asked for a loan, and why. */
+void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+                     const struct scaling_decision *decision);
+
+/* What a peer has answered. */
+void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
+                     const struct fleet_asked *asked);
+
+/* What is done with a loan, and why. */
+void words_of_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,
+                   enum scaling_reason reason);
+
 #endif

@@ -1,5 +1,7 @@
 #include "scaling.h"
 
+#include "scaling_loans.h"
+
 /* Whether a machine is to stay: it is part of the capacity, now or soon. */
 static bool is_active(const struct scaling_machine *machine) {
     return machine->state == MACHINE_LAUNCHING || machine->state == MACHINE_LAUNCHED;
@@ -68,14 +70,15 @@ static enum scaling_step judge(const struct scaling_snapshot *snapshot,
     return *reason == REASON_NONE ? STEP_KEEP : STEP_LEAVE;
 }
 
-/* The machine to go when there are too many: the one that holds least, among those the youngest. -1
- * when none is left to choose from. */
+/* The machine to go, of those that stay or of those that leave, when there are too many: the one
+ * that holds least, among those the youngest. -1 when none is left to choose from. */
 static int least_needed(const struct scaling_snapshot *snapshot,
-                        const struct scaling_decision *decision) {
+                        const struct scaling_decision *decision, bool leaving) {
     int found = -1;
     for (int i = 0; i < snapshot->count; i++) {
         const struct scaling_machine *machine = &snapshot->machines[i];
-        if (!is_active(machine) || decision->machines[i].step != STEP_KEEP)
+        bool fits = leaving ? machine->state == MACHINE_LEAVING : is_active(machine);
+        if (!fits || decision->machines[i].step != STEP_KEEP)
             continue;
         const struct scaling_machine *best = found < 0 ? machine : &snapshot->machines[found];
         if (found < 0 || machine->items < best->items ||
@@ -122,16 +125,34 @@ static struct capacity sum_up(const struct scaling_snapshot *snapshot,
     return sum;
 }
 
-/* Sends away what is too much: WORKERS_MAX was lowered, or a stray turned up. */
+/* Sends away what is too much: a loan ends, WORKERS_MAX was lowered, or a stray turned up. */
 static void drop_surplus(const struct scaling_snapshot *snapshot,
-                         struct scaling_decision *decision) {
+                         const struct scaling_limits *limits, struct scaling_decision *decision) {
     int active = sum_up(snapshot, decision).active;
-    for (; active > snapshot->rules.workers_max; active--) {
-        int found = least_needed(snapshot, decision);
+    for (; active > limits->staying; active--) {
+        int found = least_needed(snapshot, decision, false);
         if (found < 0)
             return;
         decision->machines[found].step = STEP_LEAVE;
-        decision->machines[found].reason = REASON_SURPLUS;
+        decision->machines[found].reason =
+            active <= limits->staying + limits->ending ? limits->why_ending : REASON_SURPLUS;
+    }
+}
+
+/* Ends leaving machines though they hold items: as many as there are too many for loans that are
+ * nearly over. Any other surplus has the time to drain. */
+static void end_borrowed(const struct scaling_snapshot *snapshot,
+                         const struct scaling_limits *limits, struct scaling_decision *decision) {
+    int64_t many = sum_up(snapshot, decision).counted - limits->leaving;
+    many = many < limits->over ? many : limits->over;
+    for (int i = 0; i < snapshot->count; i++)
+        many -= decision->machines[i].step == STEP_TERMINATE;
+    for (; many > 0; many--) {
+        int found = least_needed(snapshot, decision, true);
+        if (found < 0)
+            return;
+        decision->machines[found].step = STEP_TERMINATE;
+        decision->machines[found].reason = limits->why_ending;
     }
 }
 
@@ -207,7 +228,7 @@ static void decide_launch(const struct scaling_snapshot *snapshot,
                           struct scaling_decision *decision) {
     const struct scaling_rules *rules = &snapshot->rules;
     struct capacity capacity = sum_up(snapshot, decision);
-    int64_t room = rules->workers_max - capacity.counted;
+    int64_t room = decision->limit - capacity.counted;
     int64_t missing = rules->workers_min - capacity.active;
     int64_t wanted = 0;
     decision->drain_ms = INT64_MAX;
@@ -230,6 +251,10 @@ void scaling_decide(const struct scaling_snapshot *snapshot, struct scaling_deci
     for (int i = 0; i < snapshot->count; i++)
         decision->machines[i].step =
             judge(snapshot, &snapshot->machines[i], &decision->machines[i].reason);
-    drop_surplus(snapshot, decision);
+    struct scaling_limits limits = scaling_limits(snapshot);
+    decision->limit = limits.staying;
+    drop_surplus(snapshot, &limits, decision);
+    end_borrowed(snapshot, &limits, decision);
     decide_launch(snapshot, decision);
+    scaling_decide_loans(snapshot, sum_up(snapshot, decision).counted, decision);
 }

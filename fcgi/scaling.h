@@ -9,18 +9,26 @@
  * until the provider has said its id, booting until its worker is heard from, and leaving from the
  * moment that it is to go: it then gets no more items, is told to drain, and is terminated when it
  * holds none. It counts towards the limit until the provider does not list it any more.
+ *
+ * The limit is WORKERS_MAX, less what peers have borrowed, and more by what they have lent. A taken
+ * loan stops to count for staying machines when a third of LOAN_SECONDS is left of it (the lender
+ * was not heard from for so long), which gives one time to drain, and for leaving ones when a sixth
+ * is left: then one is terminated whatever it holds, since the lender may launch its own soon.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "queue_fleet.h"
+#include "queue_peers.h"
 
 enum {
     SCALING_LOST_MS = 30000,     /* a booting machine may be missing from lists for so long; so may
                                     one that the provider may still be about to launch */
     SCALING_LATE_BOOTS = 2,      /* who boots this many times as long as usual is not counted on, */
     SCALING_LATE_MORE_MS = 5000, /* after this much more */
+    SCALING_REFUSED_MS = 10000,  /* after a refusal no peer is asked for a loan for so long */
+    SCALING_NOBODY = -1          /* in place of a NODE */
 };
 
 struct scaling_rules {
@@ -30,6 +38,7 @@ struct scaling_rules {
     int64_t silent_ms;      /* whoever was not heard from for longer is dead to the node */
     int64_t boot_max_ms;    /* a machine that is not heard from so long after its launch is sent
                                away */
+    int64_t loan_ms;        /* LOAN_SECONDS */
 };
 
 /* What the provider's last list says of a machine. */
@@ -56,6 +65,19 @@ struct scaling_machine {
                            was terminated */
 };
 
+struct scaling_loan {
+    int32_t node;    /* the peer */
+    int32_t side;    /* enum loan_side */
+    int32_t state;   /* enum loan_state */
+    bool away;       /* that peer is */
+    int64_t left_ms; /* until its deadline, unless it is only wanted; 0 or less: it is over */
+};
+
+struct scaling_peer {
+    int32_t node;
+    bool away;
+};
+
 /* What is known at one moment. */
 struct scaling_snapshot {
     struct scaling_rules rules;
@@ -67,6 +89,11 @@ struct scaling_snapshot {
     int64_t machine_rate;   /* that one more machine would have; 0 when not known */
     int count;
     struct scaling_machine machines[QUEUE_MACHINES_MAX];
+    int peer_count; /* the one to be asked next for a loan first */
+    struct scaling_peer peers[QUEUE_PEERS_MAX];
+    bool refused; /* one of them has refused a loan within SCALING_REFUSED_MS */
+    int loan_count;
+    struct scaling_loan loans[QUEUE_LOANS_MAX];
 };
 
 /* Why something is done, or is not done. */
@@ -74,11 +101,11 @@ enum scaling_reason {
     REASON_NONE,     /* nothing waits for long */
     REASON_WAIT,     /* an item waits too long */
     REASON_MIN,      /* fewer than WORKERS_MIN */
-    REASON_LIMIT,    /* WORKERS_MAX are there */
+    REASON_LIMIT,    /* as many as the limit are there */
     REASON_DRAINED,  /* what runs has done everything before a new one would have booted */
     REASON_BOOTING,  /* those that boot are enough, or their rate is not known yet */
     REASON_FAILING,  /* a launch fails at the moment; it is tried again */
-    REASON_SURPLUS,  /* more than WORKERS_MAX */
+    REASON_SURPLUS,  /* more than the limit */
     REASON_TWICE,    /* the provider launched it more than once */
     REASON_SILENT,   /* its worker was not heard from for too long */
     REASON_NO_BOOT,  /* its worker was never heard from */
@@ -87,7 +114,11 @@ enum scaling_reason {
     REASON_STRAY,    /* it is not of those that this node has, or was given up before */
     REASON_ENDED,    /* the provider says that it has ended */
     REASON_EMPTY,    /* it is leaving and holds nothing */
-    REASON_OVER      /* it was terminated and the provider does not list it any more */
+    REASON_OVER,     /* it was terminated and the provider does not list it any more */
+    REASON_UNUSED,   /* no machine needs the loan, and nothing waits for long */
+    REASON_RECALLED, /* the lender wants the loan back */
+    REASON_AWAY      /* the peer was not heard from, and the loan is over, or was never answered; a
+                        machine: that it was launched for is */
 };
 
 /* What is to be done with a machine. */
@@ -96,6 +127,13 @@ enum scaling_step {
     STEP_LEAVE,     /* make it leaving */
     STEP_TERMINATE, /* have the provider end it */
     STEP_FORGET     /* it is gone */
+};
+
+/* What is to be done with a loan. */
+enum scaling_loan_step {
+    LOAN_STEP_KEEP,
+    LOAN_STEP_RETURN, /* a taken one */
+    LOAN_STEP_RECALL  /* a given one; if it is over, forget it */
 };
 
 struct scaling_decision {
@@ -107,6 +145,12 @@ struct scaling_decision {
         enum scaling_step step;
         enum scaling_reason reason;
     } machines[QUEUE_MACHINES_MAX];
+    int32_t borrow_from; /* NODE of the peer to ask for a loan, or SCALING_NOBODY */
+    int64_t limit;       /* of machines, at this moment */
+    struct {
+        enum scaling_loan_step step;
+        enum scaling_reason reason;
+    } loans[QUEUE_LOANS_MAX];
 };
 
 void scaling_decide(const struct scaling_snapshot *snapshot, struct scaling_decision *decision);

@@ -83,6 +83,10 @@ enum queue_result store_give(struct store *store, const struct queue_transfer *t
                              struct queue_copies *items);
 /* OK with the last change when it is one after seen, else NONE. */
 enum queue_result store_watch_change(const struct store *store, int64_t seen, int64_t *number);
+enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer);
+enum queue_result store_heard(struct store *store, const struct queue_heard *heard);
+enum queue_result store_loan(struct store *store, const struct queue_loan_step *step);
 /* All but tally->parked. */
 enum queue_result store_tally(struct store *store, struct queue_tally *tally);
 

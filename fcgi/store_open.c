@@ -159,6 +159,7 @@ static bool load_counts(struct store *store) {
     counts->change = sqlite3_column_int64(statement, 2 + ITEM_STATES);
     store_end(statement);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
+    store->opened_ms = counts->clock_ms;
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
     bool good = store_load_peers(store);
     store->saved_counts = *counts;

@@ -2,8 +2,8 @@
 #define HASHMILL_STORE_SQL_H
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
- * store_wal.c (checkpoints), store_items.c, store_leases.c, store_workers.c and store_merge.c
- * (operations), store_peers.c, store_retention.c. */
+ * store_wal.c (checkpoints), store_items.c, store_leases.c, store_workers.c, store_loans.c and
+ * store_merge.c (operations), store_peers.c, store_retention.c. */
 
 #include <sqlite3.h>
 
@@ -84,6 +84,7 @@ struct store {
     struct counts counts;       /* with the batch under way */
     struct counts saved_counts; /* as committed */
     int64_t clock_offset_ms;    /* queue clock - steady time */
+    int64_t opened_ms;          /* queue clock: when it was opened */
     int64_t wall_ms;            /* wall time of the batch */
     int64_t next_deadline_ms;   /* queue clock; a lower bound, INT64_MAX without leases */
     int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
@@ -151,6 +152,10 @@ void store_last_checkpoint(struct store *store);
 static inline int64_t store_now_ms(const struct store *store) {
     return store->counts.clock_ms;
 }
+
+/* Whether a new machine of that name may be launched: there are fewer than WORKERS_MAX and loans
+ * allow. OK (also for one that was saved before), CONFLICT, FAULT. */
+enum queue_result store_may_launch(struct store *store, const char *name);
 
 /* Notes that an item is pulled or cancelled by now: retention removes it some day. */
 void store_note_closed(struct store *store, enum item_state state);

@@ -62,6 +62,11 @@ static bool save_decision(struct store *store, const struct queue_change *change
 }
 
 enum queue_result store_change(struct store *store, const struct queue_change *change) {
+    if (change->name[0] != '\0' && change->state == MACHINE_LAUNCHING) {
+        enum queue_result result = store_may_launch(store, change->name);
+        if (result != QUEUE_OK)
+            return result;
+    }
     bool good = (change->name[0] == '\0' || save_machine(store, change)) &&
                 (change->why[0] == '\0' || save_decision(store, change));
     return good ? QUEUE_OK : QUEUE_FAULT;

@@ -64,6 +64,14 @@ sub come_back {
     return ok(wait_until(20, sub { !peer_status()->{away} }), 'the peer is back');
 }
 
+# Calls the code in a process of its own. Returns code that waits for it and returns whether it was
+# true.
+sub in_background ($code) {
+    my $pid = fork // die "fork: $!";
+    POSIX::_exit(eval { $code->() } ? 0 : 1) if $pid == 0;
+    return sub { waitpid $pid, 0; return $? == 0 };
+}
+
 subtest 'who is let in' => sub {
     my @calls = qw(hello copies done transfer look cancel);
     for my $path (map { "/peer/$_" } @calls) {
@@ -241,6 +249,37 @@ subtest 'a copy of what the peer does not tell' => sub {
     $peer->answer(look => undef);
 };
 
+subtest 'a peer that goes away under a look' => sub {
+    my $item = item_of('left', 20, 'waiting');
+    is peer_call('copies', items => [$item])->status, 204, 'a copy is here';
+    $peer->answer(look => { silent => 1 });
+    my $looks = $peer->asked('look');
+    my $with_copy = in_background(sub { return $mill->item($item->{id}, wait => 25)->json->{state} eq 'done' });
+    my $without = in_background(sub { return $mill->item(id_of(1), wait => 25)->status == 503 });
+    ok wait_until(20, sub { $peer->asked('look') == $looks + 2 }), 'the looks are passed on';
+    my $start = time;
+    go_away();
+    ok $without->(), 'one without a copy here is answered 503';
+    is $mill->work_all, 1, 'the other item is worked on here';
+    ok $with_copy->(), 'its look is answered when it is done';
+    ok time - $start < 15, 'before its time';
+    come_back();
+    $peer->answer(look => undef);
+};
+
+subtest 'many looks' => sub {
+    $peer->answer(look => { silent => 1 });
+    my $before = $peer->asked('look');
+    my @clients = map { $mill->connection } 1 .. 67;
+    $_->print('GET /items/' . id_of(1) . "?wait=2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") for @clients;
+    my @replies = map { local $/ = undef; scalar readline $_ } @clients;
+    is scalar(grep { m{^HTTP/1.1 503 } } @replies), 67, 'all are answered';
+    my @waits = map { $_->{wait} } $peer->asked('look');
+    is_deeply [sort { $a <=> $b } @waits[$before .. $#waits]], [(0) x 3, (2) x 64],
+        'the peer held no more than 64 at once';
+    $peer->answer(look => undef);
+};
+
 subtest 'a cancel of an item of the peer' => sub {
     my $item = item_of('unwanted', 70, 'waiting');
     my $cancel = sub { return $mill->call('DELETE', "/items/$item->{id}") };
@@ -296,7 +335,6 @@ subtest 'a pull in one go' => sub {
 
 subtest 'items that are none' => sub {
     my $item = item_of('wrong', 5, 'done', home => 0, moves => 1);
-    $mill->expect_log(qr/never/);
     $peer->answer(done => { status => 200, json => { node => 1, done => 1 } });
     for my $wrong ([{ %$item, home => 1 }], [{ %$item, state => 'waiting', remaining => 3 }], [{ %$item, id => 1 }],
         [($item) x 2], 'x') {
@@ -336,17 +374,33 @@ subtest 'the peering process dies' => sub {
     my ($peering) = $mill->children('peering');
     ok $peering, 'it runs';
     my $looks = $peer->asked('look');
-    my $pid = fork // die;
-    if ($pid == 0) {
-        my $status = $mill->item($id, wait => 20)->status;
-        POSIX::_exit($status == 503 ? 0 : 1);
-    }
+    my $look = in_background(sub { return $mill->item($id, wait => 20)->status == 503 });
     ok wait_until(20, sub { $peer->asked('look') > $looks }), 'a look is passed on';
     kill 'KILL', $peering;
-    waitpid $pid, 0;
-    is $?, 0, 'it is answered 503 when the process is gone';
+    ok $look->(), 'it is answered 503 when the process is gone';
     $peer->answer(look => look_of(item_of('x', 5, 'done', id => $id)));
     ok wait_until(20, sub { $mill->item($id)->status == 200 }), 'another process asks';
+};
+
+subtest 'a reload' => sub {
+    my $socket = "$mill->{settings}{RUN_DIR}/writer/peering.sock";
+    my $pid_file = "$mill->{settings}{RUN_DIR}/hashmill-fcgi.pid";
+    my $reload = sub (%changes) {
+        unlink $pid_file;
+        $mill->write_settings(%changes);
+        $mill->{server}->kill('HUP');
+        return wait_until(30, sub { -s $pid_file });
+    };
+    my $peers = $mill->{settings}{PEERS};
+    $peer->answer(look => undef);
+    ok $reload->(), 'with peers';
+    ok wait_until(20, sub { !peer_status()->{away} }), 'they are heard';
+    ok $reload->(PEERS => '', PEER_TOKEN => ''), 'without';
+    ok !-e $socket, 'nobody is to be asked';
+    is $mill->item(id_of(1))->status, 404, 'nor is';
+    ok $reload->(PEERS => $peers, PEER_TOKEN => $peer->token), 'with them again';
+    ok wait_until(20, sub { !peer_status()->{away} }), 'they are heard again';
+    is $mill->item(id_of(1))->status, 404, 'and asked';
 };
 
 finish();

@@ -23,7 +23,9 @@ static struct conf conf;
 
 /* Removes the scratch directory at exit. */
 static inline void remove_directory(void) {
-    static const char *const names[] = {"db", "db-wal", "db-shm", "db-lock", "clock"};
+    static const char *const names[] = {"db",       "db-wal",  "db-shm",  "db-lock",
+                                        "peer",     "peer-wal", "peer-shm", "peer-lock",
+                                        "clock",    "channel"};
     char path[100];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);
@@ -53,12 +55,16 @@ static inline void set_up(void) {
     conf.size_penalty_ns = 100;
 }
 
-static inline struct store *open_store(void) {
+static inline struct store *open_store_of(const struct conf *settings) {
     int exit_code;
-    struct store *store = store_open(&conf, &exit_code);
+    struct store *store = store_open(settings, &exit_code);
     if (!store)
         abort();
     return store;
+}
+
+static inline struct store *open_store(void) {
+    return open_store_of(&conf);
 }
 
 /* The number that a statement gives, straight from the file. */
@@ -78,18 +84,44 @@ static inline struct queue_enqueue new_item(int64_t iterations) {
     return item;
 }
 
+/* Whether the counts of what is kept for peers are those of the rows. */
+static inline bool kept_true(struct store *store) {
+    int64_t in_memory = 0;
+    for (int node = 0; node < NODES; node++) {
+        const struct peer_state *peer = &store->peers.all[node];
+        in_memory += peer->items[0] * 3 + peer->items[1] * 5 + peer->items[2] * 7 + peer->remaining;
+    }
+    return number(store, "SELECT count(*) FROM peer WHERE"
+                         " kept_waiting <> (SELECT count(*) FROM item WHERE home = node"
+                         " AND state = 0) OR"
+                         " kept_leased <> (SELECT count(*) FROM item WHERE home = node"
+                         " AND state = 1) OR"
+                         " kept_done <> (SELECT count(*) FROM item WHERE home = node"
+                         " AND state = 2) OR"
+                         " kept_remaining <> (SELECT coalesce(sum(remaining), 0) FROM item"
+                         " WHERE home = node AND state < 2)") == 0 &&
+           number(store, "SELECT coalesce(sum(kept_waiting * 3 + kept_leased * 5 + kept_done * 7"
+                         " + kept_remaining), 0) FROM peer") == in_memory &&
+           number(store, "SELECT count(*) FROM item WHERE home NOTNULL AND state < 3"
+                         " AND home NOT IN (SELECT node FROM peer)") == 0 &&
+           number(store, "SELECT coalesce(sum(kept_remaining), 0) FROM peer") ==
+               store->counts.kept_remaining;
+}
+
 /* Whether the counts in memory and in the file are what a count over the rows gives. */
 static inline bool counts_true(struct store *store) {
     char sql[200];
-    bool good = true;
+    bool good = kept_true(store);
     for (int state = 0; state < ITEM_STATES; state++) {
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE state = %d", state);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE state = %d AND %s", state,
+                 state > ITEM_DONE ? "true" : "home IS NULL");
         good = good && number(store, sql) == store->counts.items[state];
     }
-    int64_t remaining =
-        number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
+    int64_t remaining = number(
+        store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2 AND home IS NULL");
     return good && remaining == store->counts.remaining &&
-           number(store, "SELECT remaining FROM tally") == remaining;
+           number(store, "SELECT remaining FROM tally") == remaining &&
+           number(store, "SELECT change FROM tally") == store->counts.change;
 }
 
 static inline struct queue_lease lease_of(int items) {

@@ -41,6 +41,22 @@ enum queue_result queue_transfer_end(struct queue *queue, struct uuid id,
     return QUEUE_DOWN;
 }
 
+enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
+    (void)queue, (void)step;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer) {
+    (void)queue, (void)hello, (void)answer;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_heard(struct queue *queue, const struct queue_heard *heard) {
+    (void)queue, (void)heard;
+    return QUEUE_DOWN;
+}
+
 enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers) {
     (void)queue;
     *peers = (struct queue_peers){0};

@@ -1,0 +1,259 @@
+/*
+ * Loans: rights to run one machine more, at the cost of another node's. The lender counts a loan's
+ * time from when it answers a hello, the borrower from when it sent it, so that it ends there
+ * first. How many machines there may be is decided here only: giving a loan and launching a machine
+ * are operations of the one writer, and each sees the other.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "store_sql.h"
+
+/* A hello that is older by more than any can be delayed comes from a node that has begun anew, with
+ * another database and another clock. */
+enum { HELLO_DELAY_MAX_MS = 60 * 1000 };
+
+struct loan {
+    struct uuid id;
+    int32_t node;
+    int32_t side;  /* enum loan_side */
+    int32_t state; /* enum loan_state */
+    int64_t deadline_ms;
+};
+
+/* What the limit of machines is made of. */
+struct loan_counts {
+    int64_t machines; /* that are not gone */
+    int64_t given;    /* loans, */
+    int64_t held;
+    int64_t loans; /* given and taken, however they are */
+};
+
+static bool count_loans(struct store *store, struct loan_counts *counts) {
+    sqlite3_stmt *statement =
+        store_bind(store, SQL_LOAN_COUNTS, "ii", store_now_ms(store), store->opened_ms);
+    if (!statement)
+        return false;
+    bool good = store_step(store, statement) == SQLITE_ROW;
+    if (good)
+        *counts = (struct loan_counts){.machines = sqlite3_column_int64(statement, 0),
+                                       .given = sqlite3_column_int64(statement, 1),
+                                       .held = sqlite3_column_int64(statement, 2),
+                                       .loans = sqlite3_column_int64(statement, 3)};
+    store_end(statement);
+    return good;
+}
+
+/* Finds a loan. OK, NONE, FAULT. */
+static enum queue_result find_loan(struct store *store, const struct uuid *id, struct loan *loan) {
+    sqlite3_stmt *statement = store_bind(store, SQL_LOAN_FIND, "u", id->bytes);
+    if (!statement)
+        return QUEUE_FAULT;
+    int code = store_step(store, statement);
+    if (code == SQLITE_ROW)
+        *loan = (struct loan){.id = *id,
+                              .node = sqlite3_column_int(statement, 0),
+                              .side = sqlite3_column_int(statement, 1),
+                              .state = sqlite3_column_int(statement, 2),
+                              .deadline_ms = sqlite3_column_int64(statement, 3)};
+    store_end(statement);
+    return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
+}
+
+static bool save_loan(struct store *store, const struct loan *loan) {
+    return store_run(store, SQL_LOAN_SAVE, "uiiii", loan->id.bytes, (int64_t)loan->node,
+                     (int64_t)loan->side, (int64_t)loan->state, loan->deadline_ms);
+}
+
+static bool delete_loan(struct store *store, const struct uuid *id) {
+    return store_run(store, SQL_LOAN_DELETE, "u", id->bytes);
+}
+
+enum queue_result store_may_launch(struct store *store, const char *name) {
+    int64_t known = store_number(store, store_bind(store, SQL_MACHINE_KNOWN, "t", name), -1);
+    struct loan_counts counts;
+    if (known > 0)
+        return QUEUE_OK;
+    if (known < 0 || !count_loans(store, &counts))
+        return QUEUE_FAULT;
+    int64_t most = store->conf->workers_max - counts.given + counts.held;
+    return counts.machines < most ? QUEUE_OK : QUEUE_CONFLICT;
+}
+
+/* --- The lender's side --- */
+
+/* Says in the log and among the decisions what has become of this node's machines. */
+static bool tell(struct store *store, const char *what, int32_t node) {
+    struct loan_counts counts;
+    struct queue_change change = {0};
+    if (!count_loans(store, &counts))
+        return false;
+    snprintf(change.why, sizeof change.why, "%s node %d: there may be %lld here now", what,
+             (int)node, (long long)(store->conf->workers_max - counts.given));
+    log_info("%s", change.why);
+    return store_change(store, &change) == QUEUE_OK;
+}
+
+/* Whether a peer may run one of this node's machines: it has fewer than it may, and wants none. */
+static bool can_spare(struct store *store) {
+    const struct conf *conf = store->conf;
+    struct loan_counts counts;
+    struct queue_tally tally;
+    if (!count_loans(store, &counts) || store_tally(store, &tally) != QUEUE_OK)
+        return false;
+    int64_t own = counts.machines > conf->workers_min ? counts.machines : conf->workers_min;
+    return counts.loans < QUEUE_LOANS_MAX && own + counts.given < conf->workers_max &&
+           tally.oldest_wait_ms <= conf->wait_launch_seconds * 1000;
+}
+
+/* Whether a hello names a loan. */
+static bool names(const struct queue_hello *hello, const struct uuid *id) {
+    for (int i = 0; i < hello->count; i++) {
+        if (memcmp(hello->loans[i].bytes, id->bytes, ID_SIZE) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Takes the loans back that a hello does not name. */
+static bool take_back(struct store *store, const struct queue_hello *hello) {
+    struct uuid given[QUEUE_LOANS_MAX];
+    int count = 0;
+    sqlite3_stmt *statement = store_bind(store, SQL_LOANS_GIVEN, "i", (int64_t)hello->node);
+    if (!statement)
+        return false;
+    int code;
+    while ((code = store_step(store, statement)) == SQLITE_ROW && count < QUEUE_LOANS_MAX &&
+           store_blob(store, statement, 0, given[count].bytes, ID_SIZE))
+        count++;
+    store_end(statement);
+    bool good = code == SQLITE_DONE;
+    for (int i = 0; good && i < count; i++) {
+        if (!names(hello, &given[i]))
+            good = delete_loan(store, &given[i]) &&
+                   tell(store, "a machine was returned by", hello->node);
+    }
+    return good;
+}
+
+/* Gives a loan, or renews it. Sets for how long from now on, 0: not. */
+static bool give(struct store *store, int32_t node, const struct uuid *id, int64_t *ttl_ms) {
+    int64_t ms = store->conf->loan_seconds * 1000;
+    struct loan loan;
+    *ttl_ms = 0;
+    enum queue_result result = find_loan(store, id, &loan);
+    bool known = result == QUEUE_OK;
+    if (result == QUEUE_FAULT)
+        return false;
+    if (known && (loan.side != LOAN_GIVEN || loan.node != node || loan.state != LOAN_HELD))
+        return true;
+    if (!known && !can_spare(store))
+        return store_state(store) == STORE_GOOD;
+    loan = (struct loan){.id = *id,
+                         .node = node,
+                         .side = LOAN_GIVEN,
+                         .state = LOAN_HELD,
+                         .deadline_ms = store_now_ms(store) + ms};
+    if (!save_loan(store, &loan) || (!known && !tell(store, "a machine is lent to", node)))
+        return false;
+    *ttl_ms = ms;
+    return true;
+}
+
+/* Whether a hello counts: an older one than the last may name what has been returned since. Of the
+ * same moment as the last it is the same again, or was read just before a loan was wanted: it then
+ * returns nothing. */
+static enum queue_result listen_to(struct store *store, const struct queue_hello *hello,
+                                   bool *newer) {
+    sqlite3_stmt *statement = store_bind(store, SQL_PEER_LISTENED, "i", (int64_t)hello->node);
+    int64_t listened_ms = store_number(store, statement, -1);
+    bool anew = hello->clock_ms < listened_ms - HELLO_DELAY_MAX_MS;
+    if (hello->clock_ms < listened_ms && !anew)
+        return QUEUE_CONFLICT;
+    *newer = hello->clock_ms > listened_ms || anew;
+    return store_run(store, SQL_PEER_LISTEN, "ii", (int64_t)hello->node, hello->clock_ms)
+               ? QUEUE_OK
+               : QUEUE_FAULT;
+}
+
+enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer) {
+    bool newer;
+    *answer = (struct queue_hello_answer){.count = hello->count};
+    enum queue_result result = listen_to(store, hello, &newer);
+    if (result != QUEUE_OK)
+        return result;
+    bool good = store_run(store, SQL_LOAN_EXPIRE, "i", store_now_ms(store)) &&
+                (!newer || take_back(store, hello));
+    for (int i = 0; good && i < hello->count; i++)
+        good = give(store, hello->node, &hello->loans[i], &answer->ttl_ms[i]);
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}
+
+/* --- The borrower's side --- */
+
+/* Takes the lender's answer about one loan: for how long from sent_ms on, 0: no more. What was
+ * wanted back stays so: an answer from before that may come late. Nor does one to a hello from
+ * before this start count, as this node's clock has stood still in between. */
+static bool take_answer(struct store *store, int32_t node, const struct uuid *id, int64_t sent_ms,
+                        int64_t ttl_ms) {
+    struct loan loan;
+    enum queue_result result = find_loan(store, id, &loan);
+    if (result != QUEUE_OK)
+        return result == QUEUE_NONE;
+    if (loan.side != LOAN_TAKEN || loan.node != node || loan.state == LOAN_RECALLED)
+        return true;
+    if (ttl_ms <= 0 && loan.state == LOAN_WANTED)
+        return delete_loan(store, id);
+    if (ttl_ms > 0 && sent_ms <= store->opened_ms)
+        return true;
+    loan.state = ttl_ms > 0 ? LOAN_HELD : LOAN_RECALLED;
+    if (ttl_ms > 0 && sent_ms + ttl_ms > loan.deadline_ms)
+        loan.deadline_ms = sent_ms + ttl_ms;
+    return save_loan(store, &loan);
+}
+
+enum queue_result store_heard(struct store *store, const struct queue_heard *heard) {
+    const struct queue_hello *sent = &heard->sent;
+    bool good = true;
+    store_heard_from(store, sent->node);
+    for (int i = 0; good && i < sent->count && i < heard->answer.count; i++)
+        good = take_answer(store, sent->node, &sent->loans[i], sent->clock_ms,
+                           heard->answer.ttl_ms[i]);
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}
+
+/* --- Both --- */
+
+/* Wants a new loan. */
+static bool want(struct store *store, const struct queue_loan_step *step) {
+    struct loan loan = {
+        .id = step->id, .node = step->node, .side = LOAN_TAKEN, .state = LOAN_WANTED};
+    struct loan_counts counts;
+    if (!count_loans(store, &counts))
+        return false;
+    if (counts.loans < QUEUE_LOANS_MAX)
+        return save_loan(store, &loan);
+    log_warn("%d loans are as many as there may be", QUEUE_LOANS_MAX);
+    return false;
+}
+
+enum queue_result store_loan(struct store *store, const struct queue_loan_step *step) {
+    struct loan loan;
+    bool good = true;
+    enum queue_result result = find_loan(store, &step->id, &loan);
+    if (result == QUEUE_FAULT)
+        return QUEUE_FAULT;
+    if (step->step == LOAN_WANT) {
+        good = result == QUEUE_OK || want(store, step);
+    } else if (result == QUEUE_OK && step->step == LOAN_RETURN && loan.side == LOAN_TAKEN) {
+        good = delete_loan(store, &step->id);
+    } else if (result == QUEUE_OK && step->step == LOAN_RECALL && loan.side == LOAN_GIVEN) {
+        loan.state = LOAN_RECALLED;
+        good = loan.deadline_ms <= store_now_ms(store) ? delete_loan(store, &step->id)
+                                                       : save_loan(store, &loan);
+    }
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}

@@ -1,0 +1,3 @@
+-- A loan is over.
+-- ?1 id
+DELETE FROM loan WHERE id = ?1;
