@@ -21,7 +21,7 @@ subtest 'the fourth worker' => sub {
     is_deeply [map { [$_->loans] } $borrower, $lender], [['taken held'], ['given held']], 'both sides have noted it';
     is_deeply [map { $_->stats->{loans}->@{qw(taken given)} } $borrower, $lender], [1, 0, 0, 1], 'and show it';
     $borrower->provider_mode('terminate fail');
-    $loans->set_items($lender, LIMIT + 2);
+    $loans->set_items($lender, LIMIT + 1);
     ok $loans->wait_machines($lender, LIMIT - 1), 'the lender starts its own';
     ok $loans->wait_loans($lender, 'given recalled'), 'and wants back what it has lent';
     for (1 .. 20) {

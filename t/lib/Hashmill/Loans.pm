@@ -20,7 +20,7 @@ use constant {
     LIMIT => 3,           # WORKERS_MAX of both
     LOAN_SECONDS => 6,
     SLACK_SECONDS => 12,  # for the scaler's turns, the provider's calls and a busy computer
-    REFUSED_SECONDS => 10, # a node that was refused a loan does not ask sooner
+    PAUSE_SECONDS => 31,  # longer than a node that was refused a loan, or whose provider fails, asks no more
     PHANTOM_SECONDS => 31, # a machine that the provider may still launch counts for so long
     LONG => 9_000_000_000_000_000,
 };
@@ -54,7 +54,7 @@ sub set_items ($self, $node, $count) {
 }
 
 # Waits until a node has that many machines that count, all of them at work, and nobody else works for it.
-sub wait_machines ($self, $node, $count, $seconds = 60) {
+sub wait_machines ($self, $node, $count, $seconds = 30) {
     return wait_until($seconds, sub {
         $self->watch;
         return $node->counted == $count && $node->fleet_pids == $count;
@@ -78,7 +78,7 @@ sub calm ($self) {
     my ($borrower, $lender) = $self->@{qw(borrower lender)};
     $self->set_items($lender, 0);
     $self->set_items($borrower, LIMIT);
-    $borrower->pass_seconds(REFUSED_SECONDS);
+    $borrower->pass_seconds(PAUSE_SECONDS);
     my $calm = $self->wait_machines($borrower, LIMIT) && $self->wait_machines($lender, 0)
         && $self->wait_loans($borrower) && $self->wait_loans($lender)
         && wait_until(30, sub { my $items = $borrower->stats->{items}; $items->{waiting} == 0 && $items->{leased} == LIMIT })
@@ -92,13 +92,13 @@ sub tell ($self) {
         next if !$node->{server}->alive;
         diag 'node ', $node->{settings}{NODE}, ': ', $node->counted, ' machines count, ', scalar $node->fleet_pids,
             ' workers; loans: ', join(', ', $node->loans) || 'none';
-        diag "  $_" for reverse +($node->decisions)[0 .. 9];
+        diag "  $_" for reverse grep { defined } +($node->decisions)[0 .. 9];
     }
     return 0;
 }
 
 # Gives the borrower work for one machine more than it may have.
-sub press ($self) { return $self->set_items($self->{borrower}, LIMIT + 2) }
+sub press ($self) { return $self->set_items($self->{borrower}, LIMIT + 1) }
 
 # The processes of the lender that answer other nodes stand still, and go on.
 sub hold_lender ($self)    { return kill STOP => ($self->{held} = [$self->{lender}->children("worker")])->@* }
@@ -136,7 +136,7 @@ sub reach_running ($self) {
 sub reach_recalled ($self) {
     $self->reach_running or return 0;
     $self->{borrower}->provider_mode('terminate fail');
-    $self->set_items($self->{lender}, LIMIT + 2);
+    $self->set_items($self->{lender}, LIMIT + 1);
     return $self->wait_loans($self->{lender}, 'given recalled') && $self->wait_loans($self->{borrower}, 'taken recalled');
 }
 
@@ -157,8 +157,11 @@ sub run ($self, $mishap, $happen, $survivors, $over) {
     while (my ($step, $reach) = splice @todo, 0, 2) {
         next if $ENV{HASHMILL_STEP} && $step !~ /$ENV{HASHMILL_STEP}/;
         subtest "$mishap while a loan is $step" => sub {
+            my $start = time;
             ok $self->calm, 'nobody needs anything' or return;
+            note sprintf 'calm after %.1f s', time - $start;
             ok $reach->($self), "a loan is $step" or return $self->tell;
+            note sprintf 'reached after %.1f s', time - $start;
             my $begin = time;
             $happen->($self);
             $self->release_lender;
@@ -177,10 +180,11 @@ sub run ($self, $mishap, $happen, $survivors, $over) {
 # A node that has enough to do gets to its own limit in time, and not beyond.
 sub comes_back ($self, $node, $begin, $step) {
     my $name = $node == $self->{borrower} ? 'the borrower' : 'the lender';
-    $self->set_items($node, LIMIT + 2);
+    $self->set_items($node, LIMIT + 1);
     $self->give_up_phantom if $node == $self->{borrower} && $step =~ /before/;
     my $back = $self->wait_machines($node, LIMIT, LOAN_SECONDS + SLACK_SECONDS);
     ok $back, "$name has as many machines as before" or return $self->tell;
+    note sprintf 'after %.1f s', time - $begin;
     cmp_ok time - $begin, '<', LOAN_SECONDS + SLACK_SECONDS, 'within the time of a loan and a little more';
     return;
 }

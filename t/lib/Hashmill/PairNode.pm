@@ -33,17 +33,20 @@ sub worker_nodes ($self) {
     return join ',', map { 'http://' . address($_) . ':' . (PORT + 1) } $node, 1 - $node;
 }
 
-# The program of its machines: the worker, on the workers' host.
+# The program of its machines, on the workers' host. What is run instead of the worker goes by its name,
+# which is how workers are known.
 sub fleet_worker ($self) {
     my $file = "$self->{dir}/machine";
-    if (!-e $file) {
-        spew($file, "#!/bin/sh\nexec @{[inside('workers')]} " . $self->fleet_program . ' "$@"' . "\n");
-        chmod 0755, $file;
+    return $file if -e $file;
+    my $program = $self->program('hashmill-worker');
+    if ($self->{fleet_program}) {
+        $program = "$self->{dir}/hashmill-worker";
+        symlink $self->{fleet_program}, $program or die "$program: $!\n";
     }
+    spew($file, "#!/bin/sh\nexec @{[inside('workers')]} $program \"\$@\"\n");
+    chmod 0755, $file;
     return $file;
 }
-
-sub fleet_program ($self) { return $self->{fleet_program} // $self->program('hashmill-worker') }
 
 # What it says of the other.
 sub peer_stats ($self) { return $self->stats->{peers}[0] }
