@@ -102,7 +102,7 @@ def local_configuration(directory, run_dir, port):
     text = (ROOT / "nginx/local.conf.in").read_text()
     for marker, value in {
             "@DIR@": directory / "nginx", "@NGINX_DIR@": ROOT / "nginx", "@RUN_DIR@": run_dir,
-            "@PORT@": port, "@WORKER_PORT@": port + 1,
+            "@ADDRESS@": "127.0.0.1", "@PORT@": port, "@WORKER_PORT@": port + 1,
             "@USER@": "user root;" if os.geteuid() == 0 else ""}.items():
         text = text.replace(marker, str(value))
     return text

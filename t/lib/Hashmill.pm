@@ -50,7 +50,8 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 # --- life and death of an instance ----------------------------------------------------------------
 
 # Starts server and nginx and returns when both serve. Options in capitals are settings of the server;
-# build => another build's directory, wrap => [a command to run the server under], nginx => 0.
+# build => another build's directory, wrap => [a command to run the server under], nginx => 0;
+# see Hashmill::PairNode for the rest in small letters.
 sub start ($class, %options) {
     my $build = delete $options{build} // build_directory();
     my $self = bless {
@@ -58,6 +59,12 @@ sub start ($class, %options) {
         wrap   => delete $options{wrap} // [],
         nginx_wanted => delete $options{nginx} // 1,
         workers_settings => delete $options{workers_settings} // {}, # see Hashmill::Fleet
+        address => delete $options{address} // '127.0.0.1', # where its clients and workers find it
+        listen  => delete $options{listen} // '127.0.0.1',
+        port    => delete $options{port},
+        inside  => delete $options{inside} // [], # a command that runs another somewhere else
+        worker_inside => delete $options{worker_inside} // [],
+        fleet_program => delete $options{fleet_program},
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
         expected => [],
@@ -65,7 +72,7 @@ sub start ($class, %options) {
     }, $class;
     die "no $build/hashmill-fcgi: scripts/test.sh builds it\n"
         if !-x $self->program('hashmill-fcgi');
-    $self->{token} = sha512_hex(random_body(32));
+    $self->{token} = $options{WORKER_TOKEN} // sha512_hex(random_body(32));
     $self->{settings} = {
         RUN_DIR => "$self->{dir}/run", DATABASE => "$self->{dir}/hashmill.db",
         WORKER_TOKEN => $self->{token}, PROCESSES_PUBLIC => 4, %options,
@@ -100,7 +107,7 @@ sub start_server ($self) {
     unlink $pid_file; # a killed server leaves its own
     my $server = $self->{server} = Hashmill::Process->start(
         log => "$self->{dir}/server.log", env => $self->environment,
-        command => [$self->{wrap}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file]);
+        command => [$self->{inside}->@*, $self->{wrap}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file]);
     wait_until(60, sub { !$server->alive || -s $pid_file });
     $self->give_up('the server did not come up') if !$server->alive || !-s $pid_file;
     return;
@@ -115,8 +122,8 @@ sub start_nginx ($self) {
         unlink "$self->{dir}/nginx/nginx.pid";
         my $nginx = $self->{nginx} = Hashmill::Process->start(
             log => "$self->{dir}/nginx.log", env => $self->environment, cwd => "$self->{dir}/nginx",
-            command => [nginx_program(), '-p', "$self->{dir}/nginx", '-e', 'stderr',
-                '-c', "$self->{dir}/nginx.conf"]);
+            command => [$self->{inside}->@*, nginx_program(), '-p', "$self->{dir}/nginx",
+                '-e', 'stderr', '-c', "$self->{dir}/nginx.conf"]);
         wait_until(30, sub { !$nginx->alive || -s "$self->{dir}/nginx/nginx.pid" });
         if ($nginx->alive && -s "$self->{dir}/nginx/nginx.pid") {
             delete $self->{port_is_guess};
@@ -136,12 +143,12 @@ sub start_worker ($self, %settings) {
     state $number = 0;
     my %more = (delete $settings{env} // {})->%*;
     my $file = "$self->{dir}/worker-" . ++$number;
-    my %all = (NODES => $self->worker_url, WORKER_TOKEN => $self->{token}, THREADS => 2,
+    my %all = (NODES => $self->worker_nodes, WORKER_TOKEN => $self->{token}, THREADS => 2,
         IDLE_SECONDS => 0, %settings);
     spew("$file.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
     chmod 0600, "$file.env";
     my $worker = Hashmill::Process->start(log => "$file.log", env => { $self->environment->%*, %more },
-        command => [$self->program('hashmill-worker'), '-c', "$file.env"]);
+        command => [$self->{worker_inside}->@*, $self->program('hashmill-worker'), '-c', "$file.env"]);
     push $self->{workers}->@*, $worker;
     return $worker;
 }
@@ -158,10 +165,10 @@ sub stop_server ($self) {
     return defined $status && $status == 0;
 }
 
-# kill -9 of every process of this instance, in any order, except those given. Again and again: a
-# master may have started a new child between our look and its own death.
+# kill -9 of every process of this instance, in any order, except those given, processes or their ids.
+# Again and again: a master may have started a new child between our look and its own death.
 sub kill_everything ($self, @spared) {
-    my %spared = map { $_->pid => 1 } @spared;
+    my %spared = map { ref $_ ? $_->pid : $_, 1 } @spared;
     $self->expect_log(qr/worker process \d+ exited on signal 9/); # nginx's, if its master goes last
     my $done = wait_until(20, sub {
         my @pids = grep { !$spared{$_} } $self->pids;
@@ -202,6 +209,14 @@ sub server_pids ($self) {
 sub nginx_pids ($self) {
     return grep { (readlink("/proc/$_/cwd") // '') eq "$self->{dir}/nginx"
             && (slurp("/proc/$_/comm") // '') =~ /^nginx/ && process_state($_) ne 'Z' } process_ids();
+}
+
+# Starts it again after kill_everything.
+sub restart ($self) {
+    $self->stop_nginx if $self->{nginx};
+    $self->start_server;
+    $self->start_nginx if $self->{nginx_wanted};
+    return;
 }
 
 sub give_up ($self, $why) {
@@ -304,8 +319,8 @@ sub environment ($self) {
 
 sub nginx_configuration ($self) {
     my %marker = (
-        DIR => "$self->{dir}/nginx", RUN_DIR => $self->{settings}{RUN_DIR}, PORT => $self->{port},
-        WORKER_PORT => $self->{port} + 1, USER => $> == 0 ? 'user root;' : '',
+        DIR => "$self->{dir}/nginx", RUN_DIR => $self->{settings}{RUN_DIR}, ADDRESS => $self->{listen},
+        PORT => $self->{port}, WORKER_PORT => $self->{port} + 1, USER => $> == 0 ? 'user root;' : '',
         NGINX_DIR => "$root/nginx",
     );
     my $text = slurp("$root/nginx/local.conf.in") // die "no nginx/local.conf.in\n";
@@ -325,8 +340,11 @@ sub move_clock ($self, %by) {
 
 # --- talking to it --------------------------------------------------------------------------------
 
-sub url ($self)        { return "http://127.0.0.1:$self->{port}" }
-sub worker_url ($self) { return 'http://127.0.0.1:' . ($self->{port} + 1) }
+sub url ($self)        { return "http://$self->{address}:$self->{port}" }
+sub worker_url ($self) { return "http://$self->{address}:" . ($self->{port} + 1) }
+
+# NODES of the workers that work for it.
+sub worker_nodes ($self) { return $self->worker_url }
 
 # One request on the public listener. options: content, headers; returns a Hashmill::Reply. Never
 # sent twice by itself: no answer is status 599.
@@ -344,7 +362,7 @@ sub raw_request ($self, $bytes) {
 }
 
 sub connection ($self, $port = $self->{port}) {
-    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) // die "port $port: $!";
+    return IO::Socket::INET->new(PeerAddr => $self->{address}, PeerPort => $port) // die "port $port: $!";
 }
 
 sub get ($self, $path, %headers) { return $self->call('GET', $path, headers => \%headers) }
@@ -425,11 +443,11 @@ sub server_log ($self) { return $self->{server}->log }
 # The living children of the master, all or those of one role: writer, public, public-wait, worker,
 # worker-wait or peering. A child is known by the one listening socket that it holds.
 sub children ($self, $role = undef) {
-    my (undef, @children) = $self->server_pids;
+    my ($master, @children) = $self->server_pids;
     return @children if !defined $role;
     my %private = (writer => 'writer/ops', peering => 'writer/peering');
     my $path = "$self->{settings}{RUN_DIR}/" . ($private{$role} // $role) . '.sock';
-    my ($inode) = slurp('/proc/net/unix') =~ /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) \Q$path\E$/m or return;
+    my ($inode) = (slurp("/proc/$master/net/unix") // '') =~ /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) \Q$path\E$/m or return;
     return grep { my $pid = $_; any { (readlink // '') eq "socket:[$inode]" } glob "/proc/$pid/fd/*" } @children;
 }
 

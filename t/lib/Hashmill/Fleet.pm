@@ -19,15 +19,17 @@ sub start ($class, %options) {
 
 # The settings of the workers name the port that nginx will have if nobody takes it before.
 sub prepare ($self) {
-    $self->{port} = free_port_pair();
-    $self->{port_is_guess} = 1;
+    if (!$self->{port}) {
+        $self->{port} = free_port_pair();
+        $self->{port_is_guess} = 1;
+    }
     mkdir $self->fleet_dir or die;
     $self->port_chosen;
     return;
 }
 
 sub port_chosen ($self) {
-    my %all = (NODES => $self->worker_url, RETIRE_NODE => $self->worker_url, WORKER_TOKEN => $self->{token},
+    my %all = (NODES => $self->worker_nodes, RETIRE_NODE => $self->worker_url, WORKER_TOKEN => $self->{token},
         THREADS => 1, $self->{workers_settings}->%*);
     spew("$self->{dir}/worker-fleet.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
     return;
@@ -35,9 +37,12 @@ sub port_chosen ($self) {
 
 sub fleet_dir ($self) { return "$self->{dir}/fleet" }
 
+# The program of its machines.
+sub fleet_worker ($self) { return $self->program('hashmill-worker') }
+
 sub environment ($self) {
     return { $self->SUPER::environment->%*,
-        FLEET_DIR => $self->fleet_dir, FLEET_WORKER => $self->program('hashmill-worker'), FLEET_SECONDS => 1,
+        FLEET_DIR => $self->fleet_dir, FLEET_WORKER => $self->fleet_worker, FLEET_SECONDS => 1,
         FLEET_SETTINGS => "$self->{dir}/worker-fleet.env", FLEET_LOG => "$self->{dir}/worker-fleet.log" };
 }
 

@@ -1,0 +1,40 @@
+# A node at its limit borrows a worker from the other, which may then start one less itself and gets it back
+# when it needs it. And the link between them is cut in the middle of every step of a loan.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes qw(sleep);
+use Hashmill::Loans;
+use Hashmill;
+
+plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
+
+my $loans = Hashmill::Loans->start;
+my ($borrower, $lender) = $loans->@{qw(borrower lender)};
+
+subtest 'the fourth worker' => sub {
+    ok $loans->calm, 'nobody needs anything' or return;
+    $loans->press;
+    ok $loans->wait_machines($borrower, LIMIT + 1), 'is borrowed' or return $loans->tell;
+    is_deeply [map { [$_->loans] } $borrower, $lender], [['taken held'], ['given held']], 'both sides have noted it';
+    is_deeply [map { $_->stats->{loans}->@{qw(taken given)} } $borrower, $lender], [1, 0, 0, 1], 'and show it';
+    $borrower->provider_mode('terminate fail');
+    $loans->set_items($lender, LIMIT + 1);
+    ok $loans->wait_machines($lender, LIMIT - 1), 'the lender starts its own';
+    ok $loans->wait_loans($lender, 'given recalled'), 'and wants back what it has lent';
+    for (1 .. 20) {
+        $loans->watch;
+        last if $lender->counted >= LIMIT;
+        sleep 0.1;
+    }
+    is $lender->counted, LIMIT - 1, 'but does not start it before it is returned';
+    $borrower->provider_mode('');
+    ok $loans->wait_machines($borrower, LIMIT), 'the borrower ends one';
+    ok $loans->wait_machines($lender, LIMIT), 'and the lender starts one' or $loans->tell;
+};
+
+$loans->run('the link is cut', sub { $loans->{pair}->cut }, [$borrower, $lender], sub { $loans->{pair}->heal });
+cmp_ok $loans->{most}, '<=', 2 * LIMIT, 'never were there more workers than both may have';
+finish();

@@ -1,0 +1,83 @@
+package Hashmill::PairNode;
+
+# One of the two nodes of a Hashmill::Pair: an instance on a host of its own, whose workers are on another.
+
+use v5.36;
+use parent 'Hashmill::Fleet';
+
+use Hashmill::Namespaces;
+use Hashmill::Util;
+
+use constant { PORT => 8080 };
+
+# Its name among hosts and its addresses: where clients and workers find it, and its peer.
+sub host_name ($node)    { return "node$node" }
+sub address ($node)      { return '10.77.0.' . (10 + $node) }
+sub peer_address ($node) { return '10.77.1.' . (10 + $node) }
+
+# Starts it; options as Hashmill::Fleet's. NODE is given; it has no fleet unless fleet => 1.
+# fleet_program => what its machines run.
+sub start ($class, %options) {
+    my $node = $options{NODE};
+    my $peer = 1 - $node;
+    $options{PROVIDER} = '' if !delete $options{fleet};
+    return $class->SUPER::start(
+        address => address($node), listen => '0.0.0.0', port => PORT, inside => [inside(host_name($node))],
+        worker_inside => [inside('workers')], PROCESSES_PUBLIC => 2,
+        PEERS => "$peer=http://" . peer_address($peer) . ':' . (PORT + 1), %options);
+}
+
+# Both nodes, its own first.
+sub worker_nodes ($self) {
+    my $node = $self->{settings}{NODE};
+    return join ',', map { 'http://' . address($_) . ':' . (PORT + 1) } $node, 1 - $node;
+}
+
+# The program of its machines, on the workers' host. What is run instead of the worker goes by its name,
+# which is how workers are known.
+sub fleet_worker ($self) {
+    my $file = "$self->{dir}/machine";
+    return $file if -e $file;
+    my $program = $self->program('hashmill-worker');
+    if ($self->{fleet_program}) {
+        $program = "$self->{dir}/hashmill-worker";
+        symlink $self->{fleet_program}, $program or die "$program: $!\n";
+    }
+    spew($file, "#!/bin/sh\nexec @{[inside('workers')]} $program \"\$@\"\n");
+    chmod 0755, $file;
+    return $file;
+}
+
+# What it says of the other.
+sub peer_stats ($self) { return $self->stats->{peers}[0] }
+
+# Waits until the other counts as away, or not any more.
+sub wait_away ($self, $away = 1) {
+    return wait_until(60, sub { !!$self->peer_stats->{away} eq !!$away });
+}
+
+# Waits until the other has been told everything that has changed here.
+sub wait_told ($self) {
+    return wait_until(60, sub { $self->peer_stats->{behind} == 0 });
+}
+
+# Kills everything of it but its workers, which are on another machine.
+sub kill_node ($self) {
+    my @spared = $self->fleet_pids;
+    $self->kill_everything(@spared);
+    return;
+}
+
+# Its machines that count towards its limit, from the database.
+sub counted ($self) {
+    return ($self->sql('SELECT count(*) FROM machine WHERE state < 3'))[0][0];
+}
+
+# Its loans, each "taken wanted" and the like.
+sub loans ($self) {
+    my @side = qw(taken given);
+    my @state = qw(wanted held recalled);
+    return map { "$side[$_->[0]] $state[$_->[1]]" } $self->sql('SELECT side, state FROM loan ORDER BY side, state');
+}
+
+1;
