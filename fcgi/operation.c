@@ -133,7 +133,8 @@ bool operation_parks(int operation) {
 }
 
 /* The operations that peers are the reason for. */
-static enum queue_result apply_of_peers(struct store *store, const struct channel_message *operation,
+static enum queue_result apply_of_peers(struct store *store,
+                                        const struct channel_message *operation,
                                         struct channel_message *answer) {
     switch (operation->header.operation) {
     case OPERATION_MERGE:

@@ -33,8 +33,8 @@ static enum queue_result read_tally(struct reader *reader, int64_t *clock_ms, in
     return end(reader, statement, code);
 }
 
-/* Reads the items behind *place, as many as there is room for; moves it on. *more says whether there
- * are others. */
+/* Reads the items behind *place, as many as there is room for; moves it on. *more says whether
+ * there are others. */
 static enum queue_result read_changed(struct reader *reader, struct queue_place *place,
                                       struct queue_copies *copies, bool *more) {
     const int64_t numbers[] = {place->change, place->seq, QUEUE_COPIES_MAX + 1};

@@ -156,7 +156,7 @@ static void watches(void) {
     uint64_t new = queue_start_change(queue, seen, 20000);
     int fd = send_item(5, "");
     found = next();
-    ok(found.ticket == new && found.result == QUEUE_OK && found.number == seen + 1,
+    ok(found.ticket == new &&found.result == QUEUE_OK &&found.number == seen + 1,
        "one that comes is told when it does");
     close(fd);
     struct queue_tally tally;
@@ -181,8 +181,7 @@ static void verbs(void) {
     struct queue_transfer transfer = {.id = id_new(1), .node = 2, .top = 3, .copies = 1};
     is_int(queue_transfer_begin(queue, &transfer), QUEUE_OK, "a transfer is begun");
     queue_peers(queue, &peers);
-    ok(peers.transfer_count == 1 &&
-           memcmp(&peers.transfers[0].id, &transfer.id, ID_SIZE) == 0 &&
+    ok(peers.transfer_count == 1 && memcmp(&peers.transfers[0].id, &transfer.id, ID_SIZE) == 0 &&
            peers.transfers[0].top == 3,
        "and saved");
     copies.count = 1;
