@@ -57,8 +57,8 @@ static enum queue_result read_changed(struct reader *reader, struct queue_place 
 
 enum queue_result reader_changed(struct reader *reader, struct queue_place *place,
                                  int64_t *complete, struct queue_copies *copies) {
-    int64_t clock_ms;
-    int64_t last; /* read first: the items below may be of later changes, but none is missing */
+    int64_t clock_ms = 0;
+    int64_t last = 0; /* read first: the items below may be of later changes, but none is missing */
     bool more;
     struct queue_place next = *place;
     enum queue_result result = read_tally(reader, &clock_ms, &last);
