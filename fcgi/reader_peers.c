@@ -59,7 +59,7 @@ enum queue_result reader_changed(struct reader *reader, struct queue_place *plac
                                  int64_t *complete, struct queue_copies *copies) {
     int64_t clock_ms = 0;
     int64_t last = 0; /* read first: the items below may be of later changes, but none is missing */
-    bool more = false;
+    bool more;
     struct queue_place next = *place;
     enum queue_result result = read_tally(reader, &clock_ms, &last);
     if (result == QUEUE_OK)

@@ -155,10 +155,10 @@ static void watches(void) {
     struct queue_answer found = next();
     ok(found.ticket == old && found.result == QUEUE_OK && found.number == seen,
        "a change that was is told at once");
-    uint64_t ticket = queue_start_change(queue, seen, 20000);
+    uint64_t new = queue_start_change(queue, seen, 20000);
     int fd = send_item(5, "");
     found = next();
-    ok(found.ticket == ticket && found.result == QUEUE_OK && found.number == seen + 1,
+    ok(found.ticket == new &&found.result == QUEUE_OK &&found.number == seen + 1,
        "one that comes is told when it does");
     close(fd);
     struct queue_tally tally;
