@@ -79,6 +79,6 @@ WORKER_TOKEN=$(<"$var/worker-token")
 END
     ((EUID != 0)) || user='user root;'
     sed -e "s|@DIR@|$directory/nginx|g" -e "s|@NGINX_DIR@|$root/nginx|g" -e "s|@RUN_DIR@|$directory/run|g" \
-        -e "s|@PORT@|$((port + 2 * node))|g" -e "s|@WORKER_PORT@|$((port + 2 * node + 1))|g" \
-        -e "s|@USER@|$user|g" nginx/local.conf.in | write_file "$directory/nginx/nginx.conf"
+        -e "s|@ADDRESS@|127.0.0.1|g" -e "s|@PORT@|$((port + 2 * node))|g" \
+        -e "s|@WORKER_PORT@|$((port + 2 * node + 1))|g" -e "s|@USER@|$user|g" nginx/local.conf.in | write_file "$directory/nginx/nginx.conf"
 }
