@@ -296,7 +296,7 @@ give_up() {
 # Starts a program again: at once, or a little later when it keeps dying within a second of its start.
 restart() {
     local name=$1 pauses=(0 0.1 0.2 0.4) deaths=${quick[$1]:-0}
-    if (($(now) - started_at[$name] >= 100)); then
+    if (($(now) - ${started_at[$name]} >= 100)); then
         deaths=0
     fi
     quick[$name]=$((deaths < 3 ? deaths + 1 : 3))
@@ -434,6 +434,7 @@ read_arguments() {
 }
 
 main() {
+    local node
     read_arguments "$@"
     var=$(absolute "${VAR:-$root/var}")
     build=$(absolute "${BUILD:-$root/build}")

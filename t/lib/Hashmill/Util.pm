@@ -62,24 +62,28 @@ sub advance ($chain, $iterations) {
 # The value of an item, by an implementation that hashmill has no part in.
 sub value_of ($body, $iterations) { return advance(unpack('H*', sha512($body)), $iterations - 1) }
 
-# Two free ports in a row, of which the first is returned. Below the range that the kernel takes the
-# ports of outgoing connections from. No other test gets them while this one runs: whoever takes a
-# pair holds the lock on a file of its name.
-sub free_port_pair {
+# So many pairs of free ports in a row, of which the first port is returned. Below the range that the
+# kernel takes the ports of outgoing connections from. No other test gets them while this one runs:
+# whoever takes a pair holds the lock on a file of its name.
+sub free_port_pair ($pairs = 1) {
     state @locks;
     my $folder = "/tmp/hashmill-ports-$>";
     mkdir $folder, 0700;
     for my $try (1 .. 200) {
         my $port = 10000 + 2 * int rand 11000;
-        open my $lock, '>', "$folder/$port" or die "$folder/$port: $!\n";
-        flock $lock, LOCK_EX | LOCK_NB or next;
+        my @mine;
+        for my $pair (map { $port + 2 * $_ } 0 .. $pairs - 1) {
+            open my $lock, '>', "$folder/$pair" or die "$folder/$pair: $!\n";
+            push @mine, $lock if flock $lock, LOCK_EX | LOCK_NB;
+        }
+        next if @mine < $pairs;
         my @held = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_,
-            Listen => 1, ReuseAddr => 1) } $port, $port + 1;
-        next if @held < 2;
-        push @locks, $lock; # until this test ends; Perl closes it in the programs that it starts
+            Listen => 1, ReuseAddr => 1) } $port .. $port + 2 * $pairs - 1;
+        next if @held < 2 * $pairs;
+        push @locks, @mine; # until this test ends; Perl closes it in the programs that it starts
         return $port;
     }
-    die "no two free ports in a row\n";
+    die "no free ports in a row\n";
 }
 
 sub nginx_program {
