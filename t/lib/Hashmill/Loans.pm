@@ -61,8 +61,9 @@ sub wait_machines ($self, $node, $count, $seconds = 30) {
     });
 }
 
-# Notes how many workers there are on both sides.
+# Notes how many workers there are on both sides; not too often, as others need the computer, too.
 sub watch ($self) {
+    sleep 0.1;
     my $all = map { $_->fleet_pids } $self->{pair}->nodes;
     $self->{most} = $all if $all > $self->{most};
     return;
