@@ -300,7 +300,8 @@ static void answer_watches(struct batch *batch) {
         struct job *job = unpark(batch, wait);
         if (!job)
             return;
-        end_answer(batch, job, store_watch_change(batch->store, wait->seen, &job->answer->body.number));
+        end_answer(batch, job,
+                   store_watch_change(batch->store, wait->seen, &job->answer->body.number));
     }
 }
 

@@ -10,7 +10,8 @@
 #include "log.h"
 #include "queue_peers.h"
 
-_Static_assert((int)PEERS_MAX == (int)QUEUE_PEERS_MAX, "the queue knows as many peers as the settings");
+_Static_assert((int)PEERS_MAX == (int)QUEUE_PEERS_MAX,
+               "the queue knows as many peers as the settings");
 
 static struct child_slot *slot;
 static int ready_fd = -1;

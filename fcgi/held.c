@@ -50,7 +50,7 @@ static struct place *new_place(struct held *held, size_t size) {
         TAILQ_REMOVE(&held->spare, place, next);
     else
         place = calloc(1, sizeof *place);
-    if (!place || place->room >= size)
+    if (!place || (place->memory && place->room >= size))
         return place;
     struct channel_message *memory = realloc(place->memory, size);
     if (!memory) {

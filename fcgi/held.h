@@ -31,7 +31,8 @@ void held_free(struct held *held);
 bool held_add(struct held *held, void *owner, int64_t change, const struct channel_message *answer,
               int64_t until_ms);
 
-/* The one held longest, or NULL. held_remove takes it out; it can be read until the next is added. */
+/* The one held longest, or NULL. held_remove takes it out; it can be read until the next is added.
+ */
 const struct held_answer *held_first(const struct held *held);
 void held_remove(struct held *held);
 

@@ -76,8 +76,8 @@ static bool merge_equal(struct queue_copy *item, const struct queue_copy *theirs
 }
 
 static void merge_home(struct queue_copy *item, const struct queue_copy *theirs) {
-    bool better = theirs->moves != item->moves ? theirs->moves > item->moves
-                                               : theirs->home < item->home;
+    bool better =
+        theirs->moves != item->moves ? theirs->moves > item->moves : theirs->home < item->home;
     if (better) {
         item->moves = theirs->moves;
         item->home = theirs->home;

@@ -1,7 +1,8 @@
 #ifndef HASHMILL_OPERATION_H
 #define HASHMILL_OPERATION_H
 
-/* An operation of the channel by itself: what it may be, what it costs, what it does to the store. */
+/* An operation of the channel by itself: what it may be, what it costs, what it does to the store.
+ */
 
 #include "channel.h"
 #include "store.h"
@@ -15,8 +16,8 @@ int operation_rows(const struct channel_message *operation);
 /* The bytes of the largest answer that it may get. */
 size_t operation_answer_max(const struct channel_message *operation);
 
-/* Does what a sane one asks for, in the batch under way; the body of the answer is written in place,
- * but for how many are parked. */
+/* Does what a sane one asks for, in the batch under way; the body of the answer is written in
+ * place, but for how many are parked. */
 enum queue_result operation_apply(struct store *store, const struct channel_message *operation,
                                   struct channel_message *answer);
 

@@ -3,8 +3,8 @@
 
 /*
  * The waits that the writer holds: leases for which nothing waits, looks at items that are not
- * done, watches for a change. They are kept by age, and looks by item as well. Memory is asked for only while more are
- * held than ever before.
+ * done, watches for a change. They are kept by age, and looks by item as well. Memory is asked for
+ * only while more are held than ever before.
  */
 
 #include <sys/queue.h>
@@ -48,7 +48,8 @@ void parked_take(struct parked *parked, struct wait *wait);
 void parked_put_back(struct parked *parked, struct wait *wait);
 void parked_discard(struct parked *parked, struct wait *wait);
 
-/* How many leases and looks are held, and when the next one is to be looked for with parked_expired (never late). */
+/* How many leases and looks are held, and when the next one is to be looked for with parked_expired
+ * (never late). */
 int parked_count(const struct parked *parked);
 int64_t parked_until(const struct parked *parked);
 

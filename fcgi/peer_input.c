@@ -52,7 +52,7 @@ bool peer_read_hello(struct call *call, struct queue_hello *hello) {
 }
 
 bool peer_read_copies(struct call *call, struct queue_copies *copies) {
-    struct peer_fault fault;
+    struct peer_fault fault = {0};
     int index;
     if (!peer_read_node(call, &copies->node))
         return false;

@@ -61,7 +61,9 @@ static void turn(struct peering *peering) {
 /* Waits until something happens. Replies of peers are taken here. */
 static void wait_for_events(struct peering *peering) {
     struct http_watch events = {.fd = peering->epoll_fd};
-    int timeout_ms = clock_timeout_ms(peering->next_look_ms);
+    int64_t gather_ms = peering->copying.gather_until_ms;
+    bool gathers = gather_ms > clock_steady_ms() && gather_ms < peering->next_look_ms;
+    int timeout_ms = clock_timeout_ms(gathers ? gather_ms : peering->next_look_ms);
     int queue_fd = queue_descriptor(peering->watch);
     bool watched = queue_fd >= 0 && watch(peering, queue_fd);
     if ((!watched || queue_is_behind(peering->watch)) && timeout_ms > AWAY_POLL_MS)

@@ -91,6 +91,7 @@ struct copying_state {
     int64_t told;             /* what the queue was told last */
     int64_t seen;             /* the last change that the queue has spoken of */
     uint64_t ticket;          /* of the wait for a change; 0: none */
+    int64_t gather_until_ms;  /* steady time: more changes are waited for until then */
     bool begun;               /* place is known */
     bool sending;
     struct queue_copies copies;
@@ -115,8 +116,8 @@ struct peering {
     struct askers gone; /* to be freed when no event can be about them any more */
     struct questions questions;
     struct questions ended; /* to be freed */
-    struct json json;   /* of the reply at hand */
-    struct buffer body; /* of the request at hand */
+    struct json json;       /* of the reply at hand */
+    struct buffer body;     /* of the request at hand */
     struct queue_copies items;
 };
 

@@ -89,7 +89,7 @@ static void take_look(void *context, const struct http_reply *reply) {
     struct peering *peering = question->asker->peering;
     struct link *link = question->link;
     struct queue_item item;
-    struct peer_fault fault;
+    struct peer_fault fault = {0};
     char why[300];
     enum queue_result result = QUEUE_DOWN;
     question->call = NULL;

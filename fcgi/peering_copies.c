@@ -7,6 +7,7 @@
 
 enum {
     COPIES_TIMEOUT_MS = 5000,
+    GATHER_MS = 20,        /* with COPY=async, from one message that was not full to the next */
     CHANGE_WAIT_MS = 30000 /* then the wait for a change is begun anew */
 };
 
@@ -46,6 +47,8 @@ static void take_acknowledgement(void *context, const struct http_reply *reply) 
     }
     peering_fare_well(link, &copying->fare, what);
     copying->place = copying->next;
+    if (peering->conf->copying == COPY_ASYNC && copying->copies.count < QUEUE_COPIES_MAX)
+        copying->gather_until_ms = clock_steady_ms() + GATHER_MS;
     tell_queue(peering, copying->complete); /* if it fails, a later one does */
     peering_copies_turn(peering);
 }
@@ -88,7 +91,8 @@ void peering_copies_turn(struct peering *peering) {
         return;
     take_change(peering);
     if (peering->stopping || copying->sending || copying->ticket != 0 ||
-        peering_is_away(peering->links) || copying->fare.not_before_ms > clock_steady_ms())
+        peering_is_away(peering->links) || copying->fare.not_before_ms > clock_steady_ms() ||
+        copying->gather_until_ms > clock_steady_ms())
         return;
     copying->next = copying->place;
     if (queue_changed(peering->queue, &copying->next, &copying->complete, &copying->copies) !=

@@ -87,7 +87,7 @@ static void read_saved(struct link *link) {
 static bool take_items(struct link *link, char *why, size_t why_size, int *count) {
     struct peering *peering = link->peering;
     struct queue_copies *items = &peering->items;
-    struct peer_fault fault;
+    struct peer_fault fault = {0};
     int index;
     items->node = link->peer->node;
     if (!peer_json_read_items(&peering->json, json_member(&peering->json, 0, "items"), 0,

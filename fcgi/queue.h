@@ -5,7 +5,8 @@
  * The queue: its verbs as an interface. Whatever the engine behind it, a verb that answers QUEUE_OK
  * has been made durable before it returns. Nothing here is particular to one engine.
  *
- * Each process opens the queue once, after it was forked. One thread.
+ * Each process opens the queue once, after it was forked; twice when it needs both kinds of verbs
+ * below: an answer to a ticket must not meet a verb that waits for its own. One thread.
  */
 
 #include <stdbool.h>

@@ -11,13 +11,13 @@
 /* A lease, look or watch under way. A free one has operation OPERATION_COUNT. */
 struct ticket {
     enum operation operation;
-    uint16_t generation; /* makes each use of this place another ticket */
-    bool forgotten;      /* nobody wants the answer any more */
-    bool unsent;         /* there was no room in the channel, or no channel */
-    int64_t until_ms;    /* steady time at which its wait ends */
+    uint16_t generation;      /* makes each use of this place another ticket */
+    bool forgotten;           /* nobody wants the answer any more */
+    bool unsent;              /* there was no room in the channel, or no channel */
+    int64_t until_ms;         /* steady time at which its wait ends */
     struct queue_lease lease; /* of a lease */
-    struct uuid item; /* of a look */
-    int64_t seen;     /* of a watch */
+    struct uuid item;         /* of a look */
+    int64_t seen;             /* of a watch */
 };
 
 struct queue {

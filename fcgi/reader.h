@@ -16,7 +16,8 @@ struct reader;
 struct reader *reader_new(const char *database);
 void reader_free(struct reader *reader);
 
-/* Reads an item and its home, -1 for this node. OK, NONE, DOWN (the file cannot be read now; tried again next time), FAULT. */
+/* Reads an item and its home, -1 for this node. OK, NONE, DOWN (the file cannot be read now; tried
+ * again next time), FAULT. */
 enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item,
                               int *home);
 

@@ -33,8 +33,8 @@ static enum queue_result read_tally(struct reader *reader, int64_t *clock_ms, in
     return end(reader, statement, code);
 }
 
-/* Reads the items behind *place, as many as there is room for; moves it on. *more says whether there
- * are others. */
+/* Reads the items behind *place, as many as there is room for; moves it on. *more says whether
+ * there are others. */
 static enum queue_result read_changed(struct reader *reader, struct queue_place *place,
                                       struct queue_copies *copies, bool *more) {
     const int64_t numbers[] = {place->change, place->seq, QUEUE_COPIES_MAX + 1};
@@ -57,9 +57,9 @@ static enum queue_result read_changed(struct reader *reader, struct queue_place 
 
 enum queue_result reader_changed(struct reader *reader, struct queue_place *place,
                                  int64_t *complete, struct queue_copies *copies) {
-    int64_t clock_ms;
-    int64_t last; /* read first: the items below may be of later changes, but none is missing */
-    bool more;
+    int64_t clock_ms = 0;
+    int64_t last = 0; /* read first: the items below may be of later changes, but none is missing */
+    bool more = false;
     struct queue_place next = *place;
     enum queue_result result = read_tally(reader, &clock_ms, &last);
     if (result == QUEUE_OK)

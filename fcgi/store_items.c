@@ -221,10 +221,9 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
         return QUEUE_CONFLICT;
     if (!store_run(store, SQL_CANCEL, "iii", seq, store_now_ms(store), store_new_change(store)))
         return QUEUE_FAULT;
-    store_count_move(store, &(struct move){.home = home,
-                                           .from = state,
-                                           .before = remaining,
-                                           .to = ITEM_CANCELLED});
+    store_count_move(
+        store,
+        &(struct move){.home = home, .from = state, .before = remaining, .to = ITEM_CANCELLED});
     return QUEUE_OK;
 }
 

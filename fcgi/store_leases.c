@@ -80,12 +80,11 @@ static bool give_of(struct store *store, const struct giving *giving, int home) 
     if (count == 0)
         return true;
     const uint8_t *lease = request->request.bytes;
-    sqlite3_stmt *give = home == HOME_OWN
-                             ? store_bind(store, SQL_LEASE_GIVE, "uiii", lease, giving->deadline_ms,
-                                          count, giving->worker)
-                             : store_bind(store, SQL_LEASE_KEPT_GIVE, "uiiii", lease,
-                                          giving->deadline_ms, count, giving->worker,
-                                          (int64_t)home);
+    sqlite3_stmt *give =
+        home == HOME_OWN ? store_bind(store, SQL_LEASE_GIVE, "uiii", lease, giving->deadline_ms,
+                                      count, giving->worker)
+                         : store_bind(store, SQL_LEASE_KEPT_GIVE, "uiiii", lease,
+                                      giving->deadline_ms, count, giving->worker, (int64_t)home);
     if (!store_finish(store, give))
         return false;
     store_count(store, home, ITEM_WAITING, -count, 0);

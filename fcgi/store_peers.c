@@ -110,7 +110,8 @@ void store_note_away(struct store *store) {
         const struct peer_state *peer = state_of(store, i);
         if (peer->away || !silent_for(store, peer->heard_ms, PEER_AWAY_MS))
             continue;
-        store_peer(store, node)->away = true; /* saved: others read it from the clock of the batch */
+        store_peer(store, node)->away =
+            true; /* saved: others read it from the clock of the batch */
         log_info("node %d is away; items kept for it: %lld waiting, which workers may have", node,
                  (long long)peer->items[ITEM_WAITING]);
     }
@@ -205,8 +206,8 @@ int64_t store_tally_away(struct store *store, struct queue_tally *tally, int64_t
         if (peer->items[ITEM_WAITING] == 0)
             continue;
         int64_t node = store->conf->peers[i].node;
-        int64_t since = store_number(store, store_bind(store, SQL_OLDEST_KEPT, "i", node),
-                                     store_now_ms(store));
+        int64_t since =
+            store_number(store, store_bind(store, SQL_OLDEST_KEPT, "i", node), store_now_ms(store));
         if (since < offered_since(peer))
             since = offered_since(peer);
         if (since < oldest)
@@ -241,9 +242,9 @@ static bool adopt_some(struct store *store, int node) {
     struct peer_state *peer = store_peer(store, node);
     int count = 0;
     int code = SQLITE_ERROR;
-    sqlite3_stmt *statement = store_bind(store, SQL_ADOPT, "iiii", (int64_t)node,
-                                         (int64_t)ADOPT_MAX, store_new_change(store),
-                                         offered_since(peer));
+    sqlite3_stmt *statement =
+        store_bind(store, SQL_ADOPT, "iiii", (int64_t)node, (int64_t)ADOPT_MAX,
+                   store_new_change(store), offered_since(peer));
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW) {
         enum item_state state = (enum item_state)sqlite3_column_int(statement, 0);
         int64_t remaining = sqlite3_column_int64(statement, 1);

@@ -3,8 +3,8 @@
 #include "store_sql.h"
 
 enum {
-    REMOVE_MAX = 200,    /* of each kind in one batch */
-    REMOVE_PAUSE_MS = 10, /* from one such batch to the next: others are served in between, */
+    REMOVE_MAX = 200,       /* of each kind in one batch */
+    REMOVE_PAUSE_MS = 10,   /* from one such batch to the next: others are served in between, */
     UNTOLD_PAUSE_MS = 10000 /* when the peer has to be told of them first */
 };
 

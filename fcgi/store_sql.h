@@ -30,9 +30,9 @@ enum {
 
 /* A peer, or any node for which items are kept. */
 struct peer_state {
-    int64_t heard_ms;   /* queue clock: when it answered last; -1: never */
-    int64_t told_us_ms; /* queue clock: when it told us something; in memory only */
-    int64_t told;       /* the last change that it has acknowledged */
+    int64_t heard_ms;             /* queue clock: when it answered last; -1: never */
+    int64_t told_us_ms;           /* queue clock: when it told us something; in memory only */
+    int64_t told;                 /* the last change that it has acknowledged */
     int64_t items[ITEM_DONE + 1]; /* kept for it, by state */
     int64_t remaining;            /* over the waiting and leased ones of them */
     int64_t adopted;              /* so far, in the adoption under way */
@@ -64,8 +64,8 @@ enum {
     WAL_LARGE_BYTES = 64 * 1024 * 1024 /* the WAL file is not left larger */
 };
 
-/* An item of a home (or HOME_OWN) goes from one state to another, with so many links remaining before
- * and after. */
+/* An item of a home (or HOME_OWN) goes from one state to another, with so many links remaining
+ * before and after. */
 struct move {
     int home;
     enum item_state from;

@@ -169,7 +169,8 @@ static bool must_hold(const struct writer *writer, const struct job *job) {
 /* Holds an answer until the peer has acknowledged all that has changed by now: what a repeated
  * enqueue or pull is answered from may have been stored by a batch before. */
 static void hold(struct writer *writer, const struct job *job) {
-    int64_t most = writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
+    int64_t most =
+        writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
     int64_t until = clock_steady_ms() + (most < HELD_MS ? most : HELD_MS);
     if (!held_add(writer->held, job->owner, store_last_change(writer->store), job->answer, until))
         drop(writer, job->owner);

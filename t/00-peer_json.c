@@ -104,7 +104,7 @@ static void test_looks(void) {
         struct queue_item back;
         struct buffer text = {0};
         struct json json = {0};
-        struct peer_fault fault;
+        struct peer_fault fault = {0};
         const char *why;
         memcpy(item.chain, copy.chain, sizeof item.chain);
         peer_json_put_look(&text, &item);
@@ -214,7 +214,7 @@ static void test_texts(void) {
 static bool reads_items(const char *text, int min, int max, struct queue_copies *copies,
                         int *index) {
     struct json json = {0};
-    struct peer_fault fault;
+    struct peer_fault fault = {0};
     const char *why;
     bool read = json_parse(&json, text, strlen(text), &why) &&
                 peer_json_read_items(&json, json_member(&json, 0, "items"), min, max, copies, index,
@@ -268,7 +268,7 @@ static void test_noise(void) {
         char was = text.data[at];
         for (int n = 0; n < 8; n++) {
             struct queue_copy back;
-            struct peer_fault fault;
+            struct peer_fault fault = {0};
             const char *why;
             text.data[at] = (char)random();
             taken += json_parse(&json, text.data, text.length, &why) &&

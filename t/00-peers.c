@@ -164,7 +164,9 @@ static void transfers(void) {
     is_int(given.items[1].home, 2, "with their new home");
     struct queue_copies first = given;
     give(&transfer);
-    ok(memcmp(&first, &given, sizeof first) == 0, "the same transfer gives the same");
+    is_int(given.count, first.count, "the same transfer gives as many");
+    for (int i = 0; i < first.count; i++)
+        ok(memcmp(first.items[i].id.bytes, given.items[i].id.bytes, ID_SIZE) == 0, "the same ones");
     ok(counts_true(one.store), "the counts are true");
     is_int(one.store->counts.items[ITEM_DONE], 1, "one item is left");
     take_given(&transfer);

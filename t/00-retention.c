@@ -161,9 +161,11 @@ static void schema_before_peers(void) {
         " NULL),"
         " (randomblob(16), zeroblob(64), zeroblob(64), 9, 7, 1, 0, 0, 0, NULL, 1, x'01020304"
         "0506070809101112131415ff', NULL, 7),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 0, 2, 0, 0, 0, 5, NULL, NULL, NULL, NULL),"
+        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 0, 2, 0, 0, 0, 5, NULL, NULL, NULL, "
+        "NULL),"
         " (randomblob(16), zeroblob(64), zeroblob(64), 9, 0, 3, 0, 0, 0, 5, NULL, NULL, 5, NULL),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 8, 4, 0, 0, 0, NULL, NULL, NULL, 5, NULL);"
+        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 8, 4, 0, 0, 0, NULL, NULL, NULL, 5, "
+        "NULL);"
         "UPDATE tally SET clock = 1000, waiting = 1, leased = 1, done = 1, pulled = 1,"
         " cancelled = 1, remaining = 15;"
         "PRAGMA user_version = 3;";

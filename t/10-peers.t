@@ -158,6 +158,18 @@ subtest 'the peer says hello' => sub {
     is peer_call('hello', clock => 5001, loans => [])->status, 200, 'a newer one';
 };
 
+subtest 'the peer borrows' => sub {
+    my @loans = map { uuid() } 1 .. 4;
+    my $answer = peer_call('hello', clock => 6000, loans => \@loans)->json->{loans};
+    is_deeply [map { $_->{loan} } @$answer], \@loans, 'each loan is spoken of, in order';
+    is_deeply [map { $_->{ttl} > 0 ? 1 : 0 } @$answer], [1, 1, 1, 0], 'three are given, as WORKERS_MAX says';
+    is $mill->stats->{loans}{given}, 3, 'they are in /stats';
+    peer_call('hello', clock => 6001, loans => [$loans[1]]);
+    is $mill->stats->{loans}{given}, 1, 'what is not named any more is returned';
+    peer_call('hello', clock => 6002, loans => []);
+    is $mill->stats->{loans}{given}, 0, 'all of it';
+};
+
 subtest 'the peer is told' => sub {
     my $id = $mill->new_item('told', 100);
     my $told = sub ($state) {

@@ -124,9 +124,8 @@ static inline void report(struct node *node, const struct queue_grant *grant, in
     all.worker = lease_of(1).worker;
     all.count = grant->count;
     for (int i = 0; i < grant->count; i++) {
-        all.items[i] = (struct queue_report_item){.id = grant->items[i].id,
-                                                  .lease = grant->returnable.lease,
-                                                  .remaining = remaining};
+        all.items[i] = (struct queue_report_item){
+            .id = grant->items[i].id, .lease = grant->returnable.lease, .remaining = remaining};
         memset(all.items[i].chain, 'd', DIGEST_SIZE);
     }
     store_begin(node->store);

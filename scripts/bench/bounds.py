@@ -3,6 +3,8 @@
 import dataclasses
 import statistics
 
+import peers
+
 PUT_16 = "enqueue 16 KB, 16 clients"
 PUT_256 = "enqueue 256 KB, 16 clients"
 SLOW = ", fsync + 2 ms"
@@ -60,6 +62,8 @@ def check(results):
     check_batches_and_items(found)
     check_rows(found)
     check_standing(found)
+    found.most(f"{peers.WHAT}: processor time of the node with COPY=async against without",
+               found.ratio(peers.WHAT, "COPY=async", "none", "cpu_us"), 1.15)
     return found.bounds
 
 

@@ -23,6 +23,7 @@ import bounds
 import chart
 import enqueue
 import measure
+import peers
 import rows
 import standing
 import table
@@ -41,6 +42,7 @@ SECTIONS = {
     "memory": standing.measure_memory,
     "idle": standing.measure_idle,
     "parked": standing.measure_parked,
+    "peers": peers.measure,
 }
 QUICK = ("enqueue", "batches", "single", "enqueue-slow")
 

@@ -79,13 +79,12 @@ def answers(port):
 
 
 class Nginx:
-    """nginx with a configuration made by configure(port), restarted on another port when that one
-    has been taken meanwhile."""
+    """nginx with a configuration made by configure(port); on a free port unless one is given."""
 
-    def __init__(self, directory, configure):
+    def __init__(self, directory, configure, port=None):
         self.directory = directory / "nginx"
         self.directory.mkdir(parents=True)
-        self.port = free_port_pair()
+        self.port = port or free_port_pair()
         configuration = self.directory / "nginx.conf"
         configuration.write_text(configure(self.port))
         program = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -111,9 +110,9 @@ def local_configuration(directory, run_dir, port):
 
 class Node:
     """hashmill-fcgi behind nginx. build: directory with the program; database: one to begin with,
-    moved into place; slow_fsync: library to be loaded before all others."""
+    moved into place; slow_fsync: library to be loaded before all others; port: see Nginx."""
 
-    def __init__(self, scratch, name, build, database=None, slow_fsync=None, **settings):
+    def __init__(self, scratch, name, build, database=None, slow_fsync=None, port=None, **settings):
         self.name = name
         self.build = pathlib.Path(build)
         self.directory = scratch / name
@@ -134,7 +133,7 @@ class Node:
         self.server.wait_ready((run_dir / "hashmill-fcgi.pid").exists)
         self.start_seconds = time.monotonic() - started
         self.nginx = Nginx(self.directory,
-                           lambda port: local_configuration(self.directory, run_dir, port))
+                           lambda given: local_configuration(self.directory, run_dir, given), port)
         self.port = self.nginx.port
         self.worker_port = self.port + 1
         self.url = f"http://127.0.0.1:{self.port}"

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # the variables are those of run.sh
+# The settings of run.sh, which sources this file, and the files that it writes.
+
+# The path made absolute, relative to where the script was called.
+absolute() {
+    (cd "$start_dir" && realpath -m -- "$1")
+}
+
+check_settings() {
+    local last_port=$((65536 - 2 * nodes)) path
+    [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le $last_port ]] ||
+        fail "PORT must be a number from 1 to $last_port"
+    for path in "$var" "$root"; do
+        [[ $path != *[[:space:]\"\'\\\;\{\}\$\|\&*?[]* ]] ||
+            fail "nginx cannot be given the path $path; choose one of letters, digits, . _ and -"
+    done
+    # The longest of the socket paths must fit into the 107 bytes that the system allows.
+    path="${directories[0]}/run/public-wait.sock"
+    ((${#path} <= 107)) ||
+        fail "the path $var is too long for sockets in it; choose a shorter VAR, like /tmp/hashmill"
+}
+
+# Builds what is not up to date, for every user of this machine.
+build_programs() {
+    make -q BUILD="$build" 9>&- &>/dev/null && return
+    say "building"
+    (umask 022 && make -s -j2 BUILD="$build" 9>&-)
+}
+
+# Writes standard input to a file in one step.
+write_file() {
+    cat >"$1.new"
+    mv -f -- "$1.new" "$1"
+}
+
+# Makes a token unless it is there.
+write_token() {
+    [[ -s $var/$1 ]] || od -An -N32 -v -tx1 /dev/urandom | tr -d ' \n' | write_file "$var/$1"
+}
+
+# The worker listener of a node.
+worker_url() {
+    printf 'http://127.0.0.1:%d' $((port + 2 * $1 + 1))
+}
+
+# Prints the nodes that a node's workers work for, that one first.
+worker_nodes() {
+    worker_url "$1"
+    ((nodes == 1)) || printf ',%s' "$(worker_url $((1 - $1)))"
+}
+
+# Prints the settings of a node's server.
+server_settings() {
+    cat <<END
+# Written by run.sh at each start; give it other settings in the environment.
+DATABASE="${directories[$1]}/hashmill.db"
+RUN_DIR="${directories[$1]}/run"
+WORKER_TOKEN=$(<"$var/worker-token")
+PROVIDER="$root/scripts/provider-local"
+END
+    ((nodes == 1)) || cat <<END
+NODE=$1
+PEERS=$((1 - $1))=$(worker_url $((1 - $1)))
+PEER_TOKEN=$(<"$var/peer-token")
+END
+}
+
+# Writes what the programs of a node are started with.
+write_files() {
+    local node=$1 directory=${directories[$1]} user=
+    mkdir -p "$directory/nginx" "$directory/log"
+    server_settings "$node" | write_file "$directory/hashmill.env"
+    write_file "$directory/worker.env" <<END
+# Written by run.sh at each start; give it other settings in the environment.
+NODES=$(worker_nodes "$node")
+RETIRE_NODE=$(worker_url "$node")
+WORKER_TOKEN=$(<"$var/worker-token")
+END
+    ((EUID != 0)) || user='user root;'
+    sed -e "s|@DIR@|$directory/nginx|g" -e "s|@NGINX_DIR@|$root/nginx|g" -e "s|@RUN_DIR@|$directory/run|g" \
+        -e "s|@ADDRESS@|127.0.0.1|g" -e "s|@PORT@|$((port + 2 * node))|g" \
+        -e "s|@WORKER_PORT@|$((port + 2 * node + 1))|g" \
+        -e "s|@USER@|$user|g" nginx/local.conf.in | write_file "$directory/nginx/nginx.conf"
+}
