@@ -143,7 +143,7 @@ bench-quick:
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
-PERL_FILES = scripts/bench-worker
+PERL_FILES = scripts/bench-worker t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \

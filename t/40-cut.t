@@ -79,6 +79,9 @@ subtest 'for a long time' => sub {
     });
     ok $pair->wait_computed, 'all is computed';
     my @pulled = pull_rest(@nodes);
+    for my $node (@nodes) {
+        ok wait_until(60, sub { !$node->counted }), 'node ' . number($node) . ' shrinks' or diag explain $node->fleet_stats;
+    }
     $pair->heal;
     ok $pair->wait_together, 'they hear each other again';
     ok $pair->wait_told, 'and tell each other everything';

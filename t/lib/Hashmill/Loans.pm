@@ -61,8 +61,9 @@ sub wait_machines ($self, $node, $count, $seconds = 30) {
     });
 }
 
-# Notes how many workers there are on both sides.
+# Notes how many workers there are on both sides; not too often, as others need the computer, too.
 sub watch ($self) {
+    sleep 0.1;
     my $all = map { $_->fleet_pids } $self->{pair}->nodes;
     $self->{most} = $all if $all > $self->{most};
     return;
@@ -81,8 +82,9 @@ sub calm ($self) {
     $borrower->pass_seconds(PAUSE_SECONDS);
     my $calm = $self->wait_machines($borrower, LIMIT) && $self->wait_machines($lender, 0)
         && $self->wait_loans($borrower) && $self->wait_loans($lender)
-        && wait_until(30, sub { my $items = $borrower->stats->{items}; $items->{waiting} == 0 && $items->{leased} == LIMIT })
-        && $self->{pair}->wait_together;
+        && wait_until(30, sub { my $items = $borrower->stats->{items}; $items->{waiting} == 0 && $items->{leased} == LIMIT });
+    $borrower->pass_seconds(PAUSE_SECONDS); # once more: it may have been refused meanwhile
+    $calm &&= $self->{pair}->wait_together;
     $self->tell if !$calm;
     return $calm;
 }
