@@ -69,6 +69,8 @@ sub passes ($from, $to) {
 END {
     if (defined $var) {
         local $?;
+        diag map { "$_:\n" . slurp($_) } grep { -s } glob "$var/run-*.txt $var/log/*.log $var/node*/log/*.log"
+            if !Test::More->builder->is_passing;
         kill 'KILL', everything();
         remove_tree($var) if !$ENV{HASHMILL_KEEP};
     }
