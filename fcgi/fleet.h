@@ -83,6 +83,9 @@ int fleet_ids(const struct fleet *fleet, const struct queue_machine *machine,
 bool fleet_read_peers(struct fleet *fleet, struct queue *queue);
 void fleet_describe_loans(const struct fleet *fleet, struct scaling_snapshot *snapshot);
 
+/* Notes that a peer is asked for a loan, however soon it answers. */
+void fleet_note_wanted(struct fleet *fleet, const struct uuid *loan, int32_t node);
+
 /* Notes that a loan which is wanted is given up by this node itself. */
 void fleet_forget_wanted(struct fleet *fleet, const struct queue_loan *loan);
 
