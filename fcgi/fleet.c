@@ -11,6 +11,7 @@
 enum {
     SILENT_MS = 60000,         /* at least: idle workers are heard from every 25 s */
     SHOWN_MS = 60 * 60 * 1000, /* workers heard from since then are shown */
+    PREFIX_SIZE = 48,
     NAME_RANDOM_BYTES = 6,
     NAME_RANDOM_DIGITS = 12
 };
@@ -18,7 +19,11 @@ enum {
 void fleet_open(struct fleet *fleet, const struct conf *conf) {
     fleet->conf = conf;
     fleet->asked.node = SCALING_NOBODY;
-    snprintf(fleet->prefix, sizeof fleet->prefix, "%.32s-%d-", conf->fleet, (int)conf->node);
+}
+
+/* What the names of this node's machines begin with. */
+static void write_prefix(const struct conf *conf, char prefix[PREFIX_SIZE]) {
+    snprintf(prefix, PREFIX_SIZE, "%.32s-%d-", conf->fleet, (int)conf->node);
 }
 
 int64_t fleet_silent_ms(const struct conf *conf) {
@@ -28,17 +33,20 @@ int64_t fleet_silent_ms(const struct conf *conf) {
 
 void fleet_new_name(const struct fleet *fleet, char name[QUEUE_NAME_SIZE]) {
     uint8_t bytes[NAME_RANDOM_BYTES];
+    char prefix[PREFIX_SIZE];
     char digits[NAME_RANDOM_DIGITS + 1] = "";
     while (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         continue;
     hex_encode(digits, bytes, sizeof bytes);
-    snprintf(name, QUEUE_NAME_SIZE, "%s%.*s", fleet->prefix, NAME_RANDOM_DIGITS, digits);
+    write_prefix(fleet->conf, prefix);
+    snprintf(name, QUEUE_NAME_SIZE, "%s%.*s", prefix, NAME_RANDOM_DIGITS, digits);
 }
 
-/* Whether a name is one that fleet_new_name makes. Nothing else is ever terminated. */
-static bool is_ours(const struct fleet *fleet, const char *name) {
-    size_t length = strlen(fleet->prefix);
-    return strncmp(name, fleet->prefix, length) == 0 &&
+bool fleet_is_own(const struct conf *conf, const char *name) {
+    char prefix[PREFIX_SIZE];
+    write_prefix(conf, prefix);
+    size_t length = strlen(prefix);
+    return strncmp(name, prefix, length) == 0 &&
            strspn(name + length, "0123456789abcdef") == NAME_RANDOM_DIGITS &&
            name[length + NAME_RANDOM_DIGITS] == '\0';
 }
@@ -70,7 +78,7 @@ static struct queue_machine *find_saved(struct fleet *fleet, const char *name) {
 static void drop_foreign(struct fleet *fleet) {
     int count = 0;
     for (int i = 0; i < fleet->saved.machine_count; i++) {
-        if (is_ours(fleet, fleet->saved.machines[i].name))
+        if (fleet_is_own(fleet->conf, fleet->saved.machines[i].name))
             fleet->saved.machines[count++] = fleet->saved.machines[i];
     }
     fleet->saved.machine_count = count;
@@ -80,8 +88,8 @@ static void drop_foreign(struct fleet *fleet) {
 static void add_strays(struct fleet *fleet) {
     for (int i = 0; i < fleet->list_count; i++) {
         const struct provider_machine *listed = &fleet->list[i];
-        if (listed->over || !is_ours(fleet, listed->name) || find_saved(fleet, listed->name) ||
-            fleet->saved.machine_count == QUEUE_MACHINES_MAX)
+        if (listed->over || !fleet_is_own(fleet->conf, listed->name) ||
+            find_saved(fleet, listed->name) || fleet->saved.machine_count == QUEUE_MACHINES_MAX)
             continue;
         struct queue_machine *machine = &fleet->saved.machines[fleet->saved.machine_count++];
         *machine = (struct queue_machine){.state = MACHINE_GONE, .heard_ms = -1};

@@ -13,8 +13,6 @@
 #include "queue_peers.h"
 #include "scaling.h"
 
-enum { FLEET_PREFIX_SIZE = 48 };
-
 /* What is remembered of a machine; times are steady time, 0 for never. */
 struct fleet_note {
     char name[QUEUE_NAME_SIZE]; /* "": this place is free */
@@ -42,7 +40,6 @@ struct fleet_asked {
 
 struct fleet {
     const struct conf *conf;
-    char prefix[FLEET_PREFIX_SIZE]; /* of the names of this node's machines */
     struct queue_tally tally;
     struct queue_fleet saved; /* its machines are followed by those that only the list has */
     struct fleet_note *notes[QUEUE_MACHINES_MAX]; /* of saved.machines, in their order */
@@ -71,6 +68,9 @@ void fleet_snapshot(const struct fleet *fleet, const struct provider *provider,
 /* Makes a new name for a machine. */
 void fleet_new_name(const struct fleet *fleet, char name[QUEUE_NAME_SIZE]);
 
+/* Whether a name is one that fleet_new_name makes on this node. Nothing else is ever terminated. */
+bool fleet_is_own(const struct conf *conf, const char *name);
+
 /* The note of a machine, made when there is none; NULL when there are too many. */
 struct fleet_note *fleet_note(struct fleet *fleet, const char *name);
 
@@ -82,6 +82,9 @@ int fleet_ids(const struct fleet *fleet, const struct queue_machine *machine,
 /* The part of fleet_read that is about peers and loans, and of fleet_snapshot; behind the rest. */
 bool fleet_read_peers(struct fleet *fleet, struct queue *queue);
 void fleet_describe_loans(const struct fleet *fleet, struct scaling_snapshot *snapshot);
+
+/* Notes that a peer is asked for a loan, however soon it answers. */
+void fleet_note_wanted(struct fleet *fleet, const struct uuid *loan, int32_t node);
 
 /* Notes that a loan which is wanted is given up by this node itself. */
 void fleet_forget_wanted(struct fleet *fleet, const struct queue_loan *loan);

@@ -41,18 +41,21 @@ static void note_answer(struct fleet *fleet) {
         asked->refused_ms = clock_steady_ms();
 }
 
+void fleet_note_wanted(struct fleet *fleet, const struct uuid *loan, int32_t node) {
+    fleet->asked.loan = *loan;
+    fleet->asked.node = node;
+    for (int peer = 0; peer < fleet->conf->peer_count; peer++) {
+        if (fleet->conf->peers[peer].node == node)
+            fleet->asked.last = peer;
+    }
+}
+
 /* Finds the loan that is wanted; an earlier scaler may have asked for it. */
 static void find_wanted(struct fleet *fleet) {
     for (int i = 0; i < fleet->peers.loan_count; i++) {
         const struct queue_loan *loan = &fleet->peers.loans[i];
-        if (loan->side != LOAN_TAKEN || loan->state != LOAN_WANTED)
-            continue;
-        fleet->asked.loan = loan->id;
-        fleet->asked.node = loan->node;
-        for (int peer = 0; peer < fleet->conf->peer_count; peer++) {
-            if (fleet->conf->peers[peer].node == loan->node)
-                fleet->asked.last = peer;
-        }
+        if (loan->side == LOAN_TAKEN && loan->state == LOAN_WANTED)
+            fleet_note_wanted(fleet, &loan->id, loan->node);
     }
 }
 

@@ -238,8 +238,10 @@ static void borrow(struct scaler *scaler) {
                                    .node = scaler->decision.borrow_from,
                                    .step = LOAN_WANT};
     char why[QUEUE_WHY_SIZE];
-    if (step.node == SCALING_NOBODY || queue_loan(scaler->queue, &step) != QUEUE_OK ||
-        scaler->refusal_told)
+    if (step.node == SCALING_NOBODY || queue_loan(scaler->queue, &step) != QUEUE_OK)
+        return;
+    fleet_note_wanted(&scaler->fleet, &step.id, step.node);
+    if (scaler->refusal_told)
         return;
     words_of_borrow(why, &scaler->snapshot, &scaler->decision);
     tell(scaler, why);

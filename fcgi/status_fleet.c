@@ -32,11 +32,15 @@ static const char *state_name(const struct queue_machine *machine) {
     return runs ? "running" : names[machine->state];
 }
 
-static void put_machines(struct buffer *body, const struct queue_fleet *fleet) {
+/* Workers on other nodes' machines may work for this node, too: that makes these no strays. */
+static void put_machines(struct buffer *body, const struct conf *conf,
+                         const struct queue_fleet *fleet) {
     json_name(body, "machines");
     json_open(body, '[');
     for (int i = 0; i < fleet->machine_count; i++) {
         const struct queue_machine *machine = &fleet->machines[i];
+        if (machine->state == MACHINE_GONE && !fleet_is_own(conf, machine->name))
+            continue;
         json_open(body, '{');
         put_text(body, "name", machine->name);
         put_text(body, "id", machine->id);
@@ -93,7 +97,7 @@ void status_put_fleet(struct buffer *body, const struct conf *conf,
     fields_put_integer(body, "workers_max", conf->workers_max);
     put_seconds(body, "boot_seconds",
                 fleet->boot_ms >= 0 ? fleet->boot_ms : conf->boot_seconds * 1000);
-    put_machines(body, fleet);
+    put_machines(body, conf, fleet);
     put_workers(body, fleet);
     put_decisions(body, fleet);
     json_close(body, '}');

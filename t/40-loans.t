@@ -19,6 +19,8 @@ subtest 'the fourth worker' => sub {
     ok $loans->wait_machines($borrower, LIMIT + 1), 'is borrowed' or return $loans->tell;
     is_deeply [map { [$_->loans] } $borrower, $lender], [['taken held'], ['given held']], 'both sides have noted it';
     is_deeply [map { $_->stats->{loans}->@{qw(taken given)} } $borrower, $lender], [1, 0, 0, 1], 'and show it';
+    my @said = grep { /^asking node 1 for a machine|^node 1 lends a machine/ } reverse $borrower->decisions;
+    is_deeply [map { /^(\w+)/ } @said[-2, -1]], [qw(asking node)], 'the decisions tell of it' or diag explain \@said;
     $borrower->provider_mode('terminate fail');
     $loans->set_items($lender, LIMIT + 1);
     ok $loans->wait_machines($lender, LIMIT - 1), 'the lender starts its own';
