@@ -62,6 +62,8 @@ def check(results):
     check_batches_and_items(found)
     check_rows(found)
     check_standing(found)
+    found.least(f"{peers.WHAT}: part of the rate without one, COPY=async",
+                found.ratio(peers.WHAT, "COPY=async", "none"), 0.85)
     found.most(f"{peers.WHAT}: processor time of the node with COPY=async against without",
                found.ratio(peers.WHAT, "COPY=async", "none", "cpu_us"), 1.15)
     return found.bounds
