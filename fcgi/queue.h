@@ -188,9 +188,9 @@ void queue_close(struct queue *queue);
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
 
-/* Hands out done items, each once. A key used before gets the batch of then; CONFLICT if it was
- * used with another top or order; NONE, see if_enough. batch->count may be 0. OK, NONE, CONFLICT,
- * DISK_FULL, DOWN, UNKNOWN, FAULT. */
+/* Hands out done items, each once. A key used before gets the batch of then, in the same order, by
+ * completed_wall_ms and id; CONFLICT if it was used with another top or order; NONE, see if_enough.
+ * batch->count may be 0. OK, NONE, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch);
 

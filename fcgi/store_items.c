@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -111,12 +112,24 @@ static bool make_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *p
     return true;
 }
 
-static void reverse(struct queue_batch *batch) {
-    for (int i = 0, j = batch->count - 1; i < j; i++, j--) {
-        struct queue_item item = batch->items[i];
-        batch->items[i] = batch->items[j];
-        batch->items[j] = item;
-    }
+static int earlier(const void *a, const void *b) {
+    const struct queue_item *x = a;
+    const struct queue_item *y = b;
+    if (x->completed_wall_ms != y->completed_wall_ms)
+        return x->completed_wall_ms < y->completed_wall_ms ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, sizeof x->id.bytes);
+}
+
+static int later(const void *a, const void *b) {
+    return earlier(b, a);
+}
+
+/* Lists the batch of a keyed pull by when it says that the items were completed, then by id. Every
+ * node that has a copy knows both, so the repeated pull has the same order wherever it is answered;
+ * the queue clock of done_at is each node's own. */
+static void sort(struct queue_batch *batch, const struct queue_pull *pull) {
+    qsort(batch->items, (size_t)batch->count, sizeof batch->items[0],
+          pull->oldest ? earlier : later);
 }
 
 /* Finds the keyed pull that has this one's key. OK when it has the same top and order, NONE,
@@ -156,8 +169,7 @@ static enum queue_result pulled_before(struct store *store, const struct queue_p
            read_item(store, statement, &batch->items[batch->count]))
         batch->count++;
     store_end(statement);
-    if (pull->oldest)
-        reverse(batch);
+    sort(batch, pull);
     return code == SQLITE_DONE ? QUEUE_OK : QUEUE_FAULT;
 }
 
@@ -200,6 +212,8 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
     store_end(statement);
     if (code != SQLITE_DONE)
         return QUEUE_FAULT;
+    if (pull->key[0])
+        sort(batch, pull);
     return give(store, pull, pull->key[0] ? tag : NULL, batch->count);
 }
 
