@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154  # what is set here is used there, and the other way round
+# The machines of a stack: its two nodes, and the workers that they have launched.
+
+live_states=pending,running,stopping,stopped
+
+# Sets node[N] and state[N] to the instance that is node N and its state, where there is one that is not
+# terminated; workers to the ids of the workers, leaving to those of machines that are about to be gone, volumes
+# to those of disks that no machine has.
+survey_machines() {
+    local text id what role number
+    node=() state=() workers='' leaving=''
+    text=$(call ec2 describe-instances --filters "$(stack_filter)" "Name=instance-state-name,Values=$live_states,shutting-down" \
+        --query "Reservations[].Instances[].[InstanceId,State.Name,Tags[?Key=='hashmill:role']|[0].Value,Tags[?Key=='hashmill:node']|[0].Value]")
+    while read -r id what role number; do
+        case $what/$role/$number in
+        shutting-down/*) leaving+=" $id" ;;
+        */node/[01]) node[number]=$id state[number]=$what ;;
+        */worker/*) workers+=" $id" ;;
+        esac
+    done <<<"$text"
+    volumes=$(call ec2 describe-volumes --filters "$(stack_filter)" Name=status,Values=available --query 'Volumes[].[VolumeId]')
+}
+
+# Sets image and root_device, the disk that the image boots from.
+choose_image() {
+    image=$IMAGE
+    [[ $image == ami-* ]] || image=$(call ssm get-parameter --name "$IMAGE" --query Parameter.Value)
+    root_device=$(call ec2 describe-images --image-ids "$image" --query 'Images[0].RootDeviceName')
+    [[ $root_device == /dev/* ]] || fail "there is no image $image ($IMAGE) in $region"
+}
+
+# Prints a node's user data.
+node_user_data() {
+    fill "$source/ec2/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" BUCKET="$bucket" ENDPOINT="$endpoint"
+}
+
+# Launches a node on its network interface. A new instance profile takes some seconds to be known; the
+# interface of a machine that was just terminated, to be free.
+launch_node() {
+    local number=$1 data=$work/user-data-$1
+    node_user_data "$number" >"$data"
+    [[ $(wc -c <"$data") -lt 16384 ]] || fail "the user data of node $number is too long"
+    node[number]=$(patiently 'InvalidParameterValue\).*iamInstanceProfile|InvalidNetworkInterface' 180 \
+        ec2 run-instances --image-id "$image" --instance-type "$NODE_TYPE" --count 1 --iam-instance-profile "Name=$node_role" \
+        --network-interfaces "DeviceIndex=0,NetworkInterfaceId=${interface[number]}" --user-data "file://$data" \
+        --metadata-options HttpTokens=required,HttpEndpoint=enabled,HttpPutResponseHopLimit=1 \
+        --block-device-mappings "DeviceName=$root_device,Ebs={VolumeType=gp3,VolumeSize=$DISK_GB,Encrypted=true,DeleteOnTermination=true}" \
+        --tag-specifications "$(tags instance Name="hashmill-$stack-node$number" hashmill:role=node hashmill:node="$number")" \
+        "$(tags volume Name="hashmill-$stack-node$number" hashmill:role=node)" --query 'Instances[0].InstanceId')
+    say "  launched node $number: ${node[number]}"
+}
+
+# Sees to it that a node runs.
+ensure_node() {
+    local number=$1
+    case ${state[number]:-none} in
+    none) launch_node "$number" ;;
+    stopping | stopped)
+        patiently IncorrectInstanceState 300 ec2 start-instances --instance-ids "${node[number]}" >/dev/null
+        say "  started node $number: ${node[number]}"
+        ;;
+    esac
+}
+
+# Whether a node answers that it is well.
+healthy() {
+    curl -fsk -m 5 -o /dev/null "$public_scheme://${public[$1]}/healthz"
+}
+
+# Waits until both nodes are well.
+wait_healthy() {
+    local until=$((SECONDS + HEALTHZ_SECONDS)) number
+    say "waiting until both nodes are well; a first boot takes some three minutes"
+    for number in 0 1; do
+        until healthy "$number"; do
+            ((SECONDS < until)) || fail "node $number (${public[number]}) is not well after $HEALTHZ_SECONDS s. Its boot's log: aws ec2 get-console-output --latest --instance-id ${node[number]} --region $region. When addresses of yours are not in ALLOW_CIDR, it cannot be seen from here: use --no-wait"
+            sleep 3
+        done
+        say "  node $number is well"
+    done
+}
+
+# Terminates every machine, again and again while nodes that are about to end launch workers, and waits until
+# all are gone; then removes disks that were left.
+remove_machines() {
+    local all id turn
+    for turn in 1 2 3 4 5; do
+        all="${node[*]} $workers"
+        [[ ${all// /} || ${leaving// /} ]] || break
+        [[ -z ${all// /} ]] || terminate "$all" || return
+        # shellcheck disable=SC2086
+        call ec2 wait instance-terminated --instance-ids $all $leaving || return
+        for id in $all; do
+            say "  terminated $id"
+        done
+        survey_machines || return
+    done
+    ((turn < 5)) || return
+    for id in $volumes; do
+        tolerating InvalidVolume.NotFound ec2 delete-volume --volume-id "$id" || return
+        say "  removed disk $id"
+    done
+}
+
+terminate() {
+    # shellcheck disable=SC2086
+    tolerating InvalidInstanceID.NotFound ec2 terminate-instances --instance-ids $1 >/dev/null
+}
+
+# Stops the nodes and keeps their disks as snapshots, which hold the queues as they were at the end.
+keep_backups() {
+    local number volume
+    # shellcheck disable=SC2068
+    [[ ${#node[@]} -eq 0 ]] || call ec2 stop-instances --instance-ids ${node[@]} >/dev/null || return
+    # shellcheck disable=SC2068
+    [[ ${#node[@]} -eq 0 ]] || call ec2 wait instance-stopped --instance-ids ${node[@]} || return
+    snapshots=()
+    for number in "${!node[@]}"; do
+        volume=$(call ec2 describe-instances --instance-ids "${node[number]}" \
+            --query 'Reservations[0].Instances[0].BlockDeviceMappings[0].Ebs.VolumeId') || return
+        snapshots[number]=$(call ec2 create-snapshot --volume-id "$volume" --description "hashmill $stack: the queue of node $number" \
+            --tag-specifications "$(tags snapshot Name="hashmill-$stack-node$number" hashmill:backup="node$number")" \
+            --query SnapshotId) || return
+        say "  saving node $number as ${snapshots[number]}"
+    done
+    [[ ${#snapshots[@]} -gt 0 ]] || return 0
+    say "waiting until they are complete"
+    until call ec2 wait snapshot-completed --snapshot-ids "${snapshots[@]}" 2>"$work/error"; do # it gives up after ten minutes
+        grep -q 'Max attempts exceeded' "$work/error" || {
+            show_error
+            return 1
+        }
+    done
+}

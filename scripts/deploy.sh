@@ -1,0 +1,217 @@
+#!/usr/bin/env bash
+# Puts hashmill on AWS: two nodes in two zones, which launch and terminate their workers by themselves. Run it
+# again to repair, to update or to change settings: it makes what is missing and changes what is different. Take
+# everything away with scripts/destroy.sh.
+#
+#   scripts/deploy.sh [options]
+#
+#   --stack NAME         the name of the installation (default: hashmill); everything is tagged hashmill:stack=NAME
+#   --region REGION      (default: AWS_REGION, AWS_DEFAULT_REGION, the CLI's configuration, else eu-west-1)
+#   --dry-run            only say what would be made and what it costs
+#   --package FILE       the package (default: built by make deb)
+#   --subnets ID,ID...   subnets in two zones at least (default: the default ones of the region)
+#   --ssh FILE.pub       let this public key in as admin, from this machine's address or SSH_CIDR
+#   --tls CERT,KEY       a certificate for clients: port 443 instead of plain port 80
+#   --rotate             new certificates for nodes and workers
+#   --no-wait            do not wait until both nodes are well
+#   --endpoint-url URL   where every call of AWS goes (default: AWS_ENDPOINT_URL, else AWS)
+#
+# Settings, from the environment; those of the last run hold:
+#
+#   ALLOW_CIDR       addresses from which clients may come, separated by commas (default: 0.0.0.0/0)
+#   NODE_TYPE        type of the nodes' machines when they are launched (default: t3.small)
+#   DISK_GB          their disks (default: 20)
+#   INSTANCE_TYPE    type of the workers' machines (default: c7a.medium, which has AVX-512)
+#   SPOT             1: workers are spot instances (default: 0)
+#   IMAGE            an AMI, or the public SSM parameter that has it (default: Debian 12 for amd64)
+#   HEALTHZ_SECONDS  how long to wait until both nodes are well (default: 900)
+#   HASHMILL_HOME    where the certificate authority and the tokens are kept (default: ~/.hashmill)
+#   WORKERS_MIN WORKERS_MAX WAIT_LAUNCH_SECONDS COPY LEASE_SECONDS PULLED_DAYS CANCELLED_DAYS
+#                    of hashmill-fcgi, when they are set
+set -euo pipefail
+umask 077
+
+program=deploy.sh
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=scripts/aws-common.sh
+source "$source/scripts/aws-common.sh"
+# shellcheck source=scripts/aws-iam.sh
+source "$source/scripts/aws-iam.sh"
+# shellcheck source=scripts/aws-network.sh
+source "$source/scripts/aws-network.sh"
+# shellcheck source=scripts/aws-store.sh
+source "$source/scripts/aws-store.sh"
+# shellcheck source=scripts/aws-machines.sh
+source "$source/scripts/aws-machines.sh"
+# shellcheck source=scripts/aws-secrets.sh
+source "$source/scripts/aws-secrets.sh"
+# shellcheck source=scripts/aws-plan.sh
+source "$source/scripts/aws-plan.sh"
+
+stack=hashmill
+region=
+endpoint=${AWS_ENDPOINT_URL:-}
+package=
+subnets_asked=
+ssh_key=
+ssh_cidr=
+public_cert=
+public_key=
+public_port=80
+public_scheme=http
+dry_run=no
+rotate=no
+wait=yes
+node_setting_names="WORKERS_MIN WORKERS_MAX WAIT_LAUNCH_SECONDS COPY LEASE_SECONDS PULLED_DAYS CANCELLED_DAYS"
+
+: "${ALLOW_CIDR:=0.0.0.0/0}" "${NODE_TYPE:=t3.small}" "${DISK_GB:=20}" "${INSTANCE_TYPE:=c7a.medium}" "${SPOT:=0}"
+: "${IMAGE:=/aws/service/debian/release/12/latest/amd64}" "${HEALTHZ_SECONDS:=900}"
+
+read_arguments() {
+    while (($# > 0)); do
+        case $1 in
+        --dry-run) dry_run=yes ;;
+        --rotate) rotate=yes ;;
+        --no-wait) wait=no ;;
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        --stack | --region | --package | --subnets | --ssh | --tls | --endpoint-url)
+            (($# > 1)) || fail "$1 needs a value; see deploy.sh --help"
+            take_option "$1" "$2"
+            shift
+            ;;
+        *) fail "$1 is not an option; see deploy.sh --help" ;;
+        esac
+        shift
+    done
+}
+
+take_option() {
+    case $1 in
+    --stack) stack=$2 ;;
+    --region) region=$2 ;;
+    --package) package=$2 ;;
+    --subnets) subnets_asked=$2 ;;
+    --ssh) ssh_key=$2 ;;
+    --endpoint-url) endpoint=$2 ;;
+    --tls)
+        public_cert=${2%%,*}
+        public_key=${2#*,}
+        public_port=443
+        public_scheme=https
+        ;;
+    esac
+}
+
+# Whether a text is IPv4 addresses, a.b.c.d/bits, separated by commas.
+is_cidr_list() {
+    [[ $1 =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}(,([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2})*$ ]]
+}
+
+check_settings() {
+    local name
+    is_cidr_list "$ALLOW_CIDR" || fail "ALLOW_CIDR must be like 192.0.2.0/24,198.51.100.7/32"
+    [[ $NODE_TYPE =~ ^[a-z0-9-]+\.[a-z0-9-]+$ && $INSTANCE_TYPE =~ ^[a-z0-9-]+\.[a-z0-9-]+$ ]] ||
+        fail "NODE_TYPE and INSTANCE_TYPE must be like t3.small"
+    [[ $DISK_GB =~ ^([89]|[1-9][0-9]{1,4})$ ]] || fail "DISK_GB must be a number, 8 at least"
+    [[ $SPOT =~ ^[01]$ ]] || fail "SPOT must be 0 or 1"
+    [[ $HEALTHZ_SECONDS =~ ^[0-9]{1,5}$ ]] || fail "HEALTHZ_SECONDS must be a number"
+    [[ $IMAGE =~ ^(ami-[0-9a-f]+|/[A-Za-z0-9._/-]+)$ ]] || fail "IMAGE must be like ami-0123 or /aws/service/..."
+    [[ $subnets_asked =~ ^(subnet-[0-9a-f]+(,subnet-[0-9a-f]+)+)?$ ]] || fail "--subnets must be like subnet-01,subnet-02"
+    for name in $node_setting_names; do
+        [[ ${!name:-} =~ ^[a-z0-9]*$ ]] || fail "$name: ${!name} is not a value for it"
+    done
+    [[ -z $package || -r $package ]] || fail "--package: there is no file $package"
+    [[ -z $ssh_key ]] || grep -qsE '^(ssh-|ecdsa-|sk-)' "$ssh_key" || fail "--ssh: $ssh_key is not a file with a public key"
+    [[ -z $public_cert ]] || { [[ -r $public_key ]] && openssl x509 -in "$public_cert" -noout 2>/dev/null; } ||
+        fail "--tls must be two files in PEM: CERTIFICATE,KEY"
+}
+
+# Sets ssh_cidr, from where SSH is let in, when it was asked for: from here.
+choose_ssh() {
+    [[ -n $ssh_key ]] || return 0
+    ssh_cidr=${SSH_CIDR:-$(curl -4fsS -m 10 https://checkip.amazonaws.com || true)}
+    [[ $ssh_cidr == */* ]] || ssh_cidr+=/32
+    is_cidr_list "$ssh_cidr" || fail "this machine's public address cannot be found out; set SSH_CIDR, like 192.0.2.7/32"
+}
+
+# Builds the package unless one was given.
+choose_package() {
+    [[ -z $package ]] || return 0
+    say "building the package"
+    make -s -C "$source" deb >"$work/make.log" 2>&1 || {
+        tail -n 20 "$work/make.log" >&2
+        fail "make deb failed"
+    }
+    # shellcheck disable=SC2012
+    package=$(ls -t "$source"/build/hashmill_*_amd64.deb | head -n 1)
+}
+
+survey() {
+    survey_iam
+    survey_subnets
+    survey_network
+    survey_store
+    survey_machines
+}
+
+apply() {
+    ensure_groups
+    ensure_iam
+    [[ $SPOT == 0 ]] || tolerating InvalidInput iam create-service-linked-role --aws-service-name spot.amazonaws.com >/dev/null
+    ensure_addresses 0
+    ensure_addresses 1
+    ensure_tokens
+    ensure_certificates
+    ensure_bucket
+    ensure_package
+    choose_image
+    put_parameters
+    ensure_node 0
+    ensure_node 1
+}
+
+announce() {
+    local first="$public_scheme://${public[0]}" second="$public_scheme://${public[1]}"
+    say ""
+    say "two nodes serve on $first and $second"
+    say ""
+    say "  date | curl -T - '$first/enqueue?iterations=1000000'"
+    say "  curl -X POST '$second/pullCompleted?top=10'"
+    say ""
+    say "Nodes that ran already take a new package, settings or certificates within five minutes."
+    say "Keep $home: it has the key of the certificate authority. To take everything away: scripts/destroy.sh --stack $stack --region $region"
+}
+
+# Removes temporary files; says after a failure how to go on.
+finish() {
+    local code=$?
+    rm -rf -- "$work"
+    ((code == 0)) || [[ ${begun:-no} == no ]] || say "deploy.sh: not finished; the same command goes on where it stopped" >&2
+    exit "$code"
+}
+
+read_arguments "$@"
+work=$(mktemp -d "${TMPDIR:-/tmp}/hashmill-deploy.XXXXXX")
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+need_tool openssl "install it (apt-get install openssl)"
+need_tool curl "install it (apt-get install curl)"
+check_settings
+begin
+choose_ssh
+survey
+show_plan
+[[ $dry_run == no ]] || exit 0
+choose_package
+mkdir -p -- "$home"
+exec 9>"$home/lock"
+flock -n 9 || fail "another deploy.sh or destroy.sh is at work on $stack"
+begun=yes
+say "working"
+apply
+[[ $wait == no ]] || wait_healthy
+announce

@@ -1,0 +1,112 @@
+"""AWS for tests that have none: an emulator, and the AWS CLI without the second that each start of it takes.
+
+aws.py emulator PORT     moto on 127.0.0.1, with the public parameter of Debian's image, which it does not know
+aws.py cli SOCKET        the AWS CLI, imported once; each call that comes in by SOCKET is served by a fork
+aws.py call ARGUMENT...  a call of the latter, as `aws ARGUMENT...` would be: what a test has as `aws` in PATH
+
+For `call` the environment has AWS_TEST_SOCKET, AWS_TEST_LOG (each call's arguments are added to it, a line of JSON
+each), and may have AWS_TEST_FAIL=N:HOW[:PID] to disturb the Nth call of the log: `before`, it fails without having
+been done; `after`, it is done, but process PID is killed before it hears of it.
+"""
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def emulator(port):
+    from moto.server import main
+    from moto.ssm import models
+
+    class ParameterDict(models.ParameterDict):
+        def _load_latest_amis(self):
+            super()._load_latest_amis()
+            image = dict.__getitem__(self, "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64")[0]
+            name = "/aws/service/debian/release/12/latest/amd64"
+            self[name] = [models.Parameter(image.account_id, name, image.value, "String", None, None, None,
+                                           image.last_modified_date, 1, "aws:ec2:image")]
+
+        def _check_loading_status(self, key):
+            if str(key).startswith("/aws/service/debian"):
+                key = "/aws/service/ami-amazon-linux-latest"
+            super()._check_loading_status(key)
+
+    models.ParameterDict = ParameterDict
+    main(["-H", os.environ.get("AWS_TEST_ADDRESS", "127.0.0.1"), "-p", port])
+
+
+def serve_call(driver, connection):
+    message, fds, _, _ = socket.recv_fds(connection, 1 << 20, 8)
+    if not message:
+        return
+    call = json.loads(message)
+    child = os.fork()
+    if child == 0:
+        code = 255
+        try:
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in fds]
+            for fd, number in zip(high, call["fds"]):
+                os.dup2(fd, number)
+            os.environ.clear()
+            os.environ.update(call["environment"])
+            os.chdir(call["directory"])
+            sys.argv = ["aws", *call["arguments"]]
+            code = driver.main(call["arguments"])
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code or 0)
+    for fd in fds:
+        os.close(fd)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    connection.sendall(str(code).encode())
+
+
+def cli(path):
+    from awscli.clidriver import create_clidriver
+    driver = create_clidriver()
+    loader = driver.session.get_component("data_loader")
+    for service in ("ec2", "iam", "s3", "ssm", "sts"):
+        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"):
+            try:
+                loader.load_service_model(service, kind)
+            except Exception:  # not every service has every kind
+                pass
+    driver._get_command_table()
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.bind(path)
+    server.listen(64)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        connection, _ = server.accept()
+        if os.fork() == 0:  # calls go on side by side
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            serve_call(driver, connection)
+            os._exit(0)
+        connection.close()
+
+
+def call(arguments):
+    with open(os.environ["AWS_TEST_LOG"], "a+") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        log.seek(0)
+        number = sum(1 for _ in log) + 1
+        log.write(json.dumps(arguments) + "\n")
+    at, how, victim = (os.environ.get("AWS_TEST_FAIL", "0:") + "::").split(":")[:3]
+    if number == int(at) and how == "before":
+        sys.exit("aws: the network is down")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.connect(os.environ["AWS_TEST_SOCKET"])
+    fds = [0, 1, 2, *(int(a.rsplit("/")[-1]) for a in arguments if a.startswith("file:///dev/fd/"))]
+    message = {"arguments": arguments, "directory": os.getcwd(), "environment": dict(os.environ), "fds": fds}
+    socket.send_fds(server, [json.dumps(message).encode()], fds)
+    code = int(server.recv(16) or b"255")
+    if number == int(at) and how == "after":
+        os.kill(int(open(victim).read()), signal.SIGKILL)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    {"emulator": emulator, "cli": cli, "call": lambda *a: call(list(a))}[sys.argv[1]](*sys.argv[2:])
