@@ -1,7 +1,9 @@
 """AWS for tests that have none: an emulator, and the AWS CLI without the second that each start of it takes.
 
 aws.py emulator PORT     moto on 127.0.0.1, with the public parameter of Debian's image, which it does not know
-aws.py cli SOCKET        the AWS CLI, imported once; each call that comes in by SOCKET is served by a fork
+aws.py cli SOCKET ENDPOINT   the AWS CLI, imported once, its clients of the endpoint made once; each call that
+                         comes in by SOCKET is served by a fork
+aws.py inventory ENDPOINT    what there is in the account, lines "KIND NAME"
 aws.py call ARGUMENT...  a call of the latter, as `aws ARGUMENT...` would be: what a test has as `aws` in PATH
 
 For `call` the environment has AWS_TEST_SOCKET, AWS_TEST_LOG (each call's arguments are added to it, a line of JSON
@@ -37,6 +39,50 @@ def emulator(port):
     main(["-H", os.environ.get("AWS_TEST_ADDRESS", "127.0.0.1"), "-p", port])
 
 
+def inventory(endpoint):
+    import boto3
+
+    def ask(service, operation, path, **arguments):
+        client = boto3.client(service, "eu-west-1", endpoint_url=endpoint, aws_access_key_id="none", aws_secret_access_key="none")
+        answer = client.get_paginator(operation).paginate(**arguments) if client.can_paginate(operation) else [
+            getattr(client, operation)(**arguments)]
+        for page in answer:
+            for thing in page[path]:
+                yield thing
+
+    def live(name, states):
+        return {"Filters": [{"Name": name, "Values": states}]}
+
+    own = [{"Name": "tag-key", "Values": ["hashmill:stack"]}]
+    for reservation in ask("ec2", "describe_instances", "Reservations",
+                           **live("instance-state-name", ["pending", "running", "shutting-down", "stopping", "stopped"])):
+        for instance in reservation["Instances"]:
+            print("instance", instance["InstanceId"])
+    for kind, operation, path, key, arguments in (
+            ("volume", "describe_volumes", "Volumes", "VolumeId", {}),
+            ("group", "describe_security_groups", "SecurityGroups", "GroupName", {}),
+            ("interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId", {}),
+            ("address", "describe_addresses", "Addresses", "AllocationId", {}),
+            ("key", "describe_key_pairs", "KeyPairs", "KeyName", {}),
+            ("spot", "describe_spot_instance_requests", "SpotInstanceRequests", "SpotInstanceRequestId", live("state", ["open", "active"])),
+            ("snapshot", "describe_snapshots", "Snapshots", "SnapshotId", {"Filters": own}),
+            ("template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", {})):
+        for thing in ask("ec2", operation, path, **arguments):
+            print(kind, thing[key])
+    for kind, operation, path, key in (("role", "list_roles", "Roles", "RoleName"),
+                                       ("profile", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName")):
+        for thing in ask("iam", operation, path):
+            print(kind, thing[key])
+    for thing in ask("s3", "list_buckets", "Buckets"):
+        print("bucket", thing["Name"])
+    for thing in ask("ssm", "describe_parameters", "Parameters"):
+        if not thing["Name"].startswith("/aws/"):
+            print("parameter", thing["Name"])
+    for thing in ask("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=[{"Key": "hashmill:stack"}]):
+        if ":instance/" not in thing["ResourceARN"]:  # terminated ones are shown for an hour
+            print("tagged", thing["ResourceARN"])
+
+
 def serve_call(driver, connection):
     message, fds, _, _ = socket.recv_fds(connection, 1 << 20, 8)
     if not message:
@@ -64,16 +110,20 @@ def serve_call(driver, connection):
     connection.sendall(str(code).encode())
 
 
-def cli(path):
+def cli(path, endpoint):
     from awscli.clidriver import create_clidriver
     driver = create_clidriver()
-    loader = driver.session.get_component("data_loader")
+    create = driver.session.create_client
+    clients = {}
+
+    def create_once(service, region_name=None, endpoint_url=None, **more):
+        if (service, region_name, endpoint_url) not in clients:
+            clients[service, region_name, endpoint_url] = create(service, region_name=region_name, endpoint_url=endpoint_url, **more)
+        return clients[service, region_name, endpoint_url]
+
+    driver.session.create_client = create_once
     for service in ("ec2", "iam", "s3", "ssm", "sts"):
-        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"):
-            try:
-                loader.load_service_model(service, kind)
-            except Exception:  # not every service has every kind
-                pass
+        create_once(service, "eu-west-1", endpoint)
     driver._get_command_table()
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.bind(path)
@@ -109,4 +159,4 @@ def call(arguments):
 
 
 if __name__ == "__main__":
-    {"emulator": emulator, "cli": cli, "call": lambda *a: call(list(a))}[sys.argv[1]](*sys.argv[2:])
+    {"emulator": emulator, "cli": cli, "inventory": inventory, "call": lambda *a: call(list(a))}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,203 @@
+# scripts/deploy.sh and scripts/destroy.sh against an emulator of AWS: what they make is as the README says, made
+# once, repaired, changed and taken away again, with no secret where it can be seen.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP qw(decode_json encode_json);
+use List::Util qw(uniq);
+use Test::More;
+use Hashmill::Aws;
+use Hashmill::Util;
+
+plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
+
+my $aws = Hashmill::Aws->start;
+my $nothing = join "\n", $aws->inventory;
+
+# The secrets of a stack: tokens and keys, the lines of the latter one by one.
+sub secrets ($stack) {
+    my $home = $aws->dir . "/home/$stack";
+    my @tokens = slurp("$home/tokens") =~ /=(\w+)/g;
+    my @lines = map { grep { !/^-/ } split /\n/, slurp($_) } glob "$home/{ca,node0,node1,worker}/*.key";
+    return (@tokens, @lines);
+}
+
+sub tag ($thing, $key) {
+    my ($tag) = grep { $_->{Key} eq $key } ($thing->{Tags} // $thing->{TagSet} // [])->@*;
+    return $tag->{Value};
+}
+
+# The parameter of that name, decrypted.
+sub parameter ($name) {
+    return $aws->call(qw(ssm get-parameter --with-decryption --name), $name)->{Parameter};
+}
+
+subtest 'it looks before it does anything' => sub {
+    my ($code, $output) = $aws->run('deploy.sh', '--dry-run');
+    is $code, 0, '--dry-run ends well' or diag $output;
+    like $output, qr/create +node 1, a t3.small.*\n.*a month +together/s, 'it says what it would make and what that costs';
+    is scalar(grep { Hashmill::Aws::is_change($_) } $aws->calls), 0, 'it changes nothing';
+    is join("\n", $aws->inventory), $nothing, 'nothing is there';
+    ($code, $output) = $aws->deploy('--stack', 'Not a name');
+    isnt $code, 0, 'a bad name is refused';
+    like $output, qr/--stack: Not a name is not a name/, 'with the reason';
+    is scalar($aws->calls), 0, 'before any call';
+    ($code, $output) = $aws->deploy({ ALLOW_CIDR => 'everybody' });
+    like $output, qr/ALLOW_CIDR must be like/, 'a bad setting is refused';
+    ($code, $output) = $aws->deploy({ AWS_ENDPOINT_URL => 'http://127.0.0.1:1' });
+    like $output, qr/does not take the credentials/, 'no answer is told as such';
+    ($code, $output) = $aws->deploy({ PATH => '/nowhere' });
+    isnt $code, 0, 'without tools it ends';
+    $aws->calls;
+};
+
+# What comes in from addresses, "PORT:CIDR".
+sub open_ports {
+    return join ' ', sort map { my $p = $_; map { "$p->{FromPort}:$_->{CidrIp}" } $p->{IpRanges}->@* }
+        $aws->call(qw(ec2 describe-security-groups --filters Name=group-name,Values=hashmill-one-nodes))->{SecurityGroups}[0]{IpPermissions}->@*;
+}
+
+my %before;
+subtest 'a new stack' => sub {
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'it is made' or diag $output;
+    like $output, qr{\n  date \| curl -T - 'http://[\d.]+/enqueue\?iterations=1000000'\n  curl -X POST 'http://[\d.]+/pullCompleted\?top=10'\n},
+        'it ends with two commands';
+    my @calls = $aws->calls;
+    is scalar(grep { my $c = " @$_ "; index($c, ' --endpoint-url ' . $aws->endpoint . ' ') < 0 } @calls), 0, 'each call names the endpoint';
+    is $aws->strayed, 0, 'none goes elsewhere';
+    my $seen = encode_json(\@calls) . $output;
+    is scalar(grep { index($seen, $_) >= 0 } secrets('one')), 0, 'no secret is in arguments or output';
+
+    my @nodes = sort { tag($a, 'hashmill:node') <=> tag($b, 'hashmill:node') } $aws->instances('hashmill:stack', 'one');
+    is scalar(@nodes), 2, 'there are two nodes';
+    is scalar(uniq map { $_->{NetworkInterfaces}[0]{SubnetId} } @nodes), 2, 'in the subnets of two zones';
+    my %group = map { $_->{GroupName} => $_ } $aws->call(qw(ec2 describe-security-groups --filters Name=tag:hashmill:stack,Values=one))->{SecurityGroups}->@*;
+    is_deeply [sort keys %group], [qw(hashmill-one-nodes hashmill-one-workers)], 'and two groups';
+    for my $number (0, 1) {
+        my $node = $nodes[$number];
+        my $data = $aws->user_data($node->{InstanceId});
+        like $data, qr/\A#!\/bin\/bash\n.*^NODE=$number$/ms, "node $number has its user data";
+        cmp_ok length $data, '<', 16_384, 'which is short enough';
+        unlike $data, qr/\@[A-Z_]+\@/, 'and filled in';
+        is scalar(grep { index($data . encode_json($node), $_) >= 0 } secrets('one')), 0, 'without a secret, as its tags';
+        is $node->{IamInstanceProfile}{Arn} =~ s{.*/}{}r, 'hashmill-one-eu-west-1-node', 'it has its role';
+        is_deeply [map { $_->{GroupId} } $node->{NetworkInterfaces}[0]{Groups}->@*], [$group{'hashmill-one-nodes'}{GroupId}], 'its group';
+        is $node->{MetadataOptions}{HttpTokens}, 'required', 'and a metadata service with tokens only';
+        my $disk = $aws->call(qw(ec2 describe-volumes --volume-ids), $node->{BlockDeviceMappings}[0]{Ebs}{VolumeId})->{Volumes}[0];
+        is_deeply [@$disk{qw(VolumeType Size)}, $disk->{Encrypted} ? 1 : 0], ['gp3', 20, 1], 'its disk is encrypted';
+        is tag($disk, 'hashmill:stack'), 'one', 'and has the tag';
+        my $other = $nodes[1 - $number]{PrivateIpAddress};
+        my $settings = parameter("/hashmill/one/node$number/secrets.env");
+        is $settings->{Type}, 'SecureString', 'its settings are encrypted';
+        like $settings->{Value}, qr{^PEERS=@{[1 - $number]}=https://\Q$other\E:8443$}m, 'and name the other node';
+        my $cert = $aws->dir . "/home/one/node$number/listener.pem";
+        is parameter("/hashmill/one/node$number/listener.pem")->{Value} =~ s/\s+\z//r, slurp($cert) =~ s/\s+\z//r, 'its certificate is there';
+        like scalar(qx{openssl x509 -in $cert -noout -checkip $node->{PrivateIpAddress}}), qr/does match/, 'for its address';
+    }
+    my @rules = map { my $p = $_; map { "$p->{FromPort} " . ($_->{CidrIp} // $_->{GroupId}) } $p->{IpRanges}->@*, $p->{UserIdGroupPairs}->@* }
+        $group{'hashmill-one-nodes'}{IpPermissions}->@*;
+    is_deeply [sort @rules], [sort('80 0.0.0.0/0', map { "8443 $_->{GroupId}" } values %group)], 'only what must come in does';
+    is_deeply $group{'hashmill-one-workers'}{IpPermissions}, [], 'to workers nothing';
+    my $bucket = 'hashmill-one-123456789012-eu-west-1';
+    my $block = $aws->call(qw(s3api get-public-access-block --bucket), $bucket)->{PublicAccessBlockConfiguration};
+    is scalar(grep { $_ } values %$block), 4, 'the bucket is private';
+    ok $aws->call(qw(s3api get-bucket-encryption --bucket), $bucket), 'and encrypted';
+    ok !-e $aws->dir . '/home/one/ca/ca.key' || ((stat _)[2] & 077) == 0, "the authority's key is nobody else's";
+    unlike join("\n", $aws->inventory), qr/ca\.key/, 'and stays here';
+    is_deeply [glob $aws->dir . '/tmp/*'], [], 'no temporary file is left';
+    %before = map { $_ => 1 } $aws->inventory;
+};
+
+subtest 'what the roles permit' => sub {
+    my %policy = map { my $role = $_; $role => $aws->call(qw(iam get-role-policy --policy-name hashmill --role-name),
+        "hashmill-one-eu-west-1-$role")->{PolicyDocument} } qw(node worker);
+    my %actions = map { $_ => join ' ', sort(uniq(map { ref $_->{Action} ? $_->{Action}->@* : $_->{Action} } $policy{$_}{Statement}->@*)) } keys %policy;
+    is $actions{node}, 'ec2:CreateTags ec2:DescribeInstances ec2:RunInstances ec2:TerminateInstances iam:PassRole s3:GetObject ssm:GetParametersByPath',
+        'of a node';
+    is $actions{worker}, 'ssm:GetParametersByPath', 'of a worker';
+    for my $statement ($policy{node}{Statement}->@*) {
+        my $all = ref $statement->{Resource} ? join ' ', $statement->{Resource}->@* : $statement->{Resource};
+        unlike $all, qr/\@|\*$/ , "$statement->{Sid}: filled in, not everything" if $statement->{Sid} =~ /Read|Role/;
+        like encode_json($statement->{Condition} // {}), qr/hashmill:stack":"one"/, "$statement->{Sid}: only with the tag"
+            if $statement->{Action} =~ /Terminate|CreateTags/ || $statement->{Sid} =~ /WithTheStacksTag/;
+    }
+};
+
+subtest 'the same again' => sub {
+    my $tokens = slurp($aws->dir . '/home/one/tokens');
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'it ends well' or diag $output;
+    is_deeply [sort $aws->inventory], [sort keys %before], 'everything is there once';
+    is slurp($aws->dir . '/home/one/tokens'), $tokens, 'with the same tokens';
+    unlike $output, qr/created|launched|stored|made/, 'nothing is made';
+    $aws->calls;
+};
+
+subtest 'other settings' => sub {
+    my $key = $aws->dir . '/key.pub';
+    spew($key, "ssh-ed25519 AAAA me\n");
+    spew($aws->dir . '/hashmill.deb', 'another package');
+    my $certificate = slurp($aws->dir . '/home/one/node0/listener.pem');
+    my ($code, $output) = $aws->deploy({ ALLOW_CIDR => '192.0.2.0/24,198.51.100.0/24', SSH_CIDR => '203.0.113.9', WORKERS_MAX => 7 },
+        '--stack', 'one', '--ssh', $key, '--rotate');
+    is $code, 0, 'it ends well' or diag $output;
+    is open_ports(), '22:203.0.113.9/32 80:192.0.2.0/24 80:198.51.100.0/24', 'other addresses come in, the old ones do not';
+    like parameter('/hashmill/one/node1/secrets.env')->{Value}, qr/^WORKERS_MAX=7$/m, 'nodes have other settings';
+    is parameter('/hashmill/one/node1/authorized_keys')->{Value} =~ s/\n//r, 'ssh-ed25519 AAAA me', 'and a key for SSH';
+    is $aws->call(qw(s3api head-object --key hashmill.deb --bucket hashmill-one-123456789012-eu-west-1))->{ContentLength}, 15, 'the package is another';
+    isnt slurp($aws->dir . '/home/one/node0/listener.pem'), $certificate, 'the certificates, too';
+    is parameter('/hashmill/one/node0/listener.pem')->{Value} =~ s/\s+\z//r, slurp($aws->dir . '/home/one/node0/listener.pem') =~ s/\s+\z//r, 'and the node has it';
+    $aws->calls;
+};
+
+subtest 'repair' => sub {
+    my ($first, $second) = $aws->instances('hashmill:stack', 'one');
+    my %address = map { $_->{PrivateIpAddress} => 1 } $first, $second;
+    $aws->call(qw(ec2 terminate-instances --instance-ids), $first->{InstanceId});
+    $aws->call(qw(ec2 stop-instances --instance-ids), $second->{InstanceId});
+    $aws->call(qw(ssm delete-parameter --name /hashmill/one/worker/worker.key));
+    $aws->call(qw(iam remove-role-from-instance-profile --instance-profile-name hashmill-one-eu-west-1-worker --role-name hashmill-one-eu-west-1-worker));
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'it ends well' or diag $output;
+    my @nodes = $aws->instances('hashmill:stack', 'one');
+    is_deeply [map { $_->{State}{Name} } @nodes], ['running', 'running'], 'both nodes run';
+    is_deeply { map { $_->{PrivateIpAddress} => 1 } @nodes }, \%address, 'under the same addresses';
+    ok parameter('/hashmill/one/worker/worker.key'), 'what was deleted is there again';
+    is $aws->call(qw(iam get-instance-profile --instance-profile-name hashmill-one-eu-west-1-worker))->{InstanceProfile}{Roles}[0]{RoleName},
+        'hashmill-one-eu-west-1-worker', 'the profile has its role';
+    is open_ports(), '80:0.0.0.0/0', 'a setting that is not there any more has its default again';
+    is scalar(grep { /authorized_keys/ } $aws->inventory), 0, 'and nobody is let in by SSH';
+    is scalar(() = $aws->inventory), scalar(keys %before), 'there is nothing more than at first';
+    $aws->calls;
+};
+
+subtest 'the end' => sub {
+    my $tag = 'Tags=[{Key=hashmill:stack,Value=one},{Key=hashmill:role,Value=worker}]';
+    my $worker = $aws->call(qw(ec2 run-instances --image-id ami-0841e304792db6a16 --tag-specifications), "ResourceType=instance,$tag",
+        "ResourceType=volume,$tag", '--network-interfaces', 'DeviceIndex=0,DeleteOnTermination=true')->{Instances}[0]{InstanceId};
+    # A stack whose name begins alike.
+    $aws->call(qw(ec2 allocate-address --domain vpc --tag-specifications), 'ResourceType=elastic-ip,Tags=[{Key=hashmill:stack,Value=one-two}]');
+    $aws->call(qw(ssm put-parameter --type String --value x --name /hashmill/one-two/node0/a));
+    $aws->call(qw(iam create-role --role-name hashmill-one-two-eu-west-1-node --assume-role-policy-document {}));
+    my ($code, $output) = $aws->run('destroy.sh', '--stack', 'one');
+    isnt $code, 0, 'when nobody can be asked, nothing is removed';
+    is scalar(grep { Hashmill::Aws::is_change($_) } $aws->calls), 0, 'indeed';
+    ($code, $output) = $aws->run('destroy.sh', '--stack', 'one', '--yes', '--backup');
+    is $code, 0, 'it is removed' or diag $output;
+    like $output, qr/terminated \Q$worker\E/, 'workers are terminated, too';
+    my @kept = $output =~ /kept: snapshot (snap-\w+);/g;
+    is scalar(@kept), 2, 'the disks of both nodes are kept as snapshots';
+    my @left = grep { !/one-two|^address|elastic-ip|snap-/ } $aws->inventory;
+    is join("\n", @left), $nothing, 'nothing else is left';
+    is scalar(grep { /one-two|^address/ } $aws->inventory), 3, 'of the other stack, all is';
+    ok !-e $aws->dir . '/home/one', 'here neither';
+    ($code, $output) = $aws->run('destroy.sh', '--stack', 'one', '--yes');
+    is $code, 0, 'again it has nothing to do';
+    is $aws->strayed, 0, 'no call went elsewhere';
+    is_deeply [glob $aws->dir . '/tmp/*'], [], 'no temporary file is left';
+};
+
+$aws->stop;
+done_testing();
