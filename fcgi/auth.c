@@ -4,6 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
+bool auth_role(const char *role, const char *wanted) {
+    return !role || *role == '\0' || strcmp(role, wanted) == 0;
+}
+
 bool auth_bearer(const char *authorization, const char *token) {
     static const char scheme[] = "Bearer ";
     size_t length = strlen(token);

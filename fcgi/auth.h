@@ -7,4 +7,9 @@
  * takes tells nothing about the token but its length. An empty token lets nobody in. */
 bool auth_bearer(const char *authorization, const char *token);
 
+/* Whether a caller in that role may make calls of the wanted one. The role is what its verified
+ * certificate says; NULL or "" when the listener asks for none, and then the token alone decides.
+ */
+bool auth_role(const char *role, const char *wanted);
+
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "conf_peers.h"
 #include "log.h"
 
@@ -91,6 +92,14 @@ static const struct setting table[] = {
     INTEGER("LOAN_SECONDS", loan_seconds, "seconds", 6, 3600, 60,
             "A worker that a peer may run at this node's cost is returned so long after the peer "
             "was heard from last."),
+    TEXT("TLS_CA", tls_ca, "path", "",
+         "Certificate authorities (PEM), of which one must have signed the certificate of a node "
+         "that is called by https; no other is trusted."),
+    TEXT("TLS_CERT", tls_cert, "path", "",
+         "Certificate (PEM) that this program shows to the nodes that it calls by https."),
+    TEXT("TLS_KEY", tls_key, "path", "", "The key of TLS_CERT (PEM, without a passphrase)."),
+    TEXT("TLS_LISTENER_CERT", tls_listener_cert, "path", "",
+         "The certificate of nginx's worker listener, read only to tell when it expires."),
 };
 
 enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16, FLEET_NAME_MAX = 32 };
@@ -125,6 +134,27 @@ static bool check_scaling(const struct conf *conf, char *why, size_t why_size) {
     return true;
 }
 
+struct http_tls conf_tls(const struct conf *conf) {
+    return (struct http_tls){.ca = conf->tls_ca, .cert = conf->tls_cert, .key = conf->tls_key};
+}
+
+/* Checks the certificates that are there, and that those are there that PEERS need. */
+static bool check_tls(const struct conf *conf, char *why, size_t why_size) {
+    struct http_tls tls = conf_tls(conf);
+    int64_t expires_ms;
+    char reason[500];
+    bool https = false;
+    for (int i = 0; i < conf->peer_count; i++)
+        https |= http_is_secure_url(conf->peers[i].url);
+    if (!certificate_check(&tls, https, why, why_size))
+        return false;
+    if (conf->tls_listener_cert[0] == '\0' ||
+        certificate_expiry(conf->tls_listener_cert, &expires_ms, reason, sizeof reason))
+        return true;
+    snprintf(why, why_size, "TLS_LISTENER_CERT: %s", reason);
+    return false;
+}
+
 /* As many as fill a batch of the writer: whatever the number of cores, most of them wait. */
 static int64_t default_processes(void) {
     enum { FOR_EACH_CORE = 8, LEAST = 16, MOST = 64 };
@@ -157,7 +187,8 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) 
                  "are killed while they wait for the writer as they should");
         return false;
     }
-    if (!check_scaling(conf, why, why_size) || !conf_read_peers(conf, why, why_size))
+    if (!check_scaling(conf, why, why_size) || !conf_read_peers(conf, why, why_size) ||
+        !check_tls(conf, why, why_size))
         return false;
     if (conf->processes_public == 0)
         conf->processes_public = default_processes();

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "http.h"
 #include "settings.h"
 
 enum { PEERS_MAX = 7, PEER_URL_SIZE = 256 };
@@ -61,6 +62,10 @@ struct conf {
     int64_t peer_ms;
     int64_t peer_lost_seconds;
     int64_t loan_seconds;
+    char tls_ca[SETTING_TEXT_SIZE];
+    char tls_cert[SETTING_TEXT_SIZE];
+    char tls_key[SETTING_TEXT_SIZE];
+    char tls_listener_cert[SETTING_TEXT_SIZE];
     int peer_count;
     struct peer peers[PEERS_MAX];
     enum copying copying;
@@ -72,6 +77,9 @@ bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size);
 
 /* The peer with that NODE, or NULL. */
 const struct peer *conf_peer(const struct conf *conf, int node);
+
+/* The files for conversations with other nodes; they live in conf. */
+struct http_tls conf_tls(const struct conf *conf);
 
 /* Prints every key with unit, range, default. */
 void conf_help(FILE *out);

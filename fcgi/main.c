@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "certificates.h"
 #include "child.h"
 #include "conf.h"
 #include "log.h"
@@ -122,6 +123,7 @@ int main(int argc, char **argv) {
         return options.check_only ? 1 : CHILD_CONFIG;
     }
     if (options.check_only) {
+        certificates_warn(&conf);
         printf("the settings are good\n");
         return 0;
     }

@@ -107,6 +107,7 @@ static void make_links(struct peering *peering) {
 
 /* Opens what the loop needs; what was opened is closed by tear_down, also after a failure. */
 static bool set_up(struct peering *peering, const struct child_job *job) {
+    struct http_tls tls = conf_tls(job->conf);
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
@@ -121,7 +122,7 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     peering->signal_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK); /* it is never read */
     peering->queue = child_open_queue(job);
     peering->watch = child_open_queue(job);
-    peering->http = http_open();
+    peering->http = http_open(&tls);
     return peering->epoll_fd >= 0 && peering->signal_fd >= 0 && peering->queue && peering->watch &&
            peering->http && watch(peering, peering->listen_fd) &&
            watch(peering, peering->signal_fd);

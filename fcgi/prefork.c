@@ -10,14 +10,16 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "certificates.h"
 #include "clock.h"
 #include "log.h"
 #include "pool.h"
 
 enum {
-    TICK_MS = 1000,       /* between looks at the children while nothing happens */
-    STOP_TICK_MS = 200,   /* SIGTERM is repeated: one could have come at a bad moment */
-    KILL_GRACE_MS = 2000, /* from the end of the drain time to SIGKILL of the writer */
+    TICK_MS = 1000,                /* between looks at the children while nothing happens */
+    STOP_TICK_MS = 200,            /* SIGTERM is repeated: one could have come at a bad moment */
+    WARN_MS = 24 * 60 * 60 * 1000, /* between warnings of certificates that expire soon */
+    KILL_GRACE_MS = 2000,          /* from the end of the drain time to SIGKILL of the writer */
     PATH_SIZE = SETTING_TEXT_SIZE + 32
 };
 
@@ -26,7 +28,8 @@ struct master {
     const char *settings_file;
     struct pool pool;
     int signals;
-    bool announced; /* the pid file is in place */
+    int64_t warn_ms; /* steady time at which certificates are looked at next */
+    bool announced;  /* the pid file is in place */
     bool stopping;
     bool killed;         /* the drain time is over and SIGKILL was sent */
     int64_t drain_until; /* steady time at which requests in hand are given up */
@@ -145,6 +148,15 @@ static int sleep_ms(const struct master *master) {
     return next - now < TICK_MS ? (int)(next - now) : TICK_MS;
 }
 
+/* Says once a day which certificates expire soon, beginning at the start. */
+static void watch_certificates(struct master *master) {
+    int64_t now = clock_steady_ms();
+    if (now < master->warn_ms)
+        return;
+    certificates_warn(master->conf);
+    master->warn_ms = now + WARN_MS;
+}
+
 static void loop(struct master *master) {
     struct pollfd fds[] = {{.fd = master->signals, .events = POLLIN},
                            {.fd = master->pool.ready_pipe[0], .events = POLLIN}};
@@ -158,6 +170,7 @@ static void loop(struct master *master) {
         bool ready = pool_ready(&master->pool);
         if (ready && !master->announced && !master->stopping)
             announce(master);
+        watch_certificates(master);
         pool_watch(&master->pool, master->conf->busy_seconds * 1000);
         if (master->stopping && drain(master))
             return;

@@ -20,6 +20,7 @@ static const struct row rows[] = {
     [PROBLEM_PROTOCOL] = {"protocol", "Another protocol is spoken here", 400, 0},
     [PROBLEM_UNAUTHORIZED] = {"unauthorized", "Unauthorized", 401, 0},
     [PROBLEM_FORBIDDEN] = {"forbidden", "Forbidden", 403, 0},
+    [PROBLEM_CERTIFICATE] = {"certificate", "Another certificate is needed", 403, 0},
     [PROBLEM_NOT_FOUND] = {"not-found", "Not found", 404, 0},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "Method not allowed", 405, 0},
     [PROBLEM_ALREADY_DONE] = {"already-done", "The item is already done", 409, 0},

@@ -72,15 +72,31 @@ static bool find_route(struct call *call) {
     return false;
 }
 
-/* Everything on the worker listener needs a token: other nodes' calls theirs, workers' calls
- * theirs. */
+/* Whether the caller's certificate is of the role that makes these calls; a listener without TLS
+ * passes none. CLIENT_ROLE is nginx's word: a header field of that name is HTTP_CLIENT_ROLE. */
+static bool check_role(struct call *call, const char *wanted) {
+    const char *role = request_parameter(call->request, "CLIENT_ROLE");
+    if (auth_role(role, wanted))
+        return true;
+    problem_reply(&call->server->reply, PROBLEM_CERTIFICATE,
+                  "This call takes a certificate with OU=%s in its subject; that of the caller is "
+                  "of the role %s.",
+                  wanted, role);
+    return false;
+}
+
+/* Everything on the worker listener needs a token, and with TLS a certificate: other nodes' calls
+ * theirs, workers' calls theirs. */
 static bool authorize(struct call *call) {
     const char *field = request_parameter(call->request, "HTTP_AUTHORIZATION");
     const struct conf *conf = call->server->conf;
     struct reply *reply = &call->server->reply;
     bool peers = strncmp(call->request->path, "/peer/", strlen("/peer/")) == 0;
-    if (call->server->listener == LISTENER_PUBLIC ||
-        auth_bearer(field, peers ? conf->peer_token : conf->worker_token))
+    if (call->server->listener == LISTENER_PUBLIC)
+        return true;
+    if (!check_role(call, peers ? "peer" : "worker"))
+        return false;
+    if (auth_bearer(field, peers ? conf->peer_token : conf->worker_token))
         return true;
     if (auth_bearer(field, peers ? conf->worker_token : conf->peer_token)) {
         problem_reply(reply, PROBLEM_FORBIDDEN, "%s",

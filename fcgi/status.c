@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "certificates.h"
 #include "fields.h"
 #include "problem.h"
 #include "status_fleet.h"
@@ -80,6 +81,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     put_rates(body, tally);
     status_put_fleet(body, conf, fleet);
     status_put_peers(body, conf, tally, peers);
+    certificates_put(body, conf);
     json_close(body, '}');
 }
 

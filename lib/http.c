@@ -1,8 +1,10 @@
 #include "http.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "buffer.h"
 #include "log.h"
@@ -21,6 +23,7 @@ enum {
 };
 
 struct http {
+    struct http_tls tls;
     CURLM *multi;
     struct http_call *calls; /* all that are under way */
     struct http_call *spare; /* ended well: making a new one takes longer than a request */
@@ -32,7 +35,7 @@ struct http_call {
     struct curl_slist *headers;
     struct buffer body; /* of the reply so far */
     bool too_long;
-    char error[CURL_ERROR_SIZE];
+    char error[CURL_ERROR_SIZE + 100]; /* libcurl's words and a remedy */
     http_done *done;
     void *context;
     struct http_call *previous, *next;
@@ -53,12 +56,13 @@ static void check_multi(CURLMcode code, const char *what) {
         log_error("%s: %s", what, curl_multi_strerror(code));
 }
 
-struct http *http_open(void) {
+struct http *http_open(const struct http_tls *tls) {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         log_error("libcurl cannot start; check its installation");
         return NULL;
     }
     struct http *http = not_null(calloc(1, sizeof *http));
+    http->tls = tls ? *tls : (struct http_tls){"", "", ""};
     http->multi = not_null(curl_multi_init());
     return http;
 }
@@ -106,10 +110,30 @@ static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* an abort does not wait for a name server */
     curl_easy_setopt(easy, CURLOPT_PROXY, "");      /* whatever the environment says */
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES);
+}
+
+/* Whom the client trusts and what it shows. libcurl is kept from reading the files for later
+ * connections, too, and from resuming a session that was begun with other files. */
+static void set_tls(CURL *easy, const struct http_tls *tls) {
+    bool usable = tls->ca[0] != '\0';
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, usable ? "http,https" : "http");
+    if (!usable)
+        return;
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or later */
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else what the system trusts is trusted, too */
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    if (tls->cert[0] == '\0')
+        return;
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert);
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key);
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* nobody is there to be asked for it */
 }
 
 /* What is posted, and where the reply goes. The body is copied by COPYPOSTFIELDS. */
@@ -122,10 +146,11 @@ static void set_exchange(struct http_call *call, const struct http_request *requ
 }
 
 /* A new call, with all that does not differ from one to the next. */
-static struct http_call *make_call(void) {
+static struct http_call *make_call(const struct http_tls *tls) {
     struct http_call *call = not_null(calloc(1, sizeof *call));
     call->easy = not_null(curl_easy_init());
     set_connection(call->easy);
+    set_tls(call->easy, tls);
     curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, (void *)call);
     curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->error);
@@ -137,7 +162,7 @@ static struct http_call *make_call(void) {
 static struct http_call *take_call(struct http *http) {
     struct http_call *call = http->spare;
     if (!call)
-        return make_call();
+        return make_call(&http->tls);
     http->spare = call->next;
     http->spare_count--;
     return call;
@@ -212,11 +237,32 @@ void http_close(struct http *http) {
     curl_global_cleanup();
 }
 
-/* Why a transfer failed, in words. */
-static const char *failure(const struct http_call *call, CURLcode code) {
-    if (call->too_long)
-        return "the reply is longer than 1 MiB";
-    return call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+/* What an operator can do about a certificate that has made a transfer fail; NULL for other
+ * reasons. */
+static const char *tls_remedy(CURLcode code) {
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return "its certificate must be valid, for the host of the URL, and signed by TLS_CA";
+    if (code == CURLE_SSL_CERTPROBLEM)
+        return "see the files of TLS_CERT and TLS_KEY";
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        return "see the file of TLS_CA";
+    return NULL;
+}
+
+/* Says in a failed reply why the transfer failed. */
+static void explain(struct http_reply *reply, struct http_call *call, CURLcode code) {
+    const char *remedy = tls_remedy(code);
+    reply->untrusted = remedy != NULL;
+    if (call->too_long) {
+        reply->error = "the reply is longer than 1 MiB";
+        return;
+    }
+    reply->error = call->error;
+    if (call->error[0] == '\0')
+        snprintf(call->error, sizeof call->error, "%s", curl_easy_strerror(code));
+    size_t used = strlen(call->error);
+    if (remedy)
+        snprintf(call->error + used, sizeof call->error - used, "; %s", remedy);
 }
 
 /* Hands a call that libcurl has ended to its owner. */
@@ -232,7 +278,7 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
     struct http_reply reply = {.body = call->body.data, .length = call->body.length - 1};
     reply.retry_after_ms = retry_after * 1000;
     if (code != CURLE_OK)
-        reply.error = failure(call, code);
+        explain(&reply, call, code);
     else if (status < 100 || status > 599)
         reply.error = "the reply has no HTTP status";
     else
@@ -271,6 +317,10 @@ void http_wait(struct http *http, struct http_watch *watches, unsigned count, in
         watches[i].readable = fds[i].revents != 0;
     check_multi(curl_multi_perform(http->multi, &running), "cannot move requests on");
     finish_ended(http);
+}
+
+bool http_is_secure_url(const char *url) {
+    return strncasecmp(url, "https:", strlen("https:")) == 0;
 }
 
 bool http_is_base_url(const char *text) {

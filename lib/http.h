@@ -14,6 +14,14 @@
 
 enum { HTTP_REPLY_BYTES_MAX = 1024 * 1024 };
 
+/* Paths of PEM files for https, "" for none. They are read for each new connection, which lives for
+ * five minutes at most: files that are replaced are in use after that. */
+struct http_tls {
+    const char *ca;   /* authorities of which one must have signed the server's certificate */
+    const char *cert; /* what the client shows, and its key */
+    const char *key;
+};
+
 struct http;
 struct http_call; /* one request under way */
 
@@ -21,6 +29,7 @@ struct http_call; /* one request under way */
 struct http_reply {
     int status;        /* 100..599; 0: no whole reply came, whether or not the request was done */
     const char *error; /* why, when status is 0 */
+    bool untrusted;    /* the reason is a certificate, of either side */
     const char *body;  /* length bytes and a NUL */
     size_t length;
     int64_t retry_after_ms; /* from Retry-After; 0 without one */
@@ -45,8 +54,11 @@ struct http_watch {
     bool readable; /* set by http_wait */
 };
 
-/* Opens a client. NULL, with a log line, when libcurl cannot start. */
-struct http *http_open(void);
+/* Opens a client. Over https, of which it takes TLS 1.2 and 1.3, a server must have a certificate
+ * for the host of the URL by an authority of tls->ca, and no other is trusted; without one https is
+ * not spoken. tls may be NULL; its paths must outlive the client. NULL, with a log line, when
+ * libcurl cannot start. */
+struct http *http_open(const struct http_tls *tls);
 
 /* Closes it. Requests under way are given up without a call of done. */
 void http_close(struct http *http);
@@ -64,5 +76,8 @@ void http_wait(struct http *http, struct http_watch *watches, unsigned count, in
 
 /* Whether text can be the base of our URLs: http or https, a host, no user, query or fragment. */
 bool http_is_base_url(const char *text);
+
+/* Whether such a URL is https. */
+bool http_is_secure_url(const char *url);
 
 #endif

@@ -100,7 +100,7 @@ static void is_reply(const struct outcome *outcome, int status, const char *body
 }
 
 static void start(void) {
-    http = http_open();
+    http = http_open(NULL);
     server.client = http;
 }
 

@@ -145,7 +145,7 @@ static void judge_this(struct connection *connection, bool lost) {
 static void start_with(struct mill *mill) {
     shared = (struct node_shared){.token = "a-token-of-this-test"};
     shared.mill = mill;
-    shared.http = http_open();
+    shared.http = http_open(NULL);
     server.client = shared.http;
     shared.worker = (struct wire_worker){.name = "tester", .kernel = "openssl", .cores = 2};
     node = node_open(&shared, url);

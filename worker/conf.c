@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "http.h"
 #include "log.h"
 #include "wire.h"
@@ -43,6 +44,12 @@ static const struct setting table[] = {
             "difference stops the worker before it reports."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
+    TEXT("TLS_CA", tls_ca, "path", "",
+         "Certificate authorities (PEM), of which one must have signed the certificate of a node "
+         "that is called by https; no other is trusted."),
+    TEXT("TLS_CERT", tls_cert, "path", "",
+         "Certificate (PEM) that this program shows to the nodes that it calls by https."),
+    TEXT("TLS_KEY", tls_key, "path", "", "The key of TLS_CERT (PEM, without a passphrase)."),
 };
 
 enum { TABLE_SIZE = sizeof table / sizeof *table };
@@ -153,6 +160,19 @@ static bool check_texts(const struct worker_conf *conf, char *why, size_t why_si
     return true;
 }
 
+struct http_tls worker_conf_tls(const struct worker_conf *conf) {
+    return (struct http_tls){.ca = conf->tls_ca, .cert = conf->tls_cert, .key = conf->tls_key};
+}
+
+/* Checks the certificates that are there, and that those are there that the URLs need. */
+static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size) {
+    struct http_tls tls = worker_conf_tls(conf);
+    bool https = http_is_secure_url(conf->retire_node);
+    for (int i = 0; i < conf->url_count; i++)
+        https |= http_is_secure_url(conf->urls[i]);
+    return certificate_check(&tls, https, why, why_size);
+}
+
 bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size) {
     enum log_level level;
     if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
@@ -167,6 +187,8 @@ bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, siz
         snprintf(why, why_size, "RETIRE_NODE must be a URL like http://10.0.0.5:8081, or empty");
         return false;
     }
+    if (!check_tls(conf, why, why_size))
+        return false;
     make_name(conf->worker_name);
     if (conf->threads == 0)
         conf->threads = count_cores();

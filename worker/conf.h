@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "http.h"
 #include "item.h"
 #include "settings.h"
 
@@ -22,6 +23,9 @@ struct worker_conf {
     char kernel[SETTING_TEXT_SIZE];
     int64_t check_percent;
     char log_level[SETTING_TEXT_SIZE];
+    char tls_ca[SETTING_TEXT_SIZE];
+    char tls_cert[SETTING_TEXT_SIZE];
+    char tls_key[SETTING_TEXT_SIZE];
 
     char urls_text[SETTING_TEXT_SIZE]; /* nodes, cut into strings */
     const char *urls[NODES_MAX];       /* base URLs without a slash at the end, in urls_text */
@@ -32,6 +36,9 @@ struct worker_conf {
  * cannot say and fills in what a default leaves open. False with a sentence that says what to do in
  * why. The struct must stay where it is: urls points into it. */
 bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size);
+
+/* The files for conversations with nodes; they live in conf. */
+struct http_tls worker_conf_tls(const struct worker_conf *conf);
 
 /* Prints every key with unit, range, default. */
 void worker_conf_help(FILE *out);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "certificate.h"
 #include "clock.h"
 #include "conf.h"
 #include "log.h"
@@ -190,6 +191,7 @@ static bool catch_signals(struct worker *worker) {
 static int start(struct worker *worker) {
     struct node_shared *shared = &worker->shared;
     const struct worker_conf *conf = &worker->conf;
+    struct http_tls tls = worker_conf_tls(conf);
     char why[500];
     mallopt(M_ARENA_MAX, 1); /* the threads hardly allocate; an arena for each would cost memory */
     if (!catch_signals(worker))
@@ -203,7 +205,7 @@ static int start(struct worker *worker) {
         return EXIT_SETTINGS;
     }
     shared->mill = mill_open((int)conf->threads, &worker->kernels, (int)conf->check_percent);
-    shared->http = shared->mill ? http_open() : NULL;
+    shared->http = shared->mill ? http_open(&tls) : NULL;
     if (!shared->http)
         return EXIT_TEMPORARY;
     shared->token = conf->worker_token;
@@ -325,6 +327,8 @@ int main(int argc, char **argv) {
         log_error("%s", why);
         return options.check ? EXIT_FAILURE : EXIT_SETTINGS;
     }
+    certificate_warn("TLS_CA", worker.conf.tls_ca);
+    certificate_warn("TLS_CERT", worker.conf.tls_cert);
     if (options.check) {
         printf("hashmill-worker: the settings are good\n");
         return EXIT_SUCCESS;

@@ -64,7 +64,8 @@ static void fail_softly(struct talk *talk, const struct talk_call *call, int64_t
     talk_pause(talk, least_ms);
 }
 
-/* A failure that only an operator can mend. */
+/* A failure that only an operator can mend. It is tried again all the same: after least_ms, and
+ * with the certificates that are there then. */
 static void fail_hard(struct talk *talk, const struct talk_call *call, int64_t least_ms,
                       const char *why) {
     if (is_late(talk, call)) {
@@ -95,6 +96,8 @@ static void describe(char *why, size_t size, const struct http_reply *reply,
     const char *remedy = "";
     if (strcmp(problem->type, "urn:hashmill:problem:protocol") == 0)
         remedy = "; upgrade this worker or the node so that both speak the same protocol";
+    else if (strcmp(problem->type, "urn:hashmill:problem:certificate") == 0)
+        remedy = ""; /* it says itself what is wrong with TLS_CERT */
     else if (reply->status == 401 || reply->status == 403)
         remedy = "; set WORKER_TOKEN to the node's";
     else if (reply->status == 404 || reply->status == 405 || reply->status < 400)
@@ -116,7 +119,7 @@ enum talk_outcome talk_judge(struct talk *talk, struct talk_call *call, struct j
     if (outcome == TALK_DONE)
         return outcome;
     describe(why, sizeof why, reply, &problem);
-    if (outcome == TALK_UNKNOWN) {
+    if (outcome == TALK_UNKNOWN && !reply->untrusted) {
         fail_softly(talk, call, reply->retry_after_ms, why);
         return outcome;
     }

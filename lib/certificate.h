@@ -1,0 +1,32 @@
+#ifndef HASHMILL_CERTIFICATE_H
+#define HASHMILL_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http.h"
+
+/*
+ * The certificate files of a program: PEM, with one certificate or several.
+ */
+
+enum { CERTIFICATE_WARN_DAYS = 30 };
+
+/* Reads when the first of a file's certificates expires, by wall time. False with the reason in
+ * why: the file cannot be read, or holds no certificate, or something broken. */
+bool certificate_expiry(const char *path, int64_t *expires_ms, char *why, size_t why_size);
+
+/* The whole days from now to a moment in wall time; negative when it has passed. */
+int64_t certificate_days_left(int64_t expires_ms);
+
+/* Checks what TLS_CA, TLS_CERT and TLS_KEY name: readable files with certificates, and the key of
+ * the certificate. https says that a URL has that scheme, which needs TLS_CA. False with a sentence
+ * that says what to do in why. An expired certificate passes: see certificate_warn. */
+bool certificate_check(const struct http_tls *tls, bool https, char *why, size_t why_size);
+
+/* Logs a warning when a certificate of the file that a setting names has expired, will within
+ * CERTIFICATE_WARN_DAYS, or cannot be read. An empty path is no file. */
+void certificate_warn(const char *setting, const char *path);
+
+#endif
