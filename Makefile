@@ -10,7 +10,7 @@ PACKAGES := libfcgi-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libjsmn-d
 
 # Every library but jsmn (one header) has a pkg-config file; what is missing is named with its remedy.
 LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
-ifeq ($(filter clean help lint-shell lint-python,$(MAKECMDGOALS)),)
+ifeq ($(filter clean deb help lint-shell lint-python,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
 $(error a library is missing; install all of them with: apt-get install pkg-config $(PACKAGES))
 endif
@@ -21,7 +21,7 @@ WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -DHASHMILL_TEST
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DHASHMILL_VERSION='"$(VERSION)"' -Wall -Wextra -Werror \
-	-Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla -Ilib -I$(BUILD) $(CFLAGS)
+	-Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla -Ilib -I$(BUILD) $(CPPFLAGS) $(CFLAGS)
 
 LIB_SOURCES := $(wildcard lib/*.c)
 FCGI_SOURCES := $(wildcard fcgi/*.c)
@@ -144,10 +144,11 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 PERL_FILES = scripts/bench-worker t/idle-worker
-PYTHON_FILES = $(wildcard scripts/bench/*.py)
-SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
+PYTHON_FILES = $(wildcard scripts/bench/*.py) t/lib/aws.py
+SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run \
+	$(wildcard debian/*.p* t/host/*.sh ec2/*.sh.in)
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
-	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm)
+	$(wildcard scripts/bench/* sql/* nginx/* systemd/* debian/* ec2/* t/*.t t/lib/*.pm t/lib/*/*.pm)
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
@@ -176,15 +177,68 @@ lint-python:
 lint-sizes:
 	@wc -l $(LONG_FILES) | awk '$$1 > 500 && $$2 != "total" { print $$2 ": " $$1 " lines"; bad = 1 } END { exit bad }'
 
+# Manual pages and settings files are made of what the programs print as --help.
+MANUALS := $(BUILD)/hashmill-fcgi.8 $(BUILD)/hashmill-worker.8
+SETTINGS := $(BUILD)/hashmill.env $(BUILD)/worker.env
+NODE_SETTINGS = DATABASE=/var/lib/hashmill/hashmill.db RUN_DIR=/run/hashmill SOCKET_GROUP=www-data
+WORKER_SETTINGS = NODES=http://127.0.0.1:8081 IDLE_SECONDS=0
+
+.PHONY: generated
+generated: $(MANUALS) $(SETTINGS)
+
+$(MANUALS): $(BUILD)/%.8: $(BUILD)/% scripts/from-help
+	$(call quiet,MAN)scripts/from-help man $< >$@.new && mv $@.new $@
+
+$(BUILD)/hashmill.env: $(BUILD)/hashmill-fcgi scripts/from-help
+	$(call quiet,ENV)scripts/from-help env $< $(NODE_SETTINGS) >$@.new && mv $@.new $@
+
+$(BUILD)/worker.env: $(BUILD)/hashmill-worker scripts/from-help
+	$(call quiet,ENV)scripts/from-help env $< $(WORKER_SETTINGS) >$@.new && mv $@.new $@
+
+# What is installed of scripts/; the others need this tree.
+INSTALLED_SCRIPTS = $(wildcard $(addprefix scripts/,provider-* nginx-site tls.sh backup.sh spot-watch ec2-node))
+SHARE = $(DESTDIR)$(PREFIX)/share
+
 .PHONY: install
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/hashmill/nginx \
-		$(DESTDIR)$(PREFIX)/share/hashmill/sql $(DESTDIR)$(PREFIX)/share/doc/hashmill
+install: all $(MANUALS)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/hashmill $(SHARE)/man/man8 \
+		$(SHARE)/hashmill/nginx $(SHARE)/hashmill/sql $(SHARE)/hashmill/ec2 $(SHARE)/doc/hashmill
 	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
-	install -m 755 scripts/provider-local $(DESTDIR)$(PREFIX)/share/hashmill
-	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/hashmill/nginx
-	install -m 644 sql/* $(DESTDIR)$(PREFIX)/share/hashmill/sql
-	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/hashmill
+	install -m 755 $(INSTALLED_SCRIPTS) $(DESTDIR)$(PREFIX)/lib/hashmill
+	install -m 644 nginx/* $(SHARE)/hashmill/nginx
+	sed -i 's|/usr/share/hashmill|$(PREFIX)/share/hashmill|' $(SHARE)/hashmill/nginx/site.conf
+	install -m 644 sql/* $(SHARE)/hashmill/sql
+	install -m 644 ec2/* $(SHARE)/hashmill/ec2
+	install -m 644 $(MANUALS) $(SHARE)/man/man8
+	install -m 644 README.md $(SHARE)/doc/hashmill
+
+# What the package has besides: units, settings, the site, the system user. For PREFIX=/usr only.
+.PHONY: install-node
+install-node: install $(SETTINGS)
+	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d \
+		$(DESTDIR)/etc/hashmill/nginx $(DESTDIR)/etc/nginx/sites-available
+	install -m 644 $(wildcard systemd/*.service systemd/*.timer) $(DESTDIR)/lib/systemd/system
+	install -m 644 systemd/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/hashmill.conf
+	install -m 644 $(SETTINGS) $(DESTDIR)/etc/hashmill
+	install -m 644 nginx/site.conf $(DESTDIR)/etc/nginx/sites-available/hashmill
+	install -m 644 nginx/listen-public-plain.conf $(DESTDIR)/etc/hashmill/nginx/listen-public.conf
+	install -m 644 nginx/listen-worker-plain.conf $(DESTDIR)/etc/hashmill/nginx/listen-worker.conf
+
+# Debian's own tools build the package, in a copy of the tree and with nothing of this make's settings but
+# the version.
+DEB_COPY = $(BUILD)/deb/hashmill-$(VERSION)
+
+.PHONY: deb
+deb:
+	@command -v dpkg-buildpackage dh >/dev/null || { echo 'apt-get install dpkg-dev debhelper' >&2; exit 1; }
+	rm -rf $(DEB_COPY)
+	mkdir -p $(DEB_COPY)
+	cp -a Makefile README.md debian ec2 fcgi lib nginx scripts sql systemd worker $(DEB_COPY)
+	sed -i '1s/(.*)/($(VERSION))/' $(DEB_COPY)/debian/changelog
+	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKEOVERRIDES -u BUILD -u PREFIX -u CFLAGS \
+		dpkg-buildpackage --build=binary --no-sign
+	mv $(BUILD)/deb/hashmill_$(VERSION)_*.deb $(BUILD)
+	@ls $(BUILD)/hashmill_$(VERSION)_*.deb
 
 .PHONY: clean
 clean:
@@ -202,5 +256,6 @@ help:
 	@echo 'make bench-mill   what kernels and lanes do, beside OpenSSL and Python (CHECK=1 judges)'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, pyflakes, and a build by clang'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make deb          $(BUILD)/hashmill_$(VERSION)_ARCH.deb, with units, site and settings'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'

@@ -163,9 +163,9 @@ static int64_t default_processes(void) {
     return wanted < LEAST ? LEAST : wanted > MOST ? MOST : wanted;
 }
 
-bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size) {
+bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {
     enum log_level level;
-    if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
+    if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
     if (!log_level_named(conf->log_level, &level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");

@@ -71,9 +71,9 @@ struct conf {
     enum copying copying;
 };
 
-/* Reads the settings: defaults, file (may be NULL), environment; then checks what one key's range
+/* Reads the settings: defaults, files, environment; then checks what one key's range
  * cannot say. False with a sentence that says what to do in why. */
-bool conf_load(struct conf *conf, const char *file, char *why, size_t why_size);
+bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size);
 
 /* The peer with that NODE, or NULL. */
 const struct peer *conf_peer(const struct conf *conf, int node);

@@ -16,19 +16,19 @@
 #include "sockets.h"
 
 struct options {
-    const char *settings_file; /* NULL: none */
+    struct settings_files files;
     bool check_only;
 };
 
 static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
-        "usage: hashmill-fcgi [-c FILE] [-t]\n\n"
-        "  -c FILE     read settings from FILE, lines of KEY=VALUE\n"
+        "usage: hashmill-fcgi [-c FILE]... [-t]\n\n"
+        "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
-        "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads FILE and\n"
+        "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every FILE and\n"
         "goes on with the same sockets. Exit code 76 means that the database is not safe to use\n"
         "and 78 that the settings cannot work: do not restart after these two.\n\n"
         "Settings, in FILE or (these win) in the environment:\n",
@@ -44,7 +44,11 @@ static int parse_options(int argc, char **argv, struct options *options) {
     while ((letter = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         switch (letter) {
         case 'c':
-            options->settings_file = optarg;
+            if (!settings_add_file(&options->files, optarg)) {
+                fprintf(stderr, "hashmill-fcgi: at most %d files can be given\n",
+                        SETTINGS_FILES_MAX);
+                return CHILD_CONFIG;
+            }
             break;
         case 't':
             options->check_only = true;
@@ -76,7 +80,7 @@ static int exec_anew(char **argv, const char *program, const struct conf *conf,
 }
 
 /* Serves until told otherwise. The exit code. */
-static int run(const struct conf *conf, const char *settings_file, char **argv) {
+static int run(const struct conf *conf, const struct settings_files *files, char **argv) {
     char program[4096];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length < 0) {
@@ -91,7 +95,7 @@ static int run(const struct conf *conf, const char *settings_file, char **argv) 
              (long long)conf->node, conf->database, sqlite3_libversion(),
              OpenSSL_version(OPENSSL_VERSION));
     int exit_code;
-    enum prefork_end end = prefork_run(conf, &sockets, settings_file, &exit_code);
+    enum prefork_end end = prefork_run(conf, &sockets, files, &exit_code);
     if (end == PREFORK_RELOAD)
         return exec_anew(argv, program, conf, &sockets);
     sockets_remove(conf);
@@ -118,7 +122,7 @@ int main(int argc, char **argv) {
     if (code >= 0)
         return code;
     umask(0027);
-    if (!conf_load(&conf, options.settings_file, why, sizeof why)) {
+    if (!conf_load(&conf, &options.files, why, sizeof why)) {
         log_error("settings: %s", why);
         return options.check_only ? 1 : CHILD_CONFIG;
     }
@@ -127,5 +131,5 @@ int main(int argc, char **argv) {
         printf("the settings are good\n");
         return 0;
     }
-    return run(&conf, options.settings_file, argv);
+    return run(&conf, &options.files, argv);
 }

@@ -13,6 +13,7 @@
 #include "certificates.h"
 #include "clock.h"
 #include "log.h"
+#include "notify.h"
 #include "pool.h"
 
 enum {
@@ -25,7 +26,7 @@ enum {
 
 struct master {
     const struct conf *conf;
-    const char *settings_file;
+    const struct settings_files *files;
     struct pool pool;
     int signals;
     int64_t warn_ms; /* steady time at which certificates are looked at next */
@@ -55,6 +56,16 @@ static void announce(struct master *master) {
         log_error("cannot write %s: %m", path);
     master->announced = true;
     log_info("ready: %d processes serve", master->pool.count);
+    notify("READY=1\nSTATUS=%d processes serve", master->pool.count);
+}
+
+/* Tells the service manager why requests are being finished, and to be patient until the last process
+ * has been killed, should it come to that. */
+static void tell_stopping(const struct master *master) {
+    bool again = master->end == PREFORK_RELOAD;
+    long long longest_us = (master->conf->drain_seconds * 1000 + 2 * KILL_GRACE_MS) * 1000LL;
+    notify("%s=1\nEXTEND_TIMEOUT_USEC=%lld\nSTATUS=finishing the requests in hand%s",
+           again ? "RELOADING" : "STOPPING", longest_us, again ? ", to start anew" : "");
 }
 
 /* Starts to drain: the children get SIGTERM now and again until they are gone. */
@@ -63,6 +74,7 @@ static void stop(struct master *master, enum prefork_end end, int exit_code) {
         if (end == PREFORK_FAILED || (end == PREFORK_STOPPED && master->end == PREFORK_RELOAD)) {
             master->end = end;
             master->exit_code = exit_code;
+            tell_stopping(master);
         }
         return;
     }
@@ -70,17 +82,19 @@ static void stop(struct master *master, enum prefork_end end, int exit_code) {
     master->end = end;
     master->exit_code = exit_code;
     master->drain_until = clock_steady_ms() + master->conf->drain_seconds * 1000;
+    tell_stopping(master);
 }
 
 /* SIGHUP: drain and start anew, but only with settings that will do. */
 static void reload(struct master *master) {
     struct conf *probe = malloc(sizeof *probe);
     char why[600] = "out of memory";
-    if (probe && conf_load(probe, master->settings_file, why, sizeof why)) {
+    if (probe && conf_load(probe, master->files, why, sizeof why)) {
         log_info("reloading");
         stop(master, PREFORK_RELOAD, 0);
     } else {
         log_error("not reloading: %s", why);
+        notify("STATUS=serves with the settings from before; not reloaded: %s", why);
     }
     free(probe);
 }
@@ -191,8 +205,8 @@ static int catch_signals(void) {
 }
 
 enum prefork_end prefork_run(const struct conf *conf, const struct sockets *sockets,
-                             const char *settings_file, int *exit_code) {
-    struct master master = {.conf = conf, .settings_file = settings_file};
+                             const struct settings_files *files, int *exit_code) {
+    struct master master = {.conf = conf, .files = files};
     char path[PATH_SIZE];
     *exit_code = CHILD_TEMPORARY;
     master.signals = catch_signals();

@@ -14,10 +14,10 @@ enum prefork_end {
 /*
  * The master: forks the writer and the pools, replaces what dies, kills what hangs, drains on
  * SIGTERM, SIGINT, SIGQUIT and SIGHUP. Puts RUN_DIR/hashmill-fcgi.pid in place when every child
- * serves. settings_file is what a reload would read; it is checked before anything is drained. Both
- * conf and sockets must outlive the call. Returns when no child is left.
+ * serves. files are what a reload would read; they are checked before anything is drained. conf,
+ * sockets and files must outlive the call. Returns when no child is left.
  */
 enum prefork_end prefork_run(const struct conf *conf, const struct sockets *sockets,
-                             const char *settings_file, int *exit_code);
+                             const struct settings_files *files, int *exit_code);
 
 #endif

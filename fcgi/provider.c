@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "notify.h"
 
 enum {
     OUTPUT_MAX = 256 * 1024, /* bytes of standard output; more is taken for a fault */
@@ -74,6 +75,7 @@ static _Noreturn void become(const char *program, char *const *arguments, int ou
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    notify_forget();
     int nothing = open("/dev/null", O_RDONLY);
     if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
         dup2(error, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0)

@@ -108,16 +108,25 @@ static bool load_file(const struct setting *table, size_t count, const char *fil
     return good;
 }
 
-bool settings_load(const struct setting *table, size_t count, const char *file, void *target,
-                   char *why, size_t why_size) {
+bool settings_add_file(struct settings_files *files, const char *path) {
+    if (files->count == SETTINGS_FILES_MAX)
+        return false;
+    files->path[files->count++] = path;
+    return true;
+}
+
+bool settings_load(const struct setting *table, size_t count, const struct settings_files *files,
+                   void *target, char *why, size_t why_size) {
     for (size_t i = 0; i < count; i++) {
         if (table[i].type == SETTING_INTEGER)
             *integer_at(&table[i], target) = table[i].preset;
         else
             snprintf(text_at(&table[i], target), SETTING_TEXT_SIZE, "%s", table[i].preset_text);
     }
-    if (file && !load_file(table, count, file, target, why, why_size))
-        return false;
+    for (int i = 0; i < files->count; i++) {
+        if (!load_file(table, count, files->path[i], target, why, why_size))
+            return false;
+    }
     for (size_t i = 0; i < count; i++) {
         const char *value = getenv(table[i].key);
         char reason[400];

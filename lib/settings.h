@@ -8,11 +8,20 @@
 
 /*
  * A program's settings: one table that gives the defaults, the range checks, --help, and where each
- * value goes. Values come from a file of KEY=VALUE lines, then from environment variables of the
- * same names, which win.
+ * value goes. Values come from files of KEY=VALUE lines, of which a later one wins over an earlier,
+ * then from environment variables of the same names, which win over all.
  */
 
-enum { SETTING_TEXT_SIZE = 1024 }; /* bytes of a text setting with its NUL */
+enum {
+    SETTING_TEXT_SIZE = 1024, /* bytes of a text setting with its NUL */
+    SETTINGS_FILES_MAX = 8
+};
+
+/* The files to read, in order; nothing of it is copied. */
+struct settings_files {
+    const char *path[SETTINGS_FILES_MAX];
+    int count;
+};
 
 enum setting_type { SETTING_INTEGER, SETTING_TEXT };
 
@@ -26,12 +35,15 @@ struct setting {
     const char *preset_text;  /* of a text */
 };
 
-/* Fills the struct at target: defaults, then the file (NULL: none), then the environment. Blank
- * lines and lines starting with # are skipped; a value may stand in double quotes. False with a
- * sentence that names the place and the remedy in why: an unreadable file, an unknown key in it, a
- * value out of range. target is then half filled. */
-bool settings_load(const struct setting *table, size_t count, const char *file, void *target,
-                   char *why, size_t why_size);
+/* Adds a file to the end of the list; false when there are SETTINGS_FILES_MAX already. */
+bool settings_add_file(struct settings_files *files, const char *path);
+
+/* Fills the struct at target: defaults, then the files, then the environment. Blank lines and lines
+ * starting with # are skipped; a value may stand in double quotes. False with a sentence that names
+ * the place and the remedy in why: an unreadable file, an unknown key in it, a value out of range.
+ * target is then half filled. */
+bool settings_load(const struct setting *table, size_t count, const struct settings_files *files,
+                   void *target, char *why, size_t why_size);
 
 /* Prints the table: key, unit, range, default, sentence. */
 void settings_help(FILE *out, const struct setting *table, size_t count);

@@ -1,4 +1,4 @@
-/* Settings: defaults, then the file, then the environment; what is wrong is named with its place.
+/* Settings: defaults, then the files, then the environment; what is wrong is named with its place.
  */
 #include "../lib/settings.h"
 
@@ -22,12 +22,46 @@ static char path[] = "/tmp/hashmill-settings-XXXXXX";
 static struct target target;
 static char why[600];
 
-/* Loads a file of this text. */
-static bool load(const char *text) {
-    FILE *out = fopen(path, "w");
+static void write_file(const char *name, const char *text) {
+    FILE *out = fopen(name, "w");
     if (!out || fputs(text, out) < 0 || fclose(out) != 0)
         abort();
-    return settings_load(table, 2, path, &target, why, sizeof why);
+}
+
+/* Loads a file of this text. */
+static bool load(const char *text) {
+    struct settings_files files = {{path}, 1};
+    write_file(path, text);
+    return settings_load(table, 2, &files, &target, why, sizeof why);
+}
+
+/* Two files: a later one wins, and what is wrong with one is said of that one. */
+static void check_two_files(void) {
+    static char second[] = "/tmp/hashmill-settings-XXXXXX";
+    struct settings_files files = {0};
+    int fd = mkstemp(second);
+    if (fd < 0)
+        abort();
+    close(fd);
+    ok(settings_add_file(&files, path) && settings_add_file(&files, second), "two files");
+    write_file(path, "T_SECONDS=20\nT_NAME=first\n");
+    write_file(second, "T_NAME=second\n");
+    ok(settings_load(table, 2, &files, &target, why, sizeof why), "are read");
+    is_int(target.seconds, 20, "what only the first has holds");
+    is_text(target.name, "second", "the later file wins");
+    setenv("T_NAME", "third", 1);
+    ok(settings_load(table, 2, &files, &target, why, sizeof why), "with the environment");
+    is_text(target.name, "third", "which wins over all files");
+    unsetenv("T_NAME");
+    write_file(second, "\nT_SECONDS=0\n");
+    bool loaded = settings_load(table, 2, &files, &target, why, sizeof why);
+    ok(!loaded && strstr(why, second) && strstr(why, "line 2"), "the second file is named");
+    unlink(second);
+    loaded = settings_load(table, 2, &files, &target, why, sizeof why);
+    ok(!loaded && strstr(why, second), "and when it is not there");
+    while (files.count < SETTINGS_FILES_MAX)
+        settings_add_file(&files, path);
+    ok(!settings_add_file(&files, path), "one too many");
 }
 
 static void refused(const char *text, const char *reason, const char *what) {
@@ -41,7 +75,8 @@ int main(void) {
     if (fd < 0)
         abort();
     close(fd);
-    ok(settings_load(table, 2, NULL, &target, why, sizeof why), "no file");
+    struct settings_files files = {0};
+    ok(settings_load(table, 2, &files, &target, why, sizeof why), "no file");
     is_int(target.seconds, 10, "a number's default");
     is_text(target.name, "nobody", "a text's default");
     ok(load("# a comment\n\n  T_SECONDS = 20 \nT_NAME=\"a b\"\n"), "comments, blanks, quotes");
@@ -59,8 +94,9 @@ int main(void) {
     refused("T_SECONDS=99999999999999999999\n", "T_SECONDS must be", "a number past all bounds");
     refused("T_SECOND=5\n", "T_SECOND is not a setting", "an unknown key");
     refused("T_NAME\n", "KEY=VALUE", "a line without =");
-    ok(!settings_load(table, 2, "/nonexistent", &target, why, sizeof why),
-       "a file that is not there");
+    settings_add_file(&files, "/nonexistent");
+    ok(!settings_load(table, 2, &files, &target, why, sizeof why), "a file that is not there");
+    check_two_files();
     unlink(path);
     return done_testing();
 }

@@ -173,9 +173,10 @@ static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size
     return certificate_check(&tls, https, why, why_size);
 }
 
-bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size) {
+bool worker_conf_load(struct worker_conf *conf, const struct settings_files *files, char *why,
+                      size_t why_size) {
     enum log_level level;
-    if (!settings_load(table, TABLE_SIZE, file, conf, why, why_size))
+    if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
     if (!log_level_named(conf->log_level, &level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");

@@ -32,10 +32,11 @@ struct worker_conf {
     int url_count;
 };
 
-/* Reads the settings: defaults, file (may be NULL), environment; then checks what one key's range
+/* Reads the settings: defaults, files, environment; then checks what one key's range
  * cannot say and fills in what a default leaves open. False with a sentence that says what to do in
  * why. The struct must stay where it is: urls points into it. */
-bool worker_conf_load(struct worker_conf *conf, const char *file, char *why, size_t why_size);
+bool worker_conf_load(struct worker_conf *conf, const struct settings_files *files, char *why,
+                      size_t why_size);
 
 /* The files for conversations with nodes; they live in conf. */
 struct http_tls worker_conf_tls(const struct worker_conf *conf);

@@ -17,6 +17,7 @@
 #include "conf.h"
 #include "log.h"
 #include "node.h"
+#include "notify.h"
 #include "selftest.h"
 
 enum {
@@ -161,6 +162,7 @@ static void drain(struct worker *worker) {
     for (int i = 0; i < worker->shared.node_count; i++)
         node_drain(worker->shared.nodes[i]);
     log_info("stopping: %d items to report or give back", count_unreported(worker));
+    notify("STOPPING=1\nSTATUS=giving back what is in hand");
     while (count_unreported(worker) > 0 && clock_steady_ms() < until_ms)
         turn(worker, until_ms);
     for (int i = 0; i < worker->shared.node_count; i++) {
@@ -244,6 +246,9 @@ static int run(struct worker *worker) {
                  worker->shared.node_count == 1 ? "" : "s", worker->shared.worker.cores,
                  worker->shared.worker.cores == 1 ? "" : "s", worker->shared.worker.kernel,
                  (long long)worker->shared.worker.rate);
+        notify("READY=1\nSTATUS=computes %lld iterations/s with %s, %d at a time",
+               (long long)worker->shared.worker.rate, worker->shared.worker.kernel,
+               worker->shared.worker.cores);
         bool idle = work(worker);
         drain(worker);
         if (idle)
@@ -257,22 +262,26 @@ static int run(struct worker *worker) {
 }
 
 static void help(void) {
-    printf("hashmill-worker [-c FILE] [-t] [--bench[=short]] [--help] [--version]\n\n"
-           "Leases items from hashmill nodes, computes them, and reports their values.\n"
-           "-c FILE    read settings from a file of KEY=VALUE lines\n"
-           "-t         check the settings and exit: 0 good, 1 bad\n"
-           "--bench    measure what this machine computes with, one core, and exit;\n"
-           "           --bench=short only with full lanes\n\n"
-           "Settings, each also an environment variable, which wins over the file:\n");
+    printf(
+        "hashmill-worker %s: leases items from hashmill nodes and computes them\n\n"
+        "usage: hashmill-worker [-c FILE]... [-t] [--bench[=short]]\n\n"
+        "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
+        "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
+        "  --bench     measure what this machine computes with, one core, and exit;\n"
+        "              --bench=short only with full lanes\n"
+        "  --help      print this\n"
+        "  --version   print the version\n\n"
+        "SIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
+        "Exit codes: 0 stopped as told or idle, 75 try again later, 76 this machine computes\n"
+        "wrongly (do not start it again), 78 bad settings (nor then).\n\n"
+        "Settings, in FILE or (these win) in the environment:\n",
+        HASHMILL_VERSION);
     worker_conf_help(stdout);
-    printf("\nSIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
-           "Exit codes: 0 stopped as told or idle, 75 try again later, 76 this machine computes\n"
-           "wrongly (do not start it again), 78 bad settings.\n");
 }
 
 /* The command line's wishes. */
 struct options {
-    const char *file;
+    struct settings_files files;
     bool check;
     int instead;        /* of working: 'b' bench, 'h' help, 'v' version; 0: none */
     const char *extent; /* of the bench; NULL: all */
@@ -288,7 +297,11 @@ static bool read_options(struct options *options, int argc, char **argv) {
     int option;
     while ((option = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         if (option == 'c') {
-            options->file = optarg;
+            if (!settings_add_file(&options->files, optarg)) {
+                fprintf(stderr, "hashmill-worker: at most %d files can be given\n",
+                        SETTINGS_FILES_MAX);
+                return false;
+            }
         } else if (option == 't') {
             options->check = true;
         } else if (option == '?') {
@@ -323,7 +336,7 @@ int main(int argc, char **argv) {
         return EXIT_SETTINGS;
     if (options.instead)
         return do_instead(&options);
-    if (!worker_conf_load(&worker.conf, options.file, why, sizeof why)) {
+    if (!worker_conf_load(&worker.conf, &options.files, why, sizeof why)) {
         log_error("%s", why);
         return options.check ? EXIT_FAILURE : EXIT_SETTINGS;
     }

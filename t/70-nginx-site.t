@@ -1,0 +1,92 @@
+# scripts/nginx-site: what it changes in Debian's configuration of nginx, and that it puts everything back when
+# nginx does not accept it.
+
+use v5.36;
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Hashmill::Util;
+
+my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $etc = "$dir/etc/nginx";
+
+# Nobody's nginx and systemd are touched: both are programs that only note how they are called.
+make_path("$dir/bin");
+for my $program (qw(nginx systemctl)) {
+    spew("$dir/bin/$program", "#!/bin/sh\necho \"$program \$*\" >>$dir/calls\ntest ! -e $dir/refuse\n");
+    chmod 0700, "$dir/bin/$program";
+}
+
+# Debian's files as they are behind an installation of nginx.
+sub fresh {
+    system('rm', '-rf', "$dir/etc", "$dir/calls", "$dir/refuse");
+    make_path(map { "$etc/$_" } qw(sites-enabled sites-available modules-enabled));
+    make_path("$dir/etc/hashmill/nginx");
+    spew("$etc/sites-available/$_", '') for qw(default hashmill);
+    spew("$etc/nginx.conf", "worker_processes auto;\nevents {\n\tworker_connections 768;\n}\n");
+    symlink "$etc/sites-available/default", "$etc/sites-enabled/default" or die;
+    return;
+}
+
+# Runs it; its exit code.
+sub site ($verb) {
+    local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
+    local $ENV{NGINX_ETC} = $etc;
+    local $ENV{HASHMILL_ETC} = "$dir/etc/hashmill";
+    system("$FindBin::Bin/../scripts/nginx-site $verb 2>$dir/errors");
+    return $? >> 8;
+}
+
+# Every file and link, with where it leads.
+sub state_of_etc {
+    return join "\n", map { $_ . ' ' . (readlink // slurp($_)) } sort glob "$etc/*/* $etc/nginx.conf* $dir/etc/hashmill/nginx/*";
+}
+
+fresh();
+my $before = state_of_etc();
+is site('enable'), 0, 'enable';
+is readlink "$etc/sites-enabled/hashmill", "$etc/sites-available/hashmill", 'the site is in';
+ok -l "$etc/modules-enabled/60-hashmill.conf", 'so are the main settings';
+ok !-l "$etc/sites-enabled/default", "Debian's site is out";
+like slurp("$dir/calls"), qr/^nginx -t/m, 'nginx was asked';
+my $enabled = state_of_etc();
+is site('enable'), 0, 'enable again';
+is state_of_etc(), $enabled, 'changes nothing';
+spew("$dir/refuse", '');
+is site('disable'), 1, 'disable fails when nginx does not accept it';
+is state_of_etc(), $enabled, 'and changes nothing';
+unlink "$dir/refuse";
+is site('disable'), 0, 'disable';
+is state_of_etc(), $before, 'is the other way round';
+
+spew("$dir/refuse", '');
+is site('enable'), 1, 'enable fails when nginx does not accept it';
+is state_of_etc(), $before, 'and changes nothing';
+like slurp("$dir/errors"), qr/does not accept/, 'but says so';
+is site('tune'), 1, 'so does tune';
+is state_of_etc(), $before, 'which changes nothing either';
+unlink "$dir/refuse";
+is site('tune'), 0, 'tune';
+like slurp("$etc/nginx.conf"), qr/^worker_processes \d+;\nevents \{\n\tworker_connections 4096;/, 'sets both';
+ok !-e "$etc/nginx.conf.before", 'and leaves nothing else';
+
+fresh();
+symlink '/dev/null', "$etc/sites-enabled/hashmill" or die;
+is site('enable'), 0, 'a site that is kept out';
+is readlink "$etc/sites-enabled/hashmill", '/dev/null', 'stays out';
+ok -l "$etc/sites-enabled/default", "and Debian's stays in";
+
+fresh();
+unlink "$etc/sites-enabled/default";
+spew("$etc/sites-enabled/default", 'own');
+is site('enable'), 0, 'a default site that is no link';
+is slurp("$etc/sites-enabled/default"), 'own', 'is left alone';
+
+system('rm', '-rf', $etc);
+unlink "$dir/calls";
+is site('enable'), 0, 'without nginx';
+ok !-e "$dir/calls", 'nothing happens';
+is site('nonsense'), 2, 'an unknown verb';
+done_testing();

@@ -1,0 +1,111 @@
+# The Debian package: what is in it, what it depends on, which files are the administrator's, and that lintian
+# finds no error. How it behaves on a host is for t/host/package.sh.
+
+use v5.36;
+use File::Temp qw(tempdir);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Hashmill::Util;
+
+my $root = "$FindBin::Bin/..";
+my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+chdir $root or die;
+
+# What a command prints, with its errors; undef when it fails.
+sub run_command (@command) {
+    my $pid = open my $pipe, '-|';
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT or die;
+        exec @command or exit 127;
+    }
+    my $output = join '', <$pipe>;
+    close $pipe;
+    return $? == 0 ? $output : do { diag "@command\n$output"; undef };
+}
+
+sub there ($program) { return system("command -v $program >/dev/null") == 0 }
+
+plan skip_all => "no $_: it comes with dpkg-dev or debhelper" for grep { !there($_) } qw(dpkg-buildpackage dh);
+
+my $before = run_command(qw(git status --porcelain)) // '';
+my ($version) = slurp('Makefile') =~ /^VERSION := (.*)$/m;
+like slurp('debian/changelog'), qr/\Ahashmill \(\Q$version\E\)/, 'the changelog begins with the version of the Makefile';
+my $log = run_command('make', 'deb', "BUILD=$dir/build");
+ok defined $log, 'the package is built' or BAIL_OUT('no package');
+is run_command(qw(git status --porcelain)) // '', $before, 'and the tree is left as it was';
+my ($package) = glob "$dir/build/hashmill_${version}_*.deb";
+run_command('dpkg-deb', '-R', $package, "$dir/root");
+
+subtest 'contents' => sub {
+    my %mode = map { (split)[5, 0] } split /\n/, run_command('dpkg-deb', '-c', $package);
+    my @programs = qw(usr/bin/hashmill-fcgi usr/bin/hashmill-worker usr/lib/hashmill/provider-local usr/lib/hashmill/nginx-site);
+    my @files = qw(etc/hashmill/hashmill.env etc/hashmill/worker.env etc/hashmill/nginx/listen-public.conf
+        etc/hashmill/nginx/listen-worker.conf etc/nginx/sites-available/hashmill usr/lib/sysusers.d/hashmill.conf
+        usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
+        usr/share/doc/hashmill/README.md.gz usr/share/doc/hashmill/copyright);
+    push @files, map { "usr/share/hashmill/$_" } glob 'nginx/* sql/*';
+    push @files, map { s/systemd/lib\/systemd\/system/r } glob 'systemd/*.service';
+    is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
+    is $mode{"./$_"}, '-rw-r--r--', $_ for @files;
+    is $mode{"./$_/"}, 'drwxr-xr-x', $_ for qw(etc/hashmill/tls var/lib/hashmill-package);
+    is scalar(grep { /secret/ } keys %mode), 0, 'no secret';
+    is scalar(grep { m{\./(usr/local|home|tmp|root|build|usr/lib/debug)} } keys %mode), 0, 'nothing that belongs elsewhere';
+    unlike run_command('strings', '-a', "$dir/root/usr/bin/hashmill-fcgi"), qr/\Q$dir\E/, 'no path of the build in a program'
+        if there('strings');
+};
+
+subtest 'control' => sub {
+    is_deeply [sort split /\n/, slurp("$dir/root/DEBIAN/conffiles")], [qw(/etc/hashmill/hashmill.env
+        /etc/hashmill/nginx/listen-public.conf /etc/hashmill/nginx/listen-worker.conf /etc/hashmill/worker.env
+        /etc/nginx/sites-available/hashmill)], 'what is the administrator\'s';
+    my $depends = run_command('dpkg-deb', '-f', $package, 'Depends');
+    like $depends, qr/\b$_/, "depends on $_" for qw(libc6 libcurl4 libfcgi0 libsqlite3-0 libssl3 libuuid1 curl openssl systemd);
+    unlike $depends, qr/nginx/, 'a worker needs no nginx';
+    like run_command('dpkg-deb', '-f', $package, 'Recommends'), qr/nginx-light \| nginx/, 'a node does';
+    my ($needed) = slurp('Makefile') =~ /^PACKAGES := (.*)$/m;
+    my ($built_with) = slurp('debian/control') =~ /^Build-Depends: (.*?)^\S/ms;
+    like $built_with, qr/\b\Q$_\E\b/, "is built with $_" for split ' ', $needed;
+    for my $script (qw(postinst prerm postrm)) {
+        ok defined run_command('sh', '-n', "$dir/root/DEBIAN/$script"), "$script is a shell script";
+        unlike slurp("$dir/root/DEBIAN/$script"), qr/#DEBHELPER#/, 'a finished one';
+    }
+};
+
+subtest 'manuals and settings' => sub {
+    my %etc = ('hashmill-fcgi' => 'hashmill.env', 'hashmill-worker' => 'worker.env');
+    for my $program (sort keys %etc) {
+        my $help = run_command("$dir/root/usr/bin/$program", '--help');
+        my @keys = $help =~ /^  ([A-Z_]+) \(/mg;
+        cmp_ok scalar @keys, '>', 8, "$program has settings";
+        my $page = run_command('gzip', '-dc', "$dir/root/usr/share/man/man8/$program.8.gz");
+        my $env = slurp("$dir/root/etc/hashmill/$etc{$program}");
+        is join(' ', grep { $page !~ /^\.BR \Q$_\E /m } @keys), '', 'which the manual has, all';
+        is join(' ', grep { $env !~ /^# \Q$_\E \(/m } @keys), '', 'and the file';
+        is join(' ', grep { $env !~ /^#?\Q$_\E=/m && !/TOKEN$/ } @keys), '', 'with a line to change, but for secrets';
+        unlike $env, qr/TOKEN=/, 'which have a file of their own';
+        spew("$dir/secrets.env", "WORKER_TOKEN=0123456789abcdef\n");
+        ok defined run_command("$dir/root/usr/bin/$program", '-t', '-c', "$dir/root/etc/hashmill/$etc{$program}",
+            '-c', "$dir/secrets.env"), 'and the program takes both';
+        spew("$dir/all.env", $env =~ s/^#([A-Z_]+=)/$1/mgr);
+        ok defined run_command("$dir/root/usr/bin/$program", '-t', '-c', "$dir/all.env", '-c', "$dir/secrets.env"),
+            'also every default that it shows';
+        is run_command("$dir/root/usr/bin/$program", '--version'), "$program $version\n", 'the version';
+    }
+};
+
+subtest 'exposure of the units' => sub {
+    plan skip_all => 'no systemd-analyze' if !there('systemd-analyze');
+    for my $unit (glob "$dir/root/lib/systemd/system/hashmill{,-worker}.service") {
+        ok defined run_command(qw(systemd-analyze security --no-pager --offline=yes --threshold=20), $unit),
+            ($unit =~ s{.*/}{}r) . ': 2.0 at most';
+    }
+};
+
+subtest 'lintian' => sub {
+    plan skip_all => 'no lintian' if !there('lintian');
+    my $output = run_command('lintian', '--fail-on', 'none', '--allow-root', $package) // '';
+    is join('', $output =~ /^(E: .*\n)/mg), '', 'no error' or diag $output;
+};
+
+done_testing();
