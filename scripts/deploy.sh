@@ -145,8 +145,8 @@ choose_package() {
         tail -n 20 "$work/make.log" >&2
         fail "make deb failed"
     }
-    # shellcheck disable=SC2012
-    package=$(ls -t "$source"/build/hashmill_*_amd64.deb | head -n 1)
+    package=$source/$(tail -n 1 "$work/make.log") # its name, last
+    [[ -r $package ]] || fail "make deb did not say where the package is"
 }
 
 survey() {

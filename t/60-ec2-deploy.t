@@ -55,7 +55,7 @@ subtest 'it looks before it does anything' => sub {
 # What comes in from addresses, "PORT:CIDR".
 sub open_ports {
     return join ' ', sort map { my $p = $_; map { "$p->{FromPort}:$_->{CidrIp}" } $p->{IpRanges}->@* }
-        $aws->call(qw(ec2 describe-security-groups --filters Name=group-name,Values=hashmill-one-nodes))->{SecurityGroups}[0]{IpPermissions}->@*;
+        $aws->call('ec2', 'describe-security-groups', '--filters', 'Name=group-name,Values=hashmill-one-nodes')->{SecurityGroups}[0]{IpPermissions}->@*;
 }
 
 my %before;
@@ -73,7 +73,7 @@ subtest 'a new stack' => sub {
     my @nodes = sort { tag($a, 'hashmill:node') <=> tag($b, 'hashmill:node') } $aws->instances('hashmill:stack', 'one');
     is scalar(@nodes), 2, 'there are two nodes';
     is scalar(uniq map { $_->{NetworkInterfaces}[0]{SubnetId} } @nodes), 2, 'in the subnets of two zones';
-    my %group = map { $_->{GroupName} => $_ } $aws->call(qw(ec2 describe-security-groups --filters Name=tag:hashmill:stack,Values=one))->{SecurityGroups}->@*;
+    my %group = map { $_->{GroupName} => $_ } $aws->call('ec2', 'describe-security-groups', '--filters', 'Name=tag:hashmill:stack,Values=one')->{SecurityGroups}->@*;
     is_deeply [sort keys %group], [qw(hashmill-one-nodes hashmill-one-workers)], 'and two groups';
     for my $number (0, 1) {
         my $node = $nodes[$number];

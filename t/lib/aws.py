@@ -7,8 +7,9 @@ aws.py inventory ENDPOINT    what there is in the account, lines "KIND NAME"
 aws.py call ARGUMENT...  a call of the latter, as `aws ARGUMENT...` would be: what a test has as `aws` in PATH
 
 For `call` the environment has AWS_TEST_SOCKET, AWS_TEST_LOG (each call's arguments are added to it, a line of JSON
-each), and may have AWS_TEST_FAIL=N:HOW[:PID] to disturb the Nth call of the log: `before`, it fails without having
-been done; `after`, it is done, but process PID is killed before it hears of it.
+each), and may have AWS_TEST_FAIL=N:HOW:WHAT to disturb the Nth call of the log that changes something: `error`, it
+fails with the code WHAT and is not done; `lost`, it is done, but the process whose number is in the file WHAT is killed
+before it hears of it.
 """
 import fcntl
 import json
@@ -138,23 +139,30 @@ def cli(path, endpoint):
         connection.close()
 
 
+def is_change(arguments):
+    return not any(a == "wait" or a.startswith(("describe-", "get-", "list-", "head-")) for a in arguments)
+
+
 def call(arguments):
     with open(os.environ["AWS_TEST_LOG"], "a+") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         log.seek(0)
-        number = sum(1 for _ in log) + 1
+        number = sum(1 for line in log if is_change(json.loads(line))) + 1
         log.write(json.dumps(arguments) + "\n")
-    at, how, victim = (os.environ.get("AWS_TEST_FAIL", "0:") + "::").split(":")[:3]
-    if number == int(at) and how == "before":
-        sys.exit("aws: the network is down")
+    at, how, what = os.environ.get("AWS_TEST_FAIL", "0:error:none").split(":", 2)
+    disturbed = is_change(arguments) and number == int(at)
+    if disturbed and how == "error":
+        sys.stderr.write("\nAn error occurred (%s) when calling the operation: it was disturbed\n" % what)
+        sys.exit(254)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.connect(os.environ["AWS_TEST_SOCKET"])
     fds = [0, 1, 2, *(int(a.rsplit("/")[-1]) for a in arguments if a.startswith("file:///dev/fd/"))]
     message = {"arguments": arguments, "directory": os.getcwd(), "environment": dict(os.environ), "fds": fds}
     socket.send_fds(server, [json.dumps(message).encode()], fds)
     code = int(server.recv(16) or b"255")
-    if number == int(at) and how == "after":
-        os.kill(int(open(victim).read()), signal.SIGKILL)
+    if disturbed and how == "lost":
+        with open(what) as file:
+            os.kill(int(file.read()), signal.SIGKILL)
     sys.exit(code)
 
 

@@ -1,0 +1,85 @@
+# deploy.sh and destroy.sh are interrupted, by a call of AWS that fails or by kill -9 right after one was done: the
+# next run goes on from there, and in the end everything is there once, or gone. With HASHMILL_SLOW=1 at each
+# change that they make, of a stack of its own; without at some.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Hashmill::Aws;
+use Hashmill::Util;
+
+plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
+
+my $aws = Hashmill::Aws->start;
+my $nothing = join "\n", $aws->inventory;
+my $killed = 128 + 9;
+
+# How the Nth change is disturbed: every other one by a kill.
+sub disturbance ($n) {
+    return { AWS_TEST_FAIL => $n % 2 ? "$n:lost:" . $aws->dir . '/pid' : "$n:error:InternalError" };
+}
+
+# What there is of a stack, without names that are AWS's: each kind and how many.
+sub census ($stack) {
+    my %count;
+    for my $line ($aws->inventory) {
+        my ($kind, $name) = split / /, $line, 2;
+        $count{$kind eq 'parameter' || $kind eq 'bucket' || $kind eq 'role' || $kind eq 'profile' ? $line =~ s/\Q$stack\E/STACK/r : $kind}++;
+    }
+    return join "\n", map { "$count{$_} $_" } sort keys %count;
+}
+
+# Deploys until it succeeds, the first runs being disturbed at one of the changes each.
+sub deploy_disturbed ($stack, @at) {
+    for my $n (@at) {
+        my ($code, $output) = $aws->deploy(disturbance($n), '--stack', $stack);
+        my @calls = $aws->calls;
+        return if $code == 0; # it had fewer changes to make
+        is $code, $n % 2 ? $killed : 254, "deploy.sh is interrupted at change $n, " . join ' ', grep { !/^-/ } $calls[-1]->@[5 .. 7];
+    }
+    my ($code, $output) = $aws->deploy('--stack', $stack);
+    is $code, 0, 'the next run ends well' or diag $output;
+    $aws->calls;
+    return;
+}
+
+# The same with destroy.sh.
+sub destroy_disturbed ($stack, @at) {
+    for my $n (@at) {
+        my ($code) = $aws->run('destroy.sh', disturbance($n), '--stack', $stack, '--yes');
+        my @calls = $aws->calls;
+        return if $code == 0 && (grep { Hashmill::Aws::is_change($_) } @calls) < $n;
+        isnt $code, 0, "destroy.sh is interrupted at change $n";
+    }
+    my ($code, $output) = $aws->run('destroy.sh', '--stack', $stack, '--yes');
+    is $code, 0, 'the next run ends well' or diag $output;
+    $aws->calls;
+    return;
+}
+
+my ($code, $output) = $aws->deploy('--stack', 'whole');
+is $code, 0, 'a run that nothing disturbs ends well' or BAIL_OUT($output);
+my $changes = grep { Hashmill::Aws::is_change($_) } $aws->calls;
+my $whole = census('whole');
+($code, $output) = $aws->run('destroy.sh', '--stack', 'whole', '--yes');
+is $code, 0, 'destroy.sh, too' or diag $output;
+my $removals = grep { Hashmill::Aws::is_change($_) } $aws->calls;
+
+my @runs = $ENV{HASHMILL_SLOW} ? map { [$_] } 1 .. $changes : [3, 10, 17, 24, 31];
+for my $number (0 .. $#runs) {
+    my $at = $runs[$number];
+    subtest "deploy.sh, interrupted at @$at of $changes" => sub {
+        deploy_disturbed("s$number", @$at);
+        is census("s$number"), $whole, 'everything is there once';
+        my @removals = $ENV{HASHMILL_SLOW} ? 1 + $number % $removals : (1, 4, 7);
+        destroy_disturbed("s$number", @removals);
+        is join("\n", $aws->inventory), $nothing, "destroy.sh, interrupted at @removals of $removals, leaves nothing";
+    };
+}
+is $aws->strayed, 0, 'no call went elsewhere';
+my @left = glob $aws->dir . '/tmp/*';
+cmp_ok scalar(@left), '<=', 3 * @runs, 'only what was killed left temporary files';
+
+$aws->stop;
+done_testing();
