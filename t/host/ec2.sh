@@ -190,7 +190,7 @@ not_without_certificate() {
     local address
     address=$(private_address "$(instances node 0)")
     # shellcheck disable=SC2016
-    on "${name}3" sh -c 'code=$(curl -sk --noproxy "*" -o /dev/null -w "%{http_code}" "https://$0:8443/package/hashmill.deb"); echo "$code"; [ "$code" = 400 ]' "$address"
+    on "${name}3" sh -c 'code=$(curl -sk --noproxy "*" -o /dev/null -w "%{http_code}" "https://$0:8443/package/hashmill.deb"); echo "$code"; [ "$code" = 403 ]' "$address"
 }
 
 version_is() {
