@@ -64,7 +64,7 @@ bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o \
 		$(BUILD)/scripts/bench/no_peers.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue_sqlite.o %/queue_sqlite_peers.o,$^) $(FCGI_LIBS)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue_sqlite.o %/queue_sqlite_peers.o %/queue_sqlite_backup.o,$^) $(FCGI_LIBS)
 
 $(BUILD)/scripts/bench/queue_full.o: | $(BUILD)/sql.h
 

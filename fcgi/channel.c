@@ -42,6 +42,7 @@ size_t channel_operation_size(const struct channel_message *message) {
     case OPERATION_CHANGE:
         return HEADER_SIZE + sizeof message->body.change;
     case OPERATION_TALLY:
+    case OPERATION_BACKUP:
     case OPERATION_FORGET:
         return HEADER_SIZE;
     case OPERATION_MERGE:
@@ -68,6 +69,8 @@ size_t channel_operation_size(const struct channel_message *message) {
         return HEADER_SIZE + sizeof message->body.heard;
     case OPERATION_LOAN:
         return HEADER_SIZE + sizeof message->body.loan;
+    case OPERATION_CAUGHT_UP:
+        return HEADER_SIZE + sizeof message->body.node;
     case OPERATION_WATCH_CHANGE:
         return HEADER_SIZE + sizeof message->body.number;
     case OPERATION_LEASE:
@@ -109,6 +112,10 @@ size_t channel_answer_size(const struct channel_message *message) {
         return HEADER_SIZE + sizeof message->body.hello_answer;
     case OPERATION_WATCH_CHANGE:
         return HEADER_SIZE + sizeof message->body.number;
+    case OPERATION_BACKUP:
+        if (!in_range(message->body.pages.count, 0, PAGES_MAX))
+            return 0;
+        return ARRAY_SIZE(pages, message->body.pages.count);
     case OPERATION_CANCEL:
     case OPERATION_RETIRE:
     case OPERATION_CHANGE:
@@ -118,6 +125,7 @@ size_t channel_answer_size(const struct channel_message *message) {
     case OPERATION_TRANSFER_END:
     case OPERATION_HEARD:
     case OPERATION_LOAN:
+    case OPERATION_CAUGHT_UP:
         return HEADER_SIZE;
     default:
         return 0;

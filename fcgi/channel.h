@@ -14,11 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pages.h"
 #include "queue_fleet.h"
 #include "queue_peers.h"
 
 enum {
-    CHANNEL_VERSION = 2,
+    CHANNEL_VERSION = 3,
     CHANNEL_BACKLOG = 1024,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
@@ -39,6 +40,8 @@ enum operation {
     OPERATION_HELLO,          /* body hello; answer hello_answer */
     OPERATION_HEARD,          /* body heard; no answer body */
     OPERATION_LOAN,           /* body loan; no answer body */
+    OPERATION_CAUGHT_UP,      /* body node; no answer body */
+    OPERATION_BACKUP,         /* no body; many answers pages, up to the one that is complete */
     OPERATION_WATCH_CHANGE,   /* body number: parked until a change after it; answer number */
     OPERATION_LEASE,          /* body lease; answer grant; parked while nothing waits */
     OPERATION_LOOK,           /* body look; answer item; parked until the item is done */
@@ -98,7 +101,9 @@ struct channel_message {
         struct queue_hello_answer hello_answer;
         struct queue_heard heard;
         struct queue_loan_step loan;
+        struct pages pages;
         int64_t number;
+        int32_t node;
     } body;
 };
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup.h"
 #include "certificates.h"
 #include "child.h"
 #include "conf.h"
@@ -17,15 +18,18 @@
 
 struct options {
     struct settings_files files;
+    const char *backup; /* where a backup is to go; NULL: none is wanted */
     bool check_only;
 };
 
 static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
-        "usage: hashmill-fcgi [-c FILE]... [-t]\n\n"
+        "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY]\n\n"
         "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
+        "  --backup COPY  have the server that runs with these settings copy its queue to a new\n"
+        "              file; backup.sh does more\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
         "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every\n"
@@ -38,8 +42,10 @@ static void print_help(void) {
 
 /* Reads the command line. -1 to go on, else the code to exit with. */
 static int parse_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    static const struct option names[] = {{"backup", required_argument, NULL, 'b'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         switch (letter) {
@@ -49,6 +55,9 @@ static int parse_options(int argc, char **argv, struct options *options) {
                         SETTINGS_FILES_MAX);
                 return CHILD_CONFIG;
             }
+            break;
+        case 'b':
+            options->backup = optarg;
             break;
         case 't':
             options->check_only = true;
@@ -131,5 +140,7 @@ int main(int argc, char **argv) {
         printf("the settings are good\n");
         return 0;
     }
+    if (options.backup)
+        return backup_run(&conf, options.backup);
     return run(&conf, &options.files, argv);
 }

@@ -96,6 +96,10 @@ bool operation_sane(struct channel_message *operation) {
         return between(operation->body.heard.sent.node, 0, NODE_MAX);
     case OPERATION_LOAN:
         return between(operation->body.loan.node, 0, NODE_MAX);
+    case OPERATION_CAUGHT_UP:
+        return between(operation->body.node, 0, NODE_MAX);
+    case OPERATION_BACKUP:
+        return false; /* it is no part of a batch */
     default:
         return true;
     }
@@ -162,6 +166,8 @@ static enum queue_result apply_of_peers(struct store *store,
         return store_heard(store, &operation->body.heard);
     case OPERATION_LOAN:
         return store_loan(store, &operation->body.loan);
+    case OPERATION_CAUGHT_UP:
+        return store_caught_up(store, operation->body.node);
     case OPERATION_WATCH_CHANGE:
         return store_watch_change(store, operation->body.number, &answer->body.number);
     default:

@@ -38,11 +38,16 @@ bool peer_read_hello(struct call *call, struct queue_hello *hello) {
         return false;
     if (!json_integer(json, input_member(call, "clock"), 0, INT64_MAX, &hello->clock_ms))
         return input_refuse(call, -1, "clock", "the node's queue clock in milliseconds");
+    int token = input_member(call, "restored");
+    bool restored = false;
+    if (token >= 0 && !json_boolean(json, token, &restored))
+        return input_refuse(call, -1, "restored", "true or false, or left out");
+    hello->restored = restored;
     int array = input_member(call, "loans");
     hello->count = json_array_size(json, array);
     if (hello->count < 0 || hello->count > QUEUE_LOANS_MAX)
         return input_refuse(call, -1, "loans", "an array of 0 to 64 ids of loans");
-    int token = json_first(json, array);
+    token = json_first(json, array);
     for (int i = 0; i < hello->count; i++) {
         if (!fields_read_id(json, token, &hello->loans[i]))
             return input_refuse(call, -1, "loans", "an array of ids, which are UUIDs");
@@ -60,6 +65,13 @@ bool peer_read_copies(struct call *call, struct queue_copies *copies) {
                              copies, &index, &fault))
         return true;
     return input_refuse(call, index, fault.field, fault.rule);
+}
+
+bool peer_read_items(struct call *call, int64_t *seq) {
+    int32_t node;
+    return peer_read_node(call, &node) &&
+           (json_integer(&call->server->json, input_member(call, "after"), 0, INT64_MAX, seq) ||
+            input_refuse(call, -1, "after", "0, or as in the last reply"));
 }
 
 static bool read_id(struct call *call, const char *name, const char *rule, struct uuid *id) {

@@ -13,11 +13,14 @@
 /* {"protocol","node"} of /peer/done */
 bool peer_read_node(struct call *call, int32_t *node);
 
-/* {"protocol","node","clock","loans":[id]} of /peer/hello */
+/* {"protocol","node","clock","restored"?,"loans":[id]} of /peer/hello */
 bool peer_read_hello(struct call *call, struct queue_hello *hello);
 
 /* {"protocol","node","items":[item]} of /peer/copies */
 bool peer_read_copies(struct call *call, struct queue_copies *copies);
+
+/* {"protocol","node","after"} of /peer/items */
+bool peer_read_items(struct call *call, int64_t *seq);
 
 /* {"protocol","node","transfer","top","order","copies"} of /peer/transfer */
 bool peer_read_transfer(struct call *call, struct queue_transfer *transfer);

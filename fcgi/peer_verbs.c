@@ -85,6 +85,22 @@ void peer_done(struct call *call) {
     json_close(body, '}');
 }
 
+void peer_items(struct call *call) {
+    struct queue_copies *copies = &call->server->copies;
+    int64_t seq;
+    if (!peer_read_items(call, &seq))
+        return;
+    enum queue_result result = queue_items(call->server->queue, &seq, copies);
+    if (result != QUEUE_OK) {
+        problem_of_read(&call->server->reply, result);
+        return;
+    }
+    struct buffer *body = begin_reply(call);
+    fields_put_integer(body, "after", seq);
+    peer_json_put_items(body, copies);
+    json_close(body, '}');
+}
+
 void peer_transfer(struct call *call) {
     struct queue_copies *copies = &call->server->copies;
     struct queue_transfer transfer = {0};

@@ -28,8 +28,11 @@ bool peering_look(struct peering *peering) {
     peering->known = true;
     for (int i = 0; i < peers.count; i++) {
         for (int j = 0; j < peering->link_count; j++) {
-            if (peering->links[j].peer->node == peers.peers[i].node)
-                peering->links[j].away = peers.peers[i].away != 0;
+            struct link *link = &peering->links[j];
+            if (link->peer->node != peers.peers[i].node)
+                continue;
+            link->away = peers.peers[i].away != 0;
+            link->restored = peers.peers[i].restored != 0;
         }
     }
     return true;
@@ -55,6 +58,7 @@ static void turn(struct peering *peering) {
     if (!peering->stopping)
         peering_hello_turn(peering);
     peering_copies_turn(peering);
+    peering_restored_turn(peering);
     peering_transfers_turn(peering);
 }
 

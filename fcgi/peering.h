@@ -8,6 +8,7 @@
  *   peering_talk.c       one exchange with a peer: bodies, replies, complaints
  *   peering_hello.c      says hello to each
  *   peering_copies.c     tells the first one what changes here
+ *   peering_restored.c   asks each for all that it has, when this node was restored from a backup
  *   peering_transfers.c  brings done items of theirs here
  *   peering_asks.c       what the other processes ask for
  */
@@ -48,6 +49,12 @@ struct link {
     struct http_call *hello_call; /* NULL: none is under way */
     int64_t next_hello_ms;        /* steady time */
     struct queue_heard heard;     /* what was sent last, and the answer to it */
+
+    bool restored; /* it is to be asked for all its items, */
+    struct fare items;
+    bool items_asked;  /* and is being, */
+    int64_t items_seq; /* for those behind this one; */
+    int64_t items_got; /* so many have come */
 
     int looks; /* that it is asked to hold */
 
@@ -161,6 +168,11 @@ void peering_hello_turn(struct peering *peering);
 
 /* Tells what has changed, if nothing is under way. */
 void peering_copies_turn(struct peering *peering);
+
+/* --- peering_restored.c --- */
+
+/* Asks peers for items that this node lacks since it was restored. */
+void peering_restored_turn(struct peering *peering);
 
 /* --- peering_transfers.c --- */
 

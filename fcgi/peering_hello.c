@@ -99,9 +99,14 @@ static void take_hello(void *context, const struct http_reply *reply) {
 static void say_hello(struct link *link, int64_t clock_ms) {
     struct queue_hello *hello = &link->heard.sent;
     struct buffer *body = peering_begin(link->peering);
-    *hello = (struct queue_hello){.node = link->peer->node, .clock_ms = clock_ms};
+    *hello = (struct queue_hello){
+        .node = link->peer->node, .clock_ms = clock_ms, .restored = link->restored};
     name_loans(&link->peering->peers, hello);
     fields_put_integer(body, "clock", clock_ms);
+    if (link->restored) {
+        json_name(body, "restored");
+        json_put_boolean(body, true);
+    }
     json_name(body, "loans");
     json_open(body, '[');
     for (int i = 0; i < hello->count; i++)

@@ -210,6 +210,12 @@ enum queue_result queue_report(struct queue *queue, const struct queue_report *r
  * machine is one of the last WORKERS_MIN. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker);
 
+/* Writes a copy of the whole queue to a new file: what a node can be restored from. What was
+ * acknowledged before is in it. OK; CONFLICT, another backup is under way; DISK_FULL, where the
+ * file was to be; DOWN; UNKNOWN, it was broken off; FAULT, logged. Only after OK is there a file.
+ */
+enum queue_result queue_backup(struct queue *queue, const char *path);
+
 /* Counts everything; also the check that the engine takes operations and can read its store.
  * OK, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally);

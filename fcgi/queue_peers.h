@@ -66,6 +66,14 @@ uint64_t queue_start_change(struct queue *queue, int64_t seen, int64_t wait_ms);
  * DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_told(struct queue *queue, int node, int64_t change);
 
+/* Reads, from the durable state, the items behind *seq in the order in which they came here, moves
+ * *seq behind the last of them. Fewer than QUEUE_COPIES_MAX: there are no more. OK, DOWN, FAULT. */
+enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies);
+
+/* Notes that a peer was asked for all its items since this node was restored from a backup: see
+ * queue_peer. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_caught_up(struct queue *queue, int node);
+
 /* Takes what a peer tells. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_merge(struct queue *queue, const struct queue_copies *copies);
 
@@ -133,7 +141,9 @@ enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *
 struct queue_hello {
     int32_t node; /* the peer */
     int32_t count;
-    int64_t clock_ms; /* its queue clock: an older hello than the last one does not count */
+    int64_t clock_ms; /* its queue clock: an older hello than the last one does not count, */
+    int32_t restored; /* unless this is 1: it was restored from a backup, its clock, too */
+    int32_t reserved;
     struct uuid loans[QUEUE_LOANS_MAX];
 };
 
@@ -165,6 +175,10 @@ enum queue_result queue_heard(struct queue *queue, const struct queue_heard *hea
 struct queue_peer {
     int32_t node;
     int32_t away;     /* 1: it was not heard from for PEER_AWAY_MS */
+    int32_t restored; /* 1: this node was restored from a backup and has not asked it yet for all
+                         its items; until then nothing is handed out and no item with a key
+                         stored, unless it is away */
+    int32_t reserved;
     int64_t heard_ms; /* queue clock: when it answered last; -1: never */
     int64_t told;     /* the last change that it has acknowledged; of the one that copies go to */
     int64_t kept_waiting; /* items kept for it that are waiting or leased here */

@@ -65,9 +65,7 @@ void queue_sqlite_start(struct queue *queue, enum operation operation) {
                                 .until_ms = clock_steady_ms() + queue->options.operation_ms};
 }
 
-/* Waits for the answer to the operation that was just sent. UNKNOWN, with the channel closed, when
- * the writer goes away or is too late: a later answer must never meet another operation. */
-static enum queue_result await_answer(struct queue *queue, uint64_t id, int operation) {
+enum queue_result queue_sqlite_await(struct queue *queue, uint64_t id, int operation) {
     size_t size;
     enum channel_result result = channel_await(queue->fd, &queue->message, &size);
     if (result == CHANNEL_OK && queue->message.header.id == id &&
@@ -86,7 +84,7 @@ enum queue_result queue_sqlite_call(struct queue *queue) {
         if (queue->fd < 0)
             return QUEUE_DOWN;
         if (send_message(queue, header.until_ms))
-            return await_answer(queue, header.id, header.operation);
+            return queue_sqlite_await(queue, header.id, header.operation);
         disconnect(queue);
     }
     return QUEUE_DOWN;

@@ -2,7 +2,7 @@
 #define HASHMILL_QUEUE_SQLITE_H
 
 /* What the files of the queue on SQLite share: queue_sqlite.c (the channel, tickets, most verbs),
- * queue_sqlite_peers.c (the verbs of queue_peers.h). */
+ * queue_sqlite_peers.c (the verbs of queue_peers.h), queue_sqlite_backup.c. */
 
 #include "channel.h"
 #include "queue.h"
@@ -38,6 +38,10 @@ void queue_sqlite_start(struct queue *queue, enum operation operation);
 /* Sends queue->message and waits for its answer, which replaces it. A channel that turns out to be
  * dead before anything was sent is opened anew, once. */
 enum queue_result queue_sqlite_call(struct queue *queue);
+
+/* Waits for an answer to the operation of this id that was sent. UNKNOWN, with the channel closed,
+ * when the writer goes away or is too late: a later answer must never meet another operation. */
+enum queue_result queue_sqlite_await(struct queue *queue, uint64_t id, int operation);
 
 /* A free ticket; to be filled and sent. */
 struct ticket *queue_sqlite_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);

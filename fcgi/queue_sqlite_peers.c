@@ -64,6 +64,17 @@ enum queue_result queue_transfer_end(struct queue *queue, struct uuid id,
     return queue_sqlite_call(queue);
 }
 
+enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies) {
+    copies->node = queue->options.node;
+    return reader_items(queue->reader, seq, copies);
+}
+
+enum queue_result queue_caught_up(struct queue *queue, int node) {
+    queue_sqlite_start(queue, OPERATION_CAUGHT_UP);
+    queue->message.body.node = node;
+    return queue_sqlite_call(queue);
+}
+
 enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
     queue_sqlite_start(queue, OPERATION_LOAN);
     queue->message.body.loan = *step;

@@ -25,9 +25,10 @@ enum queue_result reader_look(struct reader *reader, struct uuid id, struct queu
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);
 
-/* queue_changed, with copies->node set; queue_peers. reader_peers.c */
+/* queue_changed and queue_items, with copies->node set; queue_peers. reader_peers.c */
 enum queue_result reader_changed(struct reader *reader, struct queue_place *place,
                                  int64_t *complete, struct queue_copies *copies);
+enum queue_result reader_items(struct reader *reader, int64_t *seq, struct queue_copies *copies);
 enum queue_result reader_peers(struct reader *reader, const struct queue_options *options,
                                struct queue_peers *peers);
 

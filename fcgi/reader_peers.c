@@ -71,6 +71,22 @@ enum queue_result reader_changed(struct reader *reader, struct queue_place *plac
     return QUEUE_OK;
 }
 
+enum queue_result reader_items(struct reader *reader, int64_t *seq, struct queue_copies *copies) {
+    const int64_t numbers[] = {*seq, QUEUE_COPIES_MAX};
+    sqlite3_stmt *statement = bound(reader, SQL_ITEMS_AFTER, numbers, 2);
+    int code = SQLITE_ERROR;
+    copies->count = 0;
+    while (statement && copies->count < QUEUE_COPIES_MAX &&
+           (code = sqlite3_step(statement)) == SQLITE_ROW &&
+           row_copy(statement, copies->node, &copies->items[copies->count])) {
+        copies->count++;
+        *seq = sqlite3_column_int64(statement, ROW_COPY_COLUMNS);
+    }
+    if (copies->count == QUEUE_COPIES_MAX)
+        code = SQLITE_DONE;
+    return end(reader, statement, code);
+}
+
 /* A peer before anything is known of it. */
 static void list_peers(const struct queue_options *options, struct queue_peers *peers) {
     peers->count = options->peer_count;
@@ -88,6 +104,7 @@ static void take_peer(struct queue_peers *peers, sqlite3_stmt *row) {
         peer->kept_waiting = sqlite3_column_int64(row, 3) + sqlite3_column_int64(row, 4);
         peer->kept_done = sqlite3_column_int64(row, 5);
         peer->kept_remaining = sqlite3_column_int64(row, 6);
+        peer->restored = sqlite3_column_int(row, 7) != 0;
         /* The batch in which a peer becomes away saves its clock. */
         peer->away = peer->heard_ms < 0 || peers->clock_ms - peer->heard_ms >= PEER_AWAY_MS;
     }

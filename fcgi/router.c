@@ -23,6 +23,7 @@ static const struct route routes[] = {
     {LISTENER_WORKER, "POST", "/peer/hello", {NULL}, true, peer_hello, NULL},
     {LISTENER_WORKER, "POST", "/peer/copies", {NULL}, true, peer_copies, NULL},
     {LISTENER_WORKER, "POST", "/peer/done", {NULL}, true, peer_done, NULL},
+    {LISTENER_WORKER, "POST", "/peer/items", {NULL}, true, peer_items, NULL},
     {LISTENER_WORKER, "POST", "/peer/transfer", {NULL}, true, peer_transfer, NULL},
     {LISTENER_WORKER, "POST", "/peer/look", {NULL}, true, NULL, &peer_look_waits},
     {LISTENER_WORKER, "POST", "/peer/cancel", {NULL}, true, peer_cancel, NULL},

@@ -183,6 +183,10 @@ bool sockets_open(struct sockets *sockets, const struct conf *conf) {
     return sockets->fd[SOCKET_CHANNEL] >= 0 && settle_peering(sockets, conf);
 }
 
+void sockets_channel(char path[SETTING_TEXT_SIZE + 24], const struct conf *conf) {
+    path_of(path, conf, SOCKET_CHANNEL);
+}
+
 void sockets_pass(const struct sockets *sockets, const struct conf *conf) {
     char text[SETTING_TEXT_SIZE + 100];
     size_t length = 0;

@@ -26,6 +26,9 @@ struct sockets {
  * directory, the lock and the sockets anew. False after logging why and what to do. */
 bool sockets_open(struct sockets *sockets, const struct conf *conf);
 
+/* The path of the writer's socket of a running server. */
+void sockets_channel(char path[SETTING_TEXT_SIZE + 24], const struct conf *conf);
+
 /* Prepares all of them to be taken over by the program that this process is about to exec. */
 void sockets_pass(const struct sockets *sockets, const struct conf *conf);
 

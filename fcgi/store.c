@@ -201,6 +201,7 @@ static void undo(struct store *store) {
 
 void store_rollback(struct store *store) {
     undo(store);
+    store_backup_note_rollback(store);
     store->next_removal_ms = 0;
     store->next_adoption_ms = 0;
     store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "conf.h"
+#include "pages.h"
 #include "queue_fleet.h"
 #include "queue_peers.h"
 
@@ -76,6 +77,7 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
 enum queue_result store_change(struct store *store, const struct queue_change *change);
 enum queue_result store_merge(struct store *store, const struct queue_copies *copies);
 enum queue_result store_told(struct store *store, int node, int64_t change);
+enum queue_result store_caught_up(struct store *store, int node);
 enum queue_result store_transfer_begin(struct store *store, const struct queue_transfer *transfer);
 enum queue_result store_transfer_end(struct store *store, struct uuid id,
                                      const struct queue_copies *copies);
@@ -121,5 +123,20 @@ int64_t store_next_away(const struct store *store);
 /* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It
  * may be early, never late. */
 int64_t store_next_lapse(const struct store *store);
+
+/* A copy of the database as of the end of the copying, made between batches, of which it may be in
+ * any number. Begins it: OK; CONFLICT, one is under way; FAULT, logged. */
+enum queue_result store_backup_begin(struct store *store);
+
+/* Copies some more pages, for about half a millisecond. OK; FAULT, after logging why: it is to be
+ * ended, and store_state says whether the store is poisoned. */
+enum queue_result store_backup_copy(struct store *store);
+
+/* The next part to be fetched. False when there is none yet: more is to be copied. The one that is
+ * complete is the last; the copy is then to be ended. */
+bool store_backup_take(struct store *store, struct pages *pages);
+
+/* Ends it, at any time; nothing when there is none. */
+void store_backup_end(struct store *store);
 
 #endif

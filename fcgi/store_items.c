@@ -61,6 +61,8 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         enum queue_result result = enqueued_before(store, item, id);
         if (result != QUEUE_NONE)
             return result;
+        if (store_is_behind(store)) /* a peer may know the key */
+            return QUEUE_PAUSED;
     }
     if (!has_room(store, item->iterations))
         return QUEUE_FULL;
@@ -199,8 +201,10 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
         if (result != QUEUE_NONE)
             return result;
     }
-    if (pull->if_enough && store->counts.items[ITEM_DONE] < pull->top)
+    if (pull->if_enough && (store_is_behind(store) || store->counts.items[ITEM_DONE] < pull->top))
         return QUEUE_NONE;
+    if (store_is_behind(store))
+        return QUEUE_OK;
     sqlite3_stmt *statement = store_bind(store, pull->oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST,
                                          "i", (int64_t)pull->top);
     if (!statement)

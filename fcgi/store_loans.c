@@ -169,7 +169,7 @@ static enum queue_result listen_to(struct store *store, const struct queue_hello
                                    bool *newer) {
     sqlite3_stmt *statement = store_bind(store, SQL_PEER_LISTENED, "i", (int64_t)hello->node);
     int64_t listened_ms = store_number(store, statement, -1);
-    bool anew = hello->clock_ms < listened_ms - HELLO_DELAY_MAX_MS;
+    bool anew = hello->restored || hello->clock_ms < listened_ms - HELLO_DELAY_MAX_MS;
     if (hello->clock_ms < listened_ms && !anew)
         return QUEUE_CONFLICT;
     *newer = hello->clock_ms > listened_ms || anew;

@@ -15,7 +15,7 @@
 #include "store_sql.h"
 
 enum {
-    SCHEMA_VERSION = 4,
+    SCHEMA_VERSION = 5,
     LOCK_WAIT_MS = 5000, /* for the lock of a writer that is just ending */
     SMB2_MAGIC = (int)0xfe534d42,
     CIFS_MAGIC = (int)0xff534d42,
@@ -24,7 +24,7 @@ enum {
 
 /* What to run to get from each schema version to the next. */
 static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                                    SQL_SCHEMA_4};
+                                                    SQL_SCHEMA_4, SQL_SCHEMA_5};
 
 /* Takes the lock file next to the database. -1 when another writer holds it. */
 static int take_lock(const char *database) {
@@ -237,6 +237,7 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
 }
 
 void store_close(struct store *store) {
+    store_backup_end(store);
     if (store->database)
         store_last_checkpoint(store);
     for (int sql = 0; sql < SQL_COUNT; sql++)

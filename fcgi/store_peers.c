@@ -65,6 +65,7 @@ bool store_load_peers(struct store *store) {
             peer->items[state] = sqlite3_column_int64(statement, 3 + state);
         peer->remaining = sqlite3_column_int64(statement, 6);
         store->counts.kept_remaining += peer->remaining;
+        peer->restored = sqlite3_column_int(statement, 7) != 0;
         if (peer->items[ITEM_LEASED] > 0)
             store->next_deadline_ms = 0;
     }
@@ -179,6 +180,20 @@ enum queue_result store_told(struct store *store, int node, int64_t change) {
     if (change > store->peers.all[node].told)
         store_peer(store, node)->told = change;
     return QUEUE_OK;
+}
+
+enum queue_result store_caught_up(struct store *store, int node) {
+    if (node < 0 || node >= NODES || !store_run(store, SQL_PEER_CAUGHT_UP, "i", (int64_t)node))
+        return QUEUE_FAULT;
+    store_peer(store, node)->restored = false;
+    return QUEUE_OK;
+}
+
+bool store_is_behind(const struct store *store) {
+    bool behind = false;
+    for (int i = 0; i < store->conf->peer_count; i++)
+        behind = behind || (state_of(store, i)->restored && !state_of(store, i)->away);
+    return behind;
 }
 
 int64_t store_waiting(const struct store *store) {

@@ -3,7 +3,7 @@
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
  * store_wal.c (checkpoints), store_items.c, store_leases.c, store_workers.c, store_loans.c and
- * store_merge.c (operations), store_peers.c, store_retention.c. */
+ * store_merge.c (operations), store_peers.c, store_retention.c, store_backup.c. */
 
 #include <sqlite3.h>
 
@@ -36,8 +36,9 @@ struct peer_state {
     int64_t items[ITEM_DONE + 1]; /* kept for it, by state */
     int64_t remaining;            /* over the waiting and leased ones of them */
     int64_t adopted;              /* so far, in the adoption under way */
-    bool away;    /* it was not heard from for PEER_AWAY_MS at the start of the batch */
-    bool touched; /* by the batch under way */
+    bool restored; /* since this database was restored it was not asked for all that it has */
+    bool away;     /* it was not heard from for PEER_AWAY_MS at the start of the batch */
+    bool touched;  /* by the batch under way */
 };
 
 struct peers {
@@ -94,6 +95,7 @@ struct store {
     struct peers peers;
     struct reported reported;
     struct move reported_moves[QUEUE_LEASE_MAX]; /* of reported.items that are to be changed */
+    struct backup *backup;                       /* under way, or NULL; see store_backup.c */
     int lock_fd; /* holds the flock on the database's lock file; -1 without */
 };
 
@@ -185,6 +187,13 @@ int64_t store_new_change(struct store *store);
 
 /* The last change that the peer which copies go to has acknowledged; INT64_MAX without one. */
 int64_t store_told_change(const struct store *store);
+
+/* Whether this database was restored from a backup and a peer that is there may know of keys that
+ * were used and of items that were handed out since. */
+bool store_is_behind(const struct store *store);
+
+/* A batch was rolled back, and with that the backup under way begins anew. */
+void store_backup_note_rollback(struct store *store);
 
 /* A node to be changed: it is saved with the batch. */
 struct peer_state *store_peer(struct store *store, int node);

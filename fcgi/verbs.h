@@ -23,6 +23,7 @@ void leasing_retire(struct call *call);             /* POST /retire */
 void peer_hello(struct call *call);             /* POST /peer/hello */
 void peer_copies(struct call *call);            /* POST /peer/copies */
 void peer_done(struct call *call);              /* POST /peer/done */
+void peer_items(struct call *call);             /* POST /peer/items */
 void peer_transfer(struct call *call);          /* POST /peer/transfer */
 void peer_cancel(struct call *call);            /* POST /peer/cancel */
 extern const struct wait_verbs peer_look_waits; /* POST /peer/look, held */

@@ -17,13 +17,15 @@
  * The writer: the one process that writes the database. It takes every operation that is waiting,
  * applies them in one transaction, and answers them all after its one fsync. With COPY=sync, what
  * clients are promised is held until the peer has it, too. It sends without ever blocking; what a
- * process does not fetch is kept for it up to a bound.
+ * process does not fetch is kept for it up to a bound. A backup is copied and sent in small parts
+ * behind each batch, or one after the other when there is nothing else to do.
  */
 
 enum {
     EVENTS_MAX = 128,
-    READS_PER_TURN = 64,               /* operations taken from one connection in one turn */
-    UNSENT_BYTES_MAX = 4 * 1024 * 1024 /* answers kept for one connection */
+    READS_PER_TURN = 64,                /* operations taken from one connection in one turn */
+    UNSENT_BYTES_MAX = 4 * 1024 * 1024, /* answers kept for one connection */
+    BACKUP_STALLED_MS = 60000 /* a backup of which nothing was fetched for so long is ended */
 };
 
 /* A process that has connected. Unsent holds answers as (size_t size, message) one after another.
@@ -44,6 +46,9 @@ struct writer {
     struct held *held;
     bool told_held; /* it was said in the log that the peer is late */
     int epoll;
+    struct connection *backup; /* whose backup is under way, or NULL, */
+    uint64_t backup_id;        /* its operation there, */
+    int64_t backup_sent_ms;    /* steady time at which it was sent something last */
     struct connections connections;
     struct connections gone; /* to be freed when the batch is done with them */
 };
@@ -70,12 +75,21 @@ static void return_unsent(struct writer *writer, const struct buffer *unsent) {
     }
 }
 
+/* Ends the backup under way; how says how it went. */
+static void end_backup(struct writer *writer, const char *how) {
+    store_backup_end(writer->store);
+    writer->backup = NULL;
+    log_info("the backup %s", how);
+}
+
 /* Ends a connection: its waits are dropped, its undelivered leases go back. */
 static void drop(struct writer *writer, struct connection *connection) {
     if (connection->fd < 0)
         return;
     close(connection->fd);
     connection->fd = -1;
+    if (writer->backup == connection)
+        end_backup(writer, "is broken off");
     batch_disown(writer->batch, connection);
     held_disown(writer->held, connection);
     return_unsent(writer, &connection->unsent);
@@ -110,27 +124,6 @@ static void accept_all(struct writer *writer) {
         log_warn("cannot accept a process: %m");
 }
 
-/* Takes the operations that wait on a connection, some at a time so that all get their turn. */
-static void read_operations(struct writer *writer, struct connection *connection) {
-    for (int i = 0; i < READS_PER_TURN && connection->fd >= 0; i++) {
-        struct channel_message *message = batch_room(writer->batch);
-        size_t size = 0;
-        if (!message)
-            return;
-        enum channel_result result = channel_receive(connection->fd, message, &size);
-        if (result == CHANNEL_AGAIN)
-            return;
-        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size)) {
-            if (channel_awaits_answer(message->header.operation))
-                return;
-            continue;
-        }
-        if (result == CHANNEL_OK)
-            log_error("a process sent an operation that no process sends; its channel is closed");
-        drop(writer, connection);
-    }
-}
-
 /* Keeps an answer for later. Whoever lets too much pile up is cut off. */
 static bool keep_unsent(struct writer *writer, struct connection *connection,
                         const struct channel_message *answer, size_t size) {
@@ -154,6 +147,65 @@ static bool send_answer(struct writer *writer, struct connection *connection,
         result = channel_send(connection->fd, answer, size);
     return result == CHANNEL_OK ||
            (result == CHANNEL_AGAIN && keep_unsent(writer, connection, answer, size));
+}
+
+/* Answers a process that wants a backup and gets none. */
+static void refuse_backup(struct writer *writer, struct connection *connection, uint64_t id,
+                          enum queue_result result) {
+    struct channel_message *answer = batch_room(writer->batch); /* where it was received */
+    answer->header = (struct channel_header){.version = CHANNEL_VERSION,
+                                             .operation = OPERATION_BACKUP,
+                                             .result = (uint16_t)result,
+                                             .id = id};
+    if (!send_answer(writer, connection, answer))
+        drop(writer, connection);
+}
+
+/* A backup is under way of which nothing is fetched. */
+static bool is_stalled(const struct writer *writer) {
+    return writer->backup && writer->backup->unsent.length > 0 &&
+           clock_steady_ms() - writer->backup_sent_ms > BACKUP_STALLED_MS;
+}
+
+/* Begins a backup, if it is the only one. */
+static void begin_backup(struct writer *writer, struct connection *connection, uint64_t id) {
+    if (is_stalled(writer))
+        drop(writer, writer->backup);
+    enum queue_result result = store_backup_begin(writer->store);
+    if (result != QUEUE_OK) {
+        refuse_backup(writer, connection, id, result);
+        return;
+    }
+    writer->backup = connection;
+    writer->backup_id = id;
+    writer->backup_sent_ms = clock_steady_ms();
+    log_info("a backup begins");
+}
+
+/* Takes the operations that wait on a connection, some at a time so that all get their turn. */
+static void read_operations(struct writer *writer, struct connection *connection) {
+    for (int i = 0; i < READS_PER_TURN && connection->fd >= 0; i++) {
+        struct channel_message *message = batch_room(writer->batch);
+        size_t size = 0;
+        if (!message)
+            return;
+        enum channel_result result = channel_receive(connection->fd, message, &size);
+        if (result == CHANNEL_AGAIN)
+            return;
+        if (result == CHANNEL_OK && message->header.operation == OPERATION_BACKUP &&
+            size == channel_operation_size(message)) {
+            begin_backup(writer, connection, message->header.id);
+            return;
+        }
+        if (result == CHANNEL_OK && batch_add(writer->batch, connection, size)) {
+            if (channel_awaits_answer(message->header.operation))
+                return;
+            continue;
+        }
+        if (result == CHANNEL_OK)
+            log_error("a process sent an operation that no process sends; its channel is closed");
+        drop(writer, connection);
+    }
 }
 
 /* Whether an answer promises what the peer is to have first. */
@@ -245,6 +297,34 @@ static bool run_batch(struct writer *writer) {
     return good;
 }
 
+/* Goes on with the backup: sends what was copied as far as there is room now, and copies a little
+ * more. What batches have changed goes first. False when the store is poisoned or unsure. */
+static bool go_on_with_backup(struct writer *writer) {
+    static struct channel_message part; /* too large for the stack */
+    bool copied = false;
+    while (writer->backup && writer->backup->unsent.length == 0) {
+        if (store_backup_take(writer->store, &part.body.pages)) {
+            part.header = (struct channel_header){
+                .version = CHANNEL_VERSION, .operation = OPERATION_BACKUP, .id = writer->backup_id};
+            writer->backup_sent_ms = clock_steady_ms();
+            if (!send_answer(writer, writer->backup, &part))
+                drop(writer, writer->backup);
+            else if (part.body.pages.complete)
+                end_backup(writer, "was sent");
+        } else if (copied) {
+            return true;
+        } else if (store_backup_copy(writer->store) == QUEUE_OK) {
+            copied = true;
+        } else {
+            drop(writer, writer->backup);
+        }
+    }
+    if (is_stalled(writer))
+        drop(writer, writer->backup);
+    enum store_state state = store_state(writer->store);
+    return state != STORE_POISONED && state != STORE_UNSURE;
+}
+
 static void handle_event(struct writer *writer, const struct epoll_event *event) {
     struct connection *connection = event->data.ptr;
     if (!connection) {
@@ -270,7 +350,7 @@ static int give_up(const struct writer *writer) {
 /* How long to wait for something to happen: as epoll_wait takes it. */
 static int next_timeout(const struct writer *writer) {
     const struct held_answer *first = held_first(writer->held);
-    if (child_stopping() && !first)
+    if ((child_stopping() && !first) || (writer->backup && writer->backup->unsent.length == 0))
         return 0;
     int64_t until = batch_due_ms(writer->batch);
     if (store_checkpoint_due_ms(writer->store) < until)
@@ -295,7 +375,8 @@ static int serve(struct writer *writer) {
         for (int i = 0; i < count; i++)
             handle_event(writer, &events[i]);
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
-        if ((due && !run_batch(writer)) || !store_checkpoint(writer->store))
+        if ((due && !run_batch(writer)) || !store_checkpoint(writer->store) ||
+            !go_on_with_backup(writer))
             return give_up(writer);
         release_held(writer);
         free_gone(&writer->gone);

@@ -73,7 +73,7 @@ sub in_background ($code) {
 }
 
 subtest 'who is let in' => sub {
-    my @calls = qw(hello copies done transfer look cancel);
+    my @calls = qw(hello copies done items transfer look cancel);
     for my $path (map { "/peer/$_" } @calls) {
         for my $token (undef, 'Bearer', "Bearer ${\$peer->token}x", "Basic ${\$peer->token}") {
             my $reply = $mill->worker_call($path, {}, Authorization => $token);
@@ -103,6 +103,8 @@ subtest 'what is understood' => sub {
         [done => { protocol => 2 }, 400], [done => { protocol => undef }, 400],
         [done => { node => undef }, 400], [done => { node => 256 }, 400], [done => { node => 'one' }, 400],
         [done => { node => 0 }, 403], [done => { node => 2 }, 403],
+        [items => {}, 400], [items => { after => -1 }, 400], [items => { after => '0' }, 400],
+        [hello => { clock => 1, loans => [], restored => 1 }, 400],
         [hello => {}, 400], [hello => { clock => -1, loans => [] }, 400], [hello => { clock => 1 }, 400],
         [hello => { clock => 1, loans => {} }, 400], [hello => { clock => 1, loans => [7] }, 400],
         [hello => { clock => 1, loans => [map { uuid() } 1 .. 65] }, 400],

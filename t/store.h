@@ -23,8 +23,9 @@ static struct conf conf;
 
 /* Removes the scratch directory at exit. */
 static inline void remove_directory(void) {
-    static const char *const names[] = {"db",       "db-wal",   "db-shm",    "db-lock", "peer",
-                                        "peer-wal", "peer-shm", "peer-lock", "clock",   "channel"};
+    static const char *const names[] = {"db",    "db-wal",   "db-shm",   "db-lock",
+                                        "peer",  "peer-wal", "peer-shm", "peer-lock",
+                                        "clock", "channel",  "copy"};
     char path[100];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);

@@ -1,4 +1,5 @@
-/* The verbs of queue_peers.h for engines that only the benchmarks have: they know of no peers. */
+/* The verbs of queue_peers.h, and queue_backup, for engines that only the benchmarks have: they know of
+ * no peers and are not worth a backup. */
 
 #include "../../fcgi/queue_peers.h"
 
@@ -7,6 +8,22 @@ enum queue_result queue_changed(struct queue *queue, struct queue_place *place, 
     (void)queue, (void)place, (void)complete;
     copies->count = 0;
     return QUEUE_OK;
+}
+
+enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies) {
+    (void)queue, (void)seq;
+    copies->count = 0;
+    return QUEUE_OK;
+}
+
+enum queue_result queue_caught_up(struct queue *queue, int node) {
+    (void)queue, (void)node;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_backup(struct queue *queue, const char *path) {
+    (void)queue, (void)path;
+    return QUEUE_DOWN;
 }
 
 uint64_t queue_start_change(struct queue *queue, int64_t seen, int64_t wait_ms) {

@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 
+import backup
 import batches
 import bounds
 import chart
@@ -43,6 +44,7 @@ SECTIONS = {
     "idle": standing.measure_idle,
     "parked": standing.measure_parked,
     "peers": peers.measure,
+    "backup": backup.measure,
 }
 QUICK = ("enqueue", "batches", "single", "enqueue-slow")
 

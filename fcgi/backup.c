@@ -1,0 +1,41 @@
+#include "backup.h"
+
+#include "child.h"
+#include "log.h"
+#include "queue.h"
+#include "sockets.h"
+
+/* What to tell a person; FAULT has been. */
+static const char *reason(enum queue_result result) {
+    switch (result) {
+    case QUEUE_CONFLICT:
+        return "another backup is under way";
+    case QUEUE_DOWN:
+        return "no server can be reached through RUN_DIR: it must run, and this must be its user "
+               "or "
+               "root";
+    case QUEUE_UNKNOWN:
+        return "the server broke it off; see its log";
+    case QUEUE_DISK_FULL:
+        return "there is no room for it";
+    default:
+        return "see above";
+    }
+}
+
+int backup_run(const struct conf *conf, const char *path) {
+    char channel[SETTING_TEXT_SIZE + 24];
+    sockets_channel(channel, conf);
+    struct queue_options options = {.database = conf->database,
+                                    .channel = channel,
+                                    .operation_ms = conf->operation_seconds * 1000,
+                                    .node = (int32_t)conf->node};
+    struct queue *queue = queue_open(&options);
+    enum queue_result result = queue ? queue_backup(queue, path) : QUEUE_FAULT;
+    if (queue)
+        queue_close(queue);
+    if (result == QUEUE_OK)
+        return 0;
+    log_error("no backup: %s", reason(result));
+    return CHILD_TEMPORARY;
+}

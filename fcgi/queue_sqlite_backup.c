@@ -1,0 +1,91 @@
+/* The verb queue_backup on SQLite: takes the pages that the writer sends and makes a file of them,
+ * with its own rights and at its own pace. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "queue_sqlite.h"
+#include "sql.h"
+
+enum { SYNC_BYTES = 4 * 1024 * 1024 }; /* no more of it waits for the disk, which others use, too */
+
+/* What a failed call on the file means; it is logged. */
+static enum queue_result failed(const char *path) {
+    bool full = errno == ENOSPC || errno == EDQUOT;
+    log_error("cannot write %s: %m", path);
+    return full ? QUEUE_DISK_FULL : QUEUE_FAULT;
+}
+
+static bool write_page(int fd, const struct page *page) {
+    size_t done = 0;
+    while (done < sizeof page->bytes) {
+        ssize_t wrote = pwrite(fd, page->bytes + done, sizeof page->bytes - done,
+                               (off_t)(page->at + (int64_t)done));
+        if (wrote < 0 && errno != EINTR)
+            return false;
+        done += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return true;
+}
+
+/* Writes one part; syncs now and then. */
+static bool write_part(int fd, const struct pages *pages, int64_t *unsynced) {
+    for (int i = 0; i < pages->count; i++) {
+        if (!write_page(fd, &pages->items[i]))
+            return false;
+    }
+    *unsynced += (int64_t)pages->count * PAGE_BYTES;
+    if (*unsynced < SYNC_BYTES)
+        return true;
+    *unsynced = 0;
+    return fdatasync(fd) == 0;
+}
+
+/* Fetches the whole copy. */
+static enum queue_result fetch(struct queue *queue, int fd, const char *path) {
+    const struct pages *pages = &queue->message.body.pages;
+    int64_t unsynced = 0;
+    queue_sqlite_start(queue, OPERATION_BACKUP);
+    const uint64_t id = queue->message.header.id;
+    enum queue_result result = queue_sqlite_call(queue);
+    while (result == QUEUE_OK) {
+        if (!write_part(fd, pages, &unsynced))
+            return failed(path);
+        if (pages->complete)
+            return ftruncate(fd, pages->file_bytes) == 0 ? QUEUE_OK : failed(path);
+        result = queue_sqlite_await(queue, id, OPERATION_BACKUP);
+    }
+    return result;
+}
+
+/* Notes in the copy that it is one. */
+static bool mark(const char *path) {
+    sqlite3 *copy;
+    bool good = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+                sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) == SQLITE_OK;
+    if (!good)
+        log_error("cannot finish %s: %s", path, sqlite3_errmsg(copy));
+    sqlite3_close(copy);
+    return good;
+}
+
+enum queue_result queue_backup(struct queue *queue, const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed(path);
+    enum queue_result result = fetch(queue, fd, path);
+    if (queue->fd >= 0)
+        close(queue->fd); /* whatever of it is still under way is of no use any more */
+    queue->fd = -1;
+    if (result == QUEUE_OK && !mark(path))
+        result = QUEUE_FAULT;
+    if (result == QUEUE_OK && fsync(fd) != 0)
+        result = failed(path);
+    close(fd);
+    if (result != QUEUE_OK)
+        unlink(path);
+    return result;
+}

@@ -1,0 +1,151 @@
+# Backups: made under load, broken off, refused; and a node that is restored from one.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use File::Temp qw(tempdir);
+use POSIX qw(setpgid);
+use Time::HiRes qw(sleep time);
+use Hashmill;
+use Hashmill::Load;
+
+my $script = "$FindBin::Bin/../scripts/backup.sh";
+
+# Runs backup.sh with the settings of an instance, under the commands given first; its process.
+sub start_backup ($mill, $file, @before) {
+    state $number = 0;
+    my $log = "$mill->{dir}/backup-" . ++$number . '.out';
+    my %quiet = @before ? (ASAN_OPTIONS => 'detect_leaks=0') : (); # which works under no other tracer
+    return Hashmill::Process->start(log => $log, env => { $mill->environment->%*, BUILD => $mill->{build}, %quiet },
+        command => [@before, $script, '-c', $mill->settings_file, $file]);
+}
+
+# The same, to its end: exit code and output.
+sub backup ($mill, $file, @before) {
+    my $process = start_backup($mill, $file, @before);
+    $process->wait_exit(120);
+    return ($process->exit_code, $process->log);
+}
+
+sub restore ($mill, $file) {
+    my $output = qx($script --restore -c @{[$mill->settings_file]} $file 2>&1);
+    return ($? >> 8, $output);
+}
+
+# What there is of a backup that failed.
+sub left ($file) { return glob "$file*" }
+
+# What makes each page written take so long.
+sub slowly ($microseconds) {
+    return ('strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64', '-e',
+        "inject=pwrite64:delay_enter=$microseconds");
+}
+
+# Rows of a query on a backup.
+sub rows ($file, $query) { return split /\n/, qx(sqlite3 -readonly $file "$query" 2>&1) }
+
+subtest 'under load, and restored' => sub {
+    my $mill = Hashmill->start(LEASE_SECONDS => 5);
+    my $file = "$mill->{dir}/backup.db";
+    $mill->start_worker(THREADS => 1);
+    my @enqueuers = map { my $name = "load-$_"; background(sub { enqueuer($mill, $name, pause => 0) }) } 1 .. 3;
+    my $puller = background(sub { puller($mill, 'pull', top => 5) });
+    ok wait_until(60, sub { $mill->stats->{items}{pulled} > 100 }), 'clients and a worker are busy';
+    my @before = map { my ($key, $n) = ("before-$_", $_ % 3 ? 1 + $_ : 1_000_000_000);
+        [enqueue_key($mill, $key, $n)->json->{id}, $key, $n] } 1 .. 30;
+    my %rank = (waiting => 0, leased => 0, done => 1, pulled => 2);
+    my %was = map { ($_->[0], $mill->state_of($_->[0])) } @before;
+    my ($code, $output) = backup($mill, $file);
+    is $code, 0, 'a backup is made' or diag $output;
+    is $mill->stats->{items}{cancelled}, 0, 'the server serves'; # and has lived through it
+    $_->stop for @enqueuers, $puller;
+    $_->result for @enqueuers, $puller;
+
+    is_deeply [left($file)], [$file], 'it is one file';
+    is((stat $file)[2] & 07777, 0600, 'for its owner only');
+    is_deeply [rows($file, 'PRAGMA integrity_check')], ['ok'], 'it is whole';
+    my $count = (rows($file, 'SELECT count(*) FROM item'))[0];
+    cmp_ok $count, '>', 100, "it has items, $count";
+    like $mill->server_log, qr/a backup begins\n.*the backup was sent/s, 'the log tells of it';
+
+    ($code, $output) = restore($mill, $file);
+    is $code, 1, 'it is not restored under a server that runs';
+    like $output, qr/a server has .* open: stop it first/, 'which is said';
+    $mill->new_item('not in the backup', 1);
+    $_->kill('KILL') for $mill->{workers}->@*;
+    $mill->{workers} = [];
+    ok $mill->stop_server, 'the server is stopped';
+    spew("$mill->{dir}/broken", substr(slurp($file), 0, 20_000));
+    is +(restore($mill, "$mill->{dir}/broken"))[0], 1, 'a part of a backup is refused';
+    ($code, $output) = restore($mill, $file);
+    is $code, 0, 'the backup is restored' or diag $output;
+    my ($old) = $output =~ /kept as (\S+)/;
+    ok -s $old, 'the old database is kept';
+    $mill->start_server;
+    is_deeply [map { $_->[0] } $mill->sql('PRAGMA integrity_check')], ['ok'], 'the node runs from a whole database';
+    is_deeply [grep { $mill->item($_->[0])->status != 200 || $rank{$mill->state_of($_->[0])} < $rank{$was{$_->[0]}} } @before],
+        [], 'what was acknowledged before is there, as far on or further';
+    is_deeply [grep { enqueue_key($mill, $_->[1], $_->[2])->json->{id} ne $_->[0] } @before], [], 'by its keys, too';
+    is +($mill->sql('SELECT count(*) FROM item'))[0][0], $count, 'and nothing else';
+    $mill->start_worker(THREADS => 1);
+    is $mill->item($mill->new_item('after', 1000), wait => 30)->json->{value}, value_of('after', 1000), 'it goes on';
+    $mill->close_instance;
+};
+
+subtest 'one at a time, and broken off' => sub {
+    plan skip_all => 'strace cannot trace here' if system('strace -o /dev/null true 2>/dev/null') != 0;
+    my $mill = Hashmill->start;
+    my $file = "$mill->{dir}/backup.db";
+    ok $mill->stop_server, 'a database is made larger than what fits into the channel';
+    is system('sqlite3', $mill->{settings}{DATABASE},
+        'INSERT INTO decision (wall, why) VALUES (0, hex(randomblob(5000000)))'), 0, 'by some 2,500 pages';
+    $mill->start_server;
+    my $slow = start_backup($mill, $file, 'setsid', slowly(50_000));
+    ok wait_until(30, sub { $mill->server_log =~ /a backup begins/ }), 'a backup begins, to a slow disk';
+    my ($code, $output) = backup($mill, "$file-2");
+    is $code, 1, 'another one is refused meanwhile';
+    like $output, qr/another backup is under way/, 'which is said';
+    is_deeply [left("$file-2")], [], 'and leaves no file';
+    my $begin = time;
+    $mill->new_item("more $_", 10) for 1 .. 20;
+    cmp_ok time - $begin, '<', 2, 'clients do not notice';
+    ok $slow->alive, 'while it goes on';
+    kill 'TERM', -$slow->pid;
+    ok defined $slow->wait_exit(20), 'it is told to end';
+    ok wait_until(10, sub { $mill->server_log =~ /the backup is broken off/ }), 'the server notes it';
+    ok wait_until(10, sub { !left($file) }), 'no file is left';
+    is +(backup($mill, $file))[0], 0, 'the next one is made';
+    my $good = slurp($file);
+    kill 'STOP', $mill->server_pids;
+    $slow = start_backup($mill, $file);
+    sleep 0.2;
+    $mill->kill_everything($slow);
+    ok $slow->wait_exit(20), 'one whose server dies fails';
+    ok slurp($file) eq $good, 'and leaves the file as it was';
+    ($code, $output) = backup($mill, $file);
+    is $code, 1, 'there is none without a server';
+    like $output, qr/no server can be reached/, 'which is said';
+    is_deeply [left($file)], [$file], 'and nothing beside it';
+    $mill->restart;
+    is +(backup($mill, "$mill->{dir}/none/backup"))[0], 1, 'nor is there one in no directory';
+    $mill->close_instance;
+};
+
+my $disk = $> == 0 ? tempdir('hm-disk-XXXXXX', DIR => '/tmp', CLEANUP => 1) : undef;
+undef $disk if defined $disk && system("mount -t tmpfs -o size=256k hashmill-test $disk 2>/dev/null") != 0;
+END { system "umount $disk" if defined $disk }
+
+subtest 'no room for it' => sub {
+    plan skip_all => 'only root can mount a small disk' if !defined $disk;
+    my $mill = Hashmill->start;
+    $mill->new_item("item $_", 10) for 1 .. 1000;
+    my ($code, $output) = backup($mill, "$disk/backup");
+    is $code, 1, 'a disk that is too small';
+    like $output, qr/there is no room for it/, 'which is said';
+    is_deeply [left("$disk/")], [], 'it is empty again';
+    is $mill->enqueue('after', 10)->status, 201, 'the queue has nothing to do with it';
+    $mill->close_instance;
+};
+
+finish();
