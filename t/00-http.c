@@ -1,5 +1,6 @@
 /* Requests one after the other, each of which gets its own reply and sends nothing of an earlier
- * one: calls and connections are used again. */
+ * one: calls and connections are used again. And where it does not go: elsewhere than it
+ * was told, and anywhere by https without the files for that. */
 #include "clock.h"
 #include "fake_server.h"
 #include "log.h"
@@ -7,7 +8,7 @@
 
 enum { LONG_BYTES = 20000 }; /* of a body that no call is kept with */
 
-static struct http *http;
+static struct http *client;
 
 /* What came of a request; the reply's texts are copies. */
 struct outcome {
@@ -39,7 +40,7 @@ static void post(struct outcome *outcome, const char *path, const char *body, si
                                    .done = take_reply,
                                    .context = outcome};
     outcome->over = false;
-    http_post(http, &request);
+    http_post(client, &request);
 }
 
 /* Moves both sides on; ends the test when that has gone on for too long. */
@@ -48,7 +49,7 @@ static void pump(int64_t since_ms, const char *missing) {
         printf("Bail out! %s did not come\n", missing);
         exit(1);
     }
-    http_wait(http, NULL, 0, 1);
+    http_wait(client, NULL, 0, 1);
     serve();
 }
 
@@ -100,12 +101,12 @@ static void is_reply(const struct outcome *outcome, int status, const char *body
 }
 
 static void start(void) {
-    http = http_open(NULL);
-    server.client = http;
+    client = http_open(NULL);
+    server.client = client;
 }
 
 static void stop(struct outcome *outcomes, int count) {
-    http_close(http);
+    http_close(client);
     hang_up_all();
     for (int i = 0; i < count; i++)
         buffer_free(&outcomes[i].body);
@@ -210,12 +211,55 @@ static void test_long_and_failed(void) {
     stop(&outcome, 1);
 }
 
+/* A server that sends the client elsewhere is not obeyed: its answer is the reply. */
+static void test_redirect(void) {
+    struct outcome outcome = {0};
+    start();
+    post(&outcome, "/moved", "{}", 2, "a-token");
+    send_answer(await_request("/moved "), "307 Temporary Redirect\r\nLocation: /elsewhere", "3");
+    await_reply(&outcome);
+    is_reply(&outcome, 307, "3", 0);
+    for (int i = 0; i < 50; i++)
+        pump(clock_steady_ms(), "nothing");
+    ok(!find_request("/elsewhere "), "nothing is sent elsewhere");
+    stop(&outcome, 1);
+}
+
+/* Posts by https to the server, which speaks none, and checks why that fails. */
+static void fails(const struct http_tls *tls, const char *words, bool untrusted) {
+    struct outcome outcome = {0};
+    client = http_open(tls);
+    server.client = client;
+    post(&outcome, "/", "{}", 2, NULL);
+    await_reply(&outcome);
+    is_int(outcome.reply.status, 0, "no reply");
+    ok(strstr(outcome.error, words), "but \"%s\"", outcome.error);
+    is_int(outcome.reply.untrusted, untrusted, "whether a certificate is the reason");
+    stop(&outcome, 1);
+}
+
+static void test_secure(void) {
+    struct http_tls none = {"", "", ""};
+    struct http_tls no_ca = {"/nonexistent/ca", "", ""};
+    struct http_tls no_cert = {"/nonexistent/ca", "/nonexistent/cert", "/nonexistent/key"};
+    char plain[sizeof url];
+    memcpy(plain, url, sizeof url);
+    snprintf(url, sizeof url, "https%.50s", plain + strlen("http"));
+    fails(NULL, "https", false);
+    fails(&none, "https", false);
+    fails(&no_ca, "; see the file of TLS_CA", true);
+    fails(&no_cert, "; see the files of TLS_CERT and TLS_KEY", true);
+    memcpy(url, plain, sizeof url);
+}
+
 int main(void) {
     log_open("test", "http");
     start_server();
     test_one_after_the_other();
     test_at_once();
     test_long_and_failed();
+    test_redirect();
+    test_secure();
     stop_server();
     return done_testing();
 }

@@ -149,10 +149,18 @@ sub complaint_of (%settings) {
 
 subtest 'whom a worker does not trust' => sub {
     my $stranger = Hashmill::Authority->new;
-    my $place = $stranger->node;
     my $url = $node->worker_url;
-    like complaint_of(TLS_CA => $stranger->ca), qr/\Q$url\E: lease refused: SSL certificate problem: .*; its certificate must be valid/,
-        'a node of another authority';
+    my $trace = "$node->{dir}/opened";
+    {
+        # As its own child strace leaves the worker's process id and signals alone.
+        local $node->{worker_inside} = [qw(strace -D -f -e trace=%file -o), $trace];
+        like complaint_of(TLS_CA => $stranger->ca, env => { ASAN_OPTIONS => 'detect_leaks=0' }),
+            qr/\Q$url\E: lease refused: SSL certificate problem: .*; its certificate must be valid/,
+            'a node of another authority';
+    }
+    ok wait_until(10, sub { slurp($trace) =~ /exited with 0/ }), 'it was watched to its end';
+    like slurp($trace), qr{openat\(\S+ "\Q${\$stranger->ca}\E"}, 'it has read its authority';
+    unlike slurp($trace), qr{"/etc/ssl/certs}, 'and none of those that the system trusts';
     like complaint_of(NODES => $url =~ s/127\.0\.0\.1/localhost/r), qr/lease refused: .*localhost.*; its certificate must be valid, for the host/,
         'a node under another name';
 };
