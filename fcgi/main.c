@@ -28,9 +28,9 @@ static void print_help(void) {
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
-        "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every FILE and\n"
-        "goes on with the same sockets. Exit code 76 means that the database is not safe to use\n"
-        "and 78 that the settings cannot work: do not restart after these two.\n\n"
+        "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every\n"
+        "FILE and goes on with the same sockets. Exit code 76 means that the database is not\n"
+        "safe to use and 78 that the settings cannot work: do not restart after these two.\n\n"
         "Settings, in FILE or (these win) in the environment:\n",
         HASHMILL_VERSION);
     conf_help(stdout);

@@ -59,8 +59,8 @@ static void announce(struct master *master) {
     notify("READY=1\nSTATUS=%d processes serve", master->pool.count);
 }
 
-/* Tells the service manager why requests are being finished, and to be patient until the last process
- * has been killed, should it come to that. */
+/* Tells the service manager why requests are being finished, and to be patient until the last
+ * process has been killed, should it come to that. */
 static void tell_stopping(const struct master *master) {
     bool again = master->end == PREFORK_RELOAD;
     long long longest_us = (master->conf->drain_seconds * 1000 + 2 * KILL_GRACE_MS) * 1000LL;

@@ -3,8 +3,8 @@
 
 /*
  * What a program tells the service manager that started it, as sd_notify(3) describes: datagrams
- * of KEY=VALUE lines to the socket that NOTIFY_SOCKET names. That protocol is promised to stay as it
- * is; libsystemd would bring its compression libraries into every process for these few lines.
+ * of KEY=VALUE lines to the socket that NOTIFY_SOCKET names. That protocol is promised to stay as
+ * it is; libsystemd would bring its compression libraries into every process for these few lines.
  */
 
 /* Sends one message, as in notify("READY=1\nSTATUS=%d processes serve", count). Without a service

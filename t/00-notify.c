@@ -1,4 +1,5 @@
-/* What the service manager is told: a datagram to a path or an abstract name, and nothing without. */
+/* What the service manager is told: a datagram to a path or an abstract name, and nothing without.
+ */
 #include "../lib/notify.h"
 
 #include <errno.h>

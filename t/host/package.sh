@@ -105,12 +105,18 @@ enqueue() {
     curl -fsS -m 30 -H 'Accept: text/plain' -T - "$url/enqueue?iterations=$1"
 }
 
+# A worker that could not reach its node tries again after half a minute at most.
 an_item_goes_through() {
-    local id answer
+    local id
     id=$(printf 'some bytes' | enqueue 5)
-    answer=$(curl -fsS -m 40 "$url/items/$id?wait=30")
+    within 90 has_value "$id" "$(printf 'some bytes' | chain 5)"
+}
+
+has_value() {
+    local answer
+    answer=$(curl -fsS -m 40 "$url/items/$1?wait=30")
     echo "$answer"
-    [[ $answer == *"\"value\":\"$(printf 'some bytes' | chain 5)\""* ]]
+    [[ $answer == *"\"value\":\"$2\""* ]]
 }
 
 # --- A load -----------------------------------------------------------------------------------------
@@ -133,13 +139,17 @@ looker() {
     done >"$work/looker" 2>&1
 }
 
-# Fills the queue with what takes a worker longer than the upgrade, then goes on as clients do.
+# Fills the queue with what takes the worker some 15 s at the rate that it has measured, longer than the
+# upgrade, then goes on as clients do.
 start_load() {
-    local n never
+    local n never rate
+    rate=$(property hashmill-worker StatusText)
+    rate=${rate#computes }
+    rate=${rate%% *}
     rm -f "$work"/{stop,client-*,looker,pulled}
     curl -fsS -o /dev/null -X POST "$url/pullCompleted?top=1000" # what was done before
     for n in {1..400}; do
-        printf 'filling %s' "$n" | enqueue 3000000 >>"$work/client-0"
+        printf 'filling %s' "$n" | enqueue $((rate * 15 / 400)) >>"$work/client-0"
     done
     # Enough iterations to be under way all the time.
     never=$(printf 'the one that is looked at' | enqueue 9000000000000)
@@ -171,7 +181,7 @@ queue_is_filled() {
 
 # Pulls until every item that was answered 201 has come, and compares: each once, none missing.
 everything_comes_back() {
-    local until=$((SECONDS + 240))
+    local until=$((SECONDS + 400))
     grep -hv '^status' "$work"/client-* | sort >"$work/sent"
     : >"$work/pulled"
     while (($(wc -l <"$work/pulled") < $(wc -l <"$work/sent"))); do
@@ -244,7 +254,7 @@ reloads() {
 upgrade() {
     local pid nginx_pid
     start_load
-    sleep 5 # of load on the old version
+    sleep 2 # of load on the old version
     pid=$(property hashmill MainPID)
     nginx_pid=$(property nginx MainPID)
     check 'the queue is filled' queue_is_filled
