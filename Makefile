@@ -147,8 +147,8 @@ PERL_FILES = scripts/bench-worker t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py) t/lib/aws.py
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run \
 	$(wildcard debian/*.p* t/host/*.sh ec2/*.sh.in)
-LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/* sql/* nginx/* systemd/* debian/hashmill.* ec2/* t/*.t t/lib/*.pm t/lib/*/*.pm)
+LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
+	$(wildcard scripts/bench/* sql/* nginx/* systemd/* debian/hashmill.* ec2/*.json t/*.t t/lib/*.pm t/lib/*/*.pm)
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c

@@ -9,12 +9,12 @@ live_states=pending,running,stopping,stopped
 # to those of disks that no machine has.
 survey_machines() {
     local text id what role number
-    node=() state=() workers='' leaving=''
+    node=() state=() workers='' leaving=()
     text=$(call ec2 describe-instances --filters "$(stack_filter)" "Name=instance-state-name,Values=$live_states,shutting-down" \
         --query "Reservations[].Instances[].[InstanceId,State.Name,Tags[?Key=='hashmill:role']|[0].Value,Tags[?Key=='hashmill:node']|[0].Value]")
     while read -r id what role number; do
         case $what/$role/$number in
-        shutting-down/*) leaving+=" $id" ;;
+        shutting-down/*) leaving+=("$id") ;;
         */node/[01]) node[number]=$id state[number]=$what ;;
         */worker/*) workers+=" $id" ;;
         esac
@@ -81,19 +81,17 @@ wait_healthy() {
     done
 }
 
-# Terminates every machine, again and again while nodes that are about to end launch workers, and waits until
-# all are gone; then removes disks that were left.
+# Terminates every machine, again and again while nodes that are about to end launch or terminate workers, and
+# waits until all are gone; then removes disks that were left.
 remove_machines() {
     local all id turn
     for turn in 1 2 3 4 5; do
-        all="${node[*]} $workers"
-        [[ ${all// /} || ${leaving// /} ]] || break
-        [[ -z ${all// /} ]] || terminate "$all" || return
-        # shellcheck disable=SC2086
-        call ec2 wait instance-terminated --instance-ids $all $leaving || return
-        for id in $all; do
-            say "  terminated $id"
-        done
+        read -ra all <<<"${node[*]} $workers"
+        ((${#all[@]} + ${#leaving[@]} > 0)) || break
+        if ((${#all[@]} == 0)) || tolerating InvalidInstanceID.NotFound ec2 terminate-instances --instance-ids "${all[@]}" >/dev/null; then
+            call ec2 wait instance-terminated --instance-ids "${all[@]}" "${leaving[@]}" || return
+            ((${#all[@]} == 0)) || printf '  terminated %s\n' "${all[@]}"
+        fi
         survey_machines || return
     done
     ((turn < 5)) || return
@@ -101,11 +99,6 @@ remove_machines() {
         tolerating InvalidVolume.NotFound ec2 delete-volume --volume-id "$id" || return
         say "  removed disk $id"
     done
-}
-
-terminate() {
-    # shellcheck disable=SC2086
-    tolerating InvalidInstanceID.NotFound ec2 terminate-instances --instance-ids $1 >/dev/null
 }
 
 # Stops the nodes and keeps their disks as snapshots, which hold the queues as they were at the end.
