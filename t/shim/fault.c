@@ -3,10 +3,11 @@
  *
  *     LD_PRELOAD=fault.so SHIM_FAULTS=FILE program
  *
- * FILE holds one struct control (t/lib/Hashmill/Faults.pm writes it). It is mapped, so a test switches
- * faults on and off in processes that run, and in all that they fork, at once. Only files are touched
- * whose path holds control.path: never sockets or pipes. Whatever is to fail does nothing besides:
- * what was written before a failed fsync stays where it was, in the system's cache.
+ * FILE holds one struct control (t/lib/Hashmill/Faults.pm writes it). It is mapped, so a test
+ * switches faults on and off in processes that run, and in all that they fork, at once. Only files
+ * are touched whose path holds control.path: never sockets or pipes. Whatever is to fail does
+ * nothing besides: what was written before a failed fsync stays where it was, in the system's
+ * cache.
  */
 
 #include <errno.h>
@@ -22,12 +23,13 @@
 
 /* What is to happen, as bits of control.mode. */
 enum {
-    FAULT_FSYNC = 1,  /* fsync and fdatasync fail with EIO */
-    FAULT_READ = 2,   /* reads fail with EIO */
-    FAULT_WRITE = 4,  /* writes fail with EIO */
-    FAULT_SPACE = 8,  /* writes and allocations fail with ENOSPC */
-    FAULT_SLOW = 16,  /* fsync and fdatasync take longer, and then are done */
-    FAULT_LINES = 256 /* bytes of struct control */
+    FAULT_FSYNC = 1,    /* fsync and fdatasync fail with EIO */
+    FAULT_READ = 2,     /* reads fail with EIO */
+    FAULT_WRITE = 4,    /* writes fail with EIO */
+    FAULT_SPACE = 8,    /* writes and allocations fail with ENOSPC */
+    FAULT_SLOW = 16,    /* fsync and fdatasync take longer, and then are done */
+    FAULT_GROW = 32,    /* allocations fail with ENOSPC */
+    CONTROL_BYTES = 256 /* bytes of struct control */
 };
 
 struct control {
@@ -36,10 +38,10 @@ struct control {
     int32_t delay_us; /* of FAULT_SLOW */
     int32_t left;     /* so many faults more, then none; below 0: without a bound */
     int32_t done;     /* faults so far; written by the library */
-    char path[FAULT_LINES - 5 * sizeof(int32_t)]; /* part of a path; "" is every file's */
+    char path[CONTROL_BYTES - 5 * sizeof(int32_t)]; /* see above; "" is every file's */
 };
 
-_Static_assert(sizeof(struct control) == FAULT_LINES, "as the test writes it");
+_Static_assert(sizeof(struct control) == CONTROL_BYTES, "as the test writes it");
 
 static struct control *control;
 
@@ -75,7 +77,11 @@ static int concerned(int fd) {
     if (length <= 0 || path[0] != '/')
         return 0;
     path[length] = '\0';
-    return strstr(path, control->path) != NULL;
+    size_t wanted = strlen(control->path);
+    if (wanted == 0 || control->path[wanted - 1] != '$')
+        return strstr(path, control->path) != NULL;
+    wanted--;
+    return (size_t)length >= wanted && memcmp(path + length - wanted, control->path, wanted) == 0;
 }
 
 /* Takes one of the faults that are left. */
@@ -103,7 +109,7 @@ static int fault(int fd, int faults) {
 
 /* Fails with the error of the fault. */
 static int fail(int due) {
-    errno = due & FAULT_SPACE ? ENOSPC : EIO;
+    errno = due & (FAULT_SPACE | FAULT_GROW) ? ENOSPC : EIO;
     return -1;
 }
 
@@ -162,7 +168,7 @@ ssize_t pwrite64(int fd, const void *from, size_t size, off64_t at) {
 
 /* This one returns the error. */
 int posix_fallocate(int fd, off_t at, off_t size) {
-    int due = fault(fd, FAULT_WRITE | FAULT_SPACE);
+    int due = fault(fd, FAULT_WRITE | FAULT_SPACE | FAULT_GROW);
     if (due == 0 && syscall(SYS_fallocate, fd, 0, at, size) == 0)
         return 0;
     if (due)
