@@ -12,19 +12,23 @@
 #include "conf.h"
 #include "log.h"
 #include "prefork.h"
+#include "recover.h"
 #include "sockets.h"
 
 struct options {
     const char *settings_file; /* NULL: none */
+    const char *recovered;     /* file to be made of the database; NULL: none */
     bool check_only;
 };
 
 static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
-        "usage: hashmill-fcgi [-c FILE] [-t]\n\n"
+        "usage: hashmill-fcgi [-c FILE] [-t | --recover NEW_FILE]\n\n"
         "  -c FILE     read settings from FILE, lines of KEY=VALUE\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
+        "  --recover NEW_FILE\n"
+        "              make a whole database of what can be read of DATABASE, and exit\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
         "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads FILE and\n"
@@ -37,13 +41,18 @@ static void print_help(void) {
 
 /* Reads the command line. -1 to go on, else the code to exit with. */
 static int parse_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    static const struct option names[] = {{"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"recover", required_argument, NULL, 'r'},
+                                          {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         switch (letter) {
         case 'c':
             options->settings_file = optarg;
+            break;
+        case 'r':
+            options->recovered = optarg;
             break;
         case 't':
             options->check_only = true;
@@ -125,5 +134,7 @@ int main(int argc, char **argv) {
         printf("the settings are good\n");
         return 0;
     }
+    if (options.recovered)
+        return recover_run(&conf, options.recovered);
     return run(&conf, options.settings_file, argv);
 }
