@@ -272,6 +272,8 @@ static void apply_job(struct batch *batch, struct job *job) {
         job->answer = NULL;
         return;
     }
+    if (result == QUEUE_FULL)
+        job->answer->header.until_ms = store_retry_seconds(batch->store);
     end_answer(batch, job, result);
     if (result == QUEUE_OK)
         answer_others(batch, job);

@@ -73,7 +73,8 @@ struct channel_header {
     uint16_t result;    /* enum queue_result; of an answer */
     uint64_t id;        /* chosen by the process; unique among its operations under way */
     int64_t until_ms; /* steady time: a lease or look may be parked until then; any other operation
-                         is not begun after it */
+                         is not begun after it. Of an answer that is FULL: the seconds until there
+                         may be room */
 };
 
 struct channel_message {

@@ -43,6 +43,8 @@ static const struct setting table[] = {
             "Largest body that /enqueue takes."),
     INTEGER("ITEMS_MAX", items_max, "items", 1, 1000000000, 20000000,
             "Items not yet pulled or cancelled; /enqueue answers 503 beyond it."),
+    INTEGER("REMAINING_MAX", remaining_max, "iterations", 1, INT64_C(1) << 62, INT64_C(1) << 60,
+            "Iterations still to do of all items together; /enqueue answers 503 beyond it."),
     INTEGER("WAL_MAX", wal_max, "bytes", 1 << 20, INT64_C(1) << 40, 1 << 30,
             "/enqueue answers 503 while somebody's long read makes the WAL larger than this."),
     INTEGER("PULLED_DAYS", pulled_days, "days", 0, 36500, 7,

@@ -39,6 +39,7 @@ struct conf {
     int64_t wait_slots_worker;
     int64_t body_bytes_max;
     int64_t items_max;
+    int64_t remaining_max;
     int64_t wal_max;
     int64_t pulled_days;
     int64_t cancelled_days;

@@ -130,6 +130,8 @@ void intake_enqueue(struct call *call) {
         problem_reply(reply, PROBLEM_KEY_CONFLICT,
                       "This Idempotency-Key was used for another body or another number of "
                       "iterations; use a new key for new work.");
+    else if (result == QUEUE_FULL)
+        problem_full(reply, queue_retry_seconds(call->server->queue));
     else
         problem_of_change(reply, result);
 }

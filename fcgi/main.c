@@ -14,22 +14,26 @@
 #include "conf.h"
 #include "log.h"
 #include "prefork.h"
+#include "recover.h"
 #include "sockets.h"
 
 struct options {
     struct settings_files files;
-    const char *backup; /* where a backup is to go; NULL: none is wanted */
+    const char *backup;    /* where a backup is to go; NULL: none is wanted */
+    const char *recovered; /* file to be made of the database; NULL: none */
     bool check_only;
 };
 
 static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
-        "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY]\n\n"
+        "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY | --recover NEW_FILE]\n\n"
         "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
         "  --backup COPY  have the server that runs with these settings copy its queue to a new\n"
         "              file; backup.sh does more\n"
+        "  --recover NEW_FILE\n"
+        "              make a whole database of what can be read of DATABASE, and exit\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
         "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every\n"
@@ -44,6 +48,7 @@ static void print_help(void) {
 static int parse_options(int argc, char **argv, struct options *options) {
     static const struct option names[] = {{"backup", required_argument, NULL, 'b'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"recover", required_argument, NULL, 'r'},
                                           {"version", no_argument, NULL, 'v'},
                                           {0}};
     int letter;
@@ -58,6 +63,9 @@ static int parse_options(int argc, char **argv, struct options *options) {
             break;
         case 'b':
             options->backup = optarg;
+            break;
+        case 'r':
+            options->recovered = optarg;
             break;
         case 't':
             options->check_only = true;
@@ -142,5 +150,7 @@ int main(int argc, char **argv) {
     }
     if (options.backup)
         return backup_run(&conf, options.backup);
+    if (options.recovered)
+        return recover_run(&conf, options.recovered);
     return run(&conf, &options.files, argv);
 }

@@ -40,11 +40,11 @@ static const struct row rows[] = {
 };
 
 /* Begins the reply: status, headers, and the members that the table knows. */
-static void begin(struct reply *reply, const struct row *row) {
+static void begin(struct reply *reply, const struct row *row, int retry_after_seconds) {
     struct buffer *body = &reply->body;
     reply_begin(reply, row->status, "application/problem+json");
-    if (row->retry_after_seconds > 0)
-        buffer_printf(&reply->headers, "Retry-After: %d\r\n", row->retry_after_seconds);
+    if (retry_after_seconds > 0)
+        buffer_printf(&reply->headers, "Retry-After: %d\r\n", retry_after_seconds);
     json_open(body, '{');
     buffer_printf(body, "\"type\":\"urn:hashmill:problem:%s\"", row->name);
     json_name(body, "title");
@@ -53,24 +53,34 @@ static void begin(struct reply *reply, const struct row *row) {
     json_put_integer(body, row->status);
 }
 
+/* The whole reply. */
+static void put(struct reply *reply, const struct row *row, int retry_after_seconds,
+                const char *detail) {
+    begin(reply, row, retry_after_seconds);
+    json_name(&reply->body, "detail");
+    json_put_string(&reply->body, detail);
+    json_close(&reply->body, '}');
+}
+
 void problem_reply(struct reply *reply, enum problem problem, const char *format, ...) {
     char detail[WHY_SIZE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
-    begin(reply, &rows[problem]);
-    json_name(&reply->body, "detail");
-    json_put_string(&reply->body, detail);
-    json_close(&reply->body, '}');
+    put(reply, &rows[problem], rows[problem].retry_after_seconds, detail);
+}
+
+void problem_full(struct reply *reply, int retry_after_seconds) {
+    put(reply, &rows[PROBLEM_QUEUE_FULL], retry_after_seconds,
+        "The queue holds as many items, or as much work, as it may. Nothing was stored; pull or "
+        "cancel some items, or try again later.");
 }
 
 void problem_of_change(struct reply *reply, enum queue_result result) {
     switch (result) {
     case QUEUE_FULL:
-        problem_reply(reply, PROBLEM_QUEUE_FULL,
-                      "The queue holds as many items as it may. Nothing was stored; pull or cancel "
-                      "some items, or try again later.");
+        problem_full(reply, rows[PROBLEM_QUEUE_FULL].retry_after_seconds);
         break;
     case QUEUE_PAUSED:
         problem_reply(reply, PROBLEM_PAUSED,

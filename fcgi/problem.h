@@ -43,6 +43,9 @@ enum { WHY_SIZE = 256 }; /* bytes of a detail that a check writes for its caller
 void problem_reply(struct reply *reply, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The problem for an item that is refused as the queue is full, and when to try again. */
+void problem_full(struct reply *reply, int retry_after_seconds);
+
 /* The problem for how a verb that changes the queue ended: FULL, PAUSED, DISK_FULL, DOWN, UNKNOWN,
  * FAULT.
  * What NONE and CONFLICT mean differs from verb to verb, so their callers answer those. */

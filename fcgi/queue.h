@@ -37,7 +37,7 @@ enum queue_result {
     QUEUE_OK,
     QUEUE_NONE,      /* no such item; nothing to lease; not enough to pull */
     QUEUE_CONFLICT,  /* the idempotency key was used for something else; the item is already done */
-    QUEUE_FULL,      /* ITEMS_MAX reached; nothing stored */
+    QUEUE_FULL,      /* ITEMS_MAX or REMAINING_MAX reached; nothing stored */
     QUEUE_PAUSED,    /* the engine takes no new items for now, and has logged why; nothing stored */
     QUEUE_DISK_FULL, /* no room on disk; nothing stored */
     QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
@@ -187,6 +187,9 @@ void queue_close(struct queue *queue);
  * FAULT. */
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
+
+/* After FULL: in how many seconds there may be room again, at least 1. */
+int queue_retry_seconds(const struct queue *queue);
 
 /* Hands out done items, each once. A key used before gets the batch of then, in the same order, by
  * completed_wall_ms and id; CONFLICT if it was used with another top or order; NONE, see if_enough.

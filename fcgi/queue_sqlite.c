@@ -100,6 +100,11 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return result;
 }
 
+int queue_retry_seconds(const struct queue *queue) {
+    int64_t seconds = queue->message.header.until_ms;
+    return seconds >= 1 && seconds <= INT32_MAX ? (int)seconds : 1;
+}
+
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     queue_sqlite_start(queue, OPERATION_PULL);

@@ -181,6 +181,7 @@ bool store_begin(struct store *store) {
         return false;
     }
     store->in_batch = true;
+    store_reserve_new_batch(store);
     store->changes_before = sqlite3_total_changes64(store->database);
     store->wall_ms = clock_wall_ms();
     int64_t now = clock_steady_ms() + store->clock_offset_ms;

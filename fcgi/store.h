@@ -37,8 +37,8 @@ enum store_state {
  * exit with (enum child_exit) after logging why. */
 struct store *store_open(const struct conf *conf, int *exit_code);
 
-/* Checkpoints as far as readers allow and closes. */
-void store_close(struct store *store);
+/* Checkpoints as far as readers allow and closes. False when that checkpoint has poisoned it. */
+bool store_close(struct store *store);
 
 enum store_state store_state(const struct store *store);
 
@@ -63,6 +63,8 @@ int64_t store_checkpoint_due_ms(const struct store *store);
 /* The operations; each result as told of the verb of that name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id);
+/* After FULL: in how many seconds there may be room, by what was done lately. */
+int32_t store_retry_seconds(const struct store *store);
 enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch);
 enum queue_result store_look(struct store *store, struct uuid id, struct queue_item *item);

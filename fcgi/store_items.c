@@ -1,5 +1,6 @@
 /* The operations of clients: enqueue, pull, look, cancel. */
 
+#include <math.h>
 #include <openssl/evp.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -10,7 +11,11 @@
 #include "row.h"
 #include "store_sql.h"
 
-enum { RANK_PENALTY_MAX_MS = 3600 * 1000, WORKER_ALIVE_MS = 60 * 1000 };
+enum {
+    RANK_PENALTY_MAX_MS = 3600 * 1000,
+    WORKER_ALIVE_MS = 60 * 1000,
+    RETRY_MAX_SECONDS = 60 /* room may come sooner than the rate says: a cancel, a new worker */
+};
 
 /* The sum of remaining stays far from the end of int64_t. */
 static const int64_t remaining_sum_max = (int64_t)1 << 62;
@@ -47,11 +52,46 @@ bool store_has_room_for(const struct store *store, int64_t remaining) {
     return store->counts.remaining + store->counts.kept_remaining <= remaining_sum_max - remaining;
 }
 
-/* Whether there is room for one more item, by count and by work. */
-static bool has_room(const struct store *store, int64_t iterations) {
+/* In how many seconds so much will have gone, at the rate at which it went in the last minute; or
+ * in the last seconds, should that be sooner. */
+static double seconds_until(double amount, double last_minute, double last_ten) {
+    double rate = last_minute / 60 > last_ten / 10 ? last_minute / 60 : last_ten / 10;
+    return rate > 0 ? amount / rate : RETRY_MAX_SECONDS;
+}
+
+/* Notes when there may be room for an item that is refused: more than may be by so many items and
+ * so many iterations. */
+static void note_retry(struct store *store, int64_t items, int64_t remaining) {
+    int64_t now = clock_steady_ms();
+    struct queue_work minute = rates_sum(&store->rates, now, 60);
+    struct queue_work ten = rates_sum(&store->rates, now, 10);
+    double seconds = 1;
+    if (items > 0)
+        seconds = seconds_until((double)items, (double)minute.pulled, (double)ten.pulled);
+    if (remaining > 0) {
+        double more =
+            seconds_until((double)remaining, (double)minute.iterations, (double)ten.iterations);
+        seconds = more > seconds ? more : seconds;
+    }
+    store->retry_seconds = seconds < 1                   ? 1
+                           : seconds < RETRY_MAX_SECONDS ? (int32_t)ceil(seconds)
+                                                         : RETRY_MAX_SECONDS;
+}
+
+/* Whether there is room for one more item, by count and by work. If not, when there may be. */
+static bool has_room(struct store *store, int64_t iterations) {
     const int64_t *items = store->counts.items;
-    return items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE] < store->conf->items_max &&
-           store_has_room_for(store, iterations);
+    int64_t count = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
+    int64_t more_items = count + 1 - store->conf->items_max;
+    int64_t more_work = store->counts.remaining + iterations - 1 - store->conf->remaining_max;
+    if (more_items <= 0 && more_work <= 0 && store_has_room_for(store, iterations))
+        return true;
+    note_retry(store, more_items, more_work);
+    return false;
+}
+
+int32_t store_retry_seconds(const struct store *store) {
+    return store->retry_seconds;
 }
 
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
@@ -68,6 +108,8 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         return QUEUE_FULL;
     if (store_wal_is_full(store))
         return QUEUE_PAUSED;
+    if (!store_reserve_holds(store))
+        return QUEUE_DISK_FULL;
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
     if (!store_run(store, SQL_ENQUEUE, "udiiitiii", item->id.bytes, item->digest, item->iterations,
                    store_rank(store, item->iterations), store_now_ms(store), key, store->wall_ms,

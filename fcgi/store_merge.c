@@ -148,6 +148,8 @@ static enum queue_result merge_all(struct store *store, const struct queue_copie
 
 enum queue_result store_merge(struct store *store, const struct queue_copies *copies) {
     store_told_by(store, copies->node);
+    if (!store_reserve_holds(store))
+        return QUEUE_DISK_FULL; /* it is told again */
     return merge_all(store, copies, false);
 }
 

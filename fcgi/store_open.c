@@ -1,5 +1,6 @@
 /* Opening the database: its lock, its schema, its settings, the counts it was left with. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
@@ -12,10 +13,10 @@
 #include "child.h"
 #include "clock.h"
 #include "log.h"
+#include "store_schema.h"
 #include "store_sql.h"
 
 enum {
-    SCHEMA_VERSION = 5,
     LOCK_WAIT_MS = 5000, /* for the lock of a writer that is just ending */
     SMB2_MAGIC = (int)0xfe534d42,
     CIFS_MAGIC = (int)0xff534d42,
@@ -23,8 +24,8 @@ enum {
 };
 
 /* What to run to get from each schema version to the next. */
-static const enum sql migrations[SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                                    SQL_SCHEMA_4, SQL_SCHEMA_5};
+static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
+                                                          SQL_SCHEMA_4, SQL_SCHEMA_5};
 
 /* Takes the lock file next to the database. -1 when another writer holds it. */
 static int take_lock(const char *database) {
@@ -65,9 +66,9 @@ static bool good_filesystem(const char *database) {
 }
 
 /* Runs a whole SQL file. */
-static bool run_script(struct store *store, enum sql sql) {
+static bool run_script(sqlite3 *database, enum sql sql) {
     char *why = NULL;
-    if (sqlite3_exec(store->database, sql_text[sql], NULL, NULL, &why) == SQLITE_OK)
+    if (sqlite3_exec(database, sql_text[sql], NULL, NULL, &why) == SQLITE_OK)
         return true;
     log_error("%s: %s", sql_name[sql], why ? why : "out of memory");
     sqlite3_free(why);
@@ -85,10 +86,18 @@ static int64_t number_of(struct store *store, const char *text) {
     return number;
 }
 
-static bool set_version(struct store *store, int version) {
+static bool set_version(sqlite3 *database, int version) {
     char text[40];
     snprintf(text, sizeof text, "PRAGMA user_version = %d", version);
-    return sqlite3_exec(store->database, text, NULL, NULL, NULL) == SQLITE_OK;
+    return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+bool store_migrate(sqlite3 *database, int from) {
+    for (int next = from; next < STORE_SCHEMA_VERSION; next++) {
+        if (!run_script(database, migrations[next]) || !set_version(database, next + 1))
+            return false;
+    }
+    return true;
 }
 
 /* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
@@ -108,21 +117,20 @@ static bool views_are_current(struct store *store) {
     return missing == 0;
 }
 
-/* Brings the schema to SCHEMA_VERSION and the views up to date in one transaction. A start that
- * finds both as they should be writes nothing: it must work on a full disk. */
+/* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. A start
+ * that finds both as they should be writes nothing: it must work on a full disk. */
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
-    if (version < 0 || version > SCHEMA_VERSION) {
+    if (version < 0 || version > STORE_SCHEMA_VERSION) {
         log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
-                  store->conf->database, (long long)version, SCHEMA_VERSION);
+                  store->conf->database, (long long)version, STORE_SCHEMA_VERSION);
         return CHILD_CONFIG;
     }
-    if (version == SCHEMA_VERSION && views_are_current(store))
+    if (version == STORE_SCHEMA_VERSION && views_are_current(store))
         return CHILD_DRAINED;
-    bool good = run_script(store, SQL_BEGIN);
-    for (int64_t next = version; good && next < SCHEMA_VERSION; next++)
-        good = run_script(store, migrations[next]) && set_version(store, (int)next + 1);
-    if (good && run_script(store, SQL_VIEWS) && run_script(store, SQL_COMMIT))
+    sqlite3 *database = store->database;
+    if (run_script(database, SQL_BEGIN) && store_migrate(database, (int)version) &&
+        run_script(database, SQL_VIEWS) && run_script(database, SQL_COMMIT))
         return CHILD_DRAINED;
     return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
 }
@@ -179,7 +187,7 @@ static bool sync_wal(struct store *store) {
 }
 
 /* The database file's own directory entry must survive a power cut, too. */
-static void sync_directory(const char *database) {
+static bool sync_directory(const char *database) {
     char path[SETTING_TEXT_SIZE];
     snprintf(path, sizeof path, "%s", database);
     char *slash = strrchr(path, '/');
@@ -187,32 +195,39 @@ static void sync_directory(const char *database) {
         slash[slash == path ? 1 : 0] = '\0';
     int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return;
-    if (fsync(fd) != 0)
-        log_warn("cannot sync the directory of %s: %m", database);
+        return true;
+    bool good = fsync(fd) == 0 || errno == EINVAL; /* which some filesystems say to that */
+    if (!good)
+        log_error("cannot sync the directory of %s: %m", database);
     close(fd);
+    return good;
 }
 
 /* Opens, configures, migrates. Returns an exit code, CHILD_DRAINED when all went well. */
 static int open_database(struct store *store) {
     const char *path = store->conf->database;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &store->database, flags, NULL) != SQLITE_OK) {
+    int code = sqlite3_open_v2(path, &store->database, flags, NULL);
+    if (code != SQLITE_OK) {
         log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
-        return CHILD_TEMPORARY;
+        return (code & 0xff) == SQLITE_IOERR ? CHILD_POISON : CHILD_TEMPORARY;
     }
     configure(store);
-    if (!reported_register(store->database, &store->reported) || !run_script(store, SQL_OPEN))
+    if (!reported_register(store->database, &store->reported) ||
+        !run_script(store->database, SQL_OPEN))
         return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
     store_wal_open(store);
-    int code = migrate(store);
+    code = migrate(store);
     if (code != CHILD_DRAINED)
         return code;
     if (!settings_hold(store))
         return CHILD_CONFIG;
-    sync_directory(path);
-    if (!load_counts(store) || !store_wal_in_place(store) || !sync_wal(store))
+    if (!load_counts(store) || !store_wal_in_place(store) || !sync_wal(store) ||
+        !sync_directory(path))
         return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+    store_reserve_open(store);
+    if (!store_first_checkpoint(store))
+        return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
     return CHILD_DRAINED;
 }
 
@@ -227,6 +242,8 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
         return NULL;
     }
     store->conf = conf;
+    for (int i = 0; i < RESERVE_FILES; i++)
+        store->reserve.fd[i] = -1;
     store->lock_fd = take_lock(conf->database);
     if (store->lock_fd >= 0)
         *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
@@ -236,14 +253,15 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
     return NULL;
 }
 
-void store_close(struct store *store) {
+bool store_close(struct store *store) {
     store_backup_end(store);
-    if (store->database)
-        store_last_checkpoint(store);
+    bool good = !store->database || store_last_checkpoint(store);
     for (int sql = 0; sql < SQL_COUNT; sql++)
         sqlite3_finalize(store->statements[sql]);
     sqlite3_close(store->database);
+    store_reserve_close(store);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     free(store);
+    return good;
 }

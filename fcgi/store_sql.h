@@ -2,8 +2,9 @@
 #define HASHMILL_STORE_SQL_H
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
- * store_wal.c (checkpoints), store_items.c, store_leases.c, store_workers.c, store_loans.c and
- * store_merge.c (operations), store_peers.c, store_retention.c, store_backup.c. */
+ * store_wal.c (checkpoints), store_reserve.c (room on the disk), store_items.c, store_leases.c,
+ * store_workers.c, store_loans.c and store_merge.c (operations), store_peers.c, store_retention.c,
+ * store_backup.c. */
 
 #include <sqlite3.h>
 
@@ -60,6 +61,20 @@ struct wal {
     bool told_full;   /* that enqueues are refused */
 };
 
+enum { RESERVE_DATABASE, RESERVE_WAL, RESERVE_SHM, RESERVE_FILES };
+
+/* Room on the disk that is taken before it is needed. */
+struct reserve {
+    int fd[RESERVE_FILES]; /* closed when SQLite has closed these files: else its locks would go */
+    int64_t bytes;         /* the database's file is allocated up to here */
+    int64_t retry_ms;      /* steady time: not looked at again before, while it is low */
+    int chunk;             /* as SQLite was told */
+    bool whole_wal;        /* the WAL is, up to where it ever goes without readers in the way */
+    bool whole_shm;        /* the wal-index is, up to somewhat more */
+    bool checked;          /* in this batch */
+    bool low;              /* there is not enough */
+};
+
 enum {
     STORE_BUSY_MS = 5000,
     WAL_LARGE_BYTES = 64 * 1024 * 1024 /* the WAL file is not left larger */
@@ -89,8 +104,10 @@ struct store {
     int64_t wall_ms;            /* wall time of the batch */
     int64_t next_deadline_ms;   /* queue clock; a lower bound, INT64_MAX without leases */
     int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
+    int32_t retry_seconds;   /* when an enqueue was refused: until there may be room for it */
     struct rates rates;
     struct wal wal;
+    struct reserve reserve;
     int64_t next_adoption_ms; /* queue clock; not before this */
     struct peers peers;
     struct reported reported;
@@ -143,12 +160,32 @@ void store_wal_open(struct store *store);
  * False poisons the store. */
 bool store_wal_in_place(struct store *store);
 
+/* Begins to keep room on the disk, which a full one does not prevent; ends it, when the database is
+ * closed. */
+void store_reserve_open(struct store *store);
+void store_reserve_close(struct store *store);
+
+/* Whether there is room for the items that are here and one batch more, looked at once in a batch;
+ * said in the log when that changes. If not, nothing is stored that comes anew. */
+bool store_reserve_holds(struct store *store);
+void store_reserve_new_batch(struct store *store);
+
+/* Before each checkpoint: takes what is missing, and sees to it that SQLite keeps it. */
+void store_reserve_keep(struct store *store);
+
+/* A checkpoint has cut the WAL to nothing. */
+void store_reserve_emptied_wal(struct store *store);
+
 /* Whether a reader has made the WAL grow beyond WAL_MAX, which is said in the log: no item is
  * stored until it is empty again. */
 bool store_wal_is_full(struct store *store);
 
-/* A checkpoint at the end, as far as readers allow. */
-void store_last_checkpoint(struct store *store);
+/* A checkpoint at the start, which also tells how large the WAL is. False when the store cannot go
+ * on. */
+bool store_first_checkpoint(struct store *store);
+
+/* A checkpoint at the end, as far as readers allow. False when it has poisoned the store. */
+bool store_last_checkpoint(struct store *store);
 
 /* The queue clock of the batch under way. */
 static inline int64_t store_now_ms(const struct store *store) {

@@ -99,10 +99,8 @@ bool store_wal_in_place(struct store *store) {
     struct wal *wal = &store->wal;
     struct stat info;
     bool there = stat(wal->path, &info) == 0;
-    if (there && wal->inode == 0) {
+    if (there && wal->inode == 0)
         wal->inode = info.st_ino;
-        wal->pages = (int)(info.st_size / FRAME_BYTES); /* at most, until the first commit tells */
-    }
     if (there && info.st_ino == wal->inode) {
         wal->file_bytes = info.st_size;
         return true;
@@ -116,11 +114,19 @@ bool store_wal_in_place(struct store *store) {
 
 /* Runs one checkpoint in this mode. SQLITE_OK when it did all that its mode promises. */
 static int checkpoint(struct store *store, int mode) {
+    store_reserve_keep(store);
     sqlite3_busy_timeout(store->database, READERS_MS);
-    int code = sqlite3_wal_checkpoint_v2(store->database, NULL, mode, NULL, NULL);
+    int pages = -1;
+    int code = sqlite3_wal_checkpoint_v2(store->database, NULL, mode, &pages, NULL);
     sqlite3_busy_timeout(store->database, STORE_BUSY_MS);
+    if (pages >= 0)
+        store->wal.pages = pages;
     if (code != SQLITE_OK && code != SQLITE_BUSY && (code & 0xff) != SQLITE_FULL)
         store_note(store, code, "checkpoint");
+    if (mode == SQLITE_CHECKPOINT_TRUNCATE && code == SQLITE_OK) {
+        store_reserve_emptied_wal(store);
+        store_reserve_keep(store);
+    }
     return code;
 }
 
@@ -149,9 +155,17 @@ bool store_checkpoint(struct store *store) {
     return store_state(store) != STORE_POISONED;
 }
 
-void store_last_checkpoint(struct store *store) {
-    if (store_state(store) == STORE_GOOD && store->wal.inode != 0 && store_wal_in_place(store))
+bool store_first_checkpoint(struct store *store) {
+    checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    return store_state(store) == STORE_GOOD;
+}
+
+bool store_last_checkpoint(struct store *store) {
+    if (store_state(store) != STORE_GOOD || store->wal.inode == 0)
+        return true;
+    if (store_wal_in_place(store))
         checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    return store_state(store) != STORE_POISONED;
 }
 
 int64_t store_checkpoint_due_ms(const struct store *store) {

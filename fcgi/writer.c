@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "held.h"
 #include "log.h"
+#include "marker.h"
 
 /*
  * The writer: the one process that writes the database. It takes every operation that is waiting,
@@ -286,10 +287,19 @@ static void send_unsent(struct writer *writer, struct connection *connection) {
         drop(writer, connection);
 }
 
-/* Runs the batch and delivers its answers. False when the store is poisoned. */
+/* Before anybody hears that the disk has failed: no other writer may start, whatever happens to
+ * this one. */
+static void note_failure(const struct writer *writer) {
+    if (store_state(writer->store) == STORE_POISONED)
+        marker_set(writer->job->conf);
+}
+
+/* Runs the batch and delivers its answers. False when the store is poisoned or unsure. */
 static bool run_batch(struct writer *writer) {
     int count;
     bool good = batch_run(writer->batch);
+    if (!good)
+        note_failure(writer);
     const struct job *jobs = batch_jobs(writer->batch, &count);
     for (int i = 0; i < count; i++)
         deliver(writer, &jobs[i]);
@@ -337,16 +347,6 @@ static void handle_event(struct writer *writer, const struct epoll_event *event)
         read_operations(writer, connection);
 }
 
-/* The exit code after a batch that did not end well, and for an operator what it means. */
-static int give_up(const struct writer *writer) {
-    if (store_state(writer->store) == STORE_UNSURE)
-        return CHILD_TEMPORARY; /* the next writer reads from the WAL what was committed */
-    log_error("a write to the database failed or the file is damaged: stopping for good. Check the "
-              "disk and the kernel's log, restore the file if need be, then start hashmill-fcgi "
-              "again");
-    return CHILD_POISON;
-}
-
 /* How long to wait for something to happen: as epoll_wait takes it. */
 static int next_timeout(const struct writer *writer) {
     const struct held_answer *first = held_first(writer->held);
@@ -358,6 +358,19 @@ static int next_timeout(const struct writer *writer) {
     if (first && first->until_ms < until)
         until = first->until_ms;
     return until == INT64_MAX ? -1 : clock_timeout_ms(until);
+}
+
+/* Runs what is due. The exit code, or -1 to go on. */
+static int run_due(struct writer *writer, bool due) {
+    bool good = !due || run_batch(writer);
+    if (good && !(store_checkpoint(writer->store) && go_on_with_backup(writer))) {
+        note_failure(writer);
+        good = false;
+    }
+    if (good)
+        return -1;
+    /* Unsure: the next writer reads from the WAL what was committed. */
+    return store_state(writer->store) == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
 }
 
 /* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
@@ -375,9 +388,9 @@ static int serve(struct writer *writer) {
         for (int i = 0; i < count; i++)
             handle_event(writer, &events[i]);
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
-        if ((due && !run_batch(writer)) || !store_checkpoint(writer->store) ||
-            !go_on_with_backup(writer))
-            return give_up(writer);
+        int exit_code = run_due(writer, due);
+        if (exit_code >= 0)
+            return exit_code;
         release_held(writer);
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due && !held_first(writer->held))
@@ -419,7 +432,11 @@ static void tear_down(struct writer *writer) {
 int serve_writer(const struct child_job *job) {
     struct writer writer = {.job = job, .epoll = -1};
     int exit_code;
+    if (marker_stands(job->conf))
+        return CHILD_POISON;
     writer.store = store_open(job->conf, &exit_code);
+    if (!writer.store && exit_code == CHILD_POISON)
+        marker_set(job->conf);
     if (!writer.store)
         return exit_code;
     exit_code = CHILD_TEMPORARY;
@@ -428,6 +445,9 @@ int serve_writer(const struct child_job *job) {
         exit_code = serve(&writer);
     }
     tear_down(&writer);
-    store_close(writer.store);
+    if (!store_close(writer.store)) {
+        marker_set(job->conf);
+        exit_code = CHILD_POISON;
+    }
     return exit_code;
 }

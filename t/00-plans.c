@@ -16,6 +16,10 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_3:
     case SQL_SCHEMA_4:
     case SQL_VIEWS:
+    case SQL_PAGE_COUNT:
+    case SQL_FREELIST_COUNT:
+    case SQL_RECOVER_TALLY: /* these two read everything, once in a life */
+    case SQL_RECOVER_PEERS:
     case SQL_VIEWS_NOW: /* of the schema, once at each start */
         return true;
     default:

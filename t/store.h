@@ -48,6 +48,7 @@ static inline void set_up(void) {
     setenv("HASHMILL_TEST_CLOCK", path, 1);
     snprintf(conf.database, sizeof conf.database, "%s/db", directory);
     conf.items_max = 1000000;
+    conf.remaining_max = INT64_C(1) << 60;
     conf.wal_max = 1 << 30;
     conf.pulled_days = 7;
     conf.cancelled_days = 3;

@@ -79,6 +79,11 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return QUEUE_DOWN;
 }
 
+int queue_retry_seconds(const struct queue *queue) {
+    (void)queue;
+    return 1;
+}
+
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
     *tally = (struct queue_tally){0};
     return open_database(queue) ? QUEUE_OK : QUEUE_DOWN;

@@ -44,6 +44,11 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return QUEUE_OK;
 }
 
+int queue_retry_seconds(const struct queue *queue) {
+    (void)queue;
+    return 1;
+}
+
 /* An item that is done. */
 static struct queue_item made_up(struct uuid id) {
     struct queue_item item = {.id = id, .iterations = 1000, .state = ITEM_DONE};

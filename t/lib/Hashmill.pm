@@ -50,7 +50,8 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 # --- life and death of an instance ----------------------------------------------------------------
 
 # Starts server and nginx and returns when both serve. Options in capitals are settings of the server;
-# build => another build's directory, wrap => [a command to run the server under], nginx => 0;
+# build => another build's directory, wrap => [a command to run the server under], nginx => 0,
+# nginx_change => sub { what it returns of nginx's configuration is used };
 # see Hashmill::PairNode for the rest in small letters.
 sub start ($class, %options) {
     my $build = delete $options{build} // build_directory();
@@ -58,6 +59,7 @@ sub start ($class, %options) {
         build  => $build,
         wrap   => delete $options{wrap} // [],
         nginx_wanted => delete $options{nginx} // 1,
+        nginx_change => delete $options{nginx_change} // sub ($text) { $text },
         workers_settings => delete $options{workers_settings} // {}, # see Hashmill::Fleet
         address => delete $options{address} // '127.0.0.1', # where its clients and workers find it
         listen  => delete $options{listen} // '127.0.0.1',
@@ -312,7 +314,7 @@ sub environment ($self) {
     return {
         HASHMILL_TEST_INSTANCE => $self->{dir},
         HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
-        ASAN_OPTIONS => "detect_leaks=1:log_path=$self->{dir}/sanitizer",
+        ASAN_OPTIONS => "detect_leaks=1:verify_asan_link_order=0:log_path=$self->{dir}/sanitizer",
         UBSAN_OPTIONS => "print_stacktrace=1:halt_on_error=1:log_path=$self->{dir}/sanitizer",
     };
 }
@@ -325,7 +327,7 @@ sub nginx_configuration ($self) {
     );
     my $text = slurp("$root/nginx/local.conf.in") // die "no nginx/local.conf.in\n";
     $text =~ s/\@([A-Z_]+)\@/$marker{$1} \/\/ die "unknown marker $1"/ge;
-    return $text;
+    return $self->{nginx_change}->($text);
 }
 
 # Moves the instance's clocks by that much against the machine's (a test build only).

@@ -1,0 +1,23 @@
+#ifndef HASHMILL_MARKER_H
+#define HASHMILL_MARKER_H
+
+#include <stdbool.h>
+
+#include "conf.h"
+
+/*
+ * The mark that a failed disk leaves: the file RUN_DIR/disk-failed. When a write or an fsync has
+ * failed, the system's memory may show what the disk lacks, and the next fsync succeeds all the
+ * same: whoever reads the database then and goes on builds on what a power cut takes away. So the
+ * mark keeps every writer from starting until the machine is booted anew, another file is in the
+ * database's place, or an operator removes it. RUN_DIR must outlive the service
+ * (RuntimeDirectoryPreserve=yes).
+ */
+
+/* Leaves the mark, and says in the log what an operator has to do. */
+void marker_set(const struct conf *conf);
+
+/* Whether the mark stands, which is said in the log. One that has had its time is removed. */
+bool marker_stands(const struct conf *conf);
+
+#endif

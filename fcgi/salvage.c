@@ -1,0 +1,256 @@
+#include "salvage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "store_schema.h"
+
+enum { COLUMNS_MAX = 64, TEXT_SIZE = 400 };
+
+/* The two databases and, for the table in hand, the statements that take a row from one to the
+ * other. */
+struct work {
+    sqlite3 *from;
+    sqlite3 *to;
+    sqlite3_stmt *read;  /* ?1: the rows from this rowid on, in order; the rowid comes first */
+    sqlite3_stmt *write; /* a row */
+    bool failed;         /* the new file cannot be written */
+};
+
+static sqlite3_stmt *prepare(sqlite3 *database, const char *sql) {
+    sqlite3_stmt *statement = NULL;
+    sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
+    return statement;
+}
+
+/* The number that a one-row statement gives; absent when it cannot be read. */
+static int64_t number_of(sqlite3 *database, const char *sql, int64_t absent) {
+    sqlite3_stmt *statement = prepare(database, sql);
+    int64_t number = absent;
+    if (statement && sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+/* Writes the row that work->read stands on. One that breaks a rule of the schema is left out. */
+static void save_row(struct work *work) {
+    int columns = sqlite3_column_count(work->read) - 1;
+    for (int i = 0; i < columns; i++)
+        sqlite3_bind_value(work->write, i + 1, sqlite3_column_value(work->read, i + 1));
+    sqlite3_step(work->write);
+    int code = sqlite3_reset(work->write) & 0xff;
+    if (code != SQLITE_OK && code != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH) {
+        log_error("cannot write the new file: %s", sqlite3_errmsg(work->to));
+        work->failed = true;
+    }
+}
+
+/* Saves the rows from this rowid on as long as they can be read. Whether that was to the end; if
+ * not, *next is the rowid behind the last one. */
+static bool save_from(struct work *work, int64_t first, int64_t *next) {
+    int code = SQLITE_ERROR;
+    *next = first;
+    sqlite3_bind_int64(work->read, 1, first);
+    while (!work->failed && (code = sqlite3_step(work->read)) == SQLITE_ROW) {
+        int64_t rowid = sqlite3_column_int64(work->read, 0);
+        save_row(work);
+        if (rowid >= *next && rowid < INT64_MAX) /* in a damaged tree they may go back */
+            *next = rowid + 1;
+    }
+    sqlite3_reset(work->read);
+    return code == SQLITE_DONE || work->failed;
+}
+
+/* Whether there are rows from this rowid on, or none, that can be read. */
+static bool can_read(struct work *work, int64_t first) {
+    sqlite3_bind_int64(work->read, 1, first);
+    int code = sqlite3_step(work->read);
+    sqlite3_reset(work->read);
+    return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+/* The first rowid behind a damaged place: by steps that double, then by halves. What can be read
+ * between two damaged places that are close may be missed. -1 when nothing can be read behind. */
+static int64_t find_next(struct work *work, int64_t bad) {
+    int64_t step = 1;
+    while (!can_read(work, bad + step)) {
+        if (step > (INT64_MAX - bad) / 4)
+            return -1;
+        step *= 2;
+    }
+    int64_t low = bad + step / 2;
+    int64_t high = bad + step;
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        if (can_read(work, middle))
+            high = middle;
+        else
+            low = middle;
+    }
+    return high;
+}
+
+/* Prepares what takes the rows of a table over. False when the old one cannot even be looked for.
+ */
+static bool begin_table(struct work *work, const char *table) {
+    char text[TEXT_SIZE];
+    snprintf(text, sizeof text, "SELECT rowid, * FROM \"%s\" WHERE rowid >= ?1 ORDER BY rowid",
+             table);
+    work->read = prepare(work->from, text);
+    int columns = work->read ? sqlite3_column_count(work->read) - 1 : 0;
+    if (columns < 1 || columns > COLUMNS_MAX)
+        return false;
+    int length = snprintf(text, sizeof text, "INSERT OR IGNORE INTO \"%s\" VALUES (?1", table);
+    for (int i = 2; i <= columns; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, ", ?%d", i);
+    snprintf(text + length, sizeof text - (size_t)length, ")");
+    work->write = prepare(work->to, text);
+    return work->write != NULL;
+}
+
+static void end_table(struct work *work) {
+    sqlite3_finalize(work->read);
+    sqlite3_finalize(work->write);
+    work->read = NULL;
+    work->write = NULL;
+}
+
+/* Takes over the rows of the table in hand, around every damaged place. */
+static void save_all(struct work *work) {
+    int64_t next = 0;
+    while (!work->failed && next >= 0 && !save_from(work, next, &next))
+        next = find_next(work, next);
+}
+
+/* Takes over the items that an index names and that are not there yet, in this order until the
+ * index is damaged. Those that cannot be had are put into the table lost. Whether the index was
+ * read to its end. */
+static bool save_named(struct work *work, const char *order) {
+    char text[TEXT_SIZE];
+    snprintf(text, sizeof text, "SELECT seq FROM item INDEXED BY item_id ORDER BY id %s", order);
+    sqlite3_stmt *names = prepare(work->from, text);
+    sqlite3_stmt *find = prepare(work->to, "SELECT 1 FROM item WHERE seq = ?1");
+    sqlite3_stmt *lose = prepare(work->to, "INSERT OR IGNORE INTO temp.lost VALUES (?1)");
+    int code = SQLITE_ERROR;
+    while (names && !work->failed && (code = sqlite3_step(names)) == SQLITE_ROW) {
+        int64_t seq = sqlite3_column_int64(names, 0);
+        sqlite3_bind_int64(find, 1, seq);
+        if (sqlite3_step(find) != SQLITE_ROW) {
+            sqlite3_bind_int64(work->read, 1, seq);
+            if (sqlite3_step(work->read) == SQLITE_ROW &&
+                sqlite3_column_int64(work->read, 0) == seq)
+                save_row(work);
+            sqlite3_reset(work->read);
+            sqlite3_reset(find);
+            if (sqlite3_step(find) != SQLITE_ROW) {
+                sqlite3_bind_int64(lose, 1, seq);
+                sqlite3_step(lose);
+                sqlite3_reset(lose);
+            }
+        }
+        sqlite3_reset(find);
+    }
+    sqlite3_finalize(names);
+    sqlite3_finalize(find);
+    sqlite3_finalize(lose);
+    return code == SQLITE_DONE;
+}
+
+/* Takes over every table but the counts. */
+static void save_tables(struct work *work) {
+    sqlite3_stmt *tables =
+        prepare(work->to, "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
+                          "name NOT LIKE 'sqlite_%' AND name <> 'tally'");
+    while (tables && !work->failed && sqlite3_step(tables) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(tables, 0);
+        if (begin_table(work, name)) {
+            save_all(work);
+            if (strcmp(name, "item") == 0 && !save_named(work, "ASC"))
+                save_named(work, "DESC");
+        }
+        end_table(work);
+    }
+    sqlite3_finalize(tables);
+}
+
+/* Makes the counts anew. False when that cannot be written. */
+static bool count_all(struct work *work) {
+    sqlite3_stmt *tally = prepare(work->to, sql_text[SQL_RECOVER_TALLY]);
+    sqlite3_bind_int64(tally, 1, number_of(work->from, "SELECT clock FROM tally", 0));
+    sqlite3_bind_int64(tally, 2, number_of(work->from, "SELECT change FROM tally", 0));
+    bool good = tally && sqlite3_step(tally) == SQLITE_DONE;
+    sqlite3_finalize(tally);
+    return good &&
+           sqlite3_exec(work->to, sql_text[SQL_RECOVER_PEERS], NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* How many items there are by one count and by the other; see struct salvage. */
+static void compare(struct work *work, struct salvage *result) {
+    result->saved = number_of(work->to, "SELECT count(*) FROM item", 0);
+    result->lost = number_of(work->to, "SELECT count(*) FROM temp.lost", 0);
+    int64_t counted =
+        number_of(work->from,
+                  "SELECT waiting + leased + done + pulled + cancelled + (SELECT "
+                  "coalesce(sum(kept_waiting + kept_leased + kept_done), 0) FROM peer) FROM tally",
+                  0);
+    if (counted - result->saved > result->lost)
+        result->lost = counted - result->saved;
+}
+
+/* Opens both. False when there is nothing to begin with. */
+static bool begin(struct work *work, const char *from, const char *path) {
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    int version = -1;
+    if (sqlite3_open_v2(from, &work->from, flags, NULL) == SQLITE_OK &&
+        sqlite3_exec(work->from, "PRAGMA cell_size_check = ON", NULL, NULL, NULL) == SQLITE_OK)
+        version = (int)number_of(work->from, "PRAGMA user_version", -1);
+    if (version != STORE_SCHEMA_VERSION) {
+        if (version > 0)
+            log_error("the database has schema version %d, this program saves %d only", version,
+                      STORE_SCHEMA_VERSION);
+        else
+            log_error("nothing can be read of the database: %s", sqlite3_errmsg(work->from));
+        return false;
+    }
+    bool good = sqlite3_open_v2(path, &work->to, flags | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK &&
+                sqlite3_exec(work->to,
+                             "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; "
+                             "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY;"
+                             "CREATE TEMP TABLE lost (seq INTEGER PRIMARY KEY); BEGIN",
+                             NULL, NULL, NULL) == SQLITE_OK &&
+                store_migrate(work->to, 0);
+    if (!good)
+        log_error("cannot make %s: %s", path, sqlite3_errmsg(work->to));
+    return good;
+}
+
+/* Ends the new database and looks at it once more. */
+static bool finish(struct work *work) {
+    sqlite3_stmt *check = NULL;
+    bool good = !work->failed && count_all(work) &&
+                sqlite3_exec(work->to, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    if (good) {
+        check = prepare(work->to, "PRAGMA integrity_check(1)");
+        good = check && sqlite3_step(check) == SQLITE_ROW &&
+               strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0;
+    }
+    if (!good)
+        log_error("the new file is not whole: %s", sqlite3_errmsg(work->to));
+    sqlite3_finalize(check);
+    return good;
+}
+
+bool salvage_run(const char *from, const char *path, struct salvage *result) {
+    struct work work = {0};
+    bool good = begin(&work, from, path);
+    if (good) {
+        save_tables(&work);
+        good = finish(&work);
+        compare(&work, result);
+    }
+    sqlite3_close(work.from);
+    return (sqlite3_close(work.to) == SQLITE_OK) && good;
+}

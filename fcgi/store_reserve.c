@@ -1,0 +1,157 @@
+/* The reserve: room on the disk that is taken before it is needed, so that a full disk stops
+ * nothing but enqueues. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "store_sql.h"
+
+/*
+ * The room is within the database's own files, where nobody else can take it, however much somebody
+ * else fills the disk: behind what they hold they are allocated further. An item that is stored
+ * goes on to be leased, done and handed out, by which its row and entries of indexes grow; a whole
+ * WAL and wal-index are there for the commits. An item is taken only while all that is there for
+ * those that are in hand already.
+ *
+ * Measured: rows of 290 to 360 bytes grow by 115 to 120 on their way. On a filesystem that writes
+ * changed blocks elsewhere (btrfs, ZFS) the room cannot be kept; a full disk then answers 507 to
+ * everybody, and loses nothing.
+ */
+enum {
+    PAGE_BYTES = 4096,
+    ITEM_BYTES = 160,              /* that an item may still need */
+    LEAST_BYTES = 8 * 1024 * 1024, /* besides: two whole batches, and workers that come */
+    STEP_BYTES = 1024 * 1024,      /* so much more is taken at once, if there is */
+    WAL_BYTES =
+        24 * 1024 * 1024,  /* a checkpoint that waits for readers comes at two thirds of it */
+    SHM_BYTES = 4 * 32768, /* for 16 thousand pages in the WAL */
+    RETRY_MS = 250         /* from one look at a full disk to the next */
+};
+
+#define MOST_BYTES (INT64_C(512) << 20) /* of which 3 million items can go on */
+#define CHUNK_BYTES (INT64_C(1) << 30)
+
+/* How much is to be allocated behind what the database holds now. */
+static int64_t wanted(const struct store *store) {
+    const int64_t *items = store->counts.items;
+    int64_t open = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
+    for (int node = 0; node < NODES; node++) {
+        const int64_t *kept = store->peers.all[node].items;
+        open += kept[ITEM_WAITING] + kept[ITEM_LEASED] + kept[ITEM_DONE];
+    }
+    int64_t bytes = LEAST_BYTES + open * ITEM_BYTES;
+    return bytes < MOST_BYTES ? bytes : MOST_BYTES;
+}
+
+/* The bytes of some pages. */
+static int64_t bytes_of(struct store *store, enum sql pages) {
+    return PAGE_BYTES * store_number(store, store_bind(store, pages, ""), 0);
+}
+
+/* Allocates some bytes of a file. */
+static bool allocate(int fd, int64_t from, int64_t to) {
+    errno = fd < 0 ? EBADF : to > from ? posix_fallocate(fd, from, to - from) : 0;
+    return errno == 0;
+}
+
+/* SQLite cuts the database's file to what it holds, rounded up to a multiple of its chunk: one that
+ * ends where the reserve does keeps it. Chunks of over 2 GiB it does not have. */
+static void set_chunk(struct store *store) {
+    struct reserve *reserve = &store->reserve;
+    int64_t holds = bytes_of(store, SQL_PAGE_COUNT);
+    int64_t parts = reserve->bytes < CHUNK_BYTES ? 1 : reserve->bytes / CHUNK_BYTES;
+    int chunk = holds <= reserve->bytes ? (int)(reserve->bytes / parts) : 0;
+    if (chunk == reserve->chunk)
+        return;
+    reserve->chunk = chunk;
+    sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+}
+
+/* Allocates the database's file up to there, and somewhat more so that its parts are chunks. */
+static bool extend(struct store *store, int64_t bytes) {
+    struct reserve *reserve = &store->reserve;
+    int64_t parts = bytes < CHUNK_BYTES ? 1 : bytes / CHUNK_BYTES;
+    int64_t unit = PAGE_BYTES * parts;
+    bytes = (bytes + unit - 1) / unit * unit;
+    if (!allocate(reserve->fd[RESERVE_DATABASE], reserve->bytes, bytes))
+        return false;
+    reserve->bytes = bytes;
+    set_chunk(store);
+    return true;
+}
+
+/* Allocates what is missing. False with errno when there is no room. */
+static bool fill(struct store *store) {
+    struct reserve *reserve = &store->reserve;
+    if (!reserve->whole_shm) /* needed only when readers are in the way of a checkpoint */
+        reserve->whole_shm = allocate(reserve->fd[RESERVE_SHM], 0, SHM_BYTES);
+    if (!reserve->whole_wal)
+        reserve->whole_wal = allocate(reserve->fd[RESERVE_WAL], 0, WAL_BYTES);
+    if (!reserve->whole_wal)
+        return false;
+    int64_t more = wanted(store) - bytes_of(store, SQL_FREELIST_COUNT);
+    int64_t least = bytes_of(store, SQL_PAGE_COUNT) + (more > 0 ? more : 0);
+    return reserve->bytes >= least || extend(store, least + STEP_BYTES) || extend(store, least);
+}
+
+bool store_reserve_holds(struct store *store) {
+    struct reserve *reserve = &store->reserve;
+    int64_t now = clock_steady_ms();
+    if (reserve->checked || (reserve->low && now < reserve->retry_ms))
+        return !reserve->low;
+    bool good = fill(store);
+    reserve->checked = true;
+    if (!good && !reserve->low)
+        log_warn(
+            "no room can be kept on the disk of %s (%m): enqueues are refused until there is some, "
+            "leases, reports and pulls go on; make room",
+            store->conf->database);
+    if (good && reserve->low)
+        log_info("there is room on the disk again: enqueues are taken");
+    reserve->low = !good;
+    reserve->retry_ms = now + RETRY_MS;
+    return good;
+}
+
+void store_reserve_new_batch(struct store *store) {
+    store->reserve.checked = false;
+}
+
+void store_reserve_keep(struct store *store) {
+    struct reserve *reserve = &store->reserve;
+    reserve->checked = false;
+    store_reserve_holds(store);
+    set_chunk(store); /* the database may have grown beyond */
+}
+
+void store_reserve_emptied_wal(struct store *store) {
+    store->reserve.whole_wal = false;
+}
+
+void store_reserve_open(struct store *store) {
+    static const char *const ends[RESERVE_FILES] = {"", "-wal", "-shm"};
+    struct reserve *reserve = &store->reserve;
+    struct stat info;
+    char path[SETTING_TEXT_SIZE + 8];
+    for (int i = 0; i < RESERVE_FILES; i++) {
+        snprintf(path, sizeof path, "%s%s", store->conf->database, ends[i]);
+        reserve->fd[i] = open(path, O_RDWR | O_CLOEXEC);
+    }
+    if (fstat(reserve->fd[RESERVE_DATABASE], &info) == 0 &&
+        allocate(reserve->fd[RESERVE_DATABASE], 0, info.st_size))
+        reserve->bytes = info.st_size; /* what was reserved before still is */
+    store_reserve_keep(store);
+}
+
+void store_reserve_close(struct store *store) {
+    for (int i = 0; i < RESERVE_FILES; i++) {
+        if (store->reserve.fd[i] >= 0)
+            close(store->reserve.fd[i]);
+    }
+}

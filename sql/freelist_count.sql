@@ -1,0 +1,2 @@
+-- How many of its pages hold nothing.
+PRAGMA freelist_count;

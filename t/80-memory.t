@@ -1,0 +1,108 @@
+# Memory that runs out: for a process that may have no more, and for one that the system kills. Nobody
+# else notices, and nothing that was answered is lost.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Hashmill;
+
+my $build = "$FindBin::Bin/../build"; # sanitizers end a process that gets no memory
+plan skip_all => 'no build without sanitizers: make' if !Hashmill::has_build($build);
+
+# A server whose processes may die.
+sub start_mill (%options) { return Hashmill->start(build => $build, PROCESSES_PUBLIC => 2, %options) }
+
+# Lets a process have so much address space.
+sub limit ($pid, $bytes) { return system("prlimit --pid $pid --as=$bytes: 2>/dev/null") == 0 }
+
+# Requests of every kind; the ids that were answered 201, and how many answers were not good.
+sub requests ($mill, $count) {
+    my ($bad, @stored) = (0);
+    for my $number (1 .. $count) {
+        my $reply = $mill->enqueue(random_body(256 * 1024), 10);
+        push @stored, $reply->json->{id} if $reply->status == 201;
+        my @others = ($reply, $mill->pull(1000), $mill->get('/stats'), $mill->lease(items => 512),
+            $mill->report({ id => uuid(), lease => uuid(), chain => '0' x 128, remaining => 0 }));
+        $bad += grep { $_->status >= 500 } @others;
+        push our @odd, map { $_->status } grep { $_->status >= 300 && $_->status < 500 } @others;
+    }
+    return (\@stored, $bad);
+}
+
+# Asserts that everything is there and goes on.
+sub is_well ($mill, $stored) {
+    ok wait_until(20, sub { $mill->enqueue('afterwards', 10)->status == 201 }), 'afterwards it is as ever';
+    is_deeply [grep { $mill->item($_)->status != 200 } @$stored], [], 'everything answered 201 is there';
+    is_deeply [our @odd], [], 'no client was told that it was wrong';
+    return;
+}
+
+subtest 'processes for clients get no more memory' => sub {
+    my $mill = start_mill();
+    plan skip_all => 'no prlimit on this machine' if !limit($mill->children('public-wait'), 'unlimited');
+    my @limited = $mill->children('public');
+    limit($_, 1) for @limited;
+    my ($stored, $bad) = requests($mill, 10);
+    note scalar @$stored, " stored, $bad refused";
+    limit($_, 'unlimited') for $mill->children('public');
+    is_well($mill, $stored);
+    $mill->close_instance;
+};
+
+subtest 'the writer gets no more memory' => sub {
+    my $mill = start_mill();
+    my @stored = map { @$_ } parallel(4, sub ($job) { map { $mill->new_item("job $job item $_", 1) } 1 .. 500 });
+    $mill->stop_server;
+    $mill->start_server; # and the writer's memory has none of the rows
+    limit($mill->children('writer'), 1) or plan skip_all => 'no prlimit on this machine';
+    $mill->expect_log(qr/out of memory|exited with code 75/);
+    my ($more, $bad) = requests($mill, 10);
+    cmp_ok $bad, '>', 0, "$bad of 50 requests are refused";
+    limit($mill->children('writer'), 'unlimited');
+    is_well($mill, [@stored, @$more]);
+    $mill->close_instance;
+};
+
+# A group of processes that may not have one page more, or undef where this user cannot make one.
+sub full_group {
+    my %files = ('/sys/fs/cgroup' => 'memory.max', '/sys/fs/cgroup/unified' => 'memory.max',
+        '/sys/fs/cgroup/memory' => 'memory.limit_in_bytes');
+    for my $parent (sort keys %files) {
+        my $group = "$parent/hashmill-test-$$";
+        mkdir $group or next;
+        return $group if -w "$group/$files{$parent}" && eval { write_to("$group/$files{$parent}", 4096); 1 };
+        rmdir $group;
+    }
+    return;
+}
+
+sub write_to ($path, $text) {
+    open my $file, '>', $path or die "$path: $!";
+    syswrite $file, $text or die "$path: $!";
+    close $file or die "$path: $!";
+    return;
+}
+
+subtest 'the system kills a process for its memory' => sub {
+    my $group = full_group() or plan skip_all => 'this user cannot limit the memory of processes';
+    my $mill = start_mill();
+    my @stored = map { $mill->new_item("before $_", 10) } 1 .. 3;
+    for my $role ('public', 'public-wait', 'worker', 'writer') {
+        my ($pid) = $mill->children($role);
+        write_to("$group/cgroup.procs", $pid);
+        my $gone = wait_until(20, sub {
+            my ($more) = requests($mill, 1);
+            push @stored, @$more;
+            $mill->item($more->[0], wait => 1) if @$more;
+            return !grep { $_ == $pid } $mill->server_pids;
+        });
+        ok $gone, "the process $role is killed";
+    }
+    like $mill->server_log, qr/the process writer \(pid \d+\) was killed by SIGKILL/, 'which the log says';
+    is_well($mill, \@stored);
+    $mill->close_instance;
+    ok wait_until(5, sub { rmdir $group }), 'nobody is in the group any more';
+};
+
+finish();
