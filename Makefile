@@ -36,6 +36,11 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 # Unit tests take what they need out of these; the main functions stay out.
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
+# What end-to-end tests start beside the programs: libraries for LD_PRELOAD, and tools.
+SHIM_SOURCES := $(wildcard t/shim/*.c)
+SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
+CRASH_SOURCES := $(wildcard t/crash/*.c)
+CRASH_PROGRAMS := $(CRASH_SOURCES:t/crash/%.c=$(BUILD)/crash/%)
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -85,6 +90,15 @@ $(BUILD)/t/%: t/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(TEST_ARCHIVES) $(FCGI_LIBS) $(WORKER_LIBS)
 
+# Without sanitizers, whatever the build: they go into programs of either kind.
+$(BUILD)/shim/%.so: t/shim/%.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(filter-out -O1 -fsanitize% -fno-sanitize%,$(ALL_CFLAGS)) -O2 $(LDFLAGS) -shared -fPIC -MMD -MP -o $@ $<
+
+$(BUILD)/crash/%: t/crash/%.c $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/fcgi.a $(BUILD)/lib.a $(FCGI_LIBS)
+
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
 $(BUILD)/worker/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
@@ -107,11 +121,13 @@ $(FCGI_OBJECTS): | $(BUILD)/sql.h
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*.d $(BUILD)/scripts/bench/*.d)
 
 # The build that the tests run: sanitizers on, clocks that a test can move.
-.PHONY: sanitized unit-tests
+.PHONY: sanitized unit-tests test-tools
 sanitized:
-	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests
+	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests test-tools
 
 unit-tests: $(TEST_PROGRAMS)
+
+test-tools: $(SHIMS) $(CRASH_PROGRAMS)
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -122,6 +138,17 @@ test:
 .PHONY: test-slow
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
+
+# The server killed before every system call of an enqueue, a lease, a report and a pull; `make test`
+# kills it before some of them.
+.PHONY: crash-sweep
+crash-sweep: sanitized
+	HASHMILL_CRASH_STEP=1 prove -v t/80-crash.t
+
+# A power cut before every sync of a run of a thousand requests; `make test` has a shorter run.
+.PHONY: power-cut
+power-cut: sanitized
+	POWER_CUT_OPERATIONS=1000 POWER_CUT_VARIANTS=3 prove -v t/80-power-cut.t
 
 # The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
 .PHONY: bench-mill
@@ -141,8 +168,9 @@ bench:
 bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
-C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
-H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
+	$(SHIM_SOURCES) $(CRASH_SOURCES)
+H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h)
 PERL_FILES = scripts/bench-worker t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
@@ -151,7 +179,7 @@ LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
-	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests
+	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests test-tools
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
@@ -195,6 +223,8 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make crash-sweep  the server killed at every system call of an enqueue, a lease, a report, a pull'
+	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
