@@ -41,6 +41,7 @@ SHIM_SOURCES := $(wildcard t/shim/*.c)
 SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
 CRASH_SOURCES := $(wildcard t/crash/*.c)
 CRASH_PROGRAMS := $(CRASH_SOURCES:t/crash/%.c=$(BUILD)/crash/%)
+FLIP_SOURCES := $(wildcard t/flip/*.c)
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -99,6 +100,11 @@ $(BUILD)/crash/%: t/crash/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/fcgi.a $(BUILD)/lib.a $(FCGI_LIBS)
 
+# A worker whose kernels go wrong: their outcome passes through the wrapper.
+$(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--wrap=kernels_run -o $@ $^ $(WORKER_LIBS)
+
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
 $(BUILD)/worker/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
@@ -127,7 +133,7 @@ sanitized:
 
 unit-tests: $(TEST_PROGRAMS)
 
-test-tools: $(SHIMS) $(CRASH_PROGRAMS)
+test-tools: $(SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -169,7 +175,7 @@ bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
-	$(SHIM_SOURCES) $(CRASH_SOURCES)
+	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h)
 PERL_FILES = scripts/bench-worker t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
