@@ -38,7 +38,7 @@ TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
 # What end-to-end tests start beside the programs: libraries for LD_PRELOAD, and tools.
 SHIM_SOURCES := $(wildcard t/shim/*.c)
-SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
+TEST_SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
 CRASH_SOURCES := $(wildcard t/crash/*.c)
 CRASH_PROGRAMS := $(CRASH_SOURCES:t/crash/%.c=$(BUILD)/crash/%)
 FLIP_SOURCES := $(wildcard t/flip/*.c)
@@ -128,12 +128,13 @@ $(FCGI_OBJECTS): | $(BUILD)/sql.h
 
 # The build that the tests run: sanitizers on, clocks that a test can move.
 .PHONY: sanitized unit-tests test-tools
+sanitized: GOALS ?= all unit-tests test-tools
 sanitized:
-	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests test-tools
+	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" $(GOALS)
 
 unit-tests: $(TEST_PROGRAMS)
 
-test-tools: $(SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
+test-tools: $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -156,6 +157,12 @@ crash-sweep: sanitized
 power-cut: sanitized
 	POWER_CUT_OPERATIONS=1000 POWER_CUT_VARIANTS=3 prove -v t/80-power-cut.t
 
+# Mistakes made on purpose, a file of t/mutants each: is there a test that notices? MUTANTS='NAME ...'
+# for some of them.
+.PHONY: mutants
+mutants: sanitized
+	t/mutate $(MUTANTS)
+
 # The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
 .PHONY: bench-mill
 bench-mill:
@@ -177,7 +184,7 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h)
-PERL_FILES = scripts/bench-worker t/idle-worker
+PERL_FILES = scripts/bench-worker t/idle-worker t/mutate
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
@@ -185,6 +192,7 @@ LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
+	@t/mutate --check
 	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests test-tools
 
 # cppcheck reads no system header but the one whose macros it must see through.
@@ -231,6 +239,7 @@ help:
 	@echo 'make test-slow    the tests that take long (valgrind)'
 	@echo 'make crash-sweep  the server killed at every system call of an enqueue, a lease, a report, a pull'
 	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
+	@echo 'make mutants      mistakes made on purpose (t/mutants): which test notices which (MUTANTS=NAMES)'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
