@@ -28,7 +28,6 @@ FCGI_SOURCES := $(wildcard fcgi/*.c)
 WORKER_SOURCES := $(wildcard worker/*.c)
 TEST_SOURCES := $(wildcard t/*.c)
 BENCH_SOURCES := $(wildcard scripts/bench/*.c)
-SHIM_SOURCES := $(wildcard t/shim/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -37,8 +36,12 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 # Unit tests take what they need out of these; the main functions stay out.
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
-# What tests preload into a server to make the system under it fail.
+# What end-to-end tests start beside the programs: libraries for LD_PRELOAD, and tools.
+SHIM_SOURCES := $(wildcard t/shim/*.c)
 TEST_SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
+CRASH_SOURCES := $(wildcard t/crash/*.c)
+CRASH_PROGRAMS := $(CRASH_SOURCES:t/crash/%.c=$(BUILD)/crash/%)
+FLIP_SOURCES := $(wildcard t/flip/*.c)
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -88,6 +91,20 @@ $(BUILD)/t/%: t/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(TEST_ARCHIVES) $(FCGI_LIBS) $(WORKER_LIBS)
 
+# Without sanitizers, whatever the build: they go into programs of either kind.
+$(BUILD)/shim/%.so: t/shim/%.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(filter-out -O1 -fsanitize% -fno-sanitize%,$(ALL_CFLAGS)) -O2 $(LDFLAGS) -shared -fPIC -MMD -MP -o $@ $<
+
+$(BUILD)/crash/%: t/crash/%.c $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/fcgi.a $(BUILD)/lib.a $(FCGI_LIBS)
+
+# A worker whose kernels go wrong: their outcome passes through the wrapper.
+$(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--wrap=kernels_run -o $@ $^ $(WORKER_LIBS)
+
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
 $(BUILD)/worker/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
@@ -110,16 +127,14 @@ $(FCGI_OBJECTS): | $(BUILD)/sql.h
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*.d $(BUILD)/scripts/bench/*.d)
 
 # The build that the tests run: sanitizers on, clocks that a test can move.
-.PHONY: sanitized unit-tests
+.PHONY: sanitized unit-tests test-tools
+sanitized: GOALS ?= all unit-tests test-tools
 sanitized:
-	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests
+	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" $(GOALS)
 
-unit-tests: $(TEST_PROGRAMS) $(TEST_SHIMS)
+unit-tests: $(TEST_PROGRAMS)
 
-# Without sanitizers: these stand between them and the system.
-$(BUILD)/shim/%.so: t/shim/%.c
-	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) $(filter-out -fsanitize%,$(ALL_CFLAGS)) $(LDFLAGS) -shared -fPIC -o $@ $<
+test-tools: $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -130,6 +145,23 @@ test:
 .PHONY: test-slow
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
+
+# The server killed before every system call of an enqueue, a lease, a report and a pull; `make test`
+# kills it before some of them.
+.PHONY: crash-sweep
+crash-sweep: sanitized
+	HASHMILL_CRASH_STEP=1 prove -v t/80-crash.t
+
+# A power cut before every sync of a run of a thousand requests; `make test` has a shorter run.
+.PHONY: power-cut
+power-cut: sanitized
+	POWER_CUT_OPERATIONS=1000 POWER_CUT_VARIANTS=3 prove -v t/80-power-cut.t
+
+# Mistakes made on purpose, a file of t/mutants each: is there a test that notices? MUTANTS='NAME ...'
+# for some of them.
+.PHONY: mutants
+mutants: sanitized
+	t/mutate $(MUTANTS)
 
 # The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
 .PHONY: bench-mill
@@ -149,9 +181,10 @@ bench:
 bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
-C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) $(SHIM_SOURCES)
-H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
-PERL_FILES = scripts/bench-worker t/idle-worker
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
+	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES)
+H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h)
+PERL_FILES = scripts/bench-worker t/idle-worker t/mutate
 PYTHON_FILES = $(wildcard scripts/bench/*.py) t/lib/aws.py
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run \
 	$(wildcard debian/*.p* t/host/*.sh ec2/*.sh.in)
@@ -160,7 +193,8 @@ LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) 
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
-	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests
+	@t/mutate --check
+	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests test-tools
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
@@ -257,6 +291,9 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make crash-sweep  the server killed at every system call of an enqueue, a lease, a report, a pull'
+	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
+	@echo 'make mutants      mistakes made on purpose (t/mutants): which test notices which (MUTANTS=NAMES)'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'

@@ -139,18 +139,19 @@ sub start_nginx ($self) {
     $self->give_up('nginx did not come up');
 }
 
-# A real worker; options are its settings, env => { more for its environment }. Returns its
-# Hashmill::Process.
+# A real worker; options are its settings, env => { more for its environment }, program => what is run
+# in its place. Returns its Hashmill::Process.
 sub start_worker ($self, %settings) {
     state $number = 0;
     my %more = (delete $settings{env} // {})->%*;
+    my $program = delete $settings{program} // $self->program('hashmill-worker');
     my $file = "$self->{dir}/worker-" . ++$number;
     my %all = (NODES => $self->worker_nodes, WORKER_TOKEN => $self->{token}, THREADS => 2,
         IDLE_SECONDS => 0, %settings);
     spew("$file.env", join '', map { "$_=$all{$_}\n" } sort keys %all);
     chmod 0600, "$file.env";
     my $worker = Hashmill::Process->start(log => "$file.log", env => { $self->environment->%*, %more },
-        command => [$self->{worker_inside}->@*, $self->program('hashmill-worker'), '-c', "$file.env"]);
+        command => [$self->{worker_inside}->@*, $program, '-c', "$file.env"]);
     push $self->{workers}->@*, $worker;
     return $worker;
 }

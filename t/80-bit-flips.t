@@ -1,0 +1,76 @@
+# A worker whose kernels turn over bits now and then finds that by its cross-check: it stops before it
+# reports anything more, says what to do, and its items go to another. See t/flip/bit_flips.c.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Hashmill;
+
+use constant { EXIT_WRONG => 76, ITEMS => 1500 };
+
+my $mill = Hashmill->start(LEASE_SECONDS => 2);
+$mill->expect_log(qr/computed a chain wrongly/);
+
+# A worker that goes wrong in one run of its kernels in so many; its log, once it has stopped.
+sub log_of_wrong_worker ($flips, %settings) {
+    my $worker = $mill->start_worker(program => $mill->program('flip/hashmill-worker'),
+        env => { BIT_FLIPS => $flips }, %settings);
+    ok defined $worker->wait_exit(60), 'it stops';
+    is $worker->exit_code, EXIT_WRONG, 'with the exit code after which nobody starts it again';
+    my @errors = grep { / error: / } split /\n/, $worker->log;
+    is @errors, 1, 'there is one error in its log';
+    like $errors[0], qr/kernel [\w-]+ computed a chain wrongly on processor \S+.*: OpenSSL/, 'with kernel and processor';
+    like $errors[0], qr/Take it out of service/, 'and what to do';
+    return;
+}
+
+# Stores items for which the code gives iterations by number; id => right value.
+sub store ($prefix, $count, $iterations) {
+    return map { @$_ } map { @$_ } parallel(4, sub ($part) {
+        return map { [$mill->new_item("$prefix $_", $iterations->($_)), value_of("$prefix $_", $iterations->($_))] }
+            grep { $_ % 4 == $part } 1 .. $count;
+    });
+}
+
+# Everything done by now, id => value.
+sub done { return map { @$_ } $mill->sql("SELECT id, value FROM items WHERE state = 'done'") }
+
+# Has a good worker compute what the bad one has left.
+sub compute_rest {
+    my $worker = $mill->start_worker;
+    ok $mill->wait_computed, 'another computes the rest';
+    $worker->kill('TERM');
+    is $worker->wait_exit(20), 0, 'and ends';
+    return;
+}
+
+subtest 'everything is checked' => sub {
+    my %right = store('long', 40, sub ($number) { return 20000 + $number });
+    log_of_wrong_worker(1, CHECK_PERCENT => 100);
+    is scalar(keys { done() }->%*), 0, 'not one value was reported';
+    is_deeply [$mill->sql('SELECT count(*) FROM item WHERE chain <> digest')], [[0]], 'and no checkpoint';
+    compute_rest();
+    is_deeply { done() }, \%right, 'rightly';
+    $mill->pull(1000);
+};
+
+subtest 'a twentieth is checked' => sub {
+    my %right = store('short', ITEMS, sub ($number) { return 1500 + $number % 50 });
+    log_of_wrong_worker(1, CHECK_PERCENT => 5);
+    my %value = done();
+    my @wrong = grep { $value{$_} ne $right{$_} } keys %value;
+    # Each wrong value had a probability of 0.05 at least to be found.
+    cmp_ok scalar @wrong, '<', 400, scalar(@wrong) . ' wrong values of ' . keys(%value) . ' were reported before';
+    compute_rest();
+    my %all = done();
+    is scalar(keys %all), ITEMS, 'all of them';
+    is_deeply [sort grep { $all{$_} ne $right{$_} } keys %all], [sort @wrong], 'rightly';
+};
+
+subtest 'it goes wrong seldom' => sub {
+    store('seldom', 400, sub ($number) { return 60 });
+    log_of_wrong_worker(50, CHECK_PERCENT => 100);
+};
+
+finish();
