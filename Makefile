@@ -28,6 +28,7 @@ FCGI_SOURCES := $(wildcard fcgi/*.c)
 WORKER_SOURCES := $(wildcard worker/*.c)
 TEST_SOURCES := $(wildcard t/*.c)
 BENCH_SOURCES := $(wildcard scripts/bench/*.c)
+SHIM_SOURCES := $(wildcard t/shim/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -36,6 +37,8 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 # Unit tests take what they need out of these; the main functions stay out.
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
+# What tests preload into a server to make the system under it fail.
+TEST_SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -111,7 +114,12 @@ $(FCGI_OBJECTS): | $(BUILD)/sql.h
 sanitized:
 	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests
 
-unit-tests: $(TEST_PROGRAMS)
+unit-tests: $(TEST_PROGRAMS) $(TEST_SHIMS)
+
+# Without sanitizers: these stand between them and the system.
+$(BUILD)/shim/%.so: t/shim/%.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(filter-out -fsanitize%,$(ALL_CFLAGS)) $(LDFLAGS) -shared -fPIC -o $@ $<
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -141,7 +149,7 @@ bench:
 bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
-C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) $(SHIM_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
 PERL_FILES = scripts/bench-worker t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
