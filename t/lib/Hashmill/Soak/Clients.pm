@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 use Hashmill::Job;
 use Hashmill::Soak::History;
 
-our @EXPORT = qw(asked_body enqueue_until enqueuer pull_until puller read_enqueue read_pull);
+our @EXPORT = qw(asked_body enqueue_until enqueuer pull_until puller watcher);
 
 use constant {
     ENDLESS => 1_000_000_000_000_000, PATIENCE => 60, RECENT => 40,
@@ -105,6 +105,19 @@ sub cancel ($history, $home, $id) {
     my %entry = (op => 'cancel', id => $id, node => $home->number, home => $home->number);
     until_answered($history, "cancel $id", qr/^(?:204|409)$/,
         sub { $history->ask(\%entry, sub { $home->call('DELETE', "/items/$id") }) });
+    return;
+}
+
+# Asks nodes how they are until it is told to stop.
+sub watcher ($shared, $name, @nodes) {
+    my $history = $shared->writer($name);
+    while (!stopping()) {
+        for my $node (@nodes) {
+            $history->ask({ op => 'stats', node => $node->number }, sub { $node->get('/stats') },
+                sub ($reply) { return $reply->json->%{qw(items remaining faults)} });
+        }
+        sleep 0.5;
+    }
     return;
 }
 

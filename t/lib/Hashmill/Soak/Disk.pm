@@ -1,6 +1,6 @@
 package Hashmill::Soak::Disk;
 
-# A node's disk that is full.
+# A node's disk that is full, slow, or fails (t/shim/fault.c).
 
 use v5.36;
 
@@ -19,6 +19,25 @@ sub fill ($node) {
     }
     return 0 if !-e $filler;
     return sub { unlink $filler };
+}
+
+# Every fsync takes some 5 to 50 ms longer.
+sub slow ($node, $dice) { return shim($node, 'slow', delay_us => int(5000 + 45_000 * $dice)) }
+
+# Reads and writes, or fsyncs, of the database fail now and then, until the node gives up, for good. It is not set
+# going again before that is over.
+sub fail ($node, $faults, $dice) {
+    my $end = shim($node, $faults, percent => 1 + int($dice * 100)) or return 0;
+    $node->{failing} = 1;
+    $node->{disk_failed} = 1;
+    $node->expect_log(qr/ (?:writer|public|worker|peering|scaler)\S* error: |master error: the writer could not start/);
+    return sub { $end->(); delete $node->{failing} };
+}
+
+sub shim ($node, $faults, %how) {
+    return 0 if $node->{failing};
+    $node->{shim}->set($faults, path => $node->{settings}{DATABASE}, %how);
+    return sub { $node->{shim}->clear };
 }
 
 1;

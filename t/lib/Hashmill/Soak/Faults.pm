@@ -25,6 +25,9 @@ my %begin = (
     kill => \&begin_kill, stop => \&begin_stop, 'node killed' => \&begin_fall, link => \&begin_link,
     clock => \&begin_clock, reset => \&begin_reset, lie => \&begin_lie,
     'disk full' => sub ($self, $event) { return Hashmill::Soak::Disk::fill($self->node_of($event)) },
+    'disk errors' => sub ($self, $event) { return Hashmill::Soak::Disk::fail($self->node_of($event), 'read write', $event->{dice}) },
+    'fsync fails' => sub ($self, $event) { return Hashmill::Soak::Disk::fail($self->node_of($event), 'fsync', $event->{dice}) },
+    'fsync slow' => sub ($self, $event) { return Hashmill::Soak::Disk::slow($self->node_of($event), $event->{dice}) },
     'memory limit' => sub ($self, $event) { return Hashmill::Soak::Memory::limit($self->victim($event)) },
     'out of memory' => sub ($self, $event) { return Hashmill::Soak::Memory::exhaust($self->victim($event)) },
 );
@@ -54,9 +57,10 @@ sub begin ($self, $event, $now) {
     my $kind = $event->{kind};
     my ($first) = $kind =~ /^(\w+)/;
     my $code = $begin{$kind} // $begin{$first} // die "nobody knows how to do $kind\n";
+    my $begin = $self->{history}->now;
     my $undo = $code->($self, $event);
     $self->{ $undo ? 'done' : 'missed' }{$kind}++;
-    $self->{history}->note(op => 'fault', fault => $event, $undo ? () : (missed => 1));
+    $self->{history}->note(op => 'fault', begin => $begin, fault => $event, $undo ? () : (missed => 1));
     return if ref $undo ne 'CODE';
     push $self->{undo}->@*, [$now + $event->{seconds}, $undo];
     $self->{undo}->@* = sort { $a->[0] <=> $b->[0] } $self->{undo}->@*;

@@ -19,7 +19,7 @@ use Hashmill::Soak::Clients qw(asked_body);
 use Hashmill::Util;
 
 # Chains longer than that are of items that are to be cancelled.
-use constant { COMPUTED_MOST => 50_000_000, EACH_MOST => 20 };
+use constant { COMPUTED_MOST => 50_000_000, EACH_MOST => 20, GRACE => 1 };
 
 # What a node may answer beside success: not now, no room, no answer at all.
 my %trouble = map { $_ => 1 } 503, 507, 599;
@@ -29,7 +29,7 @@ my %stage = (waiting => 0, leased => 0, done => 1, cancelled => 2, pulled => 3);
 
 sub new ($class) {
     return bless { asked => {}, attempts => {}, keys => {}, pulls => {}, handed => {}, values => {}, looks => {}, cancels => {},
-        rows => {}, counters => {}, wrong => {}, operations => 0, links => 0 }, $class;
+        rows => {}, counters => {}, odd => [], disks => [], wrong => {}, operations => 0, links => 0 }, $class;
 }
 
 sub wrong ($self, $what, $which) { push $self->{wrong}{$what}->@*, $which; return }
@@ -44,8 +44,7 @@ sub add ($self, $entry) {
     if (my $right = $wanted{$op}) {
         my $status = $entry->{status};
         if (!grep { $_ == $status } @$right) {
-            $self->wrong('an answer that should not be', "$op of $entry->{by} was answered $status " . ($entry->{said} // ''))
-                if !$trouble{$status};
+            push $self->{odd}->@*, $entry if !$trouble{$status};
             $self->{attempts}{ $entry->{key} } = $entry->{n} if $op eq 'enqueue';
             return;
         }
@@ -104,7 +103,14 @@ sub add_gave_up ($self, $entry) { return $self->wrong('a request that was never 
 
 sub add_stopped ($self, $entry) {
     $self->wrong('a process that ended by itself', "$entry->{what} $entry->{why} at $entry->{end}")
-        if $entry->{why} !~ /ended by signal 9$/ && !$entry->{expected};
+        if $entry->{why} !~ /ended by signal 9$|(?:started again|booted anew|recovered)$/;
+    return;
+}
+
+# A disk that cannot be read for some time; what cannot be read is answered 500 then.
+sub add_fault ($self, $entry) {
+    my $fault = $entry->{fault};
+    push $self->{disks}->@*, [$fault->{node}, $entry->{begin}, $entry->{end} + $fault->{seconds} + GRACE] if $fault->{kind} eq 'disk errors';
     return;
 }
 
@@ -125,6 +131,7 @@ sub value ($self, $id, $value, $iterations, $where) {
 
 # Everything that is wrong: { what => [which, ...] }.
 sub verdict ($self) {
+    $self->judge_answers;
     $self->judge_pulls;
     $self->judge_looks;
     $self->judge_values;
@@ -132,6 +139,16 @@ sub verdict ($self) {
     $self->judge_strangers;
     $self->judge_counters;
     return $self->{wrong};
+}
+
+sub judge_answers ($self) {
+    for my $entry ($self->{odd}->@*) {
+        next if $entry->{status} == 500 && grep {
+            $entry->{node} == $_->[0] && $entry->{end} >= $_->[1] && $entry->{begin} <= $_->[2] } $self->{disks}->@*;
+        $self->wrong('an answer that should not be',
+            "$entry->{op} of $entry->{by} was answered $entry->{status} " . ($entry->{said} // '') . " at $entry->{end}");
+    }
+    return;
 }
 
 sub by_begin (@entries) { return sort { $a->{begin} <=> $b->{begin} } @entries }

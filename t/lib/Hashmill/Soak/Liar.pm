@@ -13,64 +13,60 @@ use Hashmill::Util;
 our @EXPORT = qw(lie);
 
 # A lease of the soak lapses within that, seconds.
-use constant { LAPSED => 5.5, MOST_REMAINING => 3000 };
+use constant { LAPSED => 5.5, MOST_REMAINING => 3000, WANTED => 4 };
 
 sub random_chain { return unpack 'H*', random_body(64) }
 
 # What a report says of an item; changed as given.
-sub claim ($grant, $item, %changed) {
-    return { id => $item->{id}, lease => $grant->{lease}, chain => $item->{chain}, remaining => $item->{remaining}, %changed };
-}
+sub claim ($item, %changed) { return { $item->%{qw(id lease chain remaining)}, %changed } }
 
-sub right ($grant, $item) {
-    return claim($grant, $item, chain => advance($item->{chain}, $item->{remaining}), remaining => 0);
-}
+sub right ($item) { return claim($item, chain => advance($item->{chain}, $item->{remaining}), remaining => 0) }
 
 # Tells a lie of this kind at a node.
 sub lie ($shared, $name, $node, $kind) {
     my $self = bless { history => $shared->writer($name), node => $node, kind => $kind }, __PACKAGE__;
     return $self->large if $kind eq 'large';
-    my $grant = $self->grant or return;
-    my @items = $grant->{items}->@*;
+    my @items = $self->items;
     my @short = grep { $_->{remaining} <= MOST_REMAINING } @items;
     if ($kind eq 'ids') {
-        $self->report([map { claim($grant, $_, id => uuid(), remaining => 0) } @items], all => 1);
-        $self->report([map { claim($grant, $_, lease => uuid(), chain => random_chain(), remaining => 0) } @items], all => 1);
+        $self->report([map { claim($_, id => uuid(), remaining => 0) } @items], all => 1);
+        $self->report([map { claim($_, lease => uuid(), chain => random_chain(), remaining => 0) } @items], all => 1);
     }
     elsif ($kind eq 'half') {
         my $half = @short / 2;
-        $self->report([map { right($grant, $_) } splice @short, 0, $half]) if $half >= 1;
+        $self->report([map { right($_) } splice @short, 0, $half]) if $half >= 1;
         return; # and is not heard of again
     }
     elsif ($kind eq 'again') {
-        $self->report([map { right($grant, $_) } @short]) for 1 .. 3;
+        $self->report([map { right($_) } @short]) for 1 .. 3;
     }
     elsif ($kind eq 'late') {
         sleep LAPSED;
-        $self->report([map { right($grant, $_) } @short]);
+        $self->report([map { right($_) } @short]);
     }
     elsif ($kind eq 'digest') {
-        $self->report([map { claim($grant, $_, chain => random_chain()) } @items], all => 1);
-        $self->report([map { claim($grant, $_, chain => substr(random_chain(), 2), remaining => 0) } @items], allowed => [400]);
-        $self->report([map { claim($grant, $_, chain => 'z' x 128, remaining => 0) } @items], allowed => [400]);
+        $self->report([map { claim($_, chain => random_chain()) } @items], all => 1);
+        $self->report([map { claim($_, chain => substr(random_chain(), 2), remaining => 0) } @items], allowed => [400]);
+        $self->report([map { claim($_, chain => 'z' x 128, remaining => 0) } @items], allowed => [400]);
     }
     elsif ($kind eq 'step') {
-        $self->report([map { claim($grant, $_, chain => random_chain(), remaining => $_->{remaining} + 1) } @items], all => 1);
-        $self->report([map { claim($grant, $_, remaining => -1) } @items], allowed => [400]);
+        $self->report([map { claim($_, chain => random_chain(), remaining => $_->{remaining} + 1) } @items], all => 1);
+        $self->report([map { claim($_, remaining => -1) } @items], allowed => [400]);
     }
-    $self->report([map { claim($grant, $_, release => JSON::PP::true) } @items]);
+    $self->report([map { claim($_, release => JSON::PP::true) } @items]);
     return;
 }
 
-# Items to lie about: only such as wait, and not for long.
-sub grant ($self) {
+# Some items to lie about, each with its lease. Others want them as well, so it waits for them in turn.
+sub items ($self) {
+    my @items;
     for my $try (1 .. 10) {
-        my $reply = $self->{node}->lease(items => 4, iterations => 20_000, worker => $self->worker);
-        my $grant = $reply->status == 200 && eval { $reply->json };
-        return $grant if $grant && $grant->{items}->@*;
-        sleep 0.1;
+        my $reply = $self->{node}->lease(items => 4, iterations => 20_000, wait => 2, worker => $self->worker);
+        my $grant = $reply->status == 200 && eval { $reply->json } || next;
+        push @items, map { { %$_, lease => $grant->{lease} } } $grant->{items}->@*;
+        return @items if @items >= WANTED;
     }
-    return;
+    return @items;
 }
 
 sub worker ($self) { return { name => "liar $self->{kind} $$", cores => 1, kernel => 'lies', rate => 1000 } }

@@ -7,7 +7,7 @@ use v5.36;
 
 use Hashmill::Util;
 
-use constant { SPARE_AS => 256 * 1024, SPARE => 64 * 1024 };
+use constant { SPARE_AS => 256 * 1024, SPARE => 0 };
 
 my $killed = 0;
 

@@ -7,6 +7,8 @@ use v5.36;
 use parent 'Hashmill::Fleet';
 use File::Copy qw(copy);
 
+use Hashmill::Faults;
+use Hashmill::Process;
 use Hashmill::Util;
 
 use constant { PORT => 8080 };
@@ -15,9 +17,11 @@ sub address ($number)      { return '10.77.0.' . (10 + $number) }
 sub peer_address ($number) { return '10.77.1.' . (10 + $number) }
 
 # Starts it. Settings of the server in capitals, NODE among them; hosts => whether there are hosts; ports => the
-# first ports of both nodes, where there are none; disk => size of a small disk of its own, in bytes.
+# first ports of both nodes, where there are none; disk => size of a small disk of its own, in bytes; shim => whether
+# its disk may fail.
 sub start ($class, %options) {
     my ($hosts, $ports, $disk) = delete @options{qw(hosts ports disk)};
+    my $shim = delete $options{shim} ? Hashmill::Faults->new : undef;
     my $number = $options{NODE};
     my $peer = 1 - $number;
     my @ports = $hosts ? (PORT, PORT) : @$ports;
@@ -28,10 +32,11 @@ sub start ($class, %options) {
         inside => [$hosts ? Hashmill::Namespaces::inside("node$number") : ()],
         worker_inside => [$hosts ? Hashmill::Namespaces::inside('workers') : ()],
         PEERS => "$peer=http://$told:" . ($ports[$peer] + 1),
-        own => { disk => $disk, nodes => [map { "http://$addresses[$_]:" . ($ports[$_] + 1) } $number, $peer] },
+        wrap => $shim ? $shim->wrap : [], own => { disk => $disk, shim => $shim, nodes => [map { "http://$addresses[$_]:" . ($ports[$_] + 1) } $number, $peer] },
         %options);
     # What nginx says of a server that is not there, of its own processes' deaths, and when it is not really root.
     $self->expect_log(qr/connect\(\) to unix:|exited on signal 9|initgroups\(root, 0\) failed/);
+    $self->expect_log(qr/worker liar .* reports another chain than is stored/);
     return $self;
 }
 
@@ -79,6 +84,26 @@ sub fall ($self) {
     return;
 }
 
+# It was a failed disk, of which nobody but the operator may make anything: the machine is booted anew, which
+# ends all that was left in memory; or what can be read is put in the database's place. In turn.
+sub repair ($self) {
+    $self->{repairs}++;
+    my $mark = "$self->{settings}{RUN_DIR}/disk-failed";
+    return 'started again' if !-e $mark;
+    if ($self->{repairs} % 2) {
+        unlink $mark;
+        return 'booted anew';
+    }
+    my $database = $self->{settings}{DATABASE};
+    my $recovery = Hashmill::Process->start(log => "$self->{dir}/recover.log", env => $self->environment,
+        command => [$self->program('hashmill-fcgi'), '-c', $self->settings_file, '--recover', "$database.new"]);
+    $recovery->wait_exit(60);
+    $self->give_up('the database cannot be recovered') if ($recovery->exit_code // 1) != 0;
+    unlink map { "$database$_" } qw(-wal -shm);
+    rename "$database.new", $database or die "$database: $!\n";
+    return 'recovered';
+}
+
 sub rise ($self) {
     delete $self->{down};
     $self->tend;
@@ -90,9 +115,12 @@ sub rise ($self) {
 sub tend ($self) {
     return if $self->{down};
     my @said;
-    if (!$self->{server}->alive) {
-        push @said, 'server ' . ended($self->{server});
+    if (!$self->{server}->alive && !$self->{failing}) {
+        my $how = ended($self->{server});
         $self->clear_server;
+        $how .= ', ' . $self->repair if $self->{disk_failed} && $how =~ /exited with (?:75|76)$/;
+        delete $self->{disk_failed};
+        push @said, "server $how";
         $self->start_server;
     }
     if (!$self->{nginx}->alive) {

@@ -40,8 +40,8 @@ sub enter (%option) {
 }
 
 # What there is for faults that need something.
-sub there_is ($hosts) {
-    return ('' => 1, hosts => $hosts, 'small disk' => $hosts, shim => 0, cgroup => $hosts && !!Hashmill::Soak::Memory::groups());
+sub there_is ($hosts, $shim) {
+    return ('' => 1, hosts => $hosts, 'small disk' => $hosts, shim => $shim, cgroup => $hosts && !!Hashmill::Soak::Memory::groups());
 }
 
 # A soak; its exit code.
@@ -53,19 +53,20 @@ sub run (%option) {
     my $again = join ' ', map { "$_=$option{$_}" } grep { $_ ne 'PLAIN' } sort keys %option;
     say "soak: $again, ", $hosts ? 'hosts of its own' : 'this machine alone', ", $ENV{HASHMILL_BUILD}";
 
-    my %there = there_is($hosts);
+    my $shim = -e Hashmill::build_directory() . '/shim/fault.so';
+    my %there = there_is($hosts, $shim);
     my @events = schedule($option{SEED}, $option{SECONDS});
     my @possible = grep { $there{ needs_of($_->{kind}) } } @events;
     my %left = map { $_ => 1 } grep { !$there{ needs_of($_) } } kinds();
     say 'left out: ', join ', ', map { "$_ (no " . needs_of($_) . ')' } sort keys %left if %left;
 
     my $end = Hashmill::Soak::End->new($shared->writer('end'));
-    my $faults = play($shared, $end, \@possible, hosts => $hosts, copy => $option{COPY},
+    my $faults = play($shared, $end, \@possible, hosts => $hosts, shim => $shim, copy => $option{COPY},
         disk => $hosts ? DISK + $option{SECONDS} * DISK_A_SECOND : 0);
     show_faults($faults);
     my $code = system $^X, $0, '--judge', $dir; # a process that has nothing to do with what it judges
     return kept($dir, $again) if $code;
-    remove_tree($dir);
+    remove_tree($dir) if !$ENV{HASHMILL_KEEP};
     return 0;
 }
 
@@ -80,6 +81,7 @@ sub play ($shared, $end, $events, %options) {
     my @nodes = $world->nodes;
     my @clients = map { my ($number, @order) = ($_, @nodes[$_ % 2, 1 - $_ % 2]);
         background(sub { enqueuer($shared, "client-$number", @order) }) } 0 .. CLIENTS - 1;
+    push @clients, background(sub { watcher($shared, 'watcher', @nodes) });
     my @pullers = map { my $node = $_;
         background(sub { puller($shared, 'pull-' . $node->number, $node) }) } @nodes;
     my $faults = Hashmill::Soak::Faults->new($world, $shared, $events);

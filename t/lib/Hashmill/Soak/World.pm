@@ -29,7 +29,7 @@ sub start ($class, $history, %options) {
     $self->{nodes} = [map { Hashmill::Soak::Node->start(
         NODE => $_, WORKER_TOKEN => $worker_token, PEER_TOKEN => $peer_token, COPY => $options{copy}, PROCESSES_PUBLIC => 2,
         LEASE_SECONDS => LEASE_SECONDS, PEER_LOST_SECONDS => LOST_SECONDS, PEER_MS => 500, WORKERS_MAX => 1,
-        WAIT_LAUNCH_SECONDS => 5, hosts => $options{hosts}, ports => [$first, $first + 2], disk => $options{disk}) } 0, 1];
+        WAIT_LAUNCH_SECONDS => 5, ports => [$first, $first + 2], %options{qw(hosts shim disk)}) } 0, 1];
     $_->{http} = Hashmill::Reply::client(PATIENCE) for $self->nodes;
     $self->start_worker($_) for 0 .. WORKERS - 1;
     return $self;
