@@ -114,7 +114,10 @@ $(FCGI_OBJECTS): | $(BUILD)/sql.h
 sanitized:
 	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests
 
-unit-tests: $(TEST_PROGRAMS) $(TEST_SHIMS)
+.PHONY: shims
+shims: $(TEST_SHIMS)
+
+unit-tests: $(TEST_PROGRAMS) shims
 
 # Without sanitizers: these stand between them and the system.
 $(BUILD)/shim/%.so: t/shim/%.c
@@ -130,6 +133,17 @@ test:
 .PHONY: test-slow
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
+
+# Two nodes under a schedule of faults, and a judge: SECONDS=60, SEED= (drawn), COPY=sync. The clocks of this build
+# can be moved; it has no sanitizer that needs more memory than a process may be given.
+SOAK_FLAGS := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined -DHASHMILL_TEST
+
+.PHONY: soak soak-programs
+soak: soak-programs
+	@BUILD=$(BUILD)/soak scripts/soak SECONDS=$(SECONDS) SEED=$(SEED) COPY=$(COPY)
+
+soak-programs:
+	@$(MAKE) BUILD=$(BUILD)/soak CFLAGS="$(SOAK_FLAGS)" all shims
 
 # The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
 .PHONY: bench-mill
@@ -151,11 +165,11 @@ bench-quick:
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) $(SHIM_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
-PERL_FILES = scripts/bench-worker t/idle-worker
+PERL_FILES = scripts/bench-worker scripts/soak t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) Makefile \
-	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm)
+	$(wildcard scripts/bench/* sql/* nginx/* t/*.t t/lib/*.pm t/lib/*/*.pm t/lib/*/*/*.pm)
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
@@ -203,6 +217,7 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make soak         two nodes under faults drawn by SEED= for SECONDS=60, and a judge of what came of it'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'

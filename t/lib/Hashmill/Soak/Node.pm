@@ -55,6 +55,13 @@ sub number ($self) { return $self->{settings}{NODE} }
 
 sub worker_nodes ($self) { return join ',', $self->{nodes}->@* }
 
+# The shim is preloaded before the sanitizers' library, if there is one.
+sub environment ($self) {
+    my $all = $self->SUPER::environment;
+    $all->{ASAN_OPTIONS} .= ':verify_asan_link_order=0';
+    return $all;
+}
+
 # The program of its machines, on the workers' host.
 sub fleet_worker ($self) {
     my $file = "$self->{dir}/machine";

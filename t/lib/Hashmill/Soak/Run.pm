@@ -39,9 +39,9 @@ sub enter (%option) {
     return 0;
 }
 
-# What there is for faults that need something.
+# What there is of what faults need.
 sub there_is ($hosts, $shim) {
-    return ('' => 1, hosts => $hosts, 'small disk' => $hosts, shim => $shim, cgroup => $hosts && !!Hashmill::Soak::Memory::groups());
+    return ('' => 1, 'build without sanitizers' => !Hashmill::sanitized(), hosts => $hosts, 'small disk' => $hosts, shim => $shim, cgroup => $hosts && !!Hashmill::Soak::Memory::groups());
 }
 
 # A soak; its exit code.

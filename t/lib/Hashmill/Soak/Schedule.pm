@@ -56,6 +56,7 @@ sub needs_of ($kind) {
     return 'hosts' if $kind =~ /^link /;
     return 'small disk' if $kind eq 'disk full';
     return 'shim' if $kind =~ /^(?:disk errors|fsync )/;
+    return 'build without sanitizers' if $kind eq 'memory limit';
     return 'cgroup' if $kind eq 'out of memory';
     return '';
 }
