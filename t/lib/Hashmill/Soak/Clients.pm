@@ -67,7 +67,7 @@ sub pull_until ($history, $node, $key, $top, $order) {
 # How many iterations: mostly few, some so many that they are interrupted.
 sub iterations {
     my $dice = rand;
-    return $dice < 0.02 ? 1 : $dice < 0.97 ? 1 + int rand 2000 : $dice < 0.995 ? 20_000 + int rand 100_000 : 400_000 + int rand 800_000;
+    return $dice < 0.02 ? 1 : $dice < 0.97 ? 1 + int rand 2000 : $dice < 0.997 ? 20_000 + int rand 50_000 : 300_000 + int rand 600_000;
 }
 
 # Puts items to its node, its home, until it is told to stop; looks what becomes of them, at either node; cancels

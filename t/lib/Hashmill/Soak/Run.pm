@@ -61,8 +61,13 @@ sub run (%option) {
     say 'left out: ', join ', ', map { "$_ (no " . needs_of($_) . ')' } sort keys %left if %left;
 
     my $end = Hashmill::Soak::End->new($shared->writer('end'));
-    my $faults = play($shared, $end, \@possible, hosts => $hosts, shim => $shim, copy => $option{COPY},
+    my $world = Hashmill::Soak::World->start($shared, hosts => $hosts, shim => $shim, copy => $option{COPY},
         disk => $hosts ? DISK + $option{SECONDS} * DISK_A_SECOND : 0);
+    my $faults = Hashmill::Soak::Faults->new($world, $shared, \@possible);
+    if (!eval { play($shared, $world, $faults, $end); 1 }) {
+        $end->complain('a soak that broke off', "$@");
+        $_->keep_logs($dir) for $world->nodes;
+    }
     show_faults($faults);
     my $code = system $^X, $0, '--judge', $dir; # a process that has nothing to do with what it judges
     return kept($dir, $again) if $code;
@@ -75,19 +80,16 @@ sub kept ($dir, $again) {
     return 1;
 }
 
-# Plays the events with clients at work; then lets everything come to rest, and looks at what is there.
-sub play ($shared, $end, $events, %options) {
-    my $world = Hashmill::Soak::World->start($shared, %options);
+# Plays the faults with clients at work; then lets everything come to rest, and looks at what is there.
+sub play ($shared, $world, $faults, $end) {
     my @nodes = $world->nodes;
     my @clients = map { my ($number, @order) = ($_, @nodes[$_ % 2, 1 - $_ % 2]);
         background(sub { enqueuer($shared, "client-$number", @order) }) } 0 .. CLIENTS - 1;
     push @clients, background(sub { watcher($shared, 'watcher', @nodes) });
     my @pullers = map { my $node = $_;
         background(sub { puller($shared, 'pull-' . $node->number, $node) }) } @nodes;
-    my $faults = Hashmill::Soak::Faults->new($world, $shared, $events);
     $faults->play;
     say 'the faults are over';
-    $world->wait_for(1, sub { 0 });
     $_->stop for @clients;
     $world->wait_jobs(@clients);
     $world->wait_jobs($faults->jobs);
@@ -95,7 +97,7 @@ sub play ($shared, $end, $events, %options) {
     $_->stop for @pullers;
     $world->wait_jobs(@pullers);
     $end->collect($world);
-    return $faults;
+    return;
 }
 
 sub show_faults ($faults) {
