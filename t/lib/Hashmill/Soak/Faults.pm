@@ -17,10 +17,10 @@ use Hashmill::Soak::Memory;
 use Hashmill::Soak::Rude;
 use Hashmill::Util;
 
-use constant { TICK => 0.05, HOUR_MS => 3_600_000 };
+use constant { TICK => 0.05, TRIES => 10, TRY_SECONDS => 0.5, HOUR_MS => 3_600_000 };
 
-# By the first word or all of a kind: code that begins it and returns the code that ends it, or nothing; false
-# when there was nothing to hit.
+# By the first word or all of a kind: code that begins it and returns the code that ends it, or true; false
+# when there was nothing to hit, as when it is just being started again: then it is tried again a little later.
 my %begin = (
     kill => \&begin_kill, stop => \&begin_stop, 'node killed' => \&begin_fall, link => \&begin_link,
     clock => \&begin_clock, reset => \&begin_reset, lie => \&begin_lie,
@@ -34,7 +34,7 @@ my %begin = (
 
 sub new ($class, $world, $shared, $events) {
     return bless { world => $world, shared => $shared, history => $shared->writer('faults'), events => $events,
-        undo => [], jobs => [], done => {}, missed => {} }, $class;
+        undo => [], later => [], jobs => [], done => {}, missed => {} }, $class;
 }
 
 sub node_of ($self, $event) { return $self->{world}->node($event->{node}) }
@@ -43,9 +43,10 @@ sub node_of ($self, $event) { return $self->{world}->node($event->{node}) }
 sub play ($self) {
     my $began = time;
     my @events = $self->{events}->@*;
-    while (@events || $self->{undo}->@*) {
+    while (@events || $self->{undo}->@* || $self->{later}->@*) {
         my $now = time - $began;
         $self->undo_until($now);
+        @events = sort { $a->{at} <=> $b->{at} } @events, splice $self->{later}->@*;
         $self->begin(shift @events, $now) while @events && $events[0]{at} <= $now;
         $self->{world}->tend;
         sleep TICK;
@@ -59,6 +60,10 @@ sub begin ($self, $event, $now) {
     my $code = $begin{$kind} // $begin{$first} // die "nobody knows how to do $kind\n";
     my $begin = $self->{history}->now;
     my $undo = $code->($self, $event);
+    if (!$undo && ($event->{tries} // 0) < TRIES) {
+        push $self->{later}->@*, { %$event, at => $now + TRY_SECONDS, tries => 1 + ($event->{tries} // 0) };
+        return;
+    }
     $self->{ $undo ? 'done' : 'missed' }{$kind}++;
     $self->{history}->note(op => 'fault', begin => $begin, fault => $event, $undo ? () : (missed => 1));
     return if ref $undo ne 'CODE';
