@@ -132,6 +132,9 @@ sanitized: GOALS ?= all unit-tests test-tools
 sanitized:
 	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" $(GOALS)
 
+.PHONY: test-shims
+test-shims: $(TEST_SHIMS)
+
 unit-tests: $(TEST_PROGRAMS)
 
 test-tools: $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
@@ -163,6 +166,17 @@ power-cut: sanitized
 mutants: sanitized
 	t/mutate $(MUTANTS)
 
+# Two nodes under a schedule of faults, and a judge: SECONDS=60, SEED= (drawn), COPY=sync. The clocks of
+# this build can be moved; it has no sanitizer that needs more memory than a process may be given.
+SOAK_FLAGS := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined -DHASHMILL_TEST
+
+.PHONY: soak soak-programs
+soak: soak-programs
+	@BUILD=$(BUILD)/soak scripts/soak SECONDS=$(SECONDS) SEED=$(SEED) COPY=$(COPY)
+
+soak-programs:
+	@$(MAKE) BUILD=$(BUILD)/soak CFLAGS="$(SOAK_FLAGS)" all test-shims
+
 # The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
 .PHONY: bench-mill
 bench-mill:
@@ -184,12 +198,13 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES)
 H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h)
-PERL_FILES = scripts/bench-worker t/idle-worker t/mutate
+PERL_FILES = scripts/bench-worker scripts/soak t/idle-worker t/mutate
 PYTHON_FILES = $(wildcard scripts/bench/*.py) t/lib/aws.py
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run \
 	$(wildcard debian/*.p* t/host/*.sh ec2/*.sh.in)
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/* sql/* nginx/* systemd/* debian/hashmill.* ec2/*.json t/*.t t/lib/*.pm t/lib/*/*.pm)
+	$(wildcard scripts/bench/* sql/* nginx/* systemd/* debian/hashmill.* ec2/*.json) \
+	$(wildcard t/*.t t/lib/*.pm t/lib/*/*.pm t/lib/*/*/*.pm)
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
@@ -294,6 +309,7 @@ help:
 	@echo 'make crash-sweep  the server killed at every system call of an enqueue, a lease, a report, a pull'
 	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
 	@echo 'make mutants      mistakes made on purpose (t/mutants): which test notices which (MUTANTS=NAMES)'
+	@echo 'make soak         two nodes under faults drawn by SEED= for SECONDS=60, and a judge of what came of it'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'

@@ -15,9 +15,15 @@ static bool is_index_trouble(int code) {
            code == SQLITE_IOERR_SHMOPEN;
 }
 
+/* There was no memory. A new writer has what this one has let go of, or waits until there is some.
+ */
+static bool is_memory_trouble(int code) {
+    return (code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM;
+}
+
 static bool is_damage(int code) {
     int primary = code & 0xff;
-    if (code == SQLITE_IOERR_NOMEM || is_index_trouble(code))
+    if (is_memory_trouble(code) || is_index_trouble(code))
         return false;
     return primary == SQLITE_IOERR || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
 }
@@ -39,6 +45,9 @@ void store_note(struct store *store, int code, const char *what) {
     } else if (is_index_trouble(code)) {
         store->state = STORE_UNSURE;
         log_warn("%s failed: %s; is the disk full?", what, sqlite3_errmsg(store->database));
+    } else if (is_memory_trouble(code)) {
+        store->state = STORE_UNSURE;
+        log_warn("%s failed: out of memory; give this machine more", what);
     } else if ((code & 0xff) == SQLITE_FULL) {
         if (store->state == STORE_GOOD)
             store->state = STORE_DISK_FULL;

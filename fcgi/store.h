@@ -26,10 +26,10 @@ enum store_state {
     STORE_GOOD,
     STORE_DISK_FULL, /* the batch was rolled back: no room on disk; the store goes on */
     STORE_LOST,      /* the batch was rolled back for another reason; the store goes on */
-    STORE_UNSURE, /* whether the batch was committed only a new start can tell: answer nobody OK and
-                     exit with CHILD_TEMPORARY */
-    STORE_POISONED /* a write or an fsync failed, or the file is damaged: what is on disk is not
-                      known. Answer nobody OK, exit with CHILD_POISON, never try again */
+    STORE_UNSURE,    /* whether the batch was committed only a new start can tell, or there was no
+                        memory: answer nobody OK and exit with CHILD_TEMPORARY */
+    STORE_POISONED   /* a write or an fsync failed, or the file is damaged: what is on disk is not
+                        known. Answer nobody OK, exit with CHILD_POISON, never try again */
 };
 
 /* Opens the database, makes or migrates its schema, and takes its lock file for the life of the

@@ -43,6 +43,50 @@ static void full_disk(struct store *store) {
     ok(store_commit(store), "and committed");
 }
 
+/* SQLite's memory, which can be gone. */
+static sqlite3_mem_methods memory;
+static bool memory_gone;
+
+static void *get_memory(int size) {
+    return memory_gone ? NULL : memory.xMalloc(size);
+}
+
+static void *change_memory(void *had, int size) {
+    return memory_gone ? NULL : memory.xRealloc(had, size);
+}
+
+/* Before SQLite is used. */
+static void make_memory_go(void) {
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory);
+    sqlite3_mem_methods ours = memory;
+    ours.xMalloc = get_memory;
+    ours.xRealloc = change_memory;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &ours);
+}
+
+static void no_memory(void) {
+    struct store *store = open_store();
+    struct queue_enqueue item = new_item(10);
+    struct uuid id;
+    int64_t before = number(store, "SELECT count(*) FROM item");
+    store_begin(store);
+    store_enqueue(store, &item, &id);
+    item = new_item(10);
+    memory_gone = true;
+    for (int i = 0; i < 1000 && store_enqueue(store, &item, &id) == QUEUE_OK; i++)
+        item = new_item(10);
+    is_int(store_state(store), STORE_UNSURE, "no memory: only a new start can help");
+    ok(!store_commit(store), "the batch cannot be committed");
+    memory_gone = false;
+    store_rollback(store);
+    is_int(store_state(store), STORE_UNSURE, "and the store does not go on");
+    store_close(store);
+    store = open_store();
+    is_int(number(store, "SELECT count(*) FROM item"), before, "nothing of the batch stays");
+    ok(counts_true(store), "the counts are true");
+    store_close(store);
+}
+
 static void clock_over_restart(void) {
     static struct queue_grant grant;
     struct queue_lease request = lease_of(1);
@@ -206,12 +250,14 @@ static void newer_schema(void) {
 }
 
 int main(void) {
+    make_memory_go();
     set_up();
     log_set_level(LOG_LEVEL_ERROR);
     struct store *store = open_store();
     one_fails_alone(store);
     full_disk(store);
     store_close(store);
+    no_memory();
     clock_over_restart();
     same_item_twice();
     store = open_store();

@@ -75,6 +75,17 @@ subtest 'limits of nginx' => sub {
     is $mill->stats->{items}{waiting}, 1, 'nothing was stored';
 };
 
+subtest 'a server that is away' => sub {
+    my $away = Hashmill->start;
+    $away->expect_log(qr/connect\(\) to unix:/);
+    $away->{server_may_be_gone} = 1;
+    $away->{server}->kill('KILL');
+    $away->{server}->wait_exit(10);
+    is_problem($away->call('PUT', '/enqueue?iterations=5', content => 'x' x $_), 503, "a body of $_ bytes") for 1, 20_000, 262_144;
+    is_problem($away->get('/stats'), 503, 'no body');
+    is_problem($away->worker_call('/results', ' ' x 500_000), 503, "a worker's body");
+};
+
 subtest 'nginx needs no disk' => sub {
     my $sound = Hashmill->start;
     for my $name (qw(body fastcgi)) {

@@ -67,6 +67,7 @@ sub start ($class, %options) {
         inside  => delete $options{inside} // [], # a command that runs another somewhere else
         worker_inside => delete $options{worker_inside} // [],
         fleet_program => delete $options{fleet_program},
+        (delete $options{own} // {})->%*,      # what else a class of its own keeps
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
         expected => [],

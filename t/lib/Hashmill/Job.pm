@@ -43,6 +43,12 @@ sub parallel ($count, $code) {
 # Tells the code to stop; it sees that by stopping().
 sub stop ($self) { kill 'USR1', $self->{pid}; return $self }
 
+# Whether its result is there, so that nobody has to wait for it.
+sub ended ($self) {
+    vec(my $ready = '', fileno $self->{from}, 1) = 1;
+    return $self->{reaped} || select($ready, undef, undef, 0) > 0;
+}
+
 # Waits for the job and returns its result.
 sub result ($self) {
     local $/ = undef;

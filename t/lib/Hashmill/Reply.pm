@@ -20,7 +20,7 @@ sub json ($self) {
 }
 
 # A client that never sends anything twice; HTTP::Tiny would, for PUT and DELETE.
-sub client { return Hashmill::Reply::Client->new(timeout => 60, keep_alive => 0) }
+sub client ($timeout = 60) { return Hashmill::Reply::Client->new(timeout => $timeout, keep_alive => 0) }
 
 package Hashmill::Reply::Client;
 

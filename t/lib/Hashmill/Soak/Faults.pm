@@ -1,0 +1,167 @@
+package Hashmill::Soak::Faults;
+
+# Does what a schedule says to a world: every fault has a beginning and, if it lasts, an end.
+#
+#     my $faults = Hashmill::Soak::Faults->new($world, $shared, [schedule($seed, $seconds)]);
+#     $faults->play;     # takes as long as the schedule
+#     $faults->done;     # how many there were of each kind
+
+use v5.36;
+use List::Util qw(max);
+use Time::HiRes qw(sleep time);
+
+use Hashmill::Job;
+use Hashmill::Soak::Disk;
+use Hashmill::Soak::Liar;
+use Hashmill::Soak::Memory;
+use Hashmill::Soak::Rude;
+use Hashmill::Util;
+
+use constant { TICK => 0.05, TRIES => 10, TRY_SECONDS => 0.5, HOUR_MS => 3_600_000 };
+
+# By the first word or all of a kind: code that begins it and returns the code that ends it, or true; false
+# when there was nothing to hit, as when it is just being started again: then it is tried again a little later.
+my %begin = (
+    kill => \&begin_kill, stop => \&begin_stop, 'node killed' => \&begin_fall, link => \&begin_link,
+    clock => \&begin_clock, reset => \&begin_reset, lie => \&begin_lie,
+    'disk full' => sub ($self, $event) { return Hashmill::Soak::Disk::fill($self->node_of($event)) },
+    'disk errors' => sub ($self, $event) { return Hashmill::Soak::Disk::fail($self->node_of($event), 'read write', $event->{dice}) },
+    'fsync fails' => sub ($self, $event) { return Hashmill::Soak::Disk::fail($self->node_of($event), 'fsync', $event->{dice}) },
+    'fsync slow' => sub ($self, $event) { return Hashmill::Soak::Disk::slow($self->node_of($event), $event->{dice}) },
+    'memory limit' => sub ($self, $event) { return Hashmill::Soak::Memory::limit($self->victim($event)) },
+    'out of memory' => sub ($self, $event) { return Hashmill::Soak::Memory::exhaust($self->victim($event)) },
+);
+
+sub new ($class, $world, $shared, $events) {
+    return bless { world => $world, shared => $shared, history => $shared->writer('faults'), events => $events,
+        undo => [], later => [], jobs => [], done => {}, missed => {} }, $class;
+}
+
+sub node_of ($self, $event) { return $self->{world}->node($event->{node}) }
+
+# Begins and ends everything in its time, and has the world tended.
+sub play ($self) {
+    my $began = time;
+    my @events = $self->{events}->@*;
+    while (@events || $self->{undo}->@* || $self->{later}->@*) {
+        my $now = time - $began;
+        $self->undo_until($now);
+        @events = sort { $a->{at} <=> $b->{at} } @events, splice $self->{later}->@*;
+        $self->begin(shift @events, $now) while @events && $events[0]{at} <= $now;
+        $self->{world}->tend;
+        sleep TICK;
+    }
+    return;
+}
+
+sub begin ($self, $event, $now) {
+    my $kind = $event->{kind};
+    my ($first) = $kind =~ /^(\w+)/;
+    my $code = $begin{$kind} // $begin{$first} // die "nobody knows how to do $kind\n";
+    my $begin = $self->{history}->now;
+    my $undo = $code->($self, $event);
+    if (!$undo && ($event->{tries} // 0) < TRIES) {
+        push $self->{later}->@*, { %$event, at => $now + TRY_SECONDS, tries => 1 + ($event->{tries} // 0) };
+        return;
+    }
+    $self->{ $undo ? 'done' : 'missed' }{$kind}++;
+    $self->{history}->note(op => 'fault', begin => $begin, fault => $event, $undo ? () : (missed => 1));
+    return if ref $undo ne 'CODE';
+    push $self->{undo}->@*, [$now + $event->{seconds}, $undo];
+    $self->{undo}->@* = sort { $a->[0] <=> $b->[0] } $self->{undo}->@*;
+    return;
+}
+
+# Ends what has lasted until then.
+sub undo_until ($self, $now) {
+    while ($self->{undo}->@* && $self->{undo}[0][0] <= $now) {
+        (shift $self->{undo}->@*)->[1]->();
+    }
+    return;
+}
+
+# How many there were of each kind; and of how many nobody was there to be hit.
+sub done ($self)   { return $self->{done} }
+sub missed ($self) { return $self->{missed} }
+
+# What runs beside the soak.
+sub jobs ($self) { return $self->{jobs}->@* }
+
+# --- processes ------------------------------------------------------------------------------------
+
+# A process that an event is aimed at; undef when there is none at the moment.
+sub victim ($self, $event) {
+    if (defined $event->{number}) {
+        my $worker = $self->{world}->worker($event->{number});
+        return $worker->alive ? $worker->pid : undef;
+    }
+    my @all = $self->node_of($event)->victims($event->{role});
+    return @all ? $all[int($event->{dice} * @all)] : undef;
+}
+
+sub begin_kill ($self, $event) {
+    my $pid = $self->victim($event) // return 0;
+    return kill 'KILL', $pid;
+}
+
+sub begin_stop ($self, $event) {
+    my $pid = $self->victim($event) // return 0;
+    my $start = start_of($pid);
+    kill 'STOP', $pid or return 0;
+    return sub { kill 'CONT', $pid if start_of($pid) eq $start };
+}
+
+# When a process started, so that another one with its number is not taken for it.
+sub start_of ($pid) { return (Hashmill::Util::stat_fields($pid))[19] // '' }
+
+sub begin_fall ($self, $event) {
+    my $node = $self->node_of($event);
+    return 0 if $node->{down};
+    $node->fall;
+    # The steady clock of a machine that starts again begins anew.
+    $node->move_clock(steady_ms => -int($event->{dice} * 1000));
+    return sub { $node->rise };
+}
+
+# --- links and clocks -----------------------------------------------------------------------------
+
+my %link = (
+    cut => sub ($dice) { return (cut => 1) },
+    slow => sub ($dice) { return (slow => 0.01 + 0.2 * $dice) },
+    lossy => sub ($dice) { return (lossy => 0.02 + 0.3 * $dice) },
+    disordered => sub ($dice) { return (disordered => 0.1 + 0.5 * $dice) },
+);
+
+sub begin_link ($self, $event) {
+    my ($how) = $event->{kind} =~ /(\w+)$/;
+    $self->{world}->set_link($event->{link}, $link{$how}->($event->{dice}));
+    return sub { $self->{world}->set_link($event->{link}) };
+}
+
+sub begin_clock ($self, $event) {
+    my $node = $self->node_of($event);
+    $node->move_clock(wall_ms => $event->{kind} =~ /back/ ? -HOUR_MS : HOUR_MS);
+    return sub { $node->move_clock(wall_ms => 0) };
+}
+
+# --- what runs beside -----------------------------------------------------------------------------
+
+sub beside ($self, $event, $code) {
+    my $number = $self->{jobs}->@*;
+    my $name = "$event->{kind} $number" =~ tr/ /-/r;
+    my $node = $self->node_of($event);
+    push $self->{jobs}->@*, background(sub { $code->($self->{shared}, $name, $node) });
+    return 1;
+}
+
+sub begin_reset ($self, $event) {
+    my ($where) = $event->{kind} =~ /(\w+)$/;
+    return $self->beside($event, sub (@job) { return break_off(@job, $where) });
+}
+
+sub begin_lie ($self, $event) {
+    my ($kind) = $event->{kind} =~ /(\w+)$/;
+    return $self->beside($event, sub (@job) { return lie(@job, $kind) });
+}
+
+1;
