@@ -24,7 +24,6 @@
  * everybody, and loses nothing.
  */
 enum {
-    PAGE_BYTES = 4096,
     ITEM_BYTES = 160,              /* that an item may still need */
     LEAST_BYTES = 8 * 1024 * 1024, /* besides: two whole batches, and workers that come */
     STEP_BYTES = 1024 * 1024,      /* so much more is taken at once, if there is */
