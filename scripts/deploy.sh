@@ -194,7 +194,7 @@ finish() {
 }
 
 read_arguments "$@"
-work=$(mktemp -d "${TMPDIR:-/tmp}/hashmill-deploy.XXXXXX")
+make_work
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP

@@ -207,9 +207,9 @@ check "a laptop with Debian's AWS CLI boots" start_laptop
 check "the emulator starts" start_emulator
 on "${name}1" mkdir -p /root/hashmill
 tar -C "$root" -c scripts ec2 | on "${name}1" tar -C /root/hashmill -x
-give "$old" /root/old.deb
-give "$new" /root/new.deb
-check "deploy.sh ends well" laptop deploy.sh --package /root/old.deb --no-wait
+give "$old" "/root/${old##*/}"
+give "$new" "/root/${new##*/}"
+check "deploy.sh ends well" laptop deploy.sh --package "/root/${old##*/}" --no-wait
 sed 's/^/# /' "$work/output"
 
 node0=$(instances node 0)
@@ -241,7 +241,7 @@ check "none of the worker's units has failed" nothing_failed "${name}4"
 check "it runs no node" not on "${name}4" systemctl is-active hashmill.service
 
 version=$(dpkg-deb -f "$new" Version)
-check "deploy.sh with another package ends well" laptop deploy.sh --package /root/new.deb --no-wait
+check "deploy.sh with another package ends well" laptop deploy.sh --package "/root/${new##*/}" --no-wait
 for number in 0 1; do
     host=$name$((2 + number))
     check "node $number takes it" on "$host" systemctl start hashmill-ec2.service
