@@ -90,6 +90,19 @@ fill() {
     printf '%s\n' "$text"
 }
 
+# Makes the directory for temporary files, and removes those of scripts that were killed.
+make_work() {
+    local old pid
+    for old in "${TMPDIR:-/tmp}"/hashmill-aws.*; do
+        pid=${old##*/hashmill-aws.}
+        pid=${pid%%.*}
+        if [[ -d $old && ! -L $old && -O $old && $pid =~ ^[0-9]+$ && ! -d /proc/$pid ]]; then
+            rm -rf -- "$old"
+        fi
+    done
+    work=$(mktemp -d "${TMPDIR:-/tmp}/hashmill-aws.$$.XXXXXX")
+}
+
 # Chooses the region: the option, the environment, the CLI's own configuration, Ireland.
 choose_region() {
     [[ -n $region ]] || region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}

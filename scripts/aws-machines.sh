@@ -68,13 +68,20 @@ healthy() {
     curl -fsk -m 5 -o /dev/null "$public_scheme://${public[$1]}/healthz"
 }
 
+# Says of a node that it is not well in time, and where to look.
+not_healthy() {
+    fail "node $1 (${public[$1]}) is not well after $HEALTHZ_SECONDS s. The log of its boot: aws ec2 get-console-output" \
+        "--latest --region $region --output text --instance-id ${node[$1]}. If ALLOW_CIDR ($ALLOW_CIDR) leaves this machine" \
+        "out, it cannot be seen from here: use --no-wait"
+}
+
 # Waits until both nodes are well.
 wait_healthy() {
     local until=$((SECONDS + HEALTHZ_SECONDS)) number
     say "waiting until both nodes are well; a first boot takes some three minutes"
     for number in 0 1; do
         until healthy "$number"; do
-            ((SECONDS < until)) || fail "node $number (${public[number]}) is not well after $HEALTHZ_SECONDS s. Its boot's log: aws ec2 get-console-output --latest --instance-id ${node[number]} --region $region. When addresses of yours are not in ALLOW_CIDR, it cannot be seen from here: use --no-wait"
+            ((SECONDS < until)) || not_healthy "$number"
             sleep 3
         done
         say "  node $number is well"

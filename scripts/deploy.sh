@@ -23,6 +23,7 @@
 #   DISK_GB          their disks (default: 20)
 #   INSTANCE_TYPE    type of the workers' machines (default: c7a.medium, which has AVX-512)
 #   SPOT             1: workers are spot instances (default: 0)
+#   IDLE_SECONDS     a worker with nothing to do for so long retires (default: 600)
 #   IMAGE            an AMI, or the public SSM parameter that has it (default: Debian 12 for amd64)
 #   HEALTHZ_SECONDS  how long to wait until both nodes are well (default: 900)
 #   HASHMILL_HOME    where the certificate authority and the tokens are kept (default: ~/.hashmill)
@@ -64,7 +65,7 @@ rotate=no
 wait=yes
 node_setting_names="WORKERS_MIN WORKERS_MAX WAIT_LAUNCH_SECONDS COPY LEASE_SECONDS PULLED_DAYS CANCELLED_DAYS"
 
-: "${ALLOW_CIDR:=0.0.0.0/0}" "${NODE_TYPE:=t3.small}" "${DISK_GB:=20}" "${INSTANCE_TYPE:=c7a.medium}" "${SPOT:=0}"
+: "${ALLOW_CIDR:=0.0.0.0/0}" "${NODE_TYPE:=t3.small}" "${DISK_GB:=20}" "${INSTANCE_TYPE:=c7a.medium}" "${SPOT:=0}" "${IDLE_SECONDS:=600}"
 : "${IMAGE:=/aws/service/debian/release/12/latest/amd64}" "${HEALTHZ_SECONDS:=900}"
 
 read_arguments() {
@@ -117,7 +118,8 @@ check_settings() {
         fail "NODE_TYPE and INSTANCE_TYPE must be like t3.small"
     [[ $DISK_GB =~ ^([89]|[1-9][0-9]{1,4})$ ]] || fail "DISK_GB must be a number, 8 at least"
     [[ $SPOT =~ ^[01]$ ]] || fail "SPOT must be 0 or 1"
-    [[ $HEALTHZ_SECONDS =~ ^[0-9]{1,5}$ ]] || fail "HEALTHZ_SECONDS must be a number"
+    [[ $HEALTHZ_SECONDS =~ ^[0-9]{1,5}$ && $IDLE_SECONDS =~ ^[0-9]{1,8}$ ]] ||
+        fail "HEALTHZ_SECONDS and IDLE_SECONDS must be numbers"
     [[ $IMAGE =~ ^(ami-[0-9a-f]+|/[A-Za-z0-9._/-]+)$ ]] || fail "IMAGE must be like ami-0123 or /aws/service/..."
     [[ $subnets_asked =~ ^(subnet-[0-9a-f]+(,subnet-[0-9a-f]+)+)?$ ]] || fail "--subnets must be like subnet-01,subnet-02"
     for name in $node_setting_names; do
@@ -194,7 +196,7 @@ finish() {
 }
 
 read_arguments "$@"
-work=$(mktemp -d "${TMPDIR:-/tmp}/hashmill-deploy.XXXXXX")
+make_work
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP

@@ -148,7 +148,7 @@ finish() {
 }
 
 read_arguments "$@"
-work=$(mktemp -d "${TMPDIR:-/tmp}/hashmill-destroy.XXXXXX")
+make_work
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP

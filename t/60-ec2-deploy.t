@@ -4,8 +4,10 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::INET ();
 use JSON::PP qw(decode_json encode_json);
 use List::Util qw(uniq);
+use POSIX ();
 use Test::More;
 use Hashmill::Aws;
 use Hashmill::Util;
@@ -127,11 +129,35 @@ subtest 'what the roles permit' => sub {
 
 subtest 'the same again' => sub {
     my $tokens = slurp($aws->dir . '/home/one/tokens');
-    my ($code, $output) = $aws->deploy('--stack', 'one');
-    is $code, 0, 'it ends well' or diag $output;
+    my ($code, $output) = $aws->run('deploy.sh', { HEALTHZ_SECONDS => 0, http_proxy => q() }, '--package', $aws->dir . '/hashmill.deb', '--stack', 'one');
+    isnt $code, 0, 'nodes that are not well are a failure';
+    like $output, qr/node 0 \([\d.]+\) is not well after 0 s\. The log of its boot: aws ec2 get-console-output/, 'that is told';
     is_deeply [sort $aws->inventory], [sort keys %before], 'everything is there once';
     is slurp($aws->dir . '/home/one/tokens'), $tokens, 'with the same tokens';
     unlike $output, qr/created|launched|stored|made/, 'nothing is made';
+    $aws->calls;
+};
+
+# The emulator's Elastic IPs are addresses of this machine.
+subtest 'waiting for the nodes' => sub {
+    my @public = map { $_->{PublicIp} } $aws->call(qw(ec2 describe-addresses))->{Addresses}->@*;
+    my @servers = map { IO::Socket::INET->new(LocalAddr => $_, LocalPort => 80, Listen => 8) } @public;
+    plan skip_all => 'port 80 of the addresses cannot be had: ' . join ' ', @public if @servers < 2;
+    my $well = fork // die;
+    if ($well == 0) {
+        for my $server (@servers) {
+            my $client = $server->accept;
+            sysread $client, my $request, 4096;
+            print {$client} "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        }
+        POSIX::_exit(0);
+    }
+    my ($code, $output) = $aws->run('deploy.sh', { HEALTHZ_SECONDS => 60, map { $_ => join ',', '127.0.0.1', @public } qw(no_proxy NO_PROXY) },
+        '--package', $aws->dir . '/hashmill.deb', '--stack', 'one');
+    kill 'KILL', $well;
+    waitpid $well, 0;
+    is $code, 0, 'it ends well when both answer' or diag $output;
+    like $output, qr/node 0 is well\n.*node 1 is well\n/, 'and says so';
     $aws->calls;
 };
 

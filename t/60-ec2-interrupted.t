@@ -36,7 +36,8 @@ sub deploy_disturbed ($stack, @at) {
         my ($code, $output) = $aws->deploy(disturbance($n), '--stack', $stack);
         my @calls = $aws->calls;
         return if $code == 0; # it had fewer changes to make
-        is $code, $n % 2 ? $killed : 254, "deploy.sh is interrupted at change $n, " . join ' ', grep { !/^-/ } $calls[-1]->@[5 .. 7];
+        my ($what) = "@{$calls[-1]}" =~ /((?:ec2|iam|s3api|ssm) \S+)/;
+        ok $n % 2 ? $code == $killed : $code != 0, "deploy.sh is interrupted at change $n, $what";
     }
     my ($code, $output) = $aws->deploy('--stack', $stack);
     is $code, 0, 'the next run ends well' or diag $output;
@@ -58,28 +59,34 @@ sub destroy_disturbed ($stack, @at) {
     return;
 }
 
-my ($code, $output) = $aws->deploy('--stack', 'whole');
-is $code, 0, 'a run that nothing disturbs ends well' or BAIL_OUT($output);
-my $changes = grep { Hashmill::Aws::is_change($_) } $aws->calls;
+# What AWS is known to be late with interrupts nothing.
+my $late = 'InvalidParameterValue Value (x) for parameter iamInstanceProfile.name is invalid.';
+my ($code, $output) = $aws->deploy({ AWS_TEST_FAIL => "run-instances:error:$late" }, '--stack', 'whole');
+is $code, 0, 'a new instance profile that is not known yet is waited for' or BAIL_OUT($output);
+my @calls = $aws->calls;
+is scalar(grep { "@$_" =~ / run-instances / } @calls), 3, 'it was';
+my $changes = grep { Hashmill::Aws::is_change($_) } @calls;
 my $whole = census('whole');
-($code, $output) = $aws->run('destroy.sh', '--stack', 'whole', '--yes');
-is $code, 0, 'destroy.sh, too' or diag $output;
-my $removals = grep { Hashmill::Aws::is_change($_) } $aws->calls;
+($code, $output) = $aws->run('destroy.sh', { AWS_TEST_FAIL => 'delete-security-group:error:DependencyViolation' },
+    '--stack', 'whole', '--yes');
+is $code, 0, 'a security group still in use is, too' or diag $output;
+@calls = $aws->calls;
+is scalar(grep { "@$_" =~ / delete-security-group / } @calls), 3, 'it was';
+my $removals = grep { Hashmill::Aws::is_change($_) } @calls;
 
-my @runs = $ENV{HASHMILL_SLOW} ? map { [$_] } 1 .. $changes : [3, 10, 17, 24, 31];
+my @runs = $ENV{HASHMILL_SLOW} ? map { [$_] } 1 .. $changes : [3, 10, 17, 24];
 for my $number (0 .. $#runs) {
     my $at = $runs[$number];
     subtest "deploy.sh, interrupted at @$at of $changes" => sub {
         deploy_disturbed("s$number", @$at);
         is census("s$number"), $whole, 'everything is there once';
-        my @removals = $ENV{HASHMILL_SLOW} ? 1 + $number % $removals : (1, 4, 7);
+        my @removals = $ENV{HASHMILL_SLOW} ? 1 + $number % $removals : (1, 4);
         destroy_disturbed("s$number", @removals);
         is join("\n", $aws->inventory), $nothing, "destroy.sh, interrupted at @removals of $removals, leaves nothing";
     };
 }
 is $aws->strayed, 0, 'no call went elsewhere';
-my @left = glob $aws->dir . '/tmp/*';
-cmp_ok scalar(@left), '<=', 3 * @runs, 'only what was killed left temporary files';
+is_deeply [glob $aws->dir . '/tmp/*'], [], 'no temporary file is left, not even by what was killed';
 
 $aws->stop;
 done_testing();

@@ -109,7 +109,7 @@ boot_instance() {
 
 # Runs deploy.sh or destroy.sh on the laptop.
 laptop() {
-    on "${name}1" env AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=eu-west-1 WORKERS_MAX=1 \
+    on "${name}1" env AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=eu-west-1 WORKERS_MAX=1 IDLE_SECONDS=30 \
         "/root/hashmill/scripts/$1" --stack boot --endpoint-url "http://$emulator" "${@:2}"
 }
 
@@ -207,9 +207,9 @@ check "a laptop with Debian's AWS CLI boots" start_laptop
 check "the emulator starts" start_emulator
 on "${name}1" mkdir -p /root/hashmill
 tar -C "$root" -c scripts ec2 | on "${name}1" tar -C /root/hashmill -x
-give "$old" /root/old.deb
-give "$new" /root/new.deb
-check "deploy.sh ends well" laptop deploy.sh --package /root/old.deb --no-wait
+give "$old" "/root/${old##*/}"
+give "$new" "/root/${new##*/}"
+check "deploy.sh ends well" laptop deploy.sh --package "/root/${old##*/}" --no-wait
 sed 's/^/# /' "$work/output"
 
 node0=$(instances node 0)
@@ -240,8 +240,11 @@ done
 check "none of the worker's units has failed" nothing_failed "${name}4"
 check "it runs no node" not on "${name}4" systemctl is-active hashmill.service
 
+check "with nothing to do it retires, and its machine is off" within 120 is_off "${name}4"
+check "the node has terminated it" within 60 not launched
+
 version=$(dpkg-deb -f "$new" Version)
-check "deploy.sh with another package ends well" laptop deploy.sh --package /root/new.deb --no-wait
+check "deploy.sh with another package ends well" laptop deploy.sh --package "/root/${new##*/}" --no-wait
 for number in 0 1; do
     host=$name$((2 + number))
     check "node $number takes it" on "$host" systemctl start hashmill-ec2.service
@@ -251,12 +254,17 @@ for number in 0 1; do
 done
 
 item=$(enqueue 0 9000000000000)
-check "a long item is leased" within 60 state_is 0 "$item" leased
+check "an item that waits has another worker launched" within 120 launched
+worker=$(instances worker | head -n 1)
+boot_instance "${name}5" "$network.$((first + 4))" "$worker" >/dev/null
+check "the worker boots, with the new package" booted "${name}5"
+check "it has that" version_is "${name}5" "$version"
+check "the item is leased" within 60 state_is 0 "$item" leased
 sleep 5
-"$hosts" notice "${name}4"
+"$hosts" notice "${name}5"
 check "at a spot notice the worker gives it back" within 20 state_is 0 "$item" waiting
 check "with its progress" test "$(remaining "$item")" -lt 8999999999999
-check "and powers off" within 30 is_off "${name}4"
+check "and powers off" within 30 is_off "${name}5"
 client -X DELETE "$(node_url 0)/items/$item"
 check "none of the nodes' units has failed" nothing_failed "${name}2"
 check "destroy.sh ends well" laptop destroy.sh --yes

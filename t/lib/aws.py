@@ -7,8 +7,8 @@ aws.py inventory ENDPOINT    what there is in the account, lines "KIND NAME"
 aws.py call ARGUMENT...  a call of the latter, as `aws ARGUMENT...` would be: what a test has as `aws` in PATH
 
 For `call` the environment has AWS_TEST_SOCKET, AWS_TEST_LOG (each call's arguments are added to it, a line of JSON
-each), and may have AWS_TEST_FAIL=N:HOW:WHAT to disturb the Nth call of the log that changes something: `error`, it
-fails with the code WHAT and is not done; `lost`, it is done, but the process whose number is in the file WHAT is killed
+each), and may have AWS_TEST_FAIL=WHICH:HOW:WHAT to disturb a call: the WHICHth of the log that changes something or,
+when that is no number, the first of that operation. `error`: it fails with the code and message WHAT and is not done; `lost`: it is done, but the process whose number is in the file WHAT is killed
 before it hears of it.
 """
 import fcntl
@@ -147,12 +147,16 @@ def call(arguments):
     with open(os.environ["AWS_TEST_LOG"], "a+") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         log.seek(0)
-        number = sum(1 for line in log if is_change(json.loads(line))) + 1
+        before = [json.loads(line) for line in log]
         log.write(json.dumps(arguments) + "\n")
-    at, how, what = os.environ.get("AWS_TEST_FAIL", "0:error:none").split(":", 2)
-    disturbed = is_change(arguments) and number == int(at)
+    which, how, what = os.environ.get("AWS_TEST_FAIL", "0:error:none").split(":", 2)
+    if which.isdigit():
+        disturbed = is_change(arguments) and sum(map(is_change, before)) + 1 == int(which)
+    else:
+        disturbed = which in arguments and not any(which in earlier for earlier in before)
     if disturbed and how == "error":
-        sys.stderr.write("\nAn error occurred (%s) when calling the operation: it was disturbed\n" % what)
+        code, _, message = what.partition(" ")
+        sys.stderr.write("\nAn error occurred (%s) when calling the operation: %s\n" % (code, message or "it was disturbed"))
         sys.exit(254)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.connect(os.environ["AWS_TEST_SOCKET"])
