@@ -27,6 +27,7 @@ LIB_SOURCES := $(wildcard lib/*.c)
 FCGI_SOURCES := $(wildcard fcgi/*.c)
 WORKER_SOURCES := $(wildcard worker/*.c)
 TEST_SOURCES := $(wildcard t/*.c)
+FUZZ_SOURCES := $(filter-out t/fuzz/driver.c,$(wildcard t/fuzz/*.c))
 BENCH_SOURCES := $(wildcard scripts/bench/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
@@ -36,6 +37,7 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 # Unit tests take what they need out of these; the main functions stay out.
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
+FUZZ_PROGRAMS := $(FUZZ_SOURCES:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -85,6 +87,18 @@ $(BUILD)/t/%: t/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(TEST_ARCHIVES) $(FCGI_LIBS) $(WORKER_LIBS)
 
+# With FUZZER=-fsanitize=fuzzer libFuzzer is their main function, else t/fuzz/driver.c.
+ifneq ($(FUZZER),)
+# No input reaches the kernels, which take clang minutes with sanitizers.
+$(BUILD)/worker/sha512_%.o: override CFLAGS = -O1 -g
+endif
+FUZZ_MAIN := $(if $(FUZZER),,$(BUILD)/t/fuzz/driver.o)
+
+$(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_MAIN) $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(FUZZER) $(LDFLAGS) -MMD -MP -o $@ $< $(FUZZ_MAIN) $(TEST_ARCHIVES) \
+		$(FCGI_LIBS) $(WORKER_LIBS)
+
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
 $(BUILD)/worker/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
@@ -111,7 +125,19 @@ $(FCGI_OBJECTS): | $(BUILD)/sql.h
 sanitized:
 	@$(MAKE) BUILD=$(BUILD)/test CFLAGS="$(SANITIZE_FLAGS)" all unit-tests
 
-unit-tests: $(TEST_PROGRAMS)
+unit-tests: $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
+
+# Each fuzz target for so many seconds; what it finds goes to $(BUILD)/fuzz/.
+SECONDS ?= 60
+.PHONY: fuzz fuzz-programs
+fuzz:
+	@test -n "$$(find "$$(clang -print-resource-dir)" -name 'libclang_rt.fuzzer*')" || \
+		{ echo "make fuzz needs: apt-get install clang libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev" >&2; exit 1; }
+	@$(MAKE) BUILD=$(BUILD)/fuzz CC=clang FUZZER=-fsanitize=fuzzer \
+		CFLAGS="$(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link" fuzz-programs
+	@scripts/fuzz $(BUILD)/fuzz $(SECONDS)
+
+fuzz-programs: $(FUZZ_PROGRAMS)
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -141,8 +167,8 @@ bench:
 bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
-C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES)
-H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h)
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) $(wildcard t/fuzz/*.c)
+H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/fuzz/*.h)
 PERL_FILES = scripts/bench-worker t/idle-worker
 PYTHON_FILES = $(wildcard scripts/bench/*.py)
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run
@@ -181,7 +207,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/hashmill/nginx \
 		$(DESTDIR)$(PREFIX)/share/hashmill/sql $(DESTDIR)$(PREFIX)/share/doc/hashmill
 	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
-	install -m 755 scripts/provider-local $(DESTDIR)$(PREFIX)/share/hashmill
+	install -m 755 scripts/provider-local scripts/backup.sh $(DESTDIR)$(PREFIX)/share/hashmill
 	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/hashmill/nginx
 	install -m 644 sql/* $(DESTDIR)$(PREFIX)/share/hashmill/sql
 	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/hashmill
@@ -195,6 +221,7 @@ help:
 	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
+	@echo 'make fuzz         every reader of what comes from outside, SECONDS=60 each, under libFuzzer'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
