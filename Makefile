@@ -27,6 +27,7 @@ LIB_SOURCES := $(wildcard lib/*.c)
 FCGI_SOURCES := $(wildcard fcgi/*.c)
 WORKER_SOURCES := $(wildcard worker/*.c)
 TEST_SOURCES := $(wildcard t/*.c)
+FUZZ_SOURCES := $(filter-out t/fuzz/driver.c,$(wildcard t/fuzz/*.c))
 BENCH_SOURCES := $(wildcard scripts/bench/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
@@ -42,6 +43,7 @@ TEST_SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
 CRASH_SOURCES := $(wildcard t/crash/*.c)
 CRASH_PROGRAMS := $(CRASH_SOURCES:t/crash/%.c=$(BUILD)/crash/%)
 FLIP_SOURCES := $(wildcard t/flip/*.c)
+FUZZ_PROGRAMS := $(FUZZ_SOURCES:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
 # One short line for each step; make V=1 shows the commands.
 ifeq ($(V),1)
@@ -104,6 +106,17 @@ $(BUILD)/crash/%: t/crash/%.c $(TEST_ARCHIVES)
 $(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--wrap=kernels_run -o $@ $^ $(WORKER_LIBS)
+# With FUZZER=-fsanitize=fuzzer libFuzzer is their main function, else t/fuzz/driver.c.
+ifneq ($(FUZZER),)
+# No input reaches the kernels, which take clang minutes with sanitizers.
+$(BUILD)/worker/sha512_%.o: override CFLAGS = -O1 -g
+endif
+FUZZ_MAIN := $(if $(FUZZER),,$(BUILD)/t/fuzz/driver.o)
+
+$(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_MAIN) $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(FUZZER) $(LDFLAGS) -MMD -MP -o $@ $< $(FUZZ_MAIN) $(TEST_ARCHIVES) \
+		$(FCGI_LIBS) $(WORKER_LIBS)
 
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
@@ -135,7 +148,19 @@ sanitized:
 .PHONY: test-shims
 test-shims: $(TEST_SHIMS)
 
-unit-tests: $(TEST_PROGRAMS)
+unit-tests: $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
+
+# Each fuzz target for so many seconds; what it finds goes to $(BUILD)/fuzz/.
+SECONDS ?= 60
+.PHONY: fuzz fuzz-programs
+fuzz:
+	@test -n "$$(find "$$(clang -print-resource-dir)" -name 'libclang_rt.fuzzer*')" || \
+		{ echo "make fuzz needs: apt-get install clang libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev" >&2; exit 1; }
+	@$(MAKE) BUILD=$(BUILD)/fuzz CC=clang FUZZER=-fsanitize=fuzzer \
+		CFLAGS="$(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link" fuzz-programs
+	@scripts/fuzz $(BUILD)/fuzz $(SECONDS)
+
+fuzz-programs: $(FUZZ_PROGRAMS)
 
 test-tools: $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
 
@@ -196,8 +221,8 @@ bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
-	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES)
-H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h)
+	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(wildcard t/fuzz/*.c)
+H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h t/fuzz/*.h)
 PERL_FILES = scripts/bench-worker scripts/soak t/idle-worker t/mutate
 PYTHON_FILES = $(wildcard scripts/bench/*.py) t/lib/aws.py
 SHELL_FILES = $(filter-out scripts/bench $(PERL_FILES),$(wildcard scripts/*)) t/provider .ci/run \
@@ -310,6 +335,7 @@ help:
 	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
 	@echo 'make mutants      mistakes made on purpose (t/mutants): which test notices which (MUTANTS=NAMES)'
 	@echo 'make soak         two nodes under faults drawn by SEED= for SECONDS=60, and a judge of what came of it'
+	@echo 'make fuzz         every reader of what comes from outside, SECONDS=60 each, under libFuzzer'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'

@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "queue_sqlite.h"
 #include "sql.h"
 
-enum { SYNC_BYTES = 4 * 1024 * 1024 }; /* no more of it waits for the disk, which others use, too */
+/* The disk may be the queue's own, whose commits wait for what it has to write before: so little is
+ * written at once, and then others have the disk for several times as long as that took. */
+enum { SYNC_BYTES = 512 * 1024, PAUSES = 3 };
 
 /* What a failed call on the file means; it is logged. */
 static enum queue_result failed(const char *path) {
@@ -31,6 +34,18 @@ static bool write_page(int fd, const struct page *page) {
     return true;
 }
 
+static bool sync_and_pause(int fd) {
+    struct timespec before;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    bool good = fdatasync(fd) == 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ns = (now.tv_sec - before.tv_sec) * 1000000000 + now.tv_nsec - before.tv_nsec;
+    ns = good ? ns * PAUSES : 0;
+    nanosleep(&(struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}, NULL);
+    return good;
+}
+
 /* Writes one part; syncs now and then. */
 static bool write_part(int fd, const struct pages *pages, int64_t *unsynced) {
     for (int i = 0; i < pages->count; i++) {
@@ -41,7 +56,7 @@ static bool write_part(int fd, const struct pages *pages, int64_t *unsynced) {
     if (*unsynced < SYNC_BYTES)
         return true;
     *unsynced = 0;
-    return fdatasync(fd) == 0;
+    return sync_and_pause(fd);
 }
 
 /* Fetches the whole copy. */

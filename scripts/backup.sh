@@ -83,6 +83,18 @@ check_database() {
     [[ $said == $'ok\n1' ]] || fail "$2 is not a whole backup: ${said:0:300}"
 }
 
+# Removes a file a little at a time: freeing gigabytes at once has a disk's other writers wait.
+remove_slowly() {
+    local step=$((32 * 1024 * 1024)) size
+    size=$(stat -c %s "$1")
+    while ((size > step)); do
+        ((size -= step))
+        truncate -s "$size" "$1"
+        sleep 0.05
+    done
+    rm "$1"
+}
+
 make_backup() {
     local directory program
     [[ -n $run_dir ]] || run_dir=$(setting RUN_DIR /run/hashmill)
@@ -95,8 +107,10 @@ make_backup() {
     RUN_DIR=$run_dir "$program" --backup "$work/copy" || exit 1 # which has said why
     check_database "$work/copy" "what was copied"
     sync "$work/copy"
+    [[ ! -f $file || -L $file ]] || ln "$file" "$work/before"
     mv -f "$work/copy" "$file"
     sync "$directory"
+    [[ ! -e $work/before || $(stat -c %h "$work/before") != 1 ]] || remove_slowly "$work/before"
     printf '%s: %s bytes\n' "$file" "$(stat -c %s "$file")"
 }
 

@@ -1,0 +1,307 @@
+#ifndef HASHMILL_T_FUZZ_CALL_H
+#define HASHMILL_T_FUZZ_CALL_H
+
+/*
+ * A request in memory and a queue that is none, so that the router and all handlers can be fuzzed
+ * in process. An input looks like a request:
+ *
+ *     POST /results
+ *     HTTP_ACCEPT=text/plain          any FastCGI parameters
+ *     RESULT=3                        how the queue's verbs end (enum queue_result)
+ *
+ *     body
+ *
+ * What a handler gives to the queue must be what the writer takes.
+ */
+
+#include <fcgiapp.h>
+
+#include "../../fcgi/id.h"
+#include "../../fcgi/operation.h"
+#include "../../fcgi/queue_fleet.h"
+#include "../../fcgi/router.h"
+#include "../../lib/log.h"
+#include "fuzz.h"
+
+enum { PARAMETERS_MAX = 30 };
+
+static const char worker_token[] = "a token of workers";
+static const char peer_token[] = "a token of nodes";
+
+static enum queue_result fuzz_result;
+static struct channel_message fuzz_message;
+
+/* --- The queue --- */
+
+static enum queue_result take(enum operation operation) {
+    fuzz_message.header.operation = (uint16_t)operation;
+    must(channel_operation_size(&fuzz_message) > 0);
+    must(operation_sane(&fuzz_message));
+    return fuzz_result;
+}
+
+static struct queue_item some_item(int number) {
+    struct queue_item item = {.iterations = 5, .enqueued_wall_ms = 1700000000000};
+    item.state = number % ITEM_STATES;
+    item.id.bytes[15] = (uint8_t)number;
+    return item;
+}
+
+enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
+                                struct uuid *id) {
+    (void)queue;
+    fuzz_message.body.enqueue = *item;
+    *id = item->id;
+    return take(OPERATION_ENQUEUE);
+}
+
+enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
+                             struct queue_batch *batch) {
+    (void)queue;
+    fuzz_message.body.pull = *pull;
+    batch->count = pull->top < 3 ? pull->top : 3;
+    for (int i = 0; i < batch->count; i++)
+        batch->items[i] = some_item(ITEM_DONE);
+    return take(OPERATION_PULL);
+}
+
+enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
+    (void)queue;
+    *item = some_item(id.bytes[0]);
+    return fuzz_result;
+}
+
+enum queue_result queue_look_home(struct queue *queue, struct uuid id, struct queue_item *item,
+                                  int *home) {
+    *home = 0;
+    return queue_look(queue, id, item);
+}
+
+enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
+    (void)queue;
+    fuzz_message.body.id = id;
+    return take(OPERATION_CANCEL);
+}
+
+enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
+                               struct queue_verdict *verdict) {
+    (void)queue;
+    fuzz_message.body.report = *report;
+    verdict->count = report->count;
+    verdict->drain = report->count % 2;
+    for (int i = 0; i < report->count; i++) {
+        must(report->items[i].remaining >= 0 && report->items[i].remaining < QUEUE_ITERATIONS_MAX);
+        verdict->taken[i] = i % 2;
+    }
+    return take(OPERATION_REPORT);
+}
+
+enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
+    (void)queue;
+    fuzz_message.body.worker = *worker;
+    return take(OPERATION_RETIRE);
+}
+
+enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+    (void)queue;
+    *tally = (struct queue_tally){.clock_ms = 1000};
+    return fuzz_result;
+}
+
+enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
+                              struct queue_fleet *fleet) {
+    (void)queue;
+    (void)since;
+    memset(fleet, 0, sizeof *fleet);
+    return fuzz_result;
+}
+
+enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers) {
+    (void)queue;
+    memset(peers, 0, sizeof *peers);
+    return fuzz_result;
+}
+
+enum queue_result queue_merge(struct queue *queue, const struct queue_copies *copies) {
+    (void)queue;
+    fuzz_message.body.copies = *copies;
+    return take(OPERATION_MERGE);
+}
+
+static enum queue_result give_items(struct queue_copies *copies) {
+    memset(copies, 0, sizeof *copies);
+    copies->count = 2;
+    for (int i = 0; i < copies->count; i++)
+        copies->items[i] = (struct queue_copy){
+            .iterations = 1, .enqueued_wall_ms = 1, .completed_wall_ms = 2, .state = ITEM_DONE};
+    return fuzz_result;
+}
+
+enum queue_result queue_give(struct queue *queue, const struct queue_transfer *transfer,
+                             struct queue_copies *items) {
+    (void)queue;
+    fuzz_message.body.transfer = *transfer;
+    take(OPERATION_GIVE);
+    return give_items(items);
+}
+
+enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies) {
+    (void)queue;
+    must(*seq >= 0);
+    return give_items(copies);
+}
+
+enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
+                              struct queue_hello_answer *answer) {
+    (void)queue;
+    fuzz_message.body.hello = *hello;
+    memset(answer, 0, sizeof *answer);
+    answer->count = hello->count;
+    return take(OPERATION_HELLO);
+}
+
+uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
+    (void)queue;
+    must(request->wait_ms >= 0);
+    fuzz_message.body.lease = *request;
+    take(OPERATION_LEASE);
+    return 1;
+}
+
+uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+    (void)queue;
+    (void)id;
+    must(wait_ms > 0 && wait_ms <= 30000);
+    return 1;
+}
+
+void queue_return_lease(struct queue *queue, struct queue_return grant) {
+    (void)queue;
+    (void)grant;
+}
+
+struct queue *queue_open(const struct queue_options *options) {
+    (void)options;
+    return NULL;
+}
+
+void queue_close(struct queue *queue) {
+    (void)queue;
+}
+
+/* --- The request --- */
+
+static void at_end(FCGX_Stream *stream) {
+    stream->isClosed = 1;
+}
+
+/* Reads the head of the input into a request; what is left is the body. */
+static void read_input(char *text, size_t size, struct request *request, FCGX_Stream *body,
+                       char *parameters[PARAMETERS_MAX + 3]) {
+    static char length[40];
+    static char bearer[60];
+    int count = 0;
+    char *rest = fuzz_cut_line(text);
+    fuzz_result = QUEUE_OK;
+    request->method = text;
+    request->path = "";
+    request->query = "";
+    char *space = strchr(text, ' ');
+    if (space) {
+        *space = '\0';
+        request->path = space + 1;
+        char *query = strchr(space + 1, '?');
+        if (query) {
+            *query = '\0';
+            request->query = query + 1;
+        }
+    }
+    while (count < PARAMETERS_MAX && *rest != '\0' && *rest != '\n') {
+        parameters[count++] = rest;
+        rest = fuzz_cut_line(rest);
+    }
+    rest += *rest == '\n';
+    size_t left = size - (size_t)(rest - text);
+    /* The first of a name counts, so that an input may say otherwise. */
+    bool peers = strncmp(request->path, "/peer/", 6) == 0;
+    snprintf(length, sizeof length, "CONTENT_LENGTH=%zu", left);
+    snprintf(bearer, sizeof bearer, "HTTP_AUTHORIZATION=Bearer %s",
+             peers ? peer_token : worker_token);
+    parameters[count++] = length;
+    parameters[count++] = bearer;
+    parameters[count] = NULL;
+    request->fcgi.envp = parameters;
+    request->fcgi.in = body;
+    const char *result = request_parameter(request, "RESULT");
+    if (result)
+        fuzz_result = (enum queue_result)(strtoul(result, NULL, 10) % (QUEUE_FAULT + 1));
+    unsigned char *bytes = (unsigned char *)rest;
+    *body = (FCGX_Stream){.rdNext = bytes,
+                          .stop = bytes + left,
+                          .stopUnget = bytes,
+                          .isReader = 1,
+                          .fillBuffProc = at_end};
+}
+
+/* A reply is one that a client can read. */
+static void check_reply(const struct reply *reply) {
+    static struct json json;
+    const char *why;
+    must(reply->status >= 200 && reply->status < 600);
+    must(!reply->type || reply->status != 204);
+    if (reply->type && strstr(reply->type, "json"))
+        must(json_parse(&json, reply->body.data, reply->body.length, &why));
+    if (reply->status >= 400)
+        must(reply->type && strcmp(reply->type, "application/problem+json") == 0);
+}
+
+/* The answer to what was parked. */
+static void finish(struct call *call) {
+    static struct queue_grant grant = {.ttl_ms = 1000, .count = 1};
+    struct queue_item item = some_item(ITEM_DONE);
+    bool lease = call->route->waits->take_back != NULL;
+    struct queue_answer answer = {.ticket = 1, .result = fuzz_result};
+    if (fuzz_result == QUEUE_OK && lease)
+        answer.grant = &grant;
+    else if (fuzz_result == QUEUE_OK)
+        answer.item = &item;
+    must(call->route->waits->finish(call, &answer) == 0);
+}
+
+/* One request on this listener from head to reply. */
+static void run_call(enum listener listener, const uint8_t *data, size_t size) {
+    static struct conf conf;
+    static struct server server;
+    static char *parameters[PARAMETERS_MAX + 3];
+    static struct request request;
+    FCGX_Stream body;
+    struct call call = {.server = &server, .request = &request, .may_park = true};
+    if (!server.conf) {
+        log_set_level(LOG_LEVEL_ERROR);
+        snprintf(conf.worker_token, sizeof conf.worker_token, "%s", worker_token);
+        snprintf(conf.peer_token, sizeof conf.peer_token, "%s", peer_token);
+        conf.body_bytes_max = 262144;
+        conf.lease_seconds = 60;
+        if (listener == LISTENER_WORKER) {
+            conf.peer_count = 1;
+            conf.peers[0].node = 1;
+        }
+        server.conf = &conf;
+        server.listener = listener;
+        server.sha512 = EVP_MD_CTX_new();
+        server.sha256 = EVP_MD_CTX_new();
+    }
+    char *text = fuzz_text(data, size);
+    read_input(text, size, &request, &body, parameters);
+    server.reply.status = 0;
+    if (router_match(&call)) {
+        if (call.route->handle)
+            call.route->handle(&call);
+        else if (call.route->waits->start(&call) != 0)
+            finish(&call);
+    }
+    check_reply(&server.reply);
+    free(text);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* Settings files of both programs: the first line says which. */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../../fcgi/conf.h"
+#include "../../worker/conf.h"
+#include "fuzz.h"
+
+/* Checks what the table promises. */
+static void check_server(const char *path) {
+    static struct conf conf;
+    char why[600] = "";
+    if (!conf_load(&conf, path, why, sizeof why)) {
+        must(strlen(why) > 0 && strlen(why) < sizeof why);
+        return;
+    }
+    must(conf.node >= 0 && conf.node <= 255 && conf.processes_public > 0);
+    must(conf.peer_count >= 0 && conf.peer_count <= PEERS_MAX);
+    for (int i = 0; i < conf.peer_count; i++)
+        must(conf.peers[i].node >= 0 && conf.peers[i].node <= 255 &&
+             conf.peers[i].node != conf.node && strlen(conf.peers[i].url) < PEER_URL_SIZE);
+    must(conf.workers_min <= conf.workers_max);
+}
+
+static void check_worker(const char *path) {
+    static struct worker_conf conf;
+    char why[600] = "";
+    if (!worker_conf_load(&conf, path, why, sizeof why)) {
+        must(strlen(why) > 0 && strlen(why) < sizeof why);
+        return;
+    }
+    must(conf.threads > 0 && conf.url_count > 0 && conf.url_count <= NODES_MAX);
+    for (int i = 0; i < conf.url_count; i++)
+        must(conf.urls[i] >= conf.urls_text &&
+             conf.urls[i] < conf.urls_text + sizeof conf.urls_text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static int file = -1;
+    char path[40];
+    if (file < 0)
+        file = memfd_create("settings", MFD_CLOEXEC);
+    if (file < 0 || ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != (ssize_t)size)
+        abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (size > 7 && memcmp(data, "#worker", 7) == 0)
+        check_worker(path);
+    else
+        check_server(path);
+    return 0;
+}
