@@ -1,5 +1,5 @@
-/* The verbs of queue_peers.h, and queue_backup, for engines that only the benchmarks have: they know of
- * no peers and are not worth a backup. */
+/* The verbs of queue_peers.h, and queue_backup, for engines that only the benchmarks have: they
+ * know of no peers and are not worth a backup. */
 
 #include "../../fcgi/queue_peers.h"
 

@@ -102,6 +102,11 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
     return take(OPERATION_RETIRE);
 }
 
+int queue_retry_seconds(const struct queue *queue) {
+    (void)queue;
+    return 1;
+}
+
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
     (void)queue;
     *tally = (struct queue_tally){.clock_ms = 1000};

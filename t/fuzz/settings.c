@@ -9,8 +9,9 @@
 /* Checks what the table promises. */
 static void check_server(const char *path) {
     static struct conf conf;
+    const struct settings_files files = {.path = {path}, .count = 1};
     char why[600] = "";
-    if (!conf_load(&conf, path, why, sizeof why)) {
+    if (!conf_load(&conf, &files, why, sizeof why)) {
         must(strlen(why) > 0 && strlen(why) < sizeof why);
         return;
     }
@@ -24,8 +25,9 @@ static void check_server(const char *path) {
 
 static void check_worker(const char *path) {
     static struct worker_conf conf;
+    const struct settings_files files = {.path = {path}, .count = 1};
     char why[600] = "";
-    if (!worker_conf_load(&conf, path, why, sizeof why)) {
+    if (!worker_conf_load(&conf, &files, why, sizeof why)) {
         must(strlen(why) > 0 && strlen(why) < sizeof why);
         return;
     }
