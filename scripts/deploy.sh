@@ -10,7 +10,8 @@
 #   --dry-run            only say what would be made and what it costs
 #   --package FILE       the package (default: built by make deb)
 #   --subnets ID,ID...   subnets in two zones at least (default: the default ones of the region)
-#   --ssh FILE.pub       let this public key in as admin, from this machine's address or SSH_CIDR
+#   --ssh FILE.pub       let this public key in as admin, from SSH_CIDR or else from the address that
+#                        checkip.amazonaws.com sees this machine under
 #   --tls CERT,KEY       a certificate for clients: port 443 instead of plain port 80
 #   --rotate             new certificates for nodes and workers
 #   --no-wait            do not wait until both nodes are well
@@ -202,6 +203,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 need_tool openssl "install it (apt-get install openssl)"
 need_tool curl "install it (apt-get install curl)"
+need_tool flock "install it (apt-get install util-linux)"
 check_settings
 begin
 choose_ssh

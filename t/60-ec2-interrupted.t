@@ -74,7 +74,7 @@ is $code, 0, 'a security group still in use is, too' or diag $output;
 is scalar(grep { "@$_" =~ / delete-security-group / } @calls), 3, 'it was';
 my $removals = grep { Hashmill::Aws::is_change($_) } @calls;
 
-my @runs = $ENV{HASHMILL_SLOW} ? map { [$_] } 1 .. $changes : [3, 10, 17, 24];
+my @runs = $ENV{HASHMILL_SLOW} ? map { [$_] } 1 .. $changes : [3, 14, 23];
 for my $number (0 .. $#runs) {
     my $at = $runs[$number];
     subtest "deploy.sh, interrupted at @$at of $changes" => sub {
