@@ -107,7 +107,7 @@ make_backup() {
     RUN_DIR=$run_dir "$program" --backup "$work/copy" || exit 1 # which has said why
     check_database "$work/copy" "what was copied"
     sync "$work/copy"
-    [[ ! -f $file || -L $file ]] || ln "$file" "$work/before"
+    [[ ! -f $file || -L $file ]] || ln "$file" "$work/before" 2>/dev/null || true # not every filesystem can
     mv -f "$work/copy" "$file"
     sync "$directory"
     [[ ! -e $work/before || $(stat -c %h "$work/before") != 1 ]] || remove_slowly "$work/before"
@@ -130,6 +130,7 @@ restore_backup() {
     chown --reference="$directory" "$work/copy"
     chmod 640 "$work/copy"
     sync "$work/copy"
+    trap '' INT TERM HUP # half of what follows would be worse than none
     # A WAL of the old database beside the new one would be taken for its own.
     kept=$database.before-$(date +%Y%m%dT%H%M%S)
     for end in -wal -shm ""; do
