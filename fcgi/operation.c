@@ -2,9 +2,6 @@
 
 enum { NODE_MAX = 255 };
 
-/* Moves and trials stay far from the end of int32_t. */
-static const int32_t times_max = 1 << 30;
-
 static void end_text(char *text, size_t size) {
     text[size - 1] = '\0';
 }
@@ -45,8 +42,8 @@ static bool sane_copy(struct queue_copy *item) {
     end_text(item->key, sizeof item->key);
     return between(item->iterations, 1, QUEUE_ITERATIONS_MAX) &&
            between(item->remaining, 0, item->iterations - 1) && sane_state(item) &&
-           between(item->home, 0, NODE_MAX) && between(item->moves, 0, times_max) &&
-           between(item->trial, 0, times_max) && between(item->has_pull, 0, 1) &&
+           between(item->home, 0, NODE_MAX) && between(item->moves, 0, QUEUE_TIMES_MAX) &&
+           between(item->trial, 0, QUEUE_TIMES_MAX) && between(item->has_pull, 0, 1) &&
            between(item->enqueued_wall_ms, 0, QUEUE_ITERATIONS_MAX) &&
            between(item->completed_wall_ms, 0, QUEUE_ITERATIONS_MAX);
 }

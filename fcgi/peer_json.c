@@ -137,7 +137,7 @@ static bool read_times(const struct source *source, int32_t state, int64_t *enqu
     *completed_ms = 0;
     return read_integer(source, "enqueued", 0, WALL_MS_MAX, rule, enqueued_ms) &&
            (!has_value(state) ||
-            read_integer(source, "completed", 0, WALL_MS_MAX, rule, completed_ms));
+            read_integer(source, "completed", 1, WALL_MS_MAX, rule, completed_ms));
 }
 
 static bool read_progress(const struct source *source, int32_t state, int64_t *iterations,
@@ -166,10 +166,10 @@ static bool read_chain(const struct source *source, struct queue_copy *item) {
 }
 
 static bool read_home(const struct source *source, struct queue_copy *item) {
-    static const char rule[] = "a whole number from 0 to 2^31 - 1";
+    static const char rule[] = "a whole number from 0 to 2^30";
     return read_count(source, "home", PEER_NODE_MAX, "a NODE, 0 to 255", &item->home) &&
-           read_count(source, "moves", INT32_MAX, rule, &item->moves) &&
-           read_count(source, "trial", INT32_MAX, rule, &item->trial);
+           read_count(source, "moves", QUEUE_TIMES_MAX, rule, &item->moves) &&
+           read_count(source, "trial", QUEUE_TIMES_MAX, rule, &item->trial);
 }
 
 /* Reads the optional tag of the pull that handed it out. */

@@ -16,6 +16,7 @@ enum {
     QUEUE_COPIES_MAX = 200, /* items in one message of copies or in one transfer */
     QUEUE_LOANS_MAX = 64,   /* loans of one node, given and taken */
     QUEUE_TRANSFERS_MAX = 16,
+    QUEUE_TIMES_MAX = 1 << 30, /* moves and trials of an item: far from the end of int32_t */
     QUEUE_PULL_TAG_SIZE = 19
 };
 

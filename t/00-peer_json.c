@@ -30,7 +30,7 @@ static struct queue_copy some_item(int32_t state) {
                               .enqueued_wall_ms = 1700000000123,
                               .state = state,
                               .home = 255,
-                              .moves = INT32_MAX,
+                              .moves = QUEUE_TIMES_MAX,
                               .trial = 7};
     fill(item.id.bytes, sizeof item.id.bytes);
     fill(item.digest, sizeof item.digest);
