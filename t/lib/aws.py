@@ -19,7 +19,13 @@ import socket
 import sys
 
 
+def end_with_parent():
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a test may be killed
+
+
 def emulator(port):
+    end_with_parent()
     from moto.server import main
     from moto.ssm import models
 
@@ -112,6 +118,7 @@ def serve_call(driver, connection):
 
 
 def cli(path, endpoint):
+    end_with_parent()
     from awscli.clidriver import create_clidriver
     driver = create_clidriver()
     create = driver.session.create_client

@@ -22,6 +22,8 @@ use Hashmill::Util;
 my $root = "$FindBin::Bin/..";
 my $tool = "$FindBin::Bin/lib/aws.py";
 
+$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+
 # Why there can be no AWS here; empty when there can.
 sub missing {
     state $why = do {
