@@ -169,7 +169,7 @@ test-tools: $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
 test:
 	scripts/test.sh --no-install
 
-# The tests that take long: ten thousand requests under valgrind.
+# The tests that take long: ten thousand requests under valgrind, interrupted deployments.
 .PHONY: test-slow
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
