@@ -94,12 +94,7 @@ static const struct setting table[] = {
     INTEGER("LOAN_SECONDS", loan_seconds, "seconds", 6, 3600, 60,
             "A worker that a peer may run at this node's cost is returned so long after the peer "
             "was heard from last."),
-    TEXT("TLS_CA", tls_ca, "path", "",
-         "Certificate authorities (PEM), of which one must have signed the certificate of a node "
-         "that is called by https; no other is trusted."),
-    TEXT("TLS_CERT", tls_cert, "path", "",
-         "Certificate (PEM) that this program shows to the nodes that it calls by https."),
-    TEXT("TLS_KEY", tls_key, "path", "", "The key of TLS_CERT (PEM, without a passphrase)."),
+    CERTIFICATE_SETTINGS(TEXT),
     TEXT("TLS_LISTENER_CERT", tls_listener_cert, "path", "",
          "The certificate of nginx's worker listener, read only to tell when it expires."),
 };

@@ -13,6 +13,16 @@
 
 enum { CERTIFICATE_WARN_DAYS = 30 };
 
+/* The rows of a settings table that name these files, made by the table's own macro for texts:
+ * TEXT(key, field, unit, preset, help). The program's struct has tls_ca, tls_cert and tls_key. */
+#define CERTIFICATE_SETTINGS(TEXT)                                                                 \
+    TEXT("TLS_CA", tls_ca, "path", "",                                                             \
+         "Certificate authorities (PEM), of which one must have signed the certificate of a node " \
+         "that is called by https; no other is trusted."),                                         \
+        TEXT("TLS_CERT", tls_cert, "path", "",                                                     \
+             "Certificate (PEM) that this program shows to the nodes that it calls by https."),    \
+        TEXT("TLS_KEY", tls_key, "path", "", "The key of TLS_CERT (PEM, without a passphrase).")
+
 /* Reads when the first of a file's certificates expires, by wall time. False with the reason in
  * why: the file cannot be read, or holds no certificate, or something broken. */
 bool certificate_expiry(const char *path, int64_t *expires_ms, char *why, size_t why_size);

@@ -44,12 +44,7 @@ static const struct setting table[] = {
             "difference stops the worker before it reports."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
-    TEXT("TLS_CA", tls_ca, "path", "",
-         "Certificate authorities (PEM), of which one must have signed the certificate of a node "
-         "that is called by https; no other is trusted."),
-    TEXT("TLS_CERT", tls_cert, "path", "",
-         "Certificate (PEM) that this program shows to the nodes that it calls by https."),
-    TEXT("TLS_KEY", tls_key, "path", "", "The key of TLS_CERT (PEM, without a passphrase)."),
+    CERTIFICATE_SETTINGS(TEXT),
 };
 
 enum { TABLE_SIZE = sizeof table / sizeof *table };
