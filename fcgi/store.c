@@ -7,6 +7,7 @@
 
 /* Set by SQLite's own log: it reports what its return codes may hide. */
 static bool saw_damage;
+static bool saw_no_memory;
 
 /* The wal-index could not grow: the disk is full. What is in the WAL is whole, and the next opening
  * reads it anew. */
@@ -16,9 +17,12 @@ static bool is_index_trouble(int code) {
 }
 
 /* There was no memory. A new writer has what this one has let go of, or waits until there is some.
- */
+ * Where there was none, SQLite may take a schema that it could not read for a damaged one; if it is
+ * one, the new writer says so. */
 static bool is_memory_trouble(int code) {
-    return (code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM;
+    int primary = code & 0xff;
+    return primary == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ||
+           (primary == SQLITE_CORRUPT && saw_no_memory);
 }
 
 static bool is_damage(int code) {
@@ -30,6 +34,7 @@ static bool is_damage(int code) {
 
 void store_log(void *unused, int code, const char *text) {
     (void)unused;
+    saw_no_memory |= code == SQLITE_NOMEM;
     if (is_damage(code)) {
         saw_damage = true;
         log_error("sqlite %d: %s", code, text);

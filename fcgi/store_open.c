@@ -27,6 +27,11 @@ enum {
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
                                                           SQL_SCHEMA_4, SQL_SCHEMA_5};
 
+/* The exit code of an opening that something went wrong with. */
+static int failure(const struct store *store) {
+    return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+}
+
 /* Takes the lock file next to the database. -1 when another writer holds it. */
 static int take_lock(const char *database) {
     char path[SETTING_TEXT_SIZE + 8];
@@ -121,7 +126,12 @@ static bool views_are_current(struct store *store) {
  * that finds both as they should be writes nothing: it must work on a full disk. */
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
-    if (version < 0 || version > STORE_SCHEMA_VERSION) {
+    if (version < 0) {
+        log_error("the schema version of %s cannot be read: %s", store->conf->database,
+                  sqlite3_errmsg(store->database));
+        return failure(store);
+    }
+    if (version > STORE_SCHEMA_VERSION) {
         log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
                   store->conf->database, (long long)version, STORE_SCHEMA_VERSION);
         return CHILD_CONFIG;
@@ -132,17 +142,19 @@ static int migrate(struct store *store) {
     if (run_script(database, SQL_BEGIN) && store_migrate(database, (int)version) &&
         run_script(database, SQL_VIEWS) && run_script(database, SQL_COMMIT))
         return CHILD_DRAINED;
-    return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+    return failure(store);
 }
 
 /* What sql/open.sql asked for must have been granted. */
-static bool settings_hold(struct store *store) {
+static int check_settings(struct store *store) {
     int64_t synchronous = number_of(store, "PRAGMA synchronous");
     int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
     if (synchronous == 2 && wal == 1)
-        return true;
+        return CHILD_DRAINED;
+    if (synchronous < 0 || wal < 0)
+        return failure(store);
     log_error("SQLite refused WAL mode or synchronous=FULL on %s", store->conf->database);
-    return false;
+    return CHILD_CONFIG;
 }
 
 static void configure(struct store *store) {
@@ -215,20 +227,18 @@ static int open_database(struct store *store) {
     configure(store);
     if (!reported_register(store->database, &store->reported) ||
         !run_script(store->database, SQL_OPEN))
-        return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+        return failure(store);
     store_wal_open(store);
     code = migrate(store);
+    if (code == CHILD_DRAINED)
+        code = check_settings(store);
     if (code != CHILD_DRAINED)
         return code;
-    if (!settings_hold(store))
-        return CHILD_CONFIG;
     if (!load_counts(store) || !store_wal_in_place(store) || !sync_wal(store) ||
         !sync_directory(path))
         return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
     store_reserve_open(store);
-    if (!store_first_checkpoint(store))
-        return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
-    return CHILD_DRAINED;
+    return store_first_checkpoint(store) ? CHILD_DRAINED : failure(store);
 }
 
 struct store *store_open(const struct conf *conf, int *exit_code) {

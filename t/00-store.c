@@ -1,4 +1,8 @@
 /* The store by itself: batches, what fails alone, what a rollback leaves, counts that stay true. */
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
 #include "store.h"
 
 enum { RANDOM_OPERATIONS = 3000 };
@@ -43,16 +47,23 @@ static void full_disk(struct store *store) {
     ok(store_commit(store), "and committed");
 }
 
-/* SQLite's memory, which can be gone. */
+/* SQLite's memory, of which there may be too little: it is had so many times more. */
 static sqlite3_mem_methods memory;
-static bool memory_gone;
+static int memory_left = INT_MAX;
+
+static bool take_memory(int size) {
+    if (memory_left == INT_MAX || memory_left-- > 0)
+        return true;
+    sqlite3_log(SQLITE_NOMEM, "failed to allocate %d bytes", size); /* as SQLite's own says */
+    return false;
+}
 
 static void *get_memory(int size) {
-    return memory_gone ? NULL : memory.xMalloc(size);
+    return take_memory(size) ? memory.xMalloc(size) : NULL;
 }
 
 static void *change_memory(void *had, int size) {
-    return memory_gone ? NULL : memory.xRealloc(had, size);
+    return take_memory(size) ? memory.xRealloc(had, size) : NULL;
 }
 
 /* Before SQLite is used. */
@@ -72,12 +83,12 @@ static void no_memory(void) {
     store_begin(store);
     store_enqueue(store, &item, &id);
     item = new_item(10);
-    memory_gone = true;
+    memory_left = 0;
     for (int i = 0; i < 1000 && store_enqueue(store, &item, &id) == QUEUE_OK; i++)
         item = new_item(10);
     is_int(store_state(store), STORE_UNSURE, "no memory: only a new start can help");
     ok(!store_commit(store), "the batch cannot be committed");
-    memory_gone = false;
+    memory_left = INT_MAX;
     store_rollback(store);
     is_int(store_state(store), STORE_UNSURE, "and the store does not go on");
     store_close(store);
@@ -85,6 +96,31 @@ static void no_memory(void) {
     is_int(number(store, "SELECT count(*) FROM item"), before, "nothing of the batch stays");
     ok(counts_true(store), "the counts are true");
     store_close(store);
+}
+
+/* An opening that finds too little memory, wherever that is, may be tried again. */
+static void no_memory_to_open(void) {
+    struct store *store = NULL;
+    int failed = 0;
+    int wrong = 0;
+    int log = dup(STDERR_FILENO); /* some two thousand lines that say so */
+    int nowhere = open("/dev/null", O_WRONLY);
+    dup2(nowhere, STDERR_FILENO);
+    for (int most = 0; !store && wrong == 0; most++) {
+        int exit_code = 0;
+        memory_left = most;
+        store = store_open(&conf, &exit_code);
+        memory_left = INT_MAX;
+        failed += store == NULL;
+        wrong += store == NULL && exit_code != 75;
+    }
+    dup2(log, STDERR_FILENO);
+    close(log);
+    close(nowhere);
+    ok(store && failed > 100, "a store opens once there is memory enough");
+    is_int(wrong, 0, "with less it never does, and the exit code always means try again");
+    if (store)
+        store_close(store);
 }
 
 static void clock_over_restart(void) {
@@ -258,6 +294,7 @@ int main(void) {
     full_disk(store);
     store_close(store);
     no_memory();
+    no_memory_to_open();
     clock_over_restart();
     same_item_twice();
     store = open_store();
