@@ -45,8 +45,8 @@ static bool read_announced(struct call *call, struct digest_field *announced) {
  * broken. */
 static bool hash_body(struct call *call, struct hashing *hashing) {
     size_t max_bytes = (size_t)call->server->conf->body_bytes_max;
-    if (EVP_DigestInit_ex(hashing->sha512, EVP_sha512(), NULL) != 1 ||
-        (hashing->sha256 && EVP_DigestInit_ex(hashing->sha256, EVP_sha256(), NULL) != 1))
+    if (EVP_DigestInit_ex(hashing->sha512, NULL, NULL) != 1 ||
+        (hashing->sha256 && EVP_DigestInit_ex(hashing->sha256, NULL, NULL) != 1))
         hashing->failed = true;
     enum request_body result = request_read_body(call->request, max_bytes, hash_bytes, hashing);
     if (result != REQUEST_BODY_OK) {

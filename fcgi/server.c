@@ -4,12 +4,22 @@
 
 #include "log.h"
 
+/* A hash that is begun with EVP_DigestInit_ex(hash, NULL, NULL): to look the algorithm up takes
+ * some microseconds, which no request shall wait for. NULL when it cannot be had. */
+static EVP_MD_CTX *new_hash(const EVP_MD *algorithm) {
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (hash && EVP_DigestInit_ex(hash, algorithm, NULL) == 1)
+        return hash;
+    EVP_MD_CTX_free(hash);
+    return NULL;
+}
+
 /* Allocates what the struct points to; false when something is missing. */
 static bool fill(struct server *server, const struct child_job *job) {
     server->conf = job->conf;
     server->listener = job->listener;
-    server->sha512 = EVP_MD_CTX_new();
-    server->sha256 = EVP_MD_CTX_new();
+    server->sha512 = new_hash(EVP_sha512());
+    server->sha256 = new_hash(EVP_sha256());
     server->queue = child_open_queue(job);
     if (job->conf->peer_count > 0 && !(server->ask = ask_open(job->peering, job->conf->peer_ms)))
         return false;
