@@ -137,7 +137,7 @@ undef $disk if defined $disk && system("mount -t tmpfs -o size=256k hashmill-tes
 END { system "umount $disk" if defined $disk }
 
 subtest 'no room for it' => sub {
-    plan skip_all => 'only root can mount a small disk' if !defined $disk;
+    skip_for_rights('only root can mount a small disk') if !defined $disk;
     my $mill = Hashmill->start;
     $mill->new_item("item $_", 10) for 1 .. 1000;
     my ($code, $output) = backup($mill, "$disk/backup");

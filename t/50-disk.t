@@ -52,7 +52,7 @@ sub finish_all ($mill) {
 }
 
 subtest 'a full disk' => sub {
-    plan skip_all => 'only root can mount a small disk' if !defined $disk;
+    skip_for_rights('only root can mount a small disk') if !defined $disk;
     my $mill = Hashmill->start(DATABASE => "$disk/hashmill.db");
     my %key = ('Idempotency-Key' => 'known');
     my $known = $mill->enqueue('known', 10, %key)->json->{id};

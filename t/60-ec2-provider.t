@@ -22,7 +22,7 @@ package Ec2Mill {
 }
 
 # Where the settings and the template of the user data are in a test.
-sub places { return (EC2_SETTINGS => $aws->dir . '/ec2.env', WORKER_TEMPLATE => "$root/ec2/worker.sh.in") }
+sub places { return (EC2_SETTINGS => $aws->dir . '/ec2.env', WORKER_TEMPLATE => "$root/scripts/ec2/worker.sh.in") }
 
 sub provider (@arguments) {
     my %more = ref $arguments[0] ? (shift @arguments)->%* : ();

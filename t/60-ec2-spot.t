@@ -68,18 +68,18 @@ spew("$dir/mode", 'notice');
 ok defined $watch->wait_exit(30), 'a notice ends it';
 is $watch->exit_code, 3, 'with the exit code that its unit powers off for';
 is $watch->log, qq(notice: {"action":"terminate","time":"2026-01-01T00:02:00Z"}[31m\n), 'it tells what it read, without control characters';
-like slurp("$root/systemd/hashmill-spot.service"), qr/\nExecStopPost=.*EXIT_STATUS" != 3 .* systemctl --no-block poweroff/, 'indeed it does';
+like slurp("$root/scripts/systemd/hashmill-spot.service"), qr/\nExecStopPost=.*EXIT_STATUS" != 3 .* systemctl --no-block poweroff/, 'indeed it does';
 
 $watch = Hashmill::Process->start(log => "$dir/watch2.log", command => ["$root/scripts/spot-watch"], env => { IMDS => 'http://127.0.0.1:1', SPOT_SECONDS => 0.05 });
 ok !defined $watch->wait_exit(1), 'without a service it waits for one';
 $watch->kill('TERM');
 ok defined $watch->wait_exit(10), 'and ends when told to';
 
-for my $file (glob "$root/ec2/*.json") {
+for my $file (glob "$root/scripts/ec2/*.json") {
     my $text = slurp($file) =~ s/\@[A-Z_]+\@/x/gr;
     ok eval { decode_json($text)->{Version} eq '2012-10-17' }, "$file is a policy";
 }
-for my $file (glob "$root/ec2/*.sh.in") {
+for my $file (glob "$root/scripts/ec2/*.sh.in") {
     cmp_ok -s $file, '<', 8_192, "$file leaves room";
     is system('bash', '-n', $file), 0, 'and is a script';
 }

@@ -85,7 +85,7 @@ sub write_to ($path, $text) {
 }
 
 subtest 'the system kills a process for its memory' => sub {
-    my $group = full_group() or plan skip_all => 'this user cannot limit the memory of processes';
+    my $group = full_group() or skip_for_rights('this user cannot limit the memory of processes');
     my $mill = start_mill();
     my @stored = map { $mill->new_item("before $_", 10) } 1 .. 3;
     for my $role ('public', 'public-wait', 'worker', 'writer') {

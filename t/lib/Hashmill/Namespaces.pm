@@ -13,7 +13,7 @@ package Hashmill::Namespaces;
 #     heal_network('lan');
 
 use v5.36;
-use Test::More ();
+use Hashmill::Util qw(skip_for_rights);
 
 use parent 'Exporter';
 our @EXPORT = qw(add_host add_network cut_network heal_network inside);
@@ -37,7 +37,7 @@ sub why_not {
 # Runs the test again, inside. The shell is the parent of processes that have lost their own.
 sub enter {
     my $why = why_not();
-    Test::More::plan(skip_all => $why) if $why ne '';
+    skip_for_rights($why) if $why ne '';
     local $ENV{HASHMILL_OUTSIDE} = readlink '/proc/self/ns/net';
     exec @unshare, 'bash', '-c', 'mount -t tmpfs tmpfs /run && ip link set lo up && "$@"; exit $?',
         'bash', $^X, $0, @ARGV or die "unshare: $!\n";

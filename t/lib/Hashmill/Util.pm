@@ -8,10 +8,11 @@ use Digest::SHA qw(sha512);
 use Fcntl qw(:flock);
 use IO::Socket::INET ();
 use List::Util qw(first);
+use Test::More ();
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(advance free_port_pair nginx_program parent_of process_ids process_state
-    random_body slurp spew uuid value_of wait_until);
+    random_body skip_for_rights slurp spew uuid value_of wait_until);
 
 # Calls the code until it answers something true, and returns that; false after so many seconds.
 sub wait_until ($seconds, $code) {
@@ -21,6 +22,13 @@ sub wait_until ($seconds, $code) {
         return $answer if $answer || time > $end;
         sleep 0.01;
     }
+}
+
+# Leaves out a test that this user has no right to; for `make test-root` that is a failure.
+sub skip_for_rights ($why) {
+    die "$why\n" if $ENV{HASHMILL_ROOT};
+    Test::More::plan(skip_all => $why);
+    return;
 }
 
 # The whole file, or undef.

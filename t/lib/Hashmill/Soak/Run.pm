@@ -35,6 +35,7 @@ sub enter (%option) {
         @ARGV = map { "$_=$option{$_}" } sort keys %option;
         Hashmill::Namespaces::enter();
     }
+    die "no hosts of its own: $why\n" if $ENV{HASHMILL_ROOT};
     say "no hosts of its own: $why";
     return 0;
 }
