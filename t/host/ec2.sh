@@ -206,7 +206,7 @@ is_off() {
 check "a laptop with Debian's AWS CLI boots" start_laptop
 check "the emulator starts" start_emulator
 on "${name}1" mkdir -p /root/hashmill
-tar -C "$root" -c scripts ec2 | on "${name}1" tar -C /root/hashmill -x
+tar -C "$root" -c scripts | on "${name}1" tar -C /root/hashmill -x
 give "$old" "/root/${old##*/}"
 give "$new" "/root/${new##*/}"
 check "deploy.sh ends well" laptop deploy.sh --package "/root/${old##*/}" --no-wait
