@@ -1,6 +1,8 @@
 /* The store by itself: batches, what fails alone, what a rollback leaves, counts that stay true. */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store.h"
@@ -276,6 +278,38 @@ static void second_writer(void) {
     store_close(store);
 }
 
+/* Has another process hold the whole database, for a while from when this returns. */
+static pid_t hold_database(int milliseconds) {
+    char byte = 0;
+    int told[2];
+    if (pipe(told) != 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        sqlite3 *database;
+        sqlite3_open(conf.database, &database);
+        sqlite3_exec(database, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE", NULL, NULL,
+                     NULL);
+        bool heard = write(told[1], &byte, 1) == 1;
+        poll(NULL, 0, milliseconds);
+        _exit(!heard);
+    }
+    close(told[1]);
+    bool held = read(told[0], &byte, 1) == 1;
+    close(told[0]);
+    return held ? pid : -1;
+}
+
+static void held_for_a_moment(void) {
+    int exit_code = 0;
+    pid_t pid = hold_database(300);
+    struct store *store = store_open(&conf, &exit_code);
+    ok(pid > 0 && store != NULL, "a database that another process holds is waited for");
+    waitpid(pid, NULL, 0);
+    if (store)
+        store_close(store);
+}
+
 static void newer_schema(void) {
     struct store *store = open_store();
     int exit_code = 0;
@@ -301,6 +335,7 @@ int main(void) {
     counts_stay_true(store);
     store_close(store);
     second_writer();
+    held_for_a_moment();
     newer_schema();
     return done_testing();
 }
