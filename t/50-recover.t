@@ -68,8 +68,9 @@ subtest 'a database that is whole' => sub {
     ($code, $text) = recover($mill, "$mill->{dir}/there.db");
     is $code, 1, 'it refuses to overwrite a file';
     is slurp("$mill->{dir}/there.db"), 'something', 'which is as it was';
+    is system('sqlite3', "$mill->{dir}/hashmill.db", 'INSERT INTO peer (node) VALUES (7)'), 0, 'there was a peer once';
     ($code, $text) = recover($mill, "$mill->{dir}/new.db");
-    is $code, 0, 'it makes a new one';
+    is $code, 0, 'it makes a new one' or diag $text;
     like $text, qr/^61 items saved, 0 lost$/m, 'with every item';
     is_deeply [glob "$mill->{dir}/*.db.??????"], [], 'nothing else is left';
     swap($text);
