@@ -166,10 +166,15 @@ subtest 'other settings' => sub {
     spew($key, "ssh-ed25519 AAAA me\n");
     spew($aws->dir . '/hashmill.deb', 'another package');
     my $certificate = slurp($aws->dir . '/home/one/node0/listener.pem');
+    my @public = map { $aws->dir . "/public.$_" } qw(pem key);
+    spew($_, slurp($aws->dir . '/home/one/node0/listener.' . s/.*\.//r)) for @public;
     my ($code, $output) = $aws->deploy({ ALLOW_CIDR => '192.0.2.0/24,198.51.100.0/24', SSH_CIDR => '203.0.113.9', WORKERS_MAX => 7 },
-        '--stack', 'one', '--ssh', $key, '--rotate');
+        '--stack', 'one', '--ssh', $key, '--tls', join(',', @public), '--rotate');
     is $code, 0, 'it ends well' or diag $output;
-    is open_ports(), '22:203.0.113.9/32 80:192.0.2.0/24 80:198.51.100.0/24', 'other addresses come in, the old ones do not';
+    is open_ports(), '22:203.0.113.9/32 443:192.0.2.0/24 443:198.51.100.0/24', 'other addresses come in, the old ones do not, to the port of TLS';
+    like $output, qr{serve on https://}, 'which clients are told';
+    is parameter('/hashmill/one/node1/public.key')->{Value} =~ s/\s+\z//r, slurp($public[1]) =~ s/\s+\z//r, 'nodes have the certificate for clients and its key';
+    is parameter('/hashmill/one/node1/public.key')->{Type}, 'SecureString', 'encrypted';
     like parameter('/hashmill/one/node1/secrets.env')->{Value}, qr/^WORKERS_MAX=7$/m, 'nodes have other settings';
     is parameter('/hashmill/one/node1/authorized_keys')->{Value} =~ s/\n//r, 'ssh-ed25519 AAAA me', 'and a key for SSH';
     is $aws->call(qw(s3api head-object --key hashmill.deb --bucket hashmill-one-123456789012-eu-west-1))->{ContentLength}, 15, 'the package is another';
