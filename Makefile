@@ -110,6 +110,9 @@ $(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
 ifneq ($(FUZZER),)
 # No input reaches the kernels, which take clang minutes with sanitizers.
 $(BUILD)/worker/sha512_%.o: override CFLAGS = -O1 -g
+else ifneq ($(findstring -fsanitize=address,$(CFLAGS)),)
+# To watch the thousands of small scopes in them takes gcc half a minute each.
+$(BUILD)/worker/sha512_%.o: KERNEL_FLAGS = -fno-sanitize-address-use-after-scope
 endif
 FUZZ_MAIN := $(if $(FUZZER),,$(BUILD)/t/fuzz/driver.o)
 
@@ -121,10 +124,6 @@ $(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_MAIN) $(TEST_ARCHIVES)
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
 $(BUILD)/worker/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
-endif
-# To watch the thousands of small scopes in them takes gcc half a minute each.
-ifneq ($(findstring -fsanitize=address,$(CFLAGS)),)
-$(BUILD)/worker/sha512_%.o: KERNEL_FLAGS = -fno-sanitize-address-use-after-scope
 endif
 
 $(BUILD)/%.o: %.c
