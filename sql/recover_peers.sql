@@ -1,7 +1,7 @@
 -- The same of what is kept for peers; behind recover_tally.sql.
 INSERT INTO peer (node, kept_waiting, kept_leased, kept_done, kept_remaining)
-SELECT node, count(iif(state = 0, 1, NULL)), count(iif(state = 1, 1, NULL)), count(iif(state = 2, 1, NULL)),
-    coalesce(sum(iif(state < 2, remaining, 0)), 0)
+SELECT node, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1),
+    count(*) FILTER (WHERE state = 2), coalesce(sum(remaining) FILTER (WHERE state < 2), 0)
 FROM (SELECT node, NULL AS state, NULL AS remaining FROM peer
     UNION ALL SELECT home, state, remaining FROM item WHERE home NOTNULL AND state < 3)
 WHERE true
