@@ -116,4 +116,5 @@ def check_standing(found):
     for what in found.results:
         if what.startswith("memory"):
             found.most(f"{what}: PSS, MB", found.figure(what, "node", "pss_mb"), 64)
+            found.most(f"{what}: times PSS", found.figure(what, "node", "times"), 1.05)
     found.most("largest WAL, MB", found.figure("largest WAL", "node", "wal_mb"), 64 * 1.048576)

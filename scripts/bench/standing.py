@@ -13,22 +13,30 @@ import talk
 from measure import POOL
 
 MB = 1e6
+PARTS = 10  # in which the load is made, and the memory measured behind each
+LONG_SECONDS = 600  # a load that says whether memory stays as it is
 
 
 def measure_memory(bench):
     """PSS of all processes of a node with default settings, at rest and after load of the largest
-    bodies and batches; the largest WAL seen meanwhile."""
+    bodies and batches; the largest WAL seen meanwhile. After a long load also the growth of PSS from
+    the third part of the load, when caches are full, to its largest later."""
     with bench.section("memory"):
         node = bench.node("node")
         node.start_worker(bench.build / "hashmill-worker")
         large, small = bench.body(262144), bench.body(16384)
         bench.keep("memory at rest", "node", **memory(node))
-        seconds = 2 if bench.options.quick else max(bench.options.soak // 2, 4)
+        seconds = 1 if bench.options.quick else max(bench.options.soak // PARTS, 1)
+        used = []
         with bench.quiet(), WalWatch(node) as wal:
-            load.put_for(node.url, large, 64, seconds)
-            load.put_for(node.url, small, 64, seconds)
+            for body in [large] * (PARTS // 2) + [small] * (PARTS // 2):
+                load.put_for(node.url, body, 64, seconds)
+                used.append(memory(node)["pss_mb"])
             pull_all(node)
-        bench.keep(f"memory after {2 * seconds} s of load", "node", **memory(node))
+        what = f"memory after {PARTS * seconds} s of load"
+        bench.keep(what, "node", **memory(node), parts=used)
+        if PARTS * seconds >= LONG_SECONDS:
+            bench.keep(f"{what}, growth", "node", times=max(used[2:]) / used[2])
         bench.keep("largest WAL", "node", wal_mb=wal.largest_bytes / MB)
 
 

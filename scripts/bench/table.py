@@ -36,13 +36,13 @@ def table(title, rows, cell):
 def lines(what, by):
     for name, figures in by.items():
         shown = ", ".join(one(measure, value) for measure, value in figures.items()
-                          if measure not in ("runs", "requests", "max_ms"))
+                          if measure not in ("runs", "requests", "max_ms", "parts"))
         yield f"| {what} | {name} | {shown} |"
 
 
 UNITS = {"rate": "/s", "items_per_second": " items/s", "p50_ms": " ms (p50)", "p99_ms": " ms (p99)",
          "start_seconds": " s", "row_bytes": " bytes a row", "pss_mb": " MB PSS",
-         "server_mb": " MB of it hashmill-fcgi", "nginx_mb": " MB nginx", "wal_mb": " MB",
+         "server_mb": " MB of it hashmill-fcgi", "nginx_mb": " MB nginx", "wal_mb": " MB", "times": " times",
          "rate_mb": " MB/s", "cpu_percent": " % of one processor", "cpu_us": " us of processor time for each"}
 
 
