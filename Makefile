@@ -177,12 +177,11 @@ test:
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
 
-# The tests of which a part needs root: networks, disks and limits of memory of their own. `make test` leaves out
-# what this user has no right to; here that is a failure.
-ROOT_TESTS = $(wildcard t/40-*.t) t/50-backup.t t/50-disk.t t/80-memory.t t/80-soak.t
+# The tests of which a part needs root: for networks, disks and limits of memory of their own. `make test`
+# leaves out what this user has no right to; here that is a failure.
 .PHONY: test-root
 test-root:
-	HASHMILL_ROOT=1 scripts/test.sh --no-install $(ROOT_TESTS)
+	scripts/test.sh --no-install --root
 
 # The server killed before every system call of an enqueue, a lease, a report and a pull; `make test`
 # kills it before some of them.

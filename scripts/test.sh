@@ -5,6 +5,8 @@
 #
 #   --lint          also installs the linters and runs `make lint` first
 #   --no-install    installs nothing
+#   --root          runs the tests of which a part needs root, and takes leaving one out for a failure
+#   --no-root       runs all others
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/packages.sh
@@ -12,10 +14,16 @@ source scripts/packages.sh
 
 lint=no
 install=yes
+which=all
 while :; do
     case "${1:-}" in
     --lint) lint=yes ;;
     --no-install) install=no ;;
+    --root)
+        which=root
+        export HASHMILL_ROOT=1
+        ;;
+    --no-root) which=others ;;
     --help | -h)
         sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
         exit 0
@@ -30,12 +38,19 @@ install_all() {
     [[ $lint == no ]] || install_packages "${packages_lint[@]}"
 }
 
-# Runs prove with the arguments; on all tests when none of them is a file.
+# Whether a part of a test needs root: for a network, a disk or a limit of memory of its own.
+needs_root() {
+    [[ $1 =~ ^t/(40-.*|50-backup|50-disk|80-memory|80-soak)\.t$ ]]
+}
+
+# Runs prove with the arguments; on the tests that were asked for when none of them is a file.
 run_prove() {
-    local argument tests=(t/*.t)
-    for argument in t/*.c; do
-        argument=${argument#t/}
-        tests+=("build/test/t/${argument%.c}")
+    local argument file kind tests=()
+    for file in t/*.t t/*.c; do
+        needs_root "$file" && kind=root || kind=others
+        [[ $which == all || $which == "$kind" ]] || continue
+        [[ $file == *.t ]] || file=build/test/${file%.c}
+        tests+=("$file")
     done
     for argument; do
         [[ ! -e $argument ]] || tests=()
