@@ -118,39 +118,49 @@ static bool note_fault(struct store *store, const struct queue_copy *ours,
            store_run(store, SQL_FAULT_PRUNE, "");
 }
 
-/* Takes what a node tells of one item; tell says that the peer is to be told of it anyway. */
-static bool merge_one(struct store *store, int node, const struct queue_copy *theirs, bool tell) {
+/* How to take what a node tells. */
+struct taking {
+    int node;
+    bool tell; /* the peer is to be told of it anyway */
+    bool room; /* there is room for items that are not here yet */
+};
+
+/* Takes what a node tells of one item. OK, DISK_FULL, FAULT. */
+static enum queue_result merge_one(struct store *store, const struct queue_copy *theirs,
+                                   const struct taking *how) {
     struct found found;
     struct merged merged;
     enum queue_result result = find(store, theirs->id, &found);
+    if (result == QUEUE_NONE && !how->room)
+        return QUEUE_DISK_FULL;
     if (result == QUEUE_NONE)
-        return insert(store, theirs, tell ? store_new_change(store) : 0);
+        return insert(store, theirs, how->tell ? store_new_change(store) : 0) ? QUEUE_OK
+                                                                              : QUEUE_FAULT;
     if (result != QUEUE_OK)
-        return false;
+        return result;
     merge(&merged, &found.item, theirs);
-    if (merged.fault && !note_fault(store, &found.item, theirs, node))
-        return false;
-    tell = merged.theirs_behind || (tell && merged.ours_behind);
+    if (merged.fault && !note_fault(store, &found.item, theirs, how->node))
+        return QUEUE_FAULT;
+    bool tell = merged.theirs_behind || (how->tell && merged.ours_behind);
     if (!tell && !merged.ours_behind)
-        return true;
-    return update(store, &found, &merged.item, tell ? store_new_change(store) : 0);
+        return QUEUE_OK;
+    return update(store, &found, &merged.item, tell ? store_new_change(store) : 0) ? QUEUE_OK
+                                                                                   : QUEUE_FAULT;
 }
 
 /* Those before one that fails stay merged, which does no harm: all come again. */
 static enum queue_result merge_all(struct store *store, const struct queue_copies *copies,
-                                   bool tell) {
-    for (int i = 0; i < copies->count; i++) {
-        if (!merge_one(store, copies->node, &copies->items[i], tell))
-            return QUEUE_FAULT;
-    }
-    return QUEUE_OK;
+                                   const struct taking *how) {
+    enum queue_result result = QUEUE_OK;
+    for (int i = 0; i < copies->count && result == QUEUE_OK; i++)
+        result = merge_one(store, &copies->items[i], how);
+    return result;
 }
 
 enum queue_result store_merge(struct store *store, const struct queue_copies *copies) {
+    struct taking how = {.node = copies->node, .room = store_reserve_holds(store)};
     store_told_by(store, copies->node);
-    if (!store_reserve_holds(store))
-        return QUEUE_DISK_FULL; /* it is told again */
-    return merge_all(store, copies, false);
+    return merge_all(store, copies, &how); /* what there is no room for is told again */
 }
 
 enum queue_result store_transfer_begin(struct store *store, const struct queue_transfer *transfer) {
@@ -164,7 +174,8 @@ enum queue_result store_transfer_end(struct store *store, struct uuid id,
                                      const struct queue_copies *copies) {
     /* Whoever gave them knows of them already. */
     bool tell = store->conf->copying != COPY_NONE && store->conf->peers[0].node != copies->node;
-    enum queue_result result = merge_all(store, copies, tell);
+    struct taking how = {.node = copies->node, .tell = tell, .room = true};
+    enum queue_result result = merge_all(store, copies, &how);
     if (result == QUEUE_OK && !store_run(store, SQL_TRANSFER_END, "u", id.bytes))
         result = QUEUE_FAULT;
     return result;
@@ -174,7 +185,8 @@ enum queue_result store_transfer_end(struct store *store, struct uuid id,
 static bool given_before(struct store *store, const struct queue_transfer *transfer,
                          struct queue_copies *items) {
     int code = SQLITE_ERROR;
-    sqlite3_stmt *statement = store_bind(store, SQL_GIVE_AGAIN, "u", transfer->id.bytes);
+    sqlite3_stmt *statement =
+        store_bind(store, SQL_GIVE_AGAIN, "ui", transfer->id.bytes, (int64_t)transfer->node);
     while (statement && items->count < QUEUE_COPIES_MAX &&
            (code = store_step(store, statement)) == SQLITE_ROW &&
            read_copy(store, statement, &items->items[items->count])) {
@@ -193,7 +205,7 @@ enum queue_result store_give(struct store *store, const struct queue_transfer *t
     items->node = (int32_t)store->conf->node;
     if (!given_before(store, transfer, items))
         return QUEUE_FAULT;
-    if (items->count > 0 || store->counts.items[ITEM_DONE] == 0)
+    if (items->count > 0 || store->counts.items[ITEM_DONE] == 0 || store_is_behind(store))
         return QUEUE_OK;
     if (!store_run(store, transfer->oldest ? SQL_GIVE_OLDEST : SQL_GIVE_LATEST, "iuiiii",
                    (int64_t)transfer->node, transfer->id.bytes, (int64_t)transfer->top,

@@ -208,6 +208,35 @@ static void given_away(void) {
     tell(&one, &two);
 }
 
+/* What was given to a peer that then was lost is not given once more. */
+static void given_and_adopted(void) {
+    struct queue_transfer transfer = {.id = id_new(2), .node = 1, .top = 2, .copies = 1};
+    hear(&one, &two);
+    put(&one, 1, "");
+    put(&one, 1, "");
+    give(&transfer);
+    is_int(given.count, 2, "items are given");
+    clock_offsets[1] += 121000;
+    idle_batch(&one);
+    is_int(one.store->counts.items[ITEM_DONE], 2, "and adopted, as they were not fetched");
+    pull(&one, 1, "");
+    is_int(batch.count, 1, "one is handed out");
+    give(&transfer);
+    is_int(given.count, 1, "the same transfer gives the other");
+    ok(given.items[0].home == 2 && memcmp(&given.items[0].id, &batch.items[0].id, ID_SIZE) != 0,
+       "which is its own");
+    hear(&two, &one);
+    take_given(&transfer);
+    tell(&one, &two);
+    tell(&two, &one);
+    is_int(differences(), 0, "both have the same");
+    ok(counts_true(one.store) && counts_true(two.store), "and have counted it");
+    pull(&two, 10, "");
+    is_int(number(two.store, "SELECT count(*) FROM item WHERE state = 2 AND home IS NULL"), 0,
+           "all is pulled");
+    tell(&two, &one);
+}
+
 static void adoption(void) {
     hear(&two, &one);
     for (int i = 0; i < 700; i++)
@@ -233,7 +262,7 @@ static void adoption(void) {
     is_int(batch.count, 100, "clients get them");
     ok(tell(&two, &one) >= 700, "the peer learns of it");
     is_int(differences(), 0, "both have the same");
-    is_int(number(one.store, "SELECT count(*) FROM item WHERE home = 2 AND state = 3"), 103,
+    is_int(number(one.store, "SELECT count(*) FROM item WHERE home = 2 AND state = 3"), 104,
            "also of what was handed out");
     ok(counts_true(one.store), "the counts are true");
     hear(&one, &two);
@@ -366,6 +395,18 @@ static void retention(void) {
     one.conf.copying = COPY_ASYNC;
 }
 
+/* A row that only a damaged database has. */
+static void damaged(void) {
+    struct uuid id = put(&one, 10, "");
+    if (sqlite3_exec(one.store->database, "UPDATE item SET home = 300 WHERE state = 0", NULL, NULL,
+                     NULL) != SQLITE_OK)
+        abort();
+    store_begin(one.store);
+    store_cancel(one.store, id);
+    ok(!store_commit(one.store), "nothing is stored when an item's home is none");
+    is_int(store_state(one.store), STORE_POISONED, "the database counts as damaged");
+}
+
 int main(void) {
     set_up();
     log_set_level(LOG_LEVEL_ERROR);
@@ -376,11 +417,13 @@ int main(void) {
     pulled();
     transfers();
     given_away();
+    given_and_adopted();
     adoption();
     adoption_waits();
     faults();
     merge_keeps_leases();
     retention();
+    damaged();
     close_node(&one);
     close_node(&two);
     return done_testing();
