@@ -18,6 +18,19 @@ enum queue_result delivery_pull_all(struct call *call, struct queue_pull *pull,
     return queue_pull(server->queue, pull, batch);
 }
 
+/* A peer that this node, since it was restored, has not asked yet for all its items: it may know of
+ * one that is not here. -1: there is none. */
+static int peer_to_ask(struct server *server) {
+    static struct queue_peers peers;
+    if (queue_peers(server->queue, &peers) != QUEUE_OK)
+        return -1;
+    for (int i = 0; i < peers.count; i++) {
+        if (peers.peers[i].restored)
+            return peers.peers[i].node;
+    }
+    return -1;
+}
+
 void delivery_find(struct call *call, struct whereabouts *found) {
     struct server *server = call->server;
     int home = -1;
@@ -33,6 +46,8 @@ void delivery_find(struct call *call, struct whereabouts *found) {
         return;
     if (home != server->conf->node && conf_peer(server->conf, home))
         found->node = home;
+    else if (found->here == QUEUE_NONE)
+        found->node = peer_to_ask(server);
 }
 
 void delivery_take_look(struct whereabouts *found, enum queue_result result,
@@ -78,7 +93,7 @@ enum queue_result delivery_cancel_there(struct call *call, int *node) {
 }
 
 void delivery_reply_unreachable(struct call *call, int node) {
-    problem_reply(&call->server->reply, PROBLEM_UNREACHABLE,
-                  "Node %d, which has this item, cannot be reached at the moment; try again.",
-                  node);
+    problem_reply(
+        &call->server->reply, PROBLEM_UNREACHABLE,
+        "Node %d, which may know of this item, cannot be reached at the moment; try again.", node);
 }

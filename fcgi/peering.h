@@ -8,7 +8,7 @@
  *   peering_talk.c       one exchange with a peer: bodies, replies, complaints
  *   peering_hello.c      says hello to each
  *   peering_copies.c     tells the first one what changes here
- *   peering_restored.c   asks each for all that it has, when this node was restored from a backup
+ *   peering_restored.c   asks each for all that it has, when this node was restored
  *   peering_transfers.c  brings done items of theirs here
  *   peering_asks.c       what the other processes ask for
  */

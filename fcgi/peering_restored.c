@@ -1,5 +1,6 @@
-/* When this node was restored from a backup: has each peer tell all the items that it has, some at
- * a time, and merges them. So this node knows again of what it has forgotten and they were told. */
+/* When this node was restored, from a backup or by --recover: has each peer tell all the items that
+ * it has, some at a time, and merges them. So this node knows again of what it has forgotten and
+ * they were told. */
 
 #include <stdio.h>
 
@@ -45,8 +46,7 @@ static bool take_items(struct link *link, char *why, size_t why_size) {
 static void be_caught_up(struct link *link) {
     if (queue_caught_up(link->peering->queue, link->peer->node) != QUEUE_OK)
         return; /* its last items are asked for again */
-    log_info("node %d has told all that it has since this node was restored from a backup: %lld "
-             "items",
+    log_info("node %d has told all that it has since this node was restored: %lld items",
              link->peer->node, (long long)link->items_got);
     link->restored = false;
     link->items_seq = 0;
@@ -76,7 +76,7 @@ void peering_restored_turn(struct peering *peering) {
             link->items.not_before_ms > clock_steady_ms())
             continue;
         if (link->items_seq == 0)
-            log_info("this node was restored from a backup: node %d is asked for all that it has",
+            log_info("this node was restored: node %d is asked for all that it has",
                      link->peer->node);
         fields_put_integer(peering_begin(peering), "after", link->items_seq);
         link->items_asked = true;

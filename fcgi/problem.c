@@ -84,8 +84,8 @@ void problem_of_change(struct reply *reply, enum queue_result result) {
         break;
     case QUEUE_PAUSED:
         problem_reply(reply, PROBLEM_PAUSED,
-                      "The server takes no new items for now; its log says why. Nothing was "
-                      "stored; try again later.");
+                      "The server cannot do this for now; its log says why. Nothing was stored; "
+                      "try again later.");
         break;
     case QUEUE_DISK_FULL:
         problem_reply(reply, PROBLEM_DISK_FULL,

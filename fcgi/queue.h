@@ -38,7 +38,7 @@ enum queue_result {
     QUEUE_NONE,      /* no such item; nothing to lease; not enough to pull */
     QUEUE_CONFLICT,  /* the idempotency key was used for something else; the item is already done */
     QUEUE_FULL,      /* ITEMS_MAX or REMAINING_MAX reached; nothing stored */
-    QUEUE_PAUSED,    /* the engine takes no new items for now, and has logged why; nothing stored */
+    QUEUE_PAUSED,    /* the engine cannot do this for now, and has logged why; nothing stored */
     QUEUE_DISK_FULL, /* no room on disk; nothing stored */
     QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
     QUEUE_UNKNOWN,   /* the engine went away or was too late: done or not, the caller cannot know */
@@ -193,7 +193,7 @@ int queue_retry_seconds(const struct queue *queue);
 
 /* Hands out done items, each once. A key used before gets the batch of then, in the same order, by
  * completed_wall_ms and id; CONFLICT if it was used with another top or order; NONE, see if_enough.
- * batch->count may be 0. OK, NONE, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * batch->count may be 0. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch);
 
@@ -201,7 +201,7 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
 enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item);
 
 /* Cancels an item that is waiting or leased; OK also when it is cancelled already; CONFLICT when it
- * is done or pulled. OK, NONE, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * is done or pulled. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_cancel(struct queue *queue, struct uuid id);
 
 /* Takes results, checkpoints, renewals and releases, each item on its own.

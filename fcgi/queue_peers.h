@@ -71,7 +71,7 @@ enum queue_result queue_told(struct queue *queue, int node, int64_t change);
  * *seq behind the last of them. Fewer than QUEUE_COPIES_MAX: there are no more. OK, DOWN, FAULT. */
 enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies);
 
-/* Notes that a peer was asked for all its items since this node was restored from a backup: see
+/* Notes that a peer was asked for all its items since this node was restored: see
  * queue_peer. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_caught_up(struct queue *queue, int node);
 
@@ -143,7 +143,7 @@ struct queue_hello {
     int32_t node; /* the peer */
     int32_t count;
     int64_t clock_ms; /* its queue clock: an older hello than the last one does not count, */
-    int32_t restored; /* unless this is 1: it was restored from a backup, its clock, too */
+    int32_t restored; /* unless this is 1: it was restored, its clock, too */
     int32_t reserved;
     struct uuid loans[QUEUE_LOANS_MAX];
 };
@@ -176,9 +176,9 @@ enum queue_result queue_heard(struct queue *queue, const struct queue_heard *hea
 struct queue_peer {
     int32_t node;
     int32_t away;     /* 1: it was not heard from for PEER_AWAY_MS */
-    int32_t restored; /* 1: this node was restored from a backup and has not asked it yet for all
-                         its items; until then nothing is handed out and no item with a key
-                         stored, unless it is away */
+    int32_t restored; /* 1: this node was restored (from a backup, by --recover) and has not asked
+                         it for all its items; until then nothing is handed out and no item with a
+                         key stored, unless it is away */
     int32_t reserved;
     int64_t heard_ms; /* queue clock: when it answered last; -1: never */
     int64_t told;     /* the last change that it has acknowledged; of the one that copies go to */

@@ -176,6 +176,11 @@ static void save_tables(struct work *work) {
     sqlite3_finalize(tables);
 }
 
+/* Runs a script on the new database. */
+static bool run(struct work *work, enum sql sql) {
+    return sqlite3_exec(work->to, sql_text[sql], NULL, NULL, NULL) == SQLITE_OK;
+}
+
 /* Makes the counts anew. False when that cannot be written. */
 static bool count_all(struct work *work) {
     sqlite3_stmt *tally = prepare(work->to, sql_text[SQL_RECOVER_TALLY]);
@@ -183,8 +188,7 @@ static bool count_all(struct work *work) {
     sqlite3_bind_int64(tally, 2, number_of(work->from, "SELECT change FROM tally", 0));
     bool good = tally && sqlite3_step(tally) == SQLITE_DONE;
     sqlite3_finalize(tally);
-    return good &&
-           sqlite3_exec(work->to, sql_text[SQL_RECOVER_PEERS], NULL, NULL, NULL) == SQLITE_OK;
+    return good && run(work, SQL_RECOVER_PEERS);
 }
 
 /* How many items there are by one count and by the other; see struct salvage. */
@@ -227,11 +231,13 @@ static bool begin(struct work *work, const char *from, const char *path) {
     return good;
 }
 
-/* Ends the new database and looks at it once more. */
+/* Ends the new database and looks at it once more. It lacks something, like a backup: rows are lost
+ * or of an old state of the disk, and peers may know better. */
 static bool finish(struct work *work) {
     sqlite3_stmt *check = NULL;
-    bool good = !work->failed && count_all(work) &&
-                sqlite3_exec(work->to, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    bool good = !work->failed && run(work, SQL_RECOVER_SENSELESS) && count_all(work) &&
+                sqlite3_exec(work->to, "COMMIT", NULL, NULL, NULL) == SQLITE_OK &&
+                run(work, SQL_BACKUP_MARK);
     if (good) {
         check = prepare(work->to, "PRAGMA integrity_check(1)");
         good = check && sqlite3_step(check) == SQLITE_ROW &&

@@ -237,6 +237,8 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     uint8_t tag[PULL_TAG_SIZE];
     memset(batch, 0, offsetof(struct queue_batch, items)); /* its gaps are sent too */
+    if (pull->key[0] && store_is_behind(store))            /* a peer may know what it was given */
+        return QUEUE_PAUSED;
     if (pull->key[0]) {
         enum queue_result result =
             make_pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;
@@ -264,6 +266,8 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
 }
 
 enum queue_result store_cancel(struct store *store, struct uuid id) {
+    if (store_is_behind(store)) /* a peer may know that it is done */
+        return QUEUE_PAUSED;
     sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", id.bytes);
     if (!statement)
         return QUEUE_FAULT;

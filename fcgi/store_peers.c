@@ -32,6 +32,11 @@ struct peer_state *store_peer(struct store *store, int node) {
 
 void store_count(struct store *store, int home, enum item_state state, int64_t rows,
                  int64_t remaining) {
+    if (home < HOME_OWN || home >= NODES || state < 0 || state >= ITEM_STATES) {
+        log_error("an item has home %d and state %d: the database is damaged", home, (int)state);
+        store->state = STORE_POISONED;
+        return;
+    }
     if (state > ITEM_LEASED)
         remaining = 0;
     if (home == HOME_OWN || state > ITEM_DONE) {

@@ -225,8 +225,8 @@ int64_t store_new_change(struct store *store);
 /* The last change that the peer which copies go to has acknowledged; INT64_MAX without one. */
 int64_t store_told_change(const struct store *store);
 
-/* Whether this database was restored from a backup and a peer that is there may know of keys that
- * were used and of items that were handed out since. */
+/* Whether this database was restored and a peer that is there may know of keys that were used and
+ * of items that were handed out since. */
 bool store_is_behind(const struct store *store);
 
 /* A batch was rolled back, and with that the backup under way begins anew. */

@@ -55,7 +55,7 @@ run_prove() {
     for argument; do
         [[ ! -e $argument ]] || tests=()
     done
-    prove -j2 "$@" "${tests[@]}"
+    prove --timer -j2 "$@" "${tests[@]}"
 }
 
 [[ $install == no ]] || install_all

@@ -181,13 +181,15 @@ static void not_fetched(void) {
 
 /* --- Restored --- */
 
-static void make_backup(void) {
+/* Makes one; before is done to the copy first. */
+static void make_backup(const char *before) {
     char path[100];
     sqlite3 *copy;
     begin_copy();
     ok(go_on(NULL) > 0, "a backup is made");
     snprintf(path, sizeof path, "%s/copy", directory);
     if (sqlite3_open(path, &copy) != SQLITE_OK ||
+        sqlite3_exec(copy, before, NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) != SQLITE_OK)
         abort();
     sqlite3_close(copy);
@@ -230,6 +232,24 @@ static int pull(int top, int if_enough) {
     return result == QUEUE_OK ? batch.count : -1;
 }
 
+static enum queue_result pull_key(const char *key) {
+    static struct queue_batch batch;
+    struct queue_pull pull = {.top = 5};
+    snprintf(pull.key, sizeof pull.key, "%s", key);
+    store_begin(one.store);
+    enum queue_result result = store_pull(one.store, &pull, &batch);
+    store_commit(one.store);
+    return result;
+}
+
+static enum queue_result cancel_any(void) {
+    struct uuid id = put(&one, 10, "");
+    store_begin(one.store);
+    enum queue_result result = store_cancel(one.store, id);
+    store_commit(one.store);
+    return result;
+}
+
 /* Node 1 is told all that node 2 has. How many items that are. */
 static int ask_for_all(void) {
     static struct queue_copies copies;
@@ -260,7 +280,7 @@ static void forgets(void) {
     tell(&one, &two);
     put(&two, 1, "theirs");
     tell(&two, &one);
-    make_backup();
+    make_backup("");
     put(&one, 10, "late");
     put(&two, 10, "theirs, late");
     ok(pull(400, 0) == 400, "it hands items out");
@@ -275,9 +295,12 @@ static void forgets(void) {
     is_int(pull(5, 0), 0, "it hands nothing out");
     is_int(pull(1, 1), -1, "in no way");
     is_int(put_key("late"), QUEUE_PAUSED, "nor takes a key that may have been used");
+    is_int(pull_key("late"), QUEUE_PAUSED, "for a pull neither");
+    is_int(cancel_any(), QUEUE_PAUSED, "and cancels nothing that may be done");
     is_int(put_key(""), QUEUE_OK, "but what has none");
     is_int(ask_for_all(), number(two.store, "SELECT count(*) FROM item"), "it is told all");
     caught_up();
+    is_int(cancel_any(), QUEUE_OK, "then it does");
     is_int(one.store->counts.items[ITEM_PULLED], pulled, "what was handed out is known,");
     is_int(put_key("late"), QUEUE_OK, "so is the key,");
     is_int(number(one.store, "SELECT count(*) FROM item WHERE key = 'late'"), 1, "of one item");
@@ -289,7 +312,10 @@ static void forgets(void) {
 
 /* Without its peer it goes on with what it has. */
 static void alone(void) {
-    make_backup();
+    make_backup("DELETE FROM peer");
+    restore();
+    is_int(pull(5, 0), 0, "also a peer that it does not know may be there");
+    make_backup("");
     restore();
     is_int(pull(5, 0), 0, "as long as the peer may be there nothing is handed out");
     clock_offsets[1] += PEER_AWAY_MS + 1000;

@@ -20,7 +20,8 @@ static bool is_script(enum sql sql) {
     case SQL_VIEWS:
     case SQL_PAGE_COUNT:
     case SQL_FREELIST_COUNT:
-    case SQL_RECOVER_TALLY: /* these two read everything, once in a life */
+    case SQL_RECOVER_SENSELESS: /* these three read everything, once in a life */
+    case SQL_RECOVER_TALLY:
     case SQL_RECOVER_PEERS:
     case SQL_VIEWS_NOW: /* of the schema, once at each start */
         return true;

@@ -7,24 +7,9 @@ use Test::More;
 use Digest::SHA qw(sha512_hex);
 use Hashmill;
 use Hashmill::Faults;
+use Hashmill::Recovery;
 
 my $disk = Hashmill::Faults->new;
-
-# Runs it; its exit code and what it printed.
-sub recover ($mill, $file, @wrap) {
-    my $process = Hashmill::Process->start(log => "$file.log", env => $mill->environment,
-        command => [@wrap, $mill->program('hashmill-fcgi'), '-c', $mill->settings_file, '--recover', $file]);
-    $process->wait_exit(60);
-    return ($process->exit_code, slurp("$file.log"));
-}
-
-# Runs the two commands that it told.
-sub swap ($text) {
-    my @commands = $text =~ /^    (.*)$/mg;
-    is scalar @commands, 2, 'two commands put it in place';
-    system('sh', '-c', $_) == 0 or die "$_ failed\n" for @commands;
-    return;
-}
 
 # Whether the counts are what the rows are.
 sub counts_are_true ($mill) {
@@ -34,18 +19,6 @@ sub counts_are_true ($mill) {
     is "@$tally", "@$rows", 'the counts are what the rows are';
     my $stats = $mill->stats;
     is join(' ', $stats->{items}->@{qw(waiting leased done pulled cancelled)}), "@$rows[0 .. 4]", 'also in /stats';
-    return;
-}
-
-# Overwrites every so manieth page from one on with zeros, as a disk that has lost them.
-sub damage ($path, $first, $step) {
-    open my $file, '+<:raw', $path or die;
-    my $pages = (-s $path) / 4096;
-    for (my $page = $first; $page < $pages; $page += $step) {
-        seek $file, 4096 * $page, 0;
-        syswrite $file, "\0" x 4096;
-    }
-    close $file;
     return;
 }
 
@@ -73,7 +46,7 @@ subtest 'a database that is whole' => sub {
     is $code, 0, 'it makes a new one' or diag $text;
     like $text, qr/^61 items saved, 0 lost$/m, 'with every item';
     is_deeply [glob "$mill->{dir}/*.db.??????"], [], 'nothing else is left';
-    swap($text);
+    is put_in_place($text), 2, 'two commands put it in place';
     $mill->restart;
     is_deeply [grep { $mill->item($_)->content ne $before{$_} } @ids], [], 'every item is what it was';
     is $mill->enqueue('known', 10, %headers)->json->{id}, $known, 'an Idempotency-Key is known';
@@ -100,7 +73,7 @@ subtest 'after a failed fsync' => sub {
     my ($saved) = $text =~ /^(\d+) items saved, 0 lost$/m;
     cmp_ok $saved, '>=', 10, 'with what memory shows'; # the batch that failed may be in it
     $disk->clear;
-    swap($text);
+    is put_in_place($text), 2, 'two commands put it in place';
     $mill->start_server;
     ok !-e "$mill->{settings}{RUN_DIR}/disk-failed", 'the mark does not stand for the new file';
     is_deeply [grep { $mill->item($_)->status != 200 } @ids], [], 'everything answered 201 is there';
@@ -118,15 +91,14 @@ subtest 'a database with holes' => sub {
     $mill->work_all for 1, 2;
     $mill->pull(100);
     ok $mill->stop_server, 'everything is in the file';
-    unlink "$mill->{settings}{DATABASE}-wal" or die; # which has many of the pages, too
-    damage($mill->{settings}{DATABASE}, 30, 7);
+    lose_pages($mill->{settings}{DATABASE}, 30, 7);
     my ($code, $text) = recover($mill, "$mill->{dir}/new.db");
     is $code, 0, 'a new file is made';
     my ($saved, $lost) = $text =~ /^(\d+) items saved, (\d+) lost$/m or die $text;
     is $saved + $lost, 2000, "every item is counted: $saved saved, $lost lost";
     cmp_ok $lost, '>', 50, 'some are lost';
     cmp_ok $saved, '>', 1400, 'most are saved';
-    swap($text);
+    is put_in_place($text), 2, 'two commands put it in place';
     $mill->start_server;
     my @rows = $mill->sql("SELECT lower(hex(id)), lower(hex(digest)), state FROM item");
     is scalar @rows, $saved, 'as many are there as were said to be saved';
@@ -140,29 +112,34 @@ subtest 'a database with holes' => sub {
     $mill->close_instance;
 };
 
-# Overwrites pages that hold only rows of items, but for every tenth. How many rows they had.
-sub damage_rows ($path) {
-    open my $file, '+<:raw', $path or die;
-    my ($seen, $rows) = (0, 0);
-    for my $page (30 .. (-s $path) / 4096 - 1) {
-        sysseek $file, 4096 * $page, 0;
-        sysread $file, my $bytes, 8;
-        my ($kind, $cells) = unpack 'C x2 n', $bytes;
-        next if $kind != 13 || $cells < 8 || ++$seen % 10 == 0;
-        $rows += $cells;
-        sysseek $file, 4096 * $page, 0;
-        syswrite $file, "\0" x 4096;
+subtest 'rows that are half of an old state' => sub {
+    my $mill = Hashmill->start;
+    my @ids = map { $mill->new_item("item $_", 10) } 1 .. 12;
+    ok $mill->stop_server, 'it is stopped';
+    my @damage = ('remaining = 0', 'remaining = 5, state = 4, deadline = NULL, pull = zeroblob(19)', 'chain = randomblob(64)',
+        'state = 2, remaining = 0', 'state = 3, remaining = 0, done_at = 1, done_wall = 0', 'home = 300', 'moves = -1',
+        'enqueued_wall = -1', "key = 'ä'");
+    for my $number (0 .. $#damage) {
+        (my $hex = $ids[$number]) =~ tr/-//d;
+        is system('sqlite3', $mill->{settings}{DATABASE}, "UPDATE item SET $damage[$number] WHERE id = x'$hex'"), 0,
+            "a row with $damage[$number]";
     }
-    close $file;
-    return $rows;
-}
+    my ($code, $text) = recover($mill, "$mill->{dir}/new.db");
+    like $text, qr/^3 items saved, 9 lost$/m, 'none of them is saved';
+    put_in_place($text);
+    $mill->start_server;
+    counts_are_true($mill);
+    my ($marked) = $mill->sql('SELECT count(*) FROM peer WHERE restored = 1 AND heard >= 0');
+    is $marked->[0], 256, 'whatever peer it is given is to be asked for them';
+    is $mill->enqueue('more', 10, 'Idempotency-Key' => 'new')->status, 201, 'without one it goes on';
+    $mill->close_instance;
+};
 
 subtest 'most rows are gone' => sub {
     my $mill = Hashmill->start;
     parallel(4, sub ($job) { $mill->new_item("job $job item $_", 10) for 1 .. 500; return });
     ok $mill->stop_server, 'everything is in the file';
-    unlink "$mill->{settings}{DATABASE}-wal" or die; # which has many of the pages, too
-    my $gone = damage_rows($mill->{settings}{DATABASE});
+    my $gone = lose_rows($mill->{settings}{DATABASE});
     my ($code, $text) = recover($mill, "$mill->{dir}/new.db");
     cmp_ok $gone, '>', 1000, "$gone rows of 2000 are gone";
     my $saved = 2000 - $gone;
@@ -174,8 +151,7 @@ subtest 'most rows are gone' => sub {
 subtest 'a database without its first page' => sub {
     my $mill = Hashmill->start(nginx => 0);
     ok $mill->stop_server, 'it is stopped';
-    damage($mill->{settings}{DATABASE}, 0, 1_000_000);
-    unlink "$mill->{settings}{DATABASE}-wal";
+    lose_pages($mill->{settings}{DATABASE}, 0, 1_000_000);
     my ($code, $text) = recover($mill, "$mill->{dir}/new.db");
     is $code, 1, 'nothing is made of it';
     like $text, qr/nothing can be read of the database/, 'which is said';

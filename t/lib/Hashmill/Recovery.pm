@@ -1,0 +1,65 @@
+package Hashmill::Recovery;
+
+# A database that a disk has damaged, and hashmill-fcgi --recover:
+#
+#     $mill->stop_server;
+#     lose_pages($mill->{settings}{DATABASE}, 30, 7);
+#     my ($code, $text) = recover($mill, "$mill->{dir}/new.db");
+#     put_in_place($text);
+
+use v5.36;
+use parent 'Exporter';
+
+use Hashmill::Process;
+use Hashmill::Util;
+
+our @EXPORT = qw(lose_pages lose_rows put_in_place recover);
+
+# Overwrites every so manieth page of a database from one on with zeros, as a disk that has lost them.
+# Its WAL, which may have the pages, too, is removed.
+sub lose_pages ($path, $first, $step) {
+    unlink "$path-wal";
+    open my $file, '+<:raw', $path or die "$path: $!\n";
+    my $pages = (-s $path) / 4096;
+    for (my $page = $first; $page < $pages; $page += $step) {
+        sysseek $file, 4096 * $page, 0;
+        syswrite $file, "\0" x 4096;
+    }
+    close $file or die "$path: $!\n";
+    return;
+}
+
+# Overwrites pages that hold only rows of items, but for every tenth. How many rows they had.
+sub lose_rows ($path) {
+    unlink "$path-wal";
+    open my $file, '+<:raw', $path or die "$path: $!\n";
+    my ($seen, $rows) = (0, 0);
+    for my $page (30 .. (-s $path) / 4096 - 1) {
+        sysseek $file, 4096 * $page, 0;
+        sysread $file, my $bytes, 8;
+        my ($kind, $cells) = unpack 'C x2 n', $bytes;
+        next if $kind != 13 || $cells < 8 || ++$seen % 10 == 0;
+        $rows += $cells;
+        sysseek $file, 4096 * $page, 0;
+        syswrite $file, "\0" x 4096;
+    }
+    close $file or die "$path: $!\n";
+    return $rows;
+}
+
+# Runs it; its exit code and what it printed.
+sub recover ($mill, $file, @wrap) {
+    my $process = Hashmill::Process->start(log => "$file.log", env => $mill->environment,
+        command => [@wrap, $mill->program('hashmill-fcgi'), '-c', $mill->settings_file, '--recover', $file]);
+    $process->wait_exit(60);
+    return ($process->exit_code, slurp("$file.log"));
+}
+
+# Runs the commands that it told. How many there were.
+sub put_in_place ($text) {
+    my @commands = $text =~ /^    (.*)$/mg;
+    system('sh', '-c', $_) == 0 or die "$_ failed\n" for @commands;
+    return scalar @commands;
+}
+
+1;
