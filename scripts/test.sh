@@ -55,7 +55,7 @@ run_prove() {
     for argument; do
         [[ ! -e $argument ]] || tests=()
     done
-    prove --timer -j2 "$@" "${tests[@]}"
+    prove --timer -j "$(($(nproc) + 1))" "$@" "${tests[@]}" # each waits half of its time
 }
 
 [[ $install == no ]] || install_all
