@@ -187,8 +187,8 @@ static bool load_counts(struct store *store) {
 }
 
 /* A writer that was killed may have left a commit in the WAL that was never synced, and it can be
- * seen from now on. Nobody may be answered from it before it is durable. (The checkpoint behind this
- * syncs it, too, but only while nobody reads.) */
+ * seen from now on. Nobody may be answered from it before it is durable. (The checkpoint behind
+ * this syncs it, too, but only while nobody reads.) */
 static bool sync_wal(struct store *store) {
     int fd = open(store->wal.path, O_RDONLY | O_CLOEXEC);
     bool good = fd >= 0 && fdatasync(fd) == 0;
