@@ -40,6 +40,7 @@ my ($lost) = $text =~ / items saved, (\d+) lost$/m;
 cmp_ok $lost, '>', 1000, "which lacks $lost";
 is put_in_place($text), 2, 'and put in place';
 $hurt->start_server;
+is scalar(grep { $hurt->item($_->[0])->status == 404 } @enqueued[0 .. 99]), 0, 'it denies no item that the other one knows';
 my @pullers = map { my $name = $_; background(sub { puller($hurt, $name) }) } qw(new other);
 is persist(sub { pull_key($hurt, 'pull-2', 300) })->json->@*, 300, 'a keyed pull brings at once or later what it had brought';
 ok wait_until(60, sub { $hurt->server_log =~ /node 1 has told all that it has since this node was restored/ }),
