@@ -15,7 +15,7 @@ enum queue_result delivery_pull_all(struct call *call, struct queue_pull *pull,
 struct whereabouts {
     enum queue_result here; /* of a look at this node's database: OK, NONE, DOWN, FAULT */
     struct queue_item item; /* when OK: this node's own, or its copy of another one's */
-    int node;               /* the peer that has it and was not heard; -1: what is here counts */
+    int node; /* the peer that has it, or may, and was not heard; -1: what is here counts */
 };
 
 /* Looks for call->id. */

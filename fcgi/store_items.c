@@ -237,18 +237,18 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     uint8_t tag[PULL_TAG_SIZE];
     memset(batch, 0, offsetof(struct queue_batch, items)); /* its gaps are sent too */
-    if (pull->key[0] && store_is_behind(store))            /* a peer may know what it was given */
+    if (store_is_behind(store) && pull->key[0])            /* a peer may know what it was given */
         return QUEUE_PAUSED;
+    if (store_is_behind(store)) /* or what was handed out */
+        return pull->if_enough ? QUEUE_NONE : QUEUE_OK;
     if (pull->key[0]) {
         enum queue_result result =
             make_pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;
         if (result != QUEUE_NONE)
             return result;
     }
-    if (pull->if_enough && (store_is_behind(store) || store->counts.items[ITEM_DONE] < pull->top))
+    if (pull->if_enough && store->counts.items[ITEM_DONE] < pull->top)
         return QUEUE_NONE;
-    if (store_is_behind(store))
-        return QUEUE_OK;
     sqlite3_stmt *statement = store_bind(store, pull->oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST,
                                          "i", (int64_t)pull->top);
     if (!statement)

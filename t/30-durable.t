@@ -5,7 +5,6 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use Time::HiRes qw(sleep);
 use Hashmill;
 
 use constant { CLIENTS => 4, ROUNDS => 15 };
@@ -25,8 +24,9 @@ subtest 'kill -9 of everything' => sub {
     my $mill = Hashmill->start;
     my (@acknowledged, $missing);
     for my $round (1 .. ROUNDS) {
+        my $enough = $mill->stats->{items}{waiting} + 1 + int rand 100;
         my @clients = map { background(sub { client($mill) }) } 1 .. CLIENTS;
-        sleep 0.2 + rand 0.3;
+        wait_until(30, sub { $mill->stats->{items}{waiting} > $enough });
         $mill->kill_everything;
         my @ids = map { $_->result } @clients;
         $mill->start_server;
