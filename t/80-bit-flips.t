@@ -63,7 +63,7 @@ subtest 'a twentieth is checked' => sub {
     compute_rest();
     my %value = done();
     is scalar(keys %value), ITEMS, 'all of them';
-    # Its last report may come to the node after its end.
+    # The bad one's last report may come to the node after its end.
     my %good = done('good-*');
     cmp_ok scalar(keys %good), '>', 0, 'what the bad one has left was computed';
     is_deeply [grep { $good{$_} ne $right{$_} } keys %good], [], 'rightly';
