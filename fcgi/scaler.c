@@ -97,6 +97,13 @@ static bool may_call(const struct scaler *scaler, enum provider_verb verb) {
     return scaler->fares[verb].not_before_ms <= clock_steady_ms();
 }
 
+/* Wants a turn no later than so long from now. */
+static void turn_within(struct scaler *scaler, int64_t ms) {
+    int64_t then_ms = clock_steady_ms() + ms;
+    if (then_ms < scaler->next_turn_ms)
+        scaler->next_turn_ms = then_ms;
+}
+
 /* Wants a list no later than so long from now. */
 static void list_within(struct scaler *scaler, int64_t ms) {
     int64_t then_ms = clock_steady_ms() + ms;
@@ -359,6 +366,8 @@ static void turn(struct scaler *scaler) {
         list_within(scaler, scaler->conf->list_seconds * 1000);
     fleet_snapshot(&scaler->fleet, &scaler->provider, &scaler->snapshot);
     scaling_decide(&scaler->snapshot, &scaler->decision);
+    if (scaler->decision.loan_due_ms < TURN_MS)
+        turn_within(scaler, scaler->decision.loan_due_ms);
     adopt_ids(scaler);
     call_launches(scaler);
     carry_out(scaler);

@@ -147,6 +147,9 @@ struct scaling_decision {
     } machines[QUEUE_MACHINES_MAX];
     int32_t borrow_from; /* NODE of the peer to ask for a loan, or SCALING_NOBODY */
     int64_t limit;       /* of machines, at this moment */
+    int64_t loan_due_ms; /* until a taken loan that is not renewed comes to its next stage: a third,
+                            a sixth, nothing left of it; INT64_MAX: there is none. No decision
+                            should come later */
     struct {
         enum scaling_loan_step step;
         enum scaling_reason reason;

@@ -1,14 +1,25 @@
 #include "scaling_loans.h"
 
+#include <stddef.h>
+
 /* Whether it is a loan that machines of this node exist by, or may. */
 static bool is_taken(const struct scaling_loan *loan) {
     return loan->side == LOAN_TAKEN && loan->state != LOAN_WANTED;
 }
 
+/* What is left of a taken loan when no machine may stay by it any more. */
+static int64_t drain_ms(const struct scaling_snapshot *snapshot) {
+    return snapshot->rules.loan_ms / 3;
+}
+
+/* What is left of it when none may be there by it, not even one that holds items. */
+static int64_t end_ms(const struct scaling_snapshot *snapshot) {
+    return snapshot->rules.loan_ms / 6;
+}
+
 /* Whether a machine may stay by this loan. */
 static bool is_good(const struct scaling_snapshot *snapshot, const struct scaling_loan *loan) {
-    return is_taken(loan) && loan->state == LOAN_HELD &&
-           loan->left_ms > snapshot->rules.loan_ms / 3;
+    return is_taken(loan) && loan->state == LOAN_HELD && loan->left_ms > drain_ms(snapshot);
 }
 
 /* Whether a peer may run a machine by this loan, so that this node may not. */
@@ -31,7 +42,7 @@ struct scaling_limits scaling_limits(const struct scaling_snapshot *snapshot) {
             continue;
         taken++;
         limits.ending += !is_good(snapshot, loan);
-        limits.over += loan->left_ms <= snapshot->rules.loan_ms / 6;
+        limits.over += loan->left_ms <= end_ms(snapshot);
         if (loan->state == LOAN_RECALLED)
             limits.why_ending = REASON_RECALLED;
     }
@@ -120,9 +131,24 @@ static void borrow(const struct scaling_snapshot *snapshot, struct scaling_decis
     }
 }
 
+/* Until the next stage of a taken loan, if it is not renewed. */
+static int64_t next_stage_ms(const struct scaling_snapshot *snapshot) {
+    const int64_t stages[] = {drain_ms(snapshot), end_ms(snapshot), 0};
+    int64_t least_ms = INT64_MAX;
+    for (int i = 0; i < snapshot->loan_count; i++) {
+        for (size_t stage = 0; stage < sizeof stages / sizeof *stages; stage++) {
+            int64_t ms = snapshot->loans[i].left_ms - stages[stage];
+            if (is_taken(&snapshot->loans[i]) && ms > 0 && ms < least_ms)
+                least_ms = ms;
+        }
+    }
+    return least_ms;
+}
+
 void scaling_decide_loans(const struct scaling_snapshot *snapshot, int counted,
                           struct scaling_decision *decision) {
     decision->borrow_from = SCALING_NOBODY;
+    decision->loan_due_ms = next_stage_ms(snapshot);
     return_loans(snapshot, decision->limit - counted - decision->launch, decision);
     forget_loans(snapshot, decision);
     bool short_of_machines = decision->reason == REASON_LIMIT && waits_too_long(snapshot);

@@ -239,10 +239,35 @@ static void test_reasons(void) {
     is_int(decision.machines[2].reason, REASON_AWAY, "beside it");
 }
 
+/* A decision that is due when less of a loan holds comes at that moment, not up to a turn later. */
+static void test_due(void) {
+    static const struct {
+        const char *name, *known;
+        int64_t due_s;
+    } dues[] = {
+        {"a loan that is renewed: nothing is due before a third is left", "0 RRRR t60", 40},
+        {"a third is left: the next is a sixth", "0 RRRL t20!", 10},
+        {"a sixth is left: the next is its end", "0 RRRL t10!", 10},
+        {"so it is with one that is wanted back", "0 RRRL c12", 2},
+        {"of two the one that ends first", "0 RRRRR t60 t21", 1},
+    };
+    struct scaling_decision decision;
+    struct scaling_snapshot snapshot;
+    for (size_t i = 0; i < sizeof dues / sizeof *dues; i++) {
+        snapshot = moment_of(dues[i].known);
+        scaling_decide(&snapshot, &decision);
+        is_int(decision.loan_due_ms, dues[i].due_s * 1000, dues[i].name);
+    }
+    snapshot = moment_of("0 RRRR t-1 w g5");
+    scaling_decide(&snapshot, &decision);
+    is_int(decision.loan_due_ms, INT64_MAX, "nothing more comes of what is over, wanted or given");
+}
+
 int main(void) {
     test_cases();
     test_whom();
     test_both_overloaded();
     test_reasons();
+    test_due();
     return done_testing();
 }
