@@ -36,18 +36,13 @@ bool peer_read_hello(struct call *call, struct queue_hello *hello) {
     const struct json *json = &call->server->json;
     if (!peer_read_node(call, &hello->node))
         return false;
-    if (!json_integer(json, input_member(call, "clock"), 0, INT64_MAX, &hello->clock_ms))
+    if (!json_integer(json, input_member(call, "clock"), 0, PEER_CLOCK_MAX, &hello->clock_ms))
         return input_refuse(call, -1, "clock", "the node's queue clock in milliseconds");
-    int token = input_member(call, "restored");
-    bool restored = false;
-    if (token >= 0 && !json_boolean(json, token, &restored))
-        return input_refuse(call, -1, "restored", "true or false, or left out");
-    hello->restored = restored;
     int array = input_member(call, "loans");
     hello->count = json_array_size(json, array);
     if (hello->count < 0 || hello->count > QUEUE_LOANS_MAX)
         return input_refuse(call, -1, "loans", "an array of 0 to 64 ids of loans");
-    token = json_first(json, array);
+    int token = json_first(json, array);
     for (int i = 0; i < hello->count; i++) {
         if (!fields_read_id(json, token, &hello->loans[i]))
             return input_refuse(call, -1, "loans", "an array of ids, which are UUIDs");

@@ -31,7 +31,7 @@ static void put_loans(struct buffer *body, const struct queue_hello *hello,
                       const struct queue_hello_answer *answer) {
     json_name(body, "loans");
     json_open(body, '[');
-    for (int i = 0; i < hello->count; i++) {
+    for (int i = 0; i < answer->count; i++) {
         json_open(body, '{');
         fields_put_id(body, "loan", hello->loans[i]);
         json_name(body, "ttl");
@@ -48,17 +48,14 @@ void peer_hello(struct call *call) {
     if (!peer_read_hello(call, &hello))
         return;
     enum queue_result result = queue_hello(call->server->queue, &hello, &answer);
-    if (result == QUEUE_OK && answer.count != hello.count)
+    if (result == QUEUE_OK && answer.count > hello.count)
         result = QUEUE_FAULT;
-    if (result == QUEUE_CONFLICT) {
-        problem_reply(&call->server->reply, PROBLEM_STALE,
-                      "Node %d has said hello with a later clock; this one does not count.",
-                      hello.node);
-    } else if (result != QUEUE_OK) {
+    if (result != QUEUE_OK) {
         problem_of_change(&call->server->reply, result);
     } else if (count_done(call, &done)) {
         struct buffer *body = begin_reply(call);
         fields_put_integer(body, "done", done);
+        fields_put_integer(body, "clock", answer.clock_ms);
         put_loans(body, &hello, &answer);
         json_close(body, '}');
     }

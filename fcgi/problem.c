@@ -25,7 +25,6 @@ static const struct row rows[] = {
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "Method not allowed", 405, 0},
     [PROBLEM_ALREADY_DONE] = {"already-done", "The item is already done", 409, 0},
     [PROBLEM_NEEDED] = {"needed", "This worker is needed", 409, 0},
-    [PROBLEM_STALE] = {"stale", "Older than what was said last", 409, 0},
     [PROBLEM_TOO_LARGE] = {"too-large", "Body too large", 413, 0},
     [PROBLEM_MISDIRECTED] = {"misdirected", "Misdirected request", 421, 0},
     [PROBLEM_KEY_CONFLICT] = {"key-conflict", "The Idempotency-Key is taken", 422, 0},

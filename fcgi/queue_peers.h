@@ -142,23 +142,22 @@ enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *
 struct queue_hello {
     int32_t node; /* the peer */
     int32_t count;
-    int64_t clock_ms; /* its queue clock: an older hello than the last one does not count, */
-    int32_t restored; /* unless this is 1: it was restored, its clock, too */
-    int32_t reserved;
+    int64_t clock_ms; /* its queue clock, or what it goes by: an older hello than the last one does
+                         not count, however late it comes */
     struct uuid loans[QUEUE_LOANS_MAX];
 };
 
 /* For each of them in that order, for how long it holds from now on; 0: it is not given, or wanted
- * back. */
+ * back. Of a hello that does not count clock_ms is later than its own, and count 0. */
 struct queue_hello_answer {
     int32_t count;
     int32_t reserved;
+    int64_t clock_ms; /* of the last hello that counts */
     int64_t ttl_ms[QUEUE_LOANS_MAX];
 };
 
 /* The lender's side of a hello: loans that are not named are returned, others are given or renewed
- * if this node can spare them. CONFLICT: it is older than the last. OK, CONFLICT, DISK_FULL, DOWN,
- * UNKNOWN, FAULT. */
+ * if this node can spare them. OK, also when it does not count, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
                               struct queue_hello_answer *answer);
 

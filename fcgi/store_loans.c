@@ -11,10 +11,6 @@
 #include "log.h"
 #include "store_sql.h"
 
-/* A hello that is older by more than any can be delayed comes from a node that has begun anew, with
- * another database and another clock. */
-enum { HELLO_DELAY_MAX_MS = 60 * 1000 };
-
 struct loan {
     struct uuid id;
     int32_t node;
@@ -162,31 +158,23 @@ static bool give(struct store *store, int32_t node, const struct uuid *id, int64
     return true;
 }
 
-/* Whether a hello counts: an older one than the last may name what has been returned since. Of the
- * same moment as the last it is the same again, or was read just before a loan was wanted: it then
- * returns nothing. */
-static enum queue_result listen_to(struct store *store, const struct queue_hello *hello,
-                                   bool *newer) {
-    sqlite3_stmt *statement = store_bind(store, SQL_PEER_LISTENED, "i", (int64_t)hello->node);
-    int64_t listened_ms = store_number(store, statement, -1);
-    bool anew = hello->restored || hello->clock_ms < listened_ms - HELLO_DELAY_MAX_MS;
-    if (hello->clock_ms < listened_ms && !anew)
-        return QUEUE_CONFLICT;
-    *newer = hello->clock_ms > listened_ms || anew;
-    return store_run(store, SQL_PEER_LISTEN, "ii", (int64_t)hello->node, hello->clock_ms)
-               ? QUEUE_OK
-               : QUEUE_FAULT;
-}
-
+/* An older hello than the last may name what has been returned since, or not name what has been
+ * lent: it does not count. A network can keep one for minutes, so no age tells that its node has
+ * begun anew with another clock: such a node learns from the answer by which clock it is heard. Of
+ * the same moment as the last a hello is the same again, or was read just before a loan was wanted:
+ * it then returns nothing. */
 enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
                               struct queue_hello_answer *answer) {
-    bool newer;
-    *answer = (struct queue_hello_answer){.count = hello->count};
-    enum queue_result result = listen_to(store, hello, &newer);
-    if (result != QUEUE_OK)
-        return result;
-    bool good = store_run(store, SQL_LOAN_EXPIRE, "i", store_now_ms(store)) &&
-                (!newer || take_back(store, hello));
+    sqlite3_stmt *statement = store_bind(store, SQL_PEER_LISTENED, "i", (int64_t)hello->node);
+    int64_t listened_ms = store_number(store, statement, -1);
+    *answer = (struct queue_hello_answer){.clock_ms = listened_ms};
+    if (hello->clock_ms < listened_ms)
+        return QUEUE_OK;
+    answer->clock_ms = hello->clock_ms;
+    answer->count = hello->count;
+    bool good = store_run(store, SQL_PEER_LISTEN, "ii", (int64_t)hello->node, hello->clock_ms) &&
+                store_run(store, SQL_LOAN_EXPIRE, "i", store_now_ms(store)) &&
+                (hello->clock_ms == listened_ms || take_back(store, hello));
     for (int i = 0; good && i < hello->count; i++)
         good = give(store, hello->node, &hello->loans[i], &answer->ttl_ms[i]);
     return good ? QUEUE_OK : QUEUE_FAULT;

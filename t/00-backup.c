@@ -332,22 +332,6 @@ static void alone(void) {
     is_int(pull(5, 0), 5, "once");
 }
 
-/* Its clock went back. */
-static void greets(void) {
-    struct queue_hello hello = {.node = 1, .clock_ms = 100000};
-    struct queue_hello_answer answer;
-    store_begin(two.store);
-    is_int(store_hello(two.store, &hello, &answer), QUEUE_OK, "a hello");
-    hello.clock_ms -= 1000;
-    is_int(store_hello(two.store, &hello, &answer), QUEUE_CONFLICT, "an older one does not count");
-    hello.restored = 1;
-    is_int(store_hello(two.store, &hello, &answer), QUEUE_OK, "but of a node that was restored");
-    hello.restored = 0;
-    hello.clock_ms += 1;
-    is_int(store_hello(two.store, &hello, &answer), QUEUE_OK, "whose clock counts from then on");
-    store_commit(two.store);
-}
-
 int main(void) {
     set_up();
     log_set_level(LOG_LEVEL_ERROR);
@@ -360,7 +344,6 @@ int main(void) {
     not_fetched();
     forgets();
     alone();
-    greets();
     close_node(&one);
     close_node(&two);
     return done_testing();

@@ -104,7 +104,7 @@ subtest 'what is understood' => sub {
         [done => { node => undef }, 400], [done => { node => 256 }, 400], [done => { node => 'one' }, 400],
         [done => { node => 0 }, 403], [done => { node => 2 }, 403],
         [items => {}, 400], [items => { after => -1 }, 400], [items => { after => '0' }, 400],
-        [hello => { clock => 1, loans => [], restored => 1 }, 400],
+        [hello => { clock => 9_007_199_254_740_993, loans => [] }, 400],
         [hello => {}, 400], [hello => { clock => -1, loans => [] }, 400], [hello => { clock => 1 }, 400],
         [hello => { clock => 1, loans => {} }, 400], [hello => { clock => 1, loans => [7] }, 400],
         [hello => { clock => 1, loans => [map { uuid() } 1 .. 65] }, 400],
@@ -149,15 +149,22 @@ subtest 'the node says hello' => sub {
     is $mill->stats->{faults}, 0, 'no faults';
     go_away();
     come_back();
+    my $later = 9_000_000_000_000; # the node was restored since, and its clock is behind
+    $peer->answer(hello => { status => 200, json => { node => 1, done => 0, clock => $later, loans => [] } });
+    ok wait_until(20, sub { ($peer->asked('hello'))[-1]{clock} > $later }), 'a peer that has heard later hellos is told later ones';
+    $peer->answer(hello => undef);
+    come_back();
+    like $mill->server_log, qr/node 1 .* has heard hellos of this node 0 that are of a later time/, 'and the log says so';
 };
 
 subtest 'the peer says hello' => sub {
     my $reply = peer_call('hello', clock => 5000, loans => []);
     is $reply->status, 200, 'it is answered';
-    is_deeply $reply->json, { node => 0, done => 0, loans => [] }, 'with number, done items and loans';
+    is_deeply $reply->json, { node => 0, done => 0, clock => 5000, loans => [] }, 'with number, done items, clock and loans';
     is peer_call('hello', clock => 5000, loans => [])->status, 200, 'the same again';
-    is_problem(peer_call('hello', clock => 4999, loans => []), 409, 'an older one');
-    is peer_call('hello', clock => 5001, loans => [])->status, 200, 'a newer one';
+    is_deeply peer_call('hello', clock => 4999, loans => [uuid()])->json, { node => 0, done => 0, clock => 5000, loans => [] },
+        'an older one does not count, and is told so';
+    is peer_call('hello', clock => 5001, loans => [])->json->{clock}, 5001, 'a newer one does';
 };
 
 subtest 'the peer borrows' => sub {

@@ -172,7 +172,7 @@ static inline void take_hello(struct node *node, const struct message *message) 
     enum queue_result result = store_hello(node->store, &message->hello, &answer.answered);
     if (!store_commit(node->store))
         abort();
-    if (result == QUEUE_OK)
+    if (result == QUEUE_OK && answer.answered.clock_ms == message->hello.clock_ms)
         post(&answer);
 }
 

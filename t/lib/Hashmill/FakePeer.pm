@@ -115,7 +115,7 @@ sub take ($self, $socket, $text) {
 # What a peer says that has nothing, wants nothing, and lends whatever is asked for.
 sub usual ($self, $name, $body) {
     my %nothing = (node => $self->{node}, done => 0);
-    return { status => 200, json => { %nothing, loans => [map { { loan => $_, ttl => 60 } } $body->{loans}->@*] } }
+    return { status => 200, json => { %nothing, clock => $body->{clock}, loans => [map { { loan => $_, ttl => 60 } } $body->{loans}->@*] } }
         if $name eq 'hello';
     return { status => 200, json => \%nothing } if $name eq 'done';
     return { status => 200, json => { %nothing, items => [] } } if $name eq 'transfer';
