@@ -36,8 +36,8 @@ bool peer_read_hello(struct call *call, struct queue_hello *hello) {
     const struct json *json = &call->server->json;
     if (!peer_read_node(call, &hello->node))
         return false;
-    if (!json_integer(json, input_member(call, "clock"), 0, PEER_CLOCK_MAX, &hello->clock_ms))
-        return input_refuse(call, -1, "clock", "the node's queue clock in milliseconds");
+    if (!json_integer(json, input_member(call, "nonce"), 0, INT64_MAX, &hello->nonce))
+        return input_refuse(call, -1, "nonce", "that of the last answer to a hello, or 0");
     int array = input_member(call, "loans");
     hello->count = json_array_size(json, array);
     if (hello->count < 0 || hello->count > QUEUE_LOANS_MAX)

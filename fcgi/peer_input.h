@@ -13,7 +13,7 @@
 /* {"protocol","node"} of /peer/done */
 bool peer_read_node(struct call *call, int32_t *node);
 
-/* {"protocol","node","clock","loans":[id]} of /peer/hello */
+/* {"protocol","node","nonce","loans":[id]} of /peer/hello */
 bool peer_read_hello(struct call *call, struct queue_hello *hello);
 
 /* {"protocol","node","items":[item]} of /peer/copies */

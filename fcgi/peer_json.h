@@ -12,7 +12,6 @@
 
 /* The values of a body's members in the wire's units. */
 enum { PEER_PROTOCOL = 1, PEER_NODE_MAX = 255 };
-#define PEER_CLOCK_MAX (INT64_C(1) << 53) /* milliseconds */
 
 /* What is wrong with an item: the member, and what it must be. */
 struct peer_fault {

@@ -48,14 +48,16 @@ void peer_hello(struct call *call) {
     if (!peer_read_hello(call, &hello))
         return;
     enum queue_result result = queue_hello(call->server->queue, &hello, &answer);
-    if (result == QUEUE_OK && answer.count > hello.count)
+    if (result == QUEUE_OK && answer.count != (answer.counts ? hello.count : 0))
         result = QUEUE_FAULT;
     if (result != QUEUE_OK) {
         problem_of_change(&call->server->reply, result);
     } else if (count_done(call, &done)) {
         struct buffer *body = begin_reply(call);
         fields_put_integer(body, "done", done);
-        fields_put_integer(body, "clock", answer.clock_ms);
+        json_name(body, "counts");
+        json_put_boolean(body, answer.counts);
+        fields_put_integer(body, "nonce", answer.nonce);
         put_loans(body, &hello, &answer);
         json_close(body, '}');
     }

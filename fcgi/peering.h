@@ -49,7 +49,8 @@ struct link {
     struct http_call *hello_call; /* NULL: none is under way */
     int64_t next_hello_ms;        /* steady time */
     struct queue_heard heard;     /* what was sent last, and the answer to it */
-    int64_t ahead_ms;             /* what hellos say more than this node's clock */
+    int64_t nonce;                /* of the last answer; 0: there was none */
+    bool repeated;                /* the last hello did not count, and is said again */
 
     bool restored; /* it is to be asked for all its items, */
     struct fare items;

@@ -5,8 +5,6 @@
 
 #include "clock.h"
 #include "fields.h"
-#include "log.h"
-#include "peer_json.h"
 #include "peering.h"
 
 enum {
@@ -48,23 +46,11 @@ static bool wants_news(const struct link *link) {
     return false;
 }
 
-/* Reads whether the hello counts. If the peer has heard later ones of this node, from before it was
- * restored or began anew, the next ones go on from there. */
-static bool read_clock(struct link *link, bool *counts) {
+/* Reads whether the hello counts, and what the next has to say for that. */
+static bool read_nonce(struct link *link, bool *counts) {
     const struct json *json = &link->peering->json;
-    int64_t own_ms = link->heard.sent.clock_ms;
-    int64_t said_ms = own_ms + link->ahead_ms;
-    int64_t clock_ms;
-    if (!json_integer(json, json_member(json, 0, "clock"), said_ms, PEER_CLOCK_MAX, &clock_ms))
-        return false;
-    *counts = clock_ms == said_ms;
-    if (*counts)
-        return true;
-    link->ahead_ms = clock_ms + 1 - own_ms;
-    log_warn("node %d at %s has heard hellos of this node %d that are of a later time: from before "
-             "it was restored, or another has the same NODE",
-             link->peer->node, link->peer->url, (int)link->peering->conf->node);
-    return true;
+    return json_boolean(json, json_member(json, 0, "counts"), counts) &&
+           json_integer(json, json_member(json, 0, "nonce"), 0, INT64_MAX, &link->nonce);
 }
 
 /* Reads for how long each loan holds, in the order in which they were named. */
@@ -93,15 +79,23 @@ static bool read_loans(struct link *link) {
 static void take_hello(void *context, const struct http_reply *reply) {
     struct link *link = context;
     char why[300];
-    bool good = peering_read_reply(link, reply, why, sizeof why);
     bool counts = true;
+    bool repeated = link->repeated;
+    bool good = peering_read_reply(link, reply, why, sizeof why);
     link->hello_call = NULL;
-    if (good && !read_clock(link, &counts)) {
-        snprintf(why, sizeof why, "it does not say which hello counts");
+    if (good && (!read_nonce(link, &counts) || (counts && !read_loans(link)))) {
+        snprintf(why, sizeof why, "it does not speak of what counts, or of the loans");
         good = false;
     }
-    if (good && counts && !read_loans(link)) {
-        snprintf(why, sizeof why, "it does not speak of the loans that were named");
+    /* Once that is nothing: the first hello of a process, or the last answer got lost. */
+    link->repeated = good && !counts && !repeated;
+    if (link->repeated) {
+        link->next_hello_ms = 0;
+        return;
+    }
+    if (good && !counts) {
+        snprintf(why, sizeof why, "others came before it; is there another node with NODE %d?",
+                 (int)link->peering->conf->node);
         good = false;
     }
     if (!good) {
@@ -109,8 +103,6 @@ static void take_hello(void *context, const struct http_reply *reply) {
         return;
     }
     peering_fare_well(link, &link->hello, what);
-    if (!counts)
-        return;
     if (queue_heard(link->peering->queue, &link->heard) != QUEUE_OK)
         return; /* it says so in its own log; the next hello comes soon */
     bool back = peering_is_away(link);
@@ -127,9 +119,10 @@ static void take_hello(void *context, const struct http_reply *reply) {
 static void say_hello(struct link *link, int64_t clock_ms) {
     struct queue_hello *hello = &link->heard.sent;
     struct buffer *body = peering_begin(link->peering);
-    *hello = (struct queue_hello){.node = link->peer->node, .clock_ms = clock_ms};
+    link->heard.clock_ms = clock_ms;
+    *hello = (struct queue_hello){.node = link->peer->node, .nonce = link->nonce};
     name_loans(&link->peering->peers, hello);
-    fields_put_integer(body, "clock", clock_ms + link->ahead_ms);
+    fields_put_integer(body, "nonce", link->nonce);
     json_name(body, "loans");
     json_open(body, '[');
     for (int i = 0; i < hello->count; i++)

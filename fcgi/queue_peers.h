@@ -142,17 +142,18 @@ enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *
 struct queue_hello {
     int32_t node; /* the peer */
     int32_t count;
-    int64_t clock_ms; /* its queue clock, or what it goes by: an older hello than the last one does
-                         not count, however late it comes */
+    int64_t nonce; /* of the last answer that it has had; 0: none since it started */
     struct uuid loans[QUEUE_LOANS_MAX];
 };
 
-/* For each of them in that order, for how long it holds from now on; 0: it is not given, or wanted
- * back. Of a hello that does not count clock_ms is later than its own, and count 0. */
+/* A hello counts when it names the nonce of the last answer, of one that counts: whatever was said
+ * before that answer came does not, however late it arrives. */
 struct queue_hello_answer {
-    int32_t count;
-    int32_t reserved;
-    int64_t clock_ms; /* of the last hello that counts */
+    int32_t counts; /* 0 or 1 */
+    int32_t count;  /* of the hello; 0 when it does not count */
+    int64_t nonce;  /* that the next one must name */
+    /* For each loan in that order, for how long it holds from now on; 0: it is not given, or wanted
+     * back. */
     int64_t ttl_ms[QUEUE_LOANS_MAX];
 };
 
@@ -161,11 +162,12 @@ struct queue_hello_answer {
 enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
                               struct queue_hello_answer *answer);
 
-/* The borrower's side: a peer has answered a hello. sent is what was sent to it, with node the
- * peer's and clock_ms this node's queue clock at sending, from which the ttl counts. The peer
+/* The borrower's side: a peer has answered a hello, which counts. sent is what was sent to it, with
+ * node the peer's, clock_ms this node's queue clock at sending, from which the ttl counts. The peer
  * counts as heard from. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 struct queue_heard {
     struct queue_hello sent;
+    int64_t clock_ms;
     struct queue_hello_answer answer;
 };
 enum queue_result queue_heard(struct queue *queue, const struct queue_heard *heard);

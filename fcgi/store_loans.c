@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "log.h"
 #include "store_sql.h"
@@ -158,23 +159,27 @@ static bool give(struct store *store, int32_t node, const struct uuid *id, int64
     return true;
 }
 
-/* An older hello than the last may name what has been returned since, or not name what has been
- * lent: it does not count. A network can keep one for minutes, so no age tells that its node has
- * begun anew with another clock: such a node learns from the answer by which clock it is heard. Of
- * the same moment as the last a hello is the same again, or was read just before a loan was wanted:
- * it then returns nothing. */
+/* A number that was never used and cannot be guessed, and that any JSON reader keeps exact. */
+static int64_t new_nonce(void) {
+    uint64_t number;
+    while (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        continue;
+    return (int64_t)(number >> 11) + 1;
+}
+
+/* A hello from before the last one that counts may name what has been returned since, or not name
+ * what has been lent. */
 enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
                               struct queue_hello_answer *answer) {
-    sqlite3_stmt *statement = store_bind(store, SQL_PEER_LISTENED, "i", (int64_t)hello->node);
-    int64_t listened_ms = store_number(store, statement, -1);
-    *answer = (struct queue_hello_answer){.clock_ms = listened_ms};
-    if (hello->clock_ms < listened_ms)
+    sqlite3_stmt *statement = store_bind(store, SQL_PEER_NONCE, "i", (int64_t)hello->node);
+    int64_t nonce = store_number(store, statement, -1);
+    *answer = (struct queue_hello_answer){.nonce = nonce};
+    if (nonce >= 0 && hello->nonce != nonce)
         return QUEUE_OK;
-    answer->clock_ms = hello->clock_ms;
-    answer->count = hello->count;
-    bool good = store_run(store, SQL_PEER_LISTEN, "ii", (int64_t)hello->node, hello->clock_ms) &&
+    *answer = (struct queue_hello_answer){.counts = 1, .count = hello->count, .nonce = new_nonce()};
+    bool good = store_run(store, SQL_PEER_NONCE_SAVE, "ii", (int64_t)hello->node, answer->nonce) &&
                 store_run(store, SQL_LOAN_EXPIRE, "i", store_now_ms(store)) &&
-                (hello->clock_ms == listened_ms || take_back(store, hello));
+                take_back(store, hello);
     for (int i = 0; good && i < hello->count; i++)
         good = give(store, hello->node, &hello->loans[i], &answer->ttl_ms[i]);
     return good ? QUEUE_OK : QUEUE_FAULT;
@@ -208,7 +213,7 @@ enum queue_result store_heard(struct store *store, const struct queue_heard *hea
     bool good = true;
     store_heard_from(store, sent->node);
     for (int i = 0; good && i < sent->count && i < heard->answer.count; i++)
-        good = take_answer(store, sent->node, &sent->loans[i], sent->clock_ms,
+        good = take_answer(store, sent->node, &sent->loans[i], heard->clock_ms,
                            heard->answer.ttl_ms[i]);
     return good ? QUEUE_OK : QUEUE_FAULT;
 }

@@ -6,9 +6,9 @@
 static struct node *const lender = &nodes[1];
 static struct node *const borrower = &nodes[0];
 
-/* A hello of the borrower at a moment of its clock, which names one loan or none. */
-static struct queue_hello_answer hello_of(int64_t clock_ms, const struct uuid *id) {
-    struct queue_hello hello = {.node = 1, .clock_ms = clock_ms, .count = id ? 1 : 0};
+/* A hello of the borrower that names one loan or none. */
+static struct queue_hello_answer hello_of(int64_t nonce, const struct uuid *id) {
+    struct queue_hello hello = {.node = 1, .nonce = nonce, .count = id ? 1 : 0};
     struct queue_hello_answer answer = {0};
     if (id)
         hello.loans[0] = *id;
@@ -19,14 +19,13 @@ static struct queue_hello_answer hello_of(int64_t clock_ms, const struct uuid *i
     return answer;
 }
 
-/* What the loan gets. */
-static int64_t ttl_of(int64_t clock_ms, const struct uuid *id) {
-    return hello_of(clock_ms, id).ttl_ms[0];
-}
+static int64_t nonce; /* that the lender has told last */
 
-/* The clock that is answered. */
-static int64_t listened_to(int64_t clock_ms) {
-    return hello_of(clock_ms, NULL).clock_ms;
+/* The next hello, which counts. What the loan gets. */
+static int64_t ttl_of(const struct uuid *id) {
+    struct queue_hello_answer answer = hello_of(nonce, id);
+    nonce = answer.nonce;
+    return answer.counts ? answer.ttl_ms[0] : -1;
 }
 
 static enum queue_result launch_at(struct node *node, const char *name) {
@@ -48,28 +47,42 @@ static void step(struct node *node, struct uuid id, enum loan_step what) {
 static void lends(void) {
     struct uuid id = id_new(1);
     struct uuid other = id_new(1);
-    begin_anew(); /* the borrower's clock is past an hour */
-    is_int(ttl_of(3601000, &id), LOAN_MS, "a loan is given for LOAN_SECONDS");
+    begin_anew();
+    is_int(ttl_of(&id), LOAN_MS, "a loan is given for LOAN_SECONDS");
     is_int(launch_at(lender, "a"), QUEUE_OK, "then a machine may be launched,");
     is_int(launch_at(lender, "b"), QUEUE_OK, "and another,");
     is_int(launch_at(lender, "c"), QUEUE_CONFLICT, "no third one");
     is_int(launch_at(lender, "b"), QUEUE_OK, "one that was saved before may be saved again");
-    is_int(ttl_of(3601001, &id), LOAN_MS, "the loan is renewed");
-    is_int(ttl_of(3601003, &other), LOAN_MS, "one that it does not name is returned");
+    is_int(ttl_of(&id), LOAN_MS, "the loan is renewed");
+    is_int(ttl_of(&other), LOAN_MS, "one that it does not name is returned");
     is_int(limit_of(lender), 2, "and can be given anew");
-    is_int(ttl_of(3601003, &id), 0, "but no other, as there is no machine more");
-    is_int(listened_to(3601002), 3601003, "an older hello does not count, and is told so,");
-    is_int(listened_to(0), 3601003, "however old it is");
-    is_int(limit_of(lender), 2, "it names none, but the loan stays");
-    is_int(listened_to(3601003), 3601003, "one of the same moment does,");
-    is_int(limit_of(lender), 2, "but returns nothing");
     step(lender, other, LOAN_RECALL);
-    is_int(ttl_of(3601004, &other), 0, "what is wanted back is not renewed");
+    is_int(ttl_of(&other), 0, "what is wanted back is not renewed");
     is_int(launch_at(lender, "c"), QUEUE_CONFLICT, "but counts");
     clock_offsets[1] += LOAN_MS;
     is_int(launch_at(lender, "c"), QUEUE_OK, "until its time is over");
-    is_int(listened_to(3601005), 3601005, "a newer one does,");
-    is_int(loans_of(lender), 0, "then it is forgotten");
+    is_int(ttl_of(NULL), 0, "a hello");
+    is_int(loans_of(lender), 0, "forgets it then");
+    is_int(ttl_of(&id), 0, "no other is given, as there is no machine more");
+}
+
+/* What was said before the last answer came does not count, however late it arrives. */
+static void listens(void) {
+    struct uuid id = id_new(1);
+    begin_anew();
+    int64_t first = hello_of(0, NULL).nonce;
+    is_int(ttl_of(&id), -1, "a hello that names no answer does not count when there was one");
+    is_int(nonce, first, "and is told which");
+    is_int(ttl_of(&id), LOAN_MS, "the same again counts");
+    ok(nonce != first, "and is the last that names this answer");
+    struct queue_hello_answer late = hello_of(first, NULL);
+    is_int(late.counts, 0, "one from before, which names no loan, does not count");
+    is_int(late.nonce, nonce, "and is told the last answer");
+    is_int(limit_of(lender), 2, "the loan stays");
+    stop_node(lender);
+    start_node(lender);
+    is_int(hello_of(first, NULL).counts, 0, "nor behind a start of the lender");
+    is_int(ttl_of(&id), LOAN_MS, "where the next one counts");
 }
 
 static void spares_none(void) {
@@ -77,20 +90,20 @@ static void spares_none(void) {
     begin_anew();
     set_busy(lender, true);
     clock_offsets[1] += 1500;
-    is_int(ttl_of(1000, &id), LOAN_MS,
-           "an item that has waited no longer than 2 s wants no machine");
-    hello_of(1001, NULL);
+    is_int(ttl_of(&id), LOAN_MS, "an item that has waited no longer than 2 s wants no machine");
+    ttl_of(NULL);
     clock_offsets[1] += 1000;
-    is_int(ttl_of(1002, &id), 0, "longer: nothing is lent");
+    is_int(ttl_of(&id), 0, "longer: nothing is lent");
     set_busy(lender, false);
     lender->conf.workers_min = 3;
-    is_int(ttl_of(1003, &id), 0, "nor what WORKERS_MIN asks for");
+    is_int(ttl_of(&id), 0, "nor what WORKERS_MIN asks for");
 }
 
 /* An answer to a hello of the borrower that named one loan. */
 static void hears(struct uuid id, int64_t sent_ms, int64_t ttl_ms) {
-    struct queue_heard heard = {.sent = {.node = 2, .count = 1, .clock_ms = sent_ms, .loans = {id}},
-                                .answer = {.count = 1, .ttl_ms = {ttl_ms}}};
+    struct queue_heard heard = {.sent = {.node = 2, .count = 1, .loans = {id}},
+                                .clock_ms = sent_ms,
+                                .answer = {.counts = 1, .count = 1, .ttl_ms = {ttl_ms}}};
     store_begin(borrower->store);
     store_heard(borrower->store, &heard);
     store_commit(borrower->store);
@@ -328,6 +341,7 @@ int main(void) {
     log_set_level(LOG_LEVEL_WARN);
     srandom(1);
     lends();
+    listens();
     spares_none();
     borrows();
     borrows_and_starts();

@@ -104,10 +104,9 @@ subtest 'what is understood' => sub {
         [done => { node => undef }, 400], [done => { node => 256 }, 400], [done => { node => 'one' }, 400],
         [done => { node => 0 }, 403], [done => { node => 2 }, 403],
         [items => {}, 400], [items => { after => -1 }, 400], [items => { after => '0' }, 400],
-        [hello => { clock => 9_007_199_254_740_993, loans => [] }, 400],
-        [hello => {}, 400], [hello => { clock => -1, loans => [] }, 400], [hello => { clock => 1 }, 400],
-        [hello => { clock => 1, loans => {} }, 400], [hello => { clock => 1, loans => [7] }, 400],
-        [hello => { clock => 1, loans => [map { uuid() } 1 .. 65] }, 400],
+        [hello => {}, 400], [hello => { nonce => -1, loans => [] }, 400], [hello => { nonce => 1 }, 400],
+        [hello => { nonce => 1, loans => {} }, 400], [hello => { nonce => 1, loans => [7] }, 400],
+        [hello => { nonce => 1, loans => [map { uuid() } 1 .. 65] }, 400],
         [copies => {}, 400], [copies => { items => [] }, 400], [copies => { items => [7] }, 400],
         [copies => { items => [{ %$item, state => 'leased' }] }, 400],
         [copies => { items => [$item, { %$item, digest => 'x' }] }, 400],
@@ -137,10 +136,10 @@ subtest 'what is understood' => sub {
 
 subtest 'the node says hello' => sub {
     ok wait_until(20, sub { $peer->asked('hello') > 1 }), 'again and again';
-    my ($first, $second) = $peer->asked('hello');
+    my ($first) = $peer->asked('hello');
     is $first->{TOKEN}, 'Bearer ' . $peer->token, 'with the token of nodes';
-    is_deeply [@$first{qw(protocol node loans)}], [1, 0, []], 'protocol, node and no loans';
-    ok $second->{clock} > $first->{clock}, 'with a clock that goes on';
+    is_deeply [@$first{qw(protocol node nonce loans)}], [1, 0, 0, []], 'protocol, node, no answer yet and no loans';
+    ok wait_until(20, sub { grep { $_->{nonce} == 1 } $peer->asked('hello') }), 'then with the nonce of the answer';
     ok wait_until(20, sub { !peer_status()->{away} }), 'a peer that answers is not away';
     my $status = peer_status();
     is $status->{node}, 1, 'its number in /stats';
@@ -149,33 +148,46 @@ subtest 'the node says hello' => sub {
     is $mill->stats->{faults}, 0, 'no faults';
     go_away();
     come_back();
-    my $later = 9_000_000_000_000; # the node was restored since, and its clock is behind
-    $peer->answer(hello => { status => 200, json => { node => 1, done => 0, clock => $later, loans => [] } });
-    ok wait_until(20, sub { ($peer->asked('hello'))[-1]{clock} > $later }), 'a peer that has heard later hellos is told later ones';
+    my %late = (node => 1, done => 0, counts => JSON::PP::false, loans => []);
+    $peer->answer(hello => { status => 200, json => { %late, nonce => 123_456 } });
+    ok wait_until(20, sub { ($peer->asked('hello'))[-1]{nonce} == 123_456 }), 'when it does not count, the next names what it is told';
+    ok wait_until(20, sub { $mill->server_log =~ /hello failed.* another node with NODE 0\?/ }), 'when none counts, the log says so';
     $peer->answer(hello => undef);
     come_back();
-    like $mill->server_log, qr/node 1 .* has heard hellos of this node 0 that are of a later time/, 'and the log says so';
 };
 
+my $nonce = 0; # of the last answer to a hello of the peer
+
+# A hello of the peer that counts; its answer.
+sub hello (@loans) {
+    my $answer = peer_call('hello', nonce => $nonce, loans => \@loans)->json;
+    $nonce = $answer->{nonce};
+    ok $answer->{counts}, 'a hello counts';
+    return $answer;
+}
+
 subtest 'the peer says hello' => sub {
-    my $reply = peer_call('hello', clock => 5000, loans => []);
+    my $reply = peer_call('hello', nonce => 0, loans => []);
     is $reply->status, 200, 'it is answered';
-    is_deeply $reply->json, { node => 0, done => 0, clock => 5000, loans => [] }, 'with number, done items, clock and loans';
-    is peer_call('hello', clock => 5000, loans => [])->status, 200, 'the same again';
-    is_deeply peer_call('hello', clock => 4999, loans => [uuid()])->json, { node => 0, done => 0, clock => 5000, loans => [] },
-        'an older one does not count, and is told so';
-    is peer_call('hello', clock => 5001, loans => [])->json->{clock}, 5001, 'a newer one does';
+    $nonce = $reply->json->{nonce};
+    ok $nonce > 0, 'with a nonce';
+    is_deeply $reply->json, { node => 0, done => 0, counts => JSON::PP::true, nonce => $nonce, loans => [] },
+        'with number, done items, and loans, and it counts';
+    is_deeply peer_call('hello', nonce => 0, loans => [uuid()])->json,
+        { node => 0, done => 0, counts => JSON::PP::false, nonce => $nonce, loans => [] },
+        'an older one does not, and is told what does';
+    is_deeply hello()->{loans}, [], 'that';
 };
 
 subtest 'the peer borrows' => sub {
     my @loans = map { uuid() } 1 .. 4;
-    my $answer = peer_call('hello', clock => 6000, loans => \@loans)->json->{loans};
+    my $answer = hello(@loans)->{loans};
     is_deeply [map { $_->{loan} } @$answer], \@loans, 'each loan is spoken of, in order';
     is_deeply [map { $_->{ttl} > 0 ? 1 : 0 } @$answer], [1, 1, 1, 0], 'three are given, as WORKERS_MAX says';
     is $mill->stats->{loans}{given}, 3, 'they are in /stats';
-    peer_call('hello', clock => 6001, loans => [$loans[1]]);
+    hello($loans[1]);
     is $mill->stats->{loans}{given}, 1, 'what is not named any more is returned';
-    peer_call('hello', clock => 6002, loans => []);
+    hello();
     is $mill->stats->{loans}{given}, 0, 'all of it';
 };
 

@@ -29,6 +29,7 @@ struct node {
     int64_t up_ms;     /* real time of the last start */
     int launched;      /* ever */
     int machines;      /* that exist */
+    int64_t nonce;     /* of the last answer to its hellos */
     int leaving_turns; /* for which a leaving machine holds its items */
 };
 
@@ -37,7 +38,8 @@ struct message {
     int64_t arrives_ms; /* real time; 0: this place is free */
     int to;
     bool answer;
-    struct queue_hello hello; /* as sent */
+    struct queue_hello hello; /* as sent, */
+    int64_t clock_ms;         /* then */
     struct queue_hello_answer answered;
 };
 
@@ -149,14 +151,15 @@ static inline void post(const struct message *message) {
     }
 }
 
-/* A node says hello: as the peering process does, by what is durable. */
+/* A node says hello, by what is durable. */
 static inline void say_hello(struct node *node) {
-    struct message message = {.to = 1 - (node->number - 1), .hello = {.node = node->number}};
+    struct message message = {.to = 1 - (node->number - 1),
+                              .hello = {.node = node->number, .nonce = node->nonce}};
     sqlite3_stmt *row;
     if (sqlite3_prepare_v2(node->store->database, "SELECT id FROM loan WHERE side = 0", -1, &row,
                            NULL) != SQLITE_OK)
         abort();
-    message.hello.clock_ms = number(node->store, "SELECT clock FROM tally");
+    message.clock_ms = number(node->store, "SELECT clock FROM tally");
     while (sqlite3_step(row) == SQLITE_ROW && message.hello.count < QUEUE_LOANS_MAX)
         memcpy(message.hello.loans[message.hello.count++].bytes, sqlite3_column_blob(row, 0),
                ID_SIZE);
@@ -172,12 +175,16 @@ static inline void take_hello(struct node *node, const struct message *message) 
     enum queue_result result = store_hello(node->store, &message->hello, &answer.answered);
     if (!store_commit(node->store))
         abort();
-    if (result == QUEUE_OK && answer.answered.clock_ms == message->hello.clock_ms)
+    if (result == QUEUE_OK)
         post(&answer);
 }
 
 static inline void take_heard(struct node *node, const struct message *message) {
-    struct queue_heard heard = {.sent = message->hello, .answer = message->answered};
+    struct queue_heard heard = {
+        .sent = message->hello, .clock_ms = message->clock_ms, .answer = message->answered};
+    node->nonce = message->answered.nonce;
+    if (!message->answered.counts)
+        return;
     heard.sent.node = 3 - node->number;
     store_begin(node->store);
     store_heard(node->store, &heard);

@@ -161,7 +161,9 @@ enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hel
     (void)queue;
     fuzz_message.body.hello = *hello;
     memset(answer, 0, sizeof *answer);
-    answer->count = hello->count;
+    answer->nonce = 7;
+    answer->counts = hello->nonce == 7;
+    answer->count = answer->counts ? hello->count : 0;
     return take(OPERATION_HELLO);
 }
 

@@ -115,8 +115,8 @@ sub take ($self, $socket, $text) {
 # What a peer says that has nothing, wants nothing, and lends whatever is asked for.
 sub usual ($self, $name, $body) {
     my %nothing = (node => $self->{node}, done => 0);
-    return { status => 200, json => { %nothing, clock => $body->{clock}, loans => [map { { loan => $_, ttl => 60 } } $body->{loans}->@*] } }
-        if $name eq 'hello';
+    return { status => 200, json => { %nothing, counts => JSON::PP::true, nonce => $body->{nonce} + 1,
+        loans => [map { { loan => $_, ttl => 60 } } $body->{loans}->@*] } } if $name eq 'hello';
     return { status => 200, json => \%nothing } if $name eq 'done';
     return { status => 200, json => { %nothing, items => [] } } if $name eq 'transfer';
     return { status => 204 } if $name eq 'copies';

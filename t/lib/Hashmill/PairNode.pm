@@ -75,9 +75,10 @@ sub counted ($self) {
     return ($self->sql('SELECT count(*) FROM machine WHERE state < 3'))[0][0];
 }
 
-# The same, and those that it has lent, all of one moment.
+# The same, and how many it has lent, all of one moment.
 sub counted_and_lent ($self) {
-    return ($self->sql('SELECT (SELECT count(*) FROM machine WHERE state < 3) + (SELECT count(*) FROM loan WHERE side = 1)'))[0][0];
+    my ($row) = $self->sql('SELECT (SELECT count(*) FROM machine WHERE state < 3), (SELECT count(*) FROM loan WHERE side = 1)');
+    return @$row;
 }
 
 # Its loans, each "taken wanted" and the like.

@@ -1,3 +1,0 @@
--- A peer's clock in the last hello that counted.
--- ?1 NODE
-SELECT listened FROM peer WHERE node = ?1;
