@@ -136,9 +136,10 @@ static int64_t next_stage_ms(const struct scaling_snapshot *snapshot) {
     const int64_t stages[] = {drain_ms(snapshot), end_ms(snapshot), 0};
     int64_t least_ms = INT64_MAX;
     for (int i = 0; i < snapshot->loan_count; i++) {
-        for (size_t stage = 0; stage < sizeof stages / sizeof *stages; stage++) {
-            int64_t ms = snapshot->loans[i].left_ms - stages[stage];
-            if (is_taken(&snapshot->loans[i]) && ms > 0 && ms < least_ms)
+        const struct scaling_loan *loan = &snapshot->loans[i];
+        for (size_t stage = 0; is_taken(loan) && stage < sizeof stages / sizeof *stages; stage++) {
+            int64_t ms = loan->left_ms - stages[stage];
+            if (ms > 0 && ms < least_ms)
                 least_ms = ms;
         }
     }

@@ -294,7 +294,9 @@ sub complaints ($self) {
             push @bad, $line if $line =~ /did not finish in time/;
         }
     }
-    push @bad, map { split /\n/, slurp($_) } glob "$self->{dir}/sanitizer*";
+    # Of a process that is killed while it is looked through for leaks, at its end, nothing can be said.
+    push @bad, grep { !/^==\d+==Unable to get registers from thread \d+\.$/ }
+        map { split /\n/, slurp($_) } glob "$self->{dir}/sanitizer*";
     push @bad, grep { /\[(?:emerg|alert|crit)\]/ } split /\n/, slurp("$self->{dir}/nginx.log") // '';
     return grep { my $line = $_; !any { $line =~ $_ } $self->{expected}->@* } @bad;
 }
