@@ -50,7 +50,7 @@ struct link {
     int64_t next_hello_ms;        /* steady time */
     struct queue_heard heard;     /* what was sent last, and the answer to it */
     int64_t nonce;                /* of the last answer; 0: there was none */
-    bool repeated;                /* the last hello did not count, and is said again */
+    bool answered;                /* the last hello was, so the next one counts */
 
     bool restored; /* it is to be asked for all its items, */
     struct fare items;

@@ -80,21 +80,21 @@ static void take_hello(void *context, const struct http_reply *reply) {
     struct link *link = context;
     char why[300];
     bool counts = true;
-    bool repeated = link->repeated;
+    bool told = link->answered; /* what counts */
     bool good = peering_read_reply(link, reply, why, sizeof why);
     link->hello_call = NULL;
     if (good && (!read_nonce(link, &counts) || (counts && !read_loans(link)))) {
         snprintf(why, sizeof why, "it does not speak of what counts, or of the loans");
         good = false;
     }
-    /* Once that is nothing: the first hello of a process, or the last answer got lost. */
-    link->repeated = good && !counts && !repeated;
-    if (link->repeated) {
-        link->next_hello_ms = 0;
+    link->answered = good;
+    if (good && !counts && !told) {
+        link->next_hello_ms = 0; /* it is said again with what counts */
         return;
     }
     if (good && !counts) {
-        snprintf(why, sizeof why, "others came before it; is there another node with NODE %d?",
+        snprintf(why, sizeof why,
+                 "its last answer was to another: it was restored, or another node has NODE %d",
                  (int)link->peering->conf->node);
         good = false;
     }

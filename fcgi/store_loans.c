@@ -173,14 +173,16 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
                               struct queue_hello_answer *answer) {
     sqlite3_stmt *statement = store_bind(store, SQL_PEER_NONCE, "i", (int64_t)hello->node);
     int64_t nonce = store_number(store, statement, -1);
+    bool counts = hello->nonce == nonce;
     *answer = (struct queue_hello_answer){.nonce = nonce};
-    if (nonce >= 0 && hello->nonce != nonce)
+    if (!counts && nonce >= 0)
         return QUEUE_OK;
-    *answer = (struct queue_hello_answer){.counts = 1, .count = hello->count, .nonce = new_nonce()};
+    *answer = (struct queue_hello_answer){
+        .counts = counts, .count = counts ? hello->count : 0, .nonce = new_nonce()};
     bool good = store_run(store, SQL_PEER_NONCE_SAVE, "ii", (int64_t)hello->node, answer->nonce) &&
                 store_run(store, SQL_LOAN_EXPIRE, "i", store_now_ms(store)) &&
-                take_back(store, hello);
-    for (int i = 0; good && i < hello->count; i++)
+                (!counts || take_back(store, hello));
+    for (int i = 0; good && i < answer->count; i++)
         good = give(store, hello->node, &hello->loans[i], &answer->ttl_ms[i]);
     return good ? QUEUE_OK : QUEUE_FAULT;
 }

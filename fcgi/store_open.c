@@ -25,7 +25,7 @@ enum {
 
 /* What to run to get from each schema version to the next. */
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                                          SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6};
+                                                          SQL_SCHEMA_4, SQL_SCHEMA_5};
 
 /* The exit code of an opening that something went wrong with. */
 static int failure(const struct store *store) {

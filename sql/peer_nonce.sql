@@ -1,3 +1,3 @@
--- What the next hello of a peer must say to count.
+-- What the next hello of a peer must name to count.
 -- ?1 NODE
-SELECT nonce FROM peer WHERE node = ?1;
+SELECT listened FROM peer WHERE node = ?1;

@@ -1,4 +1,4 @@
--- A peer's hello counts.
--- ?1 NODE, ?2 what the next one must say
-INSERT INTO peer (node, nonce) VALUES (?1, ?2)
-ON CONFLICT (node) DO UPDATE SET nonce = ?2;
+-- A peer is told what its next hello must name.
+-- ?1 NODE, ?2 the nonce
+INSERT INTO peer (node, listened) VALUES (?1, ?2)
+ON CONFLICT (node) DO UPDATE SET listened = ?2;

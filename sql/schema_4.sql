@@ -25,7 +25,7 @@ CREATE INDEX item_transfer ON item (transfer) WHERE transfer IS NOT NULL; -- a t
 CREATE TABLE peer (
     node INTEGER PRIMARY KEY,
     heard INTEGER NOT NULL DEFAULT -1,   -- clock: when it answered last; -1: never
-    listened INTEGER NOT NULL DEFAULT -1, -- its clock in the last hello that counted
+    listened INTEGER NOT NULL DEFAULT -1, -- the nonce that its next hello must name to count; -1: there was none
     told INTEGER NOT NULL DEFAULT 0,     -- the last change that it has acknowledged
     kept_waiting INTEGER NOT NULL DEFAULT 0,  -- its items kept here, which tally does not count:
     kept_leased INTEGER NOT NULL DEFAULT 0,   -- waiting, leased, done,

@@ -16,7 +16,6 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_3:
     case SQL_SCHEMA_4:
     case SQL_SCHEMA_5:
-    case SQL_SCHEMA_6:
     case SQL_BACKUP_MARK: /* of a copy */
     case SQL_VIEWS:
     case SQL_PAGE_COUNT:

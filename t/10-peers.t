@@ -139,7 +139,8 @@ subtest 'the node says hello' => sub {
     my ($first) = $peer->asked('hello');
     is $first->{TOKEN}, 'Bearer ' . $peer->token, 'with the token of nodes';
     is_deeply [@$first{qw(protocol node nonce loans)}], [1, 0, 0, []], 'protocol, node, no answer yet and no loans';
-    ok wait_until(20, sub { grep { $_->{nonce} == 1 } $peer->asked('hello') }), 'then with the nonce of the answer';
+    ok wait_until(20, sub { grep { $_->{nonce} == 6 } $peer->asked('hello') }), 'then with the nonce that it is told, which counts';
+    unlike $mill->server_log, qr/hello failed/, 'without a word in the log';
     ok wait_until(20, sub { !peer_status()->{away} }), 'a peer that answers is not away';
     my $status = peer_status();
     is $status->{node}, 1, 'its number in /stats';
@@ -148,10 +149,9 @@ subtest 'the node says hello' => sub {
     is $mill->stats->{faults}, 0, 'no faults';
     go_away();
     come_back();
-    my %late = (node => 1, done => 0, counts => JSON::PP::false, loans => []);
-    $peer->answer(hello => { status => 200, json => { %late, nonce => 123_456 } });
-    ok wait_until(20, sub { ($peer->asked('hello'))[-1]{nonce} == 123_456 }), 'when it does not count, the next names what it is told';
-    ok wait_until(20, sub { $mill->server_log =~ /hello failed.* another node with NODE 0\?/ }), 'when none counts, the log says so';
+    my %other = (node => 1, done => 0, counts => JSON::PP::false, nonce => 123_456, loans => []);
+    $peer->answer(hello => { status => 200, json => \%other });
+    ok wait_until(20, sub { $mill->server_log =~ /hello failed.* another node has NODE 0/ }), 'when none counts, the log says so';
     $peer->answer(hello => undef);
     come_back();
 };
@@ -167,16 +167,17 @@ sub hello (@loans) {
 }
 
 subtest 'the peer says hello' => sub {
-    my $reply = peer_call('hello', nonce => 0, loans => []);
+    my $reply = peer_call('hello', nonce => 0, loans => [uuid()]);
     is $reply->status, 200, 'it is answered';
     $nonce = $reply->json->{nonce};
     ok $nonce > 0, 'with a nonce';
-    is_deeply $reply->json, { node => 0, done => 0, counts => JSON::PP::true, nonce => $nonce, loans => [] },
-        'with number, done items, and loans, and it counts';
-    is_deeply peer_call('hello', nonce => 0, loans => [uuid()])->json,
-        { node => 0, done => 0, counts => JSON::PP::false, nonce => $nonce, loans => [] },
-        'an older one does not, and is told what does';
-    is_deeply hello()->{loans}, [], 'that';
+    my %empty = (node => 0, done => 0, loans => []);
+    is_deeply $reply->json, { %empty, counts => JSON::PP::false, nonce => $nonce }, 'it does not count without one';
+    my $first = $nonce;
+    is_deeply hello(), { %empty, counts => JSON::PP::true, nonce => $nonce }, 'with number, done items and loans';
+    isnt $nonce, $first, 'and another nonce';
+    is_deeply peer_call('hello', nonce => $first, loans => [uuid()])->json, { %empty, counts => JSON::PP::false, nonce => $nonce },
+        'an older one does not count, and is told what does';
 };
 
 subtest 'the peer borrows' => sub {

@@ -64,6 +64,7 @@ static inline void start_node(struct node *node) {
                                      NULL) != SQLITE_OK)
         abort();
     node->up_ms = real_ms;
+    node->nonce = 0;
 }
 
 static inline void stop_node(struct node *node) {

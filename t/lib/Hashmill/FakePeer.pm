@@ -26,7 +26,7 @@ use Hashmill::Util;
 sub start ($class, %options) {
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64,
         Blocking => 0) // die "listen: $!";
-    my $self = bless { node => $options{node}, owner => $$, token => 'p' x 32, plan => {},
+    my $self = bless { node => $options{node}, owner => $$, token => 'p' x 32, plan => {}, nonce => 5,
         plan_file => File::Temp->new, notes_file => File::Temp->new,
         url => 'http://127.0.0.1:' . $listener->sockport }, $class;
     $self->save_plan;
@@ -112,11 +112,18 @@ sub take ($self, $socket, $text) {
     return 1;
 }
 
+# The rest of the answer to a hello.
+sub heard ($self, $body) {
+    my $counts = $body->{nonce} == $self->{nonce};
+    my @loans = $counts ? map { { loan => $_, ttl => 60 } } $body->{loans}->@* : ();
+    $self->{nonce}++ if $counts;
+    return (counts => $counts ? JSON::PP::true : JSON::PP::false, nonce => $self->{nonce}, loans => \@loans);
+}
+
 # What a peer says that has nothing, wants nothing, and lends whatever is asked for.
 sub usual ($self, $name, $body) {
     my %nothing = (node => $self->{node}, done => 0);
-    return { status => 200, json => { %nothing, counts => JSON::PP::true, nonce => $body->{nonce} + 1,
-        loans => [map { { loan => $_, ttl => 60 } } $body->{loans}->@*] } } if $name eq 'hello';
+    return { status => 200, json => { %nothing, $self->heard($body) } } if $name eq 'hello';
     return { status => 200, json => \%nothing } if $name eq 'done';
     return { status => 200, json => { %nothing, items => [] } } if $name eq 'transfer';
     return { status => 204 } if $name eq 'copies';
