@@ -130,12 +130,16 @@ subtest 'a read fails' => sub {
     $mill->expect_log(qr/cannot (?:read|open) /);
     ok $mill->stop_server, 'everything is in the file';
     $mill->start_server;
+    # The writer reads, too, each second; it must not be the one that cannot.
+    my ($writer) = $mill->children('writer');
+    kill 'STOP', $writer;
+    ok wait_until(10, sub { (Hashmill::Util::stat_fields($writer))[0] eq 'T' }), 'the writer stands still';
     $disk->set('read', path => 'hashmill.db$', left => 1);
     like $mill->item($stored[0])->status, qr/^50[03]$/, 'a look answers 500 or 503';
     is $disk->count, 1, 'as it could not read';
     is $mill->item($stored[0])->status, 200, 'the next one can';
     $disk->set('read', path => 'hashmill.db$');
-    kill 'KILL', $mill->children('writer');
+    kill 'KILL', $writer;
     stays_down($mill);
     unlink marker($mill) or die;
     has_all($mill, \@stored);
