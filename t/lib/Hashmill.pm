@@ -170,27 +170,33 @@ sub stop_server ($self) {
 }
 
 # kill -9 of every process of this instance, in any order, except those given, processes or their ids.
-# Again and again: a master may have started a new child between our look and its own death.
 sub kill_everything ($self, @spared) {
     my %spared = map { ref $_ ? $_->pid : $_, 1 } @spared;
     $self->expect_log(qr/worker process \d+ exited on signal 9/); # nginx's, if its master goes last
-    my $done = wait_until(20, sub {
-        my @pids = grep { !$spared{$_} } $self->pids;
-        kill 'KILL', shuffle(@pids);
-        return !@pids;
-    });
-    $self->give_up('processes survive SIGKILL') if !$done;
+    $self->kill_all(sub { shuffle(grep { !$spared{$_} } $self->pids) });
     return;
 }
 
 # Stops nginx, killed or not; also its workers whose master is gone, which keep the port.
 sub stop_nginx ($self) {
-    my $cleared = wait_until(20, sub {
-        kill 'KILL', $self->nginx_pids;
-        $self->{nginx}->alive;
-        return !$self->nginx_pids;
+    $self->{nginx}->kill('KILL'); # first: it would log the end of a worker
+    $self->{nginx}->wait_exit(20);
+    $self->kill_all(sub { $self->nginx_pids });
+    return;
+}
+
+# kill -9 of all that a function lists, until they are gone. Again and again: a master may have started a new
+# child between our look and its own death. And while it dies, a process has no environment or directory to be
+# known by any more, but still its files, locks and ports.
+sub kill_all ($self, $list) {
+    my %killed;
+    my $done = wait_until(20, sub {
+        my @pids = $list->();
+        kill 'KILL', @pids;
+        @killed{@pids} = ();
+        return !@pids && !grep { process_state($_) ne 'Z' } keys %killed;
     });
-    $self->give_up('nginx survives SIGKILL') if !$cleared;
+    $self->give_up('processes survive SIGKILL') if !$done;
     return;
 }
 

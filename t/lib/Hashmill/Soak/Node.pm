@@ -146,13 +146,10 @@ sub ended ($process) {
 
 # Kills what the server has left behind, as systemd does before it starts a service again.
 sub clear_server ($self) {
-    my $cleared = wait_until(20, sub {
+    $self->kill_all(sub {
         my %spared = map { $_ => 1 } $self->nginx_pids, $self->fleet_pids;
-        my @left = grep { !$spared{$_} } $self->pids;
-        kill 'KILL', @left;
-        return !@left;
+        return grep { !$spared{$_} } $self->pids;
     });
-    $self->give_up('the server survives SIGKILL') if !$cleared;
     return;
 }
 
