@@ -76,8 +76,7 @@ my %kill = (
     worker => sub { $worker->kill('KILL'); $worker->wait_exit(10); $worker = $mill->start_worker },
     nginx => sub {
         my $from = time;
-        $mill->{nginx}->kill('KILL');
-        $mill->stop_nginx;
+        $mill->stop_nginx; # kill -9
         $mill->start_nginx;
         return push @nginx_away, [$from - 0.05, time + 0.5];
     },

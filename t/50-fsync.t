@@ -133,7 +133,7 @@ subtest 'a read fails' => sub {
     # The writer reads, too, each second; it must not be the one that cannot.
     my ($writer) = $mill->children('writer');
     kill 'STOP', $writer;
-    ok wait_until(10, sub { Hashmill::Util::process_state($writer) eq 'T' }), 'the writer stands still';
+    ok wait_until(10, sub { process_state($writer) eq 'T' }), 'the writer stands still';
     $disk->set('read', path => 'hashmill.db$', left => 1);
     like $mill->item($stored[0])->status, qr/^50[03]$/, 'a look answers 500 or 503';
     is $disk->count, 1, 'as it could not read';

@@ -116,7 +116,7 @@ subtest 'what dies is started again' => sub {
 
 subtest 'kill -9 of everything' => sub {
     my $id = call('PUT', '/enqueue?iterations=1', 'kept')->json->{id};
-    ok wait_until(20, sub { kill 'KILL', everything(); !everything() }), 'all are dead';
+    ok kill_until_gone(\&everything), 'all are dead';
     $run->alive;
     $run = start_run();
     is call('GET', "/items/$id")->json->{value}, value_of('kept', 1), 'what was acknowledged is there';

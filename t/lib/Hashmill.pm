@@ -173,7 +173,7 @@ sub stop_server ($self) {
 sub kill_everything ($self, @spared) {
     my %spared = map { ref $_ ? $_->pid : $_, 1 } @spared;
     $self->expect_log(qr/worker process \d+ exited on signal 9/); # nginx's, if its master goes last
-    $self->kill_all(sub { shuffle(grep { !$spared{$_} } $self->pids) });
+    kill_until_gone(sub { shuffle(grep { !$spared{$_} } $self->pids) }) or $self->give_up('processes survive SIGKILL');
     return;
 }
 
@@ -181,22 +181,7 @@ sub kill_everything ($self, @spared) {
 sub stop_nginx ($self) {
     $self->{nginx}->kill('KILL'); # first: it would log the end of a worker
     $self->{nginx}->wait_exit(20);
-    $self->kill_all(sub { $self->nginx_pids });
-    return;
-}
-
-# kill -9 of all that a function lists, until they are gone. Again and again: a master may have started a new
-# child between our look and its own death. And while it dies, a process has no environment or directory to be
-# known by any more, but still its files, locks and ports.
-sub kill_all ($self, $list) {
-    my %killed;
-    my $done = wait_until(20, sub {
-        my @pids = $list->();
-        kill 'KILL', @pids;
-        @killed{@pids} = ();
-        return !@pids && !grep { process_state($_) ne 'Z' } keys %killed;
-    });
-    $self->give_up('processes survive SIGKILL') if !$done;
+    kill_until_gone(sub { $self->nginx_pids }) or $self->give_up('nginx survives SIGKILL');
     return;
 }
 

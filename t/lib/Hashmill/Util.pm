@@ -11,7 +11,7 @@ use List::Util qw(first);
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(advance free_port_pair nginx_program parent_of process_ids process_state
+our @EXPORT = qw(advance free_port_pair kill_until_gone nginx_program parent_of process_ids process_state
     random_body skip_for_rights slurp spew uuid value_of wait_until);
 
 # Calls the code until it answers something true, and returns that; false after so many seconds.
@@ -110,6 +110,19 @@ sub parent_of ($pid)     { return (stat_fields($pid))[1] // 0 }
 sub stat_fields ($pid) {
     my ($rest) = (slurp("/proc/$pid/stat") // '') =~ /\) (.*)/s or return;
     return split / /, $rest;
+}
+
+# kill -9 of all that a function lists, until they have ended; false if some have not within 20 seconds. Again and
+# again: a master may have started a new child between our look and its own death. And while it dies, a process
+# has no environment or directory to be known by any more, but still its files, locks and ports.
+sub kill_until_gone ($list) {
+    my %killed;
+    return wait_until(20, sub {
+        my @pids = $list->();
+        kill 'KILL', @pids;
+        @killed{@pids} = ();
+        return !@pids && !grep { process_state($_) ne 'Z' } keys %killed;
+    });
 }
 
 1;

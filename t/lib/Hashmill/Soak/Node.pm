@@ -146,10 +146,11 @@ sub ended ($process) {
 
 # Kills what the server has left behind, as systemd does before it starts a service again.
 sub clear_server ($self) {
-    $self->kill_all(sub {
+    my $gone = kill_until_gone(sub {
         my %spared = map { $_ => 1 } $self->nginx_pids, $self->fleet_pids;
         return grep { !$spared{$_} } $self->pids;
     });
+    $self->give_up('the server survives SIGKILL') if !$gone;
     return;
 }
 
