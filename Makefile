@@ -3,6 +3,8 @@
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
+# However it was spelled: the compiler's lists of headers name what is built as it was named when it was built.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(or $(realpath $(BUILD)),$(abspath $(BUILD))))
 CC = gcc
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config

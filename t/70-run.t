@@ -2,6 +2,8 @@
 # build, in a directory and on ports of its own.
 
 use v5.36;
+use Cwd qw(realpath);
+use File::Spec ();
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Path qw(remove_tree);
@@ -146,6 +148,14 @@ subtest 'stop' => sub {
     is_deeply [everything()], [], 'no process is left';
     ok !-e "$var/run/hashmill-fcgi.pid", 'nor a pid file';
     unlike join('', map { slurp($_) } glob "$var/log/*.log"), qr/Sanitizer|\bworker error: /, 'nothing bad in the logs';
+};
+
+subtest 'a header that changes' => sub {
+    delete local @ENV{qw(MAKEFLAGS MAKELEVEL)};
+    for my $spelled ($build, File::Spec->abs2rel(realpath($build), realpath($root))) {
+        like scalar qx(make -C $root -n -W lib/log.h BUILD=$spelled 2>&1), qr{/fcgi/store_open\.o},
+            "has what includes it compiled when it is built as $spelled";
+    }
 };
 
 subtest 'the demonstration alone' => sub {
