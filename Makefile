@@ -23,12 +23,18 @@ WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -DHASHMILL_TEST
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DHASHMILL_VERSION='"$(VERSION)"' -Wall -Wextra -Werror \
-	-Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla -Ilib -I$(BUILD) $(CPPFLAGS) $(CFLAGS)
+	-Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(ROOMS) -Ilib -I$(BUILD) $(CPPFLAGS) $(CFLAGS)
+
+# A program's headers are named by room; what stands between programs names them by program, too.
+$(BUILD)/fcgi/%: ROOMS = -Ifcgi
+$(BUILD)/worker/%: ROOMS = -Iworker
+$(BUILD)/t/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(BUILD)/fuzz/% $(BUILD)/scripts/% $(BUILD)/bench-lanes: \
+	ROOMS = -I. -Ifcgi -Iworker -It/support
 
 LIB_SOURCES := $(wildcard lib/*.c)
-FCGI_SOURCES := $(wildcard fcgi/*.c)
-WORKER_SOURCES := $(wildcard worker/*.c)
-TEST_SOURCES := $(wildcard t/*.c)
+FCGI_SOURCES := $(wildcard fcgi/*.c fcgi/*/*.c)
+WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
+TEST_SOURCES := $(wildcard t/unit/*/*.c)
 FUZZ_SOURCES := $(filter-out t/fuzz/driver.c,$(wildcard t/fuzz/*.c))
 BENCH_SOURCES := $(wildcard scripts/bench/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
@@ -40,11 +46,11 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
 # What end-to-end tests start beside the programs: libraries for LD_PRELOAD, and tools.
-SHIM_SOURCES := $(wildcard t/shim/*.c)
-TEST_SHIMS := $(SHIM_SOURCES:t/shim/%.c=$(BUILD)/shim/%.so)
-CRASH_SOURCES := $(wildcard t/crash/*.c)
-CRASH_PROGRAMS := $(CRASH_SOURCES:t/crash/%.c=$(BUILD)/crash/%)
-FLIP_SOURCES := $(wildcard t/flip/*.c)
+SHIM_SOURCES := $(wildcard t/support/shim/*.c)
+TEST_SHIMS := $(SHIM_SOURCES:t/support/shim/%.c=$(BUILD)/shim/%.so)
+CRASH_SOURCES := $(wildcard t/support/crash/*.c)
+CRASH_PROGRAMS := $(CRASH_SOURCES:t/support/crash/%.c=$(BUILD)/crash/%)
+FLIP_SOURCES := $(wildcard t/support/flip/*.c)
 FUZZ_PROGRAMS := $(FUZZ_SOURCES:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
 # One short line for each step; make V=1 shows the commands.
@@ -63,7 +69,7 @@ $(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(LIB_OBJECTS)
 $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
-# What the benchmarks compare with: servers with another engine in queue_sqlite's place, each under
+# What the benchmarks compare with: servers with another client side of the queue (client.c), each under
 # the usual name in a directory of its own, and a library that makes fsync slow.
 BENCH_ENGINES := null full
 BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
@@ -74,7 +80,7 @@ bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o \
 		$(BUILD)/scripts/bench/no_peers.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue_sqlite.o %/queue_sqlite_peers.o %/queue_sqlite_backup.o,$^) $(FCGI_LIBS)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue/client.o %/queue/client_peers.o %/queue/client_backup.o,$^) $(FCGI_LIBS)
 
 $(BUILD)/scripts/bench/queue_full.o: | $(BUILD)/sql.h
 
@@ -96,11 +102,11 @@ $(BUILD)/t/%: t/%.c $(TEST_ARCHIVES)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(TEST_ARCHIVES) $(FCGI_LIBS) $(WORKER_LIBS)
 
 # Without sanitizers, whatever the build: they go into programs of either kind.
-$(BUILD)/shim/%.so: t/shim/%.c
+$(BUILD)/shim/%.so: t/support/shim/%.c
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(filter-out -O1 -fsanitize% -fno-sanitize%,$(ALL_CFLAGS)) -O2 $(LDFLAGS) -shared -fPIC -MMD -MP -o $@ $<
 
-$(BUILD)/crash/%: t/crash/%.c $(TEST_ARCHIVES)
+$(BUILD)/crash/%: t/support/crash/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/fcgi.a $(BUILD)/lib.a $(FCGI_LIBS)
 
@@ -111,10 +117,10 @@ $(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
 # With FUZZER=-fsanitize=fuzzer libFuzzer is their main function, else t/fuzz/driver.c.
 ifneq ($(FUZZER),)
 # No input reaches the kernels, which take clang minutes with sanitizers.
-$(BUILD)/worker/sha512_%.o: override CFLAGS = -O1 -g
+$(BUILD)/worker/kernels/sha512_%.o: override CFLAGS = -O1 -g
 else ifneq ($(findstring -fsanitize=address,$(CFLAGS)),)
 # To watch the thousands of small scopes in them takes gcc half a minute each.
-$(BUILD)/worker/sha512_%.o: KERNEL_FLAGS = -fno-sanitize-address-use-after-scope
+$(BUILD)/worker/kernels/sha512_%.o: KERNEL_FLAGS = -fno-sanitize-address-use-after-scope
 endif
 FUZZ_MAIN := $(if $(FUZZER),,$(BUILD)/t/fuzz/driver.o)
 
@@ -125,24 +131,24 @@ $(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_MAIN) $(TEST_ARCHIVES)
 
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
-$(BUILD)/worker/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
+$(BUILD)/worker/kernels/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
 endif
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(ALL_CFLAGS) $(KERNEL_FLAGS) -MMD -MP -c -o $@ $<
 
-# Every statement of sql/ becomes one row of a table of named statements; see scripts/sql-table.
-$(BUILD)/sql.c $(BUILD)/sql.h &: scripts/sql-table $(SQL_SOURCES)
+# Every statement of sql/ becomes one row of a table of named statements; see scripts/build/sql-table.
+$(BUILD)/sql.c $(BUILD)/sql.h &: scripts/build/sql-table $(SQL_SOURCES)
 	@mkdir -p $(BUILD)
-	$(call quiet,SQL)scripts/sql-table $(BUILD)/sql.c $(BUILD)/sql.h $(SQL_SOURCES)
+	$(call quiet,SQL)scripts/build/sql-table $(BUILD)/sql.c $(BUILD)/sql.h $(SQL_SOURCES)
 
 $(BUILD)/sql.o: $(BUILD)/sql.c
 	$(call quiet,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(FCGI_OBJECTS): | $(BUILD)/sql.h
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*.d $(BUILD)/scripts/bench/*.d)
+-include $(wildcard $(addprefix $(BUILD)/,*.d */*.d */*/*.d */*/*/*.d))
 
 # The build that the tests run: sanitizers on, clocks that a test can move.
 .PHONY: sanitized unit-tests test-tools
@@ -163,7 +169,7 @@ fuzz:
 		{ echo "make fuzz needs: apt-get install clang libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev" >&2; exit 1; }
 	@$(MAKE) BUILD=$(BUILD)/fuzz CC=clang FUZZER=-fsanitize=fuzzer \
 		CFLAGS="$(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link" fuzz-programs
-	@scripts/fuzz $(BUILD)/fuzz $(SECONDS)
+	@t/tools/fuzz $(BUILD)/fuzz $(SECONDS)
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
@@ -177,7 +183,7 @@ test:
 # The tests that take long: ten thousand requests under valgrind, interrupted deployments.
 .PHONY: test-slow
 test-slow:
-	HASHMILL_SLOW=1 scripts/test.sh --no-install t/90-*.t
+	HASHMILL_SLOW=1 scripts/test.sh --no-install t/slow/*.t
 
 # The tests of which a part needs root: for networks, disks and limits of memory of their own. `make test`
 # leaves out what this user has no right to; here that is a failure.
@@ -189,18 +195,18 @@ test-root:
 # kills it before some of them.
 .PHONY: crash-sweep
 crash-sweep: sanitized
-	HASHMILL_CRASH_STEP=1 prove -v t/80-crash.t
+	HASHMILL_CRASH_STEP=1 prove -v t/faults/crash.t
 
 # A power cut before every sync of a run of a thousand requests; `make test` has a shorter run.
 .PHONY: power-cut
 power-cut: sanitized
-	POWER_CUT_OPERATIONS=1000 POWER_CUT_VARIANTS=3 prove -v t/80-power-cut.t
+	POWER_CUT_OPERATIONS=1000 POWER_CUT_VARIANTS=3 prove -v t/faults/power-cut.t
 
 # Mistakes made on purpose, a file of t/mutants each: is there a test that notices? MUTANTS='NAME ...'
 # for some of them.
 .PHONY: mutants
 mutants: sanitized
-	t/mutate $(MUTANTS)
+	t/tools/mutate $(MUTANTS)
 
 # Two nodes under a schedule of faults, and a judge: SECONDS=60, SEED= (drawn), COPY=sync. The clocks of
 # this build can be moved; it has no sanitizer that needs more memory than a process may be given.
@@ -208,7 +214,7 @@ SOAK_FLAGS := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined -DHASH
 
 .PHONY: soak soak-programs
 soak: soak-programs
-	@BUILD=$(BUILD)/soak scripts/soak SECONDS=$(SECONDS) SEED=$(SEED) COPY=$(COPY)
+	@BUILD=$(BUILD)/soak t/tools/soak SECONDS=$(SECONDS) SEED=$(SEED) COPY=$(COPY)
 
 soak-programs:
 	@$(MAKE) BUILD=$(BUILD)/soak CFLAGS="$(SOAK_FLAGS)" all test-shims
@@ -216,12 +222,12 @@ soak-programs:
 # The kernels' and the lanes' figures; with CHECK=1 it fails when one misses its bound.
 .PHONY: bench-mill
 bench-mill:
-	@BUILD=$(BUILD) scripts/bench-mill --no-install
+	@BUILD=$(BUILD) scripts/bench/bench-mill --no-install
 
 # A whole worker against a node on this machine; CHECK=1 makes a missed bound an error.
 .PHONY: bench-worker
 bench-worker: all
-	@BUILD=$(BUILD) scripts/bench-worker
+	@BUILD=$(BUILD) scripts/bench/bench-worker
 
 # How fast the queue is, beside what it is judged by; CHECK=1 fails when a bound is missed.
 .PHONY: bench bench-quick
@@ -233,23 +239,25 @@ bench-quick:
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(wildcard t/fuzz/*.c)
-H_FILES = $(wildcard lib/*.h fcgi/*.h worker/*.h t/*.h t/shim/*.h t/fuzz/*.h)
-PERL_FILES = scripts/bench-worker scripts/soak t/idle-worker t/mutate
-PYTHON_FILES = $(wildcard scripts/bench/*.py) t/lib/aws.py
-SHELL_FILES = $(filter-out scripts/bench scripts/ec2 scripts/systemd $(PERL_FILES),$(wildcard scripts/*)) \
-	t/provider .ci/run $(wildcard debian/*.p* t/host/*.sh scripts/ec2/*.sh.in)
+H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h t/*/*/*.h)
+PERL_FILES = scripts/bench/bench-worker scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate
+PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
+SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
+	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/from-help build/packages.sh \
+	build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
+	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/* sql/* nginx/* scripts/systemd/* debian/hashmill.* scripts/ec2/*.json) \
-	$(wildcard t/*.t t/lib/*.pm t/lib/*/*.pm t/lib/*/*/*.pm)
+	$(wildcard scripts/bench/* sql/* nginx/* scripts/install/* debian/hashmill.* scripts/aws/*.json) \
+	$(wildcard t/*/*.t $(addprefix t/support/,*.pm */*.pm */*/*.pm))
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes
 lint: lint-shell lint-python lint-sizes lint-c
-	@t/mutate --check
+	@t/tools/mutate --check
 	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests test-tools
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
-LINT_FLAGS = -D_GNU_SOURCE -DHASHMILL_VERSION='""' -DHASHMILL_TEST -Ilib -Ifcgi -Iworker -I$(BUILD)
+LINT_FLAGS = -D_GNU_SOURCE -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -It/support -I$(BUILD)
 
 lint-c: $(BUILD)/sql.h
 	@echo "  LINT	clang-format, cppcheck, clang-tidy"
@@ -261,7 +269,7 @@ lint-c: $(BUILD)/sql.h
 
 lint-shell:
 	shellcheck -x $(SHELL_FILES)
-	@for file in $(PERL_FILES); do perl -It/lib -cw $$file 2>&1 | grep -v 'syntax OK' && exit 1; done; true
+	@for file in $(PERL_FILES); do perl -It/support -cw $$file 2>&1 | grep -v 'syntax OK' && exit 1; done; true
 
 lint-python:
 	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
@@ -279,17 +287,18 @@ WORKER_SETTINGS = NODES=http://127.0.0.1:8081 IDLE_SECONDS=0
 .PHONY: generated
 generated: $(MANUALS) $(SETTINGS)
 
-$(MANUALS): $(BUILD)/%.8: $(BUILD)/% scripts/from-help
-	$(call quiet,MAN)scripts/from-help man $< >$@.new && mv $@.new $@
+$(MANUALS): $(BUILD)/%.8: $(BUILD)/% scripts/build/from-help
+	$(call quiet,MAN)scripts/build/from-help man $< >$@.new && mv $@.new $@
 
-$(BUILD)/hashmill.env: $(BUILD)/hashmill-fcgi scripts/from-help
-	$(call quiet,ENV)scripts/from-help env $< $(NODE_SETTINGS) >$@.new && mv $@.new $@
+$(BUILD)/hashmill.env: $(BUILD)/hashmill-fcgi scripts/build/from-help
+	$(call quiet,ENV)scripts/build/from-help env $< $(NODE_SETTINGS) >$@.new && mv $@.new $@
 
-$(BUILD)/worker.env: $(BUILD)/hashmill-worker scripts/from-help
-	$(call quiet,ENV)scripts/from-help env $< $(WORKER_SETTINGS) >$@.new && mv $@.new $@
+$(BUILD)/worker.env: $(BUILD)/hashmill-worker scripts/build/from-help
+	$(call quiet,ENV)scripts/build/from-help env $< $(WORKER_SETTINGS) >$@.new && mv $@.new $@
 
 # What is installed of scripts/; the others need this tree.
-INSTALLED_SCRIPTS = $(wildcard $(addprefix scripts/,provider-* nginx-site tls.sh backup.sh spot-watch ec2-node))
+INSTALLED_SCRIPTS = $(addprefix scripts/,providers/provider-local providers/provider-ec2 install/nginx-site tls.sh backup.sh \
+	aws/spot-watch aws/ec2-node)
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 .PHONY: install
@@ -301,7 +310,7 @@ install: all $(MANUALS)
 	install -m 644 nginx/* $(SHARE)/hashmill/nginx
 	sed -i 's|/usr/share/hashmill|$(PREFIX)/share/hashmill|' $(SHARE)/hashmill/nginx/site.conf
 	install -m 644 sql/* $(SHARE)/hashmill/sql
-	install -m 644 scripts/ec2/* $(SHARE)/hashmill/ec2
+	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
 	install -m 644 README.md $(SHARE)/doc/hashmill
 
@@ -310,8 +319,8 @@ install: all $(MANUALS)
 install-node: install $(SETTINGS)
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d \
 		$(DESTDIR)/etc/hashmill/nginx $(DESTDIR)/etc/nginx/sites-available
-	install -m 644 $(wildcard scripts/systemd/*.service scripts/systemd/*.timer) $(DESTDIR)/lib/systemd/system
-	install -m 644 scripts/systemd/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/hashmill.conf
+	install -m 644 $(wildcard scripts/install/*.service scripts/install/*.timer) $(DESTDIR)/lib/systemd/system
+	install -m 644 scripts/install/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/hashmill.conf
 	install -m 644 $(SETTINGS) $(DESTDIR)/etc/hashmill
 	install -m 644 nginx/site.conf $(DESTDIR)/etc/nginx/sites-available/hashmill
 	install -m 644 nginx/listen-public-plain.conf $(DESTDIR)/etc/hashmill/nginx/listen-public.conf

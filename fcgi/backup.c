@@ -1,9 +1,9 @@
 #include "backup.h"
 
-#include "child.h"
+#include "base/child.h"
 #include "log.h"
-#include "queue.h"
-#include "sockets.h"
+#include "master/sockets.h"
+#include "queue/queue.h"
 
 /* What to tell a person; FAULT has been. */
 static const char *reason(enum queue_result result) {
@@ -26,11 +26,7 @@ static const char *reason(enum queue_result result) {
 int backup_run(const struct conf *conf, const char *path) {
     char channel[SETTING_TEXT_SIZE + 24];
     sockets_channel(channel, conf);
-    struct queue_options options = {.database = conf->database,
-                                    .channel = channel,
-                                    .operation_ms = conf->operation_seconds * 1000,
-                                    .node = (int32_t)conf->node};
-    struct queue *queue = queue_open(&options);
+    struct queue *queue = queue_open(conf, channel);
     enum queue_result result = queue ? queue_backup(queue, path) : QUEUE_FAULT;
     if (queue)
         queue_close(queue);

@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +8,14 @@
 #include <unistd.h>
 
 #include "backup.h"
-#include "certificates.h"
-#include "child.h"
-#include "conf.h"
+#include "base/certificates.h"
+#include "base/child.h"
+#include "base/conf.h"
 #include "log.h"
-#include "prefork.h"
-#include "recover.h"
-#include "sockets.h"
+#include "master/prefork.h"
+#include "master/sockets.h"
+#include "roles.h"
+#include "store/store.h"
 
 struct options {
     struct settings_files files;
@@ -108,11 +108,11 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     struct sockets sockets;
     if (!sockets_open(&sockets, conf))
         return CHILD_TEMPORARY;
-    log_info("hashmill %s, node %lld, database %s, SQLite %s, %s", HASHMILL_VERSION,
-             (long long)conf->node, conf->database, sqlite3_libversion(),
-             OpenSSL_version(OPENSSL_VERSION));
+    log_info("hashmill %s, node %lld, database %s, %s, %s", HASHMILL_VERSION, (long long)conf->node,
+             conf->database, store_version(), OpenSSL_version(OPENSSL_VERSION));
     int exit_code;
-    enum prefork_end end = prefork_run(conf, &sockets, files, &exit_code);
+    const struct roles roles = roles_of(conf);
+    enum prefork_end end = prefork_run(&roles, conf, &sockets, files, &exit_code);
     if (end == PREFORK_RELOAD)
         return exec_anew(argv, program, conf, &sockets);
     sockets_remove(conf);
@@ -151,6 +151,6 @@ int main(int argc, char **argv) {
     if (options.backup)
         return backup_run(&conf, options.backup);
     if (options.recovered)
-        return recover_run(&conf, options.recovered);
+        return store_recover(&conf, options.recovered);
     return run(&conf, &options.files, argv);
 }

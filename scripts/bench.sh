@@ -7,8 +7,8 @@
 #   BENCH_DIR=DIR   where the databases are, on the disk to be measured (default: /var/tmp)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=scripts/packages.sh
-source scripts/packages.sh
+# shellcheck source=scripts/build/packages.sh
+source scripts/build/packages.sh
 
 build=${BUILD:-build}
 install_packages "${packages_build[@]}" "${packages_run[@]}" "${packages_bench[@]}"

@@ -18,16 +18,16 @@ umask 077
 
 program=destroy.sh
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-# shellcheck source=scripts/aws-common.sh
-source "$source/scripts/aws-common.sh"
-# shellcheck source=scripts/aws-iam.sh
-source "$source/scripts/aws-iam.sh"
-# shellcheck source=scripts/aws-network.sh
-source "$source/scripts/aws-network.sh"
-# shellcheck source=scripts/aws-store.sh
-source "$source/scripts/aws-store.sh"
-# shellcheck source=scripts/aws-machines.sh
-source "$source/scripts/aws-machines.sh"
+# shellcheck source=scripts/aws/common.sh
+source "$source/scripts/aws/common.sh"
+# shellcheck source=scripts/aws/iam.sh
+source "$source/scripts/aws/iam.sh"
+# shellcheck source=scripts/aws/network.sh
+source "$source/scripts/aws/network.sh"
+# shellcheck source=scripts/aws/store.sh
+source "$source/scripts/aws/store.sh"
+# shellcheck source=scripts/aws/machines.sh
+source "$source/scripts/aws/machines.sh"
 
 stack=hashmill
 region=

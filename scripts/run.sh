@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all of hashmill on this machine: nginx and hashmill-fcgi, which launches hashmill-workers when items
-# wait (up to WORKERS_MAX, by scripts/provider-local) and lets them go when there is nothing to do. Installs
+# wait (up to WORKERS_MAX, by scripts/providers/provider-local) and lets them go when there is nothing to do. Installs
 # and builds what is missing, restarts what dies, stops everything on Ctrl-C or SIGTERM.
 #
 #   scripts/run.sh            serve on 127.0.0.1:8080 until it is stopped
@@ -23,12 +23,12 @@ umask 077
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 start_dir=$PWD
 cd "$root"
-# shellcheck source=scripts/packages.sh
-source scripts/packages.sh
-# shellcheck source=scripts/run-files.sh
-source scripts/run-files.sh
-# shellcheck source=scripts/run-demo.sh
-source scripts/run-demo.sh
+# shellcheck source=scripts/build/packages.sh
+source scripts/build/packages.sh
+# shellcheck source=scripts/run/files.sh
+source scripts/run/files.sh
+# shellcheck source=scripts/run/demo.sh
+source scripts/run/demo.sh
 
 port=${PORT:-8080}
 nodes=1
@@ -191,8 +191,8 @@ start() {
 end_fleet() {
     local directory ids
     for directory in "${directories[@]}"; do
-        read -ra ids <<<"$(FLEET_DIR="$directory/fleet" scripts/provider-local list 9>&- | cut -d ' ' -f 1 | tr '\n' ' ')"
-        ((${#ids[@]} == 0)) || FLEET_DIR="$directory/fleet" scripts/provider-local terminate "${ids[@]}" 9>&-
+        read -ra ids <<<"$(FLEET_DIR="$directory/fleet" scripts/providers/provider-local list 9>&- | cut -d ' ' -f 1 | tr '\n' ' ')"
+        ((${#ids[@]} == 0)) || FLEET_DIR="$directory/fleet" scripts/providers/provider-local terminate "${ids[@]}" 9>&-
     done
 }
 

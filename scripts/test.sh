@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds hashmill with and without sanitizers, and runs the tests.
 #
-#   scripts/test.sh [--lint] [PROVE ARGUMENTS]     as in: scripts/test.sh -v t/10-enqueue.t
+#   scripts/test.sh [--lint] [PROVE ARGUMENTS]     as in: scripts/test.sh -v t/api/enqueue.t
 #
 #   --lint          also installs the linters and runs `make lint` first
 #   --no-install    installs nothing
@@ -9,8 +9,8 @@
 #   --no-root       runs all others
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=scripts/packages.sh
-source scripts/packages.sh
+# shellcheck source=scripts/build/packages.sh
+source scripts/build/packages.sh
 
 lint=no
 install=yes
@@ -40,13 +40,13 @@ install_all() {
 
 # Whether a part of a test needs root: for a network, a disk or a limit of memory of its own.
 needs_root() {
-    [[ $1 =~ ^t/(40-.*|50-backup|50-disk|80-memory|80-soak)\.t$ ]]
+    [[ $1 =~ ^t/(nodes/.*|faults/(backup|disk|memory)|stress/soak)\.t$ ]]
 }
 
 # Runs prove with the arguments; on the tests that were asked for when none of them is a file.
 run_prove() {
     local argument file kind tests=()
-    for file in t/*.t t/*.c; do
+    for file in t/*/*.t t/unit/*/*.c; do
         needs_root "$file" && kind=root || kind=others
         [[ $which == all || $which == "$kind" ]] || continue
         [[ $file == *.t ]] || file=build/test/${file%.c}

@@ -1,6 +1,6 @@
 -- Takes out of a database that was made anew the items that the schema allows and nothing here makes: half of
 -- a row is of an old state of the disk. This node would never get on with one, or its peers refuse all that
--- it tells. They count as lost. The limits are those of what nodes tell each other (fcgi/peer_json.c).
+-- it tells. They count as lost. The limits are those of what nodes tell each other (fcgi/peering/peer_json.c).
 INSERT OR IGNORE INTO temp.lost
 SELECT seq FROM item WHERE (remaining = 0) <> (state IN (2, 3))
     OR (remaining = iterations - 1 AND chain <> digest)

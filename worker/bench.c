@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bench_ports.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "log.h"
 
 /* Each figure is the median of REPEATS runs of about RUN_NS, which are seconds apart, so that a

@@ -1,7 +1,7 @@
 #ifndef HASHMILL_BENCH_PORTS_H
 #define HASHMILL_BENCH_PORTS_H
 
-#include "kernel.h"
+#include "kernels/kernel.h"
 
 /*
  * The limit of the processor that a kernel is measured by. A unit that adds, rotates or combines

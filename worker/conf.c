@@ -8,7 +8,7 @@
 #include "certificate.h"
 #include "http.h"
 #include "log.h"
-#include "wire.h"
+#include "node/wire.h"
 
 #define INTEGER(key, field, unit, min, max, preset, help)                                          \
     {                                                                                              \

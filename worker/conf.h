@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "http.h"
-#include "item.h"
+#include "mill/item.h"
 #include "settings.h"
 
 /* The settings of hashmill-worker, by the names of their keys. conf.c has the table with units,

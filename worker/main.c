@@ -15,10 +15,10 @@
 #include "certificate.h"
 #include "clock.h"
 #include "conf.h"
+#include "kernels/selftest.h"
 #include "log.h"
-#include "node.h"
+#include "node/node.h"
 #include "notify.h"
-#include "selftest.h"
 
 enum {
     EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */

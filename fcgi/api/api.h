@@ -1,35 +1,37 @@
-#ifndef HASHMILL_VERBS_H
-#define HASHMILL_VERBS_H
+#ifndef HASHMILL_API_H
+#define HASHMILL_API_H
 
-#include "router.h"
+#include "http/router.h"
 
-/* The handlers of the routes, a file for each audience. */
+/* The calls of the API: the route table, and the handlers, a file for each audience. */
 
-/* intake.c: clients bring work. */
-void intake_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
+extern const struct route api_routes[]; /* routes.c */
 
-/* delivery.c: clients ask for it. */
-void delivery_pull(struct call *call);   /* POST /pullCompleted?top=N[&order=latest|oldest] */
-void delivery_look(struct call *call);   /* GET /items/ID[?wait=S], answered at once */
-void delivery_cancel(struct call *call); /* DELETE /items/ID */
-extern const struct wait_verbs delivery_look_waits; /* GET /items/ID?wait=S, held */
+/* enqueue.c: clients bring work. */
+void api_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
 
-/* leasing.c: workers do it. */
-extern const struct wait_verbs leasing_lease_waits; /* POST /lease, held */
-void leasing_results(struct call *call);            /* POST /results */
-void leasing_retire(struct call *call);             /* POST /retire */
+/* items.c: clients ask for it. */
+void api_pull(struct call *call);              /* POST /pullCompleted?top=N[&order=latest|oldest] */
+void api_look(struct call *call);              /* GET /items/ID[?wait=S], answered at once */
+void api_cancel(struct call *call);            /* DELETE /items/ID */
+extern const struct wait_verbs api_look_waits; /* GET /items/ID?wait=S, held */
 
-/* peer_verbs.c: other nodes help and are helped. */
-void peer_hello(struct call *call);             /* POST /peer/hello */
-void peer_copies(struct call *call);            /* POST /peer/copies */
-void peer_done(struct call *call);              /* POST /peer/done */
-void peer_items(struct call *call);             /* POST /peer/items */
-void peer_transfer(struct call *call);          /* POST /peer/transfer */
-void peer_cancel(struct call *call);            /* POST /peer/cancel */
-extern const struct wait_verbs peer_look_waits; /* POST /peer/look, held */
+/* workers.c: workers do it. */
+extern const struct wait_verbs api_lease_waits; /* POST /lease, held */
+void api_results(struct call *call);            /* POST /results */
+void api_retire(struct call *call);             /* POST /retire */
 
-/* status.c: operators and their machines look after it. */
-void status_health(struct call *call); /* GET /healthz[?probe=ready|live] */
-void status_stats(struct call *call);  /* GET /stats */
+/* peers.c: other nodes help and are helped. */
+void api_peer_hello(struct call *call);             /* POST /peer/hello */
+void api_peer_copies(struct call *call);            /* POST /peer/copies */
+void api_peer_done(struct call *call);              /* POST /peer/done */
+void api_peer_items(struct call *call);             /* POST /peer/items */
+void api_peer_transfer(struct call *call);          /* POST /peer/transfer */
+void api_peer_cancel(struct call *call);            /* POST /peer/cancel */
+extern const struct wait_verbs api_peer_look_waits; /* POST /peer/look, held */
+
+/* health.c, stats.c: operators and their machines look after it. */
+void api_health(struct call *call); /* GET /healthz[?probe=ready|live] */
+void api_stats(struct call *call);  /* GET /stats */
 
 #endif

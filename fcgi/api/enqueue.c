@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-#include "digest_field.h"
-#include "fields.h"
-#include "id.h"
-#include "idempotency.h"
-#include "problem.h"
-#include "verbs.h"
+#include "api.h"
+#include "http/digest_field.h"
+#include "http/idempotency.h"
+#include "http/problem.h"
+#include "queue/fields.h"
+#include "queue/id.h"
 
 /* What a body is being hashed with; sha256 is NULL unless the client announced one. */
 struct hashing {
@@ -110,7 +110,7 @@ static void reply_created(struct call *call, struct uuid id, const uint8_t diges
     json_close(&reply->body, '}');
 }
 
-void intake_enqueue(struct call *call) {
+void api_enqueue(struct call *call) {
     struct queue_enqueue item = {0};
     struct reply *reply = &call->server->reply;
     char why[WHY_SIZE];

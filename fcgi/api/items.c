@@ -2,14 +2,14 @@
 
 #include <string.h>
 
+#include "api.h"
 #include "clock.h"
-#include "delivery_peers.h"
-#include "fields.h"
 #include "hex.h"
-#include "id.h"
-#include "idempotency.h"
-#include "problem.h"
-#include "verbs.h"
+#include "http/idempotency.h"
+#include "http/problem.h"
+#include "items_peers.h"
+#include "queue/fields.h"
+#include "queue/id.h"
 
 enum { WAIT_SECONDS_MAX = 30 };
 
@@ -62,13 +62,13 @@ static bool read_pull(struct call *call, struct queue_pull *pull) {
     return idempotency_key(call, pull->key);
 }
 
-void delivery_pull(struct call *call) {
+void api_pull(struct call *call) {
     struct queue_pull pull = {0};
     struct queue_batch *batch = &call->server->batch;
     struct reply *reply = &call->server->reply;
     if (!read_pull(call, &pull))
         return;
-    enum queue_result result = delivery_pull_all(call, &pull, batch);
+    enum queue_result result = items_pull_all(call, &pull, batch);
     if (result == QUEUE_CONFLICT)
         problem_reply(reply, PROBLEM_KEY_CONFLICT,
                       "This Idempotency-Key was used for a pull with another top or order; use a "
@@ -125,7 +125,7 @@ static void reply_found(struct call *call, const struct whereabouts *found) {
     else if (found->here != QUEUE_NONE)
         problem_of_read(reply, found->here);
     else if (found->node >= 0)
-        delivery_reply_unreachable(call, found->node);
+        items_reply_unreachable(call, found->node);
     else
         reply_no_item(reply);
 }
@@ -133,19 +133,19 @@ static void reply_found(struct call *call, const struct whereabouts *found) {
 /* Answers with what this node knows. */
 static void look_here(struct call *call) {
     struct whereabouts found;
-    delivery_find(call, &found);
+    items_find_anywhere(call, &found);
     reply_found(call, &found);
 }
 
 /* A wait that reaches this pool, its name escaped past nginx, is answered with the present state.
  */
-void delivery_look(struct call *call) {
+void api_look(struct call *call) {
     int64_t seconds;
     struct whereabouts found;
     if (!read_wait(call, &seconds))
         return;
-    delivery_find(call, &found);
-    delivery_ask_look(call, &found);
+    items_find_anywhere(call, &found);
+    items_ask_look(call, &found);
     reply_found(call, &found);
 }
 
@@ -154,7 +154,7 @@ static uint64_t look_start(struct call *call) {
     struct whereabouts found;
     if (!read_wait(call, &seconds))
         return 0;
-    delivery_find(call, &found);
+    items_find_anywhere(call, &found);
     if (seconds == 0 && found.node < 0) {
         reply_found(call, &found);
         return 0;
@@ -167,7 +167,7 @@ static uint64_t look_start(struct call *call) {
     }
     call->until_ms = clock_steady_ms() + seconds * 1000;
     if (found.node >= 0)
-        return delivery_start_look(call, found.node, seconds);
+        return items_start_look(call, found.node, seconds);
     return queue_start_look(call->server->queue, call->id, seconds * 1000);
 }
 
@@ -176,8 +176,8 @@ static uint64_t look_start(struct call *call) {
 static uint64_t look_finish_asked(struct call *call, const struct queue_answer *answer) {
     struct whereabouts found;
     int64_t left_ms = call->until_ms - clock_steady_ms();
-    delivery_find(call, &found);
-    delivery_take_look(&found, answer->result, answer->item);
+    items_find_anywhere(call, &found);
+    items_take_look(&found, answer->result, answer->item);
     if (found.node >= 0 && found.here == QUEUE_OK && left_ms > 0)
         return queue_start_look(call->server->queue, call->id, left_ms);
     reply_found(call, &found);
@@ -197,14 +197,14 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
     return 0;
 }
 
-const struct wait_verbs delivery_look_waits = {look_start, look_finish, look_here, NULL};
+const struct wait_verbs api_look_waits = {look_start, look_finish, look_here, NULL};
 
-void delivery_cancel(struct call *call) {
+void api_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
     int node = -1;
-    enum queue_result result = delivery_cancel_there(call, &node);
+    enum queue_result result = items_cancel_there(call, &node);
     if (node >= 0)
-        delivery_reply_unreachable(call, node);
+        items_reply_unreachable(call, node);
     else if (result == QUEUE_OK)
         reply_begin(reply, 204, NULL);
     else if (result == QUEUE_NONE)

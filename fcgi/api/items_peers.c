@@ -1,10 +1,10 @@
-#include "delivery_peers.h"
+#include "items_peers.h"
 
-#include "id.h"
-#include "problem.h"
+#include "http/problem.h"
+#include "queue/id.h"
 
-enum queue_result delivery_pull_all(struct call *call, struct queue_pull *pull,
-                                    struct queue_batch *batch) {
+enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
+                                 struct queue_batch *batch) {
     struct server *server = call->server;
     if (!server->ask)
         return queue_pull(server->queue, pull, batch);
@@ -31,7 +31,7 @@ static int peer_to_ask(struct server *server) {
     return -1;
 }
 
-void delivery_find(struct call *call, struct whereabouts *found) {
+void items_find_anywhere(struct call *call, struct whereabouts *found) {
     struct server *server = call->server;
     int home = -1;
     found->node = -1;
@@ -50,8 +50,8 @@ void delivery_find(struct call *call, struct whereabouts *found) {
         found->node = peer_to_ask(server);
 }
 
-void delivery_take_look(struct whereabouts *found, enum queue_result result,
-                        const struct queue_item *item) {
+void items_take_look(struct whereabouts *found, enum queue_result result,
+                     const struct queue_item *item) {
     if (result == QUEUE_OK) {
         found->here = QUEUE_OK;
         found->item = *item;
@@ -60,25 +60,25 @@ void delivery_take_look(struct whereabouts *found, enum queue_result result,
         found->node = -1; /* NONE: a copy that is here is all that is left of it */
 }
 
-void delivery_ask_look(struct call *call, struct whereabouts *found) {
+void items_ask_look(struct call *call, struct whereabouts *found) {
     struct queue_item item;
     struct ask_request request = {.kind = ASK_LOOK, .node = found->node, .id = call->id};
     if (found->node < 0)
         return;
-    delivery_take_look(found, ask_call(call->server->ask, &request, &item), &item);
+    items_take_look(found, ask_call(call->server->ask, &request, &item), &item);
 }
 
-uint64_t delivery_start_look(struct call *call, int node, int64_t wait_seconds) {
+uint64_t items_start_look(struct call *call, int node, int64_t wait_seconds) {
     struct ask_request request = {
         .kind = ASK_LOOK, .node = node, .id = call->id, .wait_ms = (int32_t)(wait_seconds * 1000)};
     return ask_start(call->server->ask, &request);
 }
 
-enum queue_result delivery_cancel_there(struct call *call, int *node) {
+enum queue_result items_cancel_there(struct call *call, int *node) {
     struct server *server = call->server;
     struct whereabouts found = {.node = -1};
     if (server->ask)
-        delivery_find(call, &found);
+        items_find_anywhere(call, &found);
     if (found.node < 0)
         return queue_cancel(server->queue, call->id);
     struct ask_request request = {.kind = ASK_CANCEL, .node = found.node, .id = call->id};
@@ -92,7 +92,7 @@ enum queue_result delivery_cancel_there(struct call *call, int *node) {
     return result;
 }
 
-void delivery_reply_unreachable(struct call *call, int node) {
+void items_reply_unreachable(struct call *call, int node) {
     problem_reply(
         &call->server->reply, PROBLEM_UNREACHABLE,
         "Node %d, which may know of this item, cannot be reached at the moment; try again.", node);

@@ -1,11 +1,11 @@
 /* The calls by which nodes help each other. All are answered from this node's own database and
  * never passed on, so that no question goes in circles. */
 
-#include "fields.h"
-#include "peer_input.h"
-#include "peer_json.h"
-#include "problem.h"
-#include "verbs.h"
+#include "api.h"
+#include "http/problem.h"
+#include "peering/peer_json.h"
+#include "peers_input.h"
+#include "queue/fields.h"
 
 /* Begins a 200 that says who answers. */
 static struct buffer *begin_reply(struct call *call) {
@@ -41,11 +41,11 @@ static void put_loans(struct buffer *body, const struct queue_hello *hello,
     json_close(body, ']');
 }
 
-void peer_hello(struct call *call) {
+void api_peer_hello(struct call *call) {
     struct queue_hello hello = {0};
     struct queue_hello_answer answer = {0};
     int64_t done;
-    if (!peer_read_hello(call, &hello))
+    if (!peers_read_hello(call, &hello))
         return;
     enum queue_result result = queue_hello(call->server->queue, &hello, &answer);
     if (result == QUEUE_OK && answer.count != (answer.counts ? hello.count : 0))
@@ -63,9 +63,9 @@ void peer_hello(struct call *call) {
     }
 }
 
-void peer_copies(struct call *call) {
+void api_peer_copies(struct call *call) {
     struct queue_copies *copies = &call->server->copies;
-    if (!peer_read_copies(call, copies))
+    if (!peers_read_copies(call, copies))
         return;
     enum queue_result result = queue_merge(call->server->queue, copies);
     if (result == QUEUE_OK)
@@ -74,20 +74,20 @@ void peer_copies(struct call *call) {
         problem_of_change(&call->server->reply, result);
 }
 
-void peer_done(struct call *call) {
+void api_peer_done(struct call *call) {
     int32_t node;
     int64_t done;
-    if (!peer_read_node(call, &node) || !count_done(call, &done))
+    if (!peers_read_node(call, &node) || !count_done(call, &done))
         return;
     struct buffer *body = begin_reply(call);
     fields_put_integer(body, "done", done);
     json_close(body, '}');
 }
 
-void peer_items(struct call *call) {
+void api_peer_items(struct call *call) {
     struct queue_copies *copies = &call->server->copies;
     int64_t seq;
-    if (!peer_read_items(call, &seq))
+    if (!peers_read_items(call, &seq))
         return;
     enum queue_result result = queue_items(call->server->queue, &seq, copies);
     if (result != QUEUE_OK) {
@@ -100,10 +100,10 @@ void peer_items(struct call *call) {
     json_close(body, '}');
 }
 
-void peer_transfer(struct call *call) {
+void api_peer_transfer(struct call *call) {
     struct queue_copies *copies = &call->server->copies;
     struct queue_transfer transfer = {0};
-    if (!peer_read_transfer(call, &transfer))
+    if (!peers_read_transfer(call, &transfer))
         return;
     enum queue_result result = queue_give(call->server->queue, &transfer, copies);
     if (result != QUEUE_OK) {
@@ -140,7 +140,7 @@ static void look_now(struct call *call) {
 
 static uint64_t look_start(struct call *call) {
     int64_t seconds;
-    if (!peer_read_look(call, &seconds))
+    if (!peers_read_look(call, &seconds))
         return 0;
     if (seconds == 0) {
         look_now(call);
@@ -163,11 +163,11 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
     return 0;
 }
 
-const struct wait_verbs peer_look_waits = {look_start, look_finish, look_now, NULL};
+const struct wait_verbs api_peer_look_waits = {look_start, look_finish, look_now, NULL};
 
-void peer_cancel(struct call *call) {
+void api_peer_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
-    if (!peer_read_cancel(call))
+    if (!peers_read_cancel(call))
         return;
     enum queue_result result = queue_cancel(call->server->queue, call->id);
     if (result == QUEUE_OK)

@@ -1,15 +1,15 @@
-#include "peer_input.h"
+#include "peers_input.h"
 
 #include <string.h>
 
-#include "fields.h"
-#include "input.h"
-#include "peer_json.h"
-#include "problem.h"
+#include "http/input.h"
+#include "http/problem.h"
+#include "peering/peer_json.h"
+#include "queue/fields.h"
 
 enum { WAIT_SECONDS_MAX = 30 };
 
-bool peer_read_node(struct call *call, int32_t *node) {
+bool peers_read_node(struct call *call, int32_t *node) {
     struct reply *reply = &call->server->reply;
     const struct conf *conf = call->server->conf;
     int64_t number;
@@ -32,9 +32,9 @@ bool peer_read_node(struct call *call, int32_t *node) {
     return false;
 }
 
-bool peer_read_hello(struct call *call, struct queue_hello *hello) {
+bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     const struct json *json = &call->server->json;
-    if (!peer_read_node(call, &hello->node))
+    if (!peers_read_node(call, &hello->node))
         return false;
     if (!json_integer(json, input_member(call, "nonce"), 0, INT64_MAX, &hello->nonce))
         return input_refuse(call, -1, "nonce", "that of the last answer to a hello, or 0");
@@ -51,10 +51,10 @@ bool peer_read_hello(struct call *call, struct queue_hello *hello) {
     return true;
 }
 
-bool peer_read_copies(struct call *call, struct queue_copies *copies) {
+bool peers_read_copies(struct call *call, struct queue_copies *copies) {
     struct peer_fault fault = {0};
     int index;
-    if (!peer_read_node(call, &copies->node))
+    if (!peers_read_node(call, &copies->node))
         return false;
     if (peer_json_read_items(&call->server->json, input_member(call, "items"), 1, QUEUE_COPIES_MAX,
                              copies, &index, &fault))
@@ -62,9 +62,9 @@ bool peer_read_copies(struct call *call, struct queue_copies *copies) {
     return input_refuse(call, index, fault.field, fault.rule);
 }
 
-bool peer_read_items(struct call *call, int64_t *seq) {
+bool peers_read_items(struct call *call, int64_t *seq) {
     int32_t node;
-    return peer_read_node(call, &node) &&
+    return peers_read_node(call, &node) &&
            (json_integer(&call->server->json, input_member(call, "after"), 0, INT64_MAX, seq) ||
             input_refuse(call, -1, "after", "0, or as in the last reply"));
 }
@@ -74,12 +74,12 @@ static bool read_id(struct call *call, const char *name, const char *rule, struc
            input_refuse(call, -1, name, rule);
 }
 
-bool peer_read_transfer(struct call *call, struct queue_transfer *transfer) {
+bool peers_read_transfer(struct call *call, struct queue_transfer *transfer) {
     const struct json *json = &call->server->json;
     char order[8];
     int64_t top;
     bool copies;
-    if (!peer_read_node(call, &transfer->node) ||
+    if (!peers_read_node(call, &transfer->node) ||
         !read_id(call, "transfer", "a UUID of the node that calls", &transfer->id))
         return false;
     if (!json_integer(json, input_member(call, "top"), 1, QUEUE_COPIES_MAX, &top))
@@ -95,15 +95,15 @@ bool peer_read_transfer(struct call *call, struct queue_transfer *transfer) {
     return true;
 }
 
-bool peer_read_look(struct call *call, int64_t *wait_seconds) {
-    if (!peer_read_cancel(call))
+bool peers_read_look(struct call *call, int64_t *wait_seconds) {
+    if (!peers_read_cancel(call))
         return false;
     return json_integer(&call->server->json, input_member(call, "wait"), 0, WAIT_SECONDS_MAX,
                         wait_seconds) ||
            input_refuse(call, -1, "wait", "whole seconds from 0 to 30");
 }
 
-bool peer_read_cancel(struct call *call) {
+bool peers_read_cancel(struct call *call) {
     int32_t node;
-    return peer_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id);
+    return peers_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id);
 }

@@ -1,8 +1,8 @@
-#ifndef HASHMILL_PEER_INPUT_H
-#define HASHMILL_PEER_INPUT_H
+#ifndef HASHMILL_PEERS_INPUT_H
+#define HASHMILL_PEERS_INPUT_H
 
-#include "queue_peers.h"
-#include "server.h"
+#include "http/server.h"
+#include "queue/queue_peers.h"
 
 /*
  * The bodies of the calls of other nodes. Each function reads call->request's body, checks every
@@ -11,24 +11,24 @@
  */
 
 /* {"protocol","node"} of /peer/done */
-bool peer_read_node(struct call *call, int32_t *node);
+bool peers_read_node(struct call *call, int32_t *node);
 
 /* {"protocol","node","nonce","loans":[id]} of /peer/hello */
-bool peer_read_hello(struct call *call, struct queue_hello *hello);
+bool peers_read_hello(struct call *call, struct queue_hello *hello);
 
 /* {"protocol","node","items":[item]} of /peer/copies */
-bool peer_read_copies(struct call *call, struct queue_copies *copies);
+bool peers_read_copies(struct call *call, struct queue_copies *copies);
 
 /* {"protocol","node","after"} of /peer/items */
-bool peer_read_items(struct call *call, int64_t *seq);
+bool peers_read_items(struct call *call, int64_t *seq);
 
 /* {"protocol","node","transfer","top","order","copies"} of /peer/transfer */
-bool peer_read_transfer(struct call *call, struct queue_transfer *transfer);
+bool peers_read_transfer(struct call *call, struct queue_transfer *transfer);
 
 /* {"protocol","node","id","wait"} of /peer/look: the id goes to call->id */
-bool peer_read_look(struct call *call, int64_t *wait_seconds);
+bool peers_read_look(struct call *call, int64_t *wait_seconds);
 
 /* {"protocol","node","id"} of /peer/cancel: the same */
-bool peer_read_cancel(struct call *call);
+bool peers_read_cancel(struct call *call);
 
 #endif

@@ -1,39 +1,13 @@
-/* The calls by which operators and their machines look after a node. */
+/* GET /stats: what a node has and does. */
 
 #include <stdio.h>
-#include <string.h>
 
-#include "certificates.h"
-#include "fields.h"
-#include "problem.h"
-#include "status_fleet.h"
-#include "status_peers.h"
-#include "verbs.h"
-
-static void reply_ok(struct reply *reply) {
-    reply_begin(reply, 200, "application/json");
-    buffer_puts(&reply->body, "{\"status\":\"ok\"}");
-}
-
-/* Live: a process answers. Ready: the queue takes operations and can read its store, too. */
-void status_health(struct call *call) {
-    struct queue_tally tally;
-    struct reply *reply = &call->server->reply;
-    const char *probe = query_text(&call->query, "probe");
-    if (probe && strcmp(probe, "live") == 0) {
-        reply_ok(reply);
-    } else if (probe && strcmp(probe, "ready") != 0) {
-        problem_reply(reply, PROBLEM_BAD_PARAMETER,
-                      "probe must be ready or live; without it the probe is ready.");
-    } else {
-        enum queue_result result = queue_tally(call->server->queue, &tally);
-        if (result == QUEUE_OK)
-            reply_ok(reply);
-        else
-            problem_reply(reply, PROBLEM_UNAVAILABLE,
-                          "The queue does not work at the moment; the server's log says why.");
-    }
-}
+#include "api.h"
+#include "http/problem.h"
+#include "queue/fields.h"
+#include "stats_certificates.h"
+#include "stats_fleet.h"
+#include "stats_peers.h"
 
 /* "rates": for each span, items and iterations a second. */
 static void put_rates(struct buffer *body, const struct queue_tally *tally) {
@@ -79,13 +53,13 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     fields_put_integer(body, "workers", tally->workers);
     fields_put_integer(body, "parked", tally->parked);
     put_rates(body, tally);
-    status_put_fleet(body, conf, fleet);
-    status_put_peers(body, conf, tally, peers);
-    certificates_put(body, conf);
+    stats_put_fleet(body, conf, fleet);
+    stats_put_peers(body, conf, tally, peers);
+    stats_put_certificates(body, conf);
     json_close(body, '}');
 }
 
-void status_stats(struct call *call) {
+void api_stats(struct call *call) {
     static struct queue_fleet fleet; /* too large for the stack */
     static struct queue_peers peers;
     struct queue_tally tally;
@@ -93,9 +67,9 @@ void status_stats(struct call *call) {
     struct queue *queue = call->server->queue;
     enum queue_result result = queue_tally(queue, &tally);
     if (result == QUEUE_OK)
-        result = status_read_fleet(queue, conf, &tally, &fleet);
+        result = stats_read_fleet(queue, conf, &tally, &fleet);
     if (result == QUEUE_OK)
-        result = status_read_peers(queue, conf, &peers);
+        result = stats_read_peers(queue, conf, &peers);
     if (result == QUEUE_OK)
         reply_tally(&call->server->reply, conf, &tally, &fleet, &peers);
     else

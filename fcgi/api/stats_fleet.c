@@ -1,12 +1,12 @@
-#include "status_fleet.h"
+#include "stats_fleet.h"
 
-#include "fields.h"
-#include "fleet.h"
+#include "queue/fields.h"
+#include "scaler/fleet.h"
 
 enum { SHOWN_MS = 60 * 60 * 1000 }; /* workers heard from in the last hour are shown */
 
-enum queue_result status_read_fleet(struct queue *queue, const struct conf *conf,
-                                    const struct queue_tally *tally, struct queue_fleet *fleet) {
+enum queue_result stats_read_fleet(struct queue *queue, const struct conf *conf,
+                                   const struct queue_tally *tally, struct queue_fleet *fleet) {
     struct queue_fleet_since since = {.shown_ms = tally->clock_ms - SHOWN_MS,
                                       .silent_ms = tally->clock_ms - fleet_silent_ms(conf)};
     return queue_fleet(queue, &since, fleet);
@@ -87,8 +87,8 @@ static void put_decisions(struct buffer *body, const struct queue_fleet *fleet) 
     json_close(body, ']');
 }
 
-void status_put_fleet(struct buffer *body, const struct conf *conf,
-                      const struct queue_fleet *fleet) {
+void stats_put_fleet(struct buffer *body, const struct conf *conf,
+                     const struct queue_fleet *fleet) {
     json_name(body, "fleet");
     json_open(body, '{');
     json_name(body, "scaling");

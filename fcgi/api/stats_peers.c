@@ -1,9 +1,9 @@
-#include "status_peers.h"
+#include "stats_peers.h"
 
-#include "fields.h"
+#include "queue/fields.h"
 
-enum queue_result status_read_peers(struct queue *queue, const struct conf *conf,
-                                    struct queue_peers *peers) {
+enum queue_result stats_read_peers(struct queue *queue, const struct conf *conf,
+                                   struct queue_peers *peers) {
     return conf->peer_count > 0 ? queue_peers(queue, peers) : QUEUE_OK;
 }
 
@@ -37,8 +37,8 @@ static void put_loans(struct buffer *body, const struct queue_peers *peers) {
     json_close(body, '}');
 }
 
-void status_put_peers(struct buffer *body, const struct conf *conf, const struct queue_tally *tally,
-                      const struct queue_peers *peers) {
+void stats_put_peers(struct buffer *body, const struct conf *conf, const struct queue_tally *tally,
+                     const struct queue_peers *peers) {
     if (conf->peer_count == 0)
         return;
     json_name(body, "peers");

@@ -1,9 +1,9 @@
 /* The calls by which workers lease items and report on them. */
 
-#include "fields.h"
-#include "leasing_input.h"
-#include "problem.h"
-#include "verbs.h"
+#include "api.h"
+#include "http/problem.h"
+#include "queue/fields.h"
+#include "workers_input.h"
 
 /* 204: nothing to do at the moment. */
 static void reply_nothing(struct call *call) {
@@ -12,7 +12,7 @@ static void reply_nothing(struct call *call) {
 
 static uint64_t lease_start(struct call *call) {
     struct queue_lease *lease = &call->server->lease;
-    if (!leasing_read_lease(call, lease))
+    if (!workers_read_lease(call, lease))
         return 0;
     if (!call->may_park) {
         /* Not 204: this may be a repeated request whose lease has items already. */
@@ -72,8 +72,8 @@ static void lease_take_back(struct call *call) {
     queue_return_lease(call->server->queue, call->returnable);
 }
 
-const struct wait_verbs leasing_lease_waits = {lease_start, lease_finish, reply_nothing,
-                                               lease_take_back};
+const struct wait_verbs api_lease_waits = {lease_start, lease_finish, reply_nothing,
+                                           lease_take_back};
 
 /* Appends the ids of the report's items that have this verdict. */
 static void put_ids(struct buffer *body, const char *name, const struct server *server,
@@ -88,10 +88,10 @@ static void put_ids(struct buffer *body, const char *name, const struct server *
     json_close(body, ']');
 }
 
-void leasing_results(struct call *call) {
+void api_results(struct call *call) {
     struct server *server = call->server;
     struct reply *reply = &server->reply;
-    if (!leasing_read_report(call, &server->report))
+    if (!workers_read_report(call, &server->report))
         return;
     enum queue_result result = queue_report(server->queue, &server->report, &server->verdict);
     if (result != QUEUE_OK) {
@@ -106,9 +106,9 @@ void leasing_results(struct call *call) {
     json_close(&reply->body, '}');
 }
 
-void leasing_retire(struct call *call) {
+void api_retire(struct call *call) {
     struct queue_worker worker = {0};
-    if (!leasing_read_retire(call, &worker))
+    if (!workers_read_retire(call, &worker))
         return;
     enum queue_result result = queue_retire(call->server->queue, &worker);
     if (result == QUEUE_OK)

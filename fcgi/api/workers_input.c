@@ -1,11 +1,11 @@
-#include "leasing_input.h"
+#include "workers_input.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "fields.h"
-#include "input.h"
+#include "http/input.h"
+#include "queue/fields.h"
 
 enum { WAIT_SECONDS_MAX = 25, CORES_MAX = 1000000 };
 
@@ -63,7 +63,7 @@ static bool read_common(struct call *call, struct queue_worker *worker) {
     return input_read(call) && read_worker(call, worker);
 }
 
-bool leasing_read_lease(struct call *call, struct queue_lease *lease) {
+bool workers_read_lease(struct call *call, struct queue_lease *lease) {
     const struct json *json = &call->server->json;
     int64_t items;
     int64_t seconds;
@@ -106,7 +106,7 @@ static bool read_report_item(struct call *call, int token, int index,
     return true;
 }
 
-bool leasing_read_report(struct call *call, struct queue_report *report) {
+bool workers_read_report(struct call *call, struct queue_report *report) {
     const struct json *json = &call->server->json;
     if (!read_common(call, &report->worker))
         return false;
@@ -124,6 +124,6 @@ bool leasing_read_report(struct call *call, struct queue_report *report) {
     return true;
 }
 
-bool leasing_read_retire(struct call *call, struct queue_worker *worker) {
+bool workers_read_retire(struct call *call, struct queue_worker *worker) {
     return read_common(call, worker);
 }

@@ -1,7 +1,7 @@
-#ifndef HASHMILL_LEASING_INPUT_H
-#define HASHMILL_LEASING_INPUT_H
+#ifndef HASHMILL_WORKERS_INPUT_H
+#define HASHMILL_WORKERS_INPUT_H
 
-#include "server.h"
+#include "http/server.h"
 
 /*
  * The bodies of workers' calls. Each function reads call->request's body, checks every field and
@@ -11,12 +11,12 @@
  */
 
 /* {"protocol","request","worker","items","iterations","wait"} of /lease */
-bool leasing_read_lease(struct call *call, struct queue_lease *lease);
+bool workers_read_lease(struct call *call, struct queue_lease *lease);
 
 /* {"protocol","worker","items":[{"id","lease","chain","remaining","release"?}]} of /results */
-bool leasing_read_report(struct call *call, struct queue_report *report);
+bool workers_read_report(struct call *call, struct queue_report *report);
 
 /* {"protocol","worker"} of /retire */
-bool leasing_read_retire(struct call *call, struct queue_worker *worker);
+bool workers_read_retire(struct call *call, struct queue_worker *worker);
 
 #endif

@@ -3,13 +3,20 @@
 
 /* The certificates that the settings name, and when they expire. */
 
-#include "buffer.h"
 #include "conf.h"
 
-/* Appends the member "certificates" of GET /stats, if any is set: for each its name ("ca", "client"
- * or "listener"), and when it expires or why that is not known. The files are read once a minute at
- * most. */
-void certificates_put(struct buffer *body, const struct conf *conf);
+enum { CERTIFICATES = 3 };
+
+struct certificate_seen {
+    const char *name;    /* "ca", "client" or "listener" */
+    const char *setting; /* "TLS_CA", "TLS_CERT" or "TLS_LISTENER_CERT" */
+    bool set;            /* the setting names a file */
+    bool known;          /* the file could be read */
+    int64_t expires_ms;  /* wall time; of a known one */
+};
+
+/* All of them, as of the last minute: the files are read once a minute at most. */
+const struct certificate_seen *certificates_look(const struct conf *conf);
 
 /* Logs a warning for each that has expired, will soon, or cannot be read. */
 void certificates_warn(const struct conf *conf);

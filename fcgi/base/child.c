@@ -8,10 +8,6 @@
 #include "child_start.h"
 #include "clock.h"
 #include "log.h"
-#include "queue_peers.h"
-
-_Static_assert((int)PEERS_MAX == (int)QUEUE_PEERS_MAX,
-               "the queue knows as many peers as the settings");
 
 static struct child_slot *slot;
 static int ready_fd = -1;
@@ -68,16 +64,4 @@ bool child_stopping(void) {
 
 const sigset_t *child_wait_mask(void) {
     return &wait_mask;
-}
-
-struct queue *child_open_queue(const struct child_job *job) {
-    const struct conf *conf = job->conf;
-    struct queue_options options = {.database = conf->database,
-                                    .channel = job->channel,
-                                    .operation_ms = conf->operation_seconds * 1000,
-                                    .node = (int32_t)conf->node,
-                                    .peer_count = conf->peer_count};
-    for (int i = 0; i < conf->peer_count; i++)
-        options.peers[i] = conf->peers[i].node;
-    return queue_open(&options);
 }

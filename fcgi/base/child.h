@@ -5,10 +5,9 @@
 #include <stdbool.h>
 
 #include "conf.h"
-#include "queue.h"
 
 /*
- * A child process and what it tells its master. Every child runs one of the functions below with
+ * A child process and what it tells its master. Every child runs the function of its role with
  * SIGTERM blocked, except inside epoll_pwait with child_wait_mask(): so no signal is lost between a
  * check and a wait, and none interrupts a request.
  */
@@ -46,15 +45,5 @@ bool child_stopping(void);
 
 /* The signal mask to wait with. */
 const sigset_t *child_wait_mask(void);
-
-/* Opens the process's end of the queue. NULL when memory is short. */
-struct queue *child_open_queue(const struct child_job *job);
-
-/* The children's main functions; each returns its exit code. */
-int serve_requests(const struct child_job *job); /* serve.c: one short request at a time */
-int serve_waits(const struct child_job *job);    /* waits.c: long polls, many at a time */
-int serve_writer(const struct child_job *job);   /* writer.c: the one that writes the database */
-int serve_peering(const struct child_job *job);  /* peering.c: talks to the other nodes */
-int serve_scaler(const struct child_job *job);   /* scaler.c: launches and terminates workers */
 
 #endif

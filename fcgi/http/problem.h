@@ -1,7 +1,7 @@
 #ifndef HASHMILL_PROBLEM_H
 #define HASHMILL_PROBLEM_H
 
-#include "queue.h"
+#include "queue/queue.h"
 #include "reply.h"
 #include "request.h"
 

@@ -4,31 +4,10 @@
 #include <string.h>
 
 #include "auth.h"
-#include "id.h"
 #include "problem.h"
-#include "verbs.h"
+#include "queue/id.h"
 
 enum { IGNORED_BODY_BYTES_MAX = 524288 };
-
-static const struct route routes[] = {
-    {LISTENER_PUBLIC, "PUT", "/enqueue", {"iterations"}, true, intake_enqueue, NULL},
-    {LISTENER_PUBLIC, "POST", "/pullCompleted", {"top", "order"}, false, delivery_pull, NULL},
-    {LISTENER_PUBLIC, "GET", "/items/", {"wait"}, false, delivery_look, &delivery_look_waits},
-    {LISTENER_PUBLIC, "DELETE", "/items/", {NULL}, false, delivery_cancel, NULL},
-    {LISTENER_PUBLIC, "GET", "/healthz", {"probe"}, false, status_health, NULL},
-    {LISTENER_PUBLIC, "GET", "/stats", {NULL}, false, status_stats, NULL},
-    {LISTENER_WORKER, "POST", "/lease", {NULL}, true, NULL, &leasing_lease_waits},
-    {LISTENER_WORKER, "POST", "/results", {NULL}, true, leasing_results, NULL},
-    {LISTENER_WORKER, "POST", "/retire", {NULL}, true, leasing_retire, NULL},
-    {LISTENER_WORKER, "POST", "/peer/hello", {NULL}, true, peer_hello, NULL},
-    {LISTENER_WORKER, "POST", "/peer/copies", {NULL}, true, peer_copies, NULL},
-    {LISTENER_WORKER, "POST", "/peer/done", {NULL}, true, peer_done, NULL},
-    {LISTENER_WORKER, "POST", "/peer/items", {NULL}, true, peer_items, NULL},
-    {LISTENER_WORKER, "POST", "/peer/transfer", {NULL}, true, peer_transfer, NULL},
-    {LISTENER_WORKER, "POST", "/peer/look", {NULL}, true, NULL, &peer_look_waits},
-    {LISTENER_WORKER, "POST", "/peer/cancel", {NULL}, true, peer_cancel, NULL},
-};
-enum { ROUTES = sizeof routes / sizeof *routes };
 
 /* Whether a route has this path; reads the item's id behind a pattern into *id. */
 static bool path_fits(const struct route *route, const char *path, struct uuid *id) {
@@ -49,7 +28,7 @@ static void allow(char *value, size_t size, const char *method) {
 static bool find_route(struct call *call) {
     struct reply *reply = &call->server->reply;
     char allowed[64] = "";
-    for (const struct route *route = routes; route < routes + ROUTES; route++) {
+    for (const struct route *route = call->server->routes; route->method; route++) {
         if (route->listener != call->server->listener ||
             !path_fits(route, call->request->path, &call->id))
             continue;

@@ -18,6 +18,7 @@ struct wait_verbs {
     void (*take_back)(struct call *call);
 };
 
+/* A list of routes ends with one whose method is NULL. */
 struct route {
     enum listener listener;
     const char *method;

@@ -1,12 +1,13 @@
 /* A process that serves short requests, one at a time. */
 
+#include "serve.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "router.h"
 
 /* The kernel may wake a process for a connection that cannot take it just then (it is stopped); one
  * of the others looks again after this time. */
@@ -66,8 +67,8 @@ static int serve_all(struct server *server, int listen_fd, int epoll_fd) {
     return CHILD_DRAINED;
 }
 
-int serve_requests(const struct child_job *job) {
-    struct server *server = server_open(job);
+int serve_requests(const struct child_job *job, const struct route *routes) {
+    struct server *server = server_open(job, routes);
     int epoll_fd = watch(job->listen_fd);
     int exit_code = CHILD_TEMPORARY;
     if (server && epoll_fd >= 0) {

@@ -20,14 +20,16 @@ static bool fill(struct server *server, const struct child_job *job) {
     server->listener = job->listener;
     server->sha512 = new_hash(EVP_sha512());
     server->sha256 = new_hash(EVP_sha256());
-    server->queue = child_open_queue(job);
+    server->queue = queue_open(job->conf, job->channel);
     if (job->conf->peer_count > 0 && !(server->ask = ask_open(job->peering, job->conf->peer_ms)))
         return false;
     return server->sha512 && server->sha256 && server->queue && request_setup();
 }
 
-struct server *server_open(const struct child_job *job) {
+struct server *server_open(const struct child_job *job, const struct route *routes) {
     struct server *server = calloc(1, sizeof *server);
+    if (server)
+        server->routes = routes;
     if (server && fill(server, job))
         return server;
     log_error("this process cannot start for want of memory; give this machine more");

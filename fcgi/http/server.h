@@ -4,11 +4,11 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 
-#include "ask.h"
-#include "child.h"
+#include "base/child.h"
 #include "json.h"
+#include "peering/ask.h"
 #include "query.h"
-#include "queue_peers.h"
+#include "queue/queue_peers.h"
 #include "reply.h"
 #include "request.h"
 
@@ -16,8 +16,11 @@
  * What a serving process keeps from request to request: its end of the queue, and memory that is
  * used anew by each, so that a process does not grow.
  */
+struct route;
+
 struct server {
     const struct conf *conf;
+    const struct route *routes; /* that it serves; see router.h */
     enum listener listener;
     struct queue *queue;
     struct ask *ask; /* NULL without PEERS */
@@ -47,7 +50,7 @@ struct call {
 };
 
 /* Opens a child's queue and memory. NULL when memory is short; that is logged. */
-struct server *server_open(const struct child_job *job);
+struct server *server_open(const struct child_job *job, const struct route *routes);
 void server_close(struct server *server);
 
 #endif

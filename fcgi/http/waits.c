@@ -1,6 +1,8 @@
 /* A process that holds long polls: an event loop over the listening socket, the queue's answers and
  * the clients of the parked requests. */
 
+#include "serve.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,7 +13,6 @@
 
 #include "clock.h"
 #include "log.h"
-#include "router.h"
 
 /* While one peer is being read or written nothing else happens here, so none gets long. */
 static const struct patience patience = {.receive_ms = 200, .send_ms = 1000};
@@ -275,7 +276,7 @@ static int usable_slots(int64_t wanted) {
 }
 
 /* Prepares the loop; what it allocates is freed by loop_close, also after a failure. */
-static bool loop_open(struct loop *loop, const struct child_job *job) {
+static bool loop_open(struct loop *loop, const struct child_job *job, const struct route *routes) {
     const struct conf *conf = job->conf;
     loop->listen_fd = job->listen_fd;
     loop->slots = usable_slots(job->listener == LISTENER_PUBLIC ? conf->wait_slots_public
@@ -283,7 +284,7 @@ static bool loop_open(struct loop *loop, const struct child_job *job) {
     loop->waits = calloc((size_t)loop->slots + 1, sizeof *loop->waits);
     loop->tickets = calloc((size_t)loop->slots + 1, sizeof *loop->tickets);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    loop->server = server_open(job);
+    loop->server = server_open(job, routes);
     if (!loop->waits || !loop->tickets || loop->epoll_fd < 0 || !loop->server ||
         !watch(loop, loop->listen_fd, EPOLLIN, ABOUT_LISTENER)) {
         log_error("the process for long polls cannot start: %m");
@@ -300,10 +301,10 @@ static void loop_close(struct loop *loop) {
     free(loop->tickets);
 }
 
-int serve_waits(const struct child_job *job) {
+int serve_waits(const struct child_job *job, const struct route *routes) {
     struct loop loop = {.epoll_fd = -1};
     int exit_code = CHILD_TEMPORARY;
-    if (loop_open(&loop, job)) {
+    if (loop_open(&loop, job, routes)) {
         child_ready();
         exit_code = serve_all(&loop);
         drain(&loop);

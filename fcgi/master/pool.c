@@ -13,51 +13,35 @@
 #include "log.h"
 
 enum {
-    EARLY_MS = 1000,      /* a child that dies sooner after it was ready died early */
-    BACKOFF_MIN_MS = 50,  /* behind the second early death in a row; doubled with each more */
-    BACKOFF_MAX_MS = 800, /* so that service is back within a second of the cause's going away */
-    WAIT_LOOPS = 2        /* one event loop for clients' long polls, one for workers' */
+    EARLY_MS = 1000,     /* a child that dies sooner after it was ready died early */
+    BACKOFF_MIN_MS = 50, /* behind the second early death in a row; doubled with each more */
+    BACKOFF_MAX_MS = 800 /* so that service is back within a second of the cause's going away */
 };
 
-/* Adds a child to the layout. */
-static void add(struct pool *pool, const char *role, int (*serve)(const struct child_job *),
-                struct child_job job) {
+static void lay_out(struct pool *pool, const struct roles *roles, const struct conf *conf,
+                    const struct sockets *sockets) {
     struct child_slot *slots = pool->children[0].slot;
-    pool->children[pool->count] =
-        (struct pool_child){.role = role, .serve = serve, .job = job, .slot = slots + pool->count};
-    pool->count++;
+    for (const struct role *role = roles->list; role < roles->list + roles->count; role++) {
+        struct child_job job = {.conf = conf,
+                                .channel = sockets->channel,
+                                .peering = sockets->peering,
+                                .listener = role->listener,
+                                .listen_fd =
+                                    role->socket < SOCKET_COUNT ? sockets->fd[role->socket] : -1};
+        for (int64_t i = 0; i < role->count; i++) {
+            pool->children[pool->count] = (struct pool_child){
+                .role = role->name, .serve = role->serve, .job = job, .slot = slots + pool->count};
+            pool->count++;
+        }
+    }
 }
 
-static void lay_out(struct pool *pool, const struct conf *conf, const struct sockets *sockets) {
-    struct child_job job = {.conf = conf,
-                            .channel = sockets->channel,
-                            .peering = sockets->peering,
-                            .listen_fd = sockets->fd[SOCKET_CHANNEL]};
-    add(pool, "writer", serve_writer, job);
-    job.listener = LISTENER_PUBLIC;
-    job.listen_fd = sockets->fd[SOCKET_PUBLIC];
-    for (int i = 0; i < conf->processes_public; i++)
-        add(pool, "public", serve_requests, job);
-    job.listen_fd = sockets->fd[SOCKET_PUBLIC_WAIT];
-    add(pool, "public-wait", serve_waits, job);
-    job.listener = LISTENER_WORKER;
-    job.listen_fd = sockets->fd[SOCKET_WORKER];
-    for (int i = 0; i < conf->processes_worker; i++)
-        add(pool, "worker", serve_requests, job);
-    job.listen_fd = sockets->fd[SOCKET_WORKER_WAIT];
-    add(pool, "worker-wait", serve_waits, job);
-    job.listen_fd = sockets->fd[SOCKET_PEERING];
-    if (conf->peer_count > 0)
-        add(pool, "peering", serve_peering, job);
-    job.listen_fd = -1;
-    if (conf->provider[0] != '\0')
-        add(pool, "scaler", serve_scaler, job);
-}
-
-bool pool_open(struct pool *pool, const struct conf *conf, const struct sockets *sockets) {
+bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
+               const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
-    size_t most = (size_t)(1 + conf->processes_public + conf->processes_worker + WAIT_LOOPS +
-                           (conf->peer_count > 0) + (conf->provider[0] != '\0'));
+    size_t most = 0;
+    for (int i = 0; i < roles->count; i++)
+        most += (size_t)roles->list[i].count;
     pool->children = calloc(most, sizeof *pool->children);
     void *page = mmap(NULL, most * sizeof(struct child_slot), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -70,7 +54,7 @@ bool pool_open(struct pool *pool, const struct conf *conf, const struct sockets 
         return false;
     }
     pool->children[0].slot = page;
-    lay_out(pool, conf, sockets);
+    lay_out(pool, roles, conf, sockets);
     return true;
 }
 

@@ -5,9 +5,26 @@
 
 #include <sys/types.h>
 
-#include "child.h"
-#include "child_start.h"
+#include "base/child.h"
+#include "base/child_start.h"
 #include "sockets.h"
+
+enum { ROLES_MAX = 8 };
+
+/* A kind of child: which function it runs, and how many of it there are. */
+struct role {
+    const char *name; /* in the log; a literal */
+    int (*serve)(const struct child_job *job);
+    int64_t count;
+    enum socket_name socket; /* that it accepts on; SOCKET_COUNT: on none */
+    enum listener listener;  /* whose requests come in by it */
+};
+
+/* What the children of a master are. The writer's role is the first. */
+struct roles {
+    int count;
+    struct role list[ROLES_MAX];
+};
 
 struct pool_child {
     const char *role;
@@ -28,7 +45,8 @@ struct pool {
 };
 
 /* Lays the children out; starts none. False when memory or descriptors are short. */
-bool pool_open(struct pool *pool, const struct conf *conf, const struct sockets *sockets);
+bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
+               const struct sockets *sockets);
 void pool_close(struct pool *pool);
 
 /* Forks every child that is due. The calling process is the master; a child never returns. */

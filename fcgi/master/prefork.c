@@ -10,11 +10,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "certificates.h"
+#include "base/certificates.h"
 #include "clock.h"
 #include "log.h"
 #include "notify.h"
-#include "pool.h"
 
 enum {
     TICK_MS = 1000,                /* between looks at the children while nothing happens */
@@ -122,7 +121,7 @@ static void reap(struct master *master) {
     struct pool_child *child;
     int code;
     while (pool_reap(&master->pool, master->stopping, &child, &code)) {
-        bool writer = child->serve == serve_writer;
+        bool writer = child == master->pool.children;
         if (code == CHILD_POISON || code == CHILD_CONFIG) {
             stop(master, PREFORK_FAILED, code);
             if (writer)
@@ -204,13 +203,14 @@ static int catch_signals(void) {
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-enum prefork_end prefork_run(const struct conf *conf, const struct sockets *sockets,
-                             const struct settings_files *files, int *exit_code) {
+enum prefork_end prefork_run(const struct roles *roles, const struct conf *conf,
+                             const struct sockets *sockets, const struct settings_files *files,
+                             int *exit_code) {
     struct master master = {.conf = conf, .files = files};
     char path[PATH_SIZE];
     *exit_code = CHILD_TEMPORARY;
     master.signals = catch_signals();
-    if (master.signals < 0 || !pool_open(&master.pool, conf, sockets))
+    if (master.signals < 0 || !pool_open(&master.pool, roles, conf, sockets))
         return PREFORK_FAILED;
     loop(&master);
     pid_path(path, conf);

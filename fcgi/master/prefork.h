@@ -1,7 +1,8 @@
 #ifndef HASHMILL_PREFORK_H
 #define HASHMILL_PREFORK_H
 
-#include "conf.h"
+#include "base/conf.h"
+#include "pool.h"
 #include "sockets.h"
 
 /* How the master's work ended. */
@@ -12,12 +13,13 @@ enum prefork_end {
 };
 
 /*
- * The master: forks the writer and the pools, replaces what dies, kills what hangs, drains on
+ * The master: forks the children of all roles, replaces what dies, kills what hangs, drains on
  * SIGTERM, SIGINT, SIGQUIT and SIGHUP. Puts RUN_DIR/hashmill-fcgi.pid in place when every child
- * serves. files are what a reload would read; they are checked before anything is drained. conf,
- * sockets and files must outlive the call. Returns when no child is left.
+ * serves. files are what a reload would read; they are checked before anything is drained. roles,
+ * conf, sockets and files must outlive the call. Returns when no child is left.
  */
-enum prefork_end prefork_run(const struct conf *conf, const struct sockets *sockets,
-                             const struct settings_files *files, int *exit_code);
+enum prefork_end prefork_run(const struct roles *roles, const struct conf *conf,
+                             const struct sockets *sockets, const struct settings_files *files,
+                             int *exit_code);
 
 #endif

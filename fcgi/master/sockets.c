@@ -12,7 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "channel.h"
 #include "clock.h"
 #include "log.h"
 
@@ -60,8 +59,7 @@ static bool make_directory(const char *path, mode_t mode, gid_t group) {
     return false;
 }
 
-/* Only nginx's group may connect: libfcgi trusts whoever it talks to. */
-static int listen_on(const char *path, gid_t group) {
+int sockets_listen(const char *path, int type, gid_t group) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
         log_error("the socket path %s is longer than %zu bytes; choose a shorter RUN_DIR", path,
@@ -69,7 +67,7 @@ static int listen_on(const char *path, gid_t group) {
         return -1;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     unlink(path);
     mode_t before = umask(0117);
     bool good = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
@@ -151,7 +149,7 @@ static bool settle_peering(struct sockets *sockets, const struct conf *conf) {
         unlink(sockets->peering);
         *fd = -1;
     } else if (conf->peer_count > 0 && *fd < 0) {
-        *fd = channel_listen(sockets->peering);
+        *fd = sockets_listen(sockets->peering, SOCK_SEQPACKET, (gid_t)-1);
         return *fd >= 0;
     }
     return true;
@@ -175,11 +173,11 @@ bool sockets_open(struct sockets *sockets, const struct conf *conf) {
         return false;
     for (int i = SOCKET_PUBLIC; i <= SOCKET_WORKER_WAIT; i++) {
         path_of(path, conf, (enum socket_name)i);
-        sockets->fd[i] = listen_on(path, group);
+        sockets->fd[i] = sockets_listen(path, SOCK_STREAM, group);
         if (sockets->fd[i] < 0)
             return false;
     }
-    sockets->fd[SOCKET_CHANNEL] = channel_listen(sockets->channel);
+    sockets->fd[SOCKET_CHANNEL] = sockets_listen(sockets->channel, SOCK_SEQPACKET, (gid_t)-1);
     return sockets->fd[SOCKET_CHANNEL] >= 0 && settle_peering(sockets, conf);
 }
 

@@ -1,7 +1,9 @@
 #ifndef HASHMILL_SOCKETS_H
 #define HASHMILL_SOCKETS_H
 
-#include "conf.h"
+#include <sys/types.h>
+
+#include "base/conf.h"
 
 /* The descriptors that outlive every child, and a reload: listening sockets and the lock that makes
  * this master the only one of its RUN_DIR. */
@@ -25,6 +27,11 @@ struct sockets {
 /* Takes over the descriptors that an earlier generation has left open (sockets_pass), or makes the
  * directory, the lock and the sockets anew. False after logging why and what to do. */
 bool sockets_open(struct sockets *sockets, const struct conf *conf);
+
+/* Makes a listening unix socket of a type (SOCK_STREAM, SOCK_SEQPACKET), non-blocking; the path is
+ * replaced. Only its owner and the group may connect, as libfcgi trusts its peer; -1 is this
+ * process's own group. -1 after logging why. */
+int sockets_listen(const char *path, int type, gid_t group);
 
 /* The path of the writer's socket of a running server. */
 void sockets_channel(char path[SETTING_TEXT_SIZE + 24], const struct conf *conf);

@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "channel.h"
 #include "clock.h"
 #include "log.h"
+#include "queue/channel.h"
 
 #define ASK_TICKET (UINT64_C(1) << 63) /* in every ticket; the queue's are far below */
 

@@ -9,7 +9,7 @@
  * and come back: what was under way then is answered QUEUE_DOWN.
  */
 
-#include "queue_peers.h"
+#include "queue/queue_peers.h"
 
 enum { ASK_VERSION = 1 };
 

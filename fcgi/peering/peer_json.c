@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "fields.h"
 #include "hex.h"
+#include "queue/fields.h"
 
 #define WALL_MS_MAX 253402300799999 /* the end of the year 9999 */
 

@@ -2,7 +2,7 @@
 #define HASHMILL_PEER_JSON_H
 
 #include "json.h"
-#include "queue_peers.h"
+#include "queue/queue_peers.h"
 
 /*
  * Items in JSON, as nodes tell each other of them: in the requests that the handlers read and in

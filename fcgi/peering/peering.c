@@ -2,6 +2,7 @@
  * of the other processes and the queue's changes. */
 
 #include "peering.h"
+#include "peering_parts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -124,8 +125,8 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     make_links(peering);
     peering->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     peering->signal_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK); /* it is never read */
-    peering->queue = child_open_queue(job);
-    peering->watch = child_open_queue(job);
+    peering->queue = queue_open(job->conf, job->channel);
+    peering->watch = queue_open(job->conf, job->channel);
     peering->http = http_open(&tls);
     return peering->epoll_fd >= 0 && peering->signal_fd >= 0 && peering->queue && peering->watch &&
            peering->http && watch(peering, peering->listen_fd) &&

@@ -6,12 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "channel.h"
 #include "clock.h"
-#include "fields.h"
 #include "log.h"
 #include "peer_json.h"
-#include "peering.h"
+#include "peering_parts.h"
+#include "queue/channel.h"
+#include "queue/fields.h"
 
 enum {
     EVENTS_MAX = 64,

@@ -3,7 +3,7 @@
 
 #include "clock.h"
 #include "peer_json.h"
-#include "peering.h"
+#include "peering_parts.h"
 
 enum {
     COPIES_TIMEOUT_MS = 5000,

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "clock.h"
-#include "fields.h"
-#include "peering.h"
+#include "peering_parts.h"
+#include "queue/fields.h"
 
 enum {
     HELLO_MS = 1000,

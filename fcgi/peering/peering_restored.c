@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "clock.h"
-#include "fields.h"
 #include "log.h"
 #include "peer_json.h"
-#include "peering.h"
+#include "peering_parts.h"
+#include "queue/fields.h"
 
 enum { ITEMS_TIMEOUT_MS = 10000 };
 

@@ -2,10 +2,10 @@
 #include <string.h>
 
 #include "clock.h"
-#include "fields.h"
 #include "log.h"
 #include "peer_json.h"
-#include "peering.h"
+#include "peering_parts.h"
+#include "queue/fields.h"
 
 enum { PAUSE_MAX_MS = 5000 }; /* a peer that is back is noticed by its hello anyway */
 

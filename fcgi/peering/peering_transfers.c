@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "clock.h"
-#include "fields.h"
-#include "id.h"
 #include "log.h"
 #include "peer_json.h"
-#include "peering.h"
+#include "peering_parts.h"
+#include "queue/fields.h"
+#include "queue/id.h"
 
 enum { TRANSFER_TIMEOUT_MS = 5000 };
 

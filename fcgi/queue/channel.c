@@ -145,23 +145,6 @@ static bool make_address(struct sockaddr_un *address, const char *path) {
     return true;
 }
 
-int channel_listen(const char *path) {
-    struct sockaddr_un address;
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && make_address(&address, path);
-    if (good) {
-        unlink(path);
-        good = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-               listen(fd, CHANNEL_BACKLOG) == 0;
-    }
-    if (good)
-        return fd;
-    log_error("cannot listen on %s: %m", path);
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
 void channel_prepare(int fd) {
     int bytes = BUFFER_BYTES;
     /* The kernel's own limit may make it less; the default holds one of the largest messages. */

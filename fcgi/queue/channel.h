@@ -117,9 +117,6 @@ size_t channel_answer_size(const struct channel_message *message);
 
 enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
 
-/* Makes the listening socket; the path is replaced. -1 after logging why. */
-int channel_listen(const char *path);
-
 /* Connects, without blocking. -1 with errno. channel_await will wait so long on this descriptor. */
 int channel_connect(const char *path, int64_t answer_ms);
 

@@ -4,26 +4,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "clock.h"
 #include "log.h"
-#include "queue_sqlite.h"
 
-/*
- * The queue on SQLite, as every process but the writer sees it: changes are operations sent to the
- * writer over the channel; a plain look reads the database itself.
- */
+/* Changes are operations sent to the writer over the channel; a plain look goes to the reader. */
 
 enum { TICKETS_MAX = 65536 };
 
-struct queue *queue_open(const struct queue_options *options) {
+_Static_assert((int)PEERS_MAX == (int)QUEUE_PEERS_MAX,
+               "the queue knows as many peers as the settings");
+
+struct queue *queue_open(const struct conf *conf, const char *channel) {
     struct queue *queue = calloc(1, sizeof *queue);
-    struct reader *reader = reader_new(options->database);
+    struct reader *reader = reader_new(conf);
     if (!queue || !reader) {
         free(queue);
         free(reader);
         return NULL;
     }
-    queue->options = *options;
+    queue->conf = conf;
+    queue->channel = channel;
+    queue->operation_ms = conf->operation_seconds * 1000;
     queue->reader = reader;
     queue->fd = -1;
     return queue;
@@ -57,15 +59,15 @@ static bool send_message(struct queue *queue, int64_t until_ms) {
     }
 }
 
-void queue_sqlite_start(struct queue *queue, enum operation operation) {
+void client_start(struct queue *queue, enum operation operation) {
     queue->message.header =
         (struct channel_header){.version = CHANNEL_VERSION,
                                 .operation = (uint16_t)operation,
                                 .id = ++queue->last_id,
-                                .until_ms = clock_steady_ms() + queue->options.operation_ms};
+                                .until_ms = clock_steady_ms() + queue->operation_ms};
 }
 
-enum queue_result queue_sqlite_await(struct queue *queue, uint64_t id, int operation) {
+enum queue_result client_await(struct queue *queue, uint64_t id, int operation) {
     size_t size;
     enum channel_result result = channel_await(queue->fd, &queue->message, &size);
     if (result == CHANNEL_OK && queue->message.header.id == id &&
@@ -76,15 +78,15 @@ enum queue_result queue_sqlite_await(struct queue *queue, uint64_t id, int opera
     return QUEUE_UNKNOWN;
 }
 
-enum queue_result queue_sqlite_call(struct queue *queue) {
+enum queue_result client_call(struct queue *queue) {
     const struct channel_header header = queue->message.header;
     for (int tries = 0; tries < 2; tries++) {
         if (queue->fd < 0)
-            queue->fd = channel_connect(queue->options.channel, queue->options.operation_ms);
+            queue->fd = channel_connect(queue->channel, queue->operation_ms);
         if (queue->fd < 0)
             return QUEUE_DOWN;
         if (send_message(queue, header.until_ms))
-            return queue_sqlite_await(queue, header.id, header.operation);
+            return client_await(queue, header.id, header.operation);
         disconnect(queue);
     }
     return QUEUE_DOWN;
@@ -92,9 +94,9 @@ enum queue_result queue_sqlite_call(struct queue *queue) {
 
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id) {
-    queue_sqlite_start(queue, OPERATION_ENQUEUE);
+    client_start(queue, OPERATION_ENQUEUE);
     queue->message.body.enqueue = *item;
-    enum queue_result result = queue_sqlite_call(queue);
+    enum queue_result result = client_call(queue);
     if (result == QUEUE_OK)
         *id = queue->message.body.id;
     return result;
@@ -107,9 +109,9 @@ int queue_retry_seconds(const struct queue *queue) {
 
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
-    queue_sqlite_start(queue, OPERATION_PULL);
+    client_start(queue, OPERATION_PULL);
     queue->message.body.pull = *pull;
-    enum queue_result result = queue_sqlite_call(queue);
+    enum queue_result result = client_call(queue);
     if (result == QUEUE_OK)
         memcpy(batch, &queue->message.body.batch,
                channel_answer_size(&queue->message) - sizeof queue->message.header);
@@ -122,20 +124,20 @@ enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_i
 }
 
 enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
-    queue_sqlite_start(queue, OPERATION_CANCEL);
+    client_start(queue, OPERATION_CANCEL);
     queue->message.body.id = id;
-    return queue_sqlite_call(queue);
+    return client_call(queue);
 }
 
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict) {
-    queue_sqlite_start(queue, OPERATION_REPORT);
+    client_start(queue, OPERATION_REPORT);
     queue->message.body.report.count = report->count;
     size_t size = channel_operation_size(&queue->message);
     if (size == 0)
         return QUEUE_FAULT;
     memcpy(&queue->message.body.report, report, size - sizeof queue->message.header);
-    enum queue_result result = queue_sqlite_call(queue);
+    enum queue_result result = client_call(queue);
     if (result != QUEUE_OK)
         return result;
     if (queue->message.body.verdict.count != report->count)
@@ -145,15 +147,15 @@ enum queue_result queue_report(struct queue *queue, const struct queue_report *r
 }
 
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
-    queue_sqlite_start(queue, OPERATION_RETIRE);
+    client_start(queue, OPERATION_RETIRE);
     queue->message.body.worker = *worker;
-    return queue_sqlite_call(queue);
+    return client_call(queue);
 }
 
 enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
-    queue_sqlite_start(queue, OPERATION_CHANGE);
+    client_start(queue, OPERATION_CHANGE);
     queue->message.body.change = *change;
-    return queue_sqlite_call(queue);
+    return client_call(queue);
 }
 
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
@@ -162,8 +164,8 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
 }
 
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
-    queue_sqlite_start(queue, OPERATION_TALLY);
-    enum queue_result result = queue_sqlite_call(queue);
+    client_start(queue, OPERATION_TALLY);
+    enum queue_result result = client_call(queue);
     if (result == QUEUE_OK)
         *tally = queue->message.body.tally;
     return result;
@@ -194,7 +196,7 @@ static void end_ticket(struct queue *queue, struct ticket *ticket) {
 }
 
 /* Places are doubled when all are taken; the caller limits what is under way. */
-struct ticket *queue_sqlite_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
+struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
     if (queue->under_way == queue->ticket_count) {
         int count = queue->ticket_count ? 2 * queue->ticket_count : 64;
         struct ticket *tickets =
@@ -263,7 +265,7 @@ static void send_unsent(struct queue *queue) {
 
 /* Opens the channel anew: every ticket is to be sent again, but for those that nobody wants. */
 static void reconnect(struct queue *queue) {
-    queue->fd = channel_connect(queue->options.channel, queue->options.operation_ms);
+    queue->fd = channel_connect(queue->channel, queue->operation_ms);
     for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
         struct ticket *ticket = &queue->tickets[i];
         if (ticket->operation == OPERATION_COUNT)
@@ -277,21 +279,21 @@ static void reconnect(struct queue *queue) {
     }
 }
 
-uint64_t queue_sqlite_send(struct queue *queue, struct ticket *ticket) {
+uint64_t client_send(struct queue *queue, struct ticket *ticket) {
     send_ticket(queue, ticket);
     return ticket_number(queue, ticket);
 }
 
 uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request) {
-    struct ticket *ticket = queue_sqlite_ticket(queue, OPERATION_LEASE, request->wait_ms);
+    struct ticket *ticket = client_ticket(queue, OPERATION_LEASE, request->wait_ms);
     ticket->lease = *request;
-    return queue_sqlite_send(queue, ticket);
+    return client_send(queue, ticket);
 }
 
 uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
-    struct ticket *ticket = queue_sqlite_ticket(queue, OPERATION_LOOK, wait_ms);
+    struct ticket *ticket = client_ticket(queue, OPERATION_LOOK, wait_ms);
     ticket->item = id;
-    return queue_sqlite_send(queue, ticket);
+    return client_send(queue, ticket);
 }
 
 void queue_forget(struct queue *queue, uint64_t number) {

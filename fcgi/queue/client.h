@@ -1,9 +1,10 @@
-#ifndef HASHMILL_QUEUE_SQLITE_H
-#define HASHMILL_QUEUE_SQLITE_H
+#ifndef HASHMILL_CLIENT_H
+#define HASHMILL_CLIENT_H
 
-/* What the files of the queue on SQLite share: queue_sqlite.c (the channel, tickets, most verbs),
- * queue_sqlite_peers.c (the verbs of queue_peers.h), queue_sqlite_backup.c. */
+/* The queue as every process but the writer sees it. What its files share: client.c (the channel,
+ * tickets, most verbs), client_peers.c (the verbs of queue_peers.h), client_backup.c. */
 
+#include "base/conf.h"
 #include "channel.h"
 #include "queue.h"
 #include "reader.h"
@@ -21,7 +22,9 @@ struct ticket {
 };
 
 struct queue {
-    struct queue_options options;
+    const struct conf *conf;
+    const char *channel; /* path of the writer's socket */
+    int64_t operation_ms;
     struct reader *reader;
     int fd; /* the channel, -1 while it is not connected */
     uint64_t last_id;
@@ -33,21 +36,21 @@ struct queue {
 };
 
 /* Starts queue->message for an operation of one answer; its body is the caller's to fill. */
-void queue_sqlite_start(struct queue *queue, enum operation operation);
+void client_start(struct queue *queue, enum operation operation);
 
 /* Sends queue->message and waits for its answer, which replaces it. A channel that turns out to be
  * dead before anything was sent is opened anew, once. */
-enum queue_result queue_sqlite_call(struct queue *queue);
+enum queue_result client_call(struct queue *queue);
 
 /* Waits for an answer to the operation of this id that was sent. UNKNOWN, with the channel closed,
  * when the writer goes away or is too late: a later answer must never meet another operation. */
-enum queue_result queue_sqlite_await(struct queue *queue, uint64_t id, int operation);
+enum queue_result client_await(struct queue *queue, uint64_t id, int operation);
 
 /* A free ticket; to be filled and sent. */
-struct ticket *queue_sqlite_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);
+struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);
 
 /* Sends a ticket's operation if there is a channel and room in it; queue_next tries again. Its
  * number. */
-uint64_t queue_sqlite_send(struct queue *queue, struct ticket *ticket);
+uint64_t client_send(struct queue *queue, struct ticket *ticket);
 
 #endif

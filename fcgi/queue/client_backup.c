@@ -1,15 +1,13 @@
-/* The verb queue_backup on SQLite: takes the pages that the writer sends and makes a file of them,
+/* The verb queue_backup: takes the pages that the writer sends and makes a file of them,
  * with its own rights and at its own pace. */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "log.h"
-#include "queue_sqlite.h"
-#include "sql.h"
 
 /* The disk may be the queue's own, whose commits wait for what it has to write before: so little is
  * written at once, and then others have the disk for several times as long as that took. */
@@ -63,28 +61,17 @@ static bool write_part(int fd, const struct pages *pages, int64_t *unsynced) {
 static enum queue_result fetch(struct queue *queue, int fd, const char *path) {
     const struct pages *pages = &queue->message.body.pages;
     int64_t unsynced = 0;
-    queue_sqlite_start(queue, OPERATION_BACKUP);
+    client_start(queue, OPERATION_BACKUP);
     const uint64_t id = queue->message.header.id;
-    enum queue_result result = queue_sqlite_call(queue);
+    enum queue_result result = client_call(queue);
     while (result == QUEUE_OK) {
         if (!write_part(fd, pages, &unsynced))
             return failed(path);
         if (pages->complete)
             return ftruncate(fd, pages->file_bytes) == 0 ? QUEUE_OK : failed(path);
-        result = queue_sqlite_await(queue, id, OPERATION_BACKUP);
+        result = client_await(queue, id, OPERATION_BACKUP);
     }
     return result;
-}
-
-/* Notes in the copy that it is one. */
-static bool mark(const char *path) {
-    sqlite3 *copy;
-    bool good = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-                sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) == SQLITE_OK;
-    if (!good)
-        log_error("cannot finish %s: %s", path, sqlite3_errmsg(copy));
-    sqlite3_close(copy);
-    return good;
 }
 
 enum queue_result queue_backup(struct queue *queue, const char *path) {
@@ -95,7 +82,7 @@ enum queue_result queue_backup(struct queue *queue, const char *path) {
     if (queue->fd >= 0)
         close(queue->fd); /* whatever of it is still under way is of no use any more */
     queue->fd = -1;
-    if (result == QUEUE_OK && !mark(path))
+    if (result == QUEUE_OK && !reader_mark_copy(path))
         result = QUEUE_FAULT;
     if (result == QUEUE_OK && fsync(fd) != 0)
         result = failed(path);

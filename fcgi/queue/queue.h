@@ -165,19 +165,12 @@ struct queue_tally {
 };
 
 struct queue; /* a process's end of the queue */
+struct conf;
 
-struct queue_options {
-    const char *database; /* path of the database file */
-    const char *channel;  /* path of the writer's socket */
-    int64_t operation_ms; /* an engine that has not answered by then is given up: QUEUE_UNKNOWN */
-    int32_t node;         /* this node's NODE */
-    int32_t peer_count;
-    int32_t peers[QUEUE_PEERS_MAX]; /* NODEs of the others, in the order of the setting */
-};
-
-/* Opens this process's end. Never fails for good: an engine that is away is tried at each verb. The
- * strings must outlive the queue. NULL only when memory is short. */
-struct queue *queue_open(const struct queue_options *options);
+/* Opens this process's end; channel is the path of the writer's socket. Never fails for good: an
+ * engine that is away is tried at each verb, and given up after OPERATION_SECONDS: QUEUE_UNKNOWN.
+ * Both must outlive the queue. NULL only when memory is short. */
+struct queue *queue_open(const struct conf *conf, const char *channel);
 void queue_close(struct queue *queue);
 
 /* The verbs of a process that does one thing at a time; each waits for the engine's answer. */

@@ -7,10 +7,10 @@
  * outlives the scaler; the rest is learned anew within a list's time.
  */
 
-#include "conf.h"
+#include "base/conf.h"
 #include "provider.h"
-#include "queue_fleet.h"
-#include "queue_peers.h"
+#include "queue/queue_fleet.h"
+#include "queue/queue_peers.h"
 #include "scaling.h"
 
 /* What is remembered of a machine; times are steady time, 0 for never. */

@@ -4,7 +4,7 @@
 /*
  * Calls of the provider, the program that launches, lists and terminates machines. Each call is a
  * process of its own in a group of its own, with a time limit; nothing here waits for one. What a
- * provider must do is told in scripts/provider-local and in the README; nothing that it prints is
+ * provider must do is told in scripts/providers/provider-local and in the README; nothing that it prints is
  * trusted.
  */
 
@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "buffer.h"
-#include "queue_fleet.h"
+#include "queue/queue_fleet.h"
 
 enum {
     PROVIDER_CALLS_MAX = 8,  /* under way at once */

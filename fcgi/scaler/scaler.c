@@ -1,5 +1,7 @@
 /* The scaler: the process that lets the fleet of workers grow and shrink. */
 
+#include "scaler.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -8,10 +10,10 @@
 #include <time.h>
 
 #include "backoff.h"
-#include "child.h"
+#include "base/child.h"
 #include "clock.h"
-#include "id.h"
 #include "log.h"
+#include "queue/id.h"
 #include "scaler_words.h"
 
 enum {
@@ -400,7 +402,7 @@ static void serve(struct scaler *scaler) {
 
 int serve_scaler(const struct child_job *job) {
     struct scaler *scaler = calloc(1, sizeof *scaler);
-    if (!scaler || !(scaler->queue = child_open_queue(job))) {
+    if (!scaler || !(scaler->queue = queue_open(job->conf, job->channel))) {
         log_error("the scaler cannot start for want of memory; give this machine more");
         free(scaler);
         return CHILD_TEMPORARY;

@@ -3,7 +3,7 @@
 
 /*
  * The decision of the scaler: how many machines to launch and which to send away, as a pure
- * function of what is known at one moment. t/00-scaling.c is its specification by cases.
+ * function of what is known at one moment. t/unit/scaler/scaling.c is its specification by cases.
  *
  * A machine is what the provider launches under a name that this node gave it; it is launching
  * until the provider has said its id, booting until its worker is heard from, and leaving from the
@@ -19,8 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "queue_fleet.h"
-#include "queue_peers.h"
+#include "queue/queue_fleet.h"
+#include "queue/queue_peers.h"
 
 enum {
     SCALING_LOST_MS = 30000,     /* a booting machine may be missing from lists for so long; so may

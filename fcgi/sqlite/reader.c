@@ -1,26 +1,17 @@
-#include "reader.h"
+#include "reader_sql.h"
 
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "row.h"
-#include "sql.h"
 
 enum { BUSY_MS = 1000 };
 
-struct reader {
-    const char *path;
-    sqlite3 *database;                   /* NULL while it is not open */
-    sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
-    pid_t owner; /* the process that opened it; a connection must never cross a fork */
-};
-
-struct reader *reader_new(const char *database) {
+struct reader *reader_new(const struct conf *conf) {
     struct reader *reader = calloc(1, sizeof *reader);
     if (reader)
-        reader->path = database;
+        reader->conf = conf;
     return reader;
 }
 
@@ -48,11 +39,11 @@ static bool open_database(struct reader *reader) {
     }
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
     reader->owner = getpid();
-    if (sqlite3_open_v2(reader->path, &reader->database, flags, NULL) == SQLITE_OK &&
+    if (sqlite3_open_v2(reader->conf->database, &reader->database, flags, NULL) == SQLITE_OK &&
         sqlite3_busy_timeout(reader->database, BUSY_MS) == SQLITE_OK &&
         sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK)
         return true;
-    log_debug("cannot read %s: %s", reader->path, sqlite3_errmsg(reader->database));
+    log_debug("cannot read %s: %s", reader->conf->database, sqlite3_errmsg(reader->database));
     close_database(reader);
     return false;
 }
@@ -74,7 +65,8 @@ enum queue_result reader_failed(struct reader *reader, int code) {
     bool damaged = code == SQLITE_ROW || primary == SQLITE_IOERR || primary == SQLITE_CORRUPT ||
                    primary == SQLITE_NOTADB;
     if (damaged)
-        log_error("cannot read from %s: %s", reader->path, sqlite3_errmsg(reader->database));
+        log_error("cannot read from %s: %s", reader->conf->database,
+                  sqlite3_errmsg(reader->database));
     close_database(reader);
     return damaged ? QUEUE_FAULT : QUEUE_DOWN;
 }
@@ -92,4 +84,14 @@ enum queue_result reader_look(struct reader *reader, struct uuid id, struct queu
     if (code == SQLITE_DONE)
         return QUEUE_NONE;
     return copied ? QUEUE_OK : reader_failed(reader, code);
+}
+
+bool reader_mark_copy(const char *path) {
+    sqlite3 *copy;
+    bool good = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+                sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) == SQLITE_OK;
+    if (!good)
+        log_error("cannot finish %s: %s", path, sqlite3_errmsg(copy));
+    sqlite3_close(copy);
+    return good;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "reader.h"
+#include "reader_sql.h"
 
 enum { BOOTS = 5, HELD_GROWTH = 64 };
 

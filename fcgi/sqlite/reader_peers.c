@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "reader.h"
+#include "reader_sql.h"
 #include "row.h"
 
 /* A statement's numbers, by place; NULL (DOWN) when it cannot be had now. */
@@ -88,10 +88,11 @@ enum queue_result reader_items(struct reader *reader, int64_t *seq, struct queue
 }
 
 /* A peer before anything is known of it. */
-static void list_peers(const struct queue_options *options, struct queue_peers *peers) {
-    peers->count = options->peer_count;
-    for (int i = 0; i < options->peer_count; i++)
-        peers->peers[i] = (struct queue_peer){.node = options->peers[i], .heard_ms = -1, .away = 1};
+static void list_peers(const struct conf *conf, struct queue_peers *peers) {
+    peers->count = conf->peer_count;
+    for (int i = 0; i < conf->peer_count; i++)
+        peers->peers[i] =
+            (struct queue_peer){.node = conf->peers[i].node, .heard_ms = -1, .away = 1};
 }
 
 static void take_peer(struct queue_peers *peers, sqlite3_stmt *row) {
@@ -163,10 +164,9 @@ static enum queue_result read_faults(struct reader *reader, struct queue_peers *
     return end(reader, statement, code);
 }
 
-enum queue_result reader_peers(struct reader *reader, const struct queue_options *options,
-                               struct queue_peers *peers) {
+enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers) {
     memset(peers, 0, sizeof *peers);
-    list_peers(options, peers);
+    list_peers(reader->conf, peers);
     enum queue_result result = read_tally(reader, &peers->clock_ms, &peers->change);
     if (result == QUEUE_OK)
         result = read_peers(reader, peers);

@@ -1,4 +1,4 @@
-#include "recover.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +182,7 @@ static void tell(const struct conf *conf, const char *file, const struct salvage
            database, database, database, database, file, database);
 }
 
-int recover_run(const struct conf *conf, const char *file) {
+int store_recover(const struct conf *conf, const char *file) {
     struct place place;
     struct salvage result;
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);

@@ -3,7 +3,7 @@
 
 #include <sqlite3.h>
 
-#include "queue.h"
+#include "queue/queue.h"
 
 /*
  * The report at hand as a table `reported` of the writer's connection, so that one statement reads

@@ -3,7 +3,7 @@
 
 #include <sqlite3.h>
 
-#include "queue_peers.h"
+#include "queue/queue_peers.h"
 
 /* How many columns sql/look.sql and every pull statement start with: id, chain, iterations,
  * remaining, state, strikes, enqueued_wall, done_wall. */

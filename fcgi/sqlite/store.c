@@ -140,6 +140,12 @@ bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *
     return true;
 }
 
+const char *store_version(void) {
+    static char text[32];
+    snprintf(text, sizeof text, "SQLite %s", sqlite3_libversion());
+    return text;
+}
+
 enum store_state store_state(const struct store *store) {
     return saw_damage ? STORE_POISONED : store->state;
 }

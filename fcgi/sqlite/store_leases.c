@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "id.h"
 #include "log.h"
-#include "progress.h"
+#include "queue/id.h"
+#include "store/progress.h"
 #include "store_sql.h"
 
 enum { LAPSE_MAX = 2000 /* leases that lapse in one batch */ };

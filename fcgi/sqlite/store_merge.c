@@ -3,10 +3,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "id.h"
 #include "log.h"
-#include "merge.h"
+#include "queue/id.h"
 #include "row.h"
+#include "store/merge.h"
 #include "store_sql.h"
 
 /* An item as it is here. */

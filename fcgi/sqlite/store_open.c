@@ -10,7 +10,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "child.h"
+#include "base/child.h"
 #include "clock.h"
 #include "log.h"
 #include "store_schema.h"

@@ -8,10 +8,10 @@
 
 #include <sqlite3.h>
 
-#include "rates.h"
 #include "reported.h"
 #include "sql.h"
-#include "store.h"
+#include "store/rates.h"
+#include "store/store.h"
 
 /* The counts that are saved with each batch, and in memory only: what was done so far. Of waiting,
  * leased and done items those that are kept for peers are counted with their peer. */

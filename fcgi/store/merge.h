@@ -17,7 +17,7 @@
 
 #include <stdbool.h>
 
-#include "queue_peers.h"
+#include "queue/queue_peers.h"
 
 struct merged {
     struct queue_copy item; /* what both nodes are to have */

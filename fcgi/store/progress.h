@@ -1,7 +1,7 @@
 #ifndef HASHMILL_PROGRESS_H
 #define HASHMILL_PROGRESS_H
 
-#include "queue.h"
+#include "queue/queue.h"
 
 /* What an item's row says when a report comes in. */
 struct progress_row {

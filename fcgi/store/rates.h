@@ -1,7 +1,7 @@
 #ifndef HASHMILL_RATES_H
 #define HASHMILL_RATES_H
 
-#include "queue.h"
+#include "queue/queue.h"
 
 /* How much was done in each of the last seconds, in memory only. Starts zeroed. */
 

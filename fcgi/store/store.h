@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "conf.h"
-#include "pages.h"
-#include "queue_fleet.h"
-#include "queue_peers.h"
+#include "base/conf.h"
+#include "queue/pages.h"
+#include "queue/queue_fleet.h"
+#include "queue/queue_peers.h"
 
 struct store;
 
@@ -42,6 +42,9 @@ bool store_close(struct store *store);
 
 enum store_state store_state(const struct store *store);
 
+/* The name and version of the library that the store stands on, for the log. */
+const char *store_version(void);
+
 /* Starts a batch and sets its time. False when it cannot; store_state says why. */
 bool store_begin(struct store *store);
 
@@ -59,6 +62,13 @@ bool store_checkpoint(struct store *store);
 /* The steady time at which store_checkpoint is to be called though no batch has run; INT64_MAX when
  * it need not be. */
 int64_t store_checkpoint_due_ms(const struct store *store);
+
+/* hashmill-fcgi --recover FILE: makes FILE, which must not be there, a whole database out of what
+ * can be read of the one in conf. That one is only read, through the system's memory: what memory
+ * shows though the disk lacks it is what was meant to be there, so this is best done before the
+ * machine is booted again. Nobody may serve the database meanwhile. Prints what became of the items
+ * and how to put FILE in place. The exit code: 0 when FILE was made, else 1. */
+int store_recover(const struct conf *conf, const char *file);
 
 /* The operations; each result as told of the verb of that name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,

@@ -8,7 +8,7 @@
  */
 
 #include "parked.h"
-#include "store.h"
+#include "store/store.h"
 
 /* An operation with its answer. The owner is the connection that it came by and its answer goes to;
  * NULL once that is gone. */

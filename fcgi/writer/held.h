@@ -8,7 +8,7 @@
  * those to come.
  */
 
-#include "channel.h"
+#include "queue/channel.h"
 
 enum { HELD_MS = 2000 };
 

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "conf.h"
+#include "base/conf.h"
 
 /*
  * The mark that a failed disk leaves: the file RUN_DIR/disk-failed. When a write or an fsync has

@@ -4,8 +4,8 @@
 /* An operation of the channel by itself: what it may be, what it costs, what it does to the store.
  */
 
-#include "channel.h"
-#include "store.h"
+#include "queue/channel.h"
+#include "store/store.h"
 
 /* Whether its numbers are such as queue.h and queue_peers.h allow; ends its texts. */
 bool operation_sane(struct channel_message *operation);

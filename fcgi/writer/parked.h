@@ -9,7 +9,7 @@
 
 #include <sys/queue.h>
 
-#include "channel.h"
+#include "queue/channel.h"
 
 struct wait {
     enum operation operation; /* OPERATION_LEASE, OPERATION_LOOK or OPERATION_WATCH_CHANGE */

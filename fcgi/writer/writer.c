@@ -1,3 +1,5 @@
+#include "writer.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "batch.h"
 #include "buffer.h"
-#include "child.h"
 #include "clock.h"
 #include "held.h"
 #include "log.h"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2153,SC2154  # what is set here is used there, and the other way round
 # The roles and instance profiles of a stack: one of each for nodes, one for workers. What they permit is in
-# scripts/ec2/node-policy.json and scripts/ec2/worker-policy.json. IAM is global, so they are found by their names, which have
+# scripts/aws/node-policy.json and scripts/aws/worker-policy.json. IAM is global, so they are found by their names, which have
 # the stack and the region in them.
 
 # Sets roles and profiles (lines "NAME ROLE", ROLE being None for an empty one) to what is there.
@@ -16,11 +16,11 @@ survey_iam() {
 ensure_role() {
     local role=$1 policy=$2
     if ! has_line "$roles" "$role"; then
-        call iam create-role --role-name "$role" --assume-role-policy-document "file://$source/scripts/ec2/trust-policy.json" \
+        call iam create-role --role-name "$role" --assume-role-policy-document "file://$source/scripts/aws/trust-policy.json" \
             --description "hashmill $stack" --tags "Key=$tag_key,Value=$stack" >/dev/null
         say "  created role $role"
     fi
-    fill "$source/scripts/ec2/$policy" PARTITION="$partition" REGION="$region" ACCOUNT="$account" STACK="$stack" \
+    fill "$source/scripts/aws/$policy" PARTITION="$partition" REGION="$region" ACCOUNT="$account" STACK="$stack" \
         BUCKET="$bucket" WORKER_ROLE="$worker_role" WORKER_GROUP="$worker_group" >"$work/$policy"
     call iam put-role-policy --role-name "$role" --policy-name hashmill --policy-document "file://$work/$policy"
     [[ $'\n'$profiles == *$'\n'"$role "* ]] ||

@@ -32,7 +32,7 @@ choose_image() {
 
 # Prints a node's user data.
 node_user_data() {
-    fill "$source/scripts/ec2/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" BUCKET="$bucket" ENDPOINT="$endpoint"
+    fill "$source/scripts/aws/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" BUCKET="$bucket" ENDPOINT="$endpoint"
 }
 
 # Launches a node on its network interface. A new instance profile takes some seconds to be known; the

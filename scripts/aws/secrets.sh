@@ -77,7 +77,7 @@ provider_settings() {
 }
 
 # Stores everything that node N and the workers read. The name of a parameter is that of the file it becomes;
-# scripts/ec2-node and scripts/ec2/worker.sh.in know where.
+# scripts/aws/ec2-node and scripts/aws/worker.sh.in know where.
 put_parameters() {
     local number file
     put=

@@ -26,7 +26,7 @@ survey_store() {
 ensure_bucket() {
     local where=(--create-bucket-configuration "LocationConstraint=$region")
     [[ $region != us-east-1 ]] || where=()
-    fill "$source/scripts/ec2/bucket-policy.json" PARTITION="$partition" BUCKET="$bucket" >"$work/bucket-policy.json"
+    fill "$source/scripts/aws/bucket-policy.json" PARTITION="$partition" BUCKET="$bucket" >"$work/bucket-policy.json"
     if [[ -z $has_bucket ]]; then
         patiently OperationAborted 120 s3api create-bucket --bucket "$bucket" "${where[@]}" >/dev/null
         say "  created bucket $bucket"

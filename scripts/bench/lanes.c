@@ -3,7 +3,7 @@
  * one line for each figure, the median of the repeats: name, figure, unit. Uses all cores
  * for some 20 s.
  */
-#include "../../worker/mill.h"
+#include "worker/mill/mill.h"
 
 #include <math.h>
 #include <poll.h>

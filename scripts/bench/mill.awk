@@ -1,4 +1,4 @@
-# The tables of scripts/bench-mill, and its verdict. Reads lines
+# The tables of scripts/bench/bench-mill, and its verdict. Reads lines
 #
 #     round compiler name chains ns M/s cycles percent
 #

@@ -1,7 +1,7 @@
 /* The verbs of queue_peers.h, and queue_backup, for engines that only the benchmarks have: they
  * know of no peers and are not worth a backup. */
 
-#include "../../fcgi/queue_peers.h"
+#include "fcgi/queue/queue_peers.h"
 
 enum queue_result queue_changed(struct queue *queue, struct queue_place *place, int64_t *complete,
                                 struct queue_copies *copies) {

@@ -1,7 +1,7 @@
 /*
  * The queue in the obvious way, for comparison: each process has its own connection to the database
  * and commits every enqueue by itself at synchronous=FULL, with SQLite's busy handler for when
- * another one is writing. Linked in the place of queue_sqlite.c; only what the enqueue benchmark
+ * another one is writing. Linked in the place of client.c; only what the enqueue benchmark
  * calls is there, everything else is answered as down. The schema is the writer's, which has
  * nothing else to do. Never for a database that matters: see SQLite's WAL-reset defect.
  */
@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../fcgi/queue_fleet.h"
 #include "clock.h"
+#include "fcgi/base/conf.h"
+#include "fcgi/queue/queue_fleet.h"
 #include "log.h"
 #include "sql.h"
 
@@ -23,10 +24,11 @@ struct queue {
     sqlite3_stmt *enqueue;
 };
 
-struct queue *queue_open(const struct queue_options *options) {
+struct queue *queue_open(const struct conf *conf, const char *channel) {
+    (void)channel;
     struct queue *queue = calloc(1, sizeof *queue);
     if (queue)
-        queue->path = options->database;
+        queue->path = conf->database;
     return queue;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The queue without a store: everything is answered at once and nothing is kept. Linked in the
- * place of queue_sqlite.c it makes the FastCGI loop alone, which says what nginx, FastCGI, hashing
+ * place of client.c it makes the FastCGI loop alone, which says what nginx, FastCGI, hashing
  * and JSON cost by themselves: the reference that the benchmarks divide by. Leases and pulls are as
  * full as they were asked to be; their items are made up.
  */
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fcgi/id.h"
-#include "../../fcgi/queue_fleet.h"
+#include "fcgi/queue/id.h"
+#include "fcgi/queue/queue_fleet.h"
 
 enum { TICKETS_MAX = 64, LEASE_TTL_MS = 60000 };
 
@@ -28,8 +28,9 @@ struct queue {
     struct queue_item item;
 };
 
-struct queue *queue_open(const struct queue_options *options) {
-    (void)options;
+struct queue *queue_open(const struct conf *conf, const char *channel) {
+    (void)conf;
+    (void)channel;
     return calloc(1, sizeof(struct queue));
 }
 

@@ -57,7 +57,7 @@ server_settings() {
 DATABASE="${directories[$1]}/hashmill.db"
 RUN_DIR="${directories[$1]}/run"
 WORKER_TOKEN=$(<"$var/worker-token")
-PROVIDER="$root/scripts/provider-local"
+PROVIDER="$root/scripts/providers/provider-local"
 END
     ((nodes == 1)) || cat <<END
 NODE=$1

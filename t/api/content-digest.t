@@ -3,7 +3,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Digest::SHA qw(sha256 sha512);
 use MIME::Base64 qw(encode_base64);
 use Test::More;

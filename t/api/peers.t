@@ -3,7 +3,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Digest::SHA qw(sha512_hex);
 use Test::More;
 use Time::HiRes qw(time);

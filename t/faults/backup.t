@@ -2,7 +2,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use File::Temp qw(tempdir);
 use POSIX qw(setpgid);
@@ -10,7 +10,7 @@ use Time::HiRes qw(sleep time);
 use Hashmill;
 use Hashmill::Load;
 
-my $script = "$FindBin::Bin/../scripts/backup.sh";
+my $script = "$FindBin::Bin/../../scripts/backup.sh";
 
 # Runs backup.sh with the settings of an instance, under the commands given first; its process.
 sub start_backup ($mill, $file, @before) {

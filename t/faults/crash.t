@@ -7,7 +7,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use IPC::Open2 qw(open2);
 use Test::More;
 use Hashmill;

@@ -4,11 +4,11 @@
 use v5.36;
 use FindBin;
 use POSIX ();
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
-my $build = "$FindBin::Bin/../build"; # sanitizers end a process that gets no memory
+my $build = "$FindBin::Bin/../../build"; # sanitizers end a process that gets no memory
 plan skip_all => 'no build without sanitizers: make' if !Hashmill::has_build($build);
 
 # A server whose processes may die.

@@ -1,14 +1,14 @@
 # A power cut: a server works off many requests while its writer is killed now and then, and what it
 # does to its files is recorded, with the moments at which clients had their answers. Then, for every
 # sync, the files are made as a power cut would have left them just before it, and the real store
-# opens them: everything acknowledged by then is there. See t/crash/power_cut.c and t/shim/record.c.
+# opens them: everything acknowledged by then is there. See t/support/crash/power_cut.c and t/support/shim/record.c.
 #
 # POWER_CUT_OPERATIONS: how many requests (make power-cut: 1000); POWER_CUT_VARIANTS: how many
 # random remains at each sync; POWER_CUT_STEP: 1 for every sync.
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Digest::SHA qw(sha512_hex);
 use File::Temp qw(tempdir);
 use Test::More;

@@ -2,7 +2,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Digest::SHA qw(sha512_hex);
 use Hashmill;

@@ -1,9 +1,9 @@
-# scripts/provider-ec2 against an emulator of AWS: by itself, and asked by the scaler of a real server, with a real
+# scripts/providers/provider-ec2 against an emulator of AWS: by itself, and asked by the scaler of a real server, with a real
 # worker in the place of the machine that boots nowhere.
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use JSON::PP qw(encode_json);
 use Test::More;
 use Time::HiRes qw(time);
@@ -12,7 +12,7 @@ use Hashmill::Aws;
 
 plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $aws = Hashmill::Aws->start;
 
 # A server whose provider is provider-ec2.
@@ -22,7 +22,7 @@ package Ec2Mill {
 }
 
 # Where the settings and the template of the user data are in a test.
-sub places { return (EC2_SETTINGS => $aws->dir . '/ec2.env', WORKER_TEMPLATE => "$root/scripts/ec2/worker.sh.in") }
+sub places { return (EC2_SETTINGS => $aws->dir . '/ec2.env', WORKER_TEMPLATE => "$root/scripts/aws/worker.sh.in") }
 
 sub provider (@arguments) {
     my %more = ref $arguments[0] ? (shift @arguments)->%* : ();
@@ -138,7 +138,7 @@ subtest 'spot instances, and other types' => sub {
 };
 
 subtest 'asked by the scaler' => sub {
-    my $mill = Ec2Mill->start(PROVIDER => "$root/scripts/provider-ec2", FLEET => 'mill', WAIT_LAUNCH_SECONDS => 1, LIST_SECONDS => 1,
+    my $mill = Ec2Mill->start(PROVIDER => "$root/scripts/providers/provider-ec2", FLEET => 'mill', WAIT_LAUNCH_SECONDS => 1, LIST_SECONDS => 1,
         WORKERS_MAX => 1);
     my $item = $mill->new_item('body', 1000);
     ok wait_until(120, sub { workers() }), 'an item that waits has an instance launched';

@@ -1,9 +1,9 @@
-# scripts/spot-watch asks a metadata service, which this test is, until there is a notice; nothing else makes it
+# scripts/aws/spot-watch asks a metadata service, which this test is, until there is a notice; nothing else makes it
 # end. The user data of machines is short and checked by shell, the policies are JSON.
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use IO::Socket::INET ();
 use JSON::PP qw(decode_json);
@@ -11,7 +11,7 @@ use Test::More;
 use Hashmill::Process;
 use Hashmill::Util;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
 
 # A metadata service: each request is a line in "requests"; what it does stands in "mode".
@@ -54,7 +54,7 @@ sub answer ($status, $body) { return "$status\r\nConnection: close\r\nContent-Le
 
 sub requests ($pattern) { return scalar grep { /$pattern/ } split /\n/, slurp("$dir/requests") // '' }
 
-my $watch = Hashmill::Process->start(log => "$dir/watch.log", command => ["$root/scripts/spot-watch"],
+my $watch = Hashmill::Process->start(log => "$dir/watch.log", command => ["$root/scripts/aws/spot-watch"],
     env => { IMDS => 'http://127.0.0.1:' . $listener->sockport, SPOT_SECONDS => 0.05, http_proxy => 'http://127.0.0.1:1' });
 ok wait_until(30, sub { requests('^GET .* 404') > 3 }), 'it asks again and again';
 is requests('^PUT'), 1, 'with one token';
@@ -68,18 +68,18 @@ spew("$dir/mode", 'notice');
 ok defined $watch->wait_exit(30), 'a notice ends it';
 is $watch->exit_code, 3, 'with the exit code that its unit powers off for';
 is $watch->log, qq(notice: {"action":"terminate","time":"2026-01-01T00:02:00Z"}[31m\n), 'it tells what it read, without control characters';
-like slurp("$root/scripts/systemd/hashmill-spot.service"), qr/\nExecStopPost=.*EXIT_STATUS" != 3 .* systemctl --no-block poweroff/, 'indeed it does';
+like slurp("$root/scripts/install/hashmill-spot.service"), qr/\nExecStopPost=.*EXIT_STATUS" != 3 .* systemctl --no-block poweroff/, 'indeed it does';
 
-$watch = Hashmill::Process->start(log => "$dir/watch2.log", command => ["$root/scripts/spot-watch"], env => { IMDS => 'http://127.0.0.1:1', SPOT_SECONDS => 0.05 });
+$watch = Hashmill::Process->start(log => "$dir/watch2.log", command => ["$root/scripts/aws/spot-watch"], env => { IMDS => 'http://127.0.0.1:1', SPOT_SECONDS => 0.05 });
 ok !defined $watch->wait_exit(1), 'without a service it waits for one';
 $watch->kill('TERM');
 ok defined $watch->wait_exit(10), 'and ends when told to';
 
-for my $file (glob "$root/scripts/ec2/*.json") {
+for my $file (glob "$root/scripts/aws/*.json") {
     my $text = slurp($file) =~ s/\@[A-Z_]+\@/x/gr;
     ok eval { decode_json($text)->{Version} eq '2012-10-17' }, "$file is a policy";
 }
-for my $file (glob "$root/scripts/ec2/*.sh.in") {
+for my $file (glob "$root/scripts/aws/*.sh.in") {
     cmp_ok -s $file, '<', 8_192, "$file leaves room";
     is system('bash', '-n', $file), 0, 'and is a script';
 }

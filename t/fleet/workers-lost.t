@@ -2,7 +2,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 use Hashmill::Fleet;
@@ -59,7 +59,7 @@ subtest 'a worker that stood still, and nobody took its item' => sub {
     my $id = $mill->new_item('stopped', STOPPED);
     my $worker = stopped_for_a_lease($mill, $id, sub { });
     # Its report may come before or behind its own next lease, which gets the item again: taken in the one
-    # case, lost in the other, as t/10-worker-api.t has them one by one.
+    # case, lost in the other, as t/api/worker-api.t has them one by one.
     ok wait_until(60, sub { $mill->state_of($id) eq 'done' }), 'it goes on and does it';
     my $item = $mill->item($id)->json;
     is $item->{value}, value_of('stopped', STOPPED), 'the value is right';

@@ -16,12 +16,12 @@
 
 #include <fcgiapp.h>
 
-#include "../../fcgi/id.h"
-#include "../../fcgi/operation.h"
-#include "../../fcgi/queue_fleet.h"
-#include "../../fcgi/router.h"
-#include "../../lib/log.h"
+#include "fcgi/api/api.h"
+#include "fcgi/queue/id.h"
+#include "fcgi/queue/queue_fleet.h"
+#include "fcgi/writer/operation.h"
 #include "fuzz.h"
+#include "log.h"
 
 enum { PARAMETERS_MAX = 30 };
 
@@ -187,8 +187,9 @@ void queue_return_lease(struct queue *queue, struct queue_return grant) {
     (void)grant;
 }
 
-struct queue *queue_open(const struct queue_options *options) {
-    (void)options;
+struct queue *queue_open(const struct conf *conf, const char *channel) {
+    (void)conf;
+    (void)channel;
     return NULL;
 }
 
@@ -294,6 +295,7 @@ static void run_call(enum listener listener, const uint8_t *data, size_t size) {
             conf.peers[0].node = 1;
         }
         server.conf = &conf;
+        server.routes = api_routes;
         server.listener = listener;
         server.sha512 = EVP_MD_CTX_new();
         server.sha256 = EVP_MD_CTX_new();

@@ -1,5 +1,5 @@
 /* The header field Content-Digest. */
-#include "../../fcgi/digest_field.h"
+#include "fcgi/http/digest_field.h"
 
 #include "fuzz.h"
 

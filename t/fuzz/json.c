@@ -1,5 +1,5 @@
 /* JSON texts: whatever is taken can be walked, and what is read from it is as it should be. */
-#include "../../lib/json.h"
+#include "json.h"
 
 #include <float.h>
 

@@ -1,7 +1,7 @@
 /* Items as nodes tell each other of them. What is read is written again and then read the same. */
-#include "../../fcgi/peer_json.h"
+#include "fcgi/peering/peer_json.h"
 
-#include "../../fcgi/operation.h"
+#include "fcgi/writer/operation.h"
 #include "fuzz.h"
 
 /* What nodes tell is such that the writer takes it. */

@@ -1,5 +1,5 @@
 /* What a provider prints. */
-#include "../../fcgi/provider.h"
+#include "fcgi/scaler/provider.h"
 
 #include "fuzz.h"
 

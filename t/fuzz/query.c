@@ -1,5 +1,5 @@
 /* Query strings. */
-#include "../../fcgi/query.h"
+#include "fcgi/http/query.h"
 
 #include "fuzz.h"
 

@@ -2,9 +2,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../fcgi/conf.h"
-#include "../../worker/conf.h"
+#include "fcgi/base/conf.h"
 #include "fuzz.h"
+#include "worker/conf.h"
 
 /* Checks what the table promises. */
 static void check_server(const char *path) {

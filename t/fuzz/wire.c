@@ -1,5 +1,5 @@
 /* A node's replies, as a worker reads them: the first line says to what. */
-#include "../../worker/wire.h"
+#include "worker/node/wire.h"
 
 #include "fuzz.h"
 

@@ -3,7 +3,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use IO::Socket::INET ();
 use JSON::PP qw(decode_json encode_json);
 use List::Util qw(uniq);

@@ -1,11 +1,11 @@
-# scripts/nginx-site: what it changes in Debian's configuration of nginx, and that it puts everything back when
+# scripts/install/nginx-site: what it changes in Debian's configuration of nginx, and that it puts everything back when
 # nginx does not accept it.
 
 use v5.36;
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill::Util;
 
@@ -35,7 +35,7 @@ sub site ($verb) {
     local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
     local $ENV{NGINX_ETC} = $etc;
     local $ENV{HASHMILL_ETC} = "$dir/etc/hashmill";
-    system("$FindBin::Bin/../scripts/nginx-site $verb 2>$dir/errors");
+    system("$FindBin::Bin/../../scripts/install/nginx-site $verb 2>$dir/errors");
     return $? >> 8;
 }
 

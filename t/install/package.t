@@ -1,14 +1,14 @@
 # The Debian package: what is in it, what it depends on, which files are the administrator's, and that lintian
-# finds no error. How it behaves on a host is for t/host/package.sh.
+# finds no error. How it behaves on a host is for t/install/hosts/package.sh.
 
 use v5.36;
 use File::Temp qw(tempdir);
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill::Util;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
 chdir $root or die;
 
@@ -45,7 +45,7 @@ subtest 'contents' => sub {
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
         usr/share/doc/hashmill/README.md.gz usr/share/doc/hashmill/copyright);
     push @files, map { "usr/share/hashmill/$_" } glob 'nginx/* sql/*';
-    push @files, map { s/scripts\/systemd/lib\/systemd\/system/r } glob 'scripts/systemd/*.service';
+    push @files, map { s/scripts\/systemd/lib\/systemd\/system/r } glob 'scripts/install/*.service';
     is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
     is $mode{"./$_"}, '-rw-r--r--', $_ for @files;
     is $mode{"./$_/"}, 'drwxr-xr-x', $_ for qw(etc/hashmill/tls var/lib/hashmill-package);

@@ -3,14 +3,14 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use Test::More;
 use Time::HiRes qw(sleep);
 use Hashmill;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 

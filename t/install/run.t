@@ -5,7 +5,7 @@ use v5.36;
 use Cwd qw(realpath);
 use File::Spec ();
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Hashmill;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
@@ -153,7 +153,7 @@ subtest 'stop' => sub {
 subtest 'a header that changes' => sub {
     delete local @ENV{qw(MAKEFLAGS MAKELEVEL)};
     for my $spelled ($build, File::Spec->abs2rel(realpath($build), realpath($root))) {
-        like scalar qx(make -C $root -n -W lib/log.h BUILD=$spelled 2>&1), qr{/fcgi/store_open\.o},
+        like scalar qx(make -C $root -n -W lib/log.h BUILD=$spelled 2>&1), qr{/fcgi/sqlite/store_open\.o},
             "has what includes it compiled when it is built as $spelled";
     }
 };

@@ -3,7 +3,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
@@ -12,7 +12,7 @@ use Hashmill::TlsNode;
 
 my $dir = tempdir('hm-tls-XXXXXX', DIR => '/tmp', CLEANUP => 1);
 my $authority = Hashmill::Authority->new;
-my $tls_sh = "$FindBin::Bin/../scripts/tls.sh";
+my $tls_sh = "$FindBin::Bin/../../scripts/tls.sh";
 
 sub openssl (@arguments) { return Hashmill::Authority::openssl(@arguments) }
 sub mode_of ($file)      { return sprintf '%o', (stat $file)[2] & 0777 }

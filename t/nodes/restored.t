@@ -4,14 +4,14 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Time::HiRes qw(sleep);
 use Hashmill::Pair;
 use Hashmill;
 use Hashmill::Load;
 
-my $script = "$FindBin::Bin/../scripts/backup.sh";
+my $script = "$FindBin::Bin/../../scripts/backup.sh";
 my $pair = Hashmill::Pair->start(COPY => 'sync', LEASE_SECONDS => 5, PEER_MS => 500);
 my ($lost, $other) = $pair->nodes;
 my $worker = $pair->start_worker(THREADS => 1);

@@ -3,7 +3,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
@@ -54,7 +54,7 @@ sub missing ($mill, @ids) {
 
 subtest 'the WAL is on disk before the answer' => sub {
     # A sanitizer cannot live beside a tracer: the normal build.
-    my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../build";
+    my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../../build";
     plan skip_all => "no programs in $build" if !has_build($build);
     plan skip_all => 'strace is not installed' if !grep { -x "$_/strace" } split /:/, $ENV{PATH};
     my $mill = Hashmill->start(build => $build);

@@ -4,7 +4,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Digest::SHA qw(sha512_hex);
 use List::Util qw(any max);
 use Test::More;

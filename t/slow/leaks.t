@@ -3,12 +3,12 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
 plan skip_all => 'slow; set HASHMILL_SLOW=1' if !$ENV{HASHMILL_SLOW};
-my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../build";
+my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../../build";
 plan skip_all => "no programs in $build" if !has_build($build);
 plan skip_all => 'valgrind is not installed' if !grep { -x "$_/valgrind" } split /:/, $ENV{PATH};
 

@@ -6,13 +6,13 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 use Hashmill::FakeNode;
 
 plan skip_all => 'slow; set HASHMILL_SLOW=1' if !$ENV{HASHMILL_SLOW};
-my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../build";
+my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../../build";
 plan skip_all => "no programs in $build" if !has_build($build) || sanitized($build);
 
 use constant { A_SECOND => 3, ADDRESSES => 8, GROWTH_KIB_MAX => 1024, RSS_KIB_MAX => 16 * 1024, SECONDS_MAX => 1800 };

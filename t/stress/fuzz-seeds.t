@@ -3,15 +3,15 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
 my $build = Hashmill::build_directory();
-my @targets = map { m{([^/]+)\.c$} } grep { !m{/driver\.c$} } glob "$FindBin::Bin/fuzz/*.c";
+my @targets = map { m{([^/]+)\.c$} } grep { !m{/driver\.c$} } glob "$FindBin::Bin/../fuzz/*.c";
 cmp_ok scalar @targets, '>=', 8, 'there are targets';
 for my $target (@targets) {
-    my @seeds = glob "$FindBin::Bin/fuzz/seeds/$target/*";
+    my @seeds = glob "$FindBin::Bin/../fuzz/seeds/$target/*";
     cmp_ok scalar @seeds, '>=', 5, "$target has seeds";
     my $output = qx($build/fuzz/$target @seeds 2>&1);
     is $?, 0, "$target takes all of them" or diag substr $output, 0, 4000;

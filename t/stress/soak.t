@@ -3,7 +3,7 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
@@ -13,7 +13,7 @@ plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 
 my $build = Hashmill::build_directory();
 local $ENV{HASHMILL_BUILD} = $build;
-my $said = qx{$^X $FindBin::Bin/../scripts/soak SECONDS=@{[SECONDS]} SEED=@{[SEED]} 2>&1 </dev/null};
+my $said = qx{$^X $FindBin::Bin/../../t/tools/soak SECONDS=@{[SECONDS]} SEED=@{[SEED]} 2>&1 </dev/null};
 is $?, 0, 'it ends clean';
 like $said, qr/^clean$/m, 'and says so';
 my ($completed, $checked) = $said =~ /(\d+) completed and handed out, (\d+) operations checked/;

@@ -41,7 +41,7 @@ use Hashmill::Util;
 our @EXPORT = (@Hashmill::Util::EXPORT, @Hashmill::Job::EXPORT,
     qw(finish has_build is_problem sanitized));
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my @instances;
 
 # Ctrl-C and prove's SIGTERM end a test through END blocks, so that nothing stays behind.

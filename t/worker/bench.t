@@ -1,14 +1,14 @@
-# What hashmill-worker --bench and scripts/bench-mill print, and how the latter judges: the form of real
+# What hashmill-worker --bench and scripts/bench/bench-mill print, and how the latter judges: the form of real
 # figures, which no test can know, and the verdict on made-up ones.
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
 
 # The lines that a program prints and its exit code.
@@ -52,8 +52,8 @@ subtest 'a stray word' => sub {
     }
 };
 
-subtest 'scripts/bench-mill' => sub {
-    my ($code, @lines) = output("$root/scripts/bench-mill", '--no-install');
+subtest 'scripts/bench/bench-mill' => sub {
+    my ($code, @lines) = output("$root/scripts/bench/bench-mill", '--no-install');
     is $code, 0, 'runs' or diag @lines;
     my $text = join "\n", @lines;
     like $text, qr/^$_ +1 \| +\d+\.\d +\d+\.\d\d/m, "$_ has figures" for qw(evp evp-fetched transform hashlib openssl);

@@ -1,9 +1,9 @@
 # A worker whose kernels turn over bits now and then finds that by its cross-check: it stops before it
-# reports anything more, says what to do, and its items go to another. See t/flip/bit_flips.c.
+# reports anything more, says what to do, and its items go to another. See t/support/flip/bit_flips.c.
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 

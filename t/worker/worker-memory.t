@@ -2,13 +2,13 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 use Hashmill::FakeNode;
 
 # Sanitizers take several times the memory: what is measured is the build that users run.
-my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../build";
+my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$FindBin::Bin/../../build";
 plan skip_all => "no programs in $build" if !has_build($build) || sanitized($build);
 
 use constant { HAND_ITEMS => 4096, AT_ONCE => 512, KIB_MAX => 16 * 1024 };

@@ -15,7 +15,8 @@
  */
 
 enum {
-    CHAIN_WORDS = 8, /* 64-bit words of a SHA-512 digest */
+    CHAIN_SIZE = 64, /* bytes of a SHA-512 digest */
+    CHAIN_WORDS = 8, /* 64-bit words of it */
     LANES_MAX = 16   /* rows that the widest kernel works on */
 };
 

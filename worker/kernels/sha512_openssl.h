@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "item.h"
 #include "kernel.h"
 
 /*

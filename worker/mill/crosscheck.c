@@ -5,9 +5,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "kernels/processor.h"
+#include "kernels/selftest.h"
 #include "log.h"
-#include "processor.h"
-#include "selftest.h"
 
 enum { LOG_MS = 1000 /* how long the log may take */ };
 

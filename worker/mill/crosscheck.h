@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /*
  * The cross-check: a share of what the kernels compute is computed again by OpenSSL, which shares

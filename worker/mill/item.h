@@ -6,8 +6,9 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
+#include "kernels/kernel.h"
+
 enum {
-    CHAIN_SIZE = 64,     /* bytes of a SHA-512 digest */
     ITEMS_AT_ONCE = 512, /* items in one lease or report, by the protocol */
     NODES_MAX = 16       /* that a worker leases from */
 };

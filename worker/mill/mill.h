@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "item.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /*
  * The mill: threads that move chains forward. Items are fed in and collected when their values are

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 #include "http.h"
-#include "item.h"
 #include "json.h"
-#include "mill.h"
+#include "mill/item.h"
+#include "mill/mill.h"
 #include "wire.h"
 
 /*

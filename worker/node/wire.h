@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "buffer.h"
-#include "item.h"
 #include "json.h"
+#include "mill/item.h"
 
 /*
  * The worker protocol's texts: what is posted to a node, and the reading of its replies. A reply is

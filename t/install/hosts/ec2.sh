@@ -4,7 +4,7 @@
 # launches a worker by provider-ec2, and that one boots and works for both over TLS. Then the stack gets another
 # version of the package, the worker a spot notice, and everything is taken away. Prints TAP.
 #
-#   t/host/ec2.sh HOSTS OLD.deb NEW.deb
+#   t/install/hosts/ec2.sh HOSTS OLD.deb NEW.deb
 #
 # HOSTS is a program that boots hosts with Debian 12, systemd, cloud-init and an EC2 metadata service (version 2)
 # that has credentials of some role:
@@ -171,7 +171,7 @@ stats_have() {
 
 start_emulator() {
     mkdir -p "$work/emulator"
-    AWS_TEST_ADDRESS=${emulator%:*} python3 "$root/t/lib/aws.py" emulator "${emulator#*:}" >"$work/emulator.log" 2>&1 &
+    AWS_TEST_ADDRESS=${emulator%:*} python3 "$root/t/support/aws.py" emulator "${emulator#*:}" >"$work/emulator.log" 2>&1 &
     emulator_pid=$!
     within 60 curl -s --noproxy '*' -o /dev/null "http://$emulator/"
 }

@@ -9,7 +9,7 @@ use FindBin ();
 
 use Hashmill::Util;
 
-my $script = "$FindBin::Bin/../scripts/tls.sh";
+my $script = "$FindBin::Bin/../../scripts/tls.sh";
 
 sub new ($class) {
     my $self = bless { dir => tempdir('hm-tls-XXXXXX', DIR => '/tmp', CLEANUP => 1), made => 0 }, $class;

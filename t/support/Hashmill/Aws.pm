@@ -1,7 +1,7 @@
 package Hashmill::Aws;
 
 # AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH, each call of which is logged and can be
-# disturbed; see t/lib/aws.py. Nothing reaches anything else: proxies are set to a port that only counts.
+# disturbed; see t/support/aws.py. Nothing reaches anything else: proxies are set to a port that only counts.
 #
 #     plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
 #     my $aws = Hashmill::Aws->start;
@@ -19,8 +19,8 @@ use JSON::PP   qw(decode_json);
 use Hashmill::Process;
 use Hashmill::Util;
 
-my $root = "$FindBin::Bin/..";
-my $tool = "$FindBin::Bin/lib/aws.py";
+my $root = "$FindBin::Bin/../..";
+my $tool = "$FindBin::Bin/../support/aws.py";
 
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 

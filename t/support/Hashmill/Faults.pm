@@ -1,6 +1,6 @@
 package Hashmill::Faults;
 
-# A disk that fails when the test says so, by t/shim/fault.c:
+# A disk that fails when the test says so, by t/support/shim/fault.c:
 #
 #     my $disk = Hashmill::Faults->new;
 #     my $mill = Hashmill->start(wrap => $disk->wrap);

@@ -1,6 +1,6 @@
 package Hashmill::Fleet;
 
-# What tests of the scaler have in common: an instance whose scaler launches real workers by t/provider,
+# What tests of the scaler have in common: an instance whose scaler launches real workers by t/tools/provider,
 # and a clock that is moved.
 
 use v5.36;
@@ -9,11 +9,11 @@ use FindBin ();
 
 use Hashmill::Util;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 
 # Starts an instance with a fleet; options as Hashmill's, workers => { settings of the workers }.
 sub start ($class, %options) {
-    return $class->SUPER::start(workers_settings => delete $options{workers}, PROVIDER => "$root/t/provider",
+    return $class->SUPER::start(workers_settings => delete $options{workers}, PROVIDER => "$root/t/tools/provider",
         LIST_SECONDS => 1, BOOT_SECONDS => 2, PROVIDER_SECONDS => 600, %options);
 }
 
@@ -48,7 +48,7 @@ sub environment ($self) {
 
 # Ends every worker that the scaler has launched.
 sub stop_fleet ($self) {
-    my $provider = "$root/scripts/provider-local";
+    my $provider = "$root/scripts/providers/provider-local";
     for my $dir (grep { -d } $self->fleet_dir, $self->fleet_dir . '/second') {
         local %ENV = (%ENV, $self->environment->%*, FLEET_DIR => $dir);
         my @ids = map { (split)[0] } qx{$provider list} or next;

@@ -2,7 +2,7 @@ package Hashmill::Loans;
 
 # Loans between two nodes and what may befall them: each test of these has one kind of mishap happen in the
 # middle of every step of a loan, and looks whether both nodes are back at their own limit in time. The
-# machines compute nothing (t/idle-worker): each holds one item, so the number of items that a node has says
+# machines compute nothing (t/tools/idle-worker): each holds one item, so the number of items that a node has says
 # how many machines it could use.
 
 use v5.36;
@@ -33,7 +33,7 @@ my @steps = (
 
 # Starts the pair.
 sub start ($class) {
-    my $pair = Hashmill::Pair->start(fleet => 1, fleet_program => "$FindBin::Bin/idle-worker", WORKERS_MAX => LIMIT,
+    my $pair = Hashmill::Pair->start(fleet => 1, fleet_program => "$FindBin::Bin/../tools/idle-worker", WORKERS_MAX => LIMIT,
         WAIT_LAUNCH_SECONDS => 0, BOOT_SECONDS => 1, LOAN_SECONDS => LOAN_SECONDS, PEER_LOST_SECONDS => 86_400,
         COPY => 'none', PROCESSES_PUBLIC => 1);
     my ($borrower, $lender) = $pair->nodes;

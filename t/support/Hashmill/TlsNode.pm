@@ -13,7 +13,7 @@ use Hashmill::Authority;
 use Hashmill::Reply;
 use Hashmill::Util;
 
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 
 # Starts it; authority => who signs its certificates, the rest as Hashmill's.
 sub start ($class, %options) {

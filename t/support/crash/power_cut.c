@@ -16,14 +16,14 @@
  * freed: from here on the item may be given back, whether that was acknowledged or not.
  */
 
-#include "../store.h"
+#include "t/unit/sqlite/fixture.h"
 
 #include <openssl/sha.h>
 #include <sys/wait.h>
 
-#include "../../fcgi/queue_sqlite.h"
-#include "../../lib/hex.h"
-#include "../shim/record.h"
+#include "fcgi/queue/client.h"
+#include "hex.h"
+#include "shim/record.h"
 
 enum { SECTOR = 512, INODES_MAX = 64, LINKS_MAX = 16, JOBS = 2, FILES = RECORD_DIRECTORY };
 

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "../../worker/kernels.h"
+#include "worker/kernels/kernels.h"
 
 void __real_kernels_run(const struct kernels *kernels, uint64_t (*chains)[CHAIN_WORDS], int count,
                         int64_t iterations);

@@ -3,7 +3,7 @@
  *
  *     LD_PRELOAD=fault.so SHIM_FAULTS=FILE program
  *
- * FILE holds one struct control (t/lib/Hashmill/Faults.pm writes it). It is mapped, so a test
+ * FILE holds one struct control (t/support/Hashmill/Faults.pm writes it). It is mapped, so a test
  * switches faults on and off in processes that run, and in all that they fork, at once. Only files
  * are touched whose path holds control.path: never sockets or pipes. Whatever is to fail does
  * nothing besides: what was written before a failed fsync stays where it was, in the system's

@@ -1,6 +1,6 @@
 /* The Content-Digest field: the dictionaries of RFC 8941 that RFC 9530 allows, and no others. */
 
-#include "../fcgi/digest_field.c"
+#include "fcgi/http/digest_field.c"
 #include "tap.h"
 
 /* SHA-256 and SHA-512 of {"hello": "world"} and a line feed, from RFC 9530, appendix D. */

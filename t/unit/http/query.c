@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "../fcgi/query.c"
+#include "fcgi/http/query.c"
 #include "tap.h"
 
 static const char *const names[] = {"top", "order", NULL};

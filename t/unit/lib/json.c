@@ -1,5 +1,5 @@
 /* The JSON reader takes RFC 8259 and nothing else; what it hands out is what was meant. */
-#include "../lib/json.h"
+#include "json.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* What the service manager is told: a datagram to a path or an abstract name, and nothing without.
  */
-#include "../lib/notify.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Settings: defaults, then the files, then the environment; what is wrong is named with its place.
  */
-#include "../lib/settings.h"
+#include "settings.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* Items as nodes tell each other of them: what is written is read back, and nothing else is taken.
  */
-#include "../fcgi/peer_json.h"
+#include "fcgi/peering/peer_json.h"
 
 #include <stdlib.h>
 

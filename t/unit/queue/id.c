@@ -1,9 +1,9 @@
 /* Ids are UUIDv7: they say when and on which node they were made, and sort by time. */
-#include "../fcgi/id.h"
+#include "fcgi/queue/id.h"
 
 #include <stdlib.h>
 
-#include "../lib/clock.h"
+#include "clock.h"
 #include "tap.h"
 
 /* The 48 bits of wall time at the front of an id. */

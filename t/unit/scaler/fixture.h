@@ -3,7 +3,7 @@
 #ifndef HASHMILL_T_SCALING_H
 #define HASHMILL_T_SCALING_H
 
-#include "../fcgi/scaling.h"
+#include "fcgi/scaler/scaling.h"
 
 #include <string.h>
 

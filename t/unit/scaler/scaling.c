@@ -3,7 +3,7 @@
  * specification, with 00-scaling-loans.c. All times are in seconds here; a machine computes 100
  * iterations a second, takes 60 s to boot, and an item may wait 15 s.
  */
-#include "scaling.h"
+#include "fixture.h"
 
 struct launch_case {
     const char *name;

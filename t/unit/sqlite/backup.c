@@ -1,5 +1,5 @@
 /* A copy of a store that is written meanwhile, and a node that goes on from it. */
-#include "../fcgi/store_backup.c"
+#include "fcgi/sqlite/store_backup.c"
 #include "two_stores.h"
 
 enum { ITEMS = 3000 };

@@ -2,7 +2,7 @@
 #ifndef HASHMILL_T_STORE_H
 #define HASHMILL_T_STORE_H
 
-#include "../fcgi/store.h"
+#include "fcgi/store/store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../fcgi/id.h"
-#include "../fcgi/store_sql.h"
-#include "../lib/clock.h"
-#include "../lib/log.h"
+#include "clock.h"
+#include "fcgi/queue/id.h"
+#include "fcgi/sqlite/store_sql.h"
+#include "log.h"
 #include "tap.h"
 
 static int64_t *clock_offsets; /* wall, steady: see lib/clock.h */

@@ -1,5 +1,5 @@
 /* How much may wait, and when those that are refused are to try again. */
-#include "store.h"
+#include "fixture.h"
 
 static enum queue_result enqueue(struct store *store, int64_t iterations) {
     struct queue_enqueue item = new_item(iterations);

@@ -315,8 +315,7 @@ static void faults(void) {
     is_int(number(one.store, "SELECT count(*) FROM item WHERE trial = 1 AND lease IS NULL"), 1,
            "no lease of before counts");
     struct queue_peers peers;
-    struct queue_options options = {.node = 1, .peer_count = 1, .peers = {2}};
-    is_int(reader_peers(one.reader, &options, &peers), QUEUE_OK, "the peers are read");
+    is_int(reader_peers(one.reader, &peers), QUEUE_OK, "the peers are read");
     is_int(peers.faults, 1, "with the fault");
     is_int(peers.peers[0].away, 0, "and the peer, that is there");
     is_int(peers.change, last_change(), "and the last change");

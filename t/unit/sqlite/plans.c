@@ -1,6 +1,6 @@
 /* How SQLite means to run each statement of sql/: by searches of indexes, on whatever the tables
  * hold. */
-#include "store.h"
+#include "fixture.h"
 
 enum { INDEXES_MAX = 32 };
 

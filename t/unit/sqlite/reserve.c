@@ -1,6 +1,6 @@
 /* The reserve on the disk: that it is there, is kept by checkpoints, and suffices for what it is
  * for. */
-#include "store.h"
+#include "fixture.h"
 
 #include <stdio.h>
 

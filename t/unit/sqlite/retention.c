@@ -1,5 +1,5 @@
 /* Retention: what leaves, when, how much of it at once; and a database of the schema before it. */
-#include "store.h"
+#include "fixture.h"
 
 static const int64_t day_ms = 24 * 3600 * 1000;
 

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "store.h"
+#include "fixture.h"
 
 enum { RANDOM_OPERATIONS = 3000 };
 

@@ -1,13 +1,16 @@
 /* The writer with peers: answers that wait for the peer, watches for a change. */
-#include "store.h"
+#include "fixture.h"
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "../fcgi/channel.h"
-#include "../fcgi/child.h"
-#include "../fcgi/child_start.h"
+#include "fcgi/base/child.h"
+#include "fcgi/base/child_start.h"
+#include "fcgi/master/sockets.h"
+#include "fcgi/queue/channel.h"
+#include "fcgi/writer/writer.h"
 
 static char channel[100];
 static pid_t writer;
@@ -34,7 +37,7 @@ static void run_writer(int listen_fd, int ready_fd, pid_t master) {
 static void start_writer(void) {
     int ready[2];
     char byte;
-    int listen_fd = channel_listen(channel);
+    int listen_fd = sockets_listen(channel, SOCK_SEQPACKET, (gid_t)-1);
     pid_t master = getpid();
     if (listen_fd < 0 || pipe(ready) != 0 || (writer = fork()) < 0)
         abort();
@@ -225,8 +228,7 @@ int main(void) {
     conf.operation_seconds = 14;
     hear_from_peer();
     start_writer();
-    struct child_job job = {.conf = &conf, .channel = channel};
-    queue = child_open_queue(&job);
+    queue = queue_open(&conf, channel);
     held();
     away();
     watches();

@@ -6,8 +6,8 @@
 #ifndef HASHMILL_T_TWO_NODES_H
 #define HASHMILL_T_TWO_NODES_H
 
-#include "../fcgi/scaling.h"
-#include "store.h"
+#include "fcgi/scaler/scaling.h"
+#include "fixture.h"
 
 enum {
     MAX = 3, /* WORKERS_MAX */

@@ -2,9 +2,9 @@
 #ifndef HASHMILL_T_TWO_STORES_H
 #define HASHMILL_T_TWO_STORES_H
 
-#include "store.h"
+#include "fixture.h"
 
-#include "../fcgi/reader.h"
+#include "fcgi/queue/reader.h"
 
 /* A node: its settings, its store, what reads it, how far its peer was told. */
 struct node {
@@ -29,7 +29,7 @@ static inline void set_peer(struct conf *of, int node, int peer) {
 
 static inline void open_node(struct node *node) {
     node->store = open_store_of(&node->conf);
-    node->reader = reader_new(node->conf.database);
+    node->reader = reader_new(&node->conf);
 }
 
 static inline void close_node(struct node *node) {

@@ -1,5 +1,5 @@
 /* Merging: ten thousand pairs of histories of an item, and what becomes of wrong chains. */
-#include "../fcgi/merge.h"
+#include "fcgi/store/merge.h"
 
 #include <stdlib.h>
 #include <string.h>

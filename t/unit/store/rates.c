@@ -1,5 +1,5 @@
 /* The work of the last seconds: what counts towards 1, 10 and 60 of them, and what is forgotten. */
-#include "../fcgi/rates.h"
+#include "fcgi/store/rates.h"
 
 #include "tap.h"
 

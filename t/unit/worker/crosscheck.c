@@ -1,6 +1,6 @@
 /* The cross-check: bits turned over in a kernel's output are found as often as its share promises,
  * and nothing comes out of the mill any more. */
-#include "../worker/mill.h"
+#include "worker/mill/mill.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../worker/crosscheck.h"
-#include "../worker/selftest.h"
-#include "../worker/sha512_openssl.h"
 #include "tap.h"
+#include "worker/kernels/selftest.h"
+#include "worker/kernels/sha512_openssl.h"
+#include "worker/mill/crosscheck.h"
 
 enum { WAIT_MS = 20000, NEVER = 1000000000, VALUES_MAX = 20000 };
 

@@ -5,9 +5,9 @@
  * A mill of a test's, in which items are finished when the test says so, for a conversation with a
  * fake node: what is checked then is counted, not timed.
  */
-#include "../worker/node_parts.h"
 #include "fake_node.h"
 #include "log.h"
+#include "worker/node/node_parts.h"
 
 enum {
     HAND_ITEMS = 4096, /* the most that a worker holds */

@@ -5,10 +5,10 @@
  * A node that a test plays, over real HTTP, for the conversation with it: one thread, which pumps
  * the conversation until the request that the test expects has come, and answers it.
  */
-#include "../worker/node.h"
+#include "worker/node/node.h"
 
 #include "clock.h"
-#include "fake_server.h"
+#include "t/unit/lib/fake_server.h"
 #include "tap.h"
 
 static struct node_shared shared;

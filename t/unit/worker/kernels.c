@@ -1,11 +1,11 @@
 /* The kernels: equality with OpenSSL on random cases, in every lane; which of them are used. */
-#include "../worker/kernels.h"
+#include "worker/kernels/kernels.h"
 
 #include <stdlib.h>
 #include <time.h>
 
-#include "../worker/sha512_openssl.h"
 #include "tap.h"
+#include "worker/kernels/sha512_openssl.h"
 
 enum { CASES = 100000, SHORT = 6, LONG = 301, MOVED = 2000, START_MS = 50 };
 

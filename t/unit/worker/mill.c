@@ -1,5 +1,5 @@
 /* The mill: known answers, order, checkpoints, drops, halting. */
-#include "../worker/mill.h"
+#include "worker/mill/mill.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../worker/selftest.h"
-#include "../worker/sha512_openssl.h"
 #include "tap.h"
+#include "worker/kernels/selftest.h"
+#include "worker/kernels/sha512_openssl.h"
 
 enum { WAIT_MS = 20000, NEVER = 1000000000 };
 

@@ -1,8 +1,8 @@
 /* The conversation with a node: one item, what goes wrong, and the end. */
-#include "../worker/sha512_openssl.h"
 #include "fake_node.h"
 #include "hex.h"
 #include "log.h"
+#include "worker/kernels/sha512_openssl.h"
 
 enum { LONG = 1000000000 };
 

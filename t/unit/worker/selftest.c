@@ -1,5 +1,5 @@
 /* The known-answer test: on this machine, and on one that computes wrongly. */
-#include "../worker/selftest.h"
+#include "worker/kernels/selftest.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>

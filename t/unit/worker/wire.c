@@ -1,5 +1,5 @@
 /* The worker protocol's texts: what is written, and replies that make no sense. */
-#include "../worker/wire.h"
+#include "worker/node/wire.h"
 
 #include "tap.h"
 

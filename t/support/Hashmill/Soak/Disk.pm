@@ -1,6 +1,6 @@
 package Hashmill::Soak::Disk;
 
-# A node's disk that is full, slow, or fails (t/shim/fault.c).
+# A node's disk that is full, slow, or fails (t/support/shim/fault.c).
 
 use v5.36;
 

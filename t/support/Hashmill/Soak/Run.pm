@@ -48,7 +48,7 @@ sub there_is ($hosts, $shim) {
 # A soak; its exit code.
 sub run (%option) {
     my $hosts = enter(%option);
-    $ENV{HASHMILL_BUILD} //= abs_path("$FindBin::Bin/..") . '/' . ($ENV{BUILD} // 'build/soak');
+    $ENV{HASHMILL_BUILD} //= abs_path("$FindBin::Bin/../..") . '/' . ($ENV{BUILD} // 'build/soak');
     my $dir = tempdir('hm-soak-XXXXXX', DIR => '/tmp');
     my $shared = Hashmill::Soak::History->new($dir);
     my $again = join ' ', map { "$_=$option{$_}" } grep { $_ ne 'PLAIN' } sort keys %option;

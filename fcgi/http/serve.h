@@ -1,0 +1,16 @@
+#ifndef HASHMILL_SERVE_H
+#define HASHMILL_SERVE_H
+
+#include "base/child.h"
+#include "router.h"
+
+/* The main functions of the processes that serve requests. Each takes the routes that it serves,
+ * and returns its exit code. */
+
+/* serve.c: short requests, one at a time. */
+int serve_requests(const struct child_job *job, const struct route *routes);
+
+/* waits.c: long polls, many at a time. */
+int serve_waits(const struct child_job *job, const struct route *routes);
+
+#endif

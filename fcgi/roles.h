@@ -1,0 +1,9 @@
+#ifndef HASHMILL_ROLES_H
+#define HASHMILL_ROLES_H
+
+#include "master/pool.h"
+
+/* Which processes a node consists of, by its settings. */
+struct roles roles_of(const struct conf *conf);
+
+#endif

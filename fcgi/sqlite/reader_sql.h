@@ -1,0 +1,28 @@
+#ifndef HASHMILL_READER_SQL_H
+#define HASHMILL_READER_SQL_H
+
+/* What the files of the reader share: reader.c, reader_fleet.c, reader_peers.c. */
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#include "base/conf.h"
+#include "queue/reader.h"
+#include "sql.h"
+
+struct reader {
+    const struct conf *conf;
+    sqlite3 *database;                   /* NULL while it is not open */
+    sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
+    pid_t owner; /* the process that opened it; a connection must never cross a fork */
+};
+
+/* A statement, to be reset before the request ends; NULL (DOWN) when
+ * the file cannot be read now. */
+sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql);
+
+/* Closes the file after a step that gave this code instead of what was expected, and logs damage.
+ * DOWN, FAULT. */
+enum queue_result reader_failed(struct reader *reader, int code);
+
+#endif
