@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum {
-    PAGE_BYTES = 4096, /* of every database: sql/open.sql */
+    PAGE_BYTES = 4096, /* of every database: sql/transaction.sql */
     PAGES_MAX = 30     /* in one part, which fits into a message of the channel */
 };
 

@@ -5,7 +5,7 @@
 
 #include "queue/queue_peers.h"
 
-/* How many columns sql/look.sql and every pull statement start with: id, chain, iterations,
+/* How many columns the statement look and every pull statement start with: id, chain, iterations,
  * remaining, state, strikes, enqueued_wall, done_wall. */
 enum { ROW_ITEM_COLUMNS = 8 };
 

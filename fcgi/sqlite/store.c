@@ -100,7 +100,7 @@ sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, .
     return *slot;
 }
 
-/* The file that a statement came from. */
+/* The name of a statement, for messages. */
 static const char *name_of(const struct store *store, const sqlite3_stmt *statement) {
     for (int sql = 0; sql < SQL_COUNT; sql++) {
         if (store->statements[sql] == statement)

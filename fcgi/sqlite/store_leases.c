@@ -140,7 +140,7 @@ static void log_fault(const struct queue_report_item *item, const struct queue_w
               text, worker->name, worker->kernel, (long long)item->remaining);
 }
 
-/* A row of report_read.sql. */
+/* A row of report_read. */
 struct report_row {
     int64_t seq;
     int home;

@@ -145,7 +145,7 @@ static int migrate(struct store *store) {
     return failure(store);
 }
 
-/* What sql/open.sql asked for must have been granted. */
+/* What the statement open asked for must have been granted. */
 static int check_settings(struct store *store) {
     int64_t synchronous = number_of(store, "PRAGMA synchronous");
     int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");

@@ -152,7 +152,7 @@ void store_lose(struct store *store);
 /* SQLite's own log: it reports what its return codes may hide. */
 void store_log(void *unused, int code, const char *text);
 
-/* Prepares the WAL's bookkeeping; behind sql/open.sql, whose wal_autocheckpoint = 0 takes any hook
+/* Prepares the WAL's bookkeeping; behind the statement open, whose wal_autocheckpoint = 0 takes any hook
  * out. */
 void store_wal_open(struct store *store);
 

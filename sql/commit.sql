@@ -1,2 +1,0 @@
--- Ends a batch: one fsync of the WAL.
-COMMIT;

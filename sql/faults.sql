@@ -1,2 +1,0 @@
--- How many faults there were ever; their seq counts on.
-SELECT max(seq) FROM fault;

@@ -1,2 +1,0 @@
--- How many of its pages hold nothing.
-PRAGMA freelist_count;

@@ -1,3 +1,0 @@
--- A loan is over.
--- ?1 id
-DELETE FROM loan WHERE id = ?1;

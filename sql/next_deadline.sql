@@ -1,2 +1,0 @@
--- When the next lease lapses; NULL when there is none.
-SELECT min(deadline) FROM item WHERE state = 1;

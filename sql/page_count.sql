@@ -1,2 +1,0 @@
--- The database's size in pages, with the batch under way.
-PRAGMA page_count;

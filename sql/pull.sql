@@ -1,0 +1,42 @@
+-- Pulls: done items handed out to clients, and batches that a key names.
+
+-- name: pull_latest
+-- The next items to hand out, latest completed first. No done_at is below 0: that
+-- condition makes the walk along the index a search.
+-- ?1 most
+SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
+FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0 ORDER BY done_at DESC, seq DESC LIMIT ?1;
+
+-- name: pull_oldest
+-- The next items to hand out, oldest completed first. No done_at is below 0: that
+-- condition makes the walk along the index a search.
+-- ?1 most
+SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
+FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0 ORDER BY done_at, seq LIMIT ?1;
+
+-- name: pull_give_latest
+-- Marks the items that pull_latest has shown as handed out.
+-- ?1 pull or NULL, ?2 clock, ?3 how many, ?4 change or 0
+UPDATE item SET state = 3, pull = ?1, closed = ?2, change = iif(?4 > 0, ?4, change)
+WHERE seq IN (
+    SELECT seq FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0
+    ORDER BY done_at DESC, seq DESC LIMIT ?3);
+
+-- name: pull_give_oldest
+-- Marks the items that pull_oldest has shown as handed out.
+-- ?1 pull or NULL, ?2 clock, ?3 how many, ?4 change or 0
+UPDATE item SET state = 3, pull = ?1, closed = ?2, change = iif(?4 > 0, ?4, change)
+WHERE seq IN (
+    SELECT seq FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0
+    ORDER BY done_at, seq LIMIT ?3);
+
+-- name: pull_again
+-- What a keyed pull has handed out before, in any order.
+-- ?1 pull
+SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
+FROM item WHERE pull = ?1;
+
+-- name: pull_tag
+-- The pull that an idempotency key was used for before, if any: key, top and order in one.
+-- ?1 and ?2 the least and the greatest pull with that key
+SELECT pull FROM item WHERE pull BETWEEN ?1 AND ?2 LIMIT 1;

@@ -1,0 +1,29 @@
+-- Pulled and cancelled items that have been kept long enough.
+
+-- name: next_pulled
+-- When the first of the pulled items was pulled; NULL when there is none.
+SELECT min(closed) FROM item WHERE state = 3;
+
+-- name: next_cancelled
+-- When the first of the cancelled items was cancelled; NULL when there is none.
+SELECT min(closed) FROM item WHERE state = 4;
+
+-- name: remove_pulled
+-- Removes items that were pulled long ago, the first ones first. Those that the peer has not been told
+-- of stay, and with them what comes behind: no more rows are read than may be removed.
+-- ?1 clock until which they were pulled, ?2 most, ?3 the last change that was told
+DELETE FROM item
+WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, change FROM item WHERE state = 3 AND closed <= ?1 ORDER BY closed LIMIT ?2)
+    WHERE change IS NULL OR change <= ?3);
+
+-- name: remove_cancelled
+-- Removes items that were cancelled long ago, the first ones first. Those that the peer has not been told
+-- of stay, and with them what comes behind: no more rows are read than may be removed.
+-- ?1 clock until which they were cancelled, ?2 most, ?3 the last change that was told
+DELETE FROM item
+WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, change FROM item WHERE state = 4 AND closed <= ?1 ORDER BY closed LIMIT ?2)
+    WHERE change IS NULL OR change <= ?3);

@@ -1,2 +1,0 @@
--- Gives a batch up.
-ROLLBACK;

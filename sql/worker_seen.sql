@@ -1,9 +1,0 @@
--- Notes that a worker was heard from. Gives its seq, and 1 when its machine is to go.
--- ?1 name, ?2 machine, ?3 address, ?4 kernel, ?5 cores, ?6 rate, ?7 wall time, ?8 clock
-INSERT INTO worker (name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall,
-    first_seen, last_seen)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?8)
-ON CONFLICT (name) DO UPDATE
-SET machine = ?2, address = ?3, kernel = ?4, cores = ?5, rate = ?6, last_seen_wall = ?7,
-    last_seen = ?8, retired_wall = NULL
-RETURNING seq, EXISTS (SELECT 1 FROM machine WHERE machine.name = ?2 AND state >= 2);
