@@ -243,15 +243,15 @@ H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h
 PERL_FILES = scripts/bench/bench-worker scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate
 PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
-	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/from-help build/packages.sh \
+	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/from-help build/lint-commits build/packages.sh \
 	build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
 	$(wildcard scripts/bench/* sql/* nginx/* scripts/install/* debian/hashmill.* scripts/aws/*.json) \
 	$(wildcard t/*/*.t $(addprefix t/support/,*.pm */*.pm */*/*.pm))
 
-.PHONY: lint lint-c lint-shell lint-python lint-sizes
-lint: lint-shell lint-python lint-sizes lint-c
+.PHONY: lint lint-c lint-shell lint-python lint-sizes lint-floors lint-docs
+lint: lint-shell lint-python lint-sizes lint-floors lint-docs lint-c
 	@t/tools/mutate --check
 	@$(MAKE) CC=clang BUILD=$(BUILD)/clang bench-programs unit-tests test-tools
 
@@ -274,8 +274,18 @@ lint-shell:
 lint-python:
 	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
 
-# No file over 500 lines; .clang-tidy has the bound for functions.
+# A room of fcgi/ and worker/ includes what the table of docs/design.md allows it.
+lint-floors:
+	@scripts/build/lint-floors
+
+# Links, anchors and paths of the documentation lead somewhere.
+lint-docs:
+	@scripts/build/lint-docs
+
+# No file over 500 lines, no folder of more than 30 files; .clang-tidy has the bound for functions.
 lint-sizes:
+	@git ls-files 2>/dev/null | sed -n 's|/[^/]*$$||p' | sort | uniq -c | \
+		awk '$$1 > 30 { print $$2 "/: " $$1 " files"; bad = 1 } END { exit bad }'
 	@wc -l $(LONG_FILES) | awk '$$1 > 500 && $$2 != "total" { print $$2 ": " $$1 " lines"; bad = 1 } END { exit bad }'
 
 # Manual pages and settings files are made of what the programs print as --help.
@@ -312,7 +322,9 @@ install: all $(MANUALS)
 	install -m 644 sql/* $(SHARE)/hashmill/sql
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
+	install -d $(SHARE)/doc/hashmill/docs
 	install -m 644 README.md $(SHARE)/doc/hashmill
+	install -m 644 docs/* $(SHARE)/doc/hashmill/docs
 
 # What the package has besides: units, settings, the site, the system user. For PREFIX=/usr only.
 .PHONY: install-node
@@ -335,7 +347,7 @@ deb:
 	@command -v dpkg-buildpackage dh >/dev/null || { echo 'apt-get install dpkg-dev debhelper' >&2; exit 1; }
 	rm -rf $(DEB_COPY)
 	mkdir -p $(DEB_COPY)
-	cp -a Makefile README.md debian fcgi lib nginx scripts sql worker $(DEB_COPY)
+	cp -a Makefile README.md debian docs fcgi lib nginx scripts sql worker $(DEB_COPY)
 	sed -i '1s/(.*)/($(VERSION))/' $(DEB_COPY)/debian/changelog
 	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKEOVERRIDES -u BUILD -u PREFIX -u CFLAGS \
 		dpkg-buildpackage --build=binary --no-sign
@@ -363,6 +375,7 @@ help:
 	@echo 'make bench-worker a whole worker against a node: its share of what its kernels do (CHECK=1)'
 	@echo 'make bench-mill   what kernels and lanes do, beside OpenSSL and Python (CHECK=1 judges)'
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, pyflakes, and a build by clang'
+	@echo 'make lint-floors  only: which room includes what (docs/design.md); lint-docs: links and paths'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make deb          $(BUILD)/hashmill_$(VERSION)_ARCH.deb, with units, site and settings'
 	@echo 'make clean        remove $(BUILD)/'

@@ -15,8 +15,8 @@
 #              second node N + 2 and N + 3
 #   BUILD=DIR  where the programs are built (default: build in the repository)
 # Settings of the programs can be given in the environment too, as in: LEASE_SECONDS=5 scripts/run.sh,
-# WORKERS_MIN=1 scripts/run.sh (a worker is there from the start), PROVIDER= scripts/run.sh (no worker is
-# launched).
+# WORKERS_MIN=0 scripts/run.sh (the first worker is launched when an item has waited for 15 seconds; by
+# default one runs from the start), PROVIDER= scripts/run.sh (no worker is launched).
 set -euo pipefail
 umask 077
 
@@ -227,6 +227,19 @@ wait_ready() {
     done
 }
 
+# Says how many workers there are, and when there are more.
+workers_there() {
+    local each="" count=${WORKERS_MIN:-0}
+    ((nodes == 1)) || each=" on each node"
+    if [[ -z ${PROVIDER-set} ]]; then
+        printf 'no worker is launched: PROVIDER is empty'
+        return
+    fi
+    printf '%s%s; another is launched when an item waits for more than %s seconds, up to %s' \
+        "$([[ $count == 1 ]] && echo 'one worker runs' || echo "$count workers run")" "$each" \
+        "${WAIT_LAUNCH_SECONDS:-15}" "${WORKERS_MAX:-3}"
+}
+
 announce() {
     local first last
     first=$(client_url 0)
@@ -236,8 +249,9 @@ announce() {
     else
         say "two nodes serve on $first and $last; logs are in $var/node0/log and $var/node1/log"
     fi
+    say "$(workers_there)"
     say ""
-    say "  date | curl -T - '$first/enqueue?iterations=1000000'"
+    say "  id=\$(date | curl -sT- -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl \"$last/items/\$id?wait=30\""
     say "  curl -X POST '$last/pullCompleted?top=10'"
     say ""
 }
@@ -444,7 +458,7 @@ main() {
     unset DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE WORKER_MACHINE VAR PORT BUILD
     ((nodes == 1)) || unset NODE PEERS PEER_TOKEN
     export FLEET_WORKER="$build/hashmill-worker"
-    [[ $demo == no ]] || export WORKERS_MIN="${WORKERS_MIN:-1}" # nobody who tries it waits for a worker
+    [[ ${WORKERS_MAX:-} == 0 ]] || export WORKERS_MIN="${WORKERS_MIN:-1}" # nobody who tries it waits for a worker
 
     mkdir -p "$var/log"
     exec 9<>"$var/run.lock" # inherited by no child, or the lock would outlive this script

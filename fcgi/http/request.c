@@ -150,6 +150,12 @@ int request_descriptor(const struct request *request) {
     return request->fcgi.ipcFd;
 }
 
+/* What a body ends with besides: JSON with a line break, so that a terminal's prompt is on a line
+ * of its own. */
+static const char *ending_of(const struct reply *reply) {
+    return strstr(reply->type, "json") ? "\n" : "";
+}
+
 /* Gives the reply's head and body to libfcgi, which writes when its buffer is full or closed. */
 static void put_reply(const struct request *request, const struct reply *reply) {
     FCGX_Stream *out = request->fcgi.out;
@@ -161,12 +167,15 @@ static void put_reply(const struct request *request, const struct reply *reply) 
         FCGX_PutStr(reply->headers.data, (int)reply->headers.length, out);
     if (reply->type) {
         length = snprintf(head, sizeof head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                          reply->type, reply->body.length);
+                          reply->type, reply->body.length + strlen(ending_of(reply)));
         FCGX_PutStr(head, length, out);
     }
     FCGX_PutStr("\r\n", 2, out);
-    if (reply->type && !request->head && reply->body.length > 0)
+    if (!reply->type || request->head)
+        return;
+    if (reply->body.length > 0)
         FCGX_PutStr(reply->body.data, (int)reply->body.length, out);
+    FCGX_PutS(ending_of(reply), out);
 }
 
 bool request_finish(struct request *request, const struct reply *reply) {

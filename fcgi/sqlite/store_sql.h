@@ -152,8 +152,8 @@ void store_lose(struct store *store);
 /* SQLite's own log: it reports what its return codes may hide. */
 void store_log(void *unused, int code, const char *text);
 
-/* Prepares the WAL's bookkeeping; behind the statement open, whose wal_autocheckpoint = 0 takes any hook
- * out. */
+/* Prepares the WAL's bookkeeping; behind the statement open, whose wal_autocheckpoint = 0 takes any
+ * hook out. */
 void store_wal_open(struct store *store);
 
 /* Whether the WAL is the file that was opened: a removed one takes every fsync and keeps nothing.

@@ -26,7 +26,7 @@ sub places { return (EC2_SETTINGS => $aws->dir . '/ec2.env', WORKER_TEMPLATE => 
 
 sub provider (@arguments) {
     my %more = ref $arguments[0] ? (shift @arguments)->%* : ();
-    return $aws->run('provider-ec2', { places(), %more }, @arguments);
+    return $aws->run('providers/provider-ec2', { places(), %more }, @arguments);
 }
 
 sub workers { return $aws->instances('hashmill:role', 'worker') }

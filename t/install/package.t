@@ -45,7 +45,7 @@ subtest 'contents' => sub {
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
         usr/share/doc/hashmill/README.md.gz usr/share/doc/hashmill/copyright);
     push @files, map { "usr/share/hashmill/$_" } glob 'nginx/* sql/*';
-    push @files, map { s/scripts\/systemd/lib\/systemd\/system/r } glob 'scripts/install/*.service';
+    push @files, map { s/scripts\/install/lib\/systemd\/system/r } glob 'scripts/install/*.service';
     is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
     is $mode{"./$_"}, '-rw-r--r--', $_ for @files;
     is $mode{"./$_/"}, 'drwxr-xr-x', $_ for qw(etc/hashmill/tls var/lib/hashmill-package);
