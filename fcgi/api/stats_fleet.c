@@ -22,7 +22,7 @@ static void put_seconds(struct buffer *body, const char *name, int64_t ms) {
     json_put_number(body, (double)ms / 1000);
 }
 
-/* A machine's state as README has it: a launched one boots until it is heard from. */
+/* A machine's state as docs/scaling.md has it: a launched one boots until its worker has called. */
 static const char *state_name(const struct queue_machine *machine) {
     static const char *const names[] = {[MACHINE_LAUNCHING] = "launching",
                                         [MACHINE_LAUNCHED] = "booting",

@@ -4,7 +4,7 @@
 /*
  * Calls of the provider, the program that launches, lists and terminates machines. Each call is a
  * process of its own in a group of its own, with a time limit; nothing here waits for one. What a
- * provider must do is told in scripts/providers/provider-local and in the README; nothing that it
+ * provider must do is told in docs/scaling.md; nothing that it
  * prints is trusted.
  */
 

@@ -24,9 +24,9 @@ enum progress {
 };
 
 /*
- * The rule of the whole queue (README, "How it works"): a report counts if and only if it names the
- * item's current lease, deadline passed or not, and progress only ever goes forward. A waiting item
- * may still have a current lease: the one that lapsed last, until another is given.
+ * The rule of the whole queue (docs/design.md, "The one idea"): a report counts if and only if it
+ * names the item's current lease, deadline passed or not, and progress only ever goes forward. A
+ * waiting item may still have a current lease: the one that lapsed last, until another is given.
  */
 enum progress progress_of(const struct progress_row *row, const struct queue_report_item *report);
 

@@ -1,4 +1,4 @@
-# scripts/deploy.sh and scripts/destroy.sh against an emulator of AWS: what they make is as the README says, made
+# scripts/deploy.sh and scripts/destroy.sh against an emulator of AWS: what they make is as docs/ec2.md says, made
 # once, repaired, changed and taken away again, with no secret where it can be seen.
 
 use v5.36;
