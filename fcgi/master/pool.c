@@ -39,8 +39,8 @@ static void lay_out(struct pool *pool, const struct roles *roles, const struct c
 bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
                const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
-    size_t most = 0;
-    for (int i = 0; i < roles->count; i++)
+    size_t most = 1; /* the writer */
+    for (int i = 1; i < roles->count; i++)
         most += (size_t)roles->list[i].count;
     pool->children = calloc(most, sizeof *pool->children);
     void *page = mmap(NULL, most * sizeof(struct child_slot), PROT_READ | PROT_WRITE,

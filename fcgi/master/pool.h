@@ -20,7 +20,7 @@ struct role {
     enum listener listener;  /* whose requests come in by it */
 };
 
-/* What the children of a master are. The writer's role is the first. */
+/* What the children of a master are. The first is the writer's, which has one. */
 struct roles {
     int count;
     struct role list[ROLES_MAX];

@@ -3,8 +3,8 @@
 
 /* Fuzz targets: each file beside this one is a program that feeds inputs to one reader of what
  * comes from outside. Built with libFuzzer (make fuzz) it looks for inputs by itself; with driver.c
- * it is given its seeds (t/stress/fuzz-seeds.t). What an input must never do besides crash is said by
- * must(). */
+ * it is given its seeds (t/stress/fuzz-seeds.t). What an input must never do besides crash is said
+ * by must(). */
 
 #include <stdint.h>
 #include <stdio.h>
