@@ -127,6 +127,7 @@ subtest 'replies' => sub {
         my $reply = $mill->get($path);
         is $reply->header('cache-control'), 'no-store', "$path: not to be cached";
         is $reply->header('server'), 'nginx', 'no version of anything';
+        like $reply->content, qr/[^\n]\n\z/, 'ends with a line break';
     }
 };
 

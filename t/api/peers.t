@@ -218,7 +218,7 @@ subtest 'the peer tells' => sub {
     is peer_call('copies', items => [item_of('copied', 50, 'done', id => $item->{id})])->status, 204,
         'it is done';
     is peer_call('look', id => $item->{id}, wait => 30)->json->{item}{chain}, $value, 'here too';
-    is $mill->pull(10)->content, '[]', 'but no client gets it here';
+    is $mill->pull(10)->content, qq([]\n), 'but no client gets it here';
 };
 
 subtest 'a transfer to the peer' => sub {
@@ -278,7 +278,7 @@ subtest 'a copy of what the peer does not tell' => sub {
     go_away();
     is $mill->work_all, 1, 'the peer is away: it is worked on here';
     is $mill->item($item->{id}, wait => 20)->json->{value}, value_of('kept', 20), 'its value is shown';
-    is $mill->pull(10)->content, '[]', 'but not handed out';
+    is $mill->pull(10)->content, qq([]\n), 'but not handed out';
     come_back();
     $peer->answer(look => undef);
 };
@@ -333,7 +333,7 @@ subtest 'a pull brings items of the peer' => sub {
     $peer->answer(done => { status => 200, json => { node => 1, done => 3 } });
     $peer->answer(transfer => { cut => 1 });
     my $transfers = $peer->asked('transfer');
-    is $mill->pull(3, order => 'oldest')->content, '[]', 'the answer is lost: nothing came';
+    is $mill->pull(3, order => 'oldest')->content, qq([]\n), 'the answer is lost: nothing came';
     my $asked = [$peer->asked('transfer')]->[$transfers];
     is_deeply [@$asked{qw(top order copies)}], [3, 'oldest', JSON::PP::true], 'it was asked for';
     $peer->answer(transfer => { status => 200, json => { node => 1, items => \@items } });
@@ -349,7 +349,7 @@ subtest 'a pull brings items of the peer' => sub {
     my $count = $peer->asked('done');
     is $mill->pull(3, headers => { 'Idempotency-Key' => $key })->content, $pulled->content, 'again with the key';
     is scalar(my @again = $peer->asked('done')), $count, 'without asking the peer';
-    is $mill->pull(3)->content, '[]', 'once';
+    is $mill->pull(3)->content, qq([]\n), 'once';
 };
 
 subtest 'a pull in one go' => sub {
@@ -373,10 +373,10 @@ subtest 'items that are none' => sub {
     for my $wrong ([{ %$item, home => 1 }], [{ %$item, state => 'waiting', remaining => 3 }], [{ %$item, id => 1 }],
         [($item) x 2], 'x') {
         $peer->answer(transfer => { status => 200, json => { node => 1, items => $wrong } });
-        is $mill->pull(1)->content, '[]', 'nothing is taken';
+        is $mill->pull(1)->content, qq([]\n), 'nothing is taken';
     }
     $peer->answer(transfer => { status => 200, json => { node => 2, items => [$item] } });
-    is $mill->pull(1)->content, '[]', 'nor from another node';
+    is $mill->pull(1)->content, qq([]\n), 'nor from another node';
     $peer->answer(transfer => { status => 200, json => { node => 1, items => [$item] } });
     ok wait_until(20, sub { $mill->stats->{items}{done} == 1 }), 'in the end it comes';
     is scalar $mill->pull(1)->json->@*, 1, 'and is handed out';
@@ -392,7 +392,7 @@ subtest 'a silent peer' => sub {
     ok $took < $peer_ms / 1000 + 0.9, "after no more than PEER_MS: $took s";
     go_away();
     $start = time;
-    is $mill->pull(2)->content, '[]', 'a peer that is away';
+    is $mill->pull(2)->content, qq([]\n), 'a peer that is away';
     $took = time - $start;
     ok $took < $peer_ms / 1000 * 0.7, "is not waited for: $took s";
     is_problem($mill->item(id_of(1)), 503, 'nor for a look');

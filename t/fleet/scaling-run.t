@@ -18,7 +18,7 @@ my $var = tempdir('hm-XXXXXX', DIR => '/tmp');
 my $port = free_port_pair();
 my $http = Hashmill::Reply::client();
 my $run = Hashmill::Process->start(log => "$var/run.txt", cwd => '/', command => ["$root/scripts/run.sh"],
-    env => { VAR => $var, PORT => $port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var });
+    env => { VAR => $var, PORT => $port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var, WORKERS_MIN => 0 });
 
 sub call ($method, $path, $content = '') {
     return Hashmill::Reply->new($http->request($method, "http://127.0.0.1:$port$path", { content => $content }));

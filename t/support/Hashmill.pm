@@ -472,6 +472,7 @@ sub is_problem ($reply, $status, $name) {
         push @wrong, "no $_" for grep { !length($problem->{$_} // '') } qw(title detail);
         push @wrong, 'status inside differs' if ($problem->{status} // 0) != $status;
     }
+    push @wrong, 'no line break at the end' if $reply->content !~ /\}\n\z/;
     push @wrong, 'no Allow' if $status == 405 && !$reply->header('allow');
     push @wrong, 'no Retry-After'
         if ($status == 503 || $status == 507) && ($reply->header('retry-after') // '') !~ /^\d+$/;
