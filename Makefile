@@ -8,13 +8,13 @@ override BUILD := $(patsubst $(CURDIR)/%,%,$(or $(realpath $(BUILD)),$(abspath $
 CC = gcc
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
-PACKAGES := libfcgi-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libjsmn-dev uuid-dev
 
 # Every library but jsmn (one header) has a pkg-config file; what is missing is named with its remedy.
 LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
 ifeq ($(filter clean deb help lint-shell lint-python,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
-$(error a library is missing; install all of them with: apt-get install pkg-config $(PACKAGES))
+$(error a library is missing; install all of them with: apt-get install \
+$(shell bash -c '. scripts/packages.sh && echo "$${packages_build[@]}"'))
 endif
 endif
 FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid) -lm
@@ -191,6 +191,11 @@ test-slow:
 test-root:
 	scripts/test.sh --no-install --root
 
+# The README's two commands on a Debian 12 that is made for it; needs root.
+.PHONY: fresh
+fresh:
+	@scripts/build/fresh
+
 # The server killed before every system call of an enqueue, a lease, a report and a pull; `make test`
 # kills it before some of them.
 .PHONY: crash-sweep
@@ -243,7 +248,7 @@ H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h
 PERL_FILES = scripts/bench/bench-worker scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate
 PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
-	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/from-help build/lint-commits build/packages.sh \
+	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/fresh build/from-help build/lint-commits build/packages.sh \
 	build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
@@ -364,6 +369,7 @@ help:
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
 	@echo 'make test-root    the tests that need root: networks, small disks, limits of memory'
+	@echo 'make fresh        scripts/run.sh --demo and scripts/test.sh on a fresh Debian 12, made for it; needs root'
 	@echo 'make crash-sweep  the server killed at every system call of an enqueue, a lease, a report, a pull'
 	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
 	@echo 'make mutants      mistakes made on purpose (t/mutants): which test notices which (MUTANTS=NAMES)'

@@ -5,8 +5,9 @@
 #
 #   --lint          also installs the linters and runs `make lint` first
 #   --no-install    installs nothing
-#   --root          runs the tests of which a part needs root, and takes leaving one out for a failure
-#   --no-root       runs all others
+#   --root          runs only the tests of which a part needs root, and takes leaving one out for a failure
+#
+# With HASHMILL_ROOT=1 in the environment all tests run, and leaving out what needs root is a failure, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/build/packages.sh
@@ -23,7 +24,6 @@ while :; do
         which=root
         export HASHMILL_ROOT=1
         ;;
-    --no-root) which=others ;;
     --help | -h)
         sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
         exit 0
@@ -35,6 +35,7 @@ done
 
 install_all() {
     install_packages "${packages_build[@]}" "${packages_run[@]}" "${packages_test[@]}"
+    install_build_dependencies
     [[ $lint == no ]] || install_packages "${packages_lint[@]}"
 }
 
@@ -45,10 +46,9 @@ needs_root() {
 
 # Runs prove with the arguments; on the tests that were asked for when none of them is a file.
 run_prove() {
-    local argument file kind tests=()
+    local argument file tests=()
     for file in t/*/*.t t/unit/*/*.c; do
-        needs_root "$file" && kind=root || kind=others
-        [[ $which == all || $which == "$kind" ]] || continue
+        [[ $which == all ]] || needs_root "$file" || continue
         [[ $file == *.t ]] || file=build/test/${file%.c}
         tests+=("$file")
     done

@@ -32,7 +32,10 @@ my $before = run_command(qw(git status --porcelain)) // '';
 my ($version) = slurp('Makefile') =~ /^VERSION := (.*)$/m;
 like slurp('debian/changelog'), qr/\Ahashmill \(\Q$version\E\)/, 'the changelog begins with the version of the Makefile';
 my $log = run_command('make', 'deb', "BUILD=$dir/build");
-ok defined $log, 'the package is built' or BAIL_OUT('no package');
+if (!ok defined $log, 'the package is built') {
+    done_testing(); # there is nothing to look at
+    exit;
+}
 is run_command(qw(git status --porcelain)) // '', $before, 'and the tree is left as it was';
 my ($package) = glob "$dir/build/hashmill_${version}_*.deb";
 run_command('dpkg-deb', '-R', $package, "$dir/root");
@@ -63,9 +66,6 @@ subtest 'control' => sub {
     like $depends, qr/\b$_/, "depends on $_" for qw(libc6 libcurl4 libfcgi0 libsqlite3-0 libssl3 libuuid1 curl openssl systemd);
     unlike $depends, qr/nginx/, 'a worker needs no nginx';
     like run_command('dpkg-deb', '-f', $package, 'Recommends'), qr/nginx-light \| nginx/, 'a node does';
-    my ($needed) = slurp('Makefile') =~ /^PACKAGES := (.*)$/m;
-    my ($built_with) = slurp('debian/control') =~ /^Build-Depends: (.*?)^\S/ms;
-    like $built_with, qr/\b\Q$_\E\b/, "is built with $_" for split ' ', $needed;
     for my $script (qw(postinst prerm postrm)) {
         ok defined run_command('sh', '-n', "$dir/root/DEBIAN/$script"), "$script is a shell script";
         unlike slurp("$dir/root/DEBIAN/$script"), qr/#DEBHELPER#/, 'a finished one';
