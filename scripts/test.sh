@@ -7,6 +7,9 @@
 #   --no-install    installs nothing
 #   --root          runs only the tests of which a part needs root, and takes leaving one out for a failure
 #
+# When it is interrupted or killed, everything that it started ends; see t/support/guard, through which prove
+# runs each test (.proverc).
+#
 # With HASHMILL_ROOT=1 in the environment all tests run, and leaving out what needs root is a failure, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,7 +47,12 @@ needs_root() {
     [[ $1 =~ ^t/(nodes/.*|faults/(backup|disk|memory)|stress/soak)\.t$ ]]
 }
 
-# Runs prove with the arguments; on the tests that were asked for when none of them is a file.
+# Runs a command that ends when this script is killed.
+tied() {
+    setpriv --pdeathsig TERM "$@"
+}
+
+# Becomes prove with the arguments; on the tests that were asked for when none of them is a file.
 run_prove() {
     local argument file tests=()
     for file in t/*/*.t t/unit/*/*.c; do
@@ -55,18 +63,21 @@ run_prove() {
     for argument; do
         [[ ! -e $argument ]] || tests=()
     done
-    prove --timer -j "$(($(nproc) + 1))" "$@" "${tests[@]}" # each waits half of its time
+    # Each waits half of its time.
+    exec setpriv --pdeathsig TERM prove --timer -j "$(($(nproc) + 1))" "$@" "${tests[@]}" 3>&-
 }
 
 [[ $install == no ]] || install_all
-[[ $lint == no ]] || make -s -j2 lint
-make -s -j2
-make -s -j2 sanitized
+[[ $lint == no ]] || tied make -s -j2 lint
+tied make -s -j2
+tied make -s -j2 sanitized
 
+# The output is kept in a file that has no name any more.
 summary=$(mktemp)
-trap 'rm -f "$summary"' EXIT
-run_prove "$@" 2>&1 | tee "$summary"
-count=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' "$summary")
+exec 3<>"$summary"
+rm "$summary"
+run_prove "$@" 2>&1 | tee /dev/fd/3
+count=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' /dev/fd/3)
 if ! ((count > 0)); then
     echo "no test ran" >&2
     exit 1

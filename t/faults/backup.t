@@ -132,7 +132,7 @@ subtest 'one at a time, and broken off' => sub {
     $mill->close_instance;
 };
 
-my $disk = $> == 0 ? tempdir('hm-disk-XXXXXX', DIR => '/tmp', CLEANUP => 1) : undef;
+my $disk = $> == 0 ? tempdir('hm-disk-XXXXXX', TMPDIR => 1, CLEANUP => 1) : undef;
 undef $disk if defined $disk && system("mount -t tmpfs -o size=256k hashmill-test $disk 2>/dev/null") != 0;
 END { system "umount $disk" if defined $disk }
 

@@ -10,7 +10,7 @@ use Hashmill::Faults;
 
 # A small filesystem of its own, or undef where this user may not mount one.
 sub small_disk {
-    my $disk = tempdir('hm-disk-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $disk = tempdir('hm-disk-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     return system("mount -t tmpfs -o size=80m hashmill-test $disk 2>/dev/null") == 0 ? $disk : undef;
 }
 

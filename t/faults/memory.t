@@ -79,7 +79,7 @@ sub small_group {
         '/sys/fs/cgroup/unified' => { 'memory.max' => GROUP_BYTES, 'memory.swap.max' => 0 },
         '/sys/fs/cgroup/memory'  => { 'memory.limit_in_bytes' => GROUP_BYTES, 'memory.swappiness' => 0 });
     for my $parent (sort keys %limits) {
-        my ($group, $limit) = ("$parent/hashmill-test-$$", $limits{$parent});
+        my ($group, $limit) = ("$parent/" . name_elsewhere(), $limits{$parent});
         mkdir $group or next;
         my @there = grep { -w "$group/$_" } keys %$limit;
         return $group if grep({ !/swap/ } @there) && eval { write_to("$group/$_", $limit->{$_}) for @there; 1 };

@@ -24,7 +24,7 @@ use constant {
 };
 
 my $build = Hashmill::build_directory();
-my $dir = tempdir('hm-cut-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dir = tempdir('hm-cut-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my ($database, $log, $facts) = map { "$dir/$_" } qw(db log facts);
 
 # Runs the server with the recording library. It goes in before that of the sanitizers, which must be

@@ -12,7 +12,7 @@ use Hashmill::Process;
 use Hashmill::Util;
 
 my $root = "$FindBin::Bin/../..";
-my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 # A metadata service: each request is a line in "requests"; what it does stands in "mode".
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16) or die;

@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill::Util;
 
-my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $etc = "$dir/etc/nginx";
 
 # Nobody's nginx and systemd are touched: both are programs that only note how they are called.

@@ -9,7 +9,7 @@ use Test::More;
 use Hashmill::Util;
 
 my $root = "$FindBin::Bin/../..";
-my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 chdir $root or die;
 
 # What a command prints, with its errors; undef when it fails.

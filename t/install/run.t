@@ -17,7 +17,7 @@ my $root = "$FindBin::Bin/../..";
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
-my $var = tempdir('hm-XXXXXX', DIR => '/tmp');
+my $var = tempdir('hm-XXXXXX', TMPDIR => 1);
 my $port = free_port_pair();
 my $http = Hashmill::Reply::client();
 

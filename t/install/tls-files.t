@@ -10,7 +10,7 @@ use Hashmill;
 use Hashmill::Authority;
 use Hashmill::TlsNode;
 
-my $dir = tempdir('hm-tls-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dir = tempdir('hm-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $authority = Hashmill::Authority->new;
 my $tls_sh = "$FindBin::Bin/../../scripts/tls.sh";
 

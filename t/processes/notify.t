@@ -29,7 +29,7 @@ sub told ($socket, $line) {
 }
 
 subtest 'the server' => sub {
-    my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     my $socket = listen_at("$dir/notify");
     # A provider that tells what it was given.
     spew("$dir/provider", "#!/bin/sh\necho \"\$1 \${NOTIFY_SOCKET-none}\" >>$dir/calls\n");

@@ -2,6 +2,7 @@
 # size must not grow. Slow: only with HASHMILL_SLOW=1.
 
 use v5.36;
+use File::Spec ();
 use FindBin;
 use lib "$FindBin::Bin/../support";
 use Test::More;
@@ -44,11 +45,11 @@ sub rss ($pid) { return (slurp("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m)[0] }
 subtest 'valgrind' => sub {
     my $mill = Hashmill->start(build => $build, PROCESSES_PUBLIC => 1, BUSY_SECONDS => 600, OPERATION_SECONDS => 14,
         wrap => ['valgrind', '-q', '--leak-check=full', '--errors-for-leak-kinds=definite,indirect,possible',
-            '--error-exitcode=99', '--log-file=/tmp/hm-valgrind-' . $$ . '.%p']);
+            '--error-exitcode=99', '--log-file=' . File::Spec->tmpdir . "/valgrind-$$.%p"]);
     work($mill, REQUESTS);
     ok $mill->stop_server, 'drained';
     $mill->{server_may_be_gone} = 1;
-    my @logs = glob "/tmp/hm-valgrind-$$.*";
+    my @logs = glob File::Spec->tmpdir . "/valgrind-$$.*";
     cmp_ok scalar @logs, '>=', 5, 'every process was watched';
     is join('', map { slurp($_) } @logs), '', 'no leak, no bad access';
     unlink @logs;

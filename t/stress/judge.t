@@ -147,7 +147,7 @@ subtest 'the judge' => sub {
 };
 
 subtest 'a history' => sub {
-    my $dir = tempdir(CLEANUP => 1);
+    my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     my $history = Hashmill::Soak::History->new($dir);
     my $writer = $history->writer('a');
     $writer->note(op => 'first', text => "\x{e9}");

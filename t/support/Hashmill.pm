@@ -69,7 +69,7 @@ sub start ($class, %options) {
         fleet_program => delete $options{fleet_program},
         (delete $options{own} // {})->%*,      # what else a class of its own keeps
         owner  => $$,
-        dir    => tempdir('hm-XXXXXX', DIR => '/tmp'),
+        dir    => tempdir('hm-XXXXXX', TMPDIR => 1),
         expected => [],
         workers  => [],
     }, $class;

@@ -9,7 +9,7 @@ use Test::More;
 use Hashmill;
 
 my $root = "$FindBin::Bin/../..";
-my $dir = tempdir('hm-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 # The lines that a program prints and its exit code.
 sub output (@command) {

@@ -12,7 +12,7 @@ use Hashmill::Util;
 my $script = "$FindBin::Bin/../../scripts/tls.sh";
 
 sub new ($class) {
-    my $self = bless { dir => tempdir('hm-tls-XXXXXX', DIR => '/tmp', CLEANUP => 1), made => 0 }, $class;
+    my $self = bless { dir => tempdir('hm-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1), made => 0 }, $class;
     $self->run('ca', $self->dir);
     return $self;
 }

@@ -34,7 +34,7 @@ sub missing {
 }
 
 sub start ($class) {
-    my $dir = tempdir('hm-aws-XXXXXX', DIR => '/tmp');
+    my $dir = tempdir('hm-aws-XXXXXX', TMPDIR => 1);
     my $self = bless { dir => $dir, port => free_port_pair(), owner => $$ }, $class;
     $self->{trap} = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64, Blocking => 0) or die;
     mkdir "$dir/bin" or die;

@@ -70,7 +70,7 @@ sub accepted ($self) {
 # One request over TLS on the worker listener. options: cert => a path without .pem and .key, ca => what is
 # trusted, content, headers, arguments => [more for curl], url. No answer is status 599, with the reason.
 sub tls_call ($self, $method, $path, %options) {
-    state $spare = tempdir('hm-call-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    state $spare = tempdir('hm-call-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     my @command = ('curl', '-sS', '--noproxy', '*', '-m', 30, '-X', $method, '-D', "$spare/head", '-o', "$spare/body",
         '-w', '%{http_code}', '--cacert', $options{ca} // $self->place . '/ca.pem');
     push @command, '--cert', "$options{cert}.pem", '--key', "$options{cert}.key" if $options{cert};

@@ -5,13 +5,15 @@ package Hashmill::Util;
 use v5.36;
 use parent 'Exporter';
 use Digest::SHA qw(sha512);
-use Fcntl qw(:flock);
+use File::Basename qw(basename);
+use File::Spec ();
 use IO::Socket::INET ();
+use IO::Socket::UNIX ();
 use List::Util qw(first);
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(advance free_port_pair kill_until_gone nginx_program parent_of process_ids process_state
+our @EXPORT = qw(advance free_port_pair kill_until_gone name_elsewhere nginx_program parent_of process_ids process_state
     random_body skip_for_rights slurp spew uuid value_of wait_until);
 
 # Calls the code until it answers something true, and returns that; false after so many seconds.
@@ -30,6 +32,9 @@ sub skip_for_rights ($why) {
     Test::More::plan(skip_all => $why);
     return;
 }
+
+# How the name of something begins that a test makes outside of its directory, so that t/support/guard finds it.
+sub name_elsewhere { return basename(File::Spec->tmpdir) . "-$$" }
 
 # The whole file, or undef.
 sub slurp ($path) {
@@ -72,17 +77,15 @@ sub value_of ($body, $iterations) { return advance(unpack('H*', sha512($body)), 
 
 # So many pairs of free ports in a row, of which the first port is returned. Below the range that the
 # kernel takes the ports of outgoing connections from. No other test gets them while this one runs:
-# whoever takes a pair holds the lock on a file of its name.
+# whoever takes a pair holds a socket of its name, which is on no disk.
 sub free_port_pair ($pairs = 1) {
     state @locks;
-    my $folder = "/tmp/hashmill-ports-$>";
-    mkdir $folder, 0700;
     for my $try (1 .. 200) {
         my $port = 10000 + 2 * int rand 11000;
         my @mine;
         for my $pair (map { $port + 2 * $_ } 0 .. $pairs - 1) {
-            open my $lock, '>', "$folder/$pair" or die "$folder/$pair: $!\n";
-            push @mine, $lock if flock $lock, LOCK_EX | LOCK_NB;
+            my $lock = IO::Socket::UNIX->new(Local => "\0hashmill-test-port-$pair") or next;
+            push @mine, $lock;
         }
         next if @mine < $pairs;
         my @held = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_,

@@ -409,11 +409,12 @@ static void cut_all(struct sweep *sweep, const uint8_t *log, size_t size, const 
 }
 
 /* A directory in memory, when there is such. */
-static void make_scratch(char path[40]) {
-    snprintf(path, 40, "/dev/shm/hm-cut-XXXXXX");
+static void make_scratch(char path[60]) {
+    const char *slash = strrchr(scratch_parent(), '/');
+    snprintf(path, 60, "/dev/shm/%.30s-cut-XXXXXX", slash ? slash + 1 : "");
     if (mkdtemp(path))
         return;
-    snprintf(path, 40, "/tmp/hm-cut-XXXXXX");
+    scratch_template(path, "cut");
     if (!mkdtemp(path))
         give_up("cannot make a directory");
 }
@@ -429,7 +430,7 @@ static void remove_scratch(const char *scratch) {
 }
 
 int main(int argc, char **argv) {
-    char scratch[40];
+    char scratch[60];
     struct stat info;
     if (argc != 6)
         give_up("usage: power_cut LOG FACTS VARIANTS STEP SEED");

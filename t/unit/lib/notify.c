@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "tap.h"
 
 /* A socket that notify can send to; name begins with @ for an abstract one. */
@@ -35,9 +36,10 @@ static const char *received(int fd) {
 }
 
 int main(void) {
-    char directory[] = "/tmp/hashmill-notify-XXXXXX";
-    char path[60];
+    char directory[60];
+    char path[70];
     char name[60];
+    scratch_template(directory, "notify");
     if (!mkdtemp(directory))
         abort();
     snprintf(path, sizeof path, "%s/socket", directory);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "tap.h"
 
 struct target {
@@ -18,7 +19,7 @@ static const struct setting table[] = {
     {"T_NAME", SETTING_TEXT, "name", "Who.", offsetof(struct target, name), 0, 0, 0, "nobody"},
 };
 
-static char path[] = "/tmp/hashmill-settings-XXXXXX";
+static char path[60];
 static struct target target;
 static char why[600];
 
@@ -37,8 +38,9 @@ static bool load(const char *text) {
 
 /* Two files: a later one wins, and what is wrong with one is said of that one. */
 static void check_two_files(void) {
-    static char second[] = "/tmp/hashmill-settings-XXXXXX";
+    char second[60];
     struct settings_files files = {0};
+    scratch_template(second, "settings");
     int fd = mkstemp(second);
     if (fd < 0)
         abort();
@@ -71,6 +73,7 @@ static void refused(const char *text, const char *reason, const char *what) {
 }
 
 int main(void) {
+    scratch_template(path, "settings");
     int fd = mkstemp(path);
     if (fd < 0)
         abort();

@@ -15,10 +15,11 @@
 #include "fcgi/queue/id.h"
 #include "fcgi/sqlite/store_sql.h"
 #include "log.h"
+#include "scratch.h"
 #include "tap.h"
 
 static int64_t *clock_offsets; /* wall, steady: see lib/clock.h */
-static char directory[] = "/tmp/hashmill-store-XXXXXX";
+static char directory[60];
 static struct conf conf;
 
 /* Removes the scratch directory at exit. */
@@ -36,6 +37,7 @@ static inline void remove_directory(void) {
 
 static inline void set_up(void) {
     char path[100];
+    scratch_template(directory, "store");
     if (!mkdtemp(directory))
         abort();
     atexit(remove_directory);

@@ -27,7 +27,7 @@ sub groups {
     state $looked = 0;
     return $found if $looked++;
     for my $place (['/sys/fs/cgroup/memory', 'memory.limit_in_bytes'], ['/sys/fs/cgroup', 'memory.max']) {
-        my $try = "$place->[0]/soak-$$";
+        my $try = "$place->[0]/" . name_elsewhere();
         next if !mkdir $try;
         my $there = -e "$try/$place->[1]";
         rmdir $try;
@@ -40,7 +40,7 @@ sub groups {
 sub exhaust ($pid) {
     return 0 if !defined $pid;
     my ($dir, $limit) = groups()->@*;
-    my $group = "$dir/soak-$$-$pid";
+    my $group = "$dir/" . name_elsewhere() . "-$pid";
     mkdir $group or return 0;
     my $caught = put("$group/$limit", SPARE) && put("$group/cgroup.procs", $pid);
     return sub {

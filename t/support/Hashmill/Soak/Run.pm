@@ -49,7 +49,7 @@ sub there_is ($hosts, $shim) {
 sub run (%option) {
     my $hosts = enter(%option);
     $ENV{HASHMILL_BUILD} //= abs_path("$FindBin::Bin/../..") . '/' . ($ENV{BUILD} // 'build/soak');
-    my $dir = tempdir('hm-soak-XXXXXX', DIR => '/tmp');
+    my $dir = tempdir('hm-soak-XXXXXX', TMPDIR => 1);
     my $shared = Hashmill::Soak::History->new($dir);
     my $again = join ' ', map { "$_=$option{$_}" } grep { $_ ne 'PLAIN' } sort keys %option;
     say "soak: $again, ", $hosts ? 'hosts of its own' : 'this machine alone', ", $ENV{HASHMILL_BUILD}";
