@@ -40,7 +40,7 @@ END {
     }
 }
 
-ok wait_until(120, sub { !$run->alive || $run->log =~ m{/pullCompleted} }) && $run->alive, 'it is up' or BAIL_OUT($run->log);
+ok wait_until(120, sub { !$run->alive || $run->log =~ m{/pullCompleted} }) && $run->alive, 'it is up' or die $run->log;
 is scalar processes('hashmill-worker'), 0, 'there is no worker';
 my $id = call('PUT', '/enqueue?iterations=1000', 'body')->json->{id};
 my $waited = 0; # the longest that the item was seen waiting, before there was a machine

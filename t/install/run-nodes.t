@@ -30,7 +30,7 @@ sub run_script (@arguments) {
 sub start_run (@arguments) {
     my $run = run_script(@arguments);
     wait_until(120, sub { !$run->alive || $run->log =~ m{/pullCompleted} });
-    ok $run->alive, 'it is up' or BAIL_OUT($run->log);
+    ok $run->alive, 'it is up' or die $run->log;
     return $run;
 }
 

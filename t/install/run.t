@@ -63,7 +63,7 @@ sub works {
 sub start_run {
     my $run = run_script();
     wait_until(120, sub { !$run->alive || $run->log =~ m{/pullCompleted} });
-    ok $run->alive, 'it is up' or BAIL_OUT($run->log);
+    ok $run->alive, 'it is up' or die $run->log;
     return $run;
 }
 

@@ -63,7 +63,7 @@ sub destroy_disturbed ($stack, @at) {
 # What AWS is known to be late with interrupts nothing.
 my $late = 'InvalidParameterValue Value (x) for parameter iamInstanceProfile.name is invalid.';
 my ($code, $output) = $aws->deploy({ AWS_TEST_FAIL => "run-instances:error:$late" }, '--stack', 'whole');
-is $code, 0, 'a new instance profile that is not known yet is waited for' or BAIL_OUT($output);
+is $code, 0, 'a new instance profile that is not known yet is waited for' or die $output;
 my @calls = $aws->calls;
 is scalar(grep { "@$_" =~ / run-instances / } @calls), 3, 'it was';
 my $changes = grep { Hashmill::Aws::is_change($_) } @calls;
