@@ -37,7 +37,7 @@ if ($> == 0) {
 }
 mkdir $_ for map { "$_/" . name_elsewhere() } '/dev/shm', glob('/sys/fs/cgroup/{.,memory}');
 wait_until(20, sub { -e "$own/deaf" && slurp("$own/orphan") });
-spew('@DIR@/new', join "\n", $own, $$, $mill->pids, map({ $_->pid } @more), slurp("$own/orphan"));
+spew('@DIR@/new', join "\n", $own, $$, getppid, $mill->pids, map({ $_->pid } @more), slurp("$own/orphan"));
 rename '@DIR@/new', '@DIR@/there' or die;
 pass 'all is there';
 sleep 1000;
@@ -72,8 +72,7 @@ sub carriers ($own) {
 
 # Waits until the test in a run has everything, has the run cut short, and asserts that all of it vanishes.
 sub leaves_nothing ($run, $cut) {
-    my $bound = 60 * (sanitized() ? 3 : 1);
-    ok wait_until($bound, sub { -e "$dir/there" || !$run->alive }), 'it runs' or diag $run->log;
+    ok wait_until(120, sub { -e "$dir/there" || !$run->alive }), 'it runs' or diag $run->log;
     my ($own, @pids) = split /\n/, slurp("$dir/there") // return fail 'nothing is there';
     cmp_ok scalar @pids, '>', 10, 'and has many processes' if $run->alive;
     $cut->(@pids);
@@ -95,21 +94,24 @@ my %command = (
 );
 
 for my $name (sort keys %command) {
-    my $run;
     subtest "Ctrl-C on $name" => sub {
-        $run = start_run($command{$name}->@*);
+        my $run = start_run($command{$name}->@*);
         leaves_nothing($run, sub { kill 'INT', -$run->pid });
     };
     subtest "SIGKILL of $name" => sub {
-        $run = start_run($command{$name}->@*);
+        my $run = start_run($command{$name}->@*);
         leaves_nothing($run, sub { kill 'KILL', $run->pid });
     };
+    subtest "SIGKILL of $name and its process group" => sub {
+        my $run = start_run($command{$name}->@*);
+        leaves_nothing($run, sub { kill 'KILL', -$run->pid });
+    };
     subtest "SIGKILL of the test, run by $name" => sub {
-        $run = start_run($command{$name}->@*);
+        my $run = start_run($command{$name}->@*);
         leaves_nothing($run, sub ($test, @) { kill 'KILL', $test });
     };
     subtest "SIGTERM of $name" => sub {
-        $run = start_run($command{$name}->@*);
+        my $run = start_run($command{$name}->@*);
         leaves_nothing($run, sub { kill 'TERM', $run->pid });
     };
 }
