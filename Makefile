@@ -14,7 +14,7 @@ LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
 ifeq ($(filter clean deb help lint-shell lint-python,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
 $(error a library is missing; install all of them with: apt-get install \
-$(shell bash -c '. scripts/packages.sh && echo "$${packages_build[@]}"'))
+$(shell bash -c '. scripts/build/packages.sh && echo "$${packages_build[@]}"'))
 endif
 endif
 FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid) -lm

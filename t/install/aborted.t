@@ -5,12 +5,12 @@ use v5.36;
 use File::Spec ();
 use File::Temp qw(tempdir);
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
 delete local @ENV{qw(MAKEFLAGS MAKELEVEL HASHMILL_KEEP)};
-my $root = "$FindBin::Bin/..";
+my $root = "$FindBin::Bin/../..";
 my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 # A test that starts all kinds of processes, notes them in a file, with its directory before them, and waits.
@@ -18,7 +18,7 @@ spew("$dir/waits.t", <<'TEST' =~ s/\@(\w+)\@/{ BIN => $FindBin::Bin, DIR => $dir
 use v5.36;
 use FindBin;
 BEGIN { $FindBin::Bin = '@BIN@' } # as if it were there
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../support";
 use File::Spec ();
 use Test::More;
 use Hashmill;
