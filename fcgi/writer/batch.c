@@ -184,6 +184,21 @@ static void answer_looks_of_report(struct batch *batch, const struct queue_repor
     }
 }
 
+/* Ends the parked leases of a worker that gives items back: it is stopping, and has perhaps hung up
+ * already. They would get the very items, which nobody would compute until the lease lapses. */
+static void end_leases_of(struct batch *batch, const struct queue_report *report) {
+    struct wait *wait;
+    bool released = false;
+    for (int i = 0; i < report->count; i++)
+        released |= report->items[i].release != 0;
+    while (released && (wait = parked_lease_by(batch->parked, &report->worker)) != NULL) {
+        struct job *job = unpark(batch, wait);
+        if (!job)
+            return;
+        end_answer(batch, job, QUEUE_NONE);
+    }
+}
+
 /* Tells the workers on a machine that is to go: their leases that are parked are answered. */
 static void answer_leaving(struct batch *batch, const struct queue_change *change) {
     struct wait *wait;
@@ -241,6 +256,7 @@ static void answer_others(struct batch *batch, const struct job *job) {
         break;
     case OPERATION_REPORT:
         answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
+        end_leases_of(batch, &operation->body.report);
         break;
     case OPERATION_MERGE:
         answer_looks_of_copies(batch, &operation->body.copies);

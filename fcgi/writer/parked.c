@@ -143,6 +143,16 @@ struct wait *parked_lease_on(const struct parked *parked, const char *machine) {
     return NULL;
 }
 
+struct wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker) {
+    struct wait *wait;
+    TAILQ_FOREACH(wait, &parked->leases, by_age) {
+        if (strcmp(wait->lease.worker.name, worker->name) == 0 &&
+            strcmp(wait->lease.worker.machine, worker->machine) == 0)
+            return wait;
+    }
+    return NULL;
+}
+
 struct wait *parked_look(struct parked *parked, struct uuid item) {
     struct wait *wait;
     TAILQ_FOREACH(wait, bucket_of(parked, &item), by_item) {

@@ -33,10 +33,12 @@ void parked_free(struct parked *parked);
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation);
 
 /* The wait that has been held longest, or NULL: of all leases; of those of workers on a machine; of
- * the looks at an item; of the watches that this change ends; of those whose time has come; of
- * those with that owner (and ticket, unless 0). It stays parked. */
+ * those of one worker, by its name and machine; of the looks at an item; of the watches that this
+ * change ends; of those whose time has come; of those with that owner (and ticket, unless 0). It
+ * stays parked. */
 struct wait *parked_lease(const struct parked *parked);
 struct wait *parked_lease_on(const struct parked *parked, const char *machine);
+struct wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker);
 struct wait *parked_look(struct parked *parked, struct uuid item);
 struct wait *parked_watch(const struct parked *parked, int64_t change);
 struct wait *parked_expired(struct parked *parked, int64_t steady_ms);

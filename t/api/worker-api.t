@@ -220,6 +220,18 @@ subtest 'release' => sub {
     $mill->pull(10);
 };
 
+subtest 'a worker that gives back gets nothing more' => sub {
+    my $id = $mill->new_item('given back', 100);
+    my ($lease, $item) = granted();
+    my ($own, $other) = map { my %who = (worker => { $mill->worker_fields->%*, name => $_ });
+        background(sub { $mill->lease(wait => 25, %who)->status }) } qw(test another);
+    ok $mill->wait_parked(2), 'two leases are parked, one of the same worker';
+    is taken(checkpoint_of($lease, $item, 60, release => JSON::PP::true)), $id, 'it gives its item back';
+    is $own->result, 204, 'its own lease ends';
+    is $other->result, 200, 'the other worker has the item';
+    $mill->call('DELETE', "/items/$id");
+};
+
 subtest 'a lease lapses' => sub {
     my $id = $mill->new_item('lapsed', 100);
     my ($lease, $item) = granted();
