@@ -83,11 +83,9 @@ bool query_parse(struct query *query, const char *text, const char *const *names
     *query = (struct query){.names = names};
     while (*text != '\0') {
         size_t length = strcspn(text, "&");
-        if (!take(query, text, length, why, why_size))
+        if (length > 0 && !take(query, text, length, why, why_size))
             return false;
-        text += length;
-        if (*text == '&' && *++text == '\0')
-            return refuse_name(query, "", why, why_size);
+        text += length + (text[length] == '&');
     }
     return true;
 }

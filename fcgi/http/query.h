@@ -21,7 +21,8 @@ struct query {
 };
 
 /* Reads a query string (without its '?'; "" for none): percent-escapes are resolved and '+' is a
- * space. False with a sentence for the client in why. names must outlive the query. */
+ * space. Empty pieces between '&' are skipped, as URL parsers do. False with a sentence for the
+ * client in why. names must outlive the query. */
 bool query_parse(struct query *query, const char *text, const char *const *names, char *why,
                  size_t why_size);
 

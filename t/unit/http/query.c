@@ -28,14 +28,18 @@ static void test_taken(void) {
     ok(parse("top"), "a name alone");
     is_text(query_text(&query, "top"), "", "has an empty value");
     ok(parse("top=1234567890123456789012345678901"), "31 bytes are a value");
+    ok(parse("&") && !query_text(&query, "top"), "an empty piece is no parameter");
+    ok(parse("top=5&"), "nothing behind the last '&'");
+    is_text(query_text(&query, "top"), "5", "the value before it");
+    ok(parse("&&top=5&&&order=oldest&"), "empty pieces before, between and behind");
+    is_text(query_text(&query, "order"), "oldest", "the value between them");
 }
 
 static void test_refused(void) {
-    static const char *const bad[] = {"Top=5",       "top=5&top=5",   "top=5&x=1",    "top=5&",
-                                      "&top=5",      "top=5&&order=", "=5",           "&",
-                                      "top=%",       "top=%4",        "top=%4g",      "top=%00",
-                                      "t%0p=1",      "top%00=1",      "top[]=1",      "wait=1",
-                                      "top=5;order", "top =5",        "top=5?order=a"};
+    static const char *const bad[] = {
+        "Top=5",       "top=5&top=5", "top=5&x=1",    "=5",     "=",        "top=5&=", "top=%",
+        "top=%4",      "top=%4g",     "top=%00",      "t%0p=1", "top%00=1", "top[]=1", "wait=1",
+        "top=5;order", "top =5",      "top=5?order=a"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         bool taken = parse(bad[i]);
         /* The last of them is one value, which no number is. */
