@@ -31,11 +31,12 @@ static bool read_peer(const struct conf *conf, const char *text, size_t length, 
     return http_is_base_url(peer->url) && node != conf->node && !conf_peer(conf, (int)node);
 }
 
+/* Reads PEERS; as in a worker's NODES, commas and blanks divide, and empty pieces are skipped. */
 static bool read_list(struct conf *conf, char *why, size_t why_size) {
     const char *at = conf->peers_text;
     conf->peer_count = 0;
-    while (*at != '\0') {
-        size_t length = strcspn(at, ",");
+    while (*(at += strspn(at, ", \t")) != '\0') {
+        size_t length = strcspn(at, ", \t");
         if (conf->peer_count == PEERS_MAX ||
             !read_peer(conf, at, length, &conf->peers[conf->peer_count])) {
             snprintf(why, why_size,
@@ -45,7 +46,7 @@ static bool read_list(struct conf *conf, char *why, size_t why_size) {
             return false;
         }
         conf->peer_count++;
-        at += length + (at[length] == ',');
+        at += length;
     }
     return true;
 }
