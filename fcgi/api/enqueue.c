@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "http/accept.h"
 #include "http/digest_field.h"
 #include "http/idempotency.h"
 #include "http/problem.h"
@@ -33,7 +34,7 @@ static void refuse_failed_hash(struct call *call) {
 /* Reads the Content-Digest field; without one nothing is announced. */
 static bool read_announced(struct call *call, struct digest_field *announced) {
     const char *why;
-    const char *text = request_parameter(call->request, "HTTP_CONTENT_DIGEST");
+    const char *text = call_field(call, "HTTP_CONTENT_DIGEST");
     if (digest_field_parse(announced, text ? text : "", &why))
         return true;
     problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
@@ -95,7 +96,7 @@ static bool take_body(struct call *call, uint8_t digest[DIGEST_SIZE]) {
 /* 201 with the item's id. */
 static void reply_created(struct call *call, struct uuid id, const uint8_t digest[DIGEST_SIZE]) {
     struct reply *reply = &call->server->reply;
-    bool plain = request_wants_plain(call->request);
+    bool plain = accept_plain(call_field(call, "HTTP_ACCEPT"));
     char text[ID_TEXT_SIZE];
     id_format(text, id);
     reply_begin(reply, 201, plain ? "text/plain" : "application/json");

@@ -5,6 +5,7 @@
 #include "api.h"
 #include "clock.h"
 #include "hex.h"
+#include "http/accept.h"
 #include "http/idempotency.h"
 #include "http/problem.h"
 #include "items_peers.h"
@@ -75,7 +76,7 @@ void api_pull(struct call *call) {
                       "new key for a new pull.");
     else if (result != QUEUE_OK)
         problem_of_change(reply, result);
-    else if (request_wants_plain(call->request))
+    else if (accept_plain(call_field(call, "HTTP_ACCEPT")))
         reply_lines(reply, batch);
     else
         reply_array(reply, batch);

@@ -11,9 +11,15 @@ bool auth_role(const char *role, const char *wanted) {
 bool auth_bearer(const char *authorization, const char *token) {
     static const char scheme[] = "Bearer ";
     size_t length = strlen(token);
-    if (!authorization || length == 0 || strncasecmp(authorization, scheme, strlen(scheme)) != 0)
+    if (!authorization || length == 0)
+        return false;
+    authorization += strspn(authorization, " \t");
+    if (strncasecmp(authorization, scheme, strlen(scheme)) != 0)
         return false;
     const char *given = authorization + strlen(scheme);
     given += strspn(given, " ");
-    return strlen(given) == length && CRYPTO_memcmp(given, token, length) == 0;
+    size_t given_length = strlen(given);
+    while (given_length > length && strchr(" \t", given[given_length - 1]))
+        given_length--;
+    return given_length == length && CRYPTO_memcmp(given, token, length) == 0;
 }

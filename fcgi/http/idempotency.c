@@ -5,7 +5,7 @@
 #include "problem.h"
 
 bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]) {
-    const char *field = request_parameter(call->request, "HTTP_IDEMPOTENCY_KEY");
+    const char *field = call_field(call, "HTTP_IDEMPOTENCY_KEY");
     key[0] = '\0';
     if (!field)
         return true;
@@ -13,11 +13,13 @@ bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]) {
     size_t length = 0;
     while (field[length] > ' ' && field[length] < 0x7f)
         length++;
-    size_t space = strspn(field + length, " \t");
-    if (length == 0 || length >= QUEUE_KEY_SIZE || field[length + space] != '\0') {
+    const char *rest = field + length;
+    /* Two lines, the second of them empty, are joined to "KEY, ". */
+    bool joined = length > 0 && field[length - 1] == ',' && *rest == ' ';
+    if (length == 0 || length >= QUEUE_KEY_SIZE || joined || rest[strspn(rest, " \t")] != '\0') {
         problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
-                      "Idempotency-Key must be 1 to %d visible ASCII characters without spaces; a "
-                      "UUID is a good one.",
+                      "Idempotency-Key must be given once, as 1 to %d visible ASCII characters "
+                      "without spaces; a UUID is a good one.",
                       QUEUE_KEY_SIZE - 1);
         return false;
     }

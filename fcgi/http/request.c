@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -102,6 +101,24 @@ const char *request_parameter(const struct request *request, const char *name) {
     return FCGX_GetParam(name, request->fcgi.envp);
 }
 
+const char *request_field(const struct request *request, const char *name, struct buffer *joined) {
+    const char *value = NULL;
+    size_t length = strlen(name);
+    for (char **at = request->fcgi.envp; *at; at++) {
+        if (strncmp(*at, name, length) != 0 || (*at)[length] != '=')
+            continue;
+        const char *line = *at + length + 1;
+        if (value && value != joined->data) {
+            buffer_clear(joined);
+            buffer_puts(joined, value);
+        }
+        if (value)
+            buffer_printf(joined, ", %s", line);
+        value = value ? joined->data : line;
+    }
+    return value;
+}
+
 enum request_body request_read_body(struct request *request, size_t max_bytes, body_sink *sink,
                                     void *context) {
     static char chunk[32768];
@@ -122,23 +139,6 @@ enum request_body request_read_body(struct request *request, size_t max_bytes, b
         sink(context, chunk, (size_t)got);
     }
     return FCGX_GetError(in) == 0 && count == announced ? REQUEST_BODY_OK : REQUEST_BODY_BROKEN;
-}
-
-/* Whether a list of media ranges names one, whatever its parameters. */
-static bool names_type(const char *list, const char *type) {
-    size_t length = strlen(type);
-    while (*list != '\0') {
-        list += strspn(list, " \t,");
-        if (strncasecmp(list, type, length) == 0 && strchr(" \t,;", list[length]))
-            return true;
-        list += strcspn(list, ",");
-    }
-    return false;
-}
-
-bool request_wants_plain(const struct request *request) {
-    const char *accept = text_of(request, "HTTP_ACCEPT");
-    return names_type(accept, "text/plain") && !names_type(accept, "application/json");
 }
 
 bool request_is_gone(const struct request *request) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
 #include "reply.h"
 
 /*
@@ -49,17 +50,19 @@ bool request_setup(void);
 enum request_accepted request_accept(struct request *request, int listen_fd,
                                      struct patience patience);
 
-/* A FastCGI parameter, such as "HTTP_ACCEPT" or "CONTENT_TYPE"; NULL when there is none. */
+/* A FastCGI parameter that nginx makes, such as "REMOTE_ADDR"; NULL when there is none. */
 const char *request_parameter(const struct request *request, const char *name);
+
+/* A header field of the client by its parameter's name, such as "HTTP_ACCEPT"; NULL when there is
+ * none. Several lines of one name are one value, joined by ", " (RFC 9110, section 5.2): nginx
+ * before 1.23 hands over a parameter for each, later ones join them so. Where one value is allowed
+ * the reader must refuse a joined one. The text may be in *joined, whose content is replaced. */
+const char *request_field(const struct request *request, const char *name, struct buffer *joined);
 
 /* Reads the body to its end, at most max_bytes, through a sink. A body announced as longer is not
  * read at all. */
 enum request_body request_read_body(struct request *request, size_t max_bytes, body_sink *sink,
                                     void *context);
-
-/* Whether the client wants text/plain rather than JSON: its Accept field names the one and not the
- * other. Quality values are not weighed. */
-bool request_wants_plain(const struct request *request);
 
 /* Whether the client has gone away. */
 bool request_is_gone(const struct request *request);

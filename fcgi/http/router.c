@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "demands.h"
 #include "problem.h"
 #include "queue/id.h"
 
@@ -68,7 +69,7 @@ static bool check_role(struct call *call, const char *wanted) {
 /* Everything on the worker listener needs a token, and with TLS a certificate: other nodes' calls
  * theirs, workers' calls theirs. */
 static bool authorize(struct call *call) {
-    const char *field = request_parameter(call->request, "HTTP_AUTHORIZATION");
+    const char *field = call_field(call, "HTTP_AUTHORIZATION");
     const struct conf *conf = call->server->conf;
     struct reply *reply = &call->server->reply;
     bool peers = strncmp(call->request->path, "/peer/", strlen("/peer/")) == 0;
@@ -119,7 +120,12 @@ bool router_match(struct call *call) {
         problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
         return false;
     }
-    return skip_body(call);
+    return demands_met(call) && skip_body(call);
+}
+
+bool call_finish(struct call *call) {
+    demands_of_reply(call);
+    return request_finish(call->request, &call->server->reply);
 }
 
 void router_misdirected(struct call *call) {

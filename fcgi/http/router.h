@@ -30,8 +30,12 @@ struct route {
 };
 
 /* Finds the route of call->request and fills route, query and id. False when the reply is in
- * server->reply already: 400, 401, 403, 404, 405, 413. */
+ * server->reply already: 400, 401, 403, 404, 405, 412, 413, 415, 417. */
 bool router_match(struct call *call);
+
+/* Writes server->reply, or what the request's preconditions make of it, and ends the request. False
+ * when it could not be written whole. */
+bool call_finish(struct call *call);
 
 /* The reply to a request whose route this kind of process does not serve. */
 void router_misdirected(struct call *call);

@@ -38,7 +38,7 @@ static void serve(struct server *server, struct request *request) {
         else
             router_misdirected(&call);
     }
-    if (!request_finish(request, &server->reply))
+    if (!call_finish(&call))
         log_debug("a client went away before its reply");
 }
 

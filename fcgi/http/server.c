@@ -37,6 +37,10 @@ struct server *server_open(const struct child_job *job, const struct route *rout
     return NULL;
 }
 
+const char *call_field(const struct call *call, const char *name) {
+    return request_field(call->request, name, &call->server->field);
+}
+
 void server_close(struct server *server) {
     if (!server)
         return;
@@ -46,6 +50,7 @@ void server_close(struct server *server) {
     EVP_MD_CTX_free(server->sha512);
     EVP_MD_CTX_free(server->sha256);
     reply_free(&server->reply);
+    buffer_free(&server->field);
     buffer_free(&server->text);
     json_free(&server->json);
     free(server);

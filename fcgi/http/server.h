@@ -27,8 +27,9 @@ struct server {
     EVP_MD_CTX *sha512;
     EVP_MD_CTX *sha256;
     struct reply reply;
-    struct buffer text; /* of a JSON body */
-    struct json json;   /* that body parsed */
+    struct buffer field; /* lines of a header field, joined */
+    struct buffer text;  /* of a JSON body */
+    struct json json;    /* that body parsed */
     struct queue_batch batch;
     struct queue_lease lease;
     struct queue_report report;
@@ -48,6 +49,9 @@ struct call {
     int64_t until_ms;               /* steady time at which the wait of a look ends */
     bool may_park;                  /* there is a free slot for one more long poll */
 };
+
+/* A header field of the call's request: see request_field. Good until the next call of this. */
+const char *call_field(const struct call *call, const char *name);
 
 /* Opens a child's queue and memory. NULL when memory is short; that is logged. */
 struct server *server_open(const struct child_job *job, const struct route *routes);

@@ -69,8 +69,8 @@ static bool watch(struct loop *loop, int fd, uint32_t events, uint32_t about) {
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
 }
 
-static void finish(struct loop *loop, struct wait *wait) {
-    if (!request_finish(&wait->request, &loop->server->reply))
+static void finish(struct wait *wait) {
+    if (!call_finish(&wait->call))
         log_debug("a client went away before its reply");
 }
 
@@ -84,7 +84,7 @@ static void cut_short(struct loop *loop, int slot) {
     struct wait *wait = &loop->waits[slot];
     forget_ticket(loop, loop->tickets[slot]);
     wait->call.route->waits->cut_short(&wait->call);
-    finish(loop, wait);
+    finish(wait);
     unpark(loop, slot);
 }
 
@@ -114,7 +114,7 @@ static void begin(struct loop *loop, int slot) {
     if (ticket != 0)
         park(loop, slot, ticket);
     else
-        finish(loop, wait);
+        finish(wait);
 }
 
 /* Takes the requests that have come in. False when this process has no means for more. */
@@ -156,7 +156,7 @@ static void deliver(struct loop *loop, int slot, const struct queue_answer *answ
     if (request_is_gone(&wait->request)) {
         request_drop(&wait->request);
     } else {
-        delivered = request_finish(&wait->request, &loop->server->reply);
+        delivered = call_finish(&wait->call);
     }
     if (effective && !delivered)
         verbs->take_back(&wait->call);

@@ -17,6 +17,7 @@
 #include <fcgiapp.h>
 
 #include "fcgi/api/api.h"
+#include "fcgi/http/demands.h"
 #include "fcgi/queue/id.h"
 #include "fcgi/queue/queue_fleet.h"
 #include "fcgi/writer/operation.h"
@@ -230,15 +231,17 @@ static void read_input(char *text, size_t size, struct request *request, FCGX_St
     }
     rest += *rest == '\n';
     size_t left = size - (size_t)(rest - text);
-    /* The first of a name counts, so that an input may say otherwise. */
     bool peers = strncmp(request->path, "/peer/", 6) == 0;
     snprintf(length, sizeof length, "CONTENT_LENGTH=%zu", left);
     snprintf(bearer, sizeof bearer, "HTTP_AUTHORIZATION=Bearer %s",
              peers ? peer_token : worker_token);
-    parameters[count++] = length;
-    parameters[count++] = bearer;
     parameters[count] = NULL;
     request->fcgi.envp = parameters;
+    /* An input may say otherwise. */
+    if (!request_parameter(request, "HTTP_AUTHORIZATION"))
+        parameters[count++] = bearer;
+    parameters[count++] = length; /* the first of a name counts */
+    parameters[count] = NULL;
     request->fcgi.in = body;
     const char *result = request_parameter(request, "RESULT");
     if (result)
@@ -256,7 +259,7 @@ static void check_reply(const struct reply *reply) {
     static struct json json;
     const char *why;
     must(reply->status >= 200 && reply->status < 600);
-    must(!reply->type || reply->status != 204);
+    must(!reply->type || (reply->status != 204 && reply->status != 304));
     if (reply->type && strstr(reply->type, "json"))
         must(json_parse(&json, reply->body.data, reply->body.length, &why));
     if (reply->status >= 400)
@@ -309,6 +312,7 @@ static void run_call(enum listener listener, const uint8_t *data, size_t size) {
         else if (call.route->waits->start(&call) != 0)
             finish(&call);
     }
+    demands_of_reply(&call);
     check_reply(&server.reply);
     free(text);
 }

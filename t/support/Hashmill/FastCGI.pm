@@ -15,13 +15,15 @@ sub fcgi_connect ($path) {
 
 sub record ($type, $content) { return pack('CCnnCC', 1, $type, 1, length $content, 0, 0) . $content }
 
-# The records that open a request with these parameters.
+# The records that open a request with these parameters; a value that is an array is several of one name, as nginx
+# before 1.23 sends a header field of several lines.
 sub fcgi_begin (%parameters) {
     my $pairs = '';
     for my $name (sort keys %parameters) {
-        my $value = $parameters{$name};
-        $pairs .= join '', map { length $_ < 128 ? chr length $_ : pack 'N', length($_) | 1 << 31 } $name, $value;
-        $pairs .= $name . $value;
+        for my $value (ref $parameters{$name} ? $parameters{$name}->@* : $parameters{$name}) {
+            $pairs .= join '', map { length $_ < 128 ? chr length $_ : pack 'N', length($_) | 1 << 31 } $name, $value;
+            $pairs .= $name . $value;
+        }
     }
     return record(1, pack 'nCx5', 1, 0) . record(4, $pairs) . record(4, '');
 }
