@@ -193,7 +193,8 @@ subtest 'conditions' => sub {
             "$path, If-None-Match: *: 304 without a body";
         is +(ask($_, $path, ['If-Match: *']))[0], 200, "$_ $path, If-Match: *" for 'GET', 'HEAD';
     }
-    refused(404, "an unknown item is unknown, $_", ask('GET', '/items/' . uuid(), [$_])) for 'If-Match: "x"', 'If-None-Match: *';
+    refused(404, "an unknown item is unknown, $_", ask('GET', '/items/' . uuid(), [$_]))
+        for 'If-Match: "x"', 'If-None-Match: *';
     is +(ask('DELETE', "/items/$id", ['If-Match: *', 'If-None-Match: "x"']))[0], 204, 'cancel, If-Match: *: it is there';
 };
 

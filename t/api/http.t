@@ -51,9 +51,10 @@ subtest 'parameters' => sub {
     {
         is_problem($mill->call(@$call, content => $call->[0] eq 'PUT' ? 'x' : ''), 400, substr "@$call", 0, 80);
     }
-    for my $query ('iterations', 'iterations=', '=', '=5', 'iterations=5&=', 'iterations=5&=5', 'iterations=5;', 'iterations=5%26',
-        'iterations=5&iterations=5', 'iterations=5&iterations', 'iterations=5&%00', 'iterations%00=5', 'iterations=+5', 'iterations=5+',
-        'iterations+=5', '&', '', 'iterations=5&+', 'iterations=5&&x', '?iterations=5', 'iterations=5&%26')
+    for my $query ('iterations', 'iterations=', '=', '=5', 'iterations=5&=', 'iterations=5&=5', 'iterations=5;',
+        'iterations=5%26', 'iterations=5&iterations=5', 'iterations=5&iterations', 'iterations=5&%00', 'iterations%00=5',
+        'iterations=+5', 'iterations=5+', 'iterations+=5', '&', '', 'iterations=5&+', 'iterations=5&&x', '?iterations=5',
+        'iterations=5&%26')
     {
         is_problem($mill->call('PUT', "/enqueue?$query", content => 'x'), 400, "?$query");
     }
@@ -65,7 +66,8 @@ subtest 'empty pieces of a query' => sub {
     for my $query ('iterations=1&', '&iterations=1', '&&iterations=1&&', 'iterations=%31&') {
         is $mill->call('PUT', "/enqueue?$query", content => 'x')->status, 201, "?$query";
     }
-    is scalar $mill->call('POST', "/pullCompleted?$_")->json->@*, 1, "?$_" for 'top=1&', '&top=1', 'top=1&&order=latest', '&order=oldest&top=1&';
+    is scalar $mill->call('POST', "/pullCompleted?$_")->json->@*, 1, "?$_"
+        for 'top=1&', '&top=1', 'top=1&&order=latest', '&order=oldest&top=1&';
     is $mill->get($_)->status, 200, $_ for '/stats?', '/stats?&', '/healthz?&&probe=live&', "/items/$id?", "/items/$id?&";
     is $mill->get("/items/$id?$_")->json->{state}, 'waiting', "?$_" for 'wait=1&', '&wait=1', '&&wait=1&&', 'wait=0&';
 };
