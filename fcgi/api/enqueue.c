@@ -31,15 +31,28 @@ static void refuse_failed_hash(struct call *call) {
                   "The server could not hash the body. Nothing was stored; tell its operator.");
 }
 
-/* Reads the Content-Digest field; without one nothing is announced. */
-static bool read_announced(struct call *call, struct digest_field *announced) {
+/* The fields that announce a digest. A body is taken whole and without a coding only, so both are
+ * about the same bytes (RFC 9530, section 3). */
+static const struct {
+    const char *name;
+    const char *parameter;
+} digest_fields[] = {{"Content-Digest", "HTTP_CONTENT_DIGEST"},
+                     {"Repr-Digest", "HTTP_REPR_DIGEST"}};
+
+enum { DIGEST_FIELDS = sizeof digest_fields / sizeof *digest_fields };
+
+/* Reads these fields; one that is not there announces nothing. */
+static bool read_announced(struct call *call, struct digest_field announced[DIGEST_FIELDS]) {
     const char *why;
-    const char *text = call_field(call, "HTTP_CONTENT_DIGEST");
-    if (digest_field_parse(announced, text ? text : "", &why))
-        return true;
-    problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
-                  "Content-Digest cannot be read: %s. Nothing was stored.", why);
-    return false;
+    for (int i = 0; i < DIGEST_FIELDS; i++) {
+        const char *text = call_field(call, digest_fields[i].parameter);
+        if (digest_field_parse(&announced[i], text ? text : "", &why))
+            continue;
+        problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
+                      "%s cannot be read: %s. Nothing was stored.", digest_fields[i].name, why);
+        return false;
+    }
+    return true;
 }
 
 /* Reads the body to its end, hashing it. False with the reply when it is empty, too large or
@@ -64,18 +77,23 @@ static bool hash_body(struct call *call, struct hashing *hashing) {
 
 /* Finishes the hashes and compares them with what was announced. */
 static bool verify(struct call *call, const struct hashing *hashing,
-                   const struct digest_field *announced, uint8_t digest[DIGEST_SIZE]) {
+                   const struct digest_field announced[DIGEST_FIELDS],
+                   uint8_t digest[DIGEST_SIZE]) {
     uint8_t sha256[sizeof announced->sha256] = {0};
     if (hashing->failed || EVP_DigestFinal_ex(hashing->sha512, digest, NULL) != 1 ||
         (hashing->sha256 && EVP_DigestFinal_ex(hashing->sha256, sha256, NULL) != 1)) {
         refuse_failed_hash(call);
         return false;
     }
-    if ((announced->has_sha512 && memcmp(announced->sha512, digest, DIGEST_SIZE) != 0) ||
-        (announced->has_sha256 && memcmp(announced->sha256, sha256, sizeof sha256) != 0)) {
+    for (int i = 0; i < DIGEST_FIELDS; i++) {
+        const struct digest_field *field = &announced[i];
+        if ((!field->has_sha512 || memcmp(field->sha512, digest, DIGEST_SIZE) == 0) &&
+            (!field->has_sha256 || memcmp(field->sha256, sha256, sizeof sha256) == 0))
+            continue;
         problem_reply(&call->server->reply, PROBLEM_DIGEST_MISMATCH,
-                      "The body's digest is not the one in Content-Digest: it was changed on its "
-                      "way, or the header is wrong. Nothing was stored; send it again.");
+                      "The body's digest is not the one in %s: it was changed on its way, or the "
+                      "header is wrong. Nothing was stored; send it again.",
+                      digest_fields[i].name);
         return false;
     }
     return true;
@@ -83,14 +101,14 @@ static bool verify(struct call *call, const struct hashing *hashing,
 
 /* Reads and hashes the body. False with the reply in place. */
 static bool take_body(struct call *call, uint8_t digest[DIGEST_SIZE]) {
-    struct digest_field announced;
-    if (!read_announced(call, &announced))
+    struct digest_field announced[DIGEST_FIELDS];
+    if (!read_announced(call, announced))
         return false;
     struct hashing hashing = {
         .sha512 = call->server->sha512,
-        .sha256 = announced.has_sha256 ? call->server->sha256 : NULL,
+        .sha256 = announced[0].has_sha256 || announced[1].has_sha256 ? call->server->sha256 : NULL,
     };
-    return hash_body(call, &hashing) && verify(call, &hashing, &announced, digest);
+    return hash_body(call, &hashing) && verify(call, &hashing, announced, digest);
 }
 
 /* 201 with the item's id. */

@@ -1,5 +1,5 @@
-# Content-Digest (RFC 9530) on enqueue: checked when it is there; a body that was damaged on its way
-# is refused and not stored.
+# Content-Digest and Repr-Digest (RFC 9530) on enqueue: checked when they are there; a body that was damaged on its
+# way is refused and not stored.
 
 use v5.36;
 use FindBin;
@@ -24,10 +24,10 @@ my %taken = (
     'with one that nobody knows' => "md9=:AAAA:, $good_512",
 );
 for my $name (sort keys %taken) {
-    is $mill->enqueue($body, 5, 'Content-Digest' => $taken{$name})->status, 201, "taken: $name";
+    is $mill->enqueue($body, 5, "$_-Digest" => $taken{$name})->status, 201, "$_-Digest taken: $name" for 'Content', 'Repr';
 }
 my $stored = $mill->stats->{items}{waiting};
-is $stored, keys %taken, 'all of them are stored';
+is $stored, 2 * keys %taken, 'all of them are stored';
 
 my %refused = (
     'wrong sha-512' => $bad_512, 'wrong sha-256' => $bad_256, 'right, then wrong' => "$good_512, $bad_256",
@@ -39,8 +39,15 @@ my %refused = (
     'a digest of the wrong kind' => field('sha-256', sha512($body)),
 );
 for my $name (sort keys %refused) {
-    is_problem($mill->enqueue($body, 5, 'Content-Digest' => $refused{$name}), 400, "refused: $name");
+    for my $field ('Content-Digest', 'Repr-Digest') {
+        my $problem = is_problem($mill->enqueue($body, 5, $field => $refused{$name}), 400, "$field refused: $name");
+        like $problem->{detail}, qr/\Q$field/, 'the detail says which';
+    }
 }
+is_problem($mill->enqueue($body, 5, 'Content-Digest' => $good_512, 'Repr-Digest' => $bad_256), 400, 'one right, one wrong');
+is_problem($mill->enqueue($body, 5, 'Content-Digest' => $bad_256, 'Repr-Digest' => $good_512), 400, 'the other way round');
+is $mill->enqueue($body, 5, 'Content-Digest' => $good_512, 'Repr-Digest' => $good_256)->status, 201, 'both right';
+$stored++;
 is $mill->stats->{items}{waiting}, $stored, 'none of these is stored';
 
 my $large = random_body(262_144);

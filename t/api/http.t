@@ -101,6 +101,7 @@ subtest 'a server that is away' => sub {
     $away->{server}->wait_exit(10);
     is_problem($away->call('PUT', '/enqueue?iterations=5', content => 'x' x $_), 503, "a body of $_ bytes") for 1, 20_000, 262_144;
     is_problem($away->get('/stats'), 503, 'no body');
+    is_problem($away->get('/items/' . uuid() . $_), 503, "a look$_") for '', '?wait=0', '?wait=5';
     is_problem($away->worker_call('/results', ' ' x 500_000), 503, "a worker's body");
 };
 
