@@ -11,7 +11,7 @@ PKG_CONFIG ?= pkg-config
 
 # Every library but jsmn (one header) has a pkg-config file; what is missing is named with its remedy.
 LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
-ifeq ($(filter clean deb help lint-shell lint-python,$(MAKECMDGOALS)),)
+ifeq ($(filter clean deb fresh help lint-docs lint-floors lint-python lint-shell lint-sizes,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
 $(error a library is missing; install all of them with: apt-get install \
 $(shell bash -c '. scripts/build/packages.sh && echo "$${packages_build[@]}"'))
@@ -245,7 +245,7 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(wildcard t/fuzz/*.c)
 H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h t/*/*/*.h)
-PERL_FILES = scripts/bench/bench-worker scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/support/guard
+PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/support/guard
 PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
 	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/fresh build/from-help build/lint-commits build/packages.sh \
@@ -287,9 +287,11 @@ lint-floors:
 lint-docs:
 	@scripts/build/lint-docs
 
+ROOMS_OF_FILES = debian docs fcgi lib nginx scripts sql t worker
+
 # No file over 500 lines, no folder of more than 30 files; .clang-tidy has the bound for functions.
 lint-sizes:
-	@git ls-files 2>/dev/null | sed -n 's|/[^/]*$$||p' | sort | uniq -c | \
+	@find $(ROOMS_OF_FILES) -type f -not -path '*/seeds/*' -not -path '*/__pycache__/*' -printf '%h\n' | sort | uniq -c | \
 		awk '$$1 > 30 { print $$2 "/: " $$1 " files"; bad = 1 } END { exit bad }'
 	@wc -l $(LONG_FILES) | awk '$$1 > 500 && $$2 != "total" { print $$2 ": " $$1 " lines"; bad = 1 } END { exit bad }'
 
@@ -328,7 +330,7 @@ install: all $(MANUALS)
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
 	install -d $(SHARE)/doc/hashmill/docs
-	install -m 644 README.md $(SHARE)/doc/hashmill
+	install -m 644 README.md CONTRIBUTING.md SECURITY.md $(SHARE)/doc/hashmill
 	install -m 644 docs/* $(SHARE)/doc/hashmill/docs
 
 # What the package has besides: units, settings, the site, the system user. For PREFIX=/usr only.
@@ -352,7 +354,7 @@ deb:
 	@command -v dpkg-buildpackage dh >/dev/null || { echo 'apt-get install dpkg-dev debhelper' >&2; exit 1; }
 	rm -rf $(DEB_COPY)
 	mkdir -p $(DEB_COPY)
-	cp -a Makefile README.md debian docs fcgi lib nginx scripts sql worker $(DEB_COPY)
+	cp -a Makefile CONTRIBUTING.md README.md SECURITY.md debian docs fcgi lib nginx scripts sql worker $(DEB_COPY)
 	sed -i '1s/(.*)/($(VERSION))/' $(DEB_COPY)/debian/changelog
 	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKEOVERRIDES -u BUILD -u PREFIX -u CFLAGS \
 		dpkg-buildpackage --build=binary --no-sign

@@ -54,7 +54,7 @@ tied() {
 
 # Becomes prove with the arguments; on the tests that were asked for when none of them is a file.
 run_prove() {
-    local argument file tests=()
+    local argument file tests=() arguments=()
     for file in t/*/*.t t/unit/*/*.c; do
         [[ $which == all ]] || needs_root "$file" || continue
         [[ $file == *.t ]] || file=build/test/${file%.c}
@@ -62,9 +62,11 @@ run_prove() {
     done
     for argument; do
         [[ ! -e $argument ]] || tests=()
+        [[ $argument != t/unit/*.c ]] || argument=build/test/${argument%.c}
+        arguments+=("$argument")
     done
     # Each waits half of its time.
-    exec setpriv --pdeathsig TERM prove --timer -j "$(($(nproc) + 1))" "$@" "${tests[@]}" 3>&-
+    exec setpriv --pdeathsig TERM prove --timer -j "$(($(nproc) + 1))" "${arguments[@]}" "${tests[@]}" 3>&-
 }
 
 [[ $install == no ]] || install_all

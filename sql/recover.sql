@@ -1,7 +1,7 @@
 -- --recover: what makes a salvaged database whole.
 
 -- name: recover_peers
--- The same of what is kept for peers; behind recover_tally.sql.
+-- The same of what is kept for peers; behind recover_tally.
 INSERT INTO peer (node, kept_waiting, kept_leased, kept_done, kept_remaining)
 SELECT node, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1),
     count(*) FILTER (WHERE state = 2), coalesce(sum(remaining) FILTER (WHERE state < 2), 0)

@@ -150,8 +150,8 @@ int request_descriptor(const struct request *request) {
     return request->fcgi.ipcFd;
 }
 
-/* What a body ends with besides: JSON with a line break, so that a terminal's prompt is on a line
- * of its own. */
+/* What is sent after a body: after JSON a line break, so that a terminal's prompt has its own line.
+ */
 static const char *ending_of(const struct reply *reply) {
     return strstr(reply->type, "json") ? "\n" : "";
 }

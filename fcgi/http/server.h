@@ -12,12 +12,12 @@
 #include "reply.h"
 #include "request.h"
 
-/*
- * What a serving process keeps from request to request: its end of the queue, and memory that is
- * used anew by each, so that a process does not grow.
- */
 struct route;
 
+/*
+ * What a serving process keeps from request to request: its end of the queue, and memory that each
+ * uses again, so that a process does not grow.
+ */
 struct server {
     const struct conf *conf;
     const struct route *routes; /* that it serves; see router.h */
@@ -37,7 +37,7 @@ struct server {
     struct queue_copies copies;
 };
 
-/* One request on its way through the router and a verb. Each handler reads the request, checks it,
+/* One request on its way through the router and a handler, which reads the request, checks it,
  * makes one call of the queue and fills server->reply. */
 struct call {
     struct server *server;

@@ -39,7 +39,7 @@ static void lay_out(struct pool *pool, const struct roles *roles, const struct c
 bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
                const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
-    size_t most = 1; /* the writer */
+    size_t most = 1; /* the writer: roles_of gives it one */
     for (int i = 1; i < roles->count; i++)
         most += (size_t)roles->list[i].count;
     pool->children = calloc(most, sizeof *pool->children);

@@ -20,7 +20,6 @@
 
 enum {
     CHANNEL_VERSION = 3,
-    CHANNEL_BACKLOG = 1024,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 

@@ -1,14 +1,16 @@
+/* The queue's verbs: changes are operations sent to the writer over the channel; a plain look goes
+ * to the reader. */
+
+#include "client.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "client.h"
 #include "clock.h"
 #include "log.h"
-
-/* Changes are operations sent to the writer over the channel; a plain look goes to the reader. */
 
 enum { TICKETS_MAX = 65536 };
 

@@ -1,8 +1,9 @@
 #ifndef HASHMILL_READER_H
 #define HASHMILL_READER_H
 
-/* What a process reads of the store by itself, on a read-only connection of its own. It sees what
- * is durable, waits for nobody, and works while the writer is away. The store below implements it.
+/* What a process does with the store by itself: it reads, on a read-only connection of its own. It
+ * sees what is durable, waits for nobody, and works while the writer is away. The store below
+ * implements it.
  */
 
 #include "queue_fleet.h"

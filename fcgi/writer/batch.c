@@ -186,11 +186,12 @@ static void answer_looks_of_report(struct batch *batch, const struct queue_repor
 
 /* Ends the parked leases of a worker that gives items back: it is stopping, and has perhaps hung up
  * already. They would get the very items, which nobody would compute until the lease lapses. */
-static void end_leases_of(struct batch *batch, const struct queue_report *report) {
+static void end_leases_of(struct batch *batch, const struct queue_report *report,
+                          const struct queue_verdict *verdict) {
     struct wait *wait;
     bool released = false;
     for (int i = 0; i < report->count; i++)
-        released |= report->items[i].release != 0;
+        released |= verdict->taken[i] && report->items[i].release != 0;
     while (released && (wait = parked_lease_by(batch->parked, &report->worker)) != NULL) {
         struct job *job = unpark(batch, wait);
         if (!job)
@@ -256,7 +257,7 @@ static void answer_others(struct batch *batch, const struct job *job) {
         break;
     case OPERATION_REPORT:
         answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
-        end_leases_of(batch, &operation->body.report);
+        end_leases_of(batch, &operation->body.report, &job->answer->body.verdict);
         break;
     case OPERATION_MERGE:
         answer_looks_of_copies(batch, &operation->body.copies);

@@ -5,6 +5,10 @@
 # What the Debian package is built with is listed in debian/control and nowhere else. The programs alone need
 # of it only the libraries.
 mapfile -t packages_libraries < <(sed -n '/^Build-Depends:/,/^[A-Z]/s/^ *\([^ ]*-dev\),*$/\1/p' debian/control)
+if ((${#packages_libraries[@]} != $(grep -c -- '-dev' debian/control))); then
+    echo "debian/control: Build-Depends names each library on a line of its own, without a version" >&2
+    exit 1
+fi
 # shellcheck disable=SC2034  # used by the scripts that source this file
 {
     packages_build=(gcc libc6-dev make pkg-config "${packages_libraries[@]}")

@@ -1,7 +1,7 @@
 package Hashmill;
 
 # One private hashmill for a test: nginx, the server and as many workers as the test asks for, in a
-# directory of its own under /tmp, on ports that nobody else has. A test reads like this:
+# directory of its own in TMPDIR, on ports that nobody else has. A test reads like this:
 #
 #     use Test::More;
 #     use Hashmill;

@@ -8,12 +8,15 @@
  * else /tmp. */
 __attribute__((unused)) static const char *scratch_parent(void) {
     const char *parent = getenv("TMPDIR");
-    return parent ? parent : "/tmp";
+    return parent && parent[0] != '\0' ? parent : "/tmp";
 }
 
-/* Makes a template in there for mkdtemp or mkstemp. */
+/* Makes a template in there for mkdtemp or mkstemp. Sockets are to fit into it, so it is short. */
 __attribute__((unused)) static void scratch_template(char path[60], const char *name) {
-    snprintf(path, 60, "%.40s/%.10s-XXXXXX", scratch_parent(), name);
+    if (snprintf(path, 60, "%s/%s-XXXXXX", scratch_parent(), name) < 60)
+        return;
+    fprintf(stderr, "TMPDIR is too long for a test: %s\n", scratch_parent());
+    exit(1);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The decision of the scaler about loans, case by case; the rest is in 00-scaling.c. WORKERS_MAX is
+ * The decision of the scaler about loans, case by case; the rest is in scaling.c. WORKERS_MAX is
  * 3 here, LOAN_SECONDS is 60, the peers are nodes 1 and 2, and there is a lot of work.
  */
 #include "fixture.h"

@@ -1,6 +1,6 @@
 /*
  * The decision of the scaler, case by case: what is known, then what is decided. This is its
- * specification, with 00-scaling-loans.c. All times are in seconds here; a machine computes 100
+ * specification, with scaling-loans.c. All times are in seconds here; a machine computes 100
  * iterations a second, takes 60 s to boot, and an item may wait 15 s.
  */
 #include "fixture.h"

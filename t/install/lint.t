@@ -1,0 +1,81 @@
+# The checks of the tree itself: what they refuse, in a copy that has one fault at a time.
+
+use v5.36;
+use File::Path qw(make_path remove_tree);
+use File::Temp qw(tempdir);
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use Test::More;
+use Hashmill::Util;
+
+my $root = "$FindBin::Bin/../..";
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+make_path("$dir/scripts/build", "$dir/docs", "$dir/sql");
+system('cp', '-a', map({ "$root/$_" } qw(fcgi lib worker)), $dir) == 0 or die;
+system('cp', '-a', map({ "$root/scripts/build/$_" } qw(lint-floors sql-table)), "$dir/scripts/build") == 0 or die;
+system('cp', "$root/docs/design.md", "$dir/docs") == 0 or die;
+
+# A command's exit code and what it prints.
+sub output (@command) {
+    my $text = qx{cd $dir && @command 2>&1};
+    return ($? >> 8, $text);
+}
+
+subtest 'rooms' => sub {
+    my ($code, $text) = output('scripts/build/lint-floors');
+    is "$code$text", '0', 'the tree itself passes';
+    my %refused = (
+        'an include of a room above' => '#include "writer/batch.h"',
+        'in angle brackets'          => '#include <writer/batch.h>',
+        'behind a comment'           => '/* x */ #include /* y */ "writer/batch.h"',
+        'over two lines'             => "#include \\\n\"writer/batch.h\"",
+        'by a path'                  => '#  include "../writer/batch.h"',
+        'by a macro'                 => '#include HEADER',
+        'of the other program'       => '#include "../../worker/conf.h"',
+        'of the statements'          => '#include "sql.h"',
+        'of SQLite'                  => '#include <sqlite3.h>',
+        'a call of SQLite'           => 'int x = sqlite3_threadsafe();',
+    );
+    for my $what (sort keys %refused) {
+        spew("$dir/fcgi/http/more.c", "$refused{$what}\n");
+        ($code, $text) = output('scripts/build/lint-floors');
+        is $code, 1, "$what is refused";
+        like $text, qr{^fcgi/http/more\.c(?::\d)?: }, 'with its place';
+    }
+    spew("$dir/fcgi/http/more.c", "/* #include \"writer/batch.h\" */\n#include \"queue/queue.h\"\n");
+    is((output('scripts/build/lint-floors'))[0], 0, 'one in a comment, and one of a room below, are not');
+    unlink "$dir/fcgi/http/more.c";
+    make_path("$dir/fcgi/new");
+    spew("$dir/fcgi/new/file.c", '');
+    like((output('scripts/build/lint-floors'))[1], qr{no row for fcgi/new/}, 'a room needs a row in the table');
+    remove_tree("$dir/fcgi/new");
+    my $page = slurp("$dir/docs/design.md");
+    spew("$dir/docs/design.md", $page =~ s/\| base queue peering \|/| base api |/r);
+    like((output('scripts/build/lint-floors'))[1], qr{no row below this one is for fcgi/api/}, 'a row names rooms below it');
+};
+
+subtest 'statements' => sub {
+    my $table = sub ($text) {
+        spew("$dir/sql/some.sql", $text);
+        return output(qw(scripts/build/sql-table sql.c sql.h sql/some.sql));
+    };
+    is(($table->("-- name: one\nSELECT '\"\\';\n-- name: two\nSELECT 2;\n"))[0], 0, 'two statements');
+    like slurp("$dir/sql.c"), qr/^ {8}"SELECT '\\"\\\\';\\n"$/m, 'quotes and backslashes stay what they are';
+    is(($table->("SELECT 1;\n"))[0], 0, 'a file that is one statement');
+    like slurp("$dir/sql.h"), qr/^ {4}SQL_SOME,$/m, 'has its name';
+    my %refused = (
+        "-- name: one\nSELECT 1;\n-- name: one\nSELECT 2;\n" => qr/some\.sql:3: the name one is there twice/,
+        "-- name: one\n-- name: two\nSELECT 2;\n"            => qr/the statement one in \S+ is empty/,
+        "-- name: one\n-- only words\n"                       => qr/the statement one in \S+ is empty/,
+        "--name: one\nSELECT 1;\n"                            => qr/some\.sql:1: this looks like a name/,
+        "-- name: One Two\nSELECT 1;\n"                       => qr/some\.sql:1: "One Two" is no name/,
+        "SELECT 1;\r\n"                                       => qr/some\.sql:1: a carriage return/,
+    );
+    for my $text (sort keys %refused) {
+        my ($code, $why) = $table->($text);
+        is $code, 1, 'refused: ' . $text =~ s/[\r\n]+/ /gr;
+        like $why, $refused{$text}, 'with the place and the reason';
+    }
+};
+
+done_testing();
