@@ -271,7 +271,9 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
     curl_off_t retry_after = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    if (retry_after < 0 || retry_after > RETRY_AFTER_MAX_SECONDS)
+    if (retry_after < 0) /* a date that has passed, by libcurl before 8.12: come at once */
+        retry_after = 0;
+    if (retry_after > RETRY_AFTER_MAX_SECONDS)
         retry_after = RETRY_AFTER_MAX_SECONDS;
     detach(http, call);
     buffer_append(&call->body, "", 1); /* the NUL */

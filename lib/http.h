@@ -32,7 +32,8 @@ struct http_reply {
     bool untrusted;    /* the reason is a certificate, of either side */
     const char *body;  /* length bytes and a NUL */
     size_t length;
-    int64_t retry_after_ms; /* from Retry-After; 0 without one */
+    int64_t retry_after_ms; /* from Retry-After, a day at most; 0 without one, or when its date has
+                               passed */
 };
 
 /* Takes the reply. The call is over: its pointer is not valid any more. May post new requests. */

@@ -189,7 +189,7 @@ static void lease_empty(struct lease_request *request, const struct http_reply *
     if (!early)
         return;
     talk->backoff = backoff;
-    talk_pause(talk, reply->retry_after_ms);
+    talk_pause(talk, reply->retry_after_ms, "the node has nothing, and said so early");
 }
 
 /* When a lease that has just come in is to be renewed. It was given no earlier than its request was
@@ -228,7 +228,7 @@ static void lease_granted(struct lease_request *request) {
         new_work |= take_in(node, &items->list[i]);
     node_load_changed(node);
     if (!new_work)
-        talk_pause(&node->lease, 0);
+        talk_pause(&node->lease, 0, "the node gave what is in hand already");
     int64_t renew_ms = first_renewal_ms(request);
     if (renew_ms < node->renew_ms)
         node->renew_ms = renew_ms;

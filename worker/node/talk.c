@@ -7,18 +7,33 @@
 #include "log.h"
 #include "wire.h"
 
-enum { RETRY_AFTER_MAX_MS = 300000 }; /* longer requests to stay away are cut to this */
+enum {
+    RETRY_AFTER_MAX_MS = 300000, /* longer requests to stay away are cut to this */
+    LONG_MS = 30000 /* longer than back-off waits by itself: told each time, not once in a row */
+};
 
 bool talk_is_open(const struct talk *talk, int64_t now_ms) {
     return now_ms >= talk->not_before_ms;
 }
 
-void talk_pause(struct talk *talk, int64_t least_ms) {
+/* Begins a wait. How long it is, in seconds. */
+static double begin_wait(struct talk *talk, int64_t least_ms) {
     int64_t wait_ms = backoff_next_ms(&talk->backoff);
     if (least_ms > RETRY_AFTER_MAX_MS)
         least_ms = RETRY_AFTER_MAX_MS;
+    if (wait_ms < least_ms)
+        wait_ms = least_ms;
     talk->paused_ms = clock_steady_ms();
-    talk->not_before_ms = talk->paused_ms + (wait_ms > least_ms ? wait_ms : least_ms);
+    talk->not_before_ms = talk->paused_ms + wait_ms;
+    return (double)wait_ms / 1000;
+}
+
+void talk_pause(struct talk *talk, int64_t least_ms, const char *why) {
+    double seconds = begin_wait(talk, least_ms);
+    if (seconds * 1000 > LONG_MS)
+        log_info("%s: no %s for %.1f s: %s", talk->url, talk->verb, seconds, why);
+    else
+        log_debug("%s: no %s for %.3f s: %s", talk->url, talk->verb, seconds, why);
 }
 
 void talk_hurry(struct talk *talk) {
@@ -36,7 +51,7 @@ static bool is_late(const struct talk *talk, const struct talk_call *call) {
 static void fail_late(struct talk *talk, int64_t least_ms, const char *why) {
     log_debug("%s: %s failed too: %s", talk->url, talk->verb, why);
     if (least_ms > 0 && clock_steady_ms() + least_ms > talk->not_before_ms)
-        talk_pause(talk, least_ms);
+        talk_pause(talk, least_ms, why);
 }
 
 /* Starts a row of failures or goes on with one. True when the failure is news: the first of its
@@ -58,10 +73,10 @@ static void fail_softly(struct talk *talk, const struct talk_call *call, int64_t
         return;
     }
     if (note_failure(talk, false))
-        log_warn("%s: %s failed, trying again: %s", talk->url, talk->verb, why);
+        log_warn("%s: %s failed, trying again in %.1f s: %s", talk->url, talk->verb,
+                 begin_wait(talk, least_ms), why);
     else
-        log_debug("%s: %s failed again: %s", talk->url, talk->verb, why);
-    talk_pause(talk, least_ms);
+        talk_pause(talk, least_ms, why);
 }
 
 /* A failure that only an operator can mend. It is tried again all the same: after least_ms, and
@@ -73,10 +88,10 @@ static void fail_hard(struct talk *talk, const struct talk_call *call, int64_t l
         return;
     }
     if (note_failure(talk, true))
-        log_error("%s: %s refused: %s", talk->url, talk->verb, why);
+        log_error("%s: %s refused: %s; trying again in %.1f s", talk->url, talk->verb, why,
+                  begin_wait(talk, least_ms));
     else
-        log_debug("%s: %s refused again: %s", talk->url, talk->verb, why);
-    talk_pause(talk, least_ms);
+        talk_pause(talk, least_ms, why);
 }
 
 static enum talk_outcome outcome_of(int status, const struct wire_problem *problem) {

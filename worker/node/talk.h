@@ -10,7 +10,8 @@
 
 /*
  * One kind of call that a worker makes to a node again and again, such as its leases. Several may
- * be under way. After a failure all wait; a row of failures is logged once, and so is its end. What
+ * be under way. After a failure all wait, for as long as the log says; a row of failures is logged
+ * once, and so is its end. What
  * comes of a call that was sent before the last wait began says nothing about how things are now:
  * calls that fail together make one wait, and a late success ends none.
  */
@@ -54,8 +55,10 @@ void talk_succeeded(struct talk *talk, const struct talk_call *call);
 /* Notes a reply that makes no sense, for the reason in why, and waits. */
 void talk_nonsense(struct talk *talk, const struct talk_call *call, const char *why);
 
-/* Waits as after a failure, without calling it one. */
-void talk_pause(struct talk *talk, int64_t least_ms);
+/* Waits as after a failure, without calling it one: at least least_ms, which is cut to five
+ * minutes. The log says for how long and why: at level info when that is longer than a node that is
+ * silent is waited for, else at level debug. */
+void talk_pause(struct talk *talk, int64_t least_ms, const char *why);
 
 /* Ends a wait before its time. */
 void talk_hurry(struct talk *talk);

@@ -6,6 +6,8 @@
 #include "log.h"
 #include "tap.h"
 
+#include <time.h>
+
 enum { LONG_BYTES = 20000 }; /* of a body that no call is kept with */
 
 static struct http *client;
@@ -118,6 +120,42 @@ static int count_connections(void) {
     for (int i = 0; i < CONNECTIONS; i++)
         count += server.connections[i].fd >= 0;
     return count;
+}
+
+/* A moment that many seconds from now, as a header has it. */
+static const char *date_in(int64_t seconds) {
+    static char text[40];
+    time_t moment = time(NULL) + seconds;
+    struct tm utc;
+    gmtime_r(&moment, &utc);
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    return text;
+}
+
+/* The Retry-After that a reply with such a header is said to have, in milliseconds. */
+static int64_t retry_after_of(const char *value) {
+    struct outcome outcome = {0};
+    char status[100];
+    start();
+    post(&outcome, "/busy", "{}", 2, NULL);
+    snprintf(status, sizeof status, "503 Service Unavailable\r\nRetry-After: %s", value);
+    send_answer(await_request("/busy "), status, "{}");
+    await_reply(&outcome);
+    stop(&outcome, 1);
+    return outcome.reply.retry_after_ms;
+}
+
+static void test_retry_after(void) {
+    is_int(retry_after_of("0"), 0, "no wait");
+    is_int(retry_after_of("3"), 3000, "a wait of seconds");
+    is_int(retry_after_of(date_in(-5)), 0, "a date that has passed: the wait is over");
+    is_int(retry_after_of("Thu, 01 Jan 1970 00:00:00 GMT"), 0, "however long ago");
+    is_int(retry_after_of("-7"), 0, "a negative number is none");
+    is_int(retry_after_of("soon"), 0, "nor is a word");
+    is_int(retry_after_of("9999999999"), 86400000, "a day is the longest");
+    is_int(retry_after_of("Fri, 31 Dec 9999 23:59:59 GMT"), 86400000, "of dates, too");
+    int64_t wait_ms = retry_after_of(date_in(100));
+    ok(wait_ms >= 90000 && wait_ms <= 100000, "a date that comes: %lld ms", (long long)wait_ms);
 }
 
 static void test_one_after_the_other(void) {
@@ -255,6 +293,7 @@ static void test_secure(void) {
 int main(void) {
     log_open("test", "http");
     start_server();
+    test_retry_after();
     test_one_after_the_other();
     test_at_once();
     test_long_and_failed();
