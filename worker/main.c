@@ -24,6 +24,7 @@ enum {
     EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */
     EXIT_SETTINGS = 78,  /* will never work with these settings */
     DRAIN_MS = 5000,     /* for giving everything back at the end */
+    ONE_SIGNAL_MS = 500, /* signals that come within this time are one: see take_signal */
     RETIRE_MS = 5000,
     STATUS_NEEDED = 409 /* a node's answer to a worker that it does not let go */
 };
@@ -32,22 +33,27 @@ struct worker {
     struct worker_conf conf;
     struct kernels kernels; /* used by the mill as long as it lives */
     struct node_shared shared;
-    int signals;     /* signalfd */
-    bool stopping;   /* a signal has come */
-    int64_t busy_ms; /* when something was last in hand, by the steady clock */
+    int signals;        /* signalfd */
+    bool stopping;      /* a signal has come, */
+    int64_t stopped_ms; /* at this moment of the steady clock */
+    int64_t busy_ms;    /* when something was last in hand, by the steady clock */
 };
 
-/* Reads a signal. The first asks for a drain; the second ends the process where it stands, which
- * costs the work since the last reports, as the leases lapse. */
+/* Reads a signal. The first asks for a drain; a later one ends the process where it stands, which
+ * costs the work since the last reports, as the leases lapse. Who stops a program often signals it
+ * and then its group (timeout, npm), or it and its terminal: that is one wish, not two. */
 static void take_signal(struct worker *worker) {
     struct signalfd_siginfo signal_info;
+    int64_t now_ms = clock_steady_ms();
     if (read(worker->signals, &signal_info, sizeof signal_info) != sizeof signal_info)
         return;
-    if (worker->stopping) {
-        log_warn("told to stop a second time: leaving at once; leases in hand will lapse");
-        _exit(EXIT_TEMPORARY);
-    }
+    if (!worker->stopping)
+        worker->stopped_ms = now_ms;
     worker->stopping = true;
+    if (now_ms - worker->stopped_ms < ONE_SIGNAL_MS)
+        return;
+    log_warn("told to stop a second time: leaving at once; leases in hand will lapse");
+    _exit(EXIT_TEMPORARY);
 }
 
 /* One turn of the loop: sends what is due, then waits for the next event or until_ms and deals with
@@ -181,7 +187,7 @@ static bool catch_signals(struct worker *worker) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
+    sigaddset(&set, SIGXCPU); /* the time that this process may use is nearly over */
     if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
         worker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (worker->signals < 0)
@@ -271,7 +277,9 @@ static void help(void) {
         "              --bench=short only with full lanes\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
-        "SIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds.\n"
+        "SIGTERM, SIGINT and SIGHUP: report everything in hand and exit within 5 seconds; a "
+        "second\n"
+        "one, half a second after the first or later, leaves at once.\n"
         "Exit codes: 0 stopped as told or idle, 75 try again later, 76 this machine computes\n"
         "wrongly (do not start it again), 78 bad settings (nor then).\n\n"
         "Settings, in FILE or (these win) in the environment:\n",
