@@ -1,11 +1,11 @@
 #include "conf.h"
 
-#include <sched.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "certificate.h"
+#include "cores.h"
 #include "http.h"
 #include "log.h"
 #include "node/wire.h"
@@ -32,7 +32,8 @@ static const struct setting table[] = {
          "Name of the machine that a node has launched to run this worker, up to 64 characters; "
          "empty: no node has."),
     INTEGER("THREADS", threads, "threads", 0, THREADS_MAX, 0,
-            "Threads that compute; 0: one for each core."),
+            "Threads that compute; 0: one for each core that this process may use, by its affinity "
+            "and its cgroup's quota."),
     INTEGER("IDLE_SECONDS", idle_seconds, "seconds", 0, 31536000, 600,
             "Exit after this long without an item in hand; 0: never."),
     TEXT("RETIRE_NODE", retire_node, "URL", "",
@@ -118,15 +119,6 @@ static void make_name(char *name) {
     snprintf(name, WIRE_NAME_SIZE, "%.55s-%08x", base, (unsigned)number);
 }
 
-/* The cores that this process may use. */
-static int64_t count_cores(void) {
-    cpu_set_t cores;
-    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
-        return 1;
-    int count = CPU_COUNT(&cores);
-    return count < 1 ? 1 : count;
-}
-
 /* Checks the token and the name, of which the first must fit into a header and the second in JSON.
  */
 static bool check_texts(const struct worker_conf *conf, char *why, size_t why_size) {
@@ -187,7 +179,7 @@ bool worker_conf_load(struct worker_conf *conf, const struct settings_files *fil
         return false;
     make_name(conf->worker_name);
     if (conf->threads == 0)
-        conf->threads = count_cores();
+        conf->threads = cores_usable();
     log_set_level(level);
     return true;
 }

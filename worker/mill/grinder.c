@@ -8,12 +8,12 @@
 #include "mill_parts.h"
 
 enum {
-    SLICE_NS = 500000,    /* the longest that a thread computes before it looks around */
-    TURN_NS = 1000000,    /* how long a chain keeps its lane at least */
-    MEASURE_NS = 2500000, /* of work with full lanes, before the rate is brought up to date */
-    OLDEST_EVERY = 4,     /* one pick in so many is the chain that was fed first */
-    MUCH_SHORTER = 2,     /* a chain of half the length or less takes a lane away */
-    NICENESS = 10         /* the thread that leases and reports goes first */
+    SLICE_NS = 500000,       /* the longest that a thread computes before it looks around */
+    TURN_NS = 1000000,       /* how long a chain keeps its lane at least */
+    MEASURE_NS = 1000000000, /* of work, before the rate is brought up to date */
+    OLDEST_EVERY = 4,        /* one pick in so many is the chain that was fed first */
+    MUCH_SHORTER = 2,        /* a chain of half the length or less takes a lane away */
+    NICENESS = 10            /* the thread that leases and reports goes first */
 };
 
 static int64_t now_ns(void) {
@@ -76,18 +76,22 @@ static void compute(struct grinder *grinder, unsigned drawn, int64_t iterations)
     kernels_run(kernels, grinder->chains, grinder->count, iterations);
 }
 
-/* Brings a thread's rate up to date whenever it has worked with full lanes for a while; a quarter
- * of each new measurement counts, which smooths out what other programs on the machine do. */
+/* Brings a thread's rate up to date whenever it has had work for a second. By the wall: whatever
+ * keeps it from running meanwhile (a CPU quota, which stops it for most of each tenth of a second,
+ * a busy neighbour) makes the rate less; having nothing to do does not. With fewer chains than
+ * lanes it goes by how long such a step takes when nothing disturbs it. Half of each new
+ * measurement counts. */
 static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed_ns) {
-    if (grinder->count < grinder->mill->width)
-        return;
-    grinder->measured_iterations += iterations * grinder->count;
+    const struct kernels_step *steps = grinder->mill->kernels->steps;
+    int width = grinder->mill->width;
+    grinder->undisturbed_ns += (double)iterations * steps[grinder->count].ns;
     grinder->measured_ns += elapsed_ns;
     if (grinder->measured_ns < MEASURE_NS)
         return;
-    double rate = (double)grinder->measured_iterations * 1e9 / (double)grinder->measured_ns;
-    grinder->rate += (rate - grinder->rate) / 4;
-    grinder->measured_iterations = 0;
+    double share = grinder->undisturbed_ns / (double)grinder->measured_ns;
+    double rate = share * width * 1e9 / steps[width].ns;
+    grinder->rate += (rate - grinder->rate) / 2;
+    grinder->undisturbed_ns = 0;
     grinder->measured_ns = 0;
 }
 
@@ -100,9 +104,9 @@ static void tell_owner(struct grinder *grinder) {
     grinder->tell = false;
 }
 
-/* Works for one slice; returns when it ended. Called and left with the lock held, which is open in
- * between. */
-static int64_t grind_slice(struct grinder *grinder) {
+/* Works for one slice, and has since a moment; returns when it ended. Called and left with the lock
+ * held, which is open in between. */
+static int64_t grind_slice(struct grinder *grinder, int64_t since_ns) {
     struct mill *mill = grinder->mill;
     int64_t iterations = slice_iterations(grinder);
     for (int i = 0; i < grinder->count; i++)
@@ -110,7 +114,6 @@ static int64_t grind_slice(struct grinder *grinder) {
     unsigned drawn = draw_lanes(grinder, iterations);
     pthread_mutex_unlock(&mill->lock);
     tell_owner(grinder);
-    int64_t start_ns = now_ns();
     compute(grinder, drawn, iterations);
     int64_t end_ns = now_ns();
     pthread_mutex_lock(&mill->lock);
@@ -119,7 +122,7 @@ static int64_t grind_slice(struct grinder *grinder) {
         chain_store(item->chain, grinder->chains[i]);
         item->remaining -= iterations;
     }
-    measure(grinder, iterations, end_ns - start_ns);
+    measure(grinder, iterations, end_ns - since_ns);
     return end_ns;
 }
 
@@ -226,7 +229,7 @@ void *grinder_run(void *argument) {
     while (!mill->halting) {
         fill_lanes(grinder, now);
         if (grinder->count > 0) {
-            now = grind_slice(grinder);
+            now = grind_slice(grinder, now);
         } else {
             rest(grinder);
             now = now_ns();

@@ -28,9 +28,9 @@ struct grinder {
     uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice */
     bool tell;                               /* the owner is to be told of what is finished */
     struct crosscheck crosscheck;
-    double rate;                 /* iterations a second with full lanes */
-    int64_t measured_iterations; /* since rate was last brought up to date */
-    int64_t measured_ns;
+    double rate;           /* iterations a second with full lanes, as things are */
+    double undisturbed_ns; /* what the work since rate was last brought up to date takes alone, */
+    int64_t measured_ns;   /* and what it took */
 };
 
 struct mill {
