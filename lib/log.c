@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 void log_open(const char *program, const char *role) {
     log_program = program;
     log_role = role;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 void log_set_level(enum log_level level) {

@@ -17,7 +17,9 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* Names the program and the process's role ("master", "writer", ...). Both strings must outlive
- * their use. May be called again, as after a fork. */
+ * their use. May be called again, as after a fork. From here on no write ends the process, to the
+ * log or elsewhere: one to a closed pipe fails with EPIPE, one beyond the limit on the size of
+ * files with EFBIG (SIGPIPE and SIGXFSZ are ignored). */
 void log_open(const char *program, const char *role);
 
 /* Sets the least important level that is still written; info until called. */

@@ -32,7 +32,6 @@ void child_start(struct child_slot *own, int fd, const char *role, pid_t master)
     action.sa_handler = SIG_IGN; /* a terminal sends these to everybody; the master decides */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    sigaction(SIGPIPE, &action, NULL);
     sigset_t blocked;
     sigemptyset(&blocked);
     sigemptyset(&wait_mask);
