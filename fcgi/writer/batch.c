@@ -398,6 +398,16 @@ static void fail_all(struct batch *batch, enum queue_result result) {
     }
 }
 
+/* Answers the waits whose time has come, too, though their batch is gone: as the batch is. */
+static void fail_expired(struct batch *batch, enum queue_result result) {
+    int64_t now = clock_steady_ms();
+    struct wait *wait;
+    struct job *job;
+    while ((wait = parked_expired(batch->parked, now)) != NULL &&
+           (job = unpark(batch, wait)) != NULL)
+        end_answer(batch, job, result);
+}
+
 bool batch_run(struct batch *batch) {
     enum store_state state = STORE_GOOD;
     batch->refuse_enqueues = false;
@@ -420,9 +430,11 @@ bool batch_run(struct batch *batch) {
         batch->refuse_enqueues = true;
     }
     batch->retry_ms = clock_steady_ms() + RETRY_MS;
-    fail_all(batch, state == STORE_DISK_FULL                           ? QUEUE_DISK_FULL
-                    : state == STORE_POISONED || state == STORE_UNSURE ? QUEUE_UNKNOWN
-                                                                       : QUEUE_DOWN);
+    enum queue_result result = state == STORE_DISK_FULL                           ? QUEUE_DISK_FULL
+                               : state == STORE_POISONED || state == STORE_UNSURE ? QUEUE_UNKNOWN
+                                                                                  : QUEUE_DOWN;
+    fail_all(batch, result);
+    fail_expired(batch, result);
     return state != STORE_POISONED && state != STORE_UNSURE;
 }
 

@@ -124,7 +124,7 @@ static void accept_all(struct writer *writer) {
             drop(writer, connection);
     }
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-        log_warn("cannot accept a process: %m");
+        log_error("cannot accept a process: %m; raise the limits on open files or memory");
 }
 
 /* Keeps an answer for later. Whoever lets too much pile up is cut off. */
@@ -394,6 +394,8 @@ static int serve(struct writer *writer) {
         if (exit_code >= 0)
             return exit_code;
         release_held(writer);
+        if (!LIST_EMPTY(&writer->gone))
+            accept_all(writer); /* there is room again for one that could not be accepted */
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due && !held_first(writer->held))
             return CHILD_DRAINED;
@@ -402,7 +404,9 @@ static int serve(struct writer *writer) {
 
 /* Makes everything but the store. False when memory or descriptors are short. */
 static bool set_up(struct writer *writer) {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    /* Told once of each process that comes: one that cannot be accepted for want of descriptors
+     * would else be tried without end. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     LIST_INIT(&writer->connections);
     LIST_INIT(&writer->gone);
     writer->parked = parked_new();
