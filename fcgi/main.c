@@ -115,7 +115,7 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     enum prefork_end end = prefork_run(&roles, conf, &sockets, files, &exit_code);
     if (end == PREFORK_RELOAD)
         return exec_anew(argv, program, conf, &sockets);
-    sockets_remove(conf);
+    sockets_remove(&sockets, conf);
     return exit_code;
 }
 

@@ -18,6 +18,7 @@
 enum {
     TICK_MS = 1000,                /* between looks at the children while nothing happens */
     STOP_TICK_MS = 200,            /* SIGTERM is repeated: one could have come at a bad moment */
+    LOST_MS = 10000,               /* between tries to make again what was removed from RUN_DIR */
     WARN_MS = 24 * 60 * 60 * 1000, /* between warnings of certificates that expire soon */
     KILL_GRACE_MS = 2000,          /* from the end of the drain time to SIGKILL of the writer */
     PATH_SIZE = SETTING_TEXT_SIZE + 32
@@ -25,10 +26,12 @@ enum {
 
 struct master {
     const struct conf *conf;
+    const struct sockets *sockets;
     const struct settings_files *files;
     struct pool pool;
     int signals;
-    int64_t warn_ms; /* steady time at which certificates are looked at next */
+    int64_t warn_ms; /* steady time at which certificates are looked at next, */
+    int64_t lost_ms; /* and at which what is lost in RUN_DIR is made again, not before */
     bool announced;  /* the pid file is in place */
     bool stopping;
     bool killed;         /* the drain time is over and SIGKILL was sent */
@@ -42,7 +45,7 @@ static void pid_path(char path[PATH_SIZE], const struct conf *conf) {
 }
 
 /* Puts the pid file in place by rename: whoever sees it can send requests. */
-static void announce(struct master *master) {
+static void write_pid(const struct master *master) {
     char path[PATH_SIZE];
     char draft[PATH_SIZE + 8];
     pid_path(path, master->conf);
@@ -53,6 +56,11 @@ static void announce(struct master *master) {
         good = fclose(out) == 0 && good;
     if (!good || rename(draft, path) != 0)
         log_error("cannot write %s: %m", path);
+}
+
+/* Tells that requests can be sent. */
+static void announce(struct master *master) {
+    write_pid(master);
     master->announced = true;
     log_info("ready: %d processes serve", master->pool.count);
     notify("READY=1\nSTATUS=%d processes serve", master->pool.count);
@@ -170,6 +178,27 @@ static void watch_certificates(struct master *master) {
     master->warn_ms = now + WARN_MS;
 }
 
+/* Somebody may clear RUN_DIR under the server, as what tidies up /tmp does: then it starts again,
+ * and makes what is missing. */
+static void watch_run_dir(struct master *master) {
+    char path[PATH_SIZE];
+    int64_t now = clock_steady_ms();
+    if (!master->announced || master->stopping || now < master->lost_ms)
+        return;
+    pid_path(path, master->conf);
+    const char *lost = sockets_lost(master->sockets, master->conf);
+    bool pid_lost = access(path, F_OK) != 0 && errno == ENOENT;
+    if (!lost && !pid_lost)
+        return;
+    master->lost_ms = now + LOST_MS;
+    log_warn("%s/%s was removed or replaced: making it again", master->conf->run_dir,
+             lost ? lost : "hashmill-fcgi.pid");
+    if (lost)
+        reload(master);
+    else
+        write_pid(master);
+}
+
 static void loop(struct master *master) {
     struct pollfd fds[] = {{.fd = master->signals, .events = POLLIN},
                            {.fd = master->pool.ready_pipe[0], .events = POLLIN}};
@@ -184,6 +213,7 @@ static void loop(struct master *master) {
         if (ready && !master->announced && !master->stopping)
             announce(master);
         watch_certificates(master);
+        watch_run_dir(master);
         pool_watch(&master->pool, master->conf->busy_seconds * 1000);
         if (master->stopping && drain(master))
             return;
@@ -206,7 +236,7 @@ static int catch_signals(void) {
 enum prefork_end prefork_run(const struct roles *roles, const struct conf *conf,
                              const struct sockets *sockets, const struct settings_files *files,
                              int *exit_code) {
-    struct master master = {.conf = conf, .files = files};
+    struct master master = {.conf = conf, .sockets = sockets, .files = files};
     char path[PATH_SIZE];
     *exit_code = CHILD_TEMPORARY;
     master.signals = catch_signals();

@@ -125,8 +125,7 @@ static bool take_over(struct sockets *sockets, const struct conf *conf) {
     if (!text)
         return false;
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        bool read = read_descriptor(&text, &sockets->fd[i]);
-        if (i != SOCKET_PEERING && (!read || sockets->fd[i] < 0)) {
+        if (!read_descriptor(&text, &sockets->fd[i]) && i != SOCKET_PEERING) {
             log_error("%s is not what this program has set; it is ignored", pass_variable);
             unsetenv(pass_variable);
             return false;
@@ -155,30 +154,75 @@ static bool settle_peering(struct sockets *sockets, const struct conf *conf) {
     return true;
 }
 
-bool sockets_open(struct sockets *sockets, const struct conf *conf) {
+static void forget_all(struct sockets *sockets) {
+    for (int i = 0; i < SOCKET_COUNT; i++)
+        sockets->fd[i] = -1;
+}
+
+/* The inode that a path leads to; 0 when there is none. */
+static ino_t inode_of(const struct conf *conf, enum socket_name name) {
+    char path[PATH_SIZE];
+    struct stat info;
+    path_of(path, conf, name);
+    return stat(path, &info) == 0 ? info.st_ino : 0;
+}
+
+/* Makes the directories, and those that are missing; the lock is the first. */
+static bool make_missing(struct sockets *sockets, const struct conf *conf) {
     gid_t group;
     char path[PATH_SIZE];
-    path_of(sockets->channel, conf, SOCKET_CHANNEL);
-    path_of(sockets->peering, conf, SOCKET_PEERING);
-    sockets->fd[SOCKET_PEERING] = -1;
-    if (take_over(sockets, conf))
-        return settle_peering(sockets, conf);
-    sockets->fd[SOCKET_PEERING] = -1;
     snprintf(path, sizeof path, "%s/writer", conf->run_dir);
     if (!find_group(conf, &group) || !make_directory(conf->run_dir, 0750, group) ||
         !make_directory(path, 0700, (gid_t)-1))
         return false;
-    sockets->fd[SOCKET_LOCK] = take_lock(conf);
+    if (sockets->fd[SOCKET_LOCK] < 0)
+        sockets->fd[SOCKET_LOCK] = take_lock(conf);
     if (sockets->fd[SOCKET_LOCK] < 0)
         return false;
-    for (int i = SOCKET_PUBLIC; i <= SOCKET_WORKER_WAIT; i++) {
+    for (int i = SOCKET_PUBLIC; i <= SOCKET_CHANNEL; i++) {
+        bool channel = i == SOCKET_CHANNEL;
         path_of(path, conf, (enum socket_name)i);
-        sockets->fd[i] = sockets_listen(path, SOCK_STREAM, group);
+        if (sockets->fd[i] < 0)
+            sockets->fd[i] = sockets_listen(path, channel ? SOCK_SEQPACKET : SOCK_STREAM,
+                                            channel ? (gid_t)-1 : group);
         if (sockets->fd[i] < 0)
             return false;
     }
-    sockets->fd[SOCKET_CHANNEL] = sockets_listen(sockets->channel, SOCK_SEQPACKET, (gid_t)-1);
-    return sockets->fd[SOCKET_CHANNEL] >= 0 && settle_peering(sockets, conf);
+    return true;
+}
+
+static bool is_whole(const struct sockets *sockets) {
+    for (int i = 0; i < SOCKET_COUNT; i++) {
+        if (sockets->fd[i] < 0 && i != SOCKET_PEERING)
+            return false;
+    }
+    return true;
+}
+
+bool sockets_open(struct sockets *sockets, const struct conf *conf) {
+    path_of(sockets->channel, conf, SOCKET_CHANNEL);
+    path_of(sockets->peering, conf, SOCKET_PEERING);
+    forget_all(sockets);
+    if (!take_over(sockets, conf))
+        forget_all(sockets);
+    if ((!is_whole(sockets) && !make_missing(sockets, conf)) || !settle_peering(sockets, conf))
+        return false;
+    for (int i = 0; i < SOCKET_COUNT; i++)
+        sockets->inode[i] = sockets->fd[i] >= 0 ? inode_of(conf, (enum socket_name)i) : 0;
+    return true;
+}
+
+/* Whether a path does not lead to its descriptor any more. */
+static bool is_lost(const struct sockets *sockets, const struct conf *conf, int name) {
+    return sockets->fd[name] >= 0 && inode_of(conf, (enum socket_name)name) != sockets->inode[name];
+}
+
+const char *sockets_lost(const struct sockets *sockets, const struct conf *conf) {
+    for (int i = 0; i < SOCKET_COUNT; i++) {
+        if (is_lost(sockets, conf, i))
+            return names[i];
+    }
+    return NULL;
 }
 
 void sockets_channel(char path[SETTING_TEXT_SIZE + 24], const struct conf *conf) {
@@ -189,19 +233,20 @@ void sockets_pass(const struct sockets *sockets, const struct conf *conf) {
     char text[SETTING_TEXT_SIZE + 100];
     size_t length = 0;
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        if (sockets->fd[i] >= 0)
-            fcntl(sockets->fd[i], F_SETFD, 0);
-        length += (size_t)snprintf(text + length, sizeof text - length, "%d,", sockets->fd[i]);
+        int fd = is_lost(sockets, conf, i) ? -1 : sockets->fd[i]; /* exec closes it */
+        if (fd >= 0)
+            fcntl(fd, F_SETFD, 0);
+        length += (size_t)snprintf(text + length, sizeof text - length, "%d,", fd);
     }
     snprintf(text + length, sizeof text - length, "%s", conf->run_dir);
     setenv(pass_variable, text, 1);
 }
 
-void sockets_remove(const struct conf *conf) {
+void sockets_remove(const struct sockets *sockets, const struct conf *conf) {
     char path[PATH_SIZE];
     for (int i = 0; i < SOCKET_COUNT; i++) {
         path_of(path, conf, (enum socket_name)i);
-        if (i != SOCKET_LOCK)
+        if (i != SOCKET_LOCK && !is_lost(sockets, conf, i))
             unlink(path);
     }
 }

@@ -20,12 +20,14 @@ enum socket_name {
 
 struct sockets {
     int fd[SOCKET_COUNT];
+    ino_t inode[SOCKET_COUNT]; /* of its path; 0: it was not there when it was looked at */
     char channel[SETTING_TEXT_SIZE + 24]; /* path of the writer's socket */
     char peering[SETTING_TEXT_SIZE + 24]; /* of the peering process's */
 };
 
-/* Takes over the descriptors that an earlier generation has left open (sockets_pass), or makes the
- * directory, the lock and the sockets anew. False after logging why and what to do. */
+/* Takes over the descriptors that an earlier generation has left open (sockets_pass), and makes
+ * what is missing: the directory, the lock and the sockets. False after logging why and what to do.
+ */
 bool sockets_open(struct sockets *sockets, const struct conf *conf);
 
 /* Makes a listening unix socket of a type (SOCK_STREAM, SOCK_SEQPACKET), non-blocking; the path is
@@ -36,10 +38,15 @@ int sockets_listen(const char *path, int type, gid_t group);
 /* The path of the writer's socket of a running server. */
 void sockets_channel(char path[SETTING_TEXT_SIZE + 24], const struct conf *conf);
 
-/* Prepares all of them to be taken over by the program that this process is about to exec. */
+/* The first of the paths that does not lead to what was opened any more, as when somebody has
+ * cleared RUN_DIR: nobody reaches this server by it. NULL when all do. */
+const char *sockets_lost(const struct sockets *sockets, const struct conf *conf);
+
+/* Prepares all of them to be taken over by the program that this process is about to exec; those
+ * that are lost are closed, for it to make new ones. */
 void sockets_pass(const struct sockets *sockets, const struct conf *conf);
 
-/* Removes the sockets' paths, at the very end. */
-void sockets_remove(const struct conf *conf);
+/* Removes the paths of the sockets that are not lost, at the very end. */
+void sockets_remove(const struct sockets *sockets, const struct conf *conf);
 
 #endif
