@@ -39,6 +39,10 @@ UPDATE tally SET clock = ?1, waiting = ?2, leased = ?3, done = ?4, pulled = ?5, 
     remaining = ?7, change = ?8
 WHERE one = 1;
 
+-- name: data_version
+-- A number that changes when another connection commits.
+PRAGMA data_version;
+
 -- name: page_count
 -- The database's size in pages, with the batch under way.
 PRAGMA page_count;

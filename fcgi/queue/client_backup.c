@@ -15,7 +15,7 @@ enum { SYNC_BYTES = 512 * 1024, PAUSES = 3 };
 
 /* What a failed call on the file means; it is logged. */
 static enum queue_result failed(const char *path) {
-    bool full = errno == ENOSPC || errno == EDQUOT;
+    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
     log_error("cannot write %s: %m", path);
     return full ? QUEUE_DISK_FULL : QUEUE_FAULT;
 }

@@ -1,5 +1,6 @@
 #include "reader_sql.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,21 +30,44 @@ void reader_free(struct reader *reader) {
     free(reader);
 }
 
-/* Opens the file unless it is open. False with a debug line when that cannot be done now. */
-static bool open_database(struct reader *reader) {
-    if (reader->database) {
-        if (reader->owner == getpid())
-            return true;
+/* Whether the file is open. It is closed when a writer that has started since may have others: this
+ * connection would show what was in the former ones, for ever. */
+static bool is_open(struct reader *reader) {
+    if (!reader->database)
+        return false;
+    if (reader->owner != getpid()) {
         log_error("a database connection was carried over a fork");
         abort();
     }
+    if (!sqlite3_get_autocommit(reader->database) || !files_moved(&reader->files))
+        return true;
+    close_database(reader);
+    return false;
+}
+
+/* Says why the file cannot be read: an operator is told, once, when it is a matter of rights. */
+static void tell_unreadable(struct reader *reader) {
+    errno = reader->database ? sqlite3_system_errno(reader->database) : 0;
+    if ((errno == EACCES || errno == EPERM) && !reader->told_rights) {
+        files_explain(reader->conf->database);
+        reader->told_rights = true;
+    }
+    log_debug("cannot read %s: %s", reader->conf->database, sqlite3_errmsg(reader->database));
+}
+
+/* Opens the file unless it is open. False with a line in the log when that cannot be done now. */
+static bool open_database(struct reader *reader) {
+    if (is_open(reader))
+        return true;
+    files_name(&reader->files, reader->conf->database);
+    files_moved(&reader->files); /* notes which they are */
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
     reader->owner = getpid();
     if (sqlite3_open_v2(reader->conf->database, &reader->database, flags, NULL) == SQLITE_OK &&
         sqlite3_busy_timeout(reader->database, BUSY_MS) == SQLITE_OK &&
         sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK)
         return true;
-    log_debug("cannot read %s: %s", reader->conf->database, sqlite3_errmsg(reader->database));
+    tell_unreadable(reader);
     close_database(reader);
     return false;
 }
@@ -55,7 +79,7 @@ sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql) {
     if (*slot || sqlite3_prepare_v3(reader->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT,
                                     slot, NULL) == SQLITE_OK)
         return *slot;
-    log_debug("%s cannot be prepared: %s", sql_name[sql], sqlite3_errmsg(reader->database));
+    tell_unreadable(reader);
     close_database(reader);
     return NULL;
 }

@@ -7,11 +7,14 @@
 #include <sys/types.h>
 
 #include "base/conf.h"
+#include "files.h"
 #include "queue/reader.h"
 #include "sql.h"
 
 struct reader {
     const struct conf *conf;
+    struct files files;                  /* as they were when it was opened */
+    bool told_rights;                    /* the log says that this process may not read them */
     sqlite3 *database;                   /* NULL while it is not open */
     sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
     pid_t owner; /* the process that opened it; a connection must never cross a fork */

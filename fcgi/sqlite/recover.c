@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "log.h"
 #include "salvage.h"
 
@@ -81,7 +82,7 @@ static int64_t copy_file(const char *from_path, const char *to_path, bool needed
     if (from < 0 && errno == ENOENT && !needed)
         return 0;
     if (from < 0) {
-        log_error("cannot open %s: %m", from_path);
+        files_explain(from_path);
         return -1;
     }
     int to = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -112,7 +113,10 @@ static int take_lock(const struct conf *conf) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 ? flock(fd, LOCK_EX | LOCK_NB) == 0 : errno == ENOENT)
         return fd >= 0 ? fd : open("/dev/null", O_RDONLY | O_CLOEXEC);
-    log_error("cannot lock %s: %m; stop hashmill-fcgi first", path);
+    if (fd < 0)
+        files_explain(path);
+    else
+        log_error("cannot lock %s: %m; stop hashmill-fcgi first", path);
     if (fd >= 0)
         close(fd);
     return -1;
@@ -132,7 +136,8 @@ static bool find_place(struct place *place, const char *file) {
         return false;
     }
     if (!mkdtemp(place->directory)) {
-        log_error("cannot make a directory beside %s: %m", file);
+        log_error("cannot make a directory beside %s: %m; its directory must be there and writable",
+                  file);
         return false;
     }
     snprintf(place->copy, sizeof place->copy, "%s/copy", place->directory);

@@ -56,6 +56,8 @@ void store_note(struct store *store, int code, const char *what) {
     } else if ((code & 0xff) == SQLITE_FULL) {
         if (store->state == STORE_GOOD)
             store->state = STORE_DISK_FULL;
+    } else if ((code & 0xff) == SQLITE_BUSY && !store->in_batch) {
+        store_tell_locked(store);
     } else {
         log_warn("%s failed: %s", what, sqlite3_errmsg(store->database));
         bool gone = store->in_batch && sqlite3_get_autocommit(store->database);
@@ -200,7 +202,10 @@ bool store_begin(struct store *store) {
         store_lose(store);
         return false;
     }
+    store_tell_unlocked(store);
     store->in_batch = true;
+    if (!store_files_in_place(store))
+        return false;
     store_reserve_new_batch(store);
     store->changes_before = sqlite3_total_changes64(store->database);
     store->wall_ms = clock_wall_ms();
@@ -215,6 +220,8 @@ bool store_begin(struct store *store) {
 static void undo(struct store *store) {
     if (store->in_batch && !sqlite3_get_autocommit(store->database))
         store_run(store, SQL_ROLLBACK, "");
+    if (store->in_batch && store->state != STORE_POISONED)
+        store_files_note(store); /* a large batch has reached the WAL before its end */
     store->in_batch = false;
     store->counts = store->saved_counts;
     store_undo_peers(store);
@@ -265,6 +272,7 @@ bool store_commit(struct store *store) {
         return false;
     }
     store->in_batch = false;
+    store_files_note(store);
     note_work(store);
     store_keep_peers(store);
     store->saved_counts = store->counts;

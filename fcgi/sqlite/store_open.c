@@ -190,10 +190,11 @@ static bool load_counts(struct store *store) {
  * seen from now on. Nobody may be answered from it before it is durable. (The checkpoint behind
  * this syncs it, too, but only while nobody reads.) */
 static bool sync_wal(struct store *store) {
-    int fd = open(store->wal.path, O_RDONLY | O_CLOEXEC);
+    const char *path = store->files.path[FILE_WAL];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool good = fd >= 0 && fdatasync(fd) == 0;
     if (!good)
-        log_error("cannot sync %s: %m", store->wal.path);
+        log_error("cannot sync %s: %m", path);
     if (fd >= 0)
         close(fd);
     return good;
@@ -225,6 +226,7 @@ static int open_database(struct store *store) {
         log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
         return (code & 0xff) == SQLITE_IOERR ? CHILD_POISON : CHILD_TEMPORARY;
     }
+    files_name(&store->files, path); /* by now it is there */
     configure(store);
     if (!reported_register(store->database, &store->reported) ||
         !run_script(store->database, SQL_OPEN))
@@ -235,11 +237,14 @@ static int open_database(struct store *store) {
         code = check_settings(store);
     if (code != CHILD_DRAINED)
         return code;
-    if (!load_counts(store) || !store_wal_in_place(store) || !sync_wal(store) ||
-        !sync_directory(path))
+    if (!load_counts(store) || !sync_wal(store) || !sync_directory(path))
         return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
     store_reserve_open(store);
-    return store_first_checkpoint(store) ? CHILD_DRAINED : failure(store);
+    store_files_open(store);
+    if (!store_first_checkpoint(store))
+        return failure(store);
+    store->serving = store_files_in_place(store);
+    return store->serving ? CHILD_DRAINED : failure(store);
 }
 
 struct store *store_open(const struct conf *conf, int *exit_code) {
@@ -255,7 +260,13 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
     store->conf = conf;
     for (int i = 0; i < RESERVE_FILES; i++)
         store->reserve.fd[i] = -1;
-    store->lock_fd = take_lock(conf->database);
+    files_name(&store->files, conf->database);
+    store_take_no_room_for_full();
+    store->lock_fd = -1;
+    if (!files_usable(&store->files))
+        *exit_code = CHILD_CONFIG;
+    else
+        store->lock_fd = take_lock(conf->database);
     if (store->lock_fd >= 0)
         *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
     if (*exit_code == CHILD_DRAINED)

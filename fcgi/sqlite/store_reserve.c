@@ -134,14 +134,11 @@ void store_reserve_emptied_wal(struct store *store) {
 }
 
 void store_reserve_open(struct store *store) {
-    static const char *const ends[RESERVE_FILES] = {"", "-wal", "-shm"};
+    static const int files[RESERVE_FILES] = {FILE_DATABASE, FILE_WAL, FILE_SHM};
     struct reserve *reserve = &store->reserve;
     struct stat info;
-    char path[SETTING_TEXT_SIZE + 8];
-    for (int i = 0; i < RESERVE_FILES; i++) {
-        snprintf(path, sizeof path, "%s%s", store->conf->database, ends[i]);
-        reserve->fd[i] = open(path, O_RDWR | O_CLOEXEC);
-    }
+    for (int i = 0; i < RESERVE_FILES; i++)
+        reserve->fd[i] = open(store->files.path[files[i]], O_RDWR | O_CLOEXEC);
     if (fstat(reserve->fd[RESERVE_DATABASE], &info) == 0 &&
         allocate(reserve->fd[RESERVE_DATABASE], 0, info.st_size))
         reserve->bytes = info.st_size; /* what was reserved before still is */

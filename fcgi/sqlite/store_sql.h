@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include "files.h"
 #include "reported.h"
 #include "sql.h"
 #include "store/rates.h"
@@ -49,11 +50,16 @@ struct peers {
     struct peer_state before[NODES]; /* and as what: for a rollback */
 };
 
+/* What of the WAL was seen behind the last batch or checkpoint, to be found again. */
+struct wal_seen {
+    int pages; /* in use then, -1 when they could not be read, 0: the rest is empty */
+    uint8_t start[32];
+    uint8_t last[24]; /* the head of the last page's frame */
+};
+
 /* The WAL and when it is to be copied into the database. */
 struct wal {
-    char path[SETTING_TEXT_SIZE + 8];
-    uint64_t inode; /* 0 until known */
-    int64_t file_bytes;
+    struct wal_seen seen;
     int pages;        /* in use behind the last commit */
     int pages_next;   /* a checkpoint is due when so many are */
     int64_t retry_ms; /* steady time: a reader was in the way, due again then; else INT64_MAX */
@@ -76,7 +82,6 @@ struct reserve {
 };
 
 enum {
-    STORE_BUSY_MS = 5000,
     WAL_LARGE_BYTES = 64 * 1024 * 1024 /* the WAL file is not left larger */
 };
 
@@ -106,6 +111,10 @@ struct store {
     int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
     int32_t retry_seconds;   /* when an enqueue was refused: until there may be room for it */
     struct rates rates;
+    struct files files;
+    int64_t data_version; /* SQLite's, which other connections change */
+    bool serving;         /* it was opened, and all its files are there */
+    int64_t locked_ms;    /* steady time: the log said that another program has its lock; or 0 */
     struct wal wal;
     struct reserve reserve;
     int64_t next_adoption_ms; /* queue clock; not before this */
@@ -156,9 +165,30 @@ void store_log(void *unused, int code, const char *text);
  * hook out. */
 void store_wal_open(struct store *store);
 
-/* Whether the WAL is the file that was opened: a removed one takes every fsync and keeps nothing.
- * False poisons the store. */
-bool store_wal_in_place(struct store *store);
+/* Before SQLite opens anything: has it take every errno that means "no room" (a quota, a limit on
+ * the size of files) for a full disk, as SQLITE_FULL. */
+void store_take_no_room_for_full(void);
+
+/* Begins to watch the files, which are all there. */
+void store_files_open(struct store *store);
+
+/* Whether the files are those that were opened, with what was last written: a removed one takes
+ * every fsync and keeps nothing. To be asked before anything is written. False, which is said in
+ * the log, poisons the store. */
+bool store_files_in_place(struct store *store);
+
+/* Notes what the files are now; behind everything that writes to them. */
+void store_files_note(struct store *store);
+
+/* Says in the log, once, which process keeps the store from writing; and that it does no more. */
+void store_tell_locked(struct store *store);
+void store_tell_unlocked(struct store *store);
+
+/* How long a batch or a start waits for another program's lock: so short that the operations which
+ * come meanwhile are answered in time, too. */
+static inline int store_patience_ms(const struct store *store) {
+    return (int)store->conf->operation_seconds * 1000 / 4;
+}
 
 /* Begins to keep room on the disk, which a full one does not prevent; ends it, when the database is
  * closed. */

@@ -115,6 +115,63 @@ subtest 'no room for more, as any user can have it' => sub {
     $mill->close_instance;
 };
 
+# Asserts that no room is a matter of time: items and whatever else must be written are refused, nothing
+# fails for good, and all goes on when there is room.
+sub goes_on_with_room ($mill, $writer, $make_room) {
+    my ($more, $statuses) = enqueue_until_refused($mill);
+    is_deeply $statuses, [(507) x 4], 'enqueues are answered 507';
+    unlike $mill->server_log, qr/SIGXFSZ| error: /, 'nothing is killed or taken for a disk that fails';
+    $make_room->();
+    ok wait_until(10, sub { $mill->enqueue('after', 10)->status == 201 }), 'room again: enqueues are taken';
+    is_deeply [$mill->children('writer')], [$writer], 'by the same writer';
+    my ($row) = $mill->sql('SELECT count(*) FROM item');
+    is $row->[0], $mill->stats->{items}{waiting}, 'everything answered 201 is there';
+    return;
+}
+
+for my $fault ('quota', 'size') {
+    subtest "no room within a limit: $fault" => sub {
+        my $faults = Hashmill::Faults->new;
+        my $mill = Hashmill->start(wrap => $faults->wrap);
+        $mill->new_item("before $_", 10) for 1 .. 20;
+        my ($writer) = $mill->children('writer');
+        $faults->set($fault, path => 'hashmill.db');
+        goes_on_with_room($mill, $writer, sub { $faults->clear });
+        $mill->close_instance;
+    };
+}
+
+subtest 'a limit on the size of files (ulimit -f)' => sub {
+    my $mill = Hashmill->start;
+    $mill->new_item("before $_", 10) for 1 .. 20;
+    my ($writer) = $mill->children('writer');
+    my $limit = sub ($bytes) { system('prlimit', "--pid=$writer", "--fsize=$bytes:") == 0 or die };
+    $limit->(20_000);
+    goes_on_with_room($mill, $writer, sub { $limit->('unlimited') });
+    $mill->close_instance;
+};
+
+subtest 'started with such a limit' => sub {
+    my $mill = Hashmill->start(wrap => ['prlimit', '--fsize=5000000']);
+    my ($writer) = $mill->children('writer');
+    is_problem($mill->enqueue('one', 10), 507, 'an enqueue');
+    is $mill->lease->status, 204, 'workers are answered';
+    like $mill->server_log, qr/warn: no room can be kept on the disk of \S+ \(File too large\)/, 'the log says what it is';
+    is_deeply [$mill->children('writer')], [$writer], 'nothing has died';
+    $mill->close_instance;
+};
+
+subtest 'nobody reads what the server says' => sub {
+    # Its standard error is a pipe whose reader leaves after a line.
+    my $mill = Hashmill->start(wrap => ['bash', '-c', 'exec "$@" 2> >(head -n 1 >/dev/null)', 'bash']);
+    is $mill->enqueue('one', 10)->status, 201, 'it serves';
+    my ($writer) = $mill->children('writer');
+    $mill->{server}->kill('HUP');
+    ok wait_until(20, sub { my ($now) = $mill->children('writer'); $now && $now != $writer }), 'it starts anew when told to';
+    ok wait_until(20, sub { $mill->enqueue('two', 10)->status == 201 }), 'and serves';
+    $mill->close_instance;
+};
+
 subtest 'the WAL is taken away' => sub {
     my $mill = Hashmill->start;
     $mill->expect_log(qr/was removed or replaced|stopping for good/);

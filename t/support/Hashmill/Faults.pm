@@ -14,7 +14,7 @@ use Hashmill::Util;
 
 use constant BYTES => 256; # of struct control
 
-my %bits = (fsync => 1, read => 2, write => 4, space => 8, slow => 16, grow => 32);
+my %bits = (fsync => 1, read => 2, write => 4, space => 8, slow => 16, grow => 32, quota => 64, size => 128);
 
 sub new ($class) {
     my $library = Hashmill::build_directory() . '/shim/fault.so';
@@ -37,7 +37,7 @@ sub put ($self, $at, $bytes) {
 }
 
 # From now on these faults happen: fsync, read, write (EIO), space (ENOSPC when writing or allocating), grow
-# (only when allocating), slow. Options: path, percent, left (how many), delay_us.
+# (only when allocating), quota and size (as space, with EDQUOT and EFBIG), slow. Options: path, percent, left (how many), delay_us.
 sub set ($self, $faults, %options) {
     my $mode = 0;
     $mode |= $bits{$_} // die "no fault $_\n" for split / /, $faults;

@@ -23,12 +23,15 @@
 
 /* What is to happen, as bits of control.mode. */
 enum {
-    FAULT_FSYNC = 1,    /* fsync and fdatasync fail with EIO */
-    FAULT_READ = 2,     /* reads fail with EIO */
-    FAULT_WRITE = 4,    /* writes fail with EIO */
-    FAULT_SPACE = 8,    /* writes and allocations fail with ENOSPC */
-    FAULT_SLOW = 16,    /* fsync and fdatasync take longer, and then are done */
-    FAULT_GROW = 32,    /* allocations fail with ENOSPC */
+    FAULT_FSYNC = 1,  /* fsync and fdatasync fail with EIO */
+    FAULT_READ = 2,   /* reads fail with EIO */
+    FAULT_WRITE = 4,  /* writes fail with EIO */
+    FAULT_SPACE = 8,  /* writes and allocations fail with ENOSPC */
+    FAULT_SLOW = 16,  /* fsync and fdatasync take longer, and then are done */
+    FAULT_GROW = 32,  /* allocations fail with ENOSPC */
+    FAULT_QUOTA = 64, /* writes and allocations fail with EDQUOT */
+    FAULT_SIZE = 128, /* writes and allocations fail with EFBIG */
+    FAULT_FULL = FAULT_SPACE | FAULT_QUOTA | FAULT_SIZE,
     CONTROL_BYTES = 256 /* bytes of struct control */
 };
 
@@ -109,7 +112,10 @@ static int fault(int fd, int faults) {
 
 /* Fails with the error of the fault. */
 static int fail(int due) {
-    errno = due & (FAULT_SPACE | FAULT_GROW) ? ENOSPC : EIO;
+    errno = due & FAULT_QUOTA                  ? EDQUOT
+            : due & FAULT_SIZE                 ? EFBIG
+            : due & (FAULT_SPACE | FAULT_GROW) ? ENOSPC
+                                               : EIO;
     return -1;
 }
 
@@ -153,12 +159,12 @@ ssize_t pread64(int fd, void *to, size_t size, off64_t at) {
 }
 
 ssize_t write(int fd, const void *from, size_t size) {
-    int due = fault(fd, FAULT_WRITE | FAULT_SPACE);
+    int due = fault(fd, FAULT_WRITE | FAULT_FULL);
     return due ? fail(due) : syscall(SYS_write, fd, from, size);
 }
 
 ssize_t pwrite(int fd, const void *from, size_t size, off_t at) {
-    int due = fault(fd, FAULT_WRITE | FAULT_SPACE);
+    int due = fault(fd, FAULT_WRITE | FAULT_FULL);
     return due ? fail(due) : syscall(SYS_pwrite64, fd, from, size, at);
 }
 
@@ -168,7 +174,7 @@ ssize_t pwrite64(int fd, const void *from, size_t size, off64_t at) {
 
 /* This one returns the error. */
 int posix_fallocate(int fd, off_t at, off_t size) {
-    int due = fault(fd, FAULT_WRITE | FAULT_SPACE | FAULT_GROW);
+    int due = fault(fd, FAULT_WRITE | FAULT_FULL | FAULT_GROW);
     if (due == 0 && syscall(SYS_fallocate, fd, 0, at, size) == 0)
         return 0;
     if (due)

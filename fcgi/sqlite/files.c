@@ -1,0 +1,155 @@
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+
+enum { NAME_SIZE = 40 };
+
+void files_name(struct files *files, const char *database) {
+    static const char *const ends[FILE_COUNT] = {"", "-wal", "-shm", "-lock"};
+    *files = (struct files){0};
+    for (int i = 0; i < FILE_COUNT; i++)
+        snprintf(files->path[i], sizeof files->path[i], "%s%s", database, ends[i]);
+    char *target = realpath(database, NULL); /* beside which SQLite has the others */
+    if (target && strlen(target) < SETTING_TEXT_SIZE) {
+        snprintf(files->path[FILE_WAL], sizeof files->path[0], "%s-wal", target);
+        snprintf(files->path[FILE_SHM], sizeof files->path[0], "%s-shm", target);
+    }
+    free(target);
+}
+
+/* The name of a user, or the number of one without a name. */
+static void name_user(char name[NAME_SIZE], uid_t user) {
+    const struct passwd *entry = getpwuid(user);
+    if (entry)
+        snprintf(name, NAME_SIZE, "%s", entry->pw_name);
+    else
+        snprintf(name, NAME_SIZE, "user %u", (unsigned)user);
+}
+
+void files_explain(const char *path) {
+    int error = errno;
+    char owner[NAME_SIZE];
+    char own[NAME_SIZE];
+    struct stat info;
+    bool seen = stat(path, &info) == 0;
+    name_user(own, geteuid());
+    name_user(owner, seen ? info.st_uid : 0);
+    errno = error;
+    if (error == EROFS)
+        log_error("cannot write to %s: %m; its filesystem is mounted read-only: see the kernel's "
+                  "log for why, then mount it for writing",
+                  path);
+    else if (!seen)
+        log_error("cannot use %s: %m; %s must be able to reach it: see the rights of the "
+                  "directories above it",
+                  path, own);
+    else if (error == EPERM)
+        log_error("cannot write to %s: %m; take the attributes a and i from it (lsattr, chattr)",
+                  path);
+    else
+        log_error("cannot use %s: %m; it belongs to %s and has mode %04o, this process runs as %s: "
+                  "give it to %s (chown), or run as its owner",
+                  path, owner, (unsigned)info.st_mode & 07777, own, own);
+}
+
+/* Whether a file may be read and written. One that is not there is none that may not; it makes
+ * *missing true. */
+static bool file_usable(const char *path, bool *missing) {
+    struct stat info;
+    if (stat(path, &info) != 0 && errno == ENOENT) {
+        *missing = true;
+        return true;
+    }
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        log_error("%s is no file but something else; set DATABASE to another path", path);
+        return false;
+    }
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        files_explain(path);
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+/* Whether files can be made in the directory of this one. */
+static bool directory_usable(const char *path) {
+    char directory[SETTING_TEXT_SIZE + 8];
+    snprintf(directory, sizeof directory, "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        slash[slash == directory ? 1 : 0] = '\0';
+    const char *name = slash ? directory : ".";
+    if (faccessat(AT_FDCWD, name, W_OK | X_OK, AT_EACCESS) == 0)
+        return true;
+    if (errno == ENOENT || errno == ENOTDIR)
+        log_error("%s is no directory: make it, and give it to the user of this process", name);
+    else
+        files_explain(name);
+    return false;
+}
+
+/* Whether a WAL lies where no database is: its items are lost once a new database is begun. */
+static bool is_orphan(const struct files *files) {
+    struct stat info;
+    return (stat(files->path[FILE_DATABASE], &info) != 0 || info.st_size == 0) &&
+           stat(files->path[FILE_WAL], &info) == 0 && info.st_size > 0;
+}
+
+bool files_usable(const struct files *files) {
+    bool missing = false;
+    for (int i = 0; i < FILE_COUNT; i++) {
+        if (!file_usable(files->path[i], &missing))
+            return false;
+    }
+    if (missing && !directory_usable(files->path[FILE_DATABASE]))
+        return false;
+    if (!is_orphan(files))
+        return true;
+    log_error("%s is gone or empty, but its WAL is there: put the database back, or a backup "
+              "(backup.sh --restore), or remove %s to begin with an empty queue",
+              files->path[FILE_DATABASE], files->path[FILE_WAL]);
+    return false;
+}
+
+const char *files_moved(struct files *files) {
+    for (int i = 0; i < FILE_COUNT; i++) {
+        struct file_seen *seen = &files->seen[i];
+        struct stat info;
+        bool there = stat(files->path[i], &info) == 0;
+        if (there && seen->inode == 0) {
+            seen->device = info.st_dev;
+            seen->inode = info.st_ino;
+        }
+        if (seen->inode != 0 &&
+            (!there || info.st_ino != seen->inode || info.st_dev != seen->device))
+            return files->path[i];
+    }
+    return NULL;
+}
+
+void files_note(struct files *files, int file) {
+    struct stat info;
+    if (stat(files->path[file], &info) != 0)
+        return;
+    files->seen[file].bytes = info.st_size;
+    files->seen[file].written = info.st_mtim;
+}
+
+bool files_written(const struct files *files, int file) {
+    const struct file_seen *seen = &files->seen[file];
+    struct stat info;
+    return stat(files->path[file], &info) != 0 || info.st_size != seen->bytes ||
+           info.st_mtim.tv_sec != seen->written.tv_sec ||
+           info.st_mtim.tv_nsec != seen->written.tv_nsec;
+}

@@ -1,0 +1,53 @@
+#ifndef HASHMILL_FILES_H
+#define HASHMILL_FILES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/conf.h"
+
+/*
+ * The files of a database, looked at from outside SQLite: whether this process may use them, and
+ * whether those that it has opened are still the ones that everybody else finds by their names. By
+ * stat alone: a process that opens and closes a database's file beside SQLite loses SQLite's locks.
+ */
+enum { FILE_DATABASE, FILE_WAL, FILE_SHM, FILE_LOCK, FILE_COUNT };
+
+/* A file as it was seen last. */
+struct file_seen {
+    dev_t device;
+    ino_t inode; /* 0: it was not there */
+    int64_t bytes;
+    struct timespec written;
+};
+
+struct files {
+    char path[FILE_COUNT][SETTING_TEXT_SIZE + 8];
+    struct file_seen seen[FILE_COUNT];
+};
+
+/* Gives the files of this database their paths; none was seen yet. */
+void files_name(struct files *files, const char *database);
+
+/* Whether this process may read and write them and make those that are missing. If not, the log
+ * says which, whose it is, and what to do. Opens and closes them, so only before SQLite has them
+ * open. */
+bool files_usable(const struct files *files);
+
+/* Says in the log what errno means for this file, with its owner and what to do. */
+void files_explain(const char *path);
+
+/* The first of the files that is not the one that was seen first, or NULL: removed, replaced,
+ * hidden under another directory or filesystem. What was never there is seen now. Sizes and times
+ * are left as they were. */
+const char *files_moved(struct files *files);
+
+/* Takes the size and the time of the last write of a file as they are now. */
+void files_note(struct files *files, int file);
+
+/* Whether somebody has written to a file, or cut it, since files_note. */
+bool files_written(const struct files *files, int file);
+
+#endif
