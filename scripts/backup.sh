@@ -103,7 +103,7 @@ make_backup() {
     program=$(server_program) || fail "there is no hashmill-fcgi in PATH"
     work=$(mktemp -d "$file.new.XXXXXX")
     trap 'rm -rf "$work"' EXIT
-    trap 'exit 1' INT TERM HUP
+    trap 'trap "" INT TERM HUP; exit 1' INT TERM HUP # a second one must not break the removal off
     RUN_DIR=$run_dir "$program" --backup "$work/copy" || exit 1 # which has said why
     check_database "$work/copy" "what was copied"
     sync "$work/copy"
@@ -120,6 +120,8 @@ restore_backup() {
     directory=$(dirname "$database")
     [[ -r $file ]] || fail "$file cannot be read"
     [[ -d $directory && -w $directory ]] || fail "$directory is no directory that can be written to"
+    [[ ! -e $database-lock || -w $database-lock ]] ||
+        fail "$database-lock cannot be written to: it belongs to $(stat -c %U "$database-lock"); run this as root or as the server's user"
     exec {lock}>>"$database-lock"
     flock -n "$lock" || fail "a server has $database open: stop it first"
     chown --reference="$directory" "$database-lock"

@@ -199,8 +199,9 @@ finish() {
 read_arguments "$@"
 make_work
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+# Who stops a script often signals it twice: the second one must not break finish off.
+trap 'trap "" INT TERM HUP; exit 130' INT
+trap 'trap "" INT TERM HUP; exit 143' TERM HUP
 need_tool openssl "install it (apt-get install openssl)"
 need_tool curl "install it (apt-get install curl)"
 need_tool flock "install it (apt-get install util-linux)"

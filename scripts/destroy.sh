@@ -150,8 +150,9 @@ finish() {
 read_arguments "$@"
 make_work
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+# Who stops a script often signals it twice: the second one must not break finish off.
+trap 'trap "" INT TERM HUP; exit 130' INT
+trap 'trap "" INT TERM HUP; exit 143' TERM HUP
 begin
 survey
 say "hashmill \"$stack\" in $region, account $account${endpoint:+, by way of $endpoint}:"

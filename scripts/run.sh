@@ -327,7 +327,7 @@ program_ended() {
     if [[ $name == server* && $code == 76 ]]; then
         give_up "$name" "the database is not safe to use (a read or write of the disk failed)"
     elif [[ $name == server* && $code == 78 ]]; then
-        give_up "$name" "it cannot work with its settings; correct them and start again"
+        give_up "$name" "it cannot work with these settings or files; do what it says and start again"
     elif [[ $ready == no ]]; then
         give_up "$name" "ended before everything was ready ($(ended_how "$code"))"
     fi
@@ -469,8 +469,9 @@ main() {
     fi
     printf '%s %s %s\n' "$$" "$port" "$nodes" >"$var/run.lock"
     trap stop_all EXIT
-    trap 'exit 130' INT TERM HUP
+    trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP # a second one must not break stop_all off
     trap : PIPE # a reader of this script's output that goes away stops nothing
+    trap '' XFSZ # nor does a log that may grow no more; what is started ignores it, too
 
     install_packages "${packages_build[@]}" "${packages_run[@]}" "${packages_demo[@]}" 9>&-
     build_programs

@@ -30,7 +30,7 @@ fail() {
 
 work=
 trap '[[ -z $work ]] || rm -rf -- "$work"' EXIT
-trap 'exit 130' INT TERM HUP
+trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP # a second one must not break the removal off
 
 # Makes the directory for what is not finished, inside the one that it goes to, so that each file gets
 # there by a rename.
