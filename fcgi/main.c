@@ -112,7 +112,7 @@ static int run(const struct conf *conf, const struct settings_files *files, char
              conf->database, store_version(), OpenSSL_version(OPENSSL_VERSION));
     int exit_code;
     const struct roles roles = roles_of(conf);
-    enum prefork_end end = prefork_run(&roles, conf, &sockets, files, &exit_code);
+    enum prefork_end end = prefork_run(&roles, conf, &sockets, files, program, &exit_code);
     if (end == PREFORK_RELOAD)
         return exec_anew(argv, program, conf, &sockets);
     sockets_remove(&sockets, conf);

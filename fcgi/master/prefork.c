@@ -28,6 +28,7 @@ struct master {
     const struct conf *conf;
     const struct sockets *sockets;
     const struct settings_files *files;
+    const char *program;
     struct pool pool;
     int signals;
     int64_t warn_ms; /* steady time at which certificates are looked at next, */
@@ -92,11 +93,20 @@ static void stop(struct master *master, enum prefork_end end, int exit_code) {
     tell_stopping(master);
 }
 
-/* SIGHUP: drain and start anew, but only with settings that will do. */
+/* Whether the program that is to be executed is there. */
+static bool can_execute(const struct master *master, char *why, size_t why_size) {
+    if (access(master->program, X_OK) == 0)
+        return true;
+    snprintf(why, why_size, "cannot execute %.400s: %m", master->program);
+    return false;
+}
+
+/* SIGHUP: drain and start anew, but only with settings and a program that will do. */
 static void reload(struct master *master) {
     struct conf *probe = malloc(sizeof *probe);
     char why[600] = "out of memory";
-    if (probe && conf_load(probe, master->files, why, sizeof why)) {
+    if (probe && conf_load(probe, master->files, why, sizeof why) &&
+        can_execute(master, why, sizeof why)) {
         log_info("reloading");
         stop(master, PREFORK_RELOAD, 0);
     } else {
@@ -235,8 +245,8 @@ static int catch_signals(void) {
 
 enum prefork_end prefork_run(const struct roles *roles, const struct conf *conf,
                              const struct sockets *sockets, const struct settings_files *files,
-                             int *exit_code) {
-    struct master master = {.conf = conf, .sockets = sockets, .files = files};
+                             const char *program, int *exit_code) {
+    struct master master = {.conf = conf, .sockets = sockets, .files = files, .program = program};
     char path[PATH_SIZE];
     *exit_code = CHILD_TEMPORARY;
     master.signals = catch_signals();

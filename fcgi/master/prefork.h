@@ -15,11 +15,12 @@ enum prefork_end {
 /*
  * The master: forks the children of all roles, replaces what dies, kills what hangs, drains on
  * SIGTERM, SIGINT, SIGQUIT and SIGHUP. Puts RUN_DIR/hashmill-fcgi.pid in place when every child
- * serves. files are what a reload would read; they are checked before anything is drained. roles,
- * conf, sockets and files must outlive the call. Returns when no child is left.
+ * serves. files are what a reload would read, program is what it would execute; both are checked
+ * before anything is drained. All but exit_code must outlive the call. Returns when no child is
+ * left.
  */
 enum prefork_end prefork_run(const struct roles *roles, const struct conf *conf,
                              const struct sockets *sockets, const struct settings_files *files,
-                             int *exit_code);
+                             const char *program, int *exit_code);
 
 #endif

@@ -68,7 +68,8 @@ int sockets_listen(const char *path, int type, gid_t group) {
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    unlink(path);
+    if (fd >= 0)
+        unlink(path);
     mode_t before = umask(0117);
     bool good = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
     umask(before);

@@ -171,6 +171,26 @@ subtest 'a writer that starts again, on another database' => sub {
     $mill->close_instance;
 };
 
+subtest 'the program or the settings are removed' => sub {
+    my $directory = File::Temp::tempdir('hm-build-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $program = "$directory/hashmill-fcgi";
+    copy(Hashmill::build_directory() . '/hashmill-fcgi', $program) or die;
+    chmod 0755, $program;
+    my ($mill) = start_mill(build => $directory);
+    $mill->expect_log(qr/not reloading: /);
+    for my $file ($program, $mill->settings_file) {
+        rename $file, "$file.away" or die;
+        $mill->{server}->kill('HUP');
+        ok wait_until(20, sub { $mill->server_log =~ /error: not reloading: [^\n]*\Q$file\E/ }), "SIGHUP: it says that $file is gone";
+        is $mill->enqueue('next', 10)->status, 201, 'and goes on';
+        rename "$file.away", $file or die;
+    }
+    my ($writer) = $mill->children('writer');
+    $mill->{server}->kill('HUP');
+    ok wait_until(20, sub { my ($now) = $mill->children('writer'); $now && $now != $writer }), 'it starts anew when both are back';
+    $mill->close_instance;
+};
+
 for my $what ('public.sock', 'worker-wait.sock', 'writer/ops.sock', 'lock', 'hashmill-fcgi.pid') {
     subtest "RUN_DIR: $what is removed" => sub {
         my ($mill, @stored) = start_mill();
