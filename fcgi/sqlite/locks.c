@@ -13,28 +13,41 @@ enum { LINE_SIZE = 256 };
 /* A line of the table, as in "12: POSIX  ADVISORY  READ 4711 fe:00:1234 124 EOF". */
 struct line {
     char kind[16];
-    long process; /* 0 and less: nobody that this process could name */
-    unsigned major, minor;
-    unsigned long long inode;
-    long long first, last;
+    char process[LOCK_HOLDER_SIZE]; /* 0 and less: nobody that this process could name */
+    char device[40];                /* and inode */
+    char first[24];
+    char last[24];
 };
 
 /* False for a line of another form, such as one of a process that still waits for a lock. */
 static bool read_line(const char *text, struct line *line) {
-    char last[24];
-    if (sscanf(text, "%*u: %*s %*s %15s %ld %x:%x:%llu %lld %23s", line->kind, &line->process,
-               &line->major, &line->minor, &line->inode, &line->first, last) != 7)
-        return false;
-    line->last = strcmp(last, "EOF") == 0 ? INT64_MAX : strtoll(last, NULL, 10);
-    return true;
+    return sscanf(text, "%*s %*[A-Z] %*s %15s %15s %39[0-9a-f:]", line->kind, line->process,
+                  line->device) == 3 &&
+           sscanf(text, "%*s %*s %*s %*s %*s %*s %23s %23s", line->first, line->last) == 2;
 }
 
 /* Whether a line speaks of this file. Some filesystems (btrfs) show a device of their own in stat.
  */
 static bool is_of(const struct line *line, const struct stat *info) {
-    return line->inode == info->st_ino &&
-           (major(info->st_dev) == 0 ||
-            (line->major == major(info->st_dev) && line->minor == minor(info->st_dev)));
+    char device[24];
+    const char *inode = strrchr(line->device, ':');
+    int length =
+        snprintf(device, sizeof device, "%02x:%02x:", major(info->st_dev), minor(info->st_dev));
+    return inode && strtoull(inode + 1, NULL, 10) == info->st_ino &&
+           (major(info->st_dev) == 0 || strncmp(line->device, device, (size_t)length) == 0);
+}
+
+/* Whether it is a lock on one of these bytes. */
+static bool is_on(const struct line *line, long long first, long long last) {
+    bool open = strcmp(line->last, "EOF") == 0;
+    return strtoll(line->first, NULL, 10) <= last &&
+           (open || strtoll(line->last, NULL, 10) >= first);
+}
+
+/* Whether this is the number of a process, other than this one. */
+static bool is_another(const char *process) {
+    long number = strtol(process, NULL, 10);
+    return number > 0 && number != getpid();
 }
 
 bool locks_find(const char *path, const char *kind, long long first, long long last,
@@ -48,10 +61,9 @@ bool locks_find(const char *path, const char *kind, long long first, long long l
     while (!found && fgets(text, sizeof text, table)) {
         struct line line;
         found = read_line(text, &line) && is_of(&line, &info) && strcmp(line.kind, kind) == 0 &&
-                line.first <= last && line.last >= first && line.process > 0 &&
-                line.process != getpid();
+                is_on(&line, first, last) && is_another(line.process);
         if (found)
-            snprintf(holder, LOCK_HOLDER_SIZE, "%ld", line.process);
+            memcpy(holder, line.process, sizeof line.process);
     }
     fclose(table);
     return found;

@@ -241,9 +241,7 @@ static int open_database(struct store *store) {
         return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
     store_reserve_open(store);
     store_files_open(store);
-    if (!store_first_checkpoint(store))
-        return failure(store);
-    store->serving = store_files_in_place(store);
+    store->serving = store_first_checkpoint(store) && store_files_in_place(store);
     return store->serving ? CHILD_DRAINED : failure(store);
 }
 
@@ -271,6 +269,8 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
         *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
     if (*exit_code == CHILD_DRAINED)
         return store;
+    if (store->database && sqlite3_errcode(store->database) == SQLITE_BUSY)
+        store_tell_locked(store);
     store_close(store);
     return NULL;
 }
