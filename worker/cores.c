@@ -75,28 +75,34 @@ static bool find_mount(const char *root, bool second, struct mount *mount) {
     return found;
 }
 
-/* The first number of a file, "max" being none, and its second one. 0 when there is none. */
-static int read_numbers(const char *root, const char *directory, const char *name, double *first,
-                        double *second) {
+/* The first number of a file, and the second one, both 0 when they are not there: "max" is none. */
+static void read_numbers(const char *root, const char *directory, const char *name, double *first,
+                         double *second) {
     char path[LINE_SIZE];
+    char line[80] = "";
+    char *end = line;
     int length = snprintf(path, sizeof path, "%s/%s", directory, name);
     FILE *file = length < (int)sizeof path ? open_below(root, path) : NULL;
-    int count = file ? fscanf(file, "%lf %lf", first, second) : 0;
+    if (file && !fgets(line, sizeof line, file))
+        line[0] = '\0';
     if (file)
         fclose(file);
-    return count;
+    *first = strtod(line, &end);
+    *second = strtod(end, NULL);
 }
 
 /* The quota of one group, in cores; 0 without one. */
 static double quota_of(const char *root, const char *directory, bool second) {
-    double quota = 0;
-    double period = 0;
+    double quota;
+    double period;
     double ignored;
-    bool good = second
-                    ? read_numbers(root, directory, "cpu.max", &quota, &period) == 2
-                    : read_numbers(root, directory, "cpu.cfs_quota_us", &quota, &ignored) > 0 &&
-                          read_numbers(root, directory, "cpu.cfs_period_us", &period, &ignored) > 0;
-    return good && quota > 0 && period > 0 ? quota / period : 0;
+    if (second) {
+        read_numbers(root, directory, "cpu.max", &quota, &period);
+    } else {
+        read_numbers(root, directory, "cpu.cfs_quota_us", &quota, &ignored);
+        read_numbers(root, directory, "cpu.cfs_period_us", &period, &ignored);
+    }
+    return quota > 0 && period > 0 ? quota / period : 0;
 }
 
 /* The least quota of the group of this process and all around it, as far as they can be seen. */

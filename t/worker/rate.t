@@ -11,7 +11,7 @@ use Hashmill;
 
 use constant { STOPPED => 0.08, RUNNING => 0.02 };
 
-my $mill = Hashmill->start(LEASE_SECONDS => 30);
+my $mill = Hashmill->start(LEASE_SECONDS => 6);
 my @ids = map { $mill->new_item("item $_", 900_000_000_000) } 1 .. 40;
 my $worker = $mill->start_worker(THREADS => 1);
 
@@ -35,6 +35,20 @@ my $throttle = background(sub {
 });
 ok wait_until(60, sub { reported() < $free / 2 }),
     'stopped for four fifths of the time, it reports less than half: ' . reported() . " of $free";
+
+# The links that are to be computed, when the worker has just reported; and the time.
+sub progress ($before) {
+    my $left = $before;
+    wait_until(30, sub { ($left) = map { $_->[0] } $mill->sql('SELECT sum(remaining) FROM item'); $left != $before });
+    return ($left, time);
+}
+my ($first, $since) = progress(0);
+($first, $since) = progress($first);
+my ($last, $until) = ($first, $since);
+($last, $until) = progress($last) while $until - $since < 8;
+my $true = ($first - $last) / ($until - $since);
+cmp_ok reported(), '<', 2 * $true, 'which is about what it does: ' . reported() . ", and $true";
+cmp_ok reported(), '>', $true / 2, 'no less, either';
 cmp_ok reported(), '>', 0, 'and not nothing';
 $throttle->stop->result;
 

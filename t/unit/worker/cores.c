@@ -2,19 +2,21 @@
  * containers that see a part of it. */
 #include "cores.h"
 
+#include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tap.h"
 
-static char root[] = "/tmp/hm-cores-XXXXXX";
+static char base[] = "/tmp/hm-cores-XXXXXX"; /* all that is made, */
+static char root[sizeof base + 8];           /* and a part of it for each check */
 
 /* Writes a file below root, with its directories. */
 static void put(const char *path, const char *text) {
     char name[400];
     snprintf(name, sizeof name, "%s%s", root, path);
-    for (char *at = name + sizeof root; (at = strchr(at, '/')) != NULL; at++) {
+    for (char *at = name + strlen(base) + 1; (at = strchr(at, '/')) != NULL; at++) {
         *at = '\0';
         mkdir(name, 0700);
         *at = '/';
@@ -26,11 +28,18 @@ static void put(const char *path, const char *text) {
     fclose(out);
 }
 
+/* Begins with nothing. */
 static void clear(void) {
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf %s/*", root);
-    if (system(command) != 0)
-        abort();
+    static int count;
+    snprintf(root, sizeof root, "%s/%d", base, count++);
+    mkdir(root, 0700);
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where) {
+    (void)info;
+    (void)type;
+    (void)where;
+    return remove(path);
 }
 
 static void is_quota(double wanted, const char *name) {
@@ -95,12 +104,12 @@ static void test_first(void) {
 }
 
 int main(void) {
-    if (!mkdtemp(root))
+    if (!mkdtemp(base))
         return 1;
+    clear();
     test_second();
     test_first();
     ok(cores_usable() >= 1, "this process may use %d", cores_usable());
-    clear();
-    rmdir(root);
+    nftw(base, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     return done_testing();
 }
