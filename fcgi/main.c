@@ -39,7 +39,7 @@ static void print_help(void) {
         "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every\n"
         "FILE and goes on with the same sockets. Exit code 76 means that the database is not\n"
         "safe to use and 78 that the settings cannot work: do not restart after these two.\n\n"
-        "Settings, in FILE or (these win) in the environment:\n",
+        "Settings, in FILE or (these win) in the environment, as HASHMILL_KEY or else as KEY:\n",
         HASHMILL_VERSION);
     conf_help(stdout);
 }

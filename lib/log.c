@@ -30,7 +30,7 @@ void log_set_level(enum log_level level) {
 
 bool log_level_named(const char *name, enum log_level *level) {
     for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
-        if (strcmp(name, level_names[i]) == 0) {
+        if (strcasecmp(name, level_names[i]) == 0) {
             *level = (enum log_level)i;
             return true;
         }

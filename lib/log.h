@@ -25,7 +25,8 @@ void log_open(const char *program, const char *role);
 /* Sets the least important level that is still written; info until called. */
 void log_set_level(enum log_level level);
 
-/* Reads a level's name, "error", "warn", "info" or "debug". False for any other text. */
+/* Reads a level's name, "error", "warn", "info" or "debug", in letters of any case. False for any
+ * other text. */
 bool log_level_named(const char *name, enum log_level *level);
 
 /* Write one line. Control characters and bytes outside ASCII in the finished text are shown as

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VARIABLE_SIZE = 64 }; /* bytes of a variable's name with its NUL */
+
+static const char prefix[] = "HASHMILL_";
+
 static int64_t *integer_at(const struct setting *setting, void *target) {
     return (int64_t *)(void *)((char *)target + setting->offset);
 }
@@ -115,6 +119,44 @@ bool settings_add_file(struct settings_files *files, const char *path) {
     return true;
 }
 
+/* The value of a setting in the environment and the variable's name, or NULL. */
+static const char *in_environment(const struct setting *setting, char variable[VARIABLE_SIZE]) {
+    snprintf(variable, VARIABLE_SIZE, "%s%s", prefix, setting->key);
+    const char *value = getenv(variable);
+    if (value || setting->prefixed)
+        return value;
+    snprintf(variable, VARIABLE_SIZE, "%s", setting->key);
+    return getenv(variable);
+}
+
+void settings_blame(const struct setting *table, size_t count, char *why, size_t why_size) {
+    char key[VARIABLE_SIZE];
+    size_t length = strspn(why, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+    snprintf(key, sizeof key, "%.*s", length < sizeof key ? (int)length : 0, why);
+    const struct setting *setting = find(table, count, key);
+    char variable[VARIABLE_SIZE];
+    if (!setting || !in_environment(setting, variable) || strcmp(variable, setting->key) != 0)
+        return;
+    size_t end = strlen(why);
+    snprintf(why + end, why_size - end,
+             " (%s is exported; unset it, or set %s%s, which goes before it)", key, prefix, key);
+}
+
+static bool load_environment(const struct setting *table, size_t count, void *target, char *why,
+                             size_t why_size) {
+    for (size_t i = 0; i < count; i++) {
+        char variable[VARIABLE_SIZE];
+        char reason[400];
+        const char *value = in_environment(&table[i], variable);
+        if (!value || set(&table[i], value, target, reason, sizeof reason))
+            continue;
+        settings_blame(table, count, reason, sizeof reason);
+        snprintf(why, why_size, "environment: %s", reason);
+        return false;
+    }
+    return true;
+}
+
 bool settings_load(const struct setting *table, size_t count, const struct settings_files *files,
                    void *target, char *why, size_t why_size) {
     for (size_t i = 0; i < count; i++) {
@@ -127,15 +169,7 @@ bool settings_load(const struct setting *table, size_t count, const struct setti
         if (!load_file(table, count, files->path[i], target, why, why_size))
             return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        const char *value = getenv(table[i].key);
-        char reason[400];
-        if (value && !set(&table[i], value, target, reason, sizeof reason)) {
-            snprintf(why, why_size, "environment: %s", reason);
-            return false;
-        }
-    }
-    return true;
+    return load_environment(table, count, target, why, why_size);
 }
 
 void settings_help(FILE *out, const struct setting *table, size_t count) {
@@ -147,6 +181,9 @@ void settings_help(FILE *out, const struct setting *table, size_t count) {
         else
             fprintf(out, "  %s (%s, default \"%s\")\n", setting->key, setting->unit,
                     setting->preset_text);
-        fprintf(out, "      %s\n", setting->help);
+        fprintf(out, "      %s", setting->help);
+        if (setting->prefixed)
+            fprintf(out, " In the environment only %s%s counts.", prefix, setting->key);
+        fprintf(out, "\n");
     }
 }

@@ -9,7 +9,7 @@
 /*
  * A program's settings: one table that gives the defaults, the range checks, --help, and where each
  * value goes. Values come from files of KEY=VALUE lines, of which a later one wins over an earlier,
- * then from environment variables of the same names, which win over all.
+ * then from the environment, which wins over all: from HASHMILL_KEY, or else from KEY.
  */
 
 enum {
@@ -33,6 +33,8 @@ struct setting {
     size_t offset;    /* in the program's struct, of an int64_t or a char[SETTING_TEXT_SIZE] */
     int64_t min, max, preset; /* of an integer, in unit */
     const char *preset_text;  /* of a text */
+    bool prefixed; /* others export KEY for themselves: in the environment only HASHMILL_KEY counts
+                    */
 };
 
 /* Adds a file to the end of the list; false when there are SETTINGS_FILES_MAX already. */
@@ -44,6 +46,11 @@ bool settings_add_file(struct settings_files *files, const char *path);
  * target is then half filled. */
 bool settings_load(const struct setting *table, size_t count, const struct settings_files *files,
                    void *target, char *why, size_t why_size);
+
+/* Adds to a sentence that begins with a key, as those of settings_load and of a program's own
+ * checks do, that its value came from the environment by the short name, and how to overrule that.
+ * Any other sentence stays as it is. */
+void settings_blame(const struct setting *table, size_t count, char *why, size_t why_size);
 
 /* Prints the table: key, unit, range, default, sentence. */
 void settings_help(FILE *out, const struct setting *table, size_t count);

@@ -13,10 +13,10 @@
 #define INTEGER(key, field, unit, min, max, preset, help)                                          \
     {                                                                                              \
         key, SETTING_INTEGER, unit, help, offsetof(struct worker_conf, field), min, max, preset,   \
-            NULL                                                                                   \
+            NULL, false                                                                            \
     }
 #define TEXT(key, field, unit, preset, help)                                                       \
-    { key, SETTING_TEXT, unit, help, offsetof(struct worker_conf, field), 0, 0, 0, preset }
+    { key, SETTING_TEXT, unit, help, offsetof(struct worker_conf, field), 0, 0, 0, preset, false }
 
 enum { THREADS_MAX = 1024, TOKEN_MIN = 16, NAME_MAX_LENGTH = 40 };
 
@@ -160,12 +160,9 @@ static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size
     return certificate_check(&tls, https, why, why_size);
 }
 
-bool worker_conf_load(struct worker_conf *conf, const struct settings_files *files, char *why,
-                      size_t why_size) {
-    enum log_level level;
-    if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
-        return false;
-    if (!log_level_named(conf->log_level, &level)) {
+/* Checks what one key's range cannot say, and gives the level that is to be logged. */
+static bool check(struct worker_conf *conf, enum log_level *level, char *why, size_t why_size) {
+    if (!log_level_named(conf->log_level, level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
         return false;
     }
@@ -175,8 +172,18 @@ bool worker_conf_load(struct worker_conf *conf, const struct settings_files *fil
         snprintf(why, why_size, "RETIRE_NODE must be a URL like http://10.0.0.5:8081, or empty");
         return false;
     }
-    if (!check_tls(conf, why, why_size))
+    return check_tls(conf, why, why_size);
+}
+
+bool worker_conf_load(struct worker_conf *conf, const struct settings_files *files, char *why,
+                      size_t why_size) {
+    enum log_level level;
+    if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
+    if (!check(conf, &level, why, why_size)) {
+        settings_blame(table, TABLE_SIZE, why, why_size);
+        return false;
+    }
     make_name(conf->worker_name);
     if (conf->threads == 0)
         conf->threads = cores_usable();

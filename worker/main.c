@@ -282,7 +282,7 @@ static void help(void) {
         "one, half a second after the first or later, leaves at once.\n"
         "Exit codes: 0 stopped as told or idle, 75 try again later, 76 this machine computes\n"
         "wrongly (do not start it again), 78 bad settings (nor then).\n\n"
-        "Settings, in FILE or (these win) in the environment:\n",
+        "Settings, in FILE or (these win) in the environment, as HASHMILL_KEY or else as KEY:\n",
         HASHMILL_VERSION);
     worker_conf_help(stdout);
 }

@@ -10,15 +10,22 @@
 #include "log.h"
 
 #define INTEGER(key, field, unit, min, max, preset, help)                                          \
-    { key, SETTING_INTEGER, unit, help, offsetof(struct conf, field), min, max, preset, NULL }
+    {                                                                                              \
+        key, SETTING_INTEGER, unit, help, offsetof(struct conf, field), min, max, preset, NULL,    \
+            false                                                                                  \
+    }
 #define TEXT(key, field, unit, preset, help)                                                       \
-    { key, SETTING_TEXT, unit, help, offsetof(struct conf, field), 0, 0, 0, preset }
+    { key, SETTING_TEXT, unit, help, offsetof(struct conf, field), 0, 0, 0, preset, false }
 
 enum { FLEET_MAX = 48 };
 
 static const struct setting table[] = {
-    INTEGER("NODE", node, "number", 0, 255, 0,
-            "This node's number, carried in every id it gives; differs from node to node."),
+    {.key = "NODE", /* npm exports it as the path of node */
+     .prefixed = true,
+     .unit = "number",
+     .help = "This node's number, carried in every id it gives; differs from node to node.",
+     .offset = offsetof(struct conf, node),
+     .max = 255},
     TEXT("DATABASE", database, "path", "var/hashmill.db",
          "The database file; its directory also holds the -wal, -shm and -lock files."),
     TEXT("RUN_DIR", run_dir, "path", "var/run",
@@ -160,11 +167,9 @@ static int64_t default_processes(void) {
     return wanted < LEAST ? LEAST : wanted > MOST ? MOST : wanted;
 }
 
-bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {
-    enum log_level level;
-    if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
-        return false;
-    if (!log_level_named(conf->log_level, &level)) {
+/* Checks what one key's range cannot say, and gives the level that is to be logged. */
+static bool check(struct conf *conf, enum log_level *level, char *why, size_t why_size) {
+    if (!log_level_named(conf->log_level, level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
         return false;
     }
@@ -184,9 +189,18 @@ bool conf_load(struct conf *conf, const struct settings_files *files, char *why,
                  "are killed while they wait for the writer as they should");
         return false;
     }
-    if (!check_scaling(conf, why, why_size) || !conf_read_peers(conf, why, why_size) ||
-        !check_tls(conf, why, why_size))
+    return check_scaling(conf, why, why_size) && conf_read_peers(conf, why, why_size) &&
+           check_tls(conf, why, why_size);
+}
+
+bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {
+    enum log_level level;
+    if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
+    if (!check(conf, &level, why, why_size)) {
+        settings_blame(table, TABLE_SIZE, why, why_size);
+        return false;
+    }
     if (conf->processes_public == 0)
         conf->processes_public = default_processes();
     log_set_level(level);

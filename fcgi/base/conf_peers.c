@@ -55,7 +55,7 @@ static bool read_copying(struct conf *conf) {
     static const char *const names[] = {
         [COPY_NONE] = "none", [COPY_ASYNC] = "async", [COPY_SYNC] = "sync"};
     for (int i = COPY_NONE; i <= COPY_SYNC; i++) {
-        if (strcmp(conf->copy_text, names[i]) == 0) {
+        if (strcasecmp(conf->copy_text, names[i]) == 0) {
             conf->copying = conf->peer_count > 0 ? (enum copying)i : COPY_NONE;
             return true;
         }
