@@ -139,7 +139,8 @@ int main(int argc, char **argv) {
     if (code >= 0)
         return code;
     umask(0027);
-    if (!conf_load(&conf, &options.files, why, sizeof why)) {
+    if (!conf_load(&conf, &options.files, why, sizeof why) ||
+        !sockets_fit(&conf, why, sizeof why)) {
         log_error("settings: %s", why);
         return options.check_only ? 1 : CHILD_CONFIG;
     }

@@ -1,5 +1,6 @@
 #include "sockets.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -34,6 +35,22 @@ static void path_of(char path[PATH_SIZE], const struct conf *conf, enum socket_n
     snprintf(path, PATH_SIZE, "%s/%s", conf->run_dir, names[name]);
 }
 
+bool sockets_fit(const struct conf *conf, char *why, size_t why_size) {
+    const size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+    const char *longest = "";
+    for (int i = 0; i < SOCKET_COUNT; i++) {
+        bool wanted = i != SOCKET_LOCK && (i != SOCKET_PEERING || conf->peer_count > 0);
+        if (wanted && strlen(names[i]) > strlen(longest))
+            longest = names[i];
+    }
+    size_t length = strlen(conf->run_dir) + 1 + strlen(longest);
+    if (length <= most)
+        return true;
+    snprintf(why, why_size, "RUN_DIR is too long by %zu bytes for the socket %s in it",
+             length - most, longest);
+    return false;
+}
+
 /* The group that may connect: SOCKET_GROUP's, or -1 for this process's own. */
 static bool find_group(const struct conf *conf, gid_t *group) {
     *group = (gid_t)-1;
@@ -46,6 +63,24 @@ static bool find_group(const struct conf *conf, gid_t *group) {
     }
     log_error("SOCKET_GROUP: there is no group %s on this machine", conf->socket_group);
     return false;
+}
+
+/* Whether a directory has something in it, but no lock of an earlier master. */
+static bool is_foreign(const char *path) {
+    char lock[PATH_SIZE];
+    bool foreign = false;
+    snprintf(lock, sizeof lock, "%s/%s", path, names[SOCKET_LOCK]);
+    DIR *directory = access(lock, F_OK) == 0 ? NULL : opendir(path);
+    const struct dirent *entry;
+    while (directory && !foreign && (entry = readdir(directory)) != NULL)
+        foreign = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    if (directory)
+        closedir(directory);
+    if (foreign)
+        log_error("RUN_DIR: %s has files of somebody else in it; name a directory for "
+                  "hashmill-fcgi alone",
+                  path);
+    return foreign;
 }
 
 static bool make_directory(const char *path, mode_t mode, gid_t group) {
@@ -173,8 +208,8 @@ static bool make_missing(struct sockets *sockets, const struct conf *conf) {
     gid_t group;
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/writer", conf->run_dir);
-    if (!find_group(conf, &group) || !make_directory(conf->run_dir, 0750, group) ||
-        !make_directory(path, 0700, (gid_t)-1))
+    if (!find_group(conf, &group) || is_foreign(conf->run_dir) ||
+        !make_directory(conf->run_dir, 0750, group) || !make_directory(path, 0700, (gid_t)-1))
         return false;
     if (sockets->fd[SOCKET_LOCK] < 0)
         sockets->fd[SOCKET_LOCK] = take_lock(conf);

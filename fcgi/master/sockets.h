@@ -25,9 +25,13 @@ struct sockets {
     char peering[SETTING_TEXT_SIZE + 24]; /* of the peering process's */
 };
 
+/* Whether RUN_DIR will do: the system allows a socket's path 107 bytes, and those that these
+ * settings need must fit. False with a sentence that begins with RUN_DIR in why. */
+bool sockets_fit(const struct conf *conf, char *why, size_t why_size);
+
 /* Takes over the descriptors that an earlier generation has left open (sockets_pass), and makes
- * what is missing: the directory, the lock and the sockets. False after logging why and what to do.
- */
+ * what is missing: the directory, the lock and the sockets. A directory that somebody else fills is
+ * not taken: its mode and group are set. False after logging why and what to do. */
 bool sockets_open(struct sockets *sockets, const struct conf *conf);
 
 /* Makes a listening unix socket of a type (SOCK_STREAM, SOCK_SEQPACKET), non-blocking; the path is
