@@ -4,7 +4,13 @@ VERSION := 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
 # However it was spelled: the compiler's lists of headers name what is built as it was named when it was built.
-override BUILD := $(patsubst $(CURDIR)/%,%,$(or $(realpath $(BUILD)),$(abspath $(BUILD))))
+override BUILD := $(shell realpath -m --relative-base=. -- '$(BUILD)')
+ifneq ($(words $(BUILD))$(findstring %,$(BUILD))$(findstring =,$(BUILD))$(findstring :,$(BUILD)),1)
+$(error make cannot build in "$(BUILD)"; give it another directory: BUILD=DIR)
+endif
+# The locale changes what tools print and take for letters; cd looks into CDPATH first.
+export LC_ALL := C
+unexport CDPATH POSIXLY_CORRECT
 CC = gcc
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
@@ -363,6 +369,8 @@ deb:
 
 .PHONY: clean
 clean:
+	@d=$$(realpath -m -- '$(BUILD)'); case "$$(pwd -P)/" in "$${d%/}"/*) \
+		echo "$$d holds this tree: it stays" >&2; exit 1 ;; esac
 	rm -rf $(BUILD)
 
 .PHONY: help

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # Puts hashmill on AWS: two nodes in two zones, which launch and terminate their workers by themselves. Run it
 # again to repair, to update or to change settings: it makes what is missing and changes what is different. Take
 # everything away with scripts/destroy.sh.
@@ -31,6 +31,8 @@
 #   WORKERS_MIN WORKERS_MAX WAIT_LAUNCH_SECONDS COPY LEASE_SECONDS PULLED_DAYS CANCELLED_DAYS
 #                    of hashmill-fcgi, when they are set
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT
 umask 077
 
 program=deploy.sh
@@ -135,7 +137,7 @@ check_settings() {
 # Sets ssh_cidr, from where SSH is let in, when it was asked for: from here.
 choose_ssh() {
     [[ -n $ssh_key ]] || return 0
-    ssh_cidr=${SSH_CIDR:-$(curl -4fsS -m 10 https://checkip.amazonaws.com || true)}
+    ssh_cidr=${SSH_CIDR:-$(curl -q -4fsS -m 10 https://checkip.amazonaws.com || true)}
     [[ $ssh_cidr == */* ]] || ssh_cidr+=/32
     is_cidr_list "$ssh_cidr" || fail "this machine's public address cannot be found out; set SSH_CIDR, like 192.0.2.7/32"
 }

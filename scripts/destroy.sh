@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # Takes away everything that scripts/deploy.sh made on AWS, and the workers that the nodes launched: what has
 # the tag hashmill:stack=NAME, and what is found by its name where AWS cannot be asked for tags. The queues are
 # lost. Run it again when it could not remove something.
@@ -14,6 +14,8 @@
 #
 # ~/.hashmill/NAME (HASHMILL_HOME), the certificate authority and the tokens, goes last.
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT
 umask 077
 
 program=destroy.sh

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # Runs all of hashmill on this machine: nginx and hashmill-fcgi, which launches hashmill-workers when items
 # wait (up to WORKERS_MAX, by scripts/providers/provider-local) and lets them go when there is nothing to do. Installs
 # and builds what is missing, restarts what dies, stops everything on Ctrl-C or SIGTERM.
@@ -14,10 +14,13 @@
 #   PORT=N     port of the clients' listener (default 8080); the workers' listener gets N + 1, those of a
 #              second node N + 2 and N + 3
 #   BUILD=DIR  where the programs are built (default: build in the repository)
-# Settings of the programs can be given in the environment too, as in: LEASE_SECONDS=5 scripts/run.sh,
+# Settings of the programs can be given in the environment too, as HASHMILL_KEY or (but for NODE) as KEY, as in:
+# LEASE_SECONDS=5 scripts/run.sh,
 # WORKERS_MIN=0 scripts/run.sh (the first worker is launched when an item has waited for 15 seconds; by
 # default one runs from the start), PROVIDER= scripts/run.sh (no worker is launched).
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT PERL5LIB PERL5OPT
 umask 077
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -29,6 +32,8 @@ source scripts/build/packages.sh
 source scripts/run/files.sh
 # shellcheck source=scripts/run/demo.sh
 source scripts/run/demo.sh
+# shellcheck source=scripts/run/join.sh
+source scripts/run/join.sh
 
 port=${PORT:-8080}
 nodes=1
@@ -41,12 +46,19 @@ declare -A pid_of=()     # program or helper -> its process
 declare -A name_of=()    # process -> program or helper
 declare -A started_at=() # program -> hundredths of a second since boot
 declare -A quick=()      # program -> how often in a row it died within a second
+builder=                 # make, while it runs
 ready=no                 # whether everything has served once
 started=no               # whether there may be something to stop
 stopping=no              # whether Ctrl-C or SIGTERM came
 
 say() {
     printf '%s\n' "$*" 2>/dev/null || true # whoever read it may be gone
+}
+
+# Prints a setting as the programs read it from the environment, or else the default.
+setting() {
+    local long=HASHMILL_$1
+    printf '%s' "${!long-${!1-$2}}"
 }
 
 fail() {
@@ -213,7 +225,7 @@ client_url() {
 }
 
 healthy() {
-    curl -fs --noproxy '*' -m 2 -o /dev/null "$(client_url "$1")/healthz" 9>&-
+    curl -q -fs --noproxy '*' -m 2 -o /dev/null "$(client_url "$1")/healthz" 9>&-
 }
 
 # Ends well as soon as every server can be used through nginx.
@@ -221,7 +233,7 @@ wait_ready() {
     local give_up_at=$((SECONDS + 30)) node
     for ((node = 0; node < nodes; node++)); do
         until healthy "$node"; do
-            ((SECONDS < give_up_at)) || return 1
+            ((SECONDS < give_up_at)) && kill -0 $$ || return 1 # or this script was killed
             sleep 0.05
         done
     done
@@ -229,15 +241,16 @@ wait_ready() {
 
 # Says how many workers there are, and when there are more.
 workers_there() {
-    local each="" count=${WORKERS_MIN:-0}
+    local each="" count
+    count=$(setting WORKERS_MIN 0)
     ((nodes == 1)) || each=" on each node"
-    if [[ -z ${PROVIDER-set} ]]; then
+    if [[ -z $(setting PROVIDER set) ]]; then
         printf 'no worker is launched: PROVIDER is empty'
         return
     fi
     printf '%s%s; another is launched when an item waits for more than %s seconds, up to %s' \
         "$([[ $count == 1 ]] && echo 'one worker runs' || echo "$count workers run")" "$each" \
-        "${WAIT_LAUNCH_SECONDS:-15}" "${WORKERS_MAX:-3}"
+        "$(setting WAIT_LAUNCH_SECONDS 15)" "$(setting WORKERS_MAX 3)"
 }
 
 announce() {
@@ -254,38 +267,6 @@ announce() {
     say "  id=\$(date | curl -sT- -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl \"$last/items/\$id?wait=30\""
     say "  curl -X POST '$last/pullCompleted?top=10'"
     say ""
-}
-
-# --- A second start -----------------------------------------------------------------------------
-
-# Says what the run that holds the lock consists of, or shows the demonstration on it.
-join_run() {
-    local other program wanted=$nodes
-    read -r other port nodes <"$var/run.lock" || true
-    port=${port:-8080}
-    nodes=${nodes:-1}
-    ((wanted <= nodes)) ||
-        fail "the run that holds $var (process $other) has one node; stop it first, or choose another VAR"
-    set_directories
-    if [[ $demo == yes ]]; then
-        wait_ready || fail "the run that holds $var (process $other) does not become ready"
-        show_demo
-        return
-    fi
-    say "already running in $var: run.sh is process ${other:-unknown}"
-    for program in {nginx,server,worker}; do
-        list_program "$program"
-    done
-    wait_ready || fail "but $(client_url 0)/healthz is not well; see ${directories[0]}/log"
-    announce
-}
-
-# Says which processes there are of a kind of program.
-list_program() {
-    local directory
-    for directory in "${directories[@]}"; do
-        say "  $(title "$1 $directory"): $(find_program "$1 $directory" | tr '\n' ' ')"
-    done
 }
 
 # --- The main loop ------------------------------------------------------------------------------
@@ -405,6 +386,7 @@ stop_all() {
     local code=$? pid
     set +e
     trap '' INT TERM HUP
+    [[ -z $builder ]] || { kill "$builder" && wait "$builder"; } 2>/dev/null
     [[ $started == yes ]] || exit "$code"
     for pid in "${!name_of[@]}"; do
         case ${name_of[$pid]} in
@@ -448,19 +430,23 @@ read_arguments() {
 }
 
 main() {
-    local node
+    local node name
     read_arguments "$@"
     var=$(absolute "${VAR:-$root/var}")
     build=$(absolute "${BUILD:-$root/build}")
     set_directories
     check_settings
     # These are this script's to decide.
-    unset DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE WORKER_MACHINE VAR PORT BUILD
-    ((nodes == 1)) || unset NODE PEERS PEER_TOKEN
+    unset VAR PORT BUILD MAKEFLAGS MAKEFILES
+    for name in DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE WORKER_MACHINE; do
+        unset "$name" "HASHMILL_$name"
+    done
+    ((nodes == 1)) || unset {,HASHMILL_}{NODE,PEERS,PEER_TOKEN}
     export FLEET_WORKER="$build/hashmill-worker"
-    [[ ${WORKERS_MAX:-} == 0 ]] || export WORKERS_MIN="${WORKERS_MIN:-1}" # nobody who tries it waits for a worker
+    # Nobody who tries it waits for a worker.
+    [[ $(setting WORKERS_MAX 3) == 0 ]] || export WORKERS_MIN="${HASHMILL_WORKERS_MIN:-${WORKERS_MIN:-1}}"
 
-    mkdir -p "$var/log"
+    mkdir -p "$var/log" || fail "VAR: $var cannot be made; name another directory"
     exec 9<>"$var/run.lock" # inherited by no child, or the lock would outlive this script
     if ! flock -n 9; then
         exec 9>&-
@@ -479,6 +465,8 @@ main() {
     ((nodes == 1)) || write_token peer-token
     for ((node = 0; node < nodes; node++)); do
         write_files "$node"
+        check_program hashmill-fcgi "${directories[$node]}/hashmill.env"
+        check_program hashmill-worker "${directories[$node]}/worker.env"
     done
     clear_leftovers
     wait_for_ports ||

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # Installs what the tests need, builds hashmill with and without sanitizers, and runs the tests.
 #
 #   scripts/test.sh [--lint] [PROVE ARGUMENTS]     as in: scripts/test.sh -v t/api/enqueue.t
@@ -12,6 +12,8 @@
 #
 # With HASHMILL_ROOT=1 in the environment all tests run, and leaving out what needs root is a failure, too.
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/build/packages.sh
 source scripts/build/packages.sh

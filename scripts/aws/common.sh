@@ -28,7 +28,7 @@ need_tool() {
 # Runs the AWS CLI, version 1 or 2: `call SERVICE OPERATION ...`. Nothing else here does, so that endpoint and
 # region reach every call.
 call() {
-    AWS_PAGER='' AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=8 aws --region "$region" ${endpoint:+--endpoint-url "$endpoint"} \
+    AWS_PAGER='' AWS_CLI_AUTO_PROMPT=off AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=8 aws --region "$region" ${endpoint:+--endpoint-url "$endpoint"} \
         --output text --cli-connect-timeout 10 --cli-read-timeout 60 "$@" </dev/null
 }
 
@@ -129,7 +129,11 @@ begin() {
     node_role=$prefix-node
     worker_role=$prefix-worker
     bucket=hashmill-$stack-$account-$region
+    [[ -n ${HASHMILL_HOME:-${HOME:-}} ]] || fail "HOME is not set; set HASHMILL_HOME, where the secrets are kept"
     home=${HASHMILL_HOME:-$HOME/.hashmill}/$stack
+    [[ ! -e $home && ! -L $home ]] || [[ -d $home && -O $home ]] ||
+        fail "$home is no directory of yours; set another HASHMILL_HOME"
+    [[ ! -e $home/lock || -f $home/lock ]] || fail "$home/lock is no file; set another HASHMILL_HOME"
 }
 
 # Whether a text is one of the lines of another.

@@ -65,7 +65,7 @@ ensure_node() {
 
 # Whether a node answers that it is well.
 healthy() {
-    curl -fsk -m 5 -o /dev/null "$public_scheme://${public[$1]}/healthz"
+    curl -q -fsk -m 5 -o /dev/null "$public_scheme://${public[$1]}/healthz"
 }
 
 # Says of a node that it is not well in time, and where to look.

@@ -38,7 +38,7 @@ ensure_certificates() {
 ensure_tokens() {
     if [[ ! -s $home/tokens ]]; then
         printf 'worker_token=%s\npeer_token=%s\n' "$(openssl rand -hex 32)" "$(openssl rand -hex 32)" >"$home/tokens.new"
-        mv -- "$home/tokens.new" "$home/tokens"
+        mv -fT -- "$home/tokens.new" "$home/tokens"
     fi
     worker_token=$(sed -n 's/^worker_token=//p' "$home/tokens")
     peer_token=$(sed -n 's/^peer_token=//p' "$home/tokens")

@@ -27,9 +27,11 @@ fi
 install_as_root='
     set -eu
     policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
+    made="# made by hashmill while it installs packages"
+    if [ ! -e "$policy" ] || grep -qxF "$made" "$policy"; then # that of an installation that was killed, too
         trap "rm -f $policy" EXIT
-        printf "#!/bin/sh\nexit 101\n" >"$policy"
+        trap "exit 130" INT TERM HUP # which does what EXIT says only then
+        printf "#!/bin/sh\n%s\nexit 101\n" "$made" >"$policy"
         chmod 755 "$policy"
     fi
     export DEBIAN_FRONTEND=noninteractive

@@ -4,13 +4,13 @@
 # another program. With two nodes the item is put on the first, and its value comes from the second.
 
 call() {
-    curl -fsS --noproxy '*' -m 60 --retry 5 --retry-delay 1 "$@"
+    curl -q -fsS --noproxy '*' -m 60 --retry 5 --retry-delay 1 "$@"
 }
 
 # Prints the value of a work item, waiting for it for some minutes.
 await_value() {
     local left=10 item=
-    while ((left-- > 0)); do
+    while ((left-- > 0)) && kill -0 $$; do # run.sh may have been killed
         item=$(call "$(client_url $((nodes - 1)))/items/$1?wait=30")
         if [[ $item =~ \"value\":\"([0-9a-f]{128})\" ]]; then
             printf '%s' "${BASH_REMATCH[1]}"
@@ -32,7 +32,7 @@ nothing_done() {
 # Prints the value of the only item that is done, pulled from the last node, within a minute.
 pull_value() {
     local left=60 batch=
-    while ((left-- > 0)); do
+    while ((left-- > 0)) && kill -0 $$; do
         batch=$(call --retry 0 -X POST "$(client_url $((nodes - 1)))/pullCompleted?top=1")
         if [[ $batch == *"$1"* && $batch =~ \"value\":\"([0-9a-f]{128})\" ]]; then
             printf '%s' "${BASH_REMATCH[1]}"

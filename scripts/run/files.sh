@@ -12,26 +12,56 @@ check_settings() {
     [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le $last_port ]] ||
         fail "PORT must be a number from 1 to $last_port"
     for path in "$var" "$root"; do
-        [[ $path != *[[:space:]\"\'\\\;\{\}\$\|\&*?[]* ]] ||
-            fail "nginx cannot be given the path $path; choose one of letters, digits, . _ and -"
+        [[ $path != *[[:cntrl:]\"\'\\\;\{\}\$\|\&*?[]* ]] ||
+            fail "nginx cannot be given the path $path; choose one of letters, digits, blanks, . _ % = and -"
     done
-    # The longest of the socket paths must fit into the 107 bytes that the system allows.
-    path="${directories[0]}/run/public-wait.sock"
-    ((${#path} <= 107)) ||
-        fail "the path $var is too long for sockets in it; choose a shorter VAR, like /tmp/hashmill"
+    check_var
+}
+
+# What is in VAR is this user's: root would follow somebody else's links, and another user is kept out.
+check_var() {
+    local path
+    [[ $var != / && ! -k $var ]] || fail "VAR: $var is shared by all; name a directory for hashmill alone"
+    [[ ! -L $var/run.lock ]] || fail "VAR: $var/run.lock is a symbolic link; choose another VAR"
+    for path in "$var"{,/run.lock,/node0,/node1,/hashmill.db,/log,/run,/nginx}; do
+        [[ -e $path || -L $path ]] || continue
+        [[ -O $path ]] ||
+            fail "VAR: $path belongs to $(stat -c %U -- "$path"); choose another VAR, or chown -R it to yourself"
+        case $path in
+        */run.lock | */hashmill.db) [[ -f $path ]] || fail "VAR: $path is no file; choose another VAR" ;;
+        *)
+            [[ -d $path && -w $path && -x $path ]] ||
+                fail "VAR: $path is no directory that can be written to; choose another VAR"
+            ;;
+        esac
+    done
+}
+
+# Has a program itself say whether its settings will do. RUN_DIR and DATABASE are in VAR.
+check_program() {
+    local said
+    said=$("$build/$1" -t -c "$2" 2>&1 9>&-) && return
+    said=${said##*error: }
+    said=${said#settings: }
+    [[ $said != @(RUN_DIR|DATABASE)* ]] || said+="; choose a shorter VAR, like /tmp/hashmill"
+    fail "$1: $said"
 }
 
 # Builds what is not up to date, for every user of this machine.
 build_programs() {
     make -q BUILD="$build" 9>&- &>/dev/null && return
     say "building"
-    (umask 022 && make -s -j2 BUILD="$build" 9>&-)
+    # In the background, for a signal to this script ends it at once; and so does this script's death.
+    (umask 022 && exec setpriv --pdeathsig TERM make -s -j2 BUILD="$build" 9>&-) &
+    builder=$!
+    wait "$builder" || fail "the programs could not be built"
+    builder=
 }
 
 # Writes standard input to a file in one step.
 write_file() {
     cat >"$1.new"
-    mv -f -- "$1.new" "$1"
+    mv -fT -- "$1.new" "$1"
 }
 
 # Makes a token unless it is there.

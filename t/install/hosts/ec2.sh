@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # A stack as deploy.sh makes it, booted: on hosts that can be thrown away, with the user data that an emulator of
 # AWS has for each machine. A laptop with Debian's AWS CLI deploys; the two nodes come up by themselves, one of them
 # launches a worker by provider-ec2, and that one boots and works for both over TLS. Then the stack gets another
@@ -17,6 +17,8 @@
 # The environment may set HOST (aws), how names of hosts begin, NETWORK (10.99.0), where their addresses are, FIRST
 # (30), the first of them, EMULATOR (10.99.0.1:5900), where hosts reach the emulator that this starts.
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT
 
 hosts=$1
 old=$(realpath "$2")

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # The package's life on a host: install, upgrade under load, what ends a service and what does not, remove,
 # purge, nginx before and after. For a fresh Debian 12 or Ubuntu 24.04 that runs systemd and can be thrown
 # away. Copy two versions of the package (make deb VERSION=0.1.0, make deb VERSION=0.1.1) and this there,
@@ -6,6 +6,8 @@
 #
 #   package.sh OLD.deb NEW.deb
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 old=$(realpath "$1")
