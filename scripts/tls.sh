@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # Makes a private certificate authority and the certificates of nodes and workers, with openssl only.
 #
 #   tls.sh ca DIR                     the authority: DIR/ca.pem and DIR/ca.key, unless they are there
@@ -17,6 +17,8 @@
 # makes them on a machine that has the user hashmill, they are its, but for listener.key, which nginx
 # reads as root.
 set -euo pipefail
+# As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
+[[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT OPENSSL_CONF
 umask 077
 
 usage() {
@@ -35,8 +37,15 @@ trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP # a second one must not break
 # Makes the directory for what is not finished, inside the one that it goes to, so that each file gets
 # there by a rename.
 begin() {
-    mkdir -p -- "$1"
+    mkdir -p -- "$1" || fail "$1 is no directory and cannot be made one"
     work=$(mktemp -d -- "$1/.tls.XXXXXX")
+}
+
+# Puts a finished file in place; only of a file, and of nothing else that has its name.
+put() {
+    local to=$2/$1
+    [[ ! -L $to && (! -e $to || -f $to) ]] || fail "$to is a $(stat -c %F -- "$to") and stays; name another directory"
+    mv -fT -- "$work/$1" "$to"
 }
 
 # Runs openssl; what it says is shown only when it fails.
@@ -54,8 +63,8 @@ put_in_place() {
     if ((EUID == 0)) && [[ $name != listener && $name != ca ]] && id hashmill &>/dev/null; then
         chown hashmill: "$work/$name.key"
     fi
-    mv -f -- "$work/$name.key" "$out/$name.key"
-    mv -f -- "$work/$name.pem" "$out/$name.pem"
+    put "$name.key" "$out"
+    put "$name.pem" "$out"
 }
 
 # Makes NAME.key and NAME.csr for a subject.
@@ -110,7 +119,7 @@ begin_machine() {
     begin "$2"
     cp -- "$1/ca.pem" "$work/ca.pem"
     chmod 644 "$work/ca.pem"
-    mv -f -- "$work/ca.pem" "$2/ca.pem"
+    put ca.pem "$2"
 }
 
 # Prints the addresses as a list for subjectAltName.

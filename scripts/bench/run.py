@@ -70,6 +70,21 @@ def read_arguments():
     return arguments
 
 
+def check_out(arguments):
+    """Results replace earlier results, and nothing else."""
+    files = [pathlib.Path(f"{arguments.out}.{end}") for end in ("json", "md", "svg")]
+    there = [file for file in files if os.path.lexists(file)]
+    for file in there:
+        if file.is_symlink() or not file.is_file():
+            raise SystemExit(f"--out: {file} is no plain file and stays; name another")
+    try:
+        if there and "results" not in json.loads(files[0].read_text()):
+            raise ValueError
+    except (OSError, ValueError, TypeError):
+        raise SystemExit(f"--out: {there[0]} is no result of this program and stays; name another") from None
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+
+
 def check_tools():
     missing = [name for name in ("wrk", "h2load", "gnuplot", "/usr/bin/gunicorn")
                if not shutil.which(name)]
@@ -91,7 +106,6 @@ def run_sections(arguments, names):
     with measure.Bench(arguments) as bench:
         if arguments.only and out.exists():
             bench.results = json.loads(out.read_text())["results"]
-        out.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
             SECTIONS[name](bench)
             text = json.dumps({"machine": machine(), "results": bench.results}, indent=1)
@@ -118,6 +132,7 @@ def report(arguments, results):
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are stopped, too
     arguments = read_arguments()
+    check_out(arguments)
     check_tools()
     names = [name for name in arguments.only.split(",") if name]
     names = names or (QUICK if arguments.quick else list(SECTIONS))
