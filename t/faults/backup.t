@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/../support";
 use Test::More;
 use File::Temp qw(tempdir);
+use IO::Socket::UNIX;
 use POSIX qw(setpgid);
 use Time::HiRes qw(sleep time);
 use Hashmill;
@@ -129,6 +130,60 @@ subtest 'one at a time, and broken off' => sub {
     is_deeply [left($file)], [$file], 'and nothing beside it';
     $mill->restart;
     is +(backup($mill, "$mill->{dir}/none/backup"))[0], 1, 'nor is there one in no directory';
+    $mill->close_instance;
+};
+
+subtest 'what is no backup stays' => sub {
+    my $mill = Hashmill->start;
+    my ($dir, $database) = ($mill->{dir}, $mill->{settings}{DATABASE});
+    mkdir "$dir/folder" or die;
+    spew("$dir/letter", "dear aunt\n");
+    spew("$dir/empty", '');
+    symlink "$dir/letter", "$dir/link" or die;
+    symlink "$dir/nothing", "$dir/dangling" or die;
+    system('mkfifo', "$dir/fifo") == 0 or die;
+    my $socket = IO::Socket::UNIX->new(Local => "$dir/socket", Listen => 1) // die;
+    my %why = (folder => qr/is a directory and stays/, letter => qr/is no backup and stays/, link => qr/is a symbolic link, to \S+letter/,
+        dangling => qr/is a symbolic link/, fifo => qr/is a fifo and stays/, socket => qr/is a socket and stays/);
+    if ($> == 0) {
+        $why{null} = qr/is a character special file and stays/;
+        system('mknod', "$dir/null", 'c', 1, 3) == 0 or delete $why{null};
+        $why{foreign} = qr/belongs to \S+ and stays/;
+        spew("$dir/foreign", "SQLite format 3\0");
+        chown 65534, -1, "$dir/foreign";
+    }
+    for my $name (sort keys %why) {
+        my @before = lstat "$dir/$name";
+        my ($code, $output) = backup($mill, "$dir/$name");
+        is $code, 1, "$name: refused";
+        like $output, $why{$name}, 'with a sentence';
+        is_deeply [(lstat "$dir/$name")[1, 2, 4, 7]], [@before[1, 2, 4, 7]], 'and as it was';
+        is_deeply [glob "$dir/$name.new*"], [], 'with nothing beside it';
+    }
+    my ($code, $output) = backup($mill, $database);
+    is $code, 1, 'the database itself is refused';
+    like $output, qr/is the database of a node and stays/, 'with a sentence';
+    is $mill->enqueue('body', 10)->status, 201, 'the node serves';
+    is +(backup($mill, "$dir/empty"))[0], 0, 'an empty file is replaced';
+    is +(backup($mill, "$dir/empty"))[0], 0, 'and so is a backup';
+
+    ok $mill->stop_server, 'the server is stopped';
+    for my $name (grep { $why{$_} && $_ ne 'foreign' } qw(folder fifo null socket)) {
+        my @before = lstat "$dir/$name";
+        my $output = qx($script --restore --database $dir/$name $dir/empty 2>&1 </dev/null);
+        is $? >> 8, 1, "$name is restored to nobody";
+        like $output, $why{$name}, 'which is said';
+        is_deeply [(lstat "$dir/$name")[1, 2]], [@before[1, 2]], 'it stays';
+        isnt system("timeout 10 $script --restore --database $dir/new.db $dir/$name >/dev/null 2>&1"), 0, 'nor is it a backup';
+    }
+    symlink $database, "$dir/link.db" or die;
+    spew("$database-wal", 'of the old one');
+    is_deeply [map { system "$script --restore --database $dir/link.db $dir/empty >>$dir/restored 2>&1" } 1 .. 3], [0, 0, 0],
+        'three restores through a link';
+    ok -l "$dir/link.db" && !-e "$database-wal", 'leave the link, and no WAL beside the file';
+    is scalar(my @kept = grep { !/-(?:wal|shm)$/ } glob "$database.before-*"), 3, 'three old databases are kept';
+    $mill->start_server;
+    is $mill->enqueue('body', 10)->status, 201, 'the node serves again';
     $mill->close_instance;
 };
 

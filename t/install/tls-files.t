@@ -28,6 +28,33 @@ sub run (@command) {
     return ($? >> 8, $said);
 }
 
+subtest 'what else is there stays' => sub {
+    my $place = "$dir/taken";
+    mkdir $place or die;
+    mkdir "$place/worker.key" or die;
+    my @make = ($tls_sh, 'worker', $authority->dir);
+    my ($code, $said) = run(@make, $place);
+    is $code, 1, 'a directory in the place of a key';
+    like $said, qr{worker\.key is a directory and stays}, 'is named';
+    is_deeply [glob "$place/worker.key/*"], [], 'and nothing is put into it';
+    rmdir "$place/worker.key";
+    system('mkfifo', "$place/worker.pem") == 0 or die;
+    is((run(@make, $place))[0], 1, 'a FIFO in the place of a certificate');
+    ok -p "$place/worker.pem", 'stays';
+    unlink "$place/worker.pem";
+    unlink "$place/ca.pem";
+    symlink "$dir/other", "$place/ca.pem" or die;
+    is((run(@make, $place))[0], 1, 'a link in the place of the authority');
+    ok -l "$place/ca.pem" && !-e "$dir/other", 'stays';
+    spew("$dir/file", "kept\n");
+    ($code, $said) = run(@make, "$dir/file");
+    is $code, 1, 'a file in the place of the directory';
+    like $said, qr/is no directory/, 'is named';
+    is slurp("$dir/file"), "kept\n", 'and stays';
+    local $ENV{OPENSSL_CONF} = '/nonexistent';
+    is((run(@make, "$dir/configured"))[0], 0, "somebody's own configuration of openssl changes nothing");
+};
+
 subtest 'what tls.sh makes' => sub {
     my $place = "$dir/node";
     my $ca = $authority->ca;

@@ -159,6 +159,41 @@ subtest 'a second start' => sub {
     ok -s "$mill->{settings}{RUN_DIR}/hashmill-fcgi.pid", 'its pid file is there';
 };
 
+subtest 'a RUN_DIR that will not do' => sub {
+    my $mill = Hashmill->start;
+    my $settings = "$mill->{dir}/other.env";
+    my $check = sub (%changes) {
+        my %other = ($mill->{settings}->%*, %changes);
+        spew($settings, join '', map { "$_=$other{$_}\n" } sort keys %other);
+        return run_program($mill, '-t', '-c', $settings);
+    };
+    my $long = sub ($length) { return "$mill->{dir}/" . 'x' x ($length - 1 - length $mill->{dir}) };
+    my %peer = (PEERS => '1=http://127.0.0.1:9', PEER_TOKEN => 'p' x 16);
+    # writer/peering.sock is the longest with peers, public-wait.sock without; both with a slash before it.
+    for my $case ([90, 'alone'], [87, 'with a peer', %peer]) {
+        my ($most, $name, %more) = @$case;
+        is +($check->(RUN_DIR => $long->($most), %more))[0], 0, "$name: the longest that fits";
+        my ($code, $output) = $check->(RUN_DIR => $long->($most + 1), %more);
+        is $code, 1, "$name: one byte more";
+        like $output, qr/RUN_DIR is too long by 1 bytes for the socket/, 'which -t says';
+    }
+    $mill->write_settings(RUN_DIR => $long->(100));
+    $mill->expect_log(qr/not reloading: RUN_DIR/);
+    $mill->{server}->kill('HUP');
+    ok wait_until(20, sub { $mill->server_log =~ /not reloading: RUN_DIR is too long/ }), 'a reload is refused';
+    is $mill->enqueue('goes on', 1)->status, 201, 'and the server goes on';
+    $mill->write_settings(RUN_DIR => "$mill->{dir}/run");
+
+    mkdir "$mill->{dir}/photos" or die;
+    chmod 0777, "$mill->{dir}/photos";
+    spew("$mill->{dir}/photos/aunt.jpg", 'x');
+    $check->(RUN_DIR => "$mill->{dir}/photos", DATABASE => "$mill->{dir}/other.db");
+    my ($code, $output) = run_program($mill, '-c', $settings);
+    ok $code, 'a directory with files of somebody else is refused';
+    like $output, qr/RUN_DIR: \S+photos has files of somebody else in it/, 'which is said';
+    is +(stat "$mill->{dir}/photos")[2] & 0777, 0777, 'and keeps its mode';
+};
+
 subtest 'a process that is busy too long' => sub {
     my $mill = Hashmill->start(BUSY_SECONDS => 2, OPERATION_SECONDS => 1, PROCESSES_PUBLIC => 1);
     $mill->expect_log(qr/busy|killed|signal/);

@@ -54,7 +54,7 @@ sub nginx_configuration ($self) {
     my $public = $self->adapted('listen-public-tls.conf', 'listen 443' => "listen unix:$self->{dir}/public-tls.sock",
         '/public.' => '/listener.');
     $text =~ s/listen \S+:$port backlog=\d+;/$listen/ or die "no listener of workers\n";
-    $text =~ s{include \S+/hashmill-worker\.conf;}{$worker} or die "no calls of workers\n";
+    $text =~ s{include "\S+/hashmill-worker\.conf";}{$worker} or die "no calls of workers\n";
     $text =~ s/^\}\n\z/
         server { $public include $root\/nginx\/hashmill-server.conf; include $root\/nginx\/hashmill-public.conf; }
         server { listen unix:$self->{dir}\/status.sock; location \/ { stub_status; } }\n}\n/m or die "no end\n";
