@@ -193,8 +193,8 @@ start() {
             nginx -e stderr -p "$directory/nginx" -c "$directory/nginx/nginx.conf"
         ;;
     server*)
-        launch "$1" "$directory" env FLEET_DIR="$directory/fleet" FLEET_SETTINGS="$directory/worker.env" \
-            FLEET_LOG="$directory/log/worker.log" "$build/hashmill-fcgi" -c "$directory/hashmill.env"
+        FLEET_DIR="$directory/fleet" FLEET_SETTINGS="$directory/worker.env" FLEET_LOG="$directory/log/worker.log" \
+            launch "$1" "$directory" "$build/hashmill-fcgi" -c "$directory/hashmill.env"
         ;;
     esac
 }
