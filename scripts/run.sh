@@ -132,7 +132,8 @@ ports_taken() {
 # programs that were killed themselves.
 clear_leftovers() {
     local program
-    for program in {worker,nginx,server}" $var"{,/node0,/node1}; do
+    # Workers once more at the end: a server launches others in the place of those that are gone.
+    for program in {worker,nginx,server,worker}" $var"{,/node0,/node1}; do
         [[ -n $(find_program "$program") ]] || continue
         say "ending ${program%% *} processes that an earlier run left"
         signal_program "$program" TERM
@@ -212,7 +213,8 @@ end_fleet() {
 background() {
     (
         trap - EXIT INT TERM HUP
-        "$@" 2>&1 8>&- 9>&-
+        exec 2>&1 8>&- 9>&- # for good: else this shell would keep the lock when the script is killed
+        "$@"
     ) &
     name_of[$!]=$1
 }

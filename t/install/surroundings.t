@@ -47,7 +47,7 @@ sub demo ($name, %option) {
     my $process = Hashmill::Process->start(log => "$dir/$name.txt", cwd => $option{cwd} // '/',
         env => { HASHMILL_TEST_INSTANCE => $dir, PORT => free_port_pair() },
         command => [($option{before} // [])->@*, 'env', @unset, @places, 'PROCESSES_PUBLIC=2', ($option{env} // [])->@*,
-            ($option{tree} // $root) . '/scripts/run.sh', '--demo']);
+    XX, '--demo']);
     $run{$name} = { process => $process, var => $option{alone} ? "$option{cwd}/var" : "$var/var" };
     return;
 }
@@ -107,7 +107,7 @@ demo('Turkish', env => \@turkish) if $turkish;
 demo('a locale that is not there', env => ['LC_ALL=xx_XX.UTF-8']);
 demo('Kathmandu', env => ['TZ=Asia/Kathmandu']);
 demo("umask $_", before => ['sh', '-c', "umask $_; exec \"\$@\"", 'sh']) for '077', '000';
-demo('CDPATH', cwd => $root, env => ['CDPATH=.:/usr'], tree => '.');
+demo('CDPATH', cwd => $root, env => ['CDPATH=.:/usr'], tree => '');
 demo('no HOME', unset => 'HOME');
 demo('an ordinary PATH', env => ['PATH=' . USER_PATH]);
 demo('much is exported', env => [exported()]);
@@ -117,9 +117,9 @@ demo('a user without a login shell', before => ['env', '-i', "HASHMILL_TEST_INST
     'PORT=' . free_port_pair(), @nobody], own => NOBODY) if $for_nobody;
 my $odd = copy_of_tree("a tree, 100%=\xc3\xa9t\xc3\xa9", qw(Makefile fcgi lib nginx scripts sql worker));
 system('cp', '-a', grep({ -e } map { "$build/$_" } qw(fcgi lib worker sql.c sql.h sql.o sql.d hashmill-fcgi hashmill-worker)), "$odd/build/") == 0 or die;
-demo('an odd path', cwd => $odd, tree => '.', alone => 1);
+demo('an odd path', cwd => $odd, tree => '', alone => 1);
 
-demo('a quote in the path', tree => copy_of_tree('a"tree', qw(Makefile scripts)));
+demo('a quote in the path', tree => copy_of_tree('a"tree', qw(Makefile scripts)) . '/');
 demo('a build where make cannot', env => ["BUILD=$dir/two words"]);
 demo('no number of threads', env => ['THREADS=auto']);
 demo('a FIFO as VAR', env => ["VAR=$dir/fifo"]) if system('mkfifo', "$dir/fifo") == 0;
