@@ -47,7 +47,7 @@ sub demo ($name, %option) {
     my $process = Hashmill::Process->start(log => "$dir/$name.txt", cwd => $option{cwd} // '/',
         env => { HASHMILL_TEST_INSTANCE => $dir, PORT => free_port_pair() },
         command => [($option{before} // [])->@*, 'env', @unset, @places, 'PROCESSES_PUBLIC=2', ($option{env} // [])->@*,
-    XX, '--demo']);
+            ($option{tree} // "$root/") . 'scripts/run.sh', '--demo']);
     $run{$name} = { process => $process, var => $option{alone} ? "$option{cwd}/var" : "$var/var" };
     return;
 }
