@@ -106,8 +106,7 @@ static void reload(struct master *master) {
     struct conf *probe = malloc(sizeof *probe);
     char why[600] = "out of memory";
     if (probe && conf_load(probe, master->files, why, sizeof why) &&
-        can_execute(master, why, sizeof why) &&
-        sockets_fit(probe, why, sizeof why)) {
+        can_execute(master, why, sizeof why) && sockets_fit(probe, why, sizeof why)) {
         log_info("reloading");
         stop(master, PREFORK_RELOAD, 0);
     } else {

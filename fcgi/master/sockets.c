@@ -65,22 +65,35 @@ static bool find_group(const struct conf *conf, gid_t *group) {
     return false;
 }
 
-/* Whether a directory has something in it, but no lock of an earlier master. */
+/* Whether a file of RUN_DIR is one that this program makes. */
+static bool is_ours(const char *name) {
+    static const char *const others[] = {"writer", "hashmill-fcgi.pid", "disk-failed"};
+    bool ours = false;
+    for (int i = 0; i < SOCKET_COUNT; i++)
+        ours |= strcmp(name, names[i]) == 0;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ours |= strcmp(name, others[i]) == 0;
+    return ours;
+}
+
+/* Whether a directory has something in it, but nothing of an earlier master. */
 static bool is_foreign(const char *path) {
-    char lock[PATH_SIZE];
-    bool foreign = false;
-    snprintf(lock, sizeof lock, "%s/%s", path, names[SOCKET_LOCK]);
-    DIR *directory = access(lock, F_OK) == 0 ? NULL : opendir(path);
+    bool ours = false;
+    bool filled = false;
+    DIR *directory = opendir(path);
     const struct dirent *entry;
-    while (directory && !foreign && (entry = readdir(directory)) != NULL)
-        foreign = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    while (directory && !ours && (entry = readdir(directory)) != NULL) {
+        ours = is_ours(entry->d_name);
+        filled |= strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    }
     if (directory)
         closedir(directory);
-    if (foreign)
-        log_error("RUN_DIR: %s has files of somebody else in it; name a directory for "
-                  "hashmill-fcgi alone",
-                  path);
-    return foreign;
+    if (!filled || ours)
+        return false;
+    log_error("RUN_DIR: %s has files of somebody else in it; name a directory for hashmill-fcgi "
+              "alone",
+              path);
+    return true;
 }
 
 static bool make_directory(const char *path, mode_t mode, gid_t group) {

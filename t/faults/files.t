@@ -81,7 +81,7 @@ subtest 'hashmill.db is renamed, and comes back' => sub {
 };
 
 subtest 'the directory is renamed, and comes back' => sub {
-    my $directory = File::Temp::tempdir('hm-data-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $directory = File::Temp::tempdir('hm-data-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     mkdir "$directory/data" or die;
     my ($mill, @stored) = start_mill(DATABASE => "$directory/data/hashmill.db");
     rename "$directory/data", "$directory/away" or die;
@@ -115,7 +115,7 @@ for my $how ('cut', 'written over') {
 
 subtest 'another filesystem is mounted over it' => sub {
     skip_for_rights('only root can mount') if $> != 0;
-    my $directory = File::Temp::tempdir('hm-data-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $directory = File::Temp::tempdir('hm-data-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     my ($mill, @stored) = start_mill(DATABASE => "$directory/hashmill.db");
     system('mount', '-t', 'tmpfs', 'hashmill-test', $directory) == 0 or plan(skip_all => 'no mount here');
     stops_because_of($mill, "$directory/hashmill.db");
@@ -142,7 +142,7 @@ subtest 'a file that is read stays what it is' => sub {
 };
 
 subtest 'DATABASE is a symbolic link' => sub {
-    my $directory = File::Temp::tempdir('hm-data-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $directory = File::Temp::tempdir('hm-data-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     mkdir "$directory/data" or die;
     symlink 'data/real.db', "$directory/hashmill.db" or die;
     my ($mill, @stored) = start_mill(DATABASE => "$directory/hashmill.db");
@@ -172,7 +172,7 @@ subtest 'a writer that starts again, on another database' => sub {
 };
 
 subtest 'the program or the settings are removed' => sub {
-    my $directory = File::Temp::tempdir('hm-build-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+    my $directory = File::Temp::tempdir('hm-build-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     my $program = "$directory/hashmill-fcgi";
     copy(Hashmill::build_directory() . '/hashmill-fcgi', $program) or die;
     chmod 0755, $program;

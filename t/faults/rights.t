@@ -11,7 +11,7 @@ use Hashmill;
 
 use constant NOBODY => 65534;
 
-my $directory = tempdir('hm-rights-XXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $directory = tempdir('hm-rights-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $data = "$directory/data";
 my %settings = (DATABASE => "$data/hashmill.db", RUN_DIR => "$directory/run", PROVIDER => '', PROCESSES_PUBLIC => 2,
     WORKER_TOKEN => 'x' x 32, ASAN_OPTIONS => 'detect_leaks=0');

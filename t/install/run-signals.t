@@ -15,7 +15,7 @@ my $root = realpath("$FindBin::Bin/../..");
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
-my $dir = tempdir('hm-XXXXXX', DIR => '/tmp');
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1);
 my $port = free_port_pair(2);
 my ($number, $var) = (0, 0); # of the run, of the directory
 

@@ -17,7 +17,7 @@ my $root = realpath("$FindBin::Bin/../..");
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
-my $dir = tempdir('hm-XXXXXX', DIR => '/tmp');
+my $dir = tempdir('hm-XXXXXX', TMPDIR => 1);
 chmod 0755, $dir;
 my %run; # name -> what was started
 
@@ -115,11 +115,11 @@ demo('common names', env => ['NODE=/usr/bin/node', 'LOG_LEVEL=INFO', 'DEBUG=*', 
     'HASHMILL_DATABASE=/x', 'WORKER_TOKEN=x', 'HASHMILL_LEASE_SECONDS=30', 'LEASE_SECONDS=soon']);
 demo('a user without a login shell', before => ['env', '-i', "HASHMILL_TEST_INSTANCE=$dir", 'PATH=' . USER_PATH, 'SHELL=/usr/sbin/nologin',
     'PORT=' . free_port_pair(), @nobody], own => NOBODY) if $for_nobody;
-my $odd = copy_of_tree("a tree, 100%=\xc3\xa9t\xc3\xa9", qw(Makefile fcgi lib nginx scripts sql worker));
+my $odd = copy_of_tree("a tree, 100%=\xc3\xa9t\xc3\xa9", qw(Makefile debian fcgi lib nginx scripts sql worker));
 system('cp', '-a', grep({ -e } map { "$build/$_" } qw(fcgi lib worker sql.c sql.h sql.o sql.d hashmill-fcgi hashmill-worker)), "$odd/build/") == 0 or die;
 demo('an odd path', cwd => $odd, tree => '', alone => 1);
 
-demo('a quote in the path', tree => copy_of_tree('a"tree', qw(Makefile scripts)) . '/');
+demo('a quote in the path', tree => copy_of_tree('a"tree', qw(Makefile debian scripts)) . '/');
 demo('a build where make cannot', env => ["BUILD=$dir/two words"]);
 demo('no number of threads', env => ['THREADS=auto']);
 demo('a FIFO as VAR', env => ["VAR=$dir/fifo"]) if system('mkfifo', "$dir/fifo") == 0;
