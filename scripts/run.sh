@@ -14,10 +14,9 @@
 #   PORT=N     port of the clients' listener (default 8080); the workers' listener gets N + 1, those of a
 #              second node N + 2 and N + 3
 #   BUILD=DIR  where the programs are built (default: build in the repository)
-# Settings of the programs can be given in the environment too, as HASHMILL_KEY or (but for NODE) as KEY, as in:
-# LEASE_SECONDS=5 scripts/run.sh,
-# WORKERS_MIN=0 scripts/run.sh (the first worker is launched when an item has waited for 15 seconds; by
-# default one runs from the start), PROVIDER= scripts/run.sh (no worker is launched).
+# Settings of the programs can be given in the environment too, as HASHMILL_KEY or (but for NODE) as KEY:
+# LEASE_SECONDS=5 scripts/run.sh, WORKERS_MIN=0 scripts/run.sh (the first worker is launched when an item has
+# waited for 15 seconds; by default one runs from the start), PROVIDER= scripts/run.sh (none is launched).
 set -euo pipefail
 # As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
 [[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT PERL5LIB PERL5OPT
@@ -47,6 +46,7 @@ declare -A name_of=()    # process -> program or helper
 declare -A started_at=() # program -> hundredths of a second since boot
 declare -A quick=()      # program -> how often in a row it died within a second
 builder=                 # make, while it runs
+patience=                # WAIT_LAUNCH_SECONDS, for people
 ready=no                 # whether everything has served once
 started=no               # whether there may be something to stop
 stopping=no              # whether Ctrl-C or SIGTERM came
@@ -241,18 +241,22 @@ wait_ready() {
     done
 }
 
-# Says how many workers there are, and when there are more.
+# Says how many workers there are, and when there are more, by what the first node says of itself.
 workers_there() {
-    local each="" count
-    count=$(setting WORKERS_MIN 0)
+    local stats each="" least most
     ((nodes == 1)) || each=" on each node"
-    if [[ -z $(setting PROVIDER set) ]]; then
-        printf 'no worker is launched: PROVIDER is empty'
-        return
+    stats=$(curl -qfs --noproxy '*' -m 5 "$(client_url 0)/stats" 9>&-) || return 0
+    [[ $stats =~ \"scaling\":(true|false),\"workers_min\":([0-9]+),\"workers_max\":([0-9]+) ]] || return 0
+    least=${BASH_REMATCH[2]} most=${BASH_REMATCH[3]}
+    if [[ ${BASH_REMATCH[1]} == false ]]; then
+        say "no worker is launched, as PROVIDER is empty; start one by hand: build/hashmill-worker --help"
+    elif ((most == 0)); then
+        say "no worker is launched, as WORKERS_MAX is 0; start one by hand: build/hashmill-worker --help"
+    elif ((least == most)); then
+        say "workers$each: $most"
+    else
+        say "workers$each: $least from the start, up to $most while items wait for more than $patience seconds"
     fi
-    printf '%s%s; another is launched when an item waits for more than %s seconds, up to %s' \
-        "$([[ $count == 1 ]] && echo 'one worker runs' || echo "$count workers run")" "$each" \
-        "$(setting WAIT_LAUNCH_SECONDS 15)" "$(setting WORKERS_MAX 3)"
 }
 
 announce() {
@@ -264,7 +268,7 @@ announce() {
     else
         say "two nodes serve on $first and $last; logs are in $var/node0/log and $var/node1/log"
     fi
-    say "$(workers_there)"
+    workers_there
     say ""
     say "  id=\$(date | curl -sT- -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl \"$last/items/\$id?wait=30\""
     say "  curl -X POST '$last/pullCompleted?top=10'"
@@ -434,6 +438,7 @@ read_arguments() {
 main() {
     local node name
     read_arguments "$@"
+    patience=$(setting WAIT_LAUNCH_SECONDS 15)
     var=$(absolute "${VAR:-$root/var}")
     build=$(absolute "${BUILD:-$root/build}")
     set_directories
@@ -446,7 +451,7 @@ main() {
     ((nodes == 1)) || unset {,HASHMILL_}{NODE,PEERS,PEER_TOKEN}
     export FLEET_WORKER="$build/hashmill-worker"
     # Nobody who tries it waits for a worker.
-    [[ $(setting WORKERS_MAX 3) == 0 ]] || export WORKERS_MIN="${HASHMILL_WORKERS_MIN:-${WORKERS_MIN:-1}}"
+    [[ $(setting WORKERS_MAX 3) =~ ^0+$ ]] || export WORKERS_MIN="${HASHMILL_WORKERS_MIN:-${WORKERS_MIN:-1}}"
 
     mkdir -p "$var/log" || fail "VAR: $var cannot be made; name another directory"
     exec 9<>"$var/run.lock" # inherited by no child, or the lock would outlive this script

@@ -52,8 +52,16 @@ independent_value() {
         print unpack "H*", $link' "$1"
 }
 
+# Whether a worker is there or will be launched.
+worker_comes() {
+    local stats
+    stats=$(call "$(client_url 0)/stats")
+    [[ $stats == *'"scaling":true'* && $stats != *'"workers_max":0,'* || $stats != *'"workers":0,'* ]]
+}
+
 show_demo() {
     local iterations=1000000 body="$var/demo-body" id value wanted before after pull=no
+    worker_comes || fail "no worker is there and none is launched, so no value will come; see PROVIDER and WORKERS_MAX"
     ((nodes == 1)) || ! nothing_done || pull=yes
     head -c 65536 /dev/urandom >"$body"
     before=$(now)

@@ -10,6 +10,7 @@ join_run() {
     nodes=${nodes:-1}
     ((wanted <= nodes)) ||
         fail "the run that holds $var (process $other) has one node; stop it first, or choose another VAR"
+    patience="some" # which only that run knows
     set_directories
     if [[ $demo == yes ]]; then
         wait_ready || fail "the run that holds $var (process $other) does not become ready"
