@@ -128,20 +128,4 @@ sub kill_until_gone ($list) {
     });
 }
 
-# --- the environment ------------------------------------------------------------------------------
-
-# What the person who runs the tests exports changes none of them: settings by their short and long names,
-# locale, proxies, and what shells and openssl read.
-sub clean_environment {
-    my $root = __FILE__ =~ s{[^/]*$}{../../..}r;
-    my @settings = map { (slurp("$root/$_") // '') =~ /(?:INTEGER\(|TEXT\(|\.key = )"([A-Z_]+)"/g } qw(fcgi/base/conf.c worker/conf.c lib/certificate.h);
-    delete @ENV{map { $_, "HASHMILL_$_" } @settings};
-    delete @ENV{grep { /^(?:CDPATH|BASH_ENV|BASH_FUNC_.*|SHELLOPTS|POSIXLY_CORRECT|OPENSSL_CONF|\w+_proxy)$/i } keys %ENV};
-    $ENV{LC_ALL} = 'C';
-    $ENV{PATH} = join ':', $ENV{PATH} // '/usr/local/bin:/usr/bin:/bin', '/usr/sbin', '/sbin';
-    return;
-}
-
-clean_environment();
-
 1;
