@@ -108,6 +108,14 @@ def local_configuration(directory, run_dir, port):
     return text
 
 
+def other_public(text, locations):
+    """A configuration whose public listener has these locations instead of hashmill's."""
+    include = f'include "{ROOT}/nginx/hashmill-public.conf";'
+    if include not in text:
+        raise SystemExit("nginx/local.conf.in does not include hashmill-public.conf as it did")
+    return text.replace(include, locations)
+
+
 class Node:
     """hashmill-fcgi behind nginx. build: directory with the program; database: one to begin with,
     moved into place; slow_fsync: library to be loaded before all others; port: see Nginx."""
@@ -193,9 +201,8 @@ class Constant:
         text = local_configuration(self.directory, self.directory, port)
         answer = 'return 201 \'{"id":"00000000-0000-7000-8000-000000000000","digest":"%s"}\'' % (
             "0" * 128)
-        return text.replace(f"include {ROOT}/nginx/hashmill-public.conf;",
-                            "client_max_body_size 256k; client_body_buffer_size 256k;"
-                            "location / { %s; }" % answer)
+        return other_public(text, "client_max_body_size 256k; client_body_buffer_size 256k;"
+                                  "location / { %s; }" % answer)
 
     def stop(self):
         self.nginx.stop()
@@ -224,9 +231,8 @@ class Flask:
 
     def _configure(self, port, address):
         text = local_configuration(self.directory, self.directory, port)
-        return text.replace(f"include {ROOT}/nginx/hashmill-public.conf;",
-                            "client_max_body_size 512k; client_body_buffer_size 512k;"
-                            f"location / {{ proxy_pass http://unix:{address}:; }}")
+        return other_public(text, "client_max_body_size 512k; client_body_buffer_size 512k;"
+                                  f"location / {{ proxy_pass http://unix:{address}:; }}")
 
     def stop(self):
         self.nginx.stop()
