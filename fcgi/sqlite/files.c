@@ -7,21 +7,38 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 
-enum { NAME_SIZE = 40 };
+enum {
+    NAME_SIZE = 40,
+    LOOK_MS = 100,     /* between looks at each file while their directories do not change */
+    SETTLE_SECONDS = 2 /* the coarsest clock of a filesystem, and a clock that is set */
+};
+
+/* The directory that a file is in. */
+static void name_directory(char directory[SETTING_TEXT_SIZE + 8], const char *path) {
+    snprintf(directory, SETTING_TEXT_SIZE + 8, "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        slash[slash == directory ? 1 : 0] = '\0';
+    else
+        snprintf(directory, SETTING_TEXT_SIZE + 8, ".");
+}
 
 void files_name(struct files *files, const char *database) {
     static const char *const ends[FILE_COUNT] = {"", "-wal", "-shm", "-lock"};
     *files = (struct files){0};
     for (int i = 0; i < FILE_COUNT; i++)
         snprintf(files->path[i], sizeof files->path[i], "%s%s", database, ends[i]);
+    name_directory(files->directory[0].path, database);
     char *target = realpath(database, NULL); /* beside which SQLite has the others */
     if (target && strlen(target) < SETTING_TEXT_SIZE) {
         snprintf(files->path[FILE_WAL], sizeof files->path[0], "%s-wal", target);
         snprintf(files->path[FILE_SHM], sizeof files->path[0], "%s-shm", target);
+        name_directory(files->directory[1].path, target);
     }
     free(target);
 }
@@ -84,12 +101,8 @@ static bool file_usable(const char *path, bool *missing) {
 
 /* Whether files can be made in the directory of this one. */
 static bool directory_usable(const char *path) {
-    char directory[SETTING_TEXT_SIZE + 8];
-    snprintf(directory, sizeof directory, "%s", path);
-    char *slash = strrchr(directory, '/');
-    if (slash)
-        slash[slash == directory ? 1 : 0] = '\0';
-    const char *name = slash ? directory : ".";
+    char name[SETTING_TEXT_SIZE + 8];
+    name_directory(name, path);
     if (faccessat(AT_FDCWD, name, W_OK | X_OK, AT_EACCESS) == 0)
         return true;
     if (errno == ENOENT || errno == ENOTDIR)
@@ -122,7 +135,8 @@ bool files_usable(const struct files *files) {
     return false;
 }
 
-const char *files_moved(struct files *files) {
+/* The first of the files that is not the one that was seen first, by a look at each. */
+static const char *look_at_all(struct files *files) {
     for (int i = 0; i < FILE_COUNT; i++) {
         struct file_seen *seen = &files->seen[i];
         struct stat info;
@@ -136,6 +150,36 @@ const char *files_moved(struct files *files) {
             return files->path[i];
     }
     return NULL;
+}
+
+/* Whether a directory is as it was; takes it as it is now. One that changed a moment ago may change
+ * again at the same time of the filesystem's clock, so it does not count as it was. */
+static bool is_settled(struct directory_seen *seen) {
+    struct stat info;
+    if (stat(seen->path, &info) != 0)
+        return false;
+    bool same = info.st_dev == seen->device && info.st_ino == seen->inode &&
+                info.st_ctim.tv_sec == seen->changed.tv_sec &&
+                info.st_ctim.tv_nsec == seen->changed.tv_nsec;
+    seen->device = info.st_dev;
+    seen->inode = info.st_ino;
+    seen->changed = info.st_ctim;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return same && now.tv_sec - info.st_ctim.tv_sec > SETTLE_SECONDS;
+}
+
+const char *files_moved(struct files *files) {
+    struct timespec steady;
+    clock_gettime(CLOCK_MONOTONIC, &steady); /* not the clock that tests move */
+    int64_t now_ms = steady.tv_sec * 1000 + steady.tv_nsec / 1000000;
+    bool settled = files->looked_ms != 0 && now_ms - files->looked_ms < LOOK_MS;
+    for (int i = 0; i < FILES_DIRECTORIES && files->directory[i].path[0] != '\0'; i++)
+        settled = is_settled(&files->directory[i]) && settled;
+    if (settled)
+        return NULL;
+    files->looked_ms = now_ms;
+    return look_at_all(files);
 }
 
 void files_note(struct files *files, int file) {

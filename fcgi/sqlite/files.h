@@ -23,9 +23,21 @@ struct file_seen {
     struct timespec written;
 };
 
+/* A directory of theirs: its time changes with each name in it that comes, goes or changes. */
+struct directory_seen {
+    char path[SETTING_TEXT_SIZE + 8];
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+};
+
+enum { FILES_DIRECTORIES = 2 }; /* of DATABASE's name and, behind a symbolic link, of its file */
+
 struct files {
     char path[FILE_COUNT][SETTING_TEXT_SIZE + 8];
     struct file_seen seen[FILE_COUNT];
+    struct directory_seen directory[FILES_DIRECTORIES];
+    int64_t looked_ms; /* steady time at which each was last looked at; 0: never */
 };
 
 /* Gives the files of this database their paths; none was seen yet. */
@@ -41,7 +53,8 @@ void files_explain(const char *path);
 
 /* The first of the files that is not the one that was seen first, or NULL: removed, replaced,
  * hidden under another directory or filesystem. What was never there is seen now. Sizes and times
- * are left as they were. */
+ * are left as they were. As long as the directories are as they were, each file is looked at ten
+ * times a second only: what hides one without a trace there (a mount over it) is noticed then. */
 const char *files_moved(struct files *files);
 
 /* Takes the size and the time of the last write of a file as they are now. */

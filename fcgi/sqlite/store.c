@@ -221,7 +221,7 @@ static void undo(struct store *store) {
     if (store->in_batch && !sqlite3_get_autocommit(store->database))
         store_run(store, SQL_ROLLBACK, "");
     if (store->in_batch && store->state != STORE_POISONED)
-        store_files_note(store); /* a large batch has reached the WAL before its end */
+        store_files_note_commit(store); /* a large batch has reached the WAL before its end */
     store->in_batch = false;
     store->counts = store->saved_counts;
     store_undo_peers(store);
@@ -272,7 +272,7 @@ bool store_commit(struct store *store) {
         return false;
     }
     store->in_batch = false;
-    store_files_note(store);
+    store_files_note_commit(store);
     note_work(store);
     store_keep_peers(store);
     store->saved_counts = store->counts;

@@ -40,10 +40,13 @@ static bool is_wal_as_left(const struct store *store) {
     return memcmp(&now, &store->wal.seen, sizeof now) == 0;
 }
 
+void store_files_note_commit(struct store *store) {
+    look_at_wal(store, store->wal.pages, &store->wal.seen);
+}
+
 void store_files_note(struct store *store) {
     files_note(&store->files, FILE_DATABASE);
-    files_note(&store->files, FILE_WAL);
-    look_at_wal(store, store->wal.pages, &store->wal.seen);
+    store_files_note_commit(store);
 }
 
 /* Whether another connection of SQLite's has committed since this was asked last: it may have begun

@@ -78,7 +78,9 @@ static bool extend(struct store *store, int64_t bytes) {
     int64_t parts = bytes < CHUNK_BYTES ? 1 : bytes / CHUNK_BYTES;
     int64_t unit = PAGE_BYTES * parts;
     bytes = (bytes + unit - 1) / unit * unit;
-    if (!allocate(reserve->fd[RESERVE_DATABASE], reserve->bytes, bytes))
+    bool good = allocate(reserve->fd[RESERVE_DATABASE], reserve->bytes, bytes);
+    files_note(&store->files, FILE_DATABASE); /* this was us */
+    if (!good)
         return false;
     reserve->bytes = bytes;
     set_chunk(store);

@@ -177,8 +177,10 @@ void store_files_open(struct store *store);
  * the log, poisons the store. */
 bool store_files_in_place(struct store *store);
 
-/* Notes what the files are now; behind everything that writes to them. */
+/* Notes what the files are now, behind everything that writes to them; behind a commit, which
+ * writes to the WAL alone, what that is. */
 void store_files_note(struct store *store);
+void store_files_note_commit(struct store *store);
 
 /* Says in the log, once, which process keeps the store from writing; and that it does no more. */
 void store_tell_locked(struct store *store);

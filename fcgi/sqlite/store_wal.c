@@ -83,6 +83,7 @@ bool store_checkpoint(struct store *store) {
     if (!store_files_in_place(store))
         return false;
     int mode = SQLITE_CHECKPOINT_PASSIVE;
+    files_note(&store->files, FILE_WAL);
     if (wal->pages >= EMPTY_PAGES)
         mode = store->files.seen[FILE_WAL].bytes > WAL_LARGE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE
                                                                    : SQLITE_CHECKPOINT_RESTART;

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # the variables are those of run.sh
+# shellcheck disable=SC2034,SC2154  # the variables are those of run.sh
 # A second start of run.sh, which sources this file, in the VAR of one that is up.
 
 # Says what the run that holds the lock consists of, or shows the demonstration on it.
@@ -10,7 +10,7 @@ join_run() {
     nodes=${nodes:-1}
     ((wanted <= nodes)) ||
         fail "the run that holds $var (process $other) has one node; stop it first, or choose another VAR"
-    patience="some" # which only that run knows
+    patience=some # which only that run knows
     set_directories
     if [[ $demo == yes ]]; then
         wait_ready || fail "the run that holds $var (process $other) does not become ready"
