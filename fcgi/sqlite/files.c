@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,18 +136,20 @@ bool files_usable(const struct files *files) {
     return false;
 }
 
-/* The first of the files that is not the one that was seen first, by a look at each. */
+/* The first of the files that is not the one that was seen first, by a look at each. It asks for no
+ * times: the next write to a file whose times were asked for has to note them more exactly, which
+ * costs a commit a tenth of a millisecond. */
 static const char *look_at_all(struct files *files) {
     for (int i = 0; i < FILE_COUNT; i++) {
         struct file_seen *seen = &files->seen[i];
-        struct stat info;
-        bool there = stat(files->path[i], &info) == 0;
+        struct statx info;
+        bool there = statx(AT_FDCWD, files->path[i], 0, STATX_INO, &info) == 0;
+        dev_t device = there ? makedev(info.stx_dev_major, info.stx_dev_minor) : 0;
         if (there && seen->inode == 0) {
-            seen->device = info.st_dev;
-            seen->inode = info.st_ino;
+            seen->device = device;
+            seen->inode = info.stx_ino;
         }
-        if (seen->inode != 0 &&
-            (!there || info.st_ino != seen->inode || info.st_dev != seen->device))
+        if (seen->inode != 0 && (!there || info.stx_ino != seen->inode || device != seen->device))
             return files->path[i];
     }
     return NULL;

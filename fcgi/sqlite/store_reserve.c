@@ -139,8 +139,12 @@ void store_reserve_open(struct store *store) {
     static const int files[RESERVE_FILES] = {FILE_DATABASE, FILE_WAL, FILE_SHM};
     struct reserve *reserve = &store->reserve;
     struct stat info;
-    for (int i = 0; i < RESERVE_FILES; i++)
+    for (int i = 0; i < RESERVE_FILES; i++) {
         reserve->fd[i] = open(store->files.path[files[i]], O_RDWR | O_CLOEXEC);
+        /* The WAL is read behind each commit (store_files.c), and nobody asks when. Who does not
+         * own the file may not say so, and does without. */
+        fcntl(reserve->fd[i], F_SETFL, O_NOATIME);
+    }
     if (fstat(reserve->fd[RESERVE_DATABASE], &info) == 0 &&
         allocate(reserve->fd[RESERVE_DATABASE], 0, info.st_size))
         reserve->bytes = info.st_size; /* what was reserved before still is */
