@@ -133,11 +133,13 @@ subtest 'kill -9 of the masters only' => sub {
     ok works(), 'the next start clears what was left';
 };
 
-subtest 'the demonstration beside a run' => sub {
-    my $demo = run_script('--demo');
-    is $demo->wait_exit(120), 0, 'ends well';
-    like $demo->log, qr/\b[0-9a-f]{128}\b/, 'with a value';
-    ok works(), 'and leaves the run as it was';
+subtest 'two demonstrations beside a run' => sub {
+    my @demos = map { run_script('--demo') } 1 .. 2;
+    for my $demo (@demos) {
+        is $demo->wait_exit(120), 0, 'ends well' or diag $demo->log;
+        like $demo->log, qr/\b[0-9a-f]{128}\b/, 'with a value';
+    }
+    ok works(), 'and both leave the run as it was';
 };
 
 subtest 'stop' => sub {
