@@ -28,13 +28,15 @@ WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
 
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -DHASHMILL_TEST
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DHASHMILL_VERSION='"$(VERSION)"' -Wall -Wextra -Werror \
+# SQLite's header shows its session extension only when asked.
+SQLITE_FLAGS = -DSQLITE_ENABLE_SESSION -DSQLITE_ENABLE_PREUPDATE_HOOK
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(SQLITE_FLAGS) -DHASHMILL_VERSION='"$(VERSION)"' -Wall -Wextra -Werror \
 	-Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(ROOMS) -Ilib -I$(BUILD) $(CPPFLAGS) $(CFLAGS)
 
 # A program's headers are named by room; what stands between programs names them by program, too.
 $(BUILD)/fcgi/%: ROOMS = -Ifcgi
 $(BUILD)/worker/%: ROOMS = -Iworker
-$(BUILD)/t/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(BUILD)/fuzz/% $(BUILD)/scripts/% $(BUILD)/bench-lanes: \
+$(BUILD)/t/% $(BUILD)/sim/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(BUILD)/fuzz/% $(BUILD)/scripts/% $(BUILD)/bench-lanes: \
 	ROOMS = -I. -Ifcgi -Iworker -It/support
 
 LIB_SOURCES := $(wildcard lib/*.c)
@@ -120,6 +122,30 @@ $(BUILD)/crash/%: t/support/crash/%.c $(TEST_ARCHIVES)
 $(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--wrap=kernels_run -o $@ $^ $(WORKER_LIBS)
+
+# Two nodes in one process, under virtual time: what the simulation has of its own goes before the archives, and
+# takes the place of these calls of the system. Each of its processes has its own of what SQLite's log said.
+SIM_SOURCES := $(wildcard t/sim/*.c)
+SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/sim/store.o
+SIM_WRAPS = $(addprefix -Wl$(comma)--wrap=,clock_gettime nanosleep getrandom nice close open socket accept4 epoll_create1 \
+	signalfd epoll_pwait poll recv setsockopt posix_fallocate statvfs pwrite pwritev fdatasync fsync rename unlink)
+comma := ,
+
+$(BUILD)/sim/store.o: $(BUILD)/fcgi/sqlite/store.o
+	@mkdir -p $(@D)
+	@objcopy --globalize-symbol=saw_damage --globalize-symbol=saw_no_memory $< $@
+
+$(BUILD)/sim/hashmill-sim: $(SIM_OBJECTS) $(BUILD)/fcgi.a $(BUILD)/lib.a
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(SIM_WRAPS) -o $@ $^ $(FCGI_LIBS)
+
+# SEEDS=N histories on all cores: what was promised, operations a second, and how often each kind of step came.
+SEEDS ?= 1000
+SEED ?= 1
+.PHONY: sim
+sim: $(BUILD)/sim/hashmill-sim
+	@$< --seed $(SEED) --seeds $(SEEDS) --jobs $$(nproc)
+
 # With FUZZER=-fsanitize=fuzzer libFuzzer is their main function, else t/fuzz/driver.c.
 ifneq ($(FUZZER),)
 # No input reaches the kernels, which take clang minutes with sanitizers.
@@ -179,7 +205,7 @@ fuzz:
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
-test-tools: $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
+test-tools: $(BUILD)/sim/hashmill-sim $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
@@ -249,13 +275,13 @@ bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
-	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(wildcard t/fuzz/*.c)
+	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c)
 H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h t/*/*/*.h)
 PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/support/guard
 PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
-	$(addprefix scripts/,aws/ec2-node aws/spot-watch bench/bench-mill build/fresh build/from-help build/lint-commits build/packages.sh \
-	build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
+	$(addprefix scripts/,aws/ec2-node aws/ec2-start aws/ec2-volume aws/spot-watch bench/bench-mill build/fresh build/from-help \
+	build/lint-commits build/packages.sh build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
 	$(wildcard scripts/bench/* sql/* nginx/* scripts/install/* debian/hashmill.* scripts/aws/*.json) \
@@ -268,7 +294,7 @@ lint: lint-shell lint-python lint-sizes lint-floors lint-docs lint-c
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
-LINT_FLAGS = -D_GNU_SOURCE -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -It/support -I$(BUILD)
+LINT_FLAGS = -D_GNU_SOURCE $(SQLITE_FLAGS) -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -It/support -I$(BUILD)
 
 lint-c: $(BUILD)/sql.h
 	@echo "  LINT	clang-format, cppcheck, clang-tidy"
@@ -321,7 +347,7 @@ $(BUILD)/worker.env: $(BUILD)/hashmill-worker scripts/build/from-help
 
 # What is installed of scripts/; the others need this tree.
 INSTALLED_SCRIPTS = $(addprefix scripts/,providers/provider-local providers/provider-ec2 install/nginx-site tls.sh backup.sh \
-	aws/spot-watch aws/ec2-node)
+	aws/spot-watch aws/ec2-node aws/ec2-start aws/ec2-volume)
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 .PHONY: install
@@ -384,6 +410,7 @@ help:
 	@echo 'make power-cut    a power cut before every sync of a run of a thousand requests'
 	@echo 'make mutants      mistakes made on purpose (t/mutants): which test notices which (MUTANTS=NAMES)'
 	@echo 'make soak         two nodes under faults drawn by SEED= for SECONDS=60, and a judge of what came of it'
+	@echo 'make sim          two nodes in one process and virtual time: SEEDS=1000 histories from SEED=1, judged'
 	@echo 'make fuzz         every reader of what comes from outside, SECONDS=60 each, under libFuzzer'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
 	@echo 'make bench-quick  the main ratios in under a minute'

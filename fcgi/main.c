@@ -11,6 +11,7 @@
 #include "base/certificates.h"
 #include "base/child.h"
 #include "base/conf.h"
+#include "init.h"
 #include "log.h"
 #include "master/prefork.h"
 #include "master/sockets.h"
@@ -22,32 +23,74 @@ struct options {
     const char *backup;    /* where a backup is to go; NULL: none is wanted */
     const char *recovered; /* file to be made of the database; NULL: none */
     bool check_only;
+    bool init;
+    struct init_options how; /* of init */
 };
 
 static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
-        "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY | --recover NEW_FILE]\n\n"
+        "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY | --recover NEW_FILE]\n"
+        "usage: hashmill-fcgi [-c FILE]... --init [--from-peer | --new] [--alone]\n\n"
         "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
-        "  --backup COPY  have the server that runs with these settings copy its queue to a new\n"
-        "              file; backup.sh does more\n"
+        "  --init      before each start: see to it that DATABASE may be served, and exit with 0.\n"
+        "              Makes it when there is none, and the node of PEERS has no replica of it;\n"
+        "              fetches that when it is newer; waits when only that node can tell. Exit "
+        "code\n"
+        "              78: a person has to decide between what it says; 75: run it again\n"
+        "  --from-peer\n"
+        "              with --init: fetch the queue from the replica at the node of PEERS\n"
+        "  --new       with --init: where no database is, make an empty one, whatever that node "
+        "has\n"
+        "  --alone     with --init: serve the database or backup that is here, whatever that node "
+        "has\n"
+        "  --backup COPY\n"
+        "              have the server that runs with these settings copy its queue to a new "
+        "file;\n"
+        "              backup.sh does more\n"
         "  --recover NEW_FILE\n"
         "              make a whole database of what can be read of DATABASE, and exit\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
         "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every\n"
         "FILE and goes on with the same sockets. Exit code 76 means that the database is not\n"
-        "safe to use and 78 that the settings cannot work: do not restart after these two.\n\n"
+        "safe to use, or that a newer one has taken its place; 78 that the settings cannot\n"
+        "work, or that there is no database or a backup: run --init. Do not restart after\n"
+        "these two.\n\n"
         "Settings, in FILE or (these win) in the environment, as HASHMILL_KEY or else as KEY:\n",
         HASHMILL_VERSION);
     conf_help(stdout);
 }
 
+/* Notes an option of --init. */
+static void note_init(struct options *options, int letter) {
+    options->init |= letter == 'i';
+    options->how.alone |= letter == 'a';
+    options->how.from_peer |= letter == 'f';
+    options->how.new |= letter == 'n';
+}
+
+/* Whether these options go together. */
+static bool check_init(const struct options *options) {
+    const struct init_options *how = &options->how;
+    if (!options->init && (how->alone || how->from_peer || how->new))
+        fprintf(stderr, "hashmill-fcgi: --from-peer, --new and --alone go with --init\n");
+    else if (how->from_peer && (how->new || how->alone))
+        fprintf(stderr, "hashmill-fcgi: --from-peer goes with neither --new nor --alone\n");
+    else
+        return true;
+    return false;
+}
+
 /* Reads the command line. -1 to go on, else the code to exit with. */
 static int parse_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {{"backup", required_argument, NULL, 'b'},
+    static const struct option names[] = {{"alone", no_argument, NULL, 'a'},
+                                          {"backup", required_argument, NULL, 'b'},
+                                          {"from-peer", no_argument, NULL, 'f'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"init", no_argument, NULL, 'i'},
+                                          {"new", no_argument, NULL, 'n'},
                                           {"recover", required_argument, NULL, 'r'},
                                           {"version", no_argument, NULL, 'v'},
                                           {0}};
@@ -60,6 +103,12 @@ static int parse_options(int argc, char **argv, struct options *options) {
                         SETTINGS_FILES_MAX);
                 return CHILD_CONFIG;
             }
+            break;
+        case 'a':
+        case 'f':
+        case 'i':
+        case 'n':
+            note_init(options, letter);
             break;
         case 'b':
             options->backup = optarg;
@@ -81,7 +130,7 @@ static int parse_options(int argc, char **argv, struct options *options) {
         }
     }
     if (optind == argc)
-        return -1;
+        return check_init(options) ? -1 : CHILD_CONFIG;
     fprintf(stderr, "hashmill-fcgi: takes no argument \"%s\"; see --help\n", argv[optind]);
     return CHILD_CONFIG;
 }
@@ -148,6 +197,10 @@ int main(int argc, char **argv) {
         certificates_warn(&conf);
         printf("the settings are good\n");
         return 0;
+    }
+    if (options.init) {
+        log_open("hashmill-fcgi", "init");
+        return init_run(&conf, &options.how);
     }
     if (options.backup)
         return backup_run(&conf, options.backup);

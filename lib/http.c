@@ -84,10 +84,17 @@ static void add_header(struct http_call *call, const char *line) {
     call->headers = not_null(curl_slist_append(call->headers, line));
 }
 
-static void set_headers(struct http_call *call, const char *bearer) {
+static void set_headers(struct http_call *call, const char *type, const char *bearer) {
     curl_slist_free_all(call->headers);
     call->headers = NULL;
-    add_header(call, "Content-Type: application/json");
+    if (type) {
+        struct buffer line = {0};
+        buffer_printf(&line, "Content-Type: %s", type);
+        add_header(call, line.data);
+        buffer_free(&line);
+    } else {
+        add_header(call, "Content-Type: application/json");
+    }
     add_header(call, "Accept: application/json, application/problem+json");
     add_header(call, "Expect:"); /* or libcurl waits a second for a 100 Continue */
     if (bearer) {
@@ -174,7 +181,7 @@ struct http_call *http_post(struct http *http, const struct http_request *reques
     call->context = request->context;
     call->too_long = false;
     call->error[0] = '\0';
-    set_headers(call, request->bearer);
+    set_headers(call, request->type, request->bearer);
     set_exchange(call, request);
     call->previous = NULL;
     call->next = http->calls;

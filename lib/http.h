@@ -7,7 +7,7 @@
 
 /*
  * An HTTP client for one thread that has many requests under way: an event loop over libcurl. All
- * requests are POSTs with JSON bodies, kept in memory, because libcurl may send one a second time
+ * requests are POSTs, their bodies kept in memory, because libcurl may send one a second time
  * by itself when a reused connection turns out to be dead. So whatever is posted must bear
  * repetition.
  */
@@ -42,7 +42,8 @@ typedef void http_done(void *context, const struct http_reply *reply);
 struct http_request {
     const char *url;
     const char *bearer; /* token for the Authorization header; NULL for none */
-    const char *body;   /* JSON, length bytes */
+    const char *type;   /* of the body; NULL: JSON */
+    const char *body;   /* length bytes */
     size_t length;
     int64_t timeout_ms; /* for the whole exchange */
     http_done *done;

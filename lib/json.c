@@ -286,3 +286,8 @@ void json_put_boolean(struct buffer *buffer, bool value) {
     separate(buffer);
     buffer_puts(buffer, value ? "true" : "false");
 }
+
+void json_put_null(struct buffer *buffer) {
+    separate(buffer);
+    buffer_puts(buffer, "null");
+}

@@ -76,5 +76,6 @@ void json_put_hex(struct buffer *buffer, const uint8_t *bytes, size_t length);
 void json_put_integer(struct buffer *buffer, int64_t value);
 void json_put_number(struct buffer *buffer, double value);
 void json_put_boolean(struct buffer *buffer, bool value);
+void json_put_null(struct buffer *buffer);
 
 #endif

@@ -29,6 +29,10 @@ cd "$root"
 source scripts/build/packages.sh
 # shellcheck source=scripts/run/files.sh
 source scripts/run/files.sh
+# shellcheck source=scripts/run/databases.sh
+source scripts/run/databases.sh
+# shellcheck source=scripts/run/leftovers.sh
+source scripts/run/leftovers.sh
 # shellcheck source=scripts/run/demo.sh
 source scripts/run/demo.sh
 # shellcheck source=scripts/run/join.sh
@@ -38,13 +42,15 @@ port=${PORT:-8080}
 nodes=1
 demo=no
 
-# A program is known as "KIND DIRECTORY": nginx or server (or worker), and what it is of: its node's
-# directory, VAR itself when there is one node only.
+# A program is known as "KIND DIRECTORY": nginx or server (or worker, or init: what sees to the database), and
+# what it is of: its node's directory, VAR itself when there is one node only.
 directories=()           # of the nodes
 declare -A pid_of=()     # program or helper -> its process
 declare -A name_of=()    # process -> program or helper
 declare -A started_at=() # program -> hundredths of a second since boot
 declare -A quick=()      # program -> how often in a row it died within a second
+declare -A init_option=() # directory -> how its database is made, when there is none
+prepared=0               # nodes whose databases may be served
 builder=                 # make, while it runs
 patience=                # WAIT_LAUNCH_SECONDS, for people
 ready=no                 # whether everything has served once
@@ -128,20 +134,6 @@ ports_taken() {
     grep -qsE "^ *[0-9]+: [0-9A-F]+:(${ports#|}) [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6
 }
 
-# Ends what a run.sh that was killed has left, with one node or two: its programs, and the children of
-# programs that were killed themselves.
-clear_leftovers() {
-    local program
-    # Workers once more at the end: a server launches others in the place of those that are gone.
-    for program in {worker,nginx,server,worker}" $var"{,/node0,/node1}; do
-        [[ -n $(find_program "$program") ]] || continue
-        say "ending ${program%% *} processes that an earlier run left"
-        signal_program "$program" TERM
-        gone_within "$program" 50 || signal_program "$program" KILL
-        gone_within "$program" 50 || fail "a ${program%% *} process cannot be killed; see /proc"
-    done
-}
-
 # Whether all are free, or become so soon: those of an earlier run may still be closing.
 wait_for_ports() {
     local left=100
@@ -149,19 +141,6 @@ wait_for_ports() {
         ((left-- > 0)) || return 1
         sleep 0.02
     done
-}
-
-# When nginx's master was killed, its workers keep the port. Told to finish, they give it up at once
-# and still answer what they have in hand.
-clear_nginx_workers() {
-    local left=50 node=0
-    [[ -n $(find_program "$1") ]] || return 0
-    [[ ${1#* } == "${directories[0]}" ]] || node=1
-    signal_program "$1" QUIT
-    while ports_taken "$node" && ((left-- > 0)); do
-        sleep 0.02
-    done
-    ((left > 0)) || signal_program "$1" KILL
 }
 
 # Hundredths of a second since the machine started.
@@ -192,6 +171,9 @@ start() {
         clear_nginx_workers "$1"
         launch "$1" "$directory/nginx" \
             nginx -e stderr -p "$directory/nginx" -c "$directory/nginx/nginx.conf"
+        ;;
+    init*)
+        launch "$1" "$directory" "$build/hashmill-fcgi" -c "$directory/hashmill.env" --init ${init_option[$directory]:+"${init_option[$directory]}"}
         ;;
     server*)
         FLEET_DIR="$directory/fleet" FLEET_SETTINGS="$directory/worker.env" FLEET_LOG="$directory/log/worker.log" \
@@ -305,8 +287,12 @@ restart() {
         start "$name"
         return
     fi
-    sleep "${pauses[$deaths]}" 8>&- 9>&- &
-    name_of[$!]="later $name"
+    start_later "$name" "${pauses[$deaths]}"
+}
+
+start_later() { # after so many seconds
+    sleep "$2" 8>&- 9>&- &
+    name_of[$!]="later $1"
 }
 
 program_ended() {
@@ -343,6 +329,8 @@ child_ended() {
         fi
         ;;
     show_demo) exit "$code" ;;
+    tell_waiting) ;;
+    init*) init_ended "$name" "$code" ;;
     "later "*) start "${name#later }" ;;
     *) program_ended "$name" "$code" ;;
     esac
@@ -480,9 +468,7 @@ main() {
         fail "another program uses one of the ports $port to $((port + 2 * nodes - 1)); choose another: PORT=N scripts/run.sh"
     started=yes
     trap 'stopping=yes' INT TERM HUP
-    each_node start server
-    each_node start nginx
-    background wait_ready
+    prepare_databases
     supervise 2>>"$var/log/run.log" # what the shell itself says when a child is killed
 }
 

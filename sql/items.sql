@@ -2,12 +2,10 @@
 
 -- name: enqueue
 -- Stores a new item. With one iteration it is done at once.
--- ?1 id, ?2 digest, ?3 iterations, ?4 rank, ?5 clock, ?6 key or NULL, ?7 wall time, ?8 state,
--- ?9 change or 0
+-- ?1 id, ?2 digest, ?3 iterations, ?4 rank, ?5 clock, ?6 key or NULL, ?7 wall time, ?8 state
 INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, key, enqueued_wall,
-    done_at, done_wall, change)
-VALUES (?1, ?2, ?2, ?3, ?3 - 1, ?8, ?4, ?5, ?6, ?7, iif(?8 = 2, ?5, NULL), iif(?8 = 2, ?7, NULL),
-    nullif(?9, 0));
+    done_at, done_wall)
+VALUES (?1, ?2, ?2, ?3, ?3 - 1, ?8, ?4, ?5, ?6, ?7, iif(?8 = 2, ?5, NULL), iif(?8 = 2, ?7, NULL));
 
 -- name: enqueue_again
 -- The item that an idempotency key has stored before.
@@ -17,26 +15,19 @@ SELECT id, digest, iterations FROM item WHERE key = ?1;
 -- name: look
 -- Everything about an item that a client may see.
 -- ?1 id
-SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall,
-    coalesce(home, -1)
+SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
 FROM item WHERE id = ?1;
 
 -- name: cancel_read
 -- What a cancellation is judged by.
 -- ?1 id
-SELECT seq, state, remaining, coalesce(home, -1) FROM item WHERE id = ?1;
+SELECT seq, state, remaining FROM item WHERE id = ?1;
 
 -- name: cancel
 -- Cancels an item.
--- ?1 seq, ?2 clock, ?3 change or 0
-UPDATE item SET state = 4, deadline = NULL, closed = ?2, change = iif(?3 > 0, ?3, change)
-WHERE seq = ?1;
+-- ?1 seq, ?2 clock
+UPDATE item SET state = 4, deadline = NULL, closed = ?2 WHERE seq = ?1;
 
 -- name: oldest
--- Since when this node's own item that waits longest has waited; NULL when none waits.
-SELECT min(since) FROM item WHERE state = 0 AND home IS NULL;
-
--- name: oldest_kept
--- Since when the item to be leased next of those kept for a peer has waited; no row when none waits.
--- ?1 node
-SELECT since FROM item WHERE home = ?1 AND state = 0 ORDER BY rank, seq LIMIT 1;
+-- Since when the item that waits longest has waited; NULL when none waits.
+SELECT min(since) FROM item WHERE state = 0;

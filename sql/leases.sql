@@ -1,17 +1,17 @@
 -- Leases: given to workers, renewed, returned, lapsed.
 
 -- name: lease_next
--- The items to lease next of this node's own. No rank is below 0: that condition makes the walk along the index a search.
+-- The items to lease next. No rank is below 0: that condition makes the walk along the index a search.
 -- ?1 most
 SELECT id, chain, remaining FROM item
-WHERE state = 0 AND home IS NULL AND rank >= 0 ORDER BY rank, seq LIMIT ?1;
+WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?1;
 
 -- name: lease_give
 -- Leases the items that lease_next has shown, as many of them as are wanted.
 -- ?1 lease, ?2 deadline, ?3 how many, ?4 worker
 UPDATE item SET state = 1, lease = ?1, deadline = ?2, worker = ?4, granted = remaining
 WHERE seq IN (
-    SELECT seq FROM item WHERE state = 0 AND home IS NULL AND rank >= 0 ORDER BY rank, seq LIMIT ?3);
+    SELECT seq FROM item WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?3);
 
 -- name: lease_again
 -- What a lease still holds.
@@ -29,8 +29,7 @@ UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1;
 -- many may have the same deadline.)
 -- ?1 lease, ?2 clock, ?3 deadline
 UPDATE item SET state = 0, since = ?2, lease = NULL, deadline = NULL
-WHERE state = 1 AND lease = ?1 AND +deadline = ?3
-RETURNING coalesce(home, -1);
+WHERE state = 1 AND lease = ?1 AND +deadline = ?3;
 
 -- name: lapse
 -- Leases whose deadline has passed: their items wait since then, a strike each if nothing came of
@@ -38,21 +37,8 @@ RETURNING coalesce(home, -1);
 -- ?1 clock, ?2 most
 UPDATE item
 SET state = 0, since = deadline, deadline = NULL, strikes = strikes + (remaining = granted)
-WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2)
-RETURNING coalesce(home, -1);
+WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2);
 
 -- name: next_deadline
 -- When the next lease lapses; NULL when there is none.
 SELECT min(deadline) FROM item WHERE state = 1;
-
--- name: lease_kept_next
--- The items to lease next of those kept for a peer that is away.
--- ?1 node, ?2 most
-SELECT id, chain, remaining FROM item WHERE home = ?1 AND state = 0 ORDER BY rank, seq LIMIT ?2;
-
--- name: lease_kept_give
--- Leases the items that lease_kept_next has shown, as many of them as are wanted.
--- ?1 lease, ?2 deadline, ?3 how many, ?4 worker, ?5 node
-UPDATE item SET state = 1, lease = ?1, deadline = ?2, worker = ?4, granted = remaining
-WHERE seq IN (
-    SELECT seq FROM item WHERE home = ?5 AND state = 0 ORDER BY rank, seq LIMIT ?3);

@@ -5,33 +5,33 @@
 -- condition makes the walk along the index a search.
 -- ?1 most
 SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
-FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0 ORDER BY done_at DESC, seq DESC LIMIT ?1;
+FROM item WHERE state = 2 AND done_at >= 0 ORDER BY done_at DESC, seq DESC LIMIT ?1;
 
 -- name: pull_oldest
 -- The next items to hand out, oldest completed first. No done_at is below 0: that
 -- condition makes the walk along the index a search.
 -- ?1 most
 SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
-FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0 ORDER BY done_at, seq LIMIT ?1;
+FROM item WHERE state = 2 AND done_at >= 0 ORDER BY done_at, seq LIMIT ?1;
 
 -- name: pull_give_latest
 -- Marks the items that pull_latest has shown as handed out.
--- ?1 pull or NULL, ?2 clock, ?3 how many, ?4 change or 0
-UPDATE item SET state = 3, pull = ?1, closed = ?2, change = iif(?4 > 0, ?4, change)
+-- ?1 pull or NULL, ?2 clock, or -1 while the pull is open, ?3 how many
+UPDATE item SET state = 3, pull = ?1, closed = iif(?2 < 0, NULL, ?2)
 WHERE seq IN (
-    SELECT seq FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0
+    SELECT seq FROM item WHERE state = 2 AND done_at >= 0
     ORDER BY done_at DESC, seq DESC LIMIT ?3);
 
 -- name: pull_give_oldest
 -- Marks the items that pull_oldest has shown as handed out.
--- ?1 pull or NULL, ?2 clock, ?3 how many, ?4 change or 0
-UPDATE item SET state = 3, pull = ?1, closed = ?2, change = iif(?4 > 0, ?4, change)
+-- ?1 pull or NULL, ?2 clock, or -1 while the pull is open, ?3 how many
+UPDATE item SET state = 3, pull = ?1, closed = iif(?2 < 0, NULL, ?2)
 WHERE seq IN (
-    SELECT seq FROM item WHERE state = 2 AND home IS NULL AND done_at >= 0
+    SELECT seq FROM item WHERE state = 2 AND done_at >= 0
     ORDER BY done_at, seq LIMIT ?3);
 
 -- name: pull_again
--- What a keyed pull has handed out before, in any order.
+-- What was handed out or set aside for a pull, in any order.
 -- ?1 pull
 SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
 FROM item WHERE pull = ?1;
@@ -40,3 +40,13 @@ FROM item WHERE pull = ?1;
 -- The pull that an idempotency key was used for before, if any: key, top and order in one.
 -- ?1 and ?2 the least and the greatest pull with that key
 SELECT pull FROM item WHERE pull BETWEEN ?1 AND ?2 LIMIT 1;
+
+-- name: pull_close
+-- Dates the items of a pull: retention may remove them some day.
+-- ?1 pull, ?2 clock
+UPDATE item SET closed = ?2 WHERE pull = ?1 AND closed IS NULL;
+
+-- name: pull_free
+-- Takes back what was handed out for a pull: it is done again.
+-- ?1 pull
+UPDATE item SET state = 2, pull = NULL, closed = NULL WHERE pull = ?1 AND state = 3;

@@ -3,21 +3,20 @@
 -- name: report_read
 -- What the items of a report are judged by. The table `reported` is the report at hand, see
 -- fcgi/sqlite/reported.h.
-SELECT reported.n, item.seq, item.state, item.lease, item.remaining, item.chain, coalesce(item.home, -1)
+SELECT reported.n, item.seq, item.state, item.lease, item.remaining, item.chain
 FROM reported CROSS JOIN item
 WHERE item.id = reported.id;
 
 -- name: report_apply
 -- Does what the items of a report come to: state 1 is a checkpoint or a renewal, 2 a result, 0 an item
 -- given back. A lease's id stays, so that the same report again is known, unless the item is given back.
--- ?1 worker, ?2 deadline, ?3 clock, ?4 wall time, ?5 change or 0
+-- ?1 worker, ?2 deadline, ?3 clock, ?4 wall time
 UPDATE item SET state = reported.state, worker = ?1,
     chain = reported.chain, remaining = reported.remaining,
     lease = iif(reported.state = 0, NULL, lease),
     deadline = iif(reported.state = 1, ?2, NULL),
     since = iif(reported.state = 0, ?3, since),
     done_at = iif(reported.state = 2, ?3, NULL),
-    done_wall = iif(reported.state = 2, ?4, NULL),
-    change = iif(?5 > 0 AND reported.remaining < item.remaining, ?5, change)
+    done_wall = iif(reported.state = 2, ?4, NULL)
 FROM reported
 WHERE item.seq = reported.seq;

@@ -9,21 +9,13 @@ SELECT min(closed) FROM item WHERE state = 3;
 SELECT min(closed) FROM item WHERE state = 4;
 
 -- name: remove_pulled
--- Removes items that were pulled long ago, the first ones first. Those that the peer has not been told
--- of stay, and with them what comes behind: no more rows are read than may be removed.
--- ?1 clock until which they were pulled, ?2 most, ?3 the last change that was told
+-- Removes items that were pulled long ago, the first ones first.
+-- ?1 clock until which they were pulled, ?2 most
 DELETE FROM item
-WHERE seq IN (
-    SELECT seq FROM (
-        SELECT seq, change FROM item WHERE state = 3 AND closed <= ?1 ORDER BY closed LIMIT ?2)
-    WHERE change IS NULL OR change <= ?3);
+WHERE seq IN (SELECT seq FROM item WHERE state = 3 AND closed <= ?1 ORDER BY closed LIMIT ?2);
 
 -- name: remove_cancelled
--- Removes items that were cancelled long ago, the first ones first. Those that the peer has not been told
--- of stay, and with them what comes behind: no more rows are read than may be removed.
--- ?1 clock until which they were cancelled, ?2 most, ?3 the last change that was told
+-- Removes items that were cancelled long ago, the first ones first.
+-- ?1 clock until which they were cancelled, ?2 most
 DELETE FROM item
-WHERE seq IN (
-    SELECT seq FROM (
-        SELECT seq, change FROM item WHERE state = 4 AND closed <= ?1 ORDER BY closed LIMIT ?2)
-    WHERE change IS NULL OR change <= ?3);
+WHERE seq IN (SELECT seq FROM item WHERE state = 4 AND closed <= ?1 ORDER BY closed LIMIT ?2);

@@ -29,15 +29,35 @@ ROLLBACK;
 
 -- name: tally_read
 -- The counts and the queue clock as last saved.
-SELECT clock, waiting, leased, done, pulled, cancelled, remaining, change FROM tally WHERE one = 1;
+SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall FROM tally
+WHERE one = 1;
 
 -- name: tally_save
 -- Saves the counts and the queue clock; part of each batch.
 -- ?1 clock, ?2 waiting, ?3 leased, ?4 done, ?5 pulled, ?6 cancelled, ?7 remaining,
--- ?8 change
+-- ?8 number of the batch, ?9 wall time
 UPDATE tally SET clock = ?1, waiting = ?2, leased = ?3, done = ?4, pulled = ?5, cancelled = ?6,
-    remaining = ?7, change = ?8
+    remaining = ?7, batch = ?8, wall = ?9
 WHERE one = 1;
+
+-- name: tally_check
+-- Saves the check over all batches so far; no part of what it is over.
+-- ?1 check
+UPDATE tally SET batch_check = ?1 WHERE one = 1;
+
+-- name: identity
+-- Which database this is.
+SELECT id, node, epoch, backup, coalesce(restored, -1) FROM identity WHERE one = 1;
+
+-- name: identity_node
+-- A database that was made by a version without identities belongs to the node that opens it first.
+-- ?1 NODE
+UPDATE identity SET node = ?1 WHERE node = -1;
+
+-- name: identity_new
+-- A new database of a node.
+-- ?1 NODE, ?2 the least epoch
+UPDATE identity SET node = ?1, epoch = max(epoch, ?2);
 
 -- name: data_version
 -- A number that changes when another connection commits.
@@ -52,14 +72,49 @@ PRAGMA page_count;
 PRAGMA freelist_count;
 
 -- name: backup_mark
--- Makes of a copy a backup, or of what was saved of a damaged database: whoever starts from it has to ask every
--- peer, also one that it did not know yet, for what it lacks,
--- and counts none as away or lost at its start. It needs no other file beside it.
+-- Makes of a copy a backup, or of what was saved of a damaged database. It needs no other file beside it.
 PRAGMA journal_mode = DELETE;
-WITH RECURSIVE nodes (node) AS (SELECT 0 UNION ALL SELECT node + 1 FROM nodes WHERE node < 255)
-INSERT INTO peer (node, restored, heard) SELECT node, 1, (SELECT clock FROM tally) FROM nodes WHERE true
-ON CONFLICT (node) DO UPDATE SET restored = 1, heard = excluded.heard;
+UPDATE identity SET backup = 1;
+
+-- name: merged_items
+-- Items of schema version 5 that only this one knows what to do with: kept for another node, or given to it and
+-- not handed out yet, or asked for and not come yet; open ones that came from another node, and would be looked
+-- for there by their ids; and 1 when what happened since a backup was not asked for yet.
+-- ?1 NODE
+SELECT (SELECT count(*) FROM item WHERE home IS NOT NULL AND state < 3)
+    + (SELECT count(*) FROM item WHERE handed = 1 AND home IS NOT NULL)
+    + (SELECT count(*) FROM transfer)
+    + (SELECT count(*) FROM item WHERE home IS NULL AND state < 3 AND (
+        (instr('0123456789ABCDEF', substr(hex(id), 17, 1)) - 1) % 4 * 64
+        + (instr('0123456789ABCDEF', substr(hex(id), 18, 1)) - 1) * 4
+        + (instr('0123456789ABCDEF', substr(hex(id), 19, 1)) - 1) / 4) <> ?1)
+    + (SELECT count(*) FROM peer WHERE restored = 1 AND (listened >= 0 OR told > 0));
+
+-- name: merged_closed
+-- Forgets the closed items of schema version 5 that came from another node.
+-- ?1 NODE
+DELETE FROM item WHERE state >= 3 AND (
+        (instr('0123456789ABCDEF', substr(hex(id), 17, 1)) - 1) % 4 * 64
+        + (instr('0123456789ABCDEF', substr(hex(id), 18, 1)) - 1) * 4
+        + (instr('0123456789ABCDEF', substr(hex(id), 19, 1)) - 1) / 4) <> ?1;
 
 -- name: views_now
 -- The views as they are in the file.
 SELECT sql FROM sqlite_schema WHERE type = 'view';
+
+-- name: identity_accept
+-- A backup, or a database that others have replaced, becomes one that is served.
+-- ?1 epoch
+UPDATE identity SET backup = 0, epoch = ?1, restored = (SELECT clock FROM tally WHERE one = 1);
+
+-- name: identity_fetched
+-- The database was taken from the replica at the other node.
+UPDATE identity SET backup = 0, restored = (SELECT clock FROM tally WHERE one = 1);
+
+-- name: empty_wal
+-- Takes all of the WAL into the database's file. 0 when nobody was in the way.
+PRAGMA wal_checkpoint(TRUNCATE);
+
+-- name: whole
+-- Whether every page of the file is where it should be: "ok", or what is wrong.
+PRAGMA quick_check(1);

@@ -16,7 +16,7 @@ FROM (
     SELECT 0 AS n, 'waiting' AS state, waiting AS items,
         coalesce((SELECT 'oldest enqueued '
                 || strftime('%Y-%m-%dT%H:%M:%SZ', enqueued_wall / 1000, 'unixepoch')
-            FROM item WHERE state = 0 AND home IS NULL ORDER BY since LIMIT 1), '') AS note
+            FROM item WHERE state = 0 ORDER BY since LIMIT 1), '') AS note
     FROM tally
     UNION ALL
     SELECT 1, 'leased', leased,
@@ -28,8 +28,8 @@ FROM (
     UNION ALL
     SELECT 4, 'cancelled', cancelled, '' FROM tally
     UNION ALL
-    SELECT 5 + node, 'kept', kept_waiting + kept_leased + kept_done,
-        printf('for node %d, of them %,d done', node, kept_done) FROM peer
+    SELECT 5, 'set aside', count,
+        printf('of the pulled ones, for a pull at node %d', node) FROM reservation WHERE settled = 0
 )
 ORDER BY n;
 
@@ -41,7 +41,6 @@ SELECT
     CASE state WHEN 0 THEN 'waiting' WHEN 1 THEN 'leased' WHEN 2 THEN 'done'
         WHEN 3 THEN 'pulled' ELSE 'cancelled' END AS state,
     iterations, remaining, strikes,
-    CASE WHEN home IS NULL THEN '' ELSE 'kept for node ' || home END AS home,
     (SELECT name FROM worker WHERE worker.seq = item.worker) AS worker,
     strftime('%Y-%m-%dT%H:%M:%SZ', enqueued_wall / 1000, 'unixepoch') AS enqueued_at,
     strftime('%Y-%m-%dT%H:%M:%SZ', done_wall / 1000, 'unixepoch') AS completed_at,

@@ -5,7 +5,8 @@
 
 /* The calls of the API: the route table, and the handlers, a file for each audience. */
 
-extern const struct route api_routes[]; /* routes.c */
+extern const struct route api_routes[];     /* routes.c */
+extern const struct route replica_routes[]; /* replica.c: those of the replica process */
 
 /* enqueue.c: clients bring work. */
 void api_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
@@ -21,14 +22,21 @@ extern const struct wait_verbs api_lease_waits; /* POST /lease, held */
 void api_results(struct call *call);            /* POST /results */
 void api_retire(struct call *call);             /* POST /retire */
 
-/* peers.c: other nodes help and are helped. */
+/* peers.c: the other node helps and is helped. */
 void api_peer_hello(struct call *call);             /* POST /peer/hello */
-void api_peer_copies(struct call *call);            /* POST /peer/copies */
 void api_peer_done(struct call *call);              /* POST /peer/done */
-void api_peer_items(struct call *call);             /* POST /peer/items */
-void api_peer_transfer(struct call *call);          /* POST /peer/transfer */
+void api_peer_reserve(struct call *call);           /* POST /peer/reserve */
+void api_peer_pulls(struct call *call);             /* POST /peer/pulls */
 void api_peer_cancel(struct call *call);            /* POST /peer/cancel */
 extern const struct wait_verbs api_peer_look_waits; /* POST /peer/look, held */
+
+/* replica.c: the other node has a replica of its database here. */
+void api_replica_state(struct call *call);   /* POST /peer/replica/state */
+void api_replica_batches(struct call *call); /* POST /peer/replica/batches?... */
+void api_replica_pages(struct call *call);   /* POST /peer/replica/pages?... */
+void api_replica_compare(struct call *call); /* POST /peer/replica/compare?... */
+void api_replica_take(struct call *call);    /* POST /peer/replica/take */
+void api_replica_read(struct call *call);    /* POST /peer/replica/read?... */
 
 /* health.c, stats.c: operators and their machines look after it. */
 void api_health(struct call *call); /* GET /healthz[?probe=ready|live] */

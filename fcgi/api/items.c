@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "api.h"
-#include "clock.h"
 #include "hex.h"
 #include "http/accept.h"
 #include "http/idempotency.h"
@@ -67,13 +66,21 @@ void api_pull(struct call *call) {
     struct queue_pull pull = {0};
     struct queue_batch *batch = &call->server->batch;
     struct reply *reply = &call->server->reply;
+    bool unreachable;
     if (!read_pull(call, &pull))
         return;
-    enum queue_result result = items_pull_all(call, &pull, batch);
+    enum queue_result result = items_pull_all(call, &pull, batch, &unreachable);
     if (result == QUEUE_CONFLICT)
         problem_reply(reply, PROBLEM_KEY_CONFLICT,
                       "This Idempotency-Key was used for a pull with another top or order; use a "
                       "new key for a new pull.");
+    else if (result == QUEUE_NONE)
+        problem_reply(
+            reply, PROBLEM_GONE,
+            "Some items of this batch were handed out so long ago that they have left the "
+            "queue; use a new key for a new pull.");
+    else if (unreachable)
+        items_reply_unreachable(call);
     else if (result != QUEUE_OK)
         problem_of_change(reply, result);
     else if (accept_plain(call_field(call, "HTTP_ACCEPT")))
@@ -88,8 +95,8 @@ static void reply_no_item(struct reply *reply) {
                   "ago.");
 }
 
-/* 200 with an item as it stands. */
-static void reply_item(struct reply *reply, const struct queue_item *item) {
+/* 200 with an item as it stands, or as it stood then. */
+static void reply_item(struct reply *reply, const struct queue_item *item, int64_t as_of_ms) {
     struct buffer *body = &reply->body;
     const char *state = item_state_name((enum item_state)item->state);
     reply_begin(reply, 200, "application/json");
@@ -105,6 +112,8 @@ static void reply_item(struct reply *reply, const struct queue_item *item) {
         fields_put_digest(body, "value", item->chain);
         fields_put_time(body, "completed_at", item->completed_wall_ms);
     }
+    if (as_of_ms > 0)
+        fields_put_time(body, "as_of", as_of_ms);
     json_close(body, '}');
 }
 
@@ -119,45 +128,48 @@ static bool read_wait(struct call *call, int64_t *seconds) {
     return false;
 }
 
-static void reply_found(struct call *call, const struct whereabouts *found) {
+static void reply_sight(struct call *call, const struct sight *sight) {
     struct reply *reply = &call->server->reply;
-    if (found->here == QUEUE_OK)
-        reply_item(reply, &found->item);
-    else if (found->here != QUEUE_NONE)
-        problem_of_read(reply, found->here);
-    else if (found->node >= 0)
-        items_reply_unreachable(call, found->node);
-    else
+    if (sight->result == QUEUE_OK)
+        reply_item(reply, &sight->item, sight->as_of_ms);
+    else if (sight->result == QUEUE_NONE)
         reply_no_item(reply);
+    else if (items_is_there(call))
+        items_reply_unreachable(call);
+    else
+        problem_of_read(reply, sight->result);
 }
 
-/* Answers with what this node knows. */
-static void look_here(struct call *call) {
-    struct whereabouts found;
-    items_find_anywhere(call, &found);
-    reply_found(call, &found);
+static void look_now(struct call *call) {
+    struct sight sight;
+    items_look(call, &sight);
+    reply_sight(call, &sight);
 }
 
 /* A wait that reaches this pool, its name escaped past nginx, is answered with the present state.
  */
 void api_look(struct call *call) {
     int64_t seconds;
-    struct whereabouts found;
-    if (!read_wait(call, &seconds))
-        return;
-    items_find_anywhere(call, &found);
-    items_ask_look(call, &found);
-    reply_found(call, &found);
+    if (read_wait(call, &seconds))
+        look_now(call);
+}
+
+/* Answers at once with what can be read here. */
+static void look_here(struct call *call) {
+    struct sight sight;
+    if (items_is_there(call))
+        items_take_look(call, &(struct queue_answer){.result = QUEUE_DOWN}, &sight);
+    else
+        items_look(call, &sight);
+    reply_sight(call, &sight);
 }
 
 static uint64_t look_start(struct call *call) {
     int64_t seconds;
-    struct whereabouts found;
     if (!read_wait(call, &seconds))
         return 0;
-    items_find_anywhere(call, &found);
-    if (seconds == 0 && found.node < 0) {
-        reply_found(call, &found);
+    if (seconds == 0 && !items_is_there(call)) {
+        look_here(call);
         return 0;
     }
     if (!call->may_park) {
@@ -166,35 +178,20 @@ static uint64_t look_start(struct call *call) {
                       "without wait.");
         return 0;
     }
-    call->until_ms = clock_steady_ms() + seconds * 1000;
-    if (found.node >= 0)
-        return items_start_look(call, found.node, seconds);
+    if (items_is_there(call))
+        return items_start_look(call, seconds);
     return queue_start_look(call->server->queue, call->id, seconds * 1000);
 }
 
-/* The answer of another node. When that one cannot be reached a copy of its item is here to wait
- * for: this node sees to it then. */
-static uint64_t look_finish_asked(struct call *call, const struct queue_answer *answer) {
-    struct whereabouts found;
-    int64_t left_ms = call->until_ms - clock_steady_ms();
-    items_find_anywhere(call, &found);
-    items_take_look(&found, answer->result, answer->item);
-    if (found.node >= 0 && found.here == QUEUE_OK && left_ms > 0)
-        return queue_start_look(call->server->queue, call->id, left_ms);
-    reply_found(call, &found);
-    return 0;
-}
-
 static uint64_t look_finish(struct call *call, const struct queue_answer *answer) {
-    if (ask_is_ticket(answer->ticket))
-        return look_finish_asked(call, answer);
-    if (answer->result == QUEUE_OK)
-        reply_item(&call->server->reply, answer->item);
-    else if (answer->result == QUEUE_NONE)
-        reply_no_item(&call->server->reply);
-    else
-        look_here(
-            call); /* the engine's writing side has trouble; the item can be read all the same */
+    struct sight sight;
+    if (!ask_is_ticket(answer->ticket) && answer->result != QUEUE_OK &&
+        answer->result != QUEUE_NONE) {
+        look_here(call); /* the engine's writing side has trouble; it can be read all the same */
+        return 0;
+    }
+    items_take_look(call, answer, &sight);
+    reply_sight(call, &sight);
     return 0;
 }
 
@@ -202,10 +199,10 @@ const struct wait_verbs api_look_waits = {look_start, look_finish, look_here, NU
 
 void api_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
-    int node = -1;
-    enum queue_result result = items_cancel_there(call, &node);
-    if (node >= 0)
-        items_reply_unreachable(call, node);
+    bool unreachable;
+    enum queue_result result = items_cancel(call, &unreachable);
+    if (unreachable)
+        items_reply_unreachable(call);
     else if (result == QUEUE_OK)
         reply_begin(reply, 204, NULL);
     else if (result == QUEUE_NONE)

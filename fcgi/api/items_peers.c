@@ -1,99 +1,157 @@
 #include "items_peers.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "http/problem.h"
 #include "queue/id.h"
 
-enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
-                                 struct queue_batch *batch) {
-    struct server *server = call->server;
-    if (!server->ask)
-        return queue_pull(server->queue, pull, batch);
-    pull->if_enough = 1;
-    enum queue_result result = queue_pull(server->queue, pull, batch);
-    if (result != QUEUE_NONE)
-        return result;
-    struct ask_request request = {.kind = ASK_FETCH, .top = pull->top, .oldest = pull->oldest};
-    ask_call(server->ask, &request, NULL); /* whatever came, what is here now is handed out */
-    pull->if_enough = 0;
-    return queue_pull(server->queue, pull, batch);
+/* --- Pulls --- */
+
+/* How many done items the peer has; 0 when it cannot be asked. */
+static int64_t count_there(struct server *server) {
+    const struct ask_message *answer;
+    struct ask_request request = {.kind = ASK_COUNT};
+    return ask_call(server->ask, &request, &answer) == QUEUE_OK ? answer->is.number : 0;
 }
 
-/* A peer that this node, since it was restored, has not asked yet for all its items: it may know of
- * one that is not here. -1: there is none. */
-static int peer_to_ask(struct server *server) {
-    static struct queue_peers peers;
-    if (queue_peers(server->queue, &peers) != QUEUE_OK)
-        return -1;
-    for (int i = 0; i < peers.count; i++) {
-        if (peers.peers[i].restored)
-            return peers.peers[i].node;
-    }
-    return -1;
+static int earlier(const void *a, const void *b) {
+    const struct queue_item *x = a;
+    const struct queue_item *y = b;
+    if (x->completed_wall_ms != y->completed_wall_ms)
+        return x->completed_wall_ms < y->completed_wall_ms ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, sizeof x->id.bytes);
 }
 
-void items_find_anywhere(struct call *call, struct whereabouts *found) {
-    struct server *server = call->server;
-    int home = -1;
-    found->node = -1;
-    if (!server->ask) {
-        found->here = queue_look(server->queue, call->id, &found->item);
-        return;
-    }
-    found->here = queue_look_home(server->queue, call->id, &found->item, &home);
-    if (found->here == QUEUE_NONE)
-        home = id_node(call->id);
-    else if (found->here != QUEUE_OK)
-        return;
-    if (home != server->conf->node && conf_peer(server->conf, home))
-        found->node = home;
-    else if (found->here == QUEUE_NONE)
-        found->node = peer_to_ask(server);
+static int later(const void *a, const void *b) {
+    return earlier(b, a);
 }
 
-void items_take_look(struct whereabouts *found, enum queue_result result,
-                     const struct queue_item *item) {
-    if (result == QUEUE_OK) {
-        found->here = QUEUE_OK;
-        found->item = *item;
-    }
-    if (result == QUEUE_OK || result == QUEUE_NONE)
-        found->node = -1; /* NONE: a copy that is here is all that is left of it */
+/* Adds the peer's items to those of this node, in the order of the pull. */
+static void add(struct queue_batch *batch, const struct queue_batch *more, int oldest) {
+    int room = QUEUE_PULL_MAX - batch->count;
+    int count = more->count < room ? more->count : room;
+    memcpy(batch->items + batch->count, more->items, (size_t)count * sizeof more->items[0]);
+    batch->count += count;
+    qsort(batch->items, (size_t)batch->count, sizeof batch->items[0], oldest ? earlier : later);
 }
 
-void items_ask_look(struct call *call, struct whereabouts *found) {
-    struct queue_item item;
-    struct ask_request request = {.kind = ASK_LOOK, .node = found->node, .id = call->id};
-    if (found->node < 0)
-        return;
-    items_take_look(found, ask_call(call->server->ask, &request, &item), &item);
+/* Closes the pull with so many items of the peer. */
+static enum queue_result close_pull(struct server *server, const struct queue_batch *batch,
+                                    int32_t rest) {
+    struct queue_close close = {.rest = rest};
+    memcpy(close.tag, batch->tag, PULL_TAG_SIZE);
+    enum queue_result result = queue_close_pull(server->queue, &close);
+    return result == QUEUE_NONE || result == QUEUE_CONFLICT ? QUEUE_UNKNOWN : result;
 }
 
-uint64_t items_start_look(struct call *call, int node, int64_t wait_seconds) {
+/* Adds what the peer sets aside, or has set aside, to this node's part. */
+static enum queue_result complete(struct server *server, const struct queue_pull *pull,
+                                  struct queue_batch *batch, bool *unreachable) {
+    const struct ask_message *answer;
+    bool open = batch->share == PULL_OPEN;
     struct ask_request request = {
-        .kind = ASK_LOOK, .node = node, .id = call->id, .wait_ms = (int32_t)(wait_seconds * 1000)};
-    return ask_start(call->server->ask, &request);
-}
-
-enum queue_result items_cancel_there(struct call *call, int *node) {
-    struct server *server = call->server;
-    struct whereabouts found = {.node = -1};
-    if (server->ask)
-        items_find_anywhere(call, &found);
-    if (found.node < 0)
-        return queue_cancel(server->queue, call->id);
-    struct ask_request request = {.kind = ASK_CANCEL, .node = found.node, .id = call->id};
-    enum queue_result result = ask_call(server->ask, &request, NULL);
-    if (result == QUEUE_OK || result == QUEUE_CONFLICT)
-        return result;
-    if (found.here == QUEUE_OK)
-        return queue_cancel(server->queue, call->id); /* the copy; its home learns of it */
-    if (result != QUEUE_NONE)
-        *node = found.node;
+        .kind = ASK_RESERVE, .top = batch->rest, .oldest = pull->oldest, .again = !open};
+    memcpy(request.tag, batch->tag, PULL_TAG_SIZE);
+    enum queue_result result = ask_call(server->ask, &request, &answer);
+    int32_t rest = result == QUEUE_OK ? answer->is.batch.count : 0;
+    bool keyed = pull->key[0] != '\0';
+    if (result != QUEUE_OK && (keyed || !open)) {
+        *unreachable = true; /* the pull stays open: it can be asked for again */
+        return QUEUE_DOWN;
+    }
+    if (!open && rest < batch->rest) {
+        *unreachable = !batch->old; /* else they have been removed */
+        return batch->old ? QUEUE_NONE : QUEUE_DOWN;
+    }
+    result = open ? close_pull(server, batch, rest) : QUEUE_OK;
+    if (result == QUEUE_OK && rest > 0)
+        add(batch, &answer->is.batch, pull->oldest);
     return result;
 }
 
-void items_reply_unreachable(struct call *call, int node) {
-    problem_reply(
-        &call->server->reply, PROBLEM_UNREACHABLE,
-        "Node %d, which may know of this item, cannot be reached at the moment; try again.", node);
+enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
+                                 struct queue_batch *batch, bool *unreachable) {
+    struct server *server = call->server;
+    *unreachable = false;
+    pull->reach = server->ask ? PULL_IF_ENOUGH : PULL_HERE;
+    enum queue_result result = queue_pull(server->queue, pull, batch);
+    if (result == QUEUE_NONE) {
+        pull->reach = count_there(server) > 0 ? PULL_OVER_BOTH : PULL_HERE;
+        pull->peer = server->conf->peer.node;
+        result = queue_pull(server->queue, pull, batch);
+    }
+    if (result != QUEUE_OK || batch->share == PULL_WHOLE)
+        return result;
+    if (batch->share == PULL_GONE)
+        return QUEUE_NONE;
+    if (!server->ask)
+        return QUEUE_PAUSED; /* it needs the peer that PEERS named then */
+    return complete(server, pull, batch, unreachable);
+}
+
+/* --- Looks and cancels --- */
+
+bool items_is_there(const struct call *call) {
+    const struct server *server = call->server;
+    return server->ask && id_node(call->id) == server->conf->peer.node;
+}
+
+/* Looks at the item in the replica that is kept here. */
+static void look_in_replica(struct call *call, struct sight *sight) {
+    struct queue *queue = call->server->queue;
+    if (queue_look_replica(queue, call->id, &sight->item, &sight->as_of_ms) == QUEUE_OK)
+        sight->result = QUEUE_OK;
+    else
+        sight->result = QUEUE_DOWN; /* one that it does not have may have come since */
+}
+
+void items_look(struct call *call, struct sight *sight) {
+    struct server *server = call->server;
+    const struct ask_message *answer;
+    sight->as_of_ms = 0;
+    if (!items_is_there(call)) {
+        sight->result = queue_look(server->queue, call->id, &sight->item);
+        return;
+    }
+    struct ask_request request = {.kind = ASK_LOOK, .id = call->id};
+    sight->result = ask_call(server->ask, &request, &answer);
+    if (sight->result == QUEUE_OK)
+        sight->item = answer->is.item;
+    else if (sight->result != QUEUE_NONE)
+        look_in_replica(call, sight);
+}
+
+uint64_t items_start_look(struct call *call, int64_t wait_seconds) {
+    struct ask_request request = {
+        .kind = ASK_LOOK, .id = call->id, .wait_ms = (int32_t)(wait_seconds * 1000)};
+    return ask_start(call->server->ask, &request);
+}
+
+void items_take_look(struct call *call, const struct queue_answer *answer, struct sight *sight) {
+    sight->as_of_ms = 0;
+    sight->result = answer->result;
+    if (answer->result == QUEUE_OK)
+        sight->item = *answer->item;
+    else if (answer->result != QUEUE_NONE)
+        look_in_replica(call, sight);
+}
+
+enum queue_result items_cancel(struct call *call, bool *unreachable) {
+    struct server *server = call->server;
+    const struct ask_message *answer;
+    *unreachable = false;
+    if (!items_is_there(call))
+        return queue_cancel(server->queue, call->id);
+    struct ask_request request = {.kind = ASK_CANCEL, .id = call->id};
+    enum queue_result result = ask_call(server->ask, &request, &answer);
+    *unreachable = result == QUEUE_DOWN;
+    return result;
+}
+
+void items_reply_unreachable(struct call *call) {
+    problem_reply(&call->server->reply, PROBLEM_UNREACHABLE,
+                  "Node %d, whose item or pull this is about, cannot be reached at the moment; try "
+                  "again.",
+                  call->server->conf->peer.node);
 }

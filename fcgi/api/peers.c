@@ -1,6 +1,8 @@
 /* The calls by which nodes help each other. All are answered from this node's own database and
  * never passed on, so that no question goes in circles. */
 
+#include <string.h>
+
 #include "api.h"
 #include "http/problem.h"
 #include "peering/peer_json.h"
@@ -41,6 +43,13 @@ static void put_loans(struct buffer *body, const struct queue_hello *hello,
     json_close(body, ']');
 }
 
+static void reply_superseded(struct call *call, int32_t node) {
+    problem_reply(&call->server->reply, PROBLEM_SUPERSEDED,
+                  "Node %d has another database by now than the one that calls; that one must not "
+                  "be served any more.",
+                  (int)node);
+}
+
 void api_peer_hello(struct call *call) {
     struct queue_hello hello = {0};
     struct queue_hello_answer answer = {0};
@@ -50,7 +59,9 @@ void api_peer_hello(struct call *call) {
     enum queue_result result = queue_hello(call->server->queue, &hello, &answer);
     if (result == QUEUE_OK && answer.count != (answer.counts ? hello.count : 0))
         result = QUEUE_FAULT;
-    if (result != QUEUE_OK) {
+    if (result == QUEUE_CONFLICT) {
+        reply_superseded(call, hello.node);
+    } else if (result != QUEUE_OK) {
         problem_of_change(&call->server->reply, result);
     } else if (count_done(call, &done)) {
         struct buffer *body = begin_reply(call);
@@ -63,17 +74,6 @@ void api_peer_hello(struct call *call) {
     }
 }
 
-void api_peer_copies(struct call *call) {
-    struct queue_copies *copies = &call->server->copies;
-    if (!peers_read_copies(call, copies))
-        return;
-    enum queue_result result = queue_merge(call->server->queue, copies);
-    if (result == QUEUE_OK)
-        reply_begin(&call->server->reply, 204, NULL);
-    else
-        problem_of_change(&call->server->reply, result);
-}
-
 void api_peer_done(struct call *call) {
     int32_t node;
     int64_t done;
@@ -84,34 +84,70 @@ void api_peer_done(struct call *call) {
     json_close(body, '}');
 }
 
-void api_peer_items(struct call *call) {
-    struct queue_copies *copies = &call->server->copies;
-    int64_t seq;
-    if (!peers_read_items(call, &seq))
+void api_peer_reserve(struct call *call) {
+    struct queue_batch *batch = &call->server->batch;
+    struct queue_reserve reserve = {0};
+    if (!peers_read_reserve(call, &reserve))
         return;
-    enum queue_result result = queue_items(call->server->queue, &seq, copies);
-    if (result != QUEUE_OK) {
-        problem_of_read(&call->server->reply, result);
+    enum queue_result result = queue_reserve(call->server->queue, &reserve, batch);
+    if (result == QUEUE_CONFLICT) {
+        reply_superseded(call, reserve.node);
         return;
     }
-    struct buffer *body = begin_reply(call);
-    fields_put_integer(body, "after", seq);
-    peer_json_put_items(body, copies);
-    json_close(body, '}');
-}
-
-void api_peer_transfer(struct call *call) {
-    struct queue_copies *copies = &call->server->copies;
-    struct queue_transfer transfer = {0};
-    if (!peers_read_transfer(call, &transfer))
-        return;
-    enum queue_result result = queue_give(call->server->queue, &transfer, copies);
     if (result != QUEUE_OK) {
         problem_of_change(&call->server->reply, result);
         return;
     }
     struct buffer *body = begin_reply(call);
-    peer_json_put_items(body, copies);
+    peer_json_put_items(body, batch);
+    json_close(body, '}');
+}
+
+/* What has become of a pull; the other node tells whether it has settled it. */
+static enum queue_result find_fate(struct call *call, const struct peers_pull *pull,
+                                   struct queue_fate *fate) {
+    struct queue_close close = {.settled = 1};
+    enum queue_result result = queue_pull_fate(call->server->queue, pull->tag, fate);
+    if (result != QUEUE_OK || !pull->settled)
+        return result;
+    memcpy(close.tag, pull->tag, PULL_TAG_SIZE);
+    return queue_close_pull(call->server->queue, &close);
+}
+
+static void put_fate(struct buffer *body, const struct queue_fate *fate) {
+    static const char *const names[] = {
+        [PULL_UNKNOWN] = "unknown", [PULL_IS_OPEN] = "open", [PULL_IS_CLOSED] = "closed"};
+    const char *name = names[fate->fate];
+    json_open(body, '{');
+    json_name(body, "state");
+    json_put_plain(body, name, strlen(name));
+    fields_put_integer(body, "rest", fate->rest);
+    json_close(body, '}');
+}
+
+void api_peer_pulls(struct call *call) {
+    static struct queue_peers peers; /* too large for the stack */
+    struct peers_pull pulls[QUEUE_RESERVATIONS_MAX];
+    struct queue_fate fates[QUEUE_RESERVATIONS_MAX];
+    int count;
+    if (!peers_read_pulls(call, pulls, &count))
+        return;
+    /* The epoch is read first: what is said holds for it. */
+    enum queue_result result = queue_peers(call->server->queue, &peers);
+    int64_t epoch = peers.identity.epoch;
+    for (int i = 0; i < count && result == QUEUE_OK; i++)
+        result = find_fate(call, &pulls[i], &fates[i]);
+    if (result != QUEUE_OK) {
+        problem_of_change(&call->server->reply, result);
+        return;
+    }
+    struct buffer *body = begin_reply(call);
+    fields_put_integer(body, "epoch", epoch);
+    json_name(body, "pulls");
+    json_open(body, '[');
+    for (int i = 0; i < count; i++)
+        put_fate(body, &fates[i]);
+    json_close(body, ']');
     json_close(body, '}');
 }
 
@@ -123,7 +159,7 @@ static void reply_look(struct call *call, enum queue_result result, const struct
     if (result == QUEUE_OK) {
         struct buffer *body = begin_reply(call);
         json_name(body, "item");
-        peer_json_put_look(body, item);
+        peer_json_put_item(body, item);
         json_close(body, '}');
     } else if (result == QUEUE_NONE) {
         reply_no_item(call);

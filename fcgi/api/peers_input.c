@@ -9,32 +9,53 @@
 
 enum { WAIT_SECONDS_MAX = 30 };
 
-bool peers_read_node(struct call *call, int32_t *node) {
+static const char tag_rule[] = "the tag of a pull, 38 lower-case hex digits, the last two ff";
+
+bool peers_know(struct call *call, int32_t node) {
     struct reply *reply = &call->server->reply;
     const struct conf *conf = call->server->conf;
+    if (conf_peer(conf, node))
+        return true;
+    if (node == conf->node)
+        problem_reply(reply, PROBLEM_FORBIDDEN,
+                      "This is node %d itself: every node must have a NODE of its own, and PEERS "
+                      "must name the others.",
+                      node);
+    else
+        problem_reply(reply, PROBLEM_FORBIDDEN,
+                      "Node %d is no peer of this node: add %d=URL to the PEERS of node %d.", node,
+                      node, (int)conf->node);
+    return false;
+}
+
+bool peers_read_node(struct call *call, int32_t *node) {
     int64_t number;
-    if (!input_read(call))
+    if (!input_read(call, PEER_PROTOCOL))
         return false;
     if (!json_integer(&call->server->json, input_member(call, "node"), 0, PEER_NODE_MAX, &number))
         return input_refuse(call, -1, "node", "the NODE of the node that calls, 0 to 255");
     *node = (int32_t)number;
-    if (conf_peer(conf, *node))
-        return true;
-    if (*node == conf->node)
-        problem_reply(reply, PROBLEM_FORBIDDEN,
-                      "This is node %d itself: every node must have a NODE of its own, and PEERS "
-                      "must name the others.",
-                      *node);
-    else
-        problem_reply(reply, PROBLEM_FORBIDDEN,
-                      "Node %d is no peer of this node: add %d=URL to the PEERS of node %d.", *node,
-                      *node, (int)conf->node);
-    return false;
+    return peers_know(call, *node);
+}
+
+static bool read_id(struct call *call, const char *name, const char *rule, struct uuid *id) {
+    return fields_read_id(&call->server->json, input_member(call, name), id) ||
+           input_refuse(call, -1, name, rule);
+}
+
+static bool read_identity(struct call *call, struct queue_identity *identity) {
+    if (!read_id(call, "database", "the id of a database", &identity->database))
+        return false;
+    return json_integer(&call->server->json, input_member(call, "epoch"), 1, QUEUE_EPOCH_MAX,
+                        &identity->epoch) ||
+           input_refuse(call, -1, "epoch", "a whole number from 1 to 2^53 - 1");
 }
 
 bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     const struct json *json = &call->server->json;
     if (!peers_read_node(call, &hello->node))
+        return false;
+    if (!read_identity(call, &hello->identity))
         return false;
     if (!json_integer(json, input_member(call, "nonce"), 0, INT64_MAX, &hello->nonce))
         return input_refuse(call, -1, "nonce", "that of the last answer to a hello, or 0");
@@ -51,47 +72,47 @@ bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     return true;
 }
 
-bool peers_read_copies(struct call *call, struct queue_copies *copies) {
-    struct peer_fault fault = {0};
-    int index;
-    if (!peers_read_node(call, &copies->node))
-        return false;
-    if (peer_json_read_items(&call->server->json, input_member(call, "items"), 1, QUEUE_COPIES_MAX,
-                             copies, &index, &fault))
-        return true;
-    return input_refuse(call, index, fault.field, fault.rule);
-}
-
-bool peers_read_items(struct call *call, int64_t *seq) {
-    int32_t node;
-    return peers_read_node(call, &node) &&
-           (json_integer(&call->server->json, input_member(call, "after"), 0, INT64_MAX, seq) ||
-            input_refuse(call, -1, "after", "0, or as in the last reply"));
-}
-
-static bool read_id(struct call *call, const char *name, const char *rule, struct uuid *id) {
-    return fields_read_id(&call->server->json, input_member(call, name), id) ||
-           input_refuse(call, -1, name, rule);
-}
-
-bool peers_read_transfer(struct call *call, struct queue_transfer *transfer) {
+bool peers_read_reserve(struct call *call, struct queue_reserve *reserve) {
     const struct json *json = &call->server->json;
     char order[8];
     int64_t top;
-    bool copies;
-    if (!peers_read_node(call, &transfer->node) ||
-        !read_id(call, "transfer", "a UUID of the node that calls", &transfer->id))
+    bool again;
+    if (!peers_read_node(call, &reserve->node))
         return false;
-    if (!json_integer(json, input_member(call, "top"), 1, QUEUE_COPIES_MAX, &top))
-        return input_refuse(call, -1, "top", "a whole number from 1 to 200");
+    if (!peer_json_read_tag(json, input_member(call, "tag"), reserve->tag))
+        return input_refuse(call, -1, "tag", tag_rule);
+    if (!read_identity(call, &reserve->identity))
+        return false;
+    if (!json_integer(json, input_member(call, "top"), 1, QUEUE_PULL_MAX, &top))
+        return input_refuse(call, -1, "top", "a whole number from 1 to 1000");
     if (!json_string(json, input_member(call, "order"), order, sizeof order) ||
         (strcmp(order, "latest") != 0 && strcmp(order, "oldest") != 0))
         return input_refuse(call, -1, "order", "latest or oldest");
-    if (!json_boolean(json, input_member(call, "copies"), &copies))
-        return input_refuse(call, -1, "copies", "true or false");
-    transfer->top = (int32_t)top;
-    transfer->oldest = strcmp(order, "oldest") == 0;
-    transfer->copies = copies;
+    if (!json_boolean(json, input_member(call, "again"), &again))
+        return input_refuse(call, -1, "again", "true or false");
+    reserve->top = (int32_t)top;
+    reserve->oldest = strcmp(order, "oldest") == 0;
+    reserve->again = again;
+    return true;
+}
+
+bool peers_read_pulls(struct call *call, struct peers_pull *pulls, int *count) {
+    const struct json *json = &call->server->json;
+    int32_t node;
+    if (!peers_read_node(call, &node))
+        return false;
+    int array = input_member(call, "pulls");
+    *count = json_array_size(json, array);
+    if (*count < 0 || *count > QUEUE_RESERVATIONS_MAX)
+        return input_refuse(call, -1, "pulls", "an array of 0 to 64 pulls");
+    int token = json_first(json, array);
+    for (int i = 0; i < *count; i++) {
+        if (!peer_json_read_tag(json, json_member(json, token, "tag"), pulls[i].tag))
+            return input_refuse(call, -1, "tag in pulls", tag_rule);
+        if (!json_boolean(json, json_member(json, token, "settled"), &pulls[i].settled))
+            return input_refuse(call, -1, "settled in pulls", "true or false");
+        token = json_next(json, token);
+    }
     return true;
 }
 

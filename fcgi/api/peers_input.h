@@ -10,20 +10,24 @@
  * is wrong, or when the node is no peer of this one. Members that are not known are ignored.
  */
 
+/* Whether the node that calls is a peer. */
+bool peers_know(struct call *call, int32_t node);
+
 /* {"protocol","node"} of /peer/done */
 bool peers_read_node(struct call *call, int32_t *node);
 
-/* {"protocol","node","nonce","loans":[id]} of /peer/hello */
+/* {"protocol","node","database","epoch","nonce","loans":[id]} of /peer/hello */
 bool peers_read_hello(struct call *call, struct queue_hello *hello);
 
-/* {"protocol","node","items":[item]} of /peer/copies */
-bool peers_read_copies(struct call *call, struct queue_copies *copies);
+/* {"protocol","node","tag","database","epoch","top","order","again"} of /peer/reserve */
+bool peers_read_reserve(struct call *call, struct queue_reserve *reserve);
 
-/* {"protocol","node","after"} of /peer/items */
-bool peers_read_items(struct call *call, int64_t *seq);
-
-/* {"protocol","node","transfer","top","order","copies"} of /peer/transfer */
-bool peers_read_transfer(struct call *call, struct queue_transfer *transfer);
+/* {"protocol","node","pulls":[{"tag","settled"}]} of /peer/pulls, QUEUE_RESERVATIONS_MAX at most */
+struct peers_pull {
+    uint8_t tag[PULL_TAG_SIZE];
+    bool settled;
+};
+bool peers_read_pulls(struct call *call, struct peers_pull *pulls, int *count);
 
 /* {"protocol","node","id","wait"} of /peer/look: the id goes to call->id */
 bool peers_read_look(struct call *call, int64_t *wait_seconds);

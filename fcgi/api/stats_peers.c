@@ -1,26 +1,48 @@
 #include "stats_peers.h"
 
+#include <string.h>
+
 #include "queue/fields.h"
 
 enum queue_result stats_read_peers(struct queue *queue, const struct conf *conf,
                                    struct queue_peers *peers) {
-    return conf->peer_count > 0 ? queue_peers(queue, peers) : QUEUE_OK;
+    return conf->has_peer ? queue_peers(queue, peers) : QUEUE_OK;
 }
 
-static void put_peer(struct buffer *body, const struct queue_peer *peer, int64_t clock_ms) {
-    json_open(body, '{');
-    fields_put_integer(body, "node", peer->node);
-    json_name(body, "away");
-    json_put_boolean(body, peer->away != 0);
-    if (peer->heard_ms >= 0) { /* else never */
-        int64_t ago_ms = clock_ms - peer->heard_ms;
-        json_name(body, "heard_seconds");
-        json_put_number(body, ago_ms > 0 ? (double)ago_ms / 1000 : 0);
+/* How the replica of this node's queue at the peer fares. */
+static void put_replica(struct buffer *body, const struct queue_copying *copying,
+                        const struct queue_peers *peers) {
+    static const char *const names[] = {[COPY_UNKNOWN] = "unknown",
+                                        [COPY_MISSING] = "none",
+                                        [COPY_COPYING] = "copying",
+                                        [COPY_FOLLOWING] = "following"};
+    const char *name = names[copying->state];
+    json_name(body, "replica");
+    json_put_plain(body, name, strlen(name));
+    if (copying->state == COPY_FOLLOWING) {
+        json_name(body, "behind");
+        json_open(body, '{');
+        fields_put_integer(body, "batches", copying->batches);
+        json_name(body, "seconds");
+        json_put_number(body, (double)copying->behind_ms / 1000);
+        json_close(body, '}');
     }
-    json_name(body, "kept");
+    if (peers->incomplete_wall_ms > 0)
+        fields_put_time(body, "incomplete_since", peers->incomplete_wall_ms);
+}
+
+static void put_peer(struct buffer *body, const struct conf *conf,
+                     const struct queue_copying *copying, const struct queue_peers *peers) {
     json_open(body, '{');
-    fields_put_integer(body, "waiting", peer->kept_waiting);
-    fields_put_integer(body, "done", peer->kept_done);
+    fields_put_integer(body, "node", conf->peer.node);
+    json_name(body, "away");
+    json_put_boolean(body, copying->away != 0);
+    if (copying->heard_ms >= 0) { /* else never */
+        json_name(body, "heard_seconds");
+        json_put_number(body, (double)copying->heard_ms / 1000);
+    }
+    if (conf->copying != COPY_NONE)
+        put_replica(body, copying, peers);
     json_close(body, '}');
 }
 
@@ -39,17 +61,12 @@ static void put_loans(struct buffer *body, const struct queue_peers *peers) {
 
 void stats_put_peers(struct buffer *body, const struct conf *conf, const struct queue_tally *tally,
                      const struct queue_peers *peers) {
-    if (conf->peer_count == 0)
+    if (!conf->has_peer)
         return;
     json_name(body, "peers");
     json_open(body, '[');
-    for (int i = 0; i < peers->count; i++) {
-        put_peer(body, &peers->peers[i], tally->clock_ms);
-        if (i == 0 && conf->copying != COPY_NONE)
-            fields_put_integer(body, "behind", peers->change - peers->peers[i].told);
-        json_close(body, '}');
-    }
+    put_peer(body, conf, &tally->copying, peers);
     json_close(body, ']');
+    fields_put_integer(body, "set_aside", peers->reserved_items);
     put_loans(body, peers);
-    fields_put_integer(body, "faults", peers->faults);
 }

@@ -7,6 +7,8 @@
 #include "http/input.h"
 #include "queue/fields.h"
 
+enum { WORKER_PROTOCOL = 1 };
+
 enum { WAIT_SECONDS_MAX = 25, CORES_MAX = 1000000 };
 
 /* Whether text is UTF-8 without control characters, U+0080 to U+009F included; json_parse has seen
@@ -60,7 +62,7 @@ static bool read_worker(struct call *call, struct queue_worker *worker) {
 
 /* What all bodies have in common. */
 static bool read_common(struct call *call, struct queue_worker *worker) {
-    return input_read(call) && read_worker(call, worker);
+    return input_read(call, WORKER_PROTOCOL) && read_worker(call, worker);
 }
 
 bool workers_read_lease(struct call *call, struct queue_lease *lease) {

@@ -86,18 +86,14 @@ static const struct setting table[] = {
             "How often the provider is asked what runs, while there should be anything."),
     INTEGER("PROVIDER_SECONDS", provider_seconds, "seconds", 1, 600, 60,
             "A call of the provider that takes longer is killed."),
-    TEXT("PEERS", peers_text, "list", "",
-         "The other nodes: NODE=URL of each one's worker listener, separated by commas."),
+    TEXT("PEERS", peers_text, "list", "", "The other node, as NODE=URL of its worker listener."),
     TEXT("PEER_TOKEN", peer_token, "secret", "",
          "Bearer token among nodes, 16 bytes or more, the same on all and not WORKER_TOKEN."),
     TEXT("COPY", copy_text, "none, async or sync", "async",
-         "Whether the first of PEERS keeps a copy of this node's items: no; soon after they are "
-         "answered; before they are."),
+         "The replica of this node's queue that the peer keeps: none; it has what clients are told "
+         "soon after them; before them."),
     INTEGER("PEER_MS", peer_ms, "milliseconds", 50, 10000, 1000,
-            "A client's request waits no longer than this for peers."),
-    INTEGER("PEER_LOST_SECONDS", peer_lost_seconds, "seconds", 5, 864000, 120,
-            "A peer that was not heard from for so long is taken for dead: its items that are kept "
-            "here become this node's."),
+            "A client's request waits no longer than this for each answer of the peer."),
     INTEGER("LOAN_SECONDS", loan_seconds, "seconds", 6, 3600, 60,
             "A worker that a peer may run at this node's cost is returned so long after the peer "
             "was heard from last."),
@@ -147,9 +143,7 @@ static bool check_tls(const struct conf *conf, char *why, size_t why_size) {
     struct http_tls tls = conf_tls(conf);
     int64_t expires_ms;
     char reason[500];
-    bool https = false;
-    for (int i = 0; i < conf->peer_count; i++)
-        https |= http_is_secure_url(conf->peers[i].url);
+    bool https = conf->has_peer && http_is_secure_url(conf->peer.url);
     if (!certificate_check(&tls, https, why, why_size))
         return false;
     if (conf->tls_listener_cert[0] == '\0' ||

@@ -9,19 +9,19 @@
 #include "http.h"
 #include "settings.h"
 
-enum { PEERS_MAX = 7, PEER_URL_SIZE = 256 };
+enum { PEER_URL_SIZE = 256 };
 
-/* Another node: one entry of PEERS. */
+/* The other node, of PEERS. */
 struct peer {
     int node;
     char url[PEER_URL_SIZE]; /* base URL of its worker listener */
 };
 
-/* COPY: what the first of PEERS keeps of this node's items. */
+/* COPY: the replica that the peer keeps of this node's queue. */
 enum copying {
     COPY_NONE,
-    COPY_ASYNC, /* everything, soon after it was answered */
-    COPY_SYNC   /* everything, before it is answered, while that peer is heard from */
+    COPY_ASYNC, /* it has each batch soon after the batch was answered */
+    COPY_SYNC   /* before it is answered, unless that takes too long */
 };
 
 /* The settings of hashmill-fcgi, by the names of their keys. conf.c has the table with units,
@@ -61,14 +61,13 @@ struct conf {
     char peer_token[SETTING_TEXT_SIZE];
     char copy_text[SETTING_TEXT_SIZE]; /* the same of COPY */
     int64_t peer_ms;
-    int64_t peer_lost_seconds;
     int64_t loan_seconds;
     char tls_ca[SETTING_TEXT_SIZE];
     char tls_cert[SETTING_TEXT_SIZE];
     char tls_key[SETTING_TEXT_SIZE];
     char tls_listener_cert[SETTING_TEXT_SIZE];
-    int peer_count;
-    struct peer peers[PEERS_MAX];
+    bool has_peer;
+    struct peer peer;
     enum copying copying;
 };
 

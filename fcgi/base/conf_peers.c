@@ -8,16 +8,13 @@
 enum { TOKEN_MIN = 16, NODE_MAX = 255 };
 
 const struct peer *conf_peer(const struct conf *conf, int node) {
-    for (int i = 0; i < conf->peer_count; i++) {
-        if (conf->peers[i].node == node)
-            return &conf->peers[i];
-    }
-    return NULL;
+    return conf->has_peer && conf->peer.node == node ? &conf->peer : NULL;
 }
 
 /* Reads NODE=URL. False when it is none, or not one of another node. */
-static bool read_peer(const struct conf *conf, const char *text, size_t length, struct peer *peer) {
+static bool read_peer(struct conf *conf, const char *text, size_t length) {
     char *end;
+    struct peer *peer = &conf->peer;
     const char *equals = memchr(text, '=', length);
     long node = strtol(text, &end, 10);
     if (!equals || end != equals || *text < '0' || *text > '9' || node > NODE_MAX)
@@ -28,27 +25,31 @@ static bool read_peer(const struct conf *conf, const char *text, size_t length, 
     peer->node = (int)node;
     memcpy(peer->url, equals + 1, url_length);
     peer->url[url_length] = '\0';
-    return http_is_base_url(peer->url) && node != conf->node && !conf_peer(conf, (int)node);
+    return http_is_base_url(peer->url) && node != conf->node;
 }
 
-/* Reads PEERS; as in a worker's NODES, commas and blanks divide, and empty pieces are skipped. */
+/* Reads PEERS, the one other node; blanks and commas around it are skipped. */
 static bool read_list(struct conf *conf, char *why, size_t why_size) {
-    const char *at = conf->peers_text;
-    conf->peer_count = 0;
-    while (*(at += strspn(at, ", \t")) != '\0') {
-        size_t length = strcspn(at, ", \t");
-        if (conf->peer_count == PEERS_MAX ||
-            !read_peer(conf, at, length, &conf->peers[conf->peer_count])) {
-            snprintf(why, why_size,
-                     "PEERS: \"%.*s\" must be NODE=URL with the number of another node than %lld, "
-                     "named once, like 1=http://10.0.0.2:8081; at most %d of them",
-                     length < 300 ? (int)length : 300, at, (long long)conf->node, PEERS_MAX);
-            return false;
-        }
-        conf->peer_count++;
-        at += length;
+    static const char between[] = ", \t";
+    const char *at = conf->peers_text + strspn(conf->peers_text, between);
+    size_t length = strcspn(at, between);
+    conf->has_peer = false;
+    if (length == 0)
+        return true;
+    if (at[length + strspn(at + length, between)] != '\0') {
+        snprintf(
+            why, why_size,
+            "PEERS names more than one other node: two nodes can help each other; more of them "
+            "need one PostgreSQL database, which this version cannot use");
+        return false;
     }
-    return true;
+    conf->has_peer = read_peer(conf, at, length);
+    if (!conf->has_peer)
+        snprintf(why, why_size,
+                 "PEERS: \"%.*s\" must be NODE=URL with the number of another node than %lld, like "
+                 "1=http://10.0.0.2:8081",
+                 length < 300 ? (int)length : 300, at, (long long)conf->node);
+    return conf->has_peer;
 }
 
 static bool read_copying(struct conf *conf) {
@@ -56,7 +57,7 @@ static bool read_copying(struct conf *conf) {
         [COPY_NONE] = "none", [COPY_ASYNC] = "async", [COPY_SYNC] = "sync"};
     for (int i = COPY_NONE; i <= COPY_SYNC; i++) {
         if (strcasecmp(conf->copy_text, names[i]) == 0) {
-            conf->copying = conf->peer_count > 0 ? (enum copying)i : COPY_NONE;
+            conf->copying = conf->has_peer ? (enum copying)i : COPY_NONE;
             return true;
         }
     }
@@ -67,7 +68,7 @@ bool conf_read_peers(struct conf *conf, char *why, size_t why_size) {
     if (!read_list(conf, why, why_size))
         return false;
     size_t token = strlen(conf->peer_token);
-    if ((conf->peer_count > 0 || token > 0) && token < TOKEN_MIN) {
+    if ((conf->has_peer || token > 0) && token < TOKEN_MIN) {
         snprintf(why, why_size, "PEER_TOKEN must have at least %d bytes; make one with: %s",
                  TOKEN_MIN, "openssl rand -hex 32");
         return false;

@@ -1,8 +1,10 @@
 #include "input.h"
 
+#include <stdio.h>
+
 #include "problem.h"
 
-enum { PROTOCOL = 1, JSON_BYTES_MAX = 524288 };
+enum { JSON_BYTES_MAX = 524288 };
 
 static void append(void *context, const char *bytes, size_t length) {
     buffer_append(context, bytes, length);
@@ -42,17 +44,19 @@ int input_member(const struct call *call, const char *name) {
     return json_member(&call->server->json, 0, name);
 }
 
-bool input_read(struct call *call) {
-    int64_t protocol;
+bool input_read(struct call *call, int protocol) {
+    char rule[48];
+    int64_t spoken;
     if (!read_json(call))
         return false;
+    snprintf(rule, sizeof rule, "the number of the protocol, %d", protocol);
     if (!json_integer(&call->server->json, input_member(call, "protocol"), INT64_MIN, INT64_MAX,
-                      &protocol))
-        return input_refuse(call, -1, "protocol", "the number of the protocol, 1");
-    if (protocol == PROTOCOL)
+                      &spoken))
+        return input_refuse(call, -1, "protocol", rule);
+    if (spoken == protocol)
         return true;
     problem_reply(&call->server->reply, PROBLEM_PROTOCOL,
                   "This node speaks protocol %d; run workers and nodes of the same version.",
-                  PROTOCOL);
+                  protocol);
     return false;
 }

@@ -8,9 +8,9 @@
  * nodes have in common. A body is read into server->text and parsed into server->json.
  */
 
-/* Reads call->request's body, parses it and checks the protocol. False with the problem in
- * server->reply. */
-bool input_read(struct call *call);
+/* Reads call->request's body, parses it and checks that it is of this protocol. False with the
+ * problem in server->reply. */
+bool input_read(struct call *call, int protocol);
 
 /* The root's member of that name, or -1. */
 int input_member(const struct call *call, const char *name);

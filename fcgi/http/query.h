@@ -10,8 +10,8 @@
  * and so is one given twice, so that a typo never becomes a default.
  */
 enum {
-    QUERY_PARAMETERS_MAX = 3, /* of one call */
-    QUERY_VALUE_SIZE = 32     /* bytes of a value with its NUL; no valid one is longer */
+    QUERY_PARAMETERS_MAX = 10, /* of one call */
+    QUERY_VALUE_SIZE = 72      /* bytes of a value with its NUL; no valid one is longer */
 };
 
 struct query {

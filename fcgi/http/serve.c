@@ -45,7 +45,7 @@ static void serve(struct server *server, struct request *request) {
 /* Serves until it is time to stop. SIGTERM comes in only while this waits, so the request in hand
  * is always finished. */
 static int serve_all(struct server *server, int listen_fd, int epoll_fd) {
-    static struct request request;
+    struct request request;
     while (!child_stopping()) {
         struct epoll_event event;
         if (epoll_pwait(epoll_fd, &event, 1, LOOK_AGAIN_MS, child_wait_mask()) < 0) {
@@ -67,11 +67,13 @@ static int serve_all(struct server *server, int listen_fd, int epoll_fd) {
     return CHILD_DRAINED;
 }
 
-int serve_requests(const struct child_job *job, const struct route *routes) {
+int serve_requests(const struct child_job *job, const struct route *routes,
+                   struct replica *replica) {
     struct server *server = server_open(job, routes);
     int epoll_fd = watch(job->listen_fd);
     int exit_code = CHILD_TEMPORARY;
     if (server && epoll_fd >= 0) {
+        server->replica = replica;
         child_ready();
         exit_code = serve_all(server, job->listen_fd, epoll_fd);
     }

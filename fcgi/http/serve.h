@@ -7,8 +7,9 @@
 /* The main functions of the processes that serve requests. Each takes the routes that it serves,
  * and returns its exit code. */
 
-/* serve.c: short requests, one at a time. */
-int serve_requests(const struct child_job *job, const struct route *routes);
+/* serve.c: short requests, one at a time. The replica is for server->replica. */
+int serve_requests(const struct child_job *job, const struct route *routes,
+                   struct replica *replica);
 
 /* waits.c: long polls, many at a time. */
 int serve_waits(const struct child_job *job, const struct route *routes);

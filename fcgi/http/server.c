@@ -21,7 +21,7 @@ static bool fill(struct server *server, const struct child_job *job) {
     server->sha512 = new_hash(EVP_sha512());
     server->sha256 = new_hash(EVP_sha256());
     server->queue = queue_open(job->conf, job->channel);
-    if (job->conf->peer_count > 0 && !(server->ask = ask_open(job->peering, job->conf->peer_ms)))
+    if (job->conf->has_peer && !(server->ask = ask_open(job->peering, job->conf->peer_ms)))
         return false;
     return server->sha512 && server->sha256 && server->queue && request_setup();
 }

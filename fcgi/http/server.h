@@ -13,17 +13,27 @@
 #include "request.h"
 
 struct route;
+struct replica; /* queue/replica.h */
 
 /*
  * What a serving process keeps from request to request: its end of the queue, and memory that each
  * uses again, so that a process does not grow.
  */
+/* What the replica process knows of the server whose database the replica is. Steady time. */
+struct feeder {
+    int64_t fed_ms;    /* it sent something for the replica */
+    int64_t silent_ms; /* it was away at all attempts to take the replica since then, */
+    int64_t tried_ms;  /* up to the last one */
+};
+
 struct server {
     const struct conf *conf;
     const struct route *routes; /* that it serves; see router.h */
     enum listener listener;
     struct queue *queue;
-    struct ask *ask; /* NULL without PEERS */
+    struct ask *ask;         /* NULL without PEERS */
+    struct replica *replica; /* the caller's; NULL but in the replica process */
+    struct feeder feeder;    /* of that */
     EVP_MD_CTX *sha512;
     EVP_MD_CTX *sha256;
     struct reply reply;
@@ -34,7 +44,6 @@ struct server {
     struct queue_lease lease;
     struct queue_report report;
     struct queue_verdict verdict;
-    struct queue_copies copies;
 };
 
 /* One request on its way through the router and a handler, which reads the request, checks it,

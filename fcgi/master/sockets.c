@@ -28,7 +28,7 @@ static const char *const names[SOCKET_COUNT] = {
     [SOCKET_PUBLIC] = "public.sock",          [SOCKET_PUBLIC_WAIT] = "public-wait.sock",
     [SOCKET_WORKER] = "worker.sock",          [SOCKET_WORKER_WAIT] = "worker-wait.sock",
     [SOCKET_CHANNEL] = "writer/ops.sock",     [SOCKET_LOCK] = "lock",
-    [SOCKET_PEERING] = "writer/peering.sock",
+    [SOCKET_PEERING] = "writer/peering.sock", [SOCKET_REPLICA] = "replica.sock",
 };
 
 static void path_of(char path[PATH_SIZE], const struct conf *conf, enum socket_name name) {
@@ -39,7 +39,7 @@ bool sockets_fit(const struct conf *conf, char *why, size_t why_size) {
     const size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
     const char *longest = "";
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        bool wanted = i != SOCKET_LOCK && (i != SOCKET_PEERING || conf->peer_count > 0);
+        bool wanted = i != SOCKET_LOCK && (i < SOCKET_PEERING || conf->has_peer);
         if (wanted && strlen(names[i]) > strlen(longest))
             longest = names[i];
     }
@@ -174,7 +174,7 @@ static bool take_over(struct sockets *sockets, const struct conf *conf) {
     if (!text)
         return false;
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        if (!read_descriptor(&text, &sockets->fd[i]) && i != SOCKET_PEERING) {
+        if (!read_descriptor(&text, &sockets->fd[i]) && i < SOCKET_PEERING) {
             log_error("%s is not what this program has set; it is ignored", pass_variable);
             unsetenv(pass_variable);
             return false;
@@ -189,18 +189,27 @@ static bool take_over(struct sockets *sockets, const struct conf *conf) {
     return same;
 }
 
-/* Has the peering process's socket or not, as the settings say now. */
-static bool settle_peering(struct sockets *sockets, const struct conf *conf) {
-    int *fd = &sockets->fd[SOCKET_PEERING];
-    if (conf->peer_count == 0 && *fd >= 0) {
+/* Has a socket that only a node with PEERS has, or not, as the settings say now. */
+static bool settle(struct sockets *sockets, const struct conf *conf, enum socket_name name,
+                   int type, gid_t group) {
+    char path[PATH_SIZE];
+    int *fd = &sockets->fd[name];
+    path_of(path, conf, name);
+    if (!conf->has_peer && *fd >= 0) {
         close(*fd);
-        unlink(sockets->peering);
+        unlink(path);
         *fd = -1;
-    } else if (conf->peer_count > 0 && *fd < 0) {
-        *fd = sockets_listen(sockets->peering, SOCK_SEQPACKET, (gid_t)-1);
+    } else if (conf->has_peer && *fd < 0) {
+        *fd = sockets_listen(path, type, group);
         return *fd >= 0;
     }
     return true;
+}
+
+static bool settle_both(struct sockets *sockets, const struct conf *conf) {
+    gid_t group;
+    return settle(sockets, conf, SOCKET_PEERING, SOCK_SEQPACKET, (gid_t)-1) &&
+           find_group(conf, &group) && settle(sockets, conf, SOCKET_REPLICA, SOCK_STREAM, group);
 }
 
 static void forget_all(struct sockets *sockets) {
@@ -242,7 +251,7 @@ static bool make_missing(struct sockets *sockets, const struct conf *conf) {
 
 static bool is_whole(const struct sockets *sockets) {
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        if (sockets->fd[i] < 0 && i != SOCKET_PEERING)
+        if (i < SOCKET_PEERING && sockets->fd[i] < 0)
             return false;
     }
     return true;
@@ -254,7 +263,7 @@ bool sockets_open(struct sockets *sockets, const struct conf *conf) {
     forget_all(sockets);
     if (!take_over(sockets, conf))
         forget_all(sockets);
-    if ((!is_whole(sockets) && !make_missing(sockets, conf)) || !settle_peering(sockets, conf))
+    if ((!is_whole(sockets) && !make_missing(sockets, conf)) || !settle_both(sockets, conf))
         return false;
     for (int i = 0; i < SOCKET_COUNT; i++)
         sockets->inode[i] = sockets->fd[i] >= 0 ? inode_of(conf, (enum socket_name)i) : 0;

@@ -14,7 +14,9 @@ enum socket_name {
     SOCKET_WORKER_WAIT,
     SOCKET_CHANNEL,
     SOCKET_LOCK,
-    SOCKET_PEERING, /* -1 without PEERS; the last: an earlier version's generation passes none */
+    /* -1 without PEERS; the last: an earlier version's generation passes no such */
+    SOCKET_PEERING,
+    SOCKET_REPLICA,
     SOCKET_COUNT
 };
 

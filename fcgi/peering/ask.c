@@ -1,6 +1,7 @@
 #include "ask.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "log.h"
 #include "queue/channel.h"
 
+#define ASK_QUESTION (-1)              /* the result in a question: there is none yet */
 #define ASK_TICKET (UINT64_C(1) << 63) /* in every ticket; the queue's are far below */
 
 /* A question of an event loop under way. */
@@ -28,12 +30,34 @@ struct ask {
     struct ask_message message;
 };
 
+/* The bytes of a message: of a question its head, of an answer what it has besides. 0 when no
+ * process can have sent it. */
+static size_t size_of(const struct ask_message *message) {
+    const size_t head = offsetof(struct ask_message, is);
+    if (message->result != QUEUE_OK)
+        return head;
+    switch (message->request.kind) {
+    case ASK_LOOK:
+        return head + sizeof message->is.item;
+    case ASK_COUNT:
+        return head + sizeof message->is.number;
+    case ASK_RESERVE:
+        if (message->is.batch.count < 0 || message->is.batch.count > QUEUE_PULL_MAX)
+            return 0;
+        return head + offsetof(struct queue_batch, items) +
+               (size_t)message->is.batch.count * sizeof message->is.batch.items[0];
+    default:
+        return head;
+    }
+}
+
 bool ask_send(int fd, const struct ask_message *message) {
+    size_t size = size_of(message);
     ssize_t sent;
     do {
-        sent = send(fd, message, sizeof *message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = send(fd, message, size, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
-    return sent == (ssize_t)sizeof *message;
+    return sent == (ssize_t)size;
 }
 
 bool ask_receive(int fd, bool block, struct ask_message *message, bool *gone) {
@@ -42,7 +66,8 @@ bool ask_receive(int fd, bool block, struct ask_message *message, bool *gone) {
         got = recv(fd, message, sizeof *message, MSG_TRUNC | (block ? 0 : MSG_DONTWAIT));
     } while (got < 0 && errno == EINTR);
     *gone = got >= 0 || errno != EAGAIN;
-    if (got != (ssize_t)sizeof *message || message->version != ASK_VERSION)
+    if (got < (ssize_t)offsetof(struct ask_message, is) || got > (ssize_t)sizeof *message ||
+        message->version != ASK_VERSION || got != (ssize_t)size_of(message))
         return false;
     *gone = false;
     return true;
@@ -75,10 +100,18 @@ void ask_close(struct ask *ask) {
     free(ask);
 }
 
+/* Begins a question; what an answer would have is left as it is. */
+static void start_message(struct ask_message *message, uint64_t ticket,
+                          const struct ask_request *request) {
+    message->version = ASK_VERSION;
+    message->result = ASK_QUESTION;
+    message->ticket = ticket;
+    message->request = *request;
+}
+
 /* Sends a question. A connection that turns out to be dead is opened anew, once. */
 static bool send_request(struct ask *ask, uint64_t ticket, const struct ask_request *request) {
-    ask->message =
-        (struct ask_message){.version = ASK_VERSION, .ticket = ticket, .request = *request};
+    start_message(&ask->message, ticket, request);
     for (int tries = 0; tries < 2; tries++) {
         if (ask->fd < 0)
             ask->fd = channel_connect(ask->path, ask->answer_ms);
@@ -92,7 +125,7 @@ static bool send_request(struct ask *ask, uint64_t ticket, const struct ask_requ
 }
 
 enum queue_result ask_call(struct ask *ask, const struct ask_request *request,
-                           struct queue_item *item) {
+                           const struct ask_message **answer) {
     bool gone;
     uint64_t ticket = ASK_TICKET | ++ask->last;
     if (!send_request(ask, ticket, request))
@@ -101,8 +134,7 @@ enum queue_result ask_call(struct ask *ask, const struct ask_request *request,
         disconnect(ask); /* a late answer must not meet the next question */
         return QUEUE_DOWN;
     }
-    if (item)
-        *item = ask->message.item;
+    *answer = &ask->message;
     return (enum queue_result)ask->message.result;
 }
 
@@ -152,8 +184,7 @@ void ask_forget(struct ask *ask, uint64_t ticket) {
     if (!pending)
         return;
     remove_pending(ask, pending);
-    ask->message = (struct ask_message){
-        .version = ASK_VERSION, .ticket = ticket, .request = {.kind = ASK_FORGET}};
+    start_message(&ask->message, ticket, &(struct ask_request){.kind = ASK_FORGET});
     if (ask->fd >= 0)
         ask_send(ask->fd, &ask->message); /* without room for it, it ends by its time */
 }
@@ -181,7 +212,7 @@ static bool receive_answer(struct ask *ask, struct queue_answer *answer) {
         remove_pending(ask, pending);
         *answer = (struct queue_answer){.ticket = ask->message.ticket,
                                         .result = (enum queue_result)ask->message.result,
-                                        .item = &ask->message.item};
+                                        .item = &ask->message.is.item};
         return true;
     }
     if (gone)

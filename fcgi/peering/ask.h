@@ -11,31 +11,37 @@
 
 #include "queue/queue_peers.h"
 
-enum { ASK_VERSION = 1 };
+enum { ASK_VERSION = 2 };
 
 enum ask_kind {
-    ASK_FETCH,  /* bring done items here: top, oldest. Answered when no more are to come */
-    ASK_LOOK,   /* an item of a node: node, id, wait_ms */
-    ASK_CANCEL, /* the same, to cancel it: node, id */
-    ASK_FORGET  /* the question of this ticket is given up; not answered */
+    ASK_LOOK,    /* an item of the peer: id, wait_ms. The answer has the item */
+    ASK_CANCEL,  /* to cancel one: id */
+    ASK_COUNT,   /* how many done items the peer has: the answer has the number */
+    ASK_RESERVE, /* items of the peer for a pull: tag, again, top, oldest, as queue_reserve. The
+                    answer has the batch */
+    ASK_FORGET   /* the question of this ticket is given up; not answered */
 };
 
 struct ask_request {
-    int32_t kind; /* enum ask_kind */
-    int32_t node; /* NODE of a peer */
-    struct uuid id;
+    int32_t kind;    /* enum ask_kind */
     int32_t wait_ms; /* how long the look may be held */
-    int32_t top;     /* 1..QUEUE_PULL_MAX */
-    int32_t oldest;  /* as in queue_pull */
-    int32_t reserved;
+    struct uuid id;
+    int32_t top;    /* 1..QUEUE_PULL_MAX */
+    int32_t oldest; /* as in queue_pull */
+    uint8_t tag[PULL_TAG_SIZE];
+    uint8_t again; /* 1: only what is set aside already */
 };
 
 struct ask_message {
     uint32_t version;
-    int32_t result;  /* enum queue_result; of an answer */
-    uint64_t ticket; /* chosen by who asks; unique among its questions under way */
-    struct ask_request request;
-    struct queue_item item; /* of the answer to a look, when OK */
+    int32_t result;             /* enum queue_result; of an answer */
+    uint64_t ticket;            /* chosen by who asks; unique among its questions under way */
+    struct ask_request request; /* in an answer, too */
+    union {                     /* of an answer that is OK */
+        struct queue_item item;
+        int64_t number;
+        struct queue_batch batch; /* only as much of it as there is is sent */
+    } is;
 };
 
 /* Connects to nobody yet. The path must outlive it. Whoever asks waits answer_ms for the answer, a
@@ -45,9 +51,9 @@ void ask_close(struct ask *ask);
 
 /* Asks and waits for the answer, for a process that does one thing at a time. The result is that of
  * the queue's verb of that name; QUEUE_DOWN when the node, or the peering process, did not answer:
- * whether it was done is then not known. item is for a look, else NULL. */
+ * whether it was done is then not known. *answer is good until the next call. */
 enum queue_result ask_call(struct ask *ask, const struct ask_request *request,
-                           struct queue_item *item);
+                           const struct ask_message **answer);
 
 /* The same for an event loop, with the rules of queue.h's tickets; the descriptor is -1 while there
  * is no connection. No ticket of an ask is ever one of the queue's. */

@@ -19,55 +19,31 @@ static bool has_value(int32_t state) {
     return state == ITEM_DONE || state == ITEM_PULLED;
 }
 
-/* What the two forms of an item have in common, behind its chain. */
-static void put_common(struct buffer *body, int64_t iterations, int64_t remaining, int32_t state,
-                       int64_t enqueued_ms, int64_t completed_ms) {
-    fields_put_integer(body, "iterations", iterations);
-    fields_put_integer(body, "remaining", remaining);
-    put_state(body, state);
-    fields_put_integer(body, "enqueued", enqueued_ms);
-    if (has_value(state))
-        fields_put_integer(body, "completed", completed_ms);
-}
-
-void peer_json_put_item(struct buffer *body, const struct queue_copy *item) {
-    json_open(body, '{');
-    fields_put_id(body, "id", item->id);
-    fields_put_digest(body, "digest", item->digest);
-    if (memcmp(item->chain, item->digest, DIGEST_SIZE) != 0)
-        fields_put_digest(body, "chain", item->chain);
-    put_common(body, item->iterations, item->remaining, item->state, item->enqueued_wall_ms,
-               item->completed_wall_ms);
-    fields_put_integer(body, "home", item->home);
-    fields_put_integer(body, "moves", item->moves);
-    fields_put_integer(body, "trial", item->trial);
-    if (item->has_pull) {
-        json_name(body, "pull");
-        json_put_hex(body, item->pull, sizeof item->pull);
-    }
-    if (item->key[0] != '\0') {
-        json_name(body, "key");
-        json_put_string(body, item->key);
-    }
-    json_close(body, '}');
-}
-
-void peer_json_put_items(struct buffer *body, const struct queue_copies *copies) {
-    json_name(body, "items");
-    json_open(body, '[');
-    for (int i = 0; i < copies->count; i++)
-        peer_json_put_item(body, &copies->items[i]);
-    json_close(body, ']');
-}
-
-void peer_json_put_look(struct buffer *body, const struct queue_item *item) {
+void peer_json_put_item(struct buffer *body, const struct queue_item *item) {
     json_open(body, '{');
     fields_put_id(body, "id", item->id);
     fields_put_digest(body, "chain", item->chain);
-    put_common(body, item->iterations, item->remaining, item->state, item->enqueued_wall_ms,
-               item->completed_wall_ms);
+    fields_put_integer(body, "iterations", item->iterations);
+    fields_put_integer(body, "remaining", item->remaining);
+    put_state(body, item->state);
+    fields_put_integer(body, "enqueued", item->enqueued_wall_ms);
+    if (has_value(item->state))
+        fields_put_integer(body, "completed", item->completed_wall_ms);
     fields_put_integer(body, "strikes", item->strikes);
     json_close(body, '}');
+}
+
+void peer_json_put_items(struct buffer *body, const struct queue_batch *batch) {
+    json_name(body, "items");
+    json_open(body, '[');
+    for (int i = 0; i < batch->count; i++)
+        peer_json_put_item(body, &batch->items[i]);
+    json_close(body, ']');
+}
+
+void peer_json_put_tag(struct buffer *body, const uint8_t tag[PULL_TAG_SIZE]) {
+    json_name(body, "tag");
+    json_put_hex(body, tag, PULL_TAG_SIZE);
 }
 
 /* --- Reading --- */
@@ -104,22 +80,19 @@ static bool read_count(const struct source *source, const char *name, int32_t ma
     return true;
 }
 
-static bool read_state(const struct source *source, bool leased, int32_t *state) {
+static bool read_state(const struct source *source, int32_t *state) {
     const char *text;
     size_t length;
     if (json_plain(source->json, member(source, "state"), &text, &length)) {
         for (int i = 0; i < ITEM_STATES; i++) {
             const char *name = item_state_name((enum item_state)i);
-            if ((i == ITEM_LEASED && !leased) || strlen(name) != length ||
-                memcmp(name, text, length) != 0)
+            if (strlen(name) != length || memcmp(name, text, length) != 0)
                 continue;
             *state = i;
             return true;
         }
     }
-    return refuse(source, "state",
-                  leased ? "waiting, leased, done, pulled or cancelled"
-                         : "waiting, done, pulled or cancelled");
+    return refuse(source, "state", "waiting, leased, done, pulled or cancelled");
 }
 
 /* Whether an item in this state can have so many iterations left. */
@@ -157,85 +130,39 @@ static bool read_id(const struct source *source, struct uuid *id) {
            refuse(source, "id", "the id of an item");
 }
 
-/* Reads the digest and the chain, which is left out when it is still the digest. */
-static bool read_chain(const struct source *source, struct queue_copy *item) {
-    if (!read_digest(source, "digest", item->digest))
-        return false;
-    memcpy(item->chain, item->digest, DIGEST_SIZE);
-    return member(source, "chain") < 0 || read_digest(source, "chain", item->chain);
-}
-
-static bool read_home(const struct source *source, struct queue_copy *item) {
-    static const char rule[] = "a whole number from 0 to 2^30";
-    return read_count(source, "home", PEER_NODE_MAX, "a NODE, 0 to 255", &item->home) &&
-           read_count(source, "moves", QUEUE_TIMES_MAX, rule, &item->moves) &&
-           read_count(source, "trial", QUEUE_TIMES_MAX, rule, &item->trial);
-}
-
-/* Reads the optional tag of the pull that handed it out. */
-static bool read_pull(const struct source *source, struct queue_copy *item) {
-    int token = member(source, "pull");
-    const char *text;
-    size_t length;
-    if (token < 0)
-        return true;
-    item->has_pull = 1;
-    return (item->state == ITEM_PULLED && json_plain(source->json, token, &text, &length) &&
-            hex_decode(item->pull, sizeof item->pull, text, length)) ||
-           refuse(source, "pull", "38 lower-case hex digits, or be left out unless it is pulled");
-}
-
-/* Reads the optional key of its enqueue. */
-static bool read_key(const struct source *source, struct queue_copy *item) {
-    int token = member(source, "key");
-    const char *at = item->key;
-    if (token < 0)
-        return true;
-    if (!json_string(source->json, token, item->key, sizeof item->key))
-        item->key[0] = '\0';
-    while (*at > ' ' && *at < 0x7f)
-        at++;
-    return (item->key[0] != '\0' && *at == '\0') ||
-           refuse(source, "key", "1 to 255 visible ASCII characters, or be left out");
-}
-
-bool peer_json_read_item(const struct json *json, int token, struct queue_copy *item,
+bool peer_json_read_item(const struct json *json, int token, struct queue_item *item,
                          struct peer_fault *fault) {
     const struct source source = {json, token, fault};
-    *item = (struct queue_copy){0};
-    return read_id(&source, &item->id) && read_chain(&source, item) &&
-           read_state(&source, false, &item->state) &&
+    *item = (struct queue_item){0};
+    return read_id(&source, &item->id) && read_digest(&source, "chain", item->chain) &&
+           read_state(&source, &item->state) &&
            read_progress(&source, item->state, &item->iterations, &item->remaining) &&
            read_times(&source, item->state, &item->enqueued_wall_ms, &item->completed_wall_ms) &&
-           read_home(&source, item) && read_pull(&source, item) && read_key(&source, item);
+           read_count(&source, "strikes", INT32_MAX, "a whole number", &item->strikes);
 }
 
-bool peer_json_read_items(const struct json *json, int token, int min, int max,
-                          struct queue_copies *copies, int *index, struct peer_fault *fault) {
+bool peer_json_read_items(const struct json *json, int token, int max, struct queue_batch *batch,
+                          int *index, struct peer_fault *fault) {
     int count = json_array_size(json, token);
     *index = -1;
-    if (count < min || count > max) {
-        *fault = (struct peer_fault){"items", "an array of items, no more than are taken at once"};
+    if (count < 0 || count > max) {
+        *fault = (struct peer_fault){"items", "an array of items, no more than were asked for"};
         return false;
     }
     int element = json_first(json, token);
     for (int i = 0; i < count; i++) {
         *index = i;
-        if (!peer_json_read_item(json, element, &copies->items[i], fault))
+        if (!peer_json_read_item(json, element, &batch->items[i], fault))
             return false;
         element = json_next(json, element);
     }
-    copies->count = count;
+    batch->count = count;
     return true;
 }
 
-bool peer_json_read_look(const struct json *json, int token, struct queue_item *item,
-                         struct peer_fault *fault) {
-    const struct source source = {json, token, fault};
-    *item = (struct queue_item){0};
-    return read_id(&source, &item->id) && read_digest(&source, "chain", item->chain) &&
-           read_state(&source, true, &item->state) &&
-           read_progress(&source, item->state, &item->iterations, &item->remaining) &&
-           read_times(&source, item->state, &item->enqueued_wall_ms, &item->completed_wall_ms) &&
-           read_count(&source, "strikes", INT32_MAX, "a whole number", &item->strikes);
+bool peer_json_read_tag(const struct json *json, int token, uint8_t tag[PULL_TAG_SIZE]) {
+    const char *text;
+    size_t length;
+    return json_plain(json, token, &text, &length) &&
+           hex_decode(tag, PULL_TAG_SIZE, text, length) && tag[PULL_TAG_SIZE - 1] == PULL_TAG_END;
 }

@@ -11,7 +11,7 @@
  */
 
 /* The values of a body's members in the wire's units. */
-enum { PEER_PROTOCOL = 1, PEER_NODE_MAX = 255 };
+enum { PEER_PROTOCOL = 2, PEER_NODE_MAX = 255 };
 
 /* What is wrong with an item: the member, and what it must be. */
 struct peer_fault {
@@ -19,27 +19,25 @@ struct peer_fault {
     const char *rule;
 };
 
-/* Appends an item as an object: id, digest, chain (left out while it is the digest), iterations,
- * remaining, state, enqueued and completed (milliseconds since 1970; completed when it is done or
- * pulled), home, moves, trial; and, if it has them, pull (hex) and key. */
-void peer_json_put_item(struct buffer *body, const struct queue_copy *item);
+/* Appends an item as an object: id, chain, iterations, remaining, state, enqueued and completed
+ * (milliseconds since 1970; completed when it is done or pulled), strikes. */
+void peer_json_put_item(struct buffer *body, const struct queue_item *item);
 
-/* Appends the member "items". */
-void peer_json_put_items(struct buffer *body, const struct queue_copies *copies);
+/* Appends the member "items"; the member "tag" of a pull. */
+void peer_json_put_items(struct buffer *body, const struct queue_batch *batch);
+void peer_json_put_tag(struct buffer *body, const uint8_t tag[PULL_TAG_SIZE]);
 
 /* Reads what peer_json_put_item has written. False with the fault. */
-bool peer_json_read_item(const struct json *json, int token, struct queue_copy *item,
+bool peer_json_read_item(const struct json *json, int token, struct queue_item *item,
                          struct peer_fault *fault);
 
-/* Reads an array of at least and at most so many items; copies->node is left alone. False with the
- * fault, and the place of the item that has it in *index, -1 for the array itself. */
-bool peer_json_read_items(const struct json *json, int token, int min, int max,
-                          struct queue_copies *copies, int *index, struct peer_fault *fault);
+/* Reads an array of at most so many items. False with the fault, and the place of the item that has
+ * it in *index, -1 for the array itself. */
+bool peer_json_read_items(const struct json *json, int token, int max, struct queue_batch *batch,
+                          int *index, struct peer_fault *fault);
 
-/* An item that a client looks at: as above, also leased and with its strikes, but without what only
- * the nodes have to know. */
-void peer_json_put_look(struct buffer *body, const struct queue_item *item);
-bool peer_json_read_look(const struct json *json, int token, struct queue_item *item,
-                         struct peer_fault *fault);
+/* Reads the tag of a pull over both nodes, 38 lower-case hex digits. False when it is none: the tag
+ * of a client's key is not, and what was pulled with that is no other node's. */
+bool peer_json_read_tag(const struct json *json, int token, uint8_t tag[PULL_TAG_SIZE]);
 
 #endif

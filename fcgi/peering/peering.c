@@ -1,5 +1,5 @@
-/* The process that talks to the other nodes: an event loop over the requests to them, the questions
- * of the other processes and the queue's changes. */
+/* The process that talks to the other node: an event loop over the requests to them, the questions
+ * of the other processes and the queue's batches. */
 
 #include "peering.h"
 #include "peering_parts.h"
@@ -15,7 +15,8 @@
 #include "log.h"
 
 enum {
-    LOOK_MS = 200,      /* how often it is read what is known of the peers */
+    LOOK_MS = 200,      /* how often it is read what is known of the peer */
+    PAUSE_MS = 1500,    /* a turn of the loop never takes so long */
     AWAY_POLL_MS = 100, /* how often an engine that is away is tried */
     DRAIN_MS = 2000,    /* what is under way may take so long when it is time to stop */
     NICE = 5            /* what clients and workers send goes first */
@@ -27,20 +28,26 @@ bool peering_look(struct peering *peering) {
         return false;
     peering->peers = peers;
     peering->known = true;
-    for (int i = 0; i < peers.count; i++) {
-        for (int j = 0; j < peering->link_count; j++) {
-            struct link *link = &peering->links[j];
-            if (link->peer->node != peers.peers[i].node)
-                continue;
-            link->away = peers.peers[i].away != 0;
-            link->restored = peers.peers[i].restored != 0;
-        }
-    }
     return true;
 }
 
-bool peering_is_away(const struct link *link) {
-    return link->away || clock_steady_ms() - link->heard_ms >= PEER_AWAY_MS;
+void peering_heard(struct peering *peering) {
+    peering->heard_ms = clock_steady_ms();
+}
+
+bool peering_is_away(const struct peering *peering) {
+    return clock_steady_ms() - peering->heard_ms >= PEER_AWAY_MS;
+}
+
+/* A process that was stopped itself, or whose machine was, has not listened meanwhile: the peer has
+ * its time again. */
+static void note_pause(struct peering *peering) {
+    int64_t now = clock_steady_ms();
+    if (now - peering->turn_ms >= PAUSE_MS) {
+        peering->heard_ms = now;
+        peering->hello.next_ms = 0; /* and may know by now that this node was replaced */
+    }
+    peering->turn_ms = now;
 }
 
 /* Watches a descriptor; one that is watched already is left alone. */
@@ -49,24 +56,36 @@ static bool watch(struct peering *peering, int fd) {
     return epoll_ctl(peering->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
 }
 
+/* A hello of the peer, which another process has taken, is life, too. */
+static void listen_to_queue(struct peering *peering) {
+    struct queue_tally tally;
+    child_busy();
+    if (queue_tally(peering->queue, &tally) != QUEUE_OK || tally.copying.heard_ms < 0)
+        return;
+    int64_t heard_ms = clock_steady_ms() - tally.copying.heard_ms;
+    if (heard_ms > peering->heard_ms)
+        peering->heard_ms = heard_ms;
+}
+
 /* Does what it is time for. */
 static void turn(struct peering *peering) {
     if (peering->next_look_ms <= clock_steady_ms()) {
         peering_look(peering);
+        if (peering_is_away(peering))
+            listen_to_queue(peering);
         peering->next_look_ms = clock_steady_ms() + LOOK_MS;
     }
     peering_asks_turn(peering);
-    if (!peering->stopping)
-        peering_hello_turn(peering);
-    peering_copies_turn(peering);
-    peering_restored_turn(peering);
-    peering_transfers_turn(peering);
+    peering_hello_turn(peering);
+    peering_stream_turn(peering);
+    peering_unfed_turn(peering);
+    peering_pulls_turn(peering);
 }
 
 /* Waits until something happens. Replies of peers are taken here. */
 static void wait_for_events(struct peering *peering) {
     struct http_watch events = {.fd = peering->epoll_fd};
-    int64_t gather_ms = peering->copying.gather_until_ms;
+    int64_t gather_ms = peering->stream.gather_until_ms;
     bool gathers = gather_ms > clock_steady_ms() && gather_ms < peering->next_look_ms;
     int timeout_ms = clock_timeout_ms(gathers ? gather_ms : peering->next_look_ms);
     int queue_fd = queue_descriptor(peering->watch);
@@ -78,7 +97,7 @@ static void wait_for_events(struct peering *peering) {
 
 /* Whether something is under way that a stop waits for. */
 static bool is_busy(const struct peering *peering) {
-    return peering_transfers_busy(peering) || !TAILQ_EMPTY(&peering->questions);
+    return !TAILQ_EMPTY(&peering->questions);
 }
 
 static void serve(struct peering *peering) {
@@ -93,21 +112,11 @@ static void serve(struct peering *peering) {
             close(peering->signal_fd);
             peering->signal_fd = -1;
         }
+        note_pause(peering);
         turn(peering);
+        if (peering->superseded)
+            return;
     } while (!peering->stopping || (is_busy(peering) && clock_steady_ms() < until_ms));
-}
-
-static void make_links(struct peering *peering) {
-    peering->link_count = peering->conf->peer_count;
-    for (int i = 0; i < peering->link_count; i++) {
-        struct link *link = &peering->links[i];
-        link->peering = peering;
-        link->peer = &peering->conf->peers[i];
-        link->bit = 1U << i;
-        link->away = true;
-        link->heard_ms = clock_steady_ms();
-        link->saved_unread = true;
-    }
 }
 
 /* Opens what the loop needs; what was opened is closed by tear_down, also after a failure. */
@@ -122,15 +131,18 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     LIST_INIT(&peering->gone);
     TAILQ_INIT(&peering->questions);
     TAILQ_INIT(&peering->ended);
-    make_links(peering);
+    peering->heard_ms = clock_steady_ms();
+    peering->turn_ms = peering->heard_ms;
     peering->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     peering->signal_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK); /* it is never read */
     peering->queue = queue_open(job->conf, job->channel);
     peering->watch = queue_open(job->conf, job->channel);
     peering->http = http_open(&tls);
+    peering->stream.reader = batch_reader_open(job->conf->database);
+    peering->copy.queue = queue_open(job->conf, job->channel);
     return peering->epoll_fd >= 0 && peering->signal_fd >= 0 && peering->queue && peering->watch &&
-           peering->http && watch(peering, peering->listen_fd) &&
-           watch(peering, peering->signal_fd);
+           peering->copy.queue && peering->stream.reader && peering->http &&
+           watch(peering, peering->listen_fd) && watch(peering, peering->signal_fd);
 }
 
 static void tear_down(struct peering *peering) {
@@ -138,6 +150,12 @@ static void tear_down(struct peering *peering) {
         peering_asks_close(peering);
         http_close(peering->http);
     }
+    peering_copy_end(peering);
+    if (peering->copy.queue)
+        queue_close(peering->copy.queue);
+    if (peering->stream.reader)
+        batch_reader_close(peering->stream.reader);
+    buffer_free(&peering->stream.records);
     if (peering->queue)
         queue_close(peering->queue);
     if (peering->watch)
@@ -166,6 +184,7 @@ int serve_peering(const struct child_job *job) {
     } else {
         log_error("the peering process cannot start: %m");
     }
+    int exit_code = !good ? CHILD_TEMPORARY : peering->superseded ? CHILD_POISON : CHILD_DRAINED;
     tear_down(peering);
-    return good ? CHILD_DRAINED : CHILD_TEMPORARY;
+    return exit_code;
 }

@@ -1,7 +1,9 @@
 /* What the other processes ask of the peering process. */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@ enum {
     EVENTS_MAX = 64,
     READS_PER_TURN = 64, /* questions taken from one process in one turn */
     ROUND_MS = 50,       /* that an answer may come late, rather than a second early */
-    LOOKS_MAX = 64       /* held by one peer at once: its workers' leases need places, too */
+    LOOKS_MAX = 64       /* held by the peer at once: its workers' leases need places, too */
 };
 
 /* Forgets a question without an answer. Its memory is freed by free_gone. */
@@ -25,7 +27,7 @@ static void drop_question(struct peering *peering, struct question *question) {
     if (question->call)
         http_abort(peering->http, question->call);
     if (question->held)
-        question->link->looks--;
+        peering->looks--;
     TAILQ_REMOVE(&peering->questions, question, all);
     TAILQ_INSERT_TAIL(&peering->ended, question, all);
 }
@@ -61,101 +63,170 @@ static void free_gone(struct peering *peering) {
     }
 }
 
-void peering_answer(struct peering *peering, struct question *question, enum queue_result result,
-                    const struct queue_item *item) {
+/* Sends the answer, whose part that depends on the question is in peering->answer, and ends the
+ * question. */
+static void answer(struct peering *peering, struct question *question, enum queue_result result) {
     struct asker *asker = question->asker;
-    struct ask_message answer = {
-        .version = ASK_VERSION, .result = result, .ticket = question->ticket};
-    answer.request = question->request;
-    if (item)
-        answer.item = *item;
+    struct ask_message *message = &peering->answer;
+    message->version = ASK_VERSION;
+    message->result = (int32_t)result;
+    message->ticket = question->ticket;
+    message->request = question->request;
     drop_question(peering, question);
-    if (!ask_send(asker->fd, &answer))
+    if (!ask_send(asker->fd, message))
         shutdown(asker->fd, SHUT_RDWR); /* it does not fetch its answers; its end is an event */
 }
 
-/* --- Looks and cancels --- */
+/* --- What the peer says --- */
 
-static struct link *find_link(struct peering *peering, int node) {
-    for (int i = 0; i < peering->link_count; i++) {
-        if (peering->links[i].peer->node == node)
-            return &peering->links[i];
-    }
-    return NULL;
+static void complain(const struct peering *peering, const char *what, const char *why) {
+    log_debug("node %d: %s failed: %s", peering->conf->peer.node, what, why);
+}
+
+static void warn_of(const struct peering *peering, const struct peer_fault *fault) {
+    log_warn("node %d: in its item %s is not %s", peering->conf->peer.node, fault->field,
+             fault->rule);
 }
 
 static void take_look(void *context, const struct http_reply *reply) {
     struct question *question = context;
     struct peering *peering = question->asker->peering;
-    struct link *link = question->link;
-    struct queue_item item;
+    const struct json *json = &peering->json;
     struct peer_fault fault = {0};
     char why[300];
     enum queue_result result = QUEUE_DOWN;
     question->call = NULL;
-    if (peering_read_reply(link, reply, why, sizeof why)) {
-        if (peer_json_read_look(&peering->json, json_member(&peering->json, 0, "item"), &item,
-                                &fault))
-            result = QUEUE_OK;
-        else
-            log_warn("node %d: in its item %s is not %s", link->peer->node, fault.field,
-                     fault.rule);
-    } else if (peering_is_problem(link, reply, 404, "not-found")) {
+    if (peering_read_reply(peering, reply, why, sizeof why)) {
+        bool good = peer_json_read_item(json, json_member(json, 0, "item"),
+                                        &peering->answer.is.item, &fault);
+        if (!good)
+            warn_of(peering, &fault);
+        result = good ? QUEUE_OK : QUEUE_DOWN;
+    } else if (peering_is_problem(peering, reply, 404, "not-found")) {
         result = QUEUE_NONE;
     } else {
-        log_debug("node %d: a look failed: %s", link->peer->node, why);
+        complain(peering, "a look", why);
     }
-    peering_answer(peering, question, result, result == QUEUE_OK ? &item : NULL);
+    answer(peering, question, result);
 }
 
 static void take_cancel(void *context, const struct http_reply *reply) {
     struct question *question = context;
     struct peering *peering = question->asker->peering;
-    struct link *link = question->link;
     enum queue_result result = QUEUE_DOWN;
     child_busy();
     question->call = NULL;
     if (reply->status == 204)
         result = QUEUE_OK;
-    else if (peering_is_problem(link, reply, 404, "not-found"))
+    else if (peering_is_problem(peering, reply, 404, "not-found"))
         result = QUEUE_NONE;
-    else if (peering_is_problem(link, reply, 409, "already-done"))
+    else if (peering_is_problem(peering, reply, 409, "already-done"))
         result = QUEUE_CONFLICT;
-    peering_answer(peering, question, result, NULL);
+    answer(peering, question, result);
 }
 
-/* Passes a look or cancel on to the node that it is for. A look that is one too many to be held
- * stays here until another one ends, or its time is over. */
+static void take_count(void *context, const struct http_reply *reply) {
+    struct question *question = context;
+    struct peering *peering = question->asker->peering;
+    const struct json *json = &peering->json;
+    char why[300] = "it does not say how many it has";
+    question->call = NULL;
+    bool good =
+        peering_read_reply(peering, reply, why, sizeof why) &&
+        json_integer(json, json_member(json, 0, "done"), 0, INT64_MAX, &peering->answer.is.number);
+    if (!good)
+        complain(peering, "counting done items", why);
+    answer(peering, question, good ? QUEUE_OK : QUEUE_DOWN);
+}
+
+static void take_reserve(void *context, const struct http_reply *reply) {
+    struct question *question = context;
+    struct peering *peering = question->asker->peering;
+    const struct json *json = &peering->json;
+    struct queue_batch *batch = &peering->answer.is.batch;
+    struct peer_fault fault = {0};
+    char why[300];
+    int index;
+    question->call = NULL;
+    bool good = peering_read_reply(peering, reply, why, sizeof why);
+    if (!good)
+        complain(peering, "setting items aside", why);
+    memset(batch, 0, offsetof(struct queue_batch, items));
+    if (good && !peer_json_read_items(json, json_member(json, 0, "items"), question->request.top,
+                                      batch, &index, &fault)) {
+        warn_of(peering, &fault);
+        good = false;
+    }
+    answer(peering, question, good ? QUEUE_OK : QUEUE_DOWN);
+}
+
+/* --- What it is asked --- */
+
+static struct http_call *ask_look(struct question *question, int64_t wait_ms) {
+    struct peering *peering = question->asker->peering;
+    struct buffer *body = peering_begin(peering);
+    fields_put_id(body, "id", question->request.id);
+    fields_put_integer(body, "wait", (wait_ms + ROUND_MS) / 1000);
+    return peering_post(peering, "/peer/look", wait_ms + peering->conf->peer_ms, take_look,
+                        question);
+}
+
+static struct http_call *ask_cancel(struct question *question) {
+    struct peering *peering = question->asker->peering;
+    fields_put_id(peering_begin(peering), "id", question->request.id);
+    return peering_post(peering, "/peer/cancel", peering->conf->peer_ms, take_cancel, question);
+}
+
+static struct http_call *ask_count(struct question *question) {
+    struct peering *peering = question->asker->peering;
+    peering_begin(peering);
+    return peering_post(peering, "/peer/done", peering->conf->peer_ms, take_count, question);
+}
+
+static struct http_call *ask_reserve(struct question *question) {
+    struct peering *peering = question->asker->peering;
+    const struct ask_request *request = &question->request;
+    const char *order = request->oldest ? "oldest" : "latest";
+    struct buffer *body = peering_begin(peering);
+    peer_json_put_tag(body, request->tag);
+    fields_put_id(body, "database", peering->peers.identity.database);
+    fields_put_integer(body, "epoch", peering->peers.identity.epoch);
+    fields_put_integer(body, "top", request->top);
+    json_name(body, "order");
+    json_put_plain(body, order, strlen(order));
+    json_name(body, "again");
+    json_put_boolean(body, request->again != 0);
+    return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, question);
+}
+
+/* Passes a question on to the peer. A look that is one too many to be held stays here until another
+ * one ends, or its time is over. */
 static void pass_on(struct peering *peering, struct question *question) {
-    struct link *link = question->link;
-    bool look = question->request.kind == ASK_LOOK;
-    int64_t wait_ms = look ? question->until_ms - clock_steady_ms() : 0;
-    if (!link || peering_is_away(link)) {
-        peering_answer(peering, question, QUEUE_DOWN, NULL);
+    int32_t kind = question->request.kind;
+    int64_t wait_ms = kind == ASK_LOOK ? question->until_ms - clock_steady_ms() : 0;
+    if (peering_is_away(peering) || !peering->known) {
+        answer(peering, question, QUEUE_DOWN);
         return;
     }
-    if (wait_ms > 0 && link->looks == LOOKS_MAX)
+    if (wait_ms > 0 && peering->looks == LOOKS_MAX)
         return;
     wait_ms = wait_ms > 0 ? wait_ms : 0;
     question->held = wait_ms > 0;
-    link->looks += question->held;
-    struct buffer *body = peering_begin(peering);
-    fields_put_id(body, "id", question->request.id);
-    if (look)
-        fields_put_integer(body, "wait", (wait_ms + ROUND_MS) / 1000);
-    question->call =
-        peering_post(link, look ? "/peer/look" : "/peer/cancel", wait_ms + peering->conf->peer_ms,
-                     look ? take_look : take_cancel, question);
+    peering->looks += question->held;
+    question->call = kind == ASK_LOOK     ? ask_look(question, wait_ms)
+                     : kind == ASK_CANCEL ? ask_cancel(question)
+                     : kind == ASK_COUNT  ? ask_count(question)
+                                          : ask_reserve(question);
 }
 
-/* Answers the questions whose peer has become away, and passes those on that stayed here. */
+/* Answers the questions when the peer has become away, and passes those on that stayed here. */
 static void see_to_questions(struct peering *peering) {
     struct question *question = TAILQ_FIRST(&peering->questions);
     while (question) {
         struct question *next = TAILQ_NEXT(question, all);
-        if (question->call && peering_is_away(question->link))
-            peering_answer(peering, question, QUEUE_DOWN, NULL);
-        else if (!question->call && question->link)
+        if (question->call && peering_is_away(peering))
+            answer(peering, question, QUEUE_DOWN);
+        else if (!question->call)
             pass_on(peering, question);
         question = next;
     }
@@ -184,17 +255,12 @@ static void begin(struct asker *asker, const struct ask_message *message) {
     question->ticket = message->ticket;
     question->request = message->request;
     question->until_ms = clock_steady_ms() + message->request.wait_ms;
-    if (question->request.kind != ASK_FETCH)
-        question->link = find_link(peering, question->request.node);
     TAILQ_INSERT_TAIL(&peering->questions, question, all);
-    if (question->request.kind == ASK_FETCH)
-        peering_fetch(peering, question);
-    else
-        pass_on(peering, question);
+    pass_on(peering, question);
 }
 
 static void read_questions(struct asker *asker) {
-    struct ask_message message;
+    static struct ask_message message; /* too large for the stack */
     bool gone = false;
     for (int i = 0; i < READS_PER_TURN && asker->fd >= 0; i++) {
         if (!ask_receive(asker->fd, false, &message, &gone)) {
@@ -204,7 +270,7 @@ static void read_questions(struct asker *asker) {
         }
         if (message.request.kind == ASK_FORGET)
             forget(asker, message.ticket);
-        else if (message.request.kind >= ASK_FETCH && message.request.kind <= ASK_CANCEL)
+        else if (message.request.kind >= ASK_LOOK && message.request.kind <= ASK_RESERVE)
             begin(asker, &message);
     }
 }

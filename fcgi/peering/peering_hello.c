@@ -1,9 +1,11 @@
-/* Says to each peer, every second, that this node is there and which loans it has or wants. */
+/* Says to the peer, every second, that this node is there, with which database, and which loans it
+ * has or wants. */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
+#include "log.h"
 #include "peering_parts.h"
 #include "queue/fields.h"
 
@@ -35,114 +37,133 @@ static bool is_named(const struct queue_hello *hello, struct uuid id) {
 }
 
 /* Whether a loan is wanted that the peer was not asked for yet. */
-static bool wants_news(const struct link *link) {
-    const struct queue_peers *peers = &link->peering->peers;
+static bool wants_news(const struct peering *peering) {
+    const struct queue_peers *peers = &peering->peers;
     for (int i = 0; i < peers->loan_count; i++) {
         const struct queue_loan *loan = &peers->loans[i];
         if (loan->side == LOAN_TAKEN && loan->state == LOAN_WANTED &&
-            loan->node == link->peer->node && !is_named(&link->heard.sent, loan->id))
+            loan->node == peering->conf->peer.node &&
+            !is_named(&peering->hello.heard.sent, loan->id))
             return true;
     }
     return false;
 }
 
 /* Reads whether the hello counts, and what the next has to say for that. */
-static bool read_nonce(struct link *link, bool *counts) {
-    const struct json *json = &link->peering->json;
+static bool read_nonce(struct peering *peering, bool *counts) {
+    const struct json *json = &peering->json;
     return json_boolean(json, json_member(json, 0, "counts"), counts) &&
-           json_integer(json, json_member(json, 0, "nonce"), 0, INT64_MAX, &link->nonce);
+           json_integer(json, json_member(json, 0, "nonce"), 0, INT64_MAX, &peering->hello.nonce);
 }
 
 /* Reads for how long each loan holds, in the order in which they were named. */
-static bool read_loans(struct link *link) {
-    const struct json *json = &link->peering->json;
-    const struct queue_hello *sent = &link->heard.sent;
+static bool read_loans(struct peering *peering) {
+    const struct json *json = &peering->json;
+    struct queue_heard *heard = &peering->hello.heard;
     int array = json_member(json, 0, "loans");
-    if (json_array_size(json, array) != sent->count)
+    if (json_array_size(json, array) != heard->sent.count)
         return false;
     int token = json_first(json, array);
-    for (int i = 0; i < sent->count; i++) {
+    for (int i = 0; i < heard->sent.count; i++) {
         struct uuid id;
         double seconds;
         if (!fields_read_id(json, json_member(json, token, "loan"), &id) ||
-            memcmp(&id, &sent->loans[i], sizeof id) != 0 ||
+            memcmp(&id, &heard->sent.loans[i], sizeof id) != 0 ||
             !json_positive(json, json_member(json, token, "ttl"), &seconds) ||
             seconds > TTL_SECONDS_MAX)
             return false;
-        link->heard.answer.ttl_ms[i] = (int64_t)(seconds * 1000);
+        heard->answer.ttl_ms[i] = (int64_t)(seconds * 1000);
         token = json_next(json, token);
     }
-    link->heard.answer.count = sent->count;
+    heard->answer.count = heard->sent.count;
     return true;
 }
 
-static void take_hello(void *context, const struct http_reply *reply) {
-    struct link *link = context;
-    char why[300];
-    bool counts = true;
-    bool told = link->answered; /* what counts */
-    bool good = peering_read_reply(link, reply, why, sizeof why);
-    link->hello_call = NULL;
-    if (good && (!read_nonce(link, &counts) || (counts && !read_loans(link)))) {
-        snprintf(why, sizeof why, "it does not speak of what counts, or of the loans");
-        good = false;
-    }
-    link->answered = good;
-    if (good && !counts && !told) {
-        link->next_hello_ms = 0; /* it is said again with what counts */
-        return;
-    }
-    if (good && !counts) {
-        snprintf(why, sizeof why,
-                 "its last answer was to another: it was restored, or another node has NODE %d",
-                 (int)link->peering->conf->node);
-        good = false;
-    }
-    if (!good) {
-        peering_fare_badly(link, &link->hello, what, why);
-        return;
-    }
-    peering_fare_well(link, &link->hello, what);
-    if (queue_heard(link->peering->queue, &link->heard) != QUEUE_OK)
-        return; /* it says so in its own log; the next hello comes soon */
-    bool back = peering_is_away(link);
-    link->heard_ms = clock_steady_ms();
-    link->away = false;
-    if (back) {
-        link->transfer.not_before_ms = 0;
-        if (link == link->peering->links)
-            link->peering->copying.fare.not_before_ms = 0;
-    }
-    peering_look(link->peering);
+/* Another database has taken this one's place at the peer: it must not serve any more. */
+static void be_superseded(struct peering *peering) {
+    log_error(
+        "node %d knows a newer database of node %d than this one: this server stops. Before it "
+        "is started again hashmill-fcgi --init fetches the newer one, if node %d has it",
+        peering->conf->peer.node, (int)peering->conf->node, peering->conf->peer.node);
+    peering->superseded = true;
 }
 
-static void say_hello(struct link *link, int64_t clock_ms) {
-    struct queue_hello *hello = &link->heard.sent;
-    struct buffer *body = peering_begin(link->peering);
-    link->heard.clock_ms = clock_ms;
-    *hello = (struct queue_hello){.node = link->peer->node, .nonce = link->nonce};
-    name_loans(&link->peering->peers, hello);
-    fields_put_integer(body, "nonce", link->nonce);
+/* Reads the reply. False with the reason; *again when it is to be said again at once. */
+static bool read_hello(struct peering *peering, const struct http_reply *reply, bool *again,
+                       char *why, size_t why_size) {
+    bool counts = true;
+    bool told = peering->hello.answered; /* what counts */
+    if (!peering_read_reply(peering, reply, why, why_size)) {
+        if (peering_is_problem(peering, reply, 409, "superseded"))
+            be_superseded(peering);
+        return false;
+    }
+    if (!read_nonce(peering, &counts) || (counts && !read_loans(peering))) {
+        snprintf(why, why_size, "it does not speak of what counts, or of the loans");
+        return false;
+    }
+    *again = !counts && !told;
+    if (counts || *again)
+        return true;
+    snprintf(why, why_size,
+             "its last answer was to another: it was restored, or another node has NODE %d",
+             (int)peering->conf->node);
+    return false;
+}
+
+static void take_hello(void *context, const struct http_reply *reply) {
+    struct peering *peering = context;
+    struct hello *hello = &peering->hello;
+    char why[300];
+    bool again = false;
+    bool away = peering_is_away(peering);
+    hello->call = NULL;
+    hello->answered = read_hello(peering, reply, &again, why, sizeof why);
+    if (!hello->answered) {
+        peering_fare_badly(peering, &hello->fare, what, why);
+        return;
+    }
+    if (again) {
+        hello->next_ms = 0;
+        return;
+    }
+    peering_fare_well(peering, &hello->fare, what);
+    if (queue_heard(peering->queue, &hello->heard) != QUEUE_OK)
+        return; /* it says so in its own log; the next hello comes soon */
+    if (away) {
+        peering->stream.fare.not_before_ms = 0;
+        peering->settling.not_before_ms = 0;
+    }
+    peering_look(peering);
+}
+
+static void say_hello(struct peering *peering, int64_t clock_ms) {
+    struct hello *hello = &peering->hello;
+    struct queue_hello *sent = &hello->heard.sent;
+    struct buffer *body = peering_begin(peering);
+    hello->heard.clock_ms = clock_ms;
+    *sent = (struct queue_hello){.node = peering->conf->peer.node,
+                                 .nonce = hello->nonce,
+                                 .identity = peering->peers.identity};
+    name_loans(&peering->peers, sent);
+    fields_put_id(body, "database", sent->identity.database);
+    fields_put_integer(body, "epoch", sent->identity.epoch);
+    fields_put_integer(body, "nonce", hello->nonce);
     json_name(body, "loans");
     json_open(body, '[');
-    for (int i = 0; i < hello->count; i++)
-        fields_put_id(body, NULL, hello->loans[i]);
+    for (int i = 0; i < sent->count; i++)
+        fields_put_id(body, NULL, sent->loans[i]);
     json_close(body, ']');
-    link->hello_call = peering_post(link, "/peer/hello", HELLO_TIMEOUT_MS, take_hello, link);
-    link->next_hello_ms = clock_steady_ms() + HELLO_MS;
+    hello->call = peering_post(peering, "/peer/hello", HELLO_TIMEOUT_MS, take_hello, peering);
+    hello->next_ms = clock_steady_ms() + HELLO_MS;
 }
 
 void peering_hello_turn(struct peering *peering) {
     struct queue_tally tally;
-    bool told_time = false;
-    for (int i = 0; i < peering->link_count && peering->known; i++) {
-        struct link *link = &peering->links[i];
-        bool due = link->next_hello_ms <= clock_steady_ms() || wants_news(link);
-        if (!due || link->hello_call)
-            continue;
-        if (!told_time && queue_tally(peering->queue, &tally) != QUEUE_OK)
-            return;
-        told_time = true;
-        say_hello(link, tally.clock_ms);
-    }
+    struct hello *hello = &peering->hello;
+    bool due = hello->next_ms <= clock_steady_ms() || wants_news(peering);
+    if (!peering->known || peering->stopping || !due || hello->call)
+        return;
+    if (queue_tally(peering->queue, &tally) == QUEUE_OK)
+        say_hello(peering, tally.clock_ms);
 }

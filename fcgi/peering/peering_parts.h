@@ -2,15 +2,17 @@
 #define HASHMILL_PEERING_PARTS_H
 
 /*
- * The peering process: the one that talks to the other nodes. For its own files only.
+ * The peering process: the one that talks to the other node. For its own files only.
  *
- *   peering.c            the loop, and what is known of the peers
- *   peering_talk.c       one exchange with a peer: bodies, replies, complaints
- *   peering_hello.c      says hello to each
- *   peering_copies.c     tells the first one what changes here
- *   peering_restored.c   asks each for all that it has, when this node was restored
- *   peering_transfers.c  brings done items of theirs here
- *   peering_asks.c       what the other processes ask for
+ *   peering.c         the loop, and what is known of the peer
+ *   peering_talk.c    one exchange with it: bodies, replies, complaints
+ *   peering_hello.c   says hello
+ *   peering_stream.c  feeds the replica: which batches it is to have, and sends them
+ *   peering_copy.c    sends a whole copy, when batches will not do
+ *   peering_unfed.c   says that there will be no more, with COPY=none
+ *   peering_compare.c compares items with the replica's, some at a time
+ *   peering_pulls.c   asks what has become of pulls for which items are set aside here
+ *   peering_asks.c    what the other processes ask for
  */
 
 #include <sys/queue.h>
@@ -21,51 +23,64 @@
 #include "buffer.h"
 #include "http.h"
 #include "json.h"
+#include "queue/batch_log.h"
+#include "queue/pages.h"
 #include "queue/queue_peers.h"
 
-/* How the calls of one kind to one peer fare. */
+/* How the calls of one kind fare. */
 struct fare {
     struct backoff backoff;
     bool failing;          /* and it was said */
     int64_t not_before_ms; /* steady time */
 };
 
-/* What is going on about done items of a peer. */
-enum bringing {
-    BRINGING_NOTHING,
-    BRINGING_COUNT, /* it is asked how many it has */
-    BRINGING_ITEMS  /* a transfer is under way */
+struct hello {
+    struct fare fare;
+    struct http_call *call;   /* NULL: none is under way */
+    int64_t next_ms;          /* steady time */
+    struct queue_heard heard; /* what was sent last, and the answer to it */
+    int64_t nonce;            /* of the last answer; 0: there was none */
+    bool answered;            /* the last hello was, so the next one counts */
 };
 
-/* A peer, as this process has to do with it. */
-struct link {
-    struct peering *peering;
-    const struct peer *peer;
-    unsigned bit;     /* of struct question */
-    bool away;        /* it was not heard from, as was read last */
-    int64_t heard_ms; /* steady time at which this process heard it last, or began */
+/* What is going on about the replica. */
+enum stream_phase {
+    STREAM_ASK,    /* what the peer has is asked for */
+    STREAM_FOLLOW, /* it gets batches */
+    STREAM_COPY    /* it gets a copy */
+};
 
-    struct fare hello;
-    struct http_call *hello_call; /* NULL: none is under way */
-    int64_t next_hello_ms;        /* steady time */
-    struct queue_heard heard;     /* what was sent last, and the answer to it */
-    int64_t nonce;                /* of the last answer; 0: there was none */
-    bool answered;                /* the last hello was, so the next one counts */
+struct stream {
+    struct fare fare;
+    enum stream_phase phase;
+    bool sending; /* a message is under way */
+    struct batch_reader *reader;
+    struct buffer records;   /* under way */
+    int64_t acked;           /* the replica has all up to this one */
+    int64_t seen;            /* the last committed one that is known of */
+    uint64_t ticket;         /* of the wait for the next; 0: none */
+    int64_t gather_until_ms; /* steady time: more batches are waited for until then */
+    bool differs;            /* it was found to differ, and no copy has taken its place since */
+    bool misfit;   /* it took a batch for one of another database, though it is of this one */
+    int64_t begun; /* the last batch when it began to follow, */
+    bool level;    /* which it has by now */
+    struct queue_told told;  /* the queue, last */
+    int64_t next_compare_ms; /* steady time */
+    struct queue_range
+        range; /* of items to be compared when the replica is at its batch; 0: none */
+};
 
-    bool restored; /* it is to be asked for all its items, */
-    struct fare items;
-    bool items_asked;  /* and is being, */
-    int64_t items_seq; /* for those behind this one; */
-    int64_t items_got; /* so many have come */
-
-    int looks; /* that it is asked to hold */
-
-    struct fare transfer;
-    enum bringing bringing;
-    bool saved_unread; /* the database may hold one that is not below */
-    bool has_saved;    /* a transfer that was asked for and not answered: */
-    struct queue_transfer saved;
-    bool for_questions; /* it was begun for the questions that wait, not for earlier ones */
+struct copy {
+    struct queue *queue; /* of its own: its pages come at any time */
+    struct uuid id;
+    int64_t part;
+    bool complete;    /* the last part was read */
+    bool again;       /* the part in body is to be sent once more: */
+    int64_t full_ms;  /* steady time since when there is no room for it; 0: there is */
+    int64_t ended_ms; /* steady time: when the last one ended well; 0: none has */
+    int64_t file_bytes;
+    struct pages *pages;
+    struct buffer body;
 };
 
 /* A process that asks. */
@@ -80,63 +95,58 @@ struct question {
     struct asker *asker;
     uint64_t ticket;
     struct ask_request request;
-    struct link *link;      /* of a look or cancel: the peer that is asked */
-    struct http_call *call; /* the same; NULL: it was not passed on yet */
-    bool held;              /* the look takes up a place at its peer */
+    struct http_call *call; /* NULL: it was not passed on yet */
+    bool held;              /* the look takes up a place at the peer */
     int64_t until_ms;       /* of a look: steady time at which its wait ends */
-    unsigned links;         /* of a fetch: bits of the links that are not through with it */
-    int64_t missing;        /* of a fetch: how many items are still wanted */
     TAILQ_ENTRY(question) all;
 };
 
 LIST_HEAD(askers, asker);
 TAILQ_HEAD(questions, question);
 
-struct copying_state {
-    struct fare fare;
-    struct queue_place place; /* up to here the peer has everything */
-    struct queue_place next;  /* the same when the message under way is acknowledged */
-    int64_t complete;         /* all changes up to this one are read by next */
-    int64_t told;             /* what the queue was told last */
-    int64_t seen;             /* the last change that the queue has spoken of */
-    uint64_t ticket;          /* of the wait for a change; 0: none */
-    int64_t gather_until_ms;  /* steady time: more changes are waited for until then */
-    bool begun;               /* place is known */
-    bool sending;
-    struct queue_copies copies;
-};
-
 struct peering {
     const struct conf *conf;
     struct http *http;
     struct queue *queue; /* for the verbs that wait for their answer */
-    struct queue *watch; /* for the wait for a change, whose answer must not meet one of theirs */
+    struct queue *watch; /* for the wait for a batch, whose answer must not meet one of theirs */
     int listen_fd;
     int epoll_fd;
     int signal_fd;
     bool stopping;
+    bool superseded;          /* another database has taken this one's place */
     bool known;               /* peers was read at least once */
     struct queue_peers peers; /* as read last */
     int64_t next_look_ms;     /* steady time at which they are read again */
-    int link_count;
-    struct link links[PEERS_MAX];
-    struct copying_state copying;
+    int64_t heard_ms; /* the same: when the peer was heard from last, or this process began */
+    int64_t turn_ms;  /* of the last turn of the loop */
+    struct hello hello;
+    struct stream stream;
+    struct copy copy;
+    struct fare settling;
+    bool settling_asked; /* a message about pulls is under way */
+    int64_t next_settle_ms;
+    int settling_count;                                             /* of what was asked, */
+    struct queue_reservation settling_what[QUEUE_RESERVATIONS_MAX]; /* in its order */
+    int looks; /* that the peer is asked to hold */
     struct askers askers;
     struct askers gone; /* to be freed when no event can be about them any more */
     struct questions questions;
     struct questions ended; /* to be freed */
     struct json json;       /* of the reply at hand */
     struct buffer body;     /* of the request at hand */
-    struct queue_copies items;
+    struct ask_message answer;
 };
 
 /* --- peering.c --- */
 
-/* Reads anew what is known of the peers. False when it cannot be read now. */
+/* Reads anew what is known of the peer. False when it cannot be read now. */
 bool peering_look(struct peering *peering);
 
-/* Whether the peer was not heard from for PEER_AWAY_MS. */
-bool peering_is_away(const struct link *link);
+/* Notes that the peer has answered, whatever: it is there. */
+void peering_heard(struct peering *peering);
+
+/* Whether it was not heard from for PEER_AWAY_MS. */
+bool peering_is_away(const struct peering *peering);
 
 /* --- peering_talk.c --- */
 
@@ -144,57 +154,83 @@ bool peering_is_away(const struct link *link);
 struct buffer *peering_begin(struct peering *peering);
 
 /* Closes the body and posts it to a path of the peer. done gets context. */
-struct http_call *peering_post(struct link *link, const char *path, int64_t timeout_ms,
+struct http_call *peering_post(struct peering *peering, const char *path, int64_t timeout_ms,
                                http_done *done, void *context);
 
-/* Whether the reply is a 200 of that peer; it is then parsed in peering->json, until the next one.
+/* Posts bytes to a path, which has a query that begins with the database's identity. */
+struct http_call *peering_post_bytes(struct peering *peering, const char *path,
+                                     const struct buffer *bytes, http_done *done);
+
+/* Whether the reply is a 200 of the peer; it is then parsed in peering->json, until the next one.
  * Else why gets what is wrong with it. To be called first in every done. */
-bool peering_read_reply(struct link *link, const struct http_reply *reply, char *why,
+bool peering_read_reply(struct peering *peering, const struct http_reply *reply, char *why,
                         size_t why_size);
 
 /* Whether a reply is the problem of that name, not something that another server said. */
-bool peering_is_problem(struct link *link, const struct http_reply *reply, int status,
+bool peering_is_problem(struct peering *peering, const struct http_reply *reply, int status,
                         const char *name);
 
 /* Notes how a call went: the next after a failure comes later and later. The first failure of a row
  * is said in the log, and its end. */
-void peering_fare_well(struct link *link, struct fare *fare, const char *what);
-void peering_fare_badly(struct link *link, struct fare *fare, const char *what, const char *why);
+void peering_fare_well(struct peering *peering, struct fare *fare, const char *what);
+void peering_fare_badly(struct peering *peering, struct fare *fare, const char *what,
+                        const char *why);
+
+/* Whether it is time for the next call of a kind. */
+bool peering_may_call(const struct peering *peering, const struct fare *fare);
 
 /* --- peering_hello.c --- */
 
-/* Says hello to every peer that it is time for. */
+/* Says hello when it is time for it. */
 void peering_hello_turn(struct peering *peering);
 
-/* --- peering_copies.c --- */
+/* --- peering_stream.c --- */
 
-/* Tells what has changed, if nothing is under way. */
-void peering_copies_turn(struct peering *peering);
+/* Feeds the replica, if nothing is under way. */
+void peering_stream_turn(struct peering *peering);
 
-/* --- peering_restored.c --- */
+/* Writes the path of a call of the replica, with what is said of its source in the query. */
+void peering_source(const struct peering *peering, char *path, size_t size, const char *call);
 
-/* Asks peers for items that this node lacks since it was restored. */
-void peering_restored_turn(struct peering *peering);
+/* Goes on in a phase; the queue is told how the replica fares. */
+void peering_stream_go(struct peering *peering, enum stream_phase phase, int32_t state);
 
-/* --- peering_transfers.c --- */
+/* Reads the result of a call of the replica. False with the reason, after which the peer is asked
+ * again for what it has. */
+bool peering_stream_read(struct peering *peering, const struct http_reply *reply, char *result,
+                         size_t size, int64_t *batch);
 
-/* Begins to bring done items for a question; answers it when there is nothing to be brought. */
-void peering_fetch(struct peering *peering, struct question *question);
+/* --- peering_copy.c --- */
 
-/* Asks again for transfers that were not answered. */
-void peering_transfers_turn(struct peering *peering);
+/* Sends the next part of a copy; begins one when none is under way. */
+void peering_copy_turn(struct peering *peering);
 
-/* Whether a transfer is under way. */
-bool peering_transfers_busy(const struct peering *peering);
+/* Gives the copy up that is under way. */
+void peering_copy_end(struct peering *peering);
+
+/* --- peering_unfed.c --- */
+
+/* Tells the peer, with COPY=none, that its replica is not complete; once. */
+void peering_unfed_turn(struct peering *peering);
+
+/* --- peering_compare.c --- */
+
+/* Reads the next items to be compared, when it is time. The batch behind which nothing is to be
+ * sent before they are; INT64_MAX without one. */
+int64_t peering_compare_batch(struct peering *peering);
+
+/* Has them compared if the replica is at their batch. Whether a message is under way now. */
+bool peering_compare_turn(struct peering *peering);
+
+/* --- peering_pulls.c --- */
+
+/* Asks what has become of pulls. */
+void peering_pulls_turn(struct peering *peering);
 
 /* --- peering_asks.c --- */
 
 /* Takes what the processes ask, without waiting. */
 void peering_asks_turn(struct peering *peering);
-
-/* Sends the answer (item: of a look) and ends the question. */
-void peering_answer(struct peering *peering, struct question *question, enum queue_result result,
-                    const struct queue_item *item);
 
 /* Closes all connections. */
 void peering_asks_close(struct peering *peering);

@@ -7,7 +7,10 @@
 #include "peering_parts.h"
 #include "queue/fields.h"
 
-enum { PAUSE_MAX_MS = 5000 }; /* a peer that is back is noticed by its hello anyway */
+enum {
+    PAUSE_MAX_MS = 5000, /* a peer that is back is noticed by its hello anyway */
+    BYTES_TIMEOUT_MS = 30000
+};
 
 struct buffer *peering_begin(struct peering *peering) {
     struct buffer *body = &peering->body;
@@ -18,25 +21,41 @@ struct buffer *peering_begin(struct peering *peering) {
     return body;
 }
 
-struct http_call *peering_post(struct link *link, const char *path, int64_t timeout_ms,
-                               http_done *done, void *context) {
-    struct peering *peering = link->peering;
-    const char *base = link->peer->url;
+/* Posts a body of a type to a path of the peer. */
+static struct http_call *post(struct peering *peering, const char *path,
+                              struct http_request *request) {
+    const char *base = peering->conf->peer.url;
     size_t length = strlen(base);
     struct buffer url = {0};
-    json_close(&peering->body, '}');
     buffer_append(&url, base, length - (length > 0 && base[length - 1] == '/'));
     buffer_append(&url, path, strlen(path) + 1);
-    struct http_request request = {.url = url.data,
-                                   .bearer = peering->conf->peer_token,
-                                   .body = peering->body.data,
-                                   .length = peering->body.length,
-                                   .timeout_ms = timeout_ms,
-                                   .done = done,
-                                   .context = context};
-    struct http_call *call = http_post(peering->http, &request);
+    request->url = url.data;
+    request->bearer = peering->conf->peer_token;
+    struct http_call *call = http_post(peering->http, request);
     buffer_free(&url);
     return call;
+}
+
+struct http_call *peering_post(struct peering *peering, const char *path, int64_t timeout_ms,
+                               http_done *done, void *context) {
+    json_close(&peering->body, '}');
+    return post(peering, path,
+                &(struct http_request){.body = peering->body.data,
+                                       .length = peering->body.length,
+                                       .timeout_ms = timeout_ms,
+                                       .done = done,
+                                       .context = context});
+}
+
+struct http_call *peering_post_bytes(struct peering *peering, const char *path,
+                                     const struct buffer *bytes, http_done *done) {
+    return post(peering, path,
+                &(struct http_request){.body = bytes->data,
+                                       .length = bytes->length,
+                                       .type = "application/octet-stream",
+                                       .timeout_ms = BYTES_TIMEOUT_MS,
+                                       .done = done,
+                                       .context = peering});
 }
 
 static bool parse(struct peering *peering, const struct http_reply *reply) {
@@ -58,11 +77,12 @@ static void complain(struct peering *peering, const struct http_reply *reply, ch
     snprintf(why, why_size, "status %d%s%s", reply->status, detail[0] ? ": " : "", detail);
 }
 
-bool peering_read_reply(struct link *link, const struct http_reply *reply, char *why,
+bool peering_read_reply(struct peering *peering, const struct http_reply *reply, char *why,
                         size_t why_size) {
-    struct peering *peering = link->peering;
     int64_t node;
     child_busy();
+    if (reply->status >= 200 && reply->status < 500) /* else it may be of a proxy only */
+        peering_heard(peering);
     if (reply->status != 200) {
         complain(peering, reply, why, why_size);
         return false;
@@ -73,16 +93,16 @@ bool peering_read_reply(struct link *link, const struct http_reply *reply, char 
     }
     if (!json_integer(&peering->json, json_member(&peering->json, 0, "node"), 0, PEER_NODE_MAX,
                       &node) ||
-        node != link->peer->node) {
-        snprintf(why, why_size, "it does not say that it is node %d; see PEERS", link->peer->node);
+        node != peering->conf->peer.node) {
+        snprintf(why, why_size, "it does not say that it is node %d; see PEERS",
+                 peering->conf->peer.node);
         return false;
     }
     return true;
 }
 
-bool peering_is_problem(struct link *link, const struct http_reply *reply, int status,
+bool peering_is_problem(struct peering *peering, const struct http_reply *reply, int status,
                         const char *name) {
-    struct peering *peering = link->peering;
     char type[80] = "";
     char wanted[80];
     snprintf(wanted, sizeof wanted, "urn:hashmill:problem:%s", name);
@@ -91,20 +111,26 @@ bool peering_is_problem(struct link *link, const struct http_reply *reply, int s
            strcmp(type, wanted) == 0;
 }
 
-void peering_fare_well(struct link *link, struct fare *fare, const char *what) {
+void peering_fare_well(struct peering *peering, struct fare *fare, const char *what) {
+    const struct peer *peer = &peering->conf->peer;
     if (fare->failing)
-        log_info("node %d at %s: %s works again", link->peer->node, link->peer->url, what);
+        log_info("node %d at %s: %s works again", peer->node, peer->url, what);
     *fare = (struct fare){0};
 }
 
-void peering_fare_badly(struct link *link, struct fare *fare, const char *what, const char *why) {
+void peering_fare_badly(struct peering *peering, struct fare *fare, const char *what,
+                        const char *why) {
+    const struct peer *peer = &peering->conf->peer;
     int64_t pause_ms = backoff_next_ms(&fare->backoff);
     if (fare->failing)
-        log_debug("node %d at %s: %s failed again: %s", link->peer->node, link->peer->url, what,
-                  why);
+        log_debug("node %d at %s: %s failed again: %s", peer->node, peer->url, what, why);
     else
-        log_warn("node %d at %s: %s failed, trying again: %s", link->peer->node, link->peer->url,
-                 what, why);
+        log_warn("node %d at %s: %s failed, trying again: %s", peer->node, peer->url, what, why);
     fare->failing = true;
     fare->not_before_ms = clock_steady_ms() + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
+}
+
+bool peering_may_call(const struct peering *peering, const struct fare *fare) {
+    return peering->known && !peering->stopping && !peering_is_away(peering) &&
+           fare->not_before_ms <= clock_steady_ms();
 }

@@ -45,20 +45,16 @@ size_t channel_operation_size(const struct channel_message *message) {
     case OPERATION_BACKUP:
     case OPERATION_FORGET:
         return HEADER_SIZE;
-    case OPERATION_MERGE:
-        if (!in_range(message->body.copies.count, 1, QUEUE_COPIES_MAX))
-            return 0;
-        return ARRAY_SIZE(queue_copies, message->body.copies.count);
     case OPERATION_TOLD:
         return HEADER_SIZE + sizeof message->body.told;
-    case OPERATION_TRANSFER_BEGIN:
-    case OPERATION_GIVE:
-        return HEADER_SIZE + sizeof message->body.transfer;
-    case OPERATION_TRANSFER_END:
-        if (!in_range(message->body.brought.copies.count, 0, QUEUE_COPIES_MAX))
-            return 0;
-        return ARRAY_SIZE(queue_copies, message->body.brought.copies.count) +
-               offsetof(struct channel_brought, copies);
+    case OPERATION_CLOSE_PULL:
+        return HEADER_SIZE + sizeof message->body.close;
+    case OPERATION_RESERVE:
+        return HEADER_SIZE + sizeof message->body.reserve;
+    case OPERATION_SETTLE:
+        return HEADER_SIZE + sizeof message->body.settle;
+    case OPERATION_RAISE:
+        return HEADER_SIZE + sizeof message->body.raise;
     case OPERATION_HELLO:
         if (!in_range(message->body.hello.count, 0, QUEUE_LOANS_MAX))
             return 0;
@@ -69,9 +65,7 @@ size_t channel_operation_size(const struct channel_message *message) {
         return HEADER_SIZE + sizeof message->body.heard;
     case OPERATION_LOAN:
         return HEADER_SIZE + sizeof message->body.loan;
-    case OPERATION_CAUGHT_UP:
-        return HEADER_SIZE + sizeof message->body.node;
-    case OPERATION_WATCH_CHANGE:
+    case OPERATION_WATCH_BATCH:
         return HEADER_SIZE + sizeof message->body.number;
     case OPERATION_LEASE:
         return HEADER_SIZE + sizeof message->body.lease;
@@ -89,6 +83,7 @@ size_t channel_answer_size(const struct channel_message *message) {
     case OPERATION_ENQUEUE:
         return HEADER_SIZE + sizeof message->body.id;
     case OPERATION_PULL:
+    case OPERATION_RESERVE:
         if (!in_range(message->body.batch.count, 0, QUEUE_PULL_MAX))
             return 0;
         return ARRAY_SIZE(queue_batch, message->body.batch.count);
@@ -104,13 +99,9 @@ size_t channel_answer_size(const struct channel_message *message) {
         return ARRAY_SIZE(queue_grant, message->body.grant.count);
     case OPERATION_LOOK:
         return HEADER_SIZE + sizeof message->body.item;
-    case OPERATION_GIVE:
-        if (!in_range(message->body.copies.count, 0, QUEUE_COPIES_MAX))
-            return 0;
-        return ARRAY_SIZE(queue_copies, message->body.copies.count);
     case OPERATION_HELLO:
         return HEADER_SIZE + sizeof message->body.hello_answer;
-    case OPERATION_WATCH_CHANGE:
+    case OPERATION_WATCH_BATCH:
         return HEADER_SIZE + sizeof message->body.number;
     case OPERATION_BACKUP:
         if (!in_range(message->body.pages.count, 0, PAGES_MAX))
@@ -119,13 +110,12 @@ size_t channel_answer_size(const struct channel_message *message) {
     case OPERATION_CANCEL:
     case OPERATION_RETIRE:
     case OPERATION_CHANGE:
-    case OPERATION_MERGE:
     case OPERATION_TOLD:
-    case OPERATION_TRANSFER_BEGIN:
-    case OPERATION_TRANSFER_END:
+    case OPERATION_CLOSE_PULL:
+    case OPERATION_SETTLE:
     case OPERATION_HEARD:
+    case OPERATION_RAISE:
     case OPERATION_LOAN:
-    case OPERATION_CAUGHT_UP:
         return HEADER_SIZE;
     default:
         return 0;
@@ -216,6 +206,6 @@ enum channel_result channel_await(int fd, struct channel_message *message, size_
 
 bool channel_awaits_answer(enum operation operation) {
     return operation != OPERATION_LEASE && operation != OPERATION_LOOK &&
-           operation != OPERATION_WATCH_CHANGE && operation != OPERATION_FORGET &&
+           operation != OPERATION_WATCH_BATCH && operation != OPERATION_FORGET &&
            operation != OPERATION_RETURN;
 }

@@ -19,51 +19,38 @@
 #include "queue_peers.h"
 
 enum {
-    CHANNEL_VERSION = 3,
+    CHANNEL_VERSION = 4,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 
 enum operation {
-    OPERATION_ENQUEUE,        /* body enqueue; answer id */
-    OPERATION_PULL,           /* body pull; answer batch */
-    OPERATION_CANCEL,         /* body id; no answer body */
-    OPERATION_REPORT,         /* body report; answer verdict */
-    OPERATION_RETIRE,         /* body worker; no answer body */
-    OPERATION_TALLY,          /* no body; answer tally */
-    OPERATION_CHANGE,         /* body change; no answer body */
-    OPERATION_MERGE,          /* body copies; no answer body */
-    OPERATION_TOLD,           /* body told; no answer body */
-    OPERATION_TRANSFER_BEGIN, /* body transfer; no answer body */
-    OPERATION_TRANSFER_END,   /* body brought; no answer body */
-    OPERATION_GIVE,           /* body transfer; answer copies */
-    OPERATION_HELLO,          /* body hello; answer hello_answer */
-    OPERATION_HEARD,          /* body heard; no answer body */
-    OPERATION_LOAN,           /* body loan; no answer body */
-    OPERATION_CAUGHT_UP,      /* body node; no answer body */
-    OPERATION_BACKUP,         /* no body; many answers pages, up to the one that is complete */
-    OPERATION_WATCH_CHANGE,   /* body number: parked until a change after it; answer number */
-    OPERATION_LEASE,          /* body lease; answer grant; parked while nothing waits */
-    OPERATION_LOOK,           /* body look; answer item; parked until the item is done */
-    OPERATION_FORGET, /* no body: the operation of this id is given up; that one is answered */
-    OPERATION_RETURN, /* body returned: a grant that was not delivered; not answered */
+    OPERATION_ENQUEUE,     /* body enqueue; answer id */
+    OPERATION_PULL,        /* body pull; answer batch */
+    OPERATION_CANCEL,      /* body id; no answer body */
+    OPERATION_REPORT,      /* body report; answer verdict */
+    OPERATION_RETIRE,      /* body worker; no answer body */
+    OPERATION_TALLY,       /* no body; answer tally */
+    OPERATION_CHANGE,      /* body change; no answer body */
+    OPERATION_TOLD,        /* body told; no answer body */
+    OPERATION_CLOSE_PULL,  /* body close; no answer body */
+    OPERATION_RESERVE,     /* body reserve; answer batch */
+    OPERATION_SETTLE,      /* body settle; no answer body */
+    OPERATION_HELLO,       /* body hello; answer hello_answer */
+    OPERATION_HEARD,       /* body heard; no answer body */
+    OPERATION_RAISE,       /* body raise; no answer body */
+    OPERATION_LOAN,        /* body loan; no answer body */
+    OPERATION_BACKUP,      /* no body; many answers pages, up to the one that is complete */
+    OPERATION_WATCH_BATCH, /* body number: parked until a batch after it; answer number */
+    OPERATION_LEASE,       /* body lease; answer grant; parked while nothing waits */
+    OPERATION_LOOK,        /* body look; answer item; parked until the item is done */
+    OPERATION_FORGET,      /* no body: the operation of this id is given up; that one is answered */
+    OPERATION_RETURN,      /* body returned: a grant that was not delivered; not answered */
     OPERATION_COUNT
 };
 
 struct channel_look {
     struct uuid id;
     int64_t wait_ms;
-};
-
-struct channel_told {
-    int64_t change;
-    int32_t node;
-    int32_t reserved;
-};
-
-/* What a transfer has brought. */
-struct channel_brought {
-    struct uuid id;
-    struct queue_copies copies;
 };
 
 struct channel_header {
@@ -93,17 +80,17 @@ struct channel_message {
         struct queue_tally tally;
         struct queue_grant grant;
         struct queue_item item;
-        struct queue_copies copies;
-        struct channel_told told;
-        struct queue_transfer transfer;
-        struct channel_brought brought;
+        struct queue_told told;
+        struct queue_close close;
+        struct queue_reserve reserve;
+        struct queue_settle settle;
         struct queue_hello hello;
         struct queue_hello_answer hello_answer;
         struct queue_heard heard;
+        struct queue_raise raise;
         struct queue_loan_step loan;
         struct pages pages;
         int64_t number;
-        int32_t node;
     } body;
 };
 

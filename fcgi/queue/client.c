@@ -14,9 +14,6 @@
 
 enum { TICKETS_MAX = 65536 };
 
-_Static_assert((int)PEERS_MAX == (int)QUEUE_PEERS_MAX,
-               "the queue knows as many peers as the settings");
-
 struct queue *queue_open(const struct conf *conf, const char *channel) {
     struct queue *queue = calloc(1, sizeof *queue);
     struct reader *reader = reader_new(conf);
@@ -42,6 +39,8 @@ static void disconnect(struct queue *queue) {
 void queue_close(struct queue *queue) {
     disconnect(queue);
     reader_free(queue->reader);
+    if (queue->replica)
+        reader_free(queue->replica);
     free(queue->tickets);
     free(queue);
 }
@@ -109,20 +108,23 @@ int queue_retry_seconds(const struct queue *queue) {
     return seconds >= 1 && seconds <= INT32_MAX ? (int)seconds : 1;
 }
 
-enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
-                             struct queue_batch *batch) {
-    client_start(queue, OPERATION_PULL);
-    queue->message.body.pull = *pull;
-    enum queue_result result = client_call(queue);
+enum queue_result client_take_batch(struct queue *queue, enum queue_result result,
+                                    struct queue_batch *batch) {
     if (result == QUEUE_OK)
         memcpy(batch, &queue->message.body.batch,
                channel_answer_size(&queue->message) - sizeof queue->message.header);
     return result;
 }
 
+enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
+                             struct queue_batch *batch) {
+    client_start(queue, OPERATION_PULL);
+    queue->message.body.pull = *pull;
+    return client_take_batch(queue, client_call(queue), batch);
+}
+
 enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
-    int home; /* which is not asked for */
-    return reader_look(queue->reader, id, item, &home);
+    return reader_look(queue->reader, id, item);
 }
 
 enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
@@ -333,7 +335,7 @@ static void fill_answer(struct queue *queue, uint64_t number, struct queue_answe
         return;
     if (queue->message.header.operation == OPERATION_LEASE)
         answer->grant = &queue->message.body.grant;
-    else if (queue->message.header.operation == OPERATION_WATCH_CHANGE)
+    else if (queue->message.header.operation == OPERATION_WATCH_BATCH)
         answer->number = queue->message.body.number;
     else
         answer->item = &queue->message.body.item;

@@ -26,7 +26,8 @@ struct queue {
     const char *channel; /* path of the writer's socket */
     int64_t operation_ms;
     struct reader *reader;
-    int fd; /* the channel, -1 while it is not connected */
+    struct reader *replica; /* of the peer's database; NULL until it is looked at */
+    int fd;                 /* the channel, -1 while it is not connected */
     uint64_t last_id;
     struct ticket *tickets;
     int ticket_count; /* places in tickets */
@@ -45,6 +46,10 @@ enum queue_result client_call(struct queue *queue);
 /* Waits for an answer to the operation of this id that was sent. UNKNOWN, with the channel closed,
  * when the writer goes away or is too late: a later answer must never meet another operation. */
 enum queue_result client_await(struct queue *queue, uint64_t id, int operation);
+
+/* Copies the batch of an answer with this result, when it is OK; gives the result. */
+enum queue_result client_take_batch(struct queue *queue, enum queue_result result,
+                                    struct queue_batch *batch);
 
 /* A free ticket; to be filled and sent. */
 struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);

@@ -3,15 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "log.h"
-
-/* The disk may be the queue's own, whose commits wait for what it has to write before: so little is
- * written at once, and then others have the disk for several times as long as that took. */
-enum { SYNC_BYTES = 512 * 1024, PAUSES = 3 };
+#include "paced.h"
 
 /* What a failed call on the file means; it is logged. */
 static enum queue_result failed(const char *path) {
@@ -20,56 +17,50 @@ static enum queue_result failed(const char *path) {
     return full ? QUEUE_DISK_FULL : QUEUE_FAULT;
 }
 
-static bool write_page(int fd, const struct page *page) {
-    size_t done = 0;
-    while (done < sizeof page->bytes) {
-        ssize_t wrote = pwrite(fd, page->bytes + done, sizeof page->bytes - done,
-                               (off_t)(page->at + (int64_t)done));
-        if (wrote < 0 && errno != EINTR)
+/* Writes one part. */
+static bool write_part(struct paced *file, const struct pages *pages) {
+    for (int i = 0; i < pages->count; i++) {
+        if (!paced_write(file, pages->items[i].bytes, PAGE_BYTES, pages->items[i].at))
             return false;
-        done += wrote > 0 ? (size_t)wrote : 0;
     }
     return true;
 }
 
-static bool sync_and_pause(int fd) {
-    struct timespec before;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    bool good = fdatasync(fd) == 0;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t ns = (now.tv_sec - before.tv_sec) * 1000000000 + now.tv_nsec - before.tv_nsec;
-    ns = good ? ns * PAUSES : 0;
-    nanosleep(&(struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}, NULL);
-    return good;
+/* Copies the part that has come. */
+static enum queue_result take(struct queue *queue, enum queue_result result, struct pages *pages) {
+    if (result == QUEUE_OK)
+        memcpy(pages, &queue->message.body.pages,
+               channel_answer_size(&queue->message) - sizeof queue->message.header);
+    return result;
 }
 
-/* Writes one part; syncs now and then. */
-static bool write_part(int fd, const struct pages *pages, int64_t *unsynced) {
-    for (int i = 0; i < pages->count; i++) {
-        if (!write_page(fd, &pages->items[i]))
-            return false;
-    }
-    *unsynced += (int64_t)pages->count * PAGE_BYTES;
-    if (*unsynced < SYNC_BYTES)
-        return true;
-    *unsynced = 0;
-    return sync_and_pause(fd);
+enum queue_result queue_copy_begin(struct queue *queue, struct pages *pages) {
+    client_start(queue, OPERATION_BACKUP);
+    return take(queue, client_call(queue), pages);
+}
+
+enum queue_result queue_copy_next(struct queue *queue, struct pages *pages) {
+    return take(queue, client_await(queue, queue->last_id, OPERATION_BACKUP), pages);
+}
+
+/* Whatever of it is still under way is of no use any more. */
+void queue_copy_end(struct queue *queue) {
+    if (queue->fd >= 0)
+        close(queue->fd);
+    queue->fd = -1;
 }
 
 /* Fetches the whole copy. */
 static enum queue_result fetch(struct queue *queue, int fd, const char *path) {
-    const struct pages *pages = &queue->message.body.pages;
-    int64_t unsynced = 0;
-    client_start(queue, OPERATION_BACKUP);
-    const uint64_t id = queue->message.header.id;
-    enum queue_result result = client_call(queue);
+    static struct pages pages; /* too large for the stack */
+    struct paced file = {.fd = fd};
+    enum queue_result result = queue_copy_begin(queue, &pages);
     while (result == QUEUE_OK) {
-        if (!write_part(fd, pages, &unsynced))
+        if (!write_part(&file, &pages))
             return failed(path);
-        if (pages->complete)
-            return ftruncate(fd, pages->file_bytes) == 0 ? QUEUE_OK : failed(path);
-        result = client_await(queue, id, OPERATION_BACKUP);
+        if (pages.complete)
+            return ftruncate(fd, pages.file_bytes) == 0 ? QUEUE_OK : failed(path);
+        result = queue_copy_next(queue, &pages);
     }
     return result;
 }
@@ -79,9 +70,7 @@ enum queue_result queue_backup(struct queue *queue, const char *path) {
     if (fd < 0)
         return failed(path);
     enum queue_result result = fetch(queue, fd, path);
-    if (queue->fd >= 0)
-        close(queue->fd); /* whatever of it is still under way is of no use any more */
-    queue->fd = -1;
+    queue_copy_end(queue);
     if (result == QUEUE_OK && !reader_mark_copy(path))
         result = QUEUE_FAULT;
     if (result == QUEUE_OK && fsync(fd) != 0)

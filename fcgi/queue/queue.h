@@ -14,14 +14,15 @@
 #include <stdint.h>
 
 enum {
-    QUEUE_PEERS_MAX = 7,    /* in the setting PEERS */
-    DIGEST_SIZE = 64,       /* bytes of a SHA-512 digest: digests, chains, values */
-    ID_SIZE = 16,           /* bytes of a UUID */
-    QUEUE_PULL_MAX = 1000,  /* items in one pull */
-    QUEUE_LEASE_MAX = 512,  /* items in one lease or report */
-    QUEUE_KEY_SIZE = 256,   /* bytes of an idempotency key with its NUL */
-    QUEUE_NAME_SIZE = 65,   /* bytes of a worker's or machine's name, a kernel or id with its NUL */
-    QUEUE_ADDRESS_SIZE = 46 /* bytes of an IP address in text with its NUL */
+    DIGEST_SIZE = 64,      /* bytes of a SHA-512 digest: digests, chains, values */
+    ID_SIZE = 16,          /* bytes of a UUID */
+    QUEUE_PULL_MAX = 1000, /* items in one pull */
+    QUEUE_LEASE_MAX = 512, /* items in one lease or report */
+    QUEUE_KEY_SIZE = 256,  /* bytes of an idempotency key with its NUL */
+    QUEUE_NAME_SIZE = 65,  /* bytes of a worker's or machine's name, a kernel or id with its NUL */
+    QUEUE_ADDRESS_SIZE = 46, /* bytes of an IP address in text with its NUL */
+    PULL_TAG_SIZE = 19,      /* bytes of the tag of a pull */
+    PULL_TAG_END = 0xff /* last one of the tag of a pull over both nodes: no key has such a tag */
 };
 
 #define QUEUE_ITERATIONS_MAX 9007199254740991 /* 2^53 - 1 */
@@ -68,11 +69,18 @@ struct queue_enqueue {
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
 };
 
+/* How a pull goes about too few items. */
+enum pull_reach {
+    PULL_HERE,      /* it hands out what is here */
+    PULL_IF_ENOUGH, /* NONE, and nothing is given, unless the key was used before */
+    PULL_OVER_BOTH  /* it is opened: see enum pull_share */
+};
+
 struct queue_pull {
     int32_t top;              /* 1..QUEUE_PULL_MAX */
     int32_t oldest;           /* 0: latest completed first, 1: oldest completed first */
-    int32_t if_enough;        /* 1: NONE, and nothing is given, when fewer than top are done, unless
-                                 the key was used before */
+    int32_t reach;            /* enum pull_reach */
+    int32_t peer;             /* NODE of the other node, with PULL_OVER_BOTH */
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
 };
 
@@ -137,8 +145,21 @@ struct queue_verdict {
     uint8_t taken[QUEUE_LEASE_MAX]; /* 1: taken (also: again), 0: lost */
 };
 
+/* What of a pull's items is in its batch. */
+enum pull_share {
+    PULL_WHOLE, /* all */
+    PULL_OPEN, /* this node's; rest more are to be set aside at the peer under the tag, and then the
+                  pull is to be closed */
+    PULL_CLOSED, /* this node's; the peer has set rest more aside under the tag */
+    PULL_GONE    /* some were removed since: the batch cannot be had again */
+};
+
 struct queue_batch {
     int32_t count;
+    int32_t share; /* enum pull_share */
+    int32_t rest;
+    uint8_t tag[PULL_TAG_SIZE];
+    uint8_t old; /* 1: it was handed out so long ago that items of it may have been removed */
     struct queue_item items[QUEUE_PULL_MAX];
 };
 
@@ -154,6 +175,15 @@ struct queue_work {
 enum { QUEUE_SPANS = 3 };
 extern const int queue_span_seconds[QUEUE_SPANS];
 
+/* How the replica at the peer fares. */
+struct queue_copying {
+    int32_t state;     /* enum copy_state, queue_peers.h */
+    int32_t away;      /* 1: the peer has not answered for PEER_AWAY_MS */
+    int64_t heard_ms;  /* how long ago it has answered; -1: never since the start */
+    int64_t batches;   /* that the replica lacks */
+    int64_t behind_ms; /* how long it has lacked any, since the start at most */
+};
+
 struct queue_tally {
     int64_t clock_ms;           /* the queue clock */
     int64_t items[ITEM_STATES]; /* how many are in each state */
@@ -161,6 +191,7 @@ struct queue_tally {
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
     int64_t workers;            /* heard from within the last minute */
     int64_t parked;             /* leases and looks that are being held */
+    struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };
 
@@ -185,8 +216,9 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
 int queue_retry_seconds(const struct queue *queue);
 
 /* Hands out done items, each once. A key used before gets the batch of then, in the same order, by
- * completed_wall_ms and id; CONFLICT if it was used with another top or order; NONE, see if_enough.
- * batch->count may be 0. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * completed_wall_ms and id; CONFLICT if it was used with another top or order; NONE, see
+ * enum pull_reach. batch->count may be 0. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN, UNKNOWN,
+ * FAULT. */
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch);
 
@@ -238,7 +270,7 @@ struct queue_answer {
         result; /* OK, NONE; else the engine could not do it, as with the other verbs */
     const struct queue_grant *grant; /* of a lease, when OK */
     const struct queue_item *item;   /* of a look, when OK */
-    int64_t number;                  /* of a wait for a change, when OK */
+    int64_t number;                  /* of a wait for a batch, when OK */
 };
 
 /* The descriptor to poll for POLLIN, or -1 while the engine is away; ask again after each call. */

@@ -2,104 +2,144 @@
 #define HASHMILL_QUEUE_PEERS_H
 
 /*
- * What the queue keeps for this node's peers and learns from them: copies of items, transfers,
- * loans of workers. Part of queue.h, for those who need it.
+ * What the queue has to do with the other node, the peer: its replica of this database, pulls that
+ * hand out items of both nodes, loans of machines. Part of queue.h, for those who need it.
  *
- * Every item has a home, the node that offers it to workers and hands it out; at first the one that
- * took it in. Other nodes may keep a copy, which sleeps as long as its home is heard from. A
- * transfer makes another node an item's home. What two nodes know of an item merges: see merge.h.
+ * An item belongs for ever to the node that its id names (id.h). Nothing here changes that.
  */
 
+#include <stdbool.h>
+
+#include "batch_log.h"
 #include "queue.h"
 
 enum {
-    QUEUE_COPIES_MAX = 200, /* items in one message of copies or in one transfer */
-    QUEUE_LOANS_MAX = 64,   /* loans of one node, given and taken */
-    QUEUE_TRANSFERS_MAX = 16,
-    QUEUE_TIMES_MAX = 1 << 30, /* moves and trials of an item: far from the end of int32_t */
-    QUEUE_PULL_TAG_SIZE = 19
+    QUEUE_LOANS_MAX = 64,        /* loans of one node, given and taken */
+    QUEUE_RESERVATIONS_MAX = 64, /* that are read at once */
 };
 
-/* An item as nodes tell each other of it. */
-struct queue_copy {
-    struct uuid id;
-    uint8_t digest[DIGEST_SIZE];
-    uint8_t chain[DIGEST_SIZE];
-    int64_t iterations;
-    int64_t remaining;
-    int64_t enqueued_wall_ms;
-    int64_t completed_wall_ms; /* 0 unless done or pulled */
-    int32_t state;             /* enum item_state, never ITEM_LEASED */
-    int32_t home;              /* NODE of its home */
-    int32_t moves;             /* how often its home changed */
-    int32_t trial; /* how often it was begun anew because two different chains turned up */
-    uint8_t has_pull;
-    uint8_t pull[QUEUE_PULL_TAG_SIZE]; /* of the keyed pull that handed it out */
-    char key[QUEUE_KEY_SIZE];          /* of its enqueue; "" for none */
+#define QUEUE_EPOCH_MAX 9007199254740991 /* 2^53 - 1: one may be added to it */
+
+/* Which database this is. Of two with one id the one with the higher epoch counts: the other was
+ * replaced by a copy. */
+struct queue_identity {
+    struct uuid database;
+    int64_t epoch;
 };
 
-struct queue_copies {
-    int32_t node; /* who tells */
-    int32_t count;
-    struct queue_copy items[QUEUE_COPIES_MAX];
+/* Whether a database of a node is as new as one that was met before, or newer: of one id the one
+ * with the higher epoch is, and so is one with another id. */
+bool queue_is_current(const struct queue_identity *met, const struct queue_identity *now);
+
+/* --- The replica that the peer keeps of this database --- */
+
+/* A ticket that is answered, OK with answer->number the last committed batch, when there is one
+ * after seen; NONE when wait_ms have passed. */
+uint64_t queue_start_batch(struct queue *queue, int64_t seen, int64_t wait_ms);
+
+enum copy_state {
+    COPY_UNKNOWN,  /* the peer was not asked yet */
+    COPY_MISSING,  /* it has no replica, or one that fits no more */
+    COPY_COPYING,  /* pages are on their way */
+    COPY_FOLLOWING /* it has all batches up to told */
 };
 
-/* --- Copies: what has changed here and is to be told --- */
-
-/* A place in the order of changes. Every batch of the engine that changes something to be told has
- * a number; an item's place is that of its last change. */
-struct queue_place {
-    int64_t change;
-    int64_t seq; /* of the item within it */
+/* What is known of it, told by the process that feeds it. */
+struct queue_told {
+    int64_t batch; /* all up to this one are durable there */
+    int32_t state; /* enum copy_state */
+    int32_t heard; /* 1: the peer has answered just now */
 };
 
-/* Reads, from the durable state, the items that changed after *place, in order, at most
- * QUEUE_COPIES_MAX; moves *place behind the last of them. *complete gets the last change of which
- * all items have been read by now. copies->count is 0 when there are none. OK, DOWN, FAULT. */
-enum queue_result queue_changed(struct queue *queue, struct queue_place *place, int64_t *complete,
-                                struct queue_copies *copies);
+/* Notes it, in memory only; with COPY=sync answers are waiting for it. OK, DOWN, UNKNOWN. */
+enum queue_result queue_told(struct queue *queue, const struct queue_told *told);
 
-/* A ticket that is answered, OK with answer->number the last change, when there is one after seen;
- * NONE when wait_ms have passed. */
-uint64_t queue_start_change(struct queue *queue, int64_t seen, int64_t wait_ms);
-
-/* Notes that the peer that copies go to has acknowledged all changes up to this one. OK, DISK_FULL,
- * DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_told(struct queue *queue, int node, int64_t change);
-
-/* Reads, from the durable state, the items behind *seq in the order in which they came here, moves
- * *seq behind the last of them. Fewer than QUEUE_COPIES_MAX: there are no more. OK, DOWN, FAULT. */
-enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies);
-
-/* Notes that a peer was asked for all its items since this node was restored: see
- * queue_peer. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_caught_up(struct queue *queue, int node);
-
-/* Takes what a peer tells. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_merge(struct queue *queue, const struct queue_copies *copies);
-
-/* --- Transfers: done items become this node's --- */
-
-struct queue_transfer {
-    struct uuid id; /* made by the node that asks */
-    int32_t node;   /* the other one: whom it asks; whom it is given to */
-    int32_t top;    /* 1..QUEUE_COPIES_MAX */
-    int32_t oldest; /* as in queue_pull */
-    int32_t copies; /* to queue_give: 1 when the asking node will tell what becomes of them */
+/* Some items, as they are at a batch: the SHA-256 over them, to be compared with the replica's. */
+struct queue_range {
+    int64_t batch;
+    int64_t first; /* in the order in which they came here, */
+    int64_t last;  /* of the last one; 0: there are none from first on */
+    uint8_t hash[BATCH_CHECK_SIZE];
 };
 
-/* Saves that a transfer is asked for, before it is. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_transfer_begin(struct queue *queue, const struct queue_transfer *transfer);
+/* Reads so many items from range->first on, from the durable state. OK, DOWN, FAULT. */
+enum queue_result queue_hash_items(struct queue *queue, int64_t items, struct queue_range *range);
 
-/* Gives done items of this node away: the asking node is their home from now on. The same transfer
- * again gives the same items. items->node is this node. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_give(struct queue *queue, const struct queue_transfer *transfer,
-                             struct queue_copies *items);
+/* A copy of the database as of the end of the copying, in parts: pages.h. Each part is OK;
+ * CONFLICT, a backup is under way; DOWN, UNKNOWN, FAULT: it was broken off. It is the queue's only
+ * business from its begin to its end. */
+struct pages;
+enum queue_result queue_copy_begin(struct queue *queue, struct pages *pages);
+enum queue_result queue_copy_next(struct queue *queue, struct pages *pages);
+void queue_copy_end(struct queue *queue);
 
-/* Takes what a transfer has brought: done items of this node. The saved transfer is over. OK,
+/* Reads an item of the peer in the replica that this node keeps of the peer's database; *wall_ms
+ * gets of when that is. OK, NONE, DOWN (also when there is none), FAULT. */
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+                                     int64_t *wall_ms);
+
+/* --- Pulls that hand out items of both nodes --- */
+
+/* Closes a pull that batch->share called open: rest items are set aside at the peer, 0 when none
+ * are to come. OK; NONE, there is no such pull any more; CONFLICT, it was closed with another rest;
  * DISK_FULL, DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_transfer_end(struct queue *queue, struct uuid id,
-                                     const struct queue_copies *items);
+struct queue_close {
+    uint8_t tag[PULL_TAG_SIZE];
+    uint8_t settled; /* 1: the peer knows what has become of it; rest is not used */
+    int32_t rest;
+};
+enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close);
+
+/* What has become of a pull. */
+enum pull_fate {
+    PULL_UNKNOWN,
+    PULL_IS_OPEN,
+    PULL_IS_CLOSED /* with so many items of the peer */
+};
+struct queue_fate {
+    int32_t fate; /* enum pull_fate */
+    int32_t rest;
+};
+
+/* Reads it, from the durable state. OK, DOWN, FAULT. */
+enum queue_result queue_pull_fate(struct queue *queue, const uint8_t tag[PULL_TAG_SIZE],
+                                  struct queue_fate *fate);
+
+/* At the other node: sets done items aside for a pull of the peer's client; the same tag again
+ * gives the same items, and no others once they were handed out. The batch has them as if they were
+ * pulled. OK; CONFLICT, its database is superseded; PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+struct queue_reserve {
+    uint8_t tag[PULL_TAG_SIZE];
+    uint8_t again;                  /* 1: only what is set aside already */
+    int32_t node;                   /* the peer */
+    struct queue_identity identity; /* of its database */
+    int32_t top;                    /* 1..QUEUE_PULL_MAX */
+    int32_t oldest;                 /* as in queue_pull */
+};
+enum queue_result queue_reserve(struct queue *queue, const struct queue_reserve *reserve,
+                                struct queue_batch *batch);
+
+/* Ends a reservation by what the peer says of the pull under this epoch: handed out when the pull
+ * is closed with as many items as are set aside, freed when it is closed with none or unknown. An
+ * answer under an older epoch than that of the reservation says nothing. OK, also when there is
+ * none, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+struct queue_settle {
+    uint8_t tag[PULL_TAG_SIZE];
+    uint8_t
+        known; /* 1: the peer knows that this node has settled it: it is forgotten after a day */
+    int32_t node;
+    int64_t epoch;
+    struct queue_fate fate;
+};
+enum queue_result queue_settle(struct queue *queue, const struct queue_settle *settle);
+
+struct queue_reservation {
+    uint8_t tag[PULL_TAG_SIZE];
+    uint8_t settled; /* 1: they were handed out; the peer is to be told */
+    int32_t node;
+    int64_t epoch;
+    int64_t count;
+};
 
 /* --- Loans: the right to run one machine more, at the cost of another node's --- */
 
@@ -138,11 +178,13 @@ struct queue_loan_step {
 /* OK also when there is no such loan any more. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step);
 
-/* What a peer says each second: that it is there, and which loans it has or wants of this node. */
+/* What a peer says each second: that it is there, with which database, and which loans it has or
+ * wants of this node. */
 struct queue_hello {
     int32_t node; /* the peer */
     int32_t count;
     int64_t nonce; /* of the last answer that it has had; 0: none since it started */
+    struct queue_identity identity;
     struct uuid loans[QUEUE_LOANS_MAX];
 };
 
@@ -158,7 +200,8 @@ struct queue_hello_answer {
 };
 
 /* The lender's side of a hello: loans that are not named are returned, others are given or renewed
- * if this node can spare them. OK, also when it does not count, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * if this node can spare them. OK, also when it does not count; CONFLICT, its database is older
+ * than one that was met before: it is superseded; DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
                               struct queue_hello_answer *answer);
 
@@ -172,44 +215,43 @@ struct queue_heard {
 };
 enum queue_result queue_heard(struct queue *queue, const struct queue_heard *heard);
 
-/* --- What is known of the peers --- */
-
-struct queue_peer {
+/* Has every later hello of an older database of the peer's refused: one with this epoch takes its
+ * place. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+struct queue_raise {
     int32_t node;
-    int32_t away;     /* 1: it was not heard from for PEER_AWAY_MS */
-    int32_t restored; /* 1: this node was restored (from a backup, by --recover) and has not asked
-                         it for all its items; until then nothing is handed out and no item with a
-                         key stored, unless it is away */
     int32_t reserved;
-    int64_t heard_ms; /* queue clock: when it answered last; -1: never */
-    int64_t told;     /* the last change that it has acknowledged; of the one that copies go to */
-    int64_t kept_waiting; /* items kept for it that are waiting or leased here */
-    int64_t kept_done;
-    int64_t kept_remaining;
+    struct queue_identity identity;
 };
+enum queue_result queue_raise(struct queue *queue, const struct queue_raise *raise);
+
+/* --- What is known, from the durable state --- */
 
 struct queue_peers {
     int64_t clock_ms; /* the queue clock as saved last */
-    int64_t change;   /* the last change */
-    int64_t faults;   /* items of which two different chains turned up, ever */
-    int32_t count;
+    struct queue_identity identity;
+    int64_t schema;
+    int64_t batch; /* the last one */
+    uint8_t batch_check[BATCH_CHECK_SIZE];
+    int64_t incomplete_wall_ms; /* since when the peer's replica lacks what clients were told; 0: it
+                                   does not */
+    struct queue_identity met;  /* the peer's database, as its last hello said; epoch 0: none */
     int32_t loan_count;
-    int32_t transfer_count; /* that were asked for and not answered */
-    int32_t reserved;
-    struct queue_peer peers[QUEUE_PEERS_MAX]; /* in the order of the setting */
+    int32_t reservation_count; /* that are in reservations */
+    int64_t reserved_items;    /* of all reservations */
     struct queue_loan loans[QUEUE_LOANS_MAX];
-    struct queue_transfer transfers[QUEUE_TRANSFERS_MAX];
+    struct queue_reservation
+        reservations[QUEUE_RESERVATIONS_MAX]; /* those for the peer's pulls, in any order */
 };
 
-/* A peer that has not answered for so long is away: its items are offered to workers here. */
+/* A peer that has not answered for so long is away. */
 enum { PEER_AWAY_MS = 3000 };
 
 /* Reads it. Costs none of the engine's writing side, and the same however many items there are. OK,
  * DOWN, FAULT. */
 enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers);
 
-/* Reads an item, like queue_look, and the NODE of its home. */
-enum queue_result queue_look_home(struct queue *queue, struct uuid id, struct queue_item *item,
-                                  int *home);
+/* Reads only the peer's database, as its last hello said; epoch 0: there was none. Each message for
+ * the replica asks this. OK, DOWN, FAULT. */
+enum queue_result queue_met(struct queue *queue, struct queue_identity *met);
 
 #endif

@@ -15,22 +15,29 @@ struct conf;
 /* Remembers the settings, which must outlive it; connects at the first look. NULL when memory is
  * short. */
 struct reader *reader_new(const struct conf *conf);
+
+/* The same for the replica of the peer's database. */
+struct reader *reader_new_of_replica(const struct conf *conf);
 void reader_free(struct reader *reader);
 
-/* Reads an item and its home, -1 for this node. OK, NONE, DOWN (the store cannot be read now;
- * tried again next time), FAULT. */
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item,
-                              int *home);
+/* Reads an item. OK, NONE, DOWN (the store cannot be read now; tried again next time), FAULT. */
+enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item);
+
+/* Reads an item, and the wall time of the last batch. The same results. */
+enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct queue_item *item,
+                                   int64_t *wall_ms);
 
 /* queue_fleet. */
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);
 
-/* queue_changed and queue_items, with copies->node set; queue_peers. */
-enum queue_result reader_changed(struct reader *reader, struct queue_place *place,
-                                 int64_t *complete, struct queue_copies *copies);
-enum queue_result reader_items(struct reader *reader, int64_t *seq, struct queue_copies *copies);
+/* queue_hash_items, queue_pull_fate, queue_peers, queue_met. */
+enum queue_result reader_hash_items(struct reader *reader, int64_t items,
+                                    struct queue_range *range);
+enum queue_result reader_pull_fate(struct reader *reader, const uint8_t tag[PULL_TAG_SIZE],
+                                   struct queue_fate *fate);
 enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers);
+enum queue_result reader_met(struct reader *reader, struct queue_identity *met);
 
 /* Notes in a copy of the store, a finished file, that it is one. False after logging why. */
 bool reader_mark_copy(const char *path);

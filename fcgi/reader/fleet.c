@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "reader_sql.h"
+#include "parts.h"
 
 enum { BOOTS = 5, HELD_GROWTH = 64 };
 

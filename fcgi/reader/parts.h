@@ -1,18 +1,19 @@
-#ifndef HASHMILL_READER_SQL_H
-#define HASHMILL_READER_SQL_H
+#ifndef HASHMILL_READER_PARTS_H
+#define HASHMILL_READER_PARTS_H
 
-/* What the files of the reader share: reader.c, reader_fleet.c, reader_peers.c. */
+/* What the files of the reader share: reader.c, fleet.c, peers.c. */
 
 #include <sqlite3.h>
 #include <sys/types.h>
 
 #include "base/conf.h"
-#include "files.h"
 #include "queue/reader.h"
 #include "sql.h"
+#include "sqlite/files.h"
 
 struct reader {
     const struct conf *conf;
+    char path[SETTING_TEXT_SIZE + 16];
     struct files files;                  /* as they were when it was opened */
     bool told_rights;                    /* the log says that this process may not read them */
     sqlite3 *database;                   /* NULL while it is not open */

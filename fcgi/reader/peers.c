@@ -1,9 +1,10 @@
-/* What is kept for peers and to be told to them, as the read-only connection sees it. */
+/* What has to do with the peer, as the read-only connection sees it. */
 
 #include <string.h>
 
-#include "reader_sql.h"
-#include "row.h"
+#include "parts.h"
+#include "sqlite/rows_hash.h"
+#include "sqlite/store_schema.h"
 
 /* A statement's numbers, by place; NULL (DOWN) when it cannot be had now. */
 static sqlite3_stmt *bound(struct reader *reader, enum sql sql, const int64_t *numbers, int count) {
@@ -21,117 +22,69 @@ static enum queue_result end(struct reader *reader, sqlite3_stmt *statement, int
     return code == SQLITE_DONE ? QUEUE_OK : reader_failed(reader, code);
 }
 
-/* Reads the queue clock and the last change, as saved last. */
-static enum queue_result read_tally(struct reader *reader, int64_t *clock_ms, int64_t *change) {
-    sqlite3_stmt *statement = bound(reader, SQL_TALLY_READ, NULL, 0);
-    int code = SQLITE_ERROR;
-    if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        *clock_ms = sqlite3_column_int64(statement, 0);
-        *change = sqlite3_column_int64(statement, 2 + ITEM_STATES);
-        code = SQLITE_DONE;
-    }
-    return end(reader, statement, code);
-}
-
-/* Reads the items behind *place, as many as there is room for; moves it on. *more says whether
- * there are others. */
-static enum queue_result read_changed(struct reader *reader, struct queue_place *place,
-                                      struct queue_copies *copies, bool *more) {
-    const int64_t numbers[] = {place->change, place->seq, QUEUE_COPIES_MAX + 1};
-    sqlite3_stmt *statement = bound(reader, SQL_CHANGED, numbers, 3);
-    int code = SQLITE_ERROR;
-    *more = false;
-    copies->count = 0;
-    while (statement && !*more && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        *more = copies->count == QUEUE_COPIES_MAX;
-        if (*more)
-            code = SQLITE_DONE;
-        else if (!row_copy(statement, copies->node, &copies->items[copies->count++]))
-            break;
-        else
-            *place = (struct queue_place){sqlite3_column_int64(statement, ROW_COPY_COLUMNS + 1),
-                                          sqlite3_column_int64(statement, ROW_COPY_COLUMNS)};
-    }
-    return end(reader, statement, code);
-}
-
-enum queue_result reader_changed(struct reader *reader, struct queue_place *place,
-                                 int64_t *complete, struct queue_copies *copies) {
-    int64_t clock_ms = 0;
-    int64_t last = 0; /* read first: the items below may be of later changes, but none is missing */
-    bool more;
-    struct queue_place next = *place;
-    enum queue_result result = read_tally(reader, &clock_ms, &last);
-    if (result == QUEUE_OK)
-        result = read_changed(reader, &next, copies, &more);
-    if (result != QUEUE_OK)
-        return result;
-    *place = next;
-    *complete = more || last < next.change - 1 ? next.change - 1 : last;
-    return QUEUE_OK;
-}
-
-enum queue_result reader_items(struct reader *reader, int64_t *seq, struct queue_copies *copies) {
-    const int64_t numbers[] = {*seq, QUEUE_COPIES_MAX};
-    sqlite3_stmt *statement = bound(reader, SQL_ITEMS_AFTER, numbers, 2);
-    int code = SQLITE_ERROR;
-    copies->count = 0;
-    while (statement && copies->count < QUEUE_COPIES_MAX &&
-           (code = sqlite3_step(statement)) == SQLITE_ROW &&
-           row_copy(statement, copies->node, &copies->items[copies->count])) {
-        copies->count++;
-        *seq = sqlite3_column_int64(statement, ROW_COPY_COLUMNS);
-    }
-    if (copies->count == QUEUE_COPIES_MAX)
-        code = SQLITE_DONE;
-    return end(reader, statement, code);
-}
-
-/* A peer before anything is known of it. */
-static void list_peers(const struct conf *conf, struct queue_peers *peers) {
-    peers->count = conf->peer_count;
-    for (int i = 0; i < conf->peer_count; i++)
-        peers->peers[i] =
-            (struct queue_peer){.node = conf->peers[i].node, .heard_ms = -1, .away = 1};
-}
-
-static void take_peer(struct queue_peers *peers, sqlite3_stmt *row) {
-    for (int i = 0; i < peers->count; i++) {
-        struct queue_peer *peer = &peers->peers[i];
-        if (peer->node != sqlite3_column_int(row, 0))
-            continue;
-        peer->heard_ms = sqlite3_column_int64(row, 1);
-        peer->told = sqlite3_column_int64(row, 2);
-        peer->kept_waiting = sqlite3_column_int64(row, 3) + sqlite3_column_int64(row, 4);
-        peer->kept_done = sqlite3_column_int64(row, 5);
-        peer->kept_remaining = sqlite3_column_int64(row, 6);
-        peer->restored = sqlite3_column_int(row, 7) != 0;
-        /* The batch in which a peer becomes away saves its clock. */
-        peer->away = peer->heard_ms < 0 || peers->clock_ms - peer->heard_ms >= PEER_AWAY_MS;
-    }
-}
-
-/* Copies an id. False when it has not its size. */
-static bool take_id(sqlite3_stmt *row, struct uuid *id) {
-    if (sqlite3_column_bytes(row, 0) != ID_SIZE)
+/* Copies a blob of the first column. False when it has not its size. */
+static bool take_blob(sqlite3_stmt *row, int column, void *to, int size) {
+    if (sqlite3_column_bytes(row, column) != size)
         return false;
-    memcpy(id->bytes, sqlite3_column_blob(row, 0), ID_SIZE);
+    memcpy(to, sqlite3_column_blob(row, column), (size_t)size);
     return true;
 }
 
-static enum queue_result read_peers(struct reader *reader, struct queue_peers *peers) {
-    sqlite3_stmt *statement = bound(reader, SQL_PEER_LOAD, NULL, 0);
+static enum queue_result read_tally(struct reader *reader, struct queue_peers *peers) {
+    sqlite3_stmt *statement = bound(reader, SQL_TALLY_READ, NULL, 0);
     int code = SQLITE_ERROR;
-    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
-        take_peer(peers, statement);
+    if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        peers->clock_ms = sqlite3_column_int64(statement, 0);
+        peers->batch = sqlite3_column_int64(statement, 2 + ITEM_STATES);
+        if (take_blob(statement, 3 + ITEM_STATES, peers->batch_check, BATCH_CHECK_SIZE))
+            code = SQLITE_DONE;
+    }
     return end(reader, statement, code);
+}
+
+static enum queue_result read_identity(struct reader *reader, struct queue_peers *peers) {
+    sqlite3_stmt *statement = bound(reader, SQL_IDENTITY, NULL, 0);
+    int code = SQLITE_ERROR;
+    if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW &&
+        take_blob(statement, 0, peers->identity.database.bytes, ID_SIZE)) {
+        peers->identity.epoch = sqlite3_column_int64(statement, 2);
+        peers->schema = STORE_SCHEMA_VERSION;
+        code = SQLITE_DONE;
+    }
+    return end(reader, statement, code);
+}
+
+/* Reads what is known of the peer: its database, epoch 0 when none was met, and since when its
+ * replica is incomplete. */
+static enum queue_result load_peer(struct reader *reader, struct queue_identity *met,
+                                   int64_t *incomplete_wall_ms) {
+    const int64_t node = reader->conf->peer.node;
+    sqlite3_stmt *statement = bound(reader, SQL_PEER_LOAD, &node, 1);
+    int code = SQLITE_ERROR;
+    if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (take_blob(statement, 1, met->database.bytes, ID_SIZE))
+            met->epoch = sqlite3_column_int64(statement, 2);
+        *incomplete_wall_ms = sqlite3_column_int64(statement, 3);
+        code = SQLITE_DONE;
+    }
+    return end(reader, statement, code);
+}
+
+static enum queue_result read_peer(struct reader *reader, struct queue_peers *peers) {
+    return load_peer(reader, &peers->met, &peers->incomplete_wall_ms);
+}
+
+enum queue_result reader_met(struct reader *reader, struct queue_identity *met) {
+    int64_t incomplete_wall_ms;
+    *met = (struct queue_identity){0};
+    return load_peer(reader, met, &incomplete_wall_ms);
 }
 
 static enum queue_result read_loans(struct reader *reader, struct queue_peers *peers) {
     sqlite3_stmt *statement = bound(reader, SQL_LOANS_ALL, &(int64_t){QUEUE_LOANS_MAX}, 1);
     int code = SQLITE_ERROR;
     while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW &&
-           take_id(statement, &peers->loans[peers->loan_count].id)) {
+           take_blob(statement, 0, peers->loans[peers->loan_count].id.bytes, ID_SIZE)) {
         struct queue_loan *loan = &peers->loans[peers->loan_count++];
         loan->node = sqlite3_column_int(statement, 1);
         loan->side = sqlite3_column_int(statement, 2);
@@ -141,38 +94,98 @@ static enum queue_result read_loans(struct reader *reader, struct queue_peers *p
     return end(reader, statement, code);
 }
 
-static enum queue_result read_transfers(struct reader *reader, struct queue_peers *peers) {
-    sqlite3_stmt *statement = bound(reader, SQL_TRANSFERS, &(int64_t){QUEUE_TRANSFERS_MAX}, 1);
+static enum queue_result read_reservations(struct reader *reader, struct queue_peers *peers) {
+    const int64_t numbers[] = {reader->conf->peer.node, QUEUE_RESERVATIONS_MAX};
+    sqlite3_stmt *statement = bound(reader, SQL_RESERVATIONS, numbers, 2);
     int code = SQLITE_ERROR;
-    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW &&
-           take_id(statement, &peers->transfers[peers->transfer_count].id)) {
-        struct queue_transfer *transfer = &peers->transfers[peers->transfer_count++];
-        transfer->node = sqlite3_column_int(statement, 1);
-        transfer->top = sqlite3_column_int(statement, 2);
-        transfer->oldest = sqlite3_column_int(statement, 3);
+    while (
+        statement && (code = sqlite3_step(statement)) == SQLITE_ROW &&
+        take_blob(statement, 0, peers->reservations[peers->reservation_count].tag, PULL_TAG_SIZE)) {
+        struct queue_reservation *found = &peers->reservations[peers->reservation_count++];
+        found->node = sqlite3_column_int(statement, 1);
+        found->epoch = sqlite3_column_int64(statement, 2);
+        found->count = sqlite3_column_int64(statement, 3);
+        found->settled = (uint8_t)(sqlite3_column_int(statement, 4) != 0);
     }
     return end(reader, statement, code);
 }
 
-static enum queue_result read_faults(struct reader *reader, struct queue_peers *peers) {
-    sqlite3_stmt *statement = bound(reader, SQL_FAULTS, NULL, 0);
+static enum queue_result read_reserved(struct reader *reader, struct queue_peers *peers) {
+    sqlite3_stmt *statement = bound(reader, SQL_RESERVED_ITEMS, NULL, 0);
     int code = SQLITE_ERROR;
     if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        peers->faults = sqlite3_column_int64(statement, 0);
+        peers->reserved_items = sqlite3_column_int64(statement, 0);
         code = SQLITE_DONE;
     }
     return end(reader, statement, code);
 }
 
 enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers) {
+    typedef enum queue_result part(struct reader *, struct queue_peers *);
+    static part *const parts[] = {read_tally, read_identity,     read_peer,
+                                  read_loans, read_reservations, read_reserved};
+    enum queue_result result = QUEUE_OK;
     memset(peers, 0, sizeof *peers);
-    list_peers(reader->conf, peers);
-    enum queue_result result = read_tally(reader, &peers->clock_ms, &peers->change);
-    if (result == QUEUE_OK)
-        result = read_peers(reader, peers);
-    if (result == QUEUE_OK)
-        result = read_loans(reader, peers);
-    if (result == QUEUE_OK)
-        result = read_transfers(reader, peers);
-    return result == QUEUE_OK ? read_faults(reader, peers) : result;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && result == QUEUE_OK; i++)
+        result = parts[i](reader, peers);
+    return result;
+}
+
+enum queue_result reader_pull_fate(struct reader *reader, const uint8_t tag[PULL_TAG_SIZE],
+                                   struct queue_fate *fate) {
+    sqlite3_stmt *statement = reader_statement(reader, SQL_SPREAD_FIND);
+    int code = SQLITE_ERROR;
+    *fate = (struct queue_fate){.fate = PULL_UNKNOWN};
+    if (statement) {
+        sqlite3_bind_blob(statement, 1, tag, PULL_TAG_SIZE, SQLITE_STATIC);
+        code = sqlite3_step(statement);
+    }
+    if (code == SQLITE_ROW) {
+        int rest = sqlite3_column_int(statement, 3);
+        fate->fate = rest < 0 ? PULL_IS_OPEN : PULL_IS_CLOSED;
+        fate->rest = rest < 0 ? 0 : rest;
+        code = SQLITE_DONE;
+    }
+    return end(reader, statement, code);
+}
+
+/* Runs a statement that gives no row. */
+static bool run(struct reader *reader, enum sql sql) {
+    sqlite3_stmt *statement = reader_statement(reader, sql);
+    int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+    if (statement)
+        sqlite3_reset(statement);
+    return code == SQLITE_DONE;
+}
+
+/* The number that a one-row statement gives, 0 for NULL; -1 when it fails. */
+static int64_t number_of(sqlite3_stmt *statement, int column) {
+    int64_t number = -1;
+    if (statement && sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, column);
+    if (statement)
+        sqlite3_reset(statement);
+    return number;
+}
+
+/* Reads a range within one state. SQLite's code. */
+static int hash_range(struct reader *reader, int64_t items, struct queue_range *range) {
+    const int64_t from[] = {range->first, items};
+    range->batch = number_of(bound(reader, SQL_TALLY_READ, NULL, 0), 2 + ITEM_STATES);
+    range->last = number_of(bound(reader, SQL_REPLICA_ROWS_END, from, 2), 0);
+    const int64_t both[] = {range->first, range->last};
+    sqlite3_stmt *rows = bound(reader, SQL_REPLICA_ROWS, both, 2);
+    if (range->batch < 0 || range->last < 0 || !rows)
+        return SQLITE_BUSY;
+    return rows_hash(rows, range->hash);
+}
+
+enum queue_result reader_hash_items(struct reader *reader, int64_t items,
+                                    struct queue_range *range) {
+    if (!run(reader, SQL_READ_BEGIN))
+        return QUEUE_DOWN;
+    int code = hash_range(reader, items, range);
+    if (code != SQLITE_OK)
+        return reader_failed(reader, code); /* which ends the transaction by closing the file */
+    return run(reader, SQL_COMMIT) ? QUEUE_OK : reader_failed(reader, SQLITE_BUSY);
 }

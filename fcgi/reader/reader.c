@@ -1,19 +1,30 @@
-#include "reader_sql.h"
+#include "parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "row.h"
+#include "sqlite/row.h"
 
 enum { BUSY_MS = 1000 };
 
-struct reader *reader_new(const struct conf *conf) {
+static struct reader *new_of(const struct conf *conf, const char *end) {
     struct reader *reader = calloc(1, sizeof *reader);
-    if (reader)
-        reader->conf = conf;
+    if (!reader)
+        return NULL;
+    reader->conf = conf;
+    snprintf(reader->path, sizeof reader->path, "%s%s", conf->database, end);
     return reader;
+}
+
+struct reader *reader_new(const struct conf *conf) {
+    return new_of(conf, "");
+}
+
+struct reader *reader_new_of_replica(const struct conf *conf) {
+    return new_of(conf, "-replica");
 }
 
 static void close_database(struct reader *reader) {
@@ -49,23 +60,26 @@ static bool is_open(struct reader *reader) {
 static void tell_unreadable(struct reader *reader) {
     errno = reader->database ? sqlite3_system_errno(reader->database) : 0;
     if ((errno == EACCES || errno == EPERM) && !reader->told_rights) {
-        files_explain(reader->conf->database);
+        files_explain(reader->path);
         reader->told_rights = true;
     }
-    log_debug("cannot read %s: %s", reader->conf->database, sqlite3_errmsg(reader->database));
+    log_debug("cannot read %s: %s", reader->path, sqlite3_errmsg(reader->database));
 }
 
 /* Opens the file unless it is open. False with a line in the log when that cannot be done now. */
 static bool open_database(struct reader *reader) {
     if (is_open(reader))
         return true;
-    files_name(&reader->files, reader->conf->database);
+    files_name(&reader->files, reader->path);
     files_moved(&reader->files); /* notes which they are */
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
     reader->owner = getpid();
-    if (sqlite3_open_v2(reader->conf->database, &reader->database, flags, NULL) == SQLITE_OK &&
+    if (sqlite3_open_v2(reader->path, &reader->database, flags, NULL) == SQLITE_OK &&
         sqlite3_busy_timeout(reader->database, BUSY_MS) == SQLITE_OK &&
-        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK)
+        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) ==
+            SQLITE_OK &&
+        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK &&
+        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) == SQLITE_OK)
         return true;
     tell_unreadable(reader);
     close_database(reader);
@@ -89,25 +103,39 @@ enum queue_result reader_failed(struct reader *reader, int code) {
     bool damaged = code == SQLITE_ROW || primary == SQLITE_IOERR || primary == SQLITE_CORRUPT ||
                    primary == SQLITE_NOTADB;
     if (damaged)
-        log_error("cannot read from %s: %s", reader->conf->database,
-                  sqlite3_errmsg(reader->database));
+        log_error("cannot read from %s: %s", reader->path, sqlite3_errmsg(reader->database));
     close_database(reader);
     return damaged ? QUEUE_FAULT : QUEUE_DOWN;
 }
 
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item,
-                              int *home) {
+enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item) {
     sqlite3_stmt *look = reader_statement(reader, SQL_LOOK);
     if (!look)
         return QUEUE_DOWN;
     sqlite3_bind_blob(look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
     int code = sqlite3_step(look);
     bool copied = code == SQLITE_ROW && row_item(look, item);
-    *home = copied ? sqlite3_column_int(look, ROW_ITEM_COLUMNS) : -1;
     sqlite3_reset(look); /* no read transaction may outlive the request */
     if (code == SQLITE_DONE)
         return QUEUE_NONE;
     return copied ? QUEUE_OK : reader_failed(reader, code);
+}
+
+enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct queue_item *item,
+                                   int64_t *wall_ms) {
+    sqlite3_stmt *tally = reader_statement(reader, SQL_TALLY_READ);
+    if (!tally)
+        return QUEUE_DOWN;
+    int code = sqlite3_step(tally);
+    *wall_ms = code == SQLITE_ROW ? sqlite3_column_int64(tally, 4 + ITEM_STATES) : 0;
+    sqlite3_reset(tally);
+    if (code != SQLITE_ROW)
+        return reader_failed(reader, code);
+    enum queue_result result = reader_look(reader, id, item);
+    if (!reader->database || !files_moved(&reader->files))
+        return result;
+    close_database(reader); /* a new copy came meanwhile: what was read may be of both */
+    return QUEUE_DOWN;
 }
 
 bool reader_mark_copy(const char *path) {

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "files.h"
 #include "log.h"
 #include "salvage.h"
+#include "sqlite/files.h"
 
 enum {
     PATH_SIZE = SETTING_TEXT_SIZE + 64,
@@ -178,12 +178,14 @@ static bool publish(const struct conf *conf, const struct place *place) {
     return sync_path(slash ? parent : ".");
 }
 
+/* What begins with w, s or l is of the database; the replica of the other node's stays. */
 static void tell(const struct conf *conf, const char *file, const struct salvage *result) {
     const char *database = conf->database;
     printf("%lld items saved, %lld lost\n", (long long)result->saved, (long long)result->lost);
     printf("to put it in place, while hashmill-fcgi does not run:\n"
-           "    mkdir %s.failed && mv %s %s-* %s.failed/\n"
-           "    mv %s %s\n",
+           "    mkdir %s.failed && mv %s %s-[wsl]* %s.failed/\n"
+           "    mv %s %s\n"
+           "it is like a backup: hashmill-fcgi --init, as before each start, has it served\n",
            database, database, database, database, file, database);
 }
 

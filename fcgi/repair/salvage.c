@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "store_schema.h"
+#include "sqlite/store_schema.h"
 
 enum { COLUMNS_MAX = 64, TEXT_SIZE = 400 };
 
@@ -166,6 +166,9 @@ static void save_tables(struct work *work) {
                           "name NOT LIKE 'sqlite_%' AND name <> 'tally'");
     while (tables && !work->failed && sqlite3_step(tables) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(tables, 0);
+        if (strcmp(name, "identity") == 0 &&
+            number_of(work->from, "SELECT epoch FROM identity", -1) >= 0)
+            sqlite3_exec(work->to, "DELETE FROM identity", NULL, NULL, NULL);
         if (begin_table(work, name)) {
             save_all(work);
             if (strcmp(name, "item") == 0 && !save_named(work, "ASC"))
@@ -185,10 +188,10 @@ static bool run(struct work *work, enum sql sql) {
 static bool count_all(struct work *work) {
     sqlite3_stmt *tally = prepare(work->to, sql_text[SQL_RECOVER_TALLY]);
     sqlite3_bind_int64(tally, 1, number_of(work->from, "SELECT clock FROM tally", 0));
-    sqlite3_bind_int64(tally, 2, number_of(work->from, "SELECT change FROM tally", 0));
+    sqlite3_bind_int64(tally, 2, number_of(work->from, "SELECT batch FROM tally", 0));
     bool good = tally && sqlite3_step(tally) == SQLITE_DONE;
     sqlite3_finalize(tally);
-    return good && run(work, SQL_RECOVER_PEERS);
+    return good;
 }
 
 /* How many items there are by one count and by the other; see struct salvage. */
@@ -196,10 +199,7 @@ static void compare(struct work *work, struct salvage *result) {
     result->saved = number_of(work->to, "SELECT count(*) FROM item", 0);
     result->lost = number_of(work->to, "SELECT count(*) FROM temp.lost", 0);
     int64_t counted =
-        number_of(work->from,
-                  "SELECT waiting + leased + done + pulled + cancelled + (SELECT "
-                  "coalesce(sum(kept_waiting + kept_leased + kept_done), 0) FROM peer) FROM tally",
-                  0);
+        number_of(work->from, "SELECT waiting + leased + done + pulled + cancelled FROM tally", 0);
     if (counted - result->saved > result->lost)
         result->lost = counted - result->saved;
 }

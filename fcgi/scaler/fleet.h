@@ -32,7 +32,6 @@ enum fleet_answer { ANSWER_NONE, ANSWER_LENT, ANSWER_REFUSED };
 struct fleet_asked {
     struct uuid loan;         /* that is wanted at the moment */
     int32_t node;             /* of whom; SCALING_NOBODY: none is */
-    int32_t last;             /* the peer that was asked last, in the order of PEERS */
     int64_t refused_ms;       /* steady time of the last refusal; 0: never */
     enum fleet_answer answer; /* learned by the last reading, */
     int32_t answered_by;      /* from this peer */

@@ -14,16 +14,6 @@ static const struct queue_loan *find_loan(const struct fleet *fleet, const struc
     return NULL;
 }
 
-/* Whether a peer was not heard from for a while. */
-static bool is_away(const struct fleet *fleet, int32_t node) {
-    for (int i = 0; i < fleet->peers.count; i++) {
-        const struct queue_peer *peer = &fleet->peers.peers[i];
-        if (peer->node == node)
-            return peer->heard_ms < 0 || fleet->tally.clock_ms - peer->heard_ms >= PEER_AWAY_MS;
-    }
-    return true;
-}
-
 /* Learns what has become of the loan that was wanted: it is held now, or the peer has refused it,
  * or that is not known yet. */
 static void note_answer(struct fleet *fleet) {
@@ -44,10 +34,6 @@ static void note_answer(struct fleet *fleet) {
 void fleet_note_wanted(struct fleet *fleet, const struct uuid *loan, int32_t node) {
     fleet->asked.loan = *loan;
     fleet->asked.node = node;
-    for (int peer = 0; peer < fleet->conf->peer_count; peer++) {
-        if (fleet->conf->peers[peer].node == node)
-            fleet->asked.last = peer;
-    }
 }
 
 /* Finds the loan that is wanted; an earlier scaler may have asked for it. */
@@ -60,7 +46,7 @@ static void find_wanted(struct fleet *fleet) {
 }
 
 bool fleet_read_peers(struct fleet *fleet, struct queue *queue) {
-    if (fleet->conf->peer_count == 0)
+    if (!fleet->conf->has_peer)
         return true;
     if (queue_peers(queue, &fleet->peers) != QUEUE_OK)
         return false;
@@ -76,13 +62,11 @@ void fleet_forget_wanted(struct fleet *fleet, const struct queue_loan *loan) {
 
 void fleet_describe_loans(const struct fleet *fleet, struct scaling_snapshot *snapshot) {
     const struct conf *conf = fleet->conf;
+    bool away = fleet->tally.copying.away != 0;
     int64_t refused_ms = fleet->asked.refused_ms;
     snapshot->refused = refused_ms > 0 && clock_steady_ms() - refused_ms < SCALING_REFUSED_MS;
-    snapshot->peer_count = conf->peer_count;
-    for (int i = 0; i < conf->peer_count; i++) {
-        int32_t node = conf->peers[(fleet->asked.last + 1 + i) % conf->peer_count].node;
-        snapshot->peers[i] = (struct scaling_peer){.node = node, .away = is_away(fleet, node)};
-    }
+    snapshot->has_peer = conf->has_peer;
+    snapshot->peer = (struct scaling_peer){.node = conf->peer.node, .away = away};
     snapshot->loan_count = fleet->peers.loan_count;
     for (int i = 0; i < fleet->peers.loan_count; i++) {
         const struct queue_loan *loan = &fleet->peers.loans[i];
@@ -90,7 +74,7 @@ void fleet_describe_loans(const struct fleet *fleet, struct scaling_snapshot *sn
             (struct scaling_loan){.node = loan->node,
                                   .side = loan->side,
                                   .state = loan->state,
-                                  .away = is_away(fleet, loan->node),
+                                  .away = away || loan->node != conf->peer.node,
                                   .left_ms = loan->deadline_ms - fleet->tally.clock_ms};
     }
 }

@@ -89,8 +89,8 @@ struct scaling_snapshot {
     int64_t machine_rate;   /* that one more machine would have; 0 when not known */
     int count;
     struct scaling_machine machines[QUEUE_MACHINES_MAX];
-    int peer_count; /* the one to be asked next for a loan first */
-    struct scaling_peer peers[QUEUE_PEERS_MAX];
+    bool has_peer;
+    struct scaling_peer peer;
     bool refused; /* one of them has refused a loan within SCALING_REFUSED_MS */
     int loan_count;
     struct scaling_loan loans[QUEUE_LOANS_MAX];

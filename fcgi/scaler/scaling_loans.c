@@ -114,7 +114,7 @@ static bool recall(const struct scaling_snapshot *snapshot, struct scaling_decis
     return true;
 }
 
-/* Asks the next peer that is there for a loan, one at a time. */
+/* Asks the peer, if it is there, for a loan, one at a time. */
 static void borrow(const struct scaling_snapshot *snapshot, struct scaling_decision *decision) {
     if (snapshot->refused || snapshot->rules.workers_max == 0 ||
         snapshot->loan_count == QUEUE_LOANS_MAX)
@@ -123,12 +123,8 @@ static void borrow(const struct scaling_snapshot *snapshot, struct scaling_decis
         if (snapshot->loans[i].side == LOAN_TAKEN && snapshot->loans[i].state == LOAN_WANTED)
             return;
     }
-    for (int i = 0; i < snapshot->peer_count; i++) {
-        if (!snapshot->peers[i].away) {
-            decision->borrow_from = snapshot->peers[i].node;
-            return;
-        }
-    }
+    if (snapshot->has_peer && !snapshot->peer.away)
+        decision->borrow_from = snapshot->peer.node;
 }
 
 /* Until the next stage of a taken loan, if it is not renewed. */

@@ -2,21 +2,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 enum {
     NAME_SIZE = 40,
-    LOOK_MS = 100,     /* between looks at each file while their directories do not change */
-    SETTLE_SECONDS = 2 /* the coarsest clock of a filesystem, and a clock that is set */
+    LOOK_MS = 100,       /* between looks at each file while their directories do not change */
+    SETTLE_SECONDS = 2,  /* the coarsest clock of a filesystem, and a clock that is set */
+    LOCK_WAIT_MS = 5000, /* for the lock of a process that is just ending */
+    SMB2_MAGIC = (int)0xfe534d42,
+    CIFS_MAGIC = (int)0xff534d42,
+    FUSE_MAGIC = 0x65735546
 };
 
 /* The directory that a file is in. */
@@ -199,4 +208,63 @@ bool files_written(const struct files *files, int file) {
     return stat(files->path[file], &info) != 0 || info.st_size != seen->bytes ||
            info.st_mtim.tv_sec != seen->written.tv_sec ||
            info.st_mtim.tv_nsec != seen->written.tv_nsec;
+}
+
+void files_give(int fd, const char *path) {
+    char directory[SETTING_TEXT_SIZE + 8];
+    struct stat info;
+    name_directory(directory, path);
+    if (geteuid() == 0 && stat(directory, &info) == 0 && info.st_uid != 0 &&
+        fchown(fd, info.st_uid, info.st_gid) != 0)
+        log_warn("cannot give %s to the owner of its directory: %m", path);
+}
+
+int files_lock(const char *database) {
+    char path[SETTING_TEXT_SIZE + 8];
+    snprintf(path, sizeof path, "%s-lock", database);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        log_error("cannot open %s: %m; its directory must exist and be writable", path);
+        return -1;
+    }
+    files_give(fd, path);
+    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_steady_ms() >= until) {
+            log_error("another process has %s open for writing; only one may", database);
+            close(fd);
+            return -1;
+        }
+        poll(NULL, 0, 20);
+    }
+    return fd;
+}
+
+bool files_good_filesystem(const char *database) {
+    struct statfs info;
+    char path[SETTING_TEXT_SIZE + 8];
+    snprintf(path, sizeof path, "%s-lock", database);
+    if (statfs(path, &info) != 0)
+        return true;
+    int type = (int)info.f_type;
+    if (type != NFS_SUPER_MAGIC && type != SMB_SUPER_MAGIC && type != SMB2_MAGIC &&
+        type != CIFS_MAGIC && type != V9FS_MAGIC && type != FUSE_MAGIC)
+        return true;
+    log_error("%s is on a network or FUSE filesystem, where SQLite's WAL does not work; put it on "
+              "a local disk",
+              database);
+    return false;
+}
+
+bool files_sync_directory(const char *path) {
+    char directory[SETTING_TEXT_SIZE + 8];
+    name_directory(directory, path);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return true;
+    bool good = fsync(fd) == 0 || errno == EINVAL; /* which some filesystems say to that */
+    if (!good)
+        log_error("cannot sync the directory of %s: %m", path);
+    close(fd);
+    return good;
 }

@@ -63,4 +63,19 @@ void files_note(struct files *files, int file);
 /* Whether somebody has written to a file, or cut it, since files_note. */
 bool files_written(const struct files *files, int file);
 
+/* Takes the lock file of a database, for which it waits some seconds. Its descriptor, which keeps
+ * it; -1, after saying why in the log, when another process has it. */
+int files_lock(const char *database);
+
+/* Gives a file that root has just made to the owner of its directory: the server runs as that. */
+void files_give(int fd, const char *path);
+
+/* Whether SQLite's WAL works where the lock file is: it needs memory shared by all processes, which
+ * no network filesystem has. If not, the log says so. */
+bool files_good_filesystem(const char *database);
+
+/* Makes the name of this file survive a power cut. False, which is said in the log, when that
+ * fails. */
+bool files_sync_directory(const char *path);
+
 #endif

@@ -1,6 +1,5 @@
 #include "row.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Copies a blob of exactly size bytes. False when it is not. */
@@ -22,23 +21,4 @@ bool row_item(sqlite3_stmt *row, struct queue_item *item) {
     item->enqueued_wall_ms = sqlite3_column_int64(row, 6);
     item->completed_wall_ms = sqlite3_column_int64(row, 7);
     return true;
-}
-
-bool row_copy(sqlite3_stmt *row, int node, struct queue_copy *item) {
-    *item = (struct queue_copy){.iterations = sqlite3_column_int64(row, 3),
-                                .remaining = sqlite3_column_int64(row, 4),
-                                .state = sqlite3_column_int(row, 5),
-                                .home = sqlite3_column_int(row, 6),
-                                .moves = sqlite3_column_int(row, 7),
-                                .trial = sqlite3_column_int(row, 8),
-                                .enqueued_wall_ms = sqlite3_column_int64(row, 9),
-                                .completed_wall_ms = sqlite3_column_int64(row, 10),
-                                .has_pull = sqlite3_column_type(row, 11) != SQLITE_NULL};
-    const unsigned char *key = sqlite3_column_text(row, 12);
-    snprintf(item->key, sizeof item->key, "%s", key ? (const char *)key : "");
-    if (item->home < 0)
-        item->home = node;
-    return blob(row, 0, item->id.bytes, ID_SIZE) && blob(row, 1, item->digest, DIGEST_SIZE) &&
-           blob(row, 2, item->chain, DIGEST_SIZE) &&
-           (!item->has_pull || blob(row, 11, item->pull, QUEUE_PULL_TAG_SIZE));
 }

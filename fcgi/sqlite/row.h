@@ -13,12 +13,4 @@ enum { ROW_ITEM_COLUMNS = 8 };
  * size: the database is damaged. */
 bool row_item(sqlite3_stmt *row, struct queue_item *item);
 
-/* How many columns the statements start with that read an item as nodes tell each other of it: id,
- * digest, chain, iterations, remaining, state, home (-1: this node), moves, trial, enqueued_wall,
- * done_wall or 0, pull, key. */
-enum { ROW_COPY_COLUMNS = 13 };
-
-/* Reads them; node is this node. False when a blob has not its size. */
-bool row_copy(sqlite3_stmt *row, int node, struct queue_copy *item);
-
 #endif

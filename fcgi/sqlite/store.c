@@ -75,7 +75,10 @@ static int bind_one(sqlite3_stmt *statement, int at, char type, va_list *argumen
         return sqlite3_bind_null(statement, at);
     if (type == 't')
         return sqlite3_bind_text(statement, at, pointer, -1, SQLITE_STATIC);
-    int size = type == 'u' ? ID_SIZE : type == 'd' ? DIGEST_SIZE : PULL_TAG_SIZE;
+    int size = type == 'u'   ? ID_SIZE
+               : type == 'd' ? DIGEST_SIZE
+               : type == 'c' ? BATCH_CHECK_SIZE
+                             : PULL_TAG_SIZE;
     return sqlite3_bind_blob(statement, at, pointer, size, SQLITE_STATIC);
 }
 
@@ -112,9 +115,13 @@ static const char *name_of(const struct store *store, const sqlite3_stmt *statem
 }
 
 int store_step(struct store *store, sqlite3_stmt *statement) {
+    if (!sqlite3_stmt_busy(statement))
+        store_record_statement(store);
     int code = sqlite3_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
+    if (code != SQLITE_ROW && code != SQLITE_DONE) {
+        store_record_undo(store);
         store_note(store, code, name_of(store, statement));
+    }
     return code;
 }
 
@@ -163,8 +170,10 @@ int64_t store_number(struct store *store, sqlite3_stmt *statement, int64_t absen
 }
 
 void store_count_move(struct store *store, const struct move *move) {
-    store_count(store, move->home, move->from, -1, -move->before);
-    store_count(store, move->home, move->to, 1, move->after);
+    store->counts.items[move->from]--;
+    store->counts.items[move->to]++;
+    store->counts.remaining -= move->from <= ITEM_LEASED ? move->before : 0;
+    store->counts.remaining += move->to <= ITEM_LEASED ? move->after : 0;
     store->counts.work.done += move->to == ITEM_DONE;
     store->counts.work.pulled += move->to == ITEM_PULLED;
     if (move->to == ITEM_PULLED || move->to == ITEM_CANCELLED)
@@ -176,22 +185,20 @@ void store_lose(struct store *store) {
         store->state = STORE_LOST;
 }
 
-int store_count_returned(struct store *store, sqlite3_stmt *statement, enum item_state from,
-                         enum item_state to) {
-    int count = 0;
-    int code = SQLITE_ERROR;
-    while (statement && (code = store_step(store, statement)) == SQLITE_ROW) {
-        int home = sqlite3_column_int(statement, 0);
-        store_count(store, home, from, -1, 0);
-        store_count(store, home, to, 1, 0);
-        count++;
+void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to) {
+    store->counts.items[from] -= items;
+    store->counts.items[to] += items;
+}
+
+int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
+                           enum item_state to) {
+    if (!store_finish(store, statement)) {
+        store_lose(store);
+        return -1;
     }
-    if (statement)
-        store_end(statement);
-    if (code == SQLITE_DONE)
-        return count;
-    store_lose(store);
-    return -1;
+    int64_t items = sqlite3_changes64(store->database);
+    store_count_all(store, items, from, to);
+    return items;
 }
 
 bool store_begin(struct store *store) {
@@ -212,7 +219,7 @@ bool store_begin(struct store *store) {
     int64_t now = clock_steady_ms() + store->clock_offset_ms;
     if (now > store->counts.clock_ms)
         store->counts.clock_ms = now;
-    store_note_away(store);
+    store_record_begin(store);
     return true;
 }
 
@@ -224,14 +231,14 @@ static void undo(struct store *store) {
         store_files_note_commit(store); /* a large batch has reached the WAL before its end */
     store->in_batch = false;
     store->counts = store->saved_counts;
-    store_undo_peers(store);
+    store_record_forget(store);
 }
 
 void store_rollback(struct store *store) {
     undo(store);
     store_backup_note_rollback(store);
     store->next_removal_ms = 0;
-    store->next_adoption_ms = 0;
+    store->next_given_up_ms = 0;
     store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
     if (store_state(store) != STORE_POISONED && store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
@@ -248,23 +255,23 @@ static void note_work(struct store *store) {
     rates_add(&store->rates, clock_steady_ms(), &work);
 }
 
+static bool save_tally(struct store *store) {
+    struct counts *counts = &store->counts;
+    counts->batch++;
+    return store_run(
+        store, SQL_TALLY_SAVE, "iiiiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],
+        counts->items[ITEM_LEASED], counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
+        counts->items[ITEM_CANCELLED], counts->remaining, counts->batch, store->wall_ms);
+}
+
 bool store_commit(struct store *store) {
     if (store_state(store) != STORE_GOOD)
         return false;
-    bool same = sqlite3_total_changes64(store->database) == store->changes_before &&
-                store->counts.change == store->saved_counts.change &&
-                store->peers.touched_count == 0;
-    if (same) {
+    if (sqlite3_total_changes64(store->database) == store->changes_before) {
         undo(store); /* nothing but reading: nothing to write or to sync */
         return store_state(store) == STORE_GOOD;
     }
-    const struct counts *counts = &store->counts;
-    bool good =
-        store_save_peers(store) &&
-        store_run(store, SQL_TALLY_SAVE, "iiiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],
-                  counts->items[ITEM_LEASED], counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
-                  counts->items[ITEM_CANCELLED], counts->remaining, counts->change) &&
-        store_run(store, SQL_COMMIT, "");
+    bool good = save_tally(store) && store_record_end(store) && store_run(store, SQL_COMMIT, "");
     if (store_state(store) == STORE_POISONED)
         return false;
     if (!good) {
@@ -274,7 +281,6 @@ bool store_commit(struct store *store) {
     store->in_batch = false;
     store_files_note_commit(store);
     note_work(store);
-    store_keep_peers(store);
     store->saved_counts = store->counts;
     return true;
 }

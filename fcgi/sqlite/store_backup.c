@@ -285,6 +285,13 @@ enum queue_result store_backup_copy(struct store *store) {
     return QUEUE_FAULT;
 }
 
+/* How large the file is; while it is copied, how large it is to be: whoever stores it knows at once
+ * whether there is room. */
+static int64_t whole_bytes(const struct backup *backup) {
+    int64_t bytes = backup->work ? (int64_t)sqlite3_backup_pagecount(backup->work) * PAGE_BYTES : 0;
+    return bytes > backup->file_bytes ? bytes : backup->file_bytes;
+}
+
 bool store_backup_take(struct store *store, struct pages *pages) {
     struct backup *backup = store->backup;
     struct part *part = TAILQ_FIRST(&backup->pending);
@@ -294,7 +301,7 @@ bool store_backup_take(struct store *store, struct pages *pages) {
     TAILQ_REMOVE(&backup->pending, part, next);
     backup->pending_count--;
     *pages = part->pages;
-    pages->file_bytes = backup->file_bytes;
+    pages->file_bytes = whole_bytes(backup);
     pages->complete = last;
     free(part);
     return true;

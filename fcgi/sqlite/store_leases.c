@@ -65,44 +65,20 @@ struct giving {
     int64_t deadline_ms;
 };
 
-/* Leases what waits of a home to the grant, as far as it has room. False when that failed. */
-static bool give_of(struct store *store, const struct giving *giving, int home) {
+/* Leases what waits to the grant, as far as it has room. False when that failed. */
+static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
-    int before = grant->count;
-    int64_t most = request->items - before;
-    sqlite3_stmt *next = home == HOME_OWN
-                             ? store_bind(store, SQL_LEASE_NEXT, "i", most)
-                             : store_bind(store, SQL_LEASE_KEPT_NEXT, "ii", (int64_t)home, most);
+    sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
     if (!next || !collect(store, next, request->items, request->iterations, grant))
         return false;
-    int64_t count = grant->count - before;
-    if (count == 0)
+    if (grant->count == 0)
         return true;
-    const uint8_t *lease = request->request.bytes;
-    sqlite3_stmt *give =
-        home == HOME_OWN ? store_bind(store, SQL_LEASE_GIVE, "uiii", lease, giving->deadline_ms,
-                                      count, giving->worker)
-                         : store_bind(store, SQL_LEASE_KEPT_GIVE, "uiiii", lease,
-                                      giving->deadline_ms, count, giving->worker, (int64_t)home);
-    if (!store_finish(store, give))
-        return false;
-    store_count(store, home, ITEM_WAITING, -count, 0);
-    store_count(store, home, ITEM_LEASED, count, 0);
-    return true;
-}
-
-/* Leases what waits: this node's own items first, then those of peers that are away. */
-static bool give_all(struct store *store, const struct giving *giving) {
-    const struct conf *conf = store->conf;
-    bool good = store->counts.items[ITEM_WAITING] == 0 || give_of(store, giving, HOME_OWN);
-    for (int i = 0; i < conf->peer_count && good; i++) {
-        const struct peer_state *peer = &store->peers.all[conf->peers[i].node];
-        if (peer->away && peer->items[ITEM_WAITING] > 0 &&
-            giving->grant->count < giving->request->items)
-            good = give_of(store, giving, conf->peers[i].node);
-    }
-    return good;
+    return store_change_items(store,
+                              store_bind(store, SQL_LEASE_GIVE, "uiii", request->request.bytes,
+                                         giving->deadline_ms, (int64_t)grant->count,
+                                         giving->worker),
+                              ITEM_WAITING, ITEM_LEASED) == grant->count;
 }
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
@@ -118,7 +94,7 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     if (result != QUEUE_NONE || store_waiting(store) == 0)
         return result;
     struct giving giving = {request, grant, worker, new_deadline(store)};
-    if (!give_all(store, &giving))
+    if (!give(store, &giving))
         return QUEUE_FAULT;
     grant->returnable = (struct queue_return){request->request, giving.deadline_ms};
     return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
@@ -127,8 +103,8 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
 enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes,
                                          store_now_ms(store), grant.deadline_ms);
-    return store_count_returned(store, statement, ITEM_LEASED, ITEM_WAITING) >= 0 ? QUEUE_OK
-                                                                                  : QUEUE_FAULT;
+    return store_change_items(store, statement, ITEM_LEASED, ITEM_WAITING) >= 0 ? QUEUE_OK
+                                                                                : QUEUE_FAULT;
 }
 
 /* Somebody computed another chain for the same link. It is refused, and an operator must know. */
@@ -143,7 +119,6 @@ static void log_fault(const struct queue_report_item *item, const struct queue_w
 /* A row of report_read. */
 struct report_row {
     int64_t seq;
-    int home;
     struct progress_row progress;
 };
 
@@ -168,18 +143,14 @@ static bool judge(struct store *store, int n, const struct report_row *found,
         to = ITEM_WAITING;
     reported->seq[n] = found->seq;
     reported->state[n] = (uint8_t)to;
-    store->reported_moves[n] = (struct move){.home = found->home,
-                                             .from = row->state,
-                                             .to = to,
-                                             .before = row->remaining,
-                                             .after = item->remaining};
+    store->reported_moves[n] = (struct move){
+        .from = row->state, .to = to, .before = row->remaining, .after = item->remaining};
     return true;
 }
 
 static bool read_row(struct store *store, sqlite3_stmt *statement, struct report_row *found) {
     struct progress_row *row = &found->progress;
     found->seq = sqlite3_column_int64(statement, 1);
-    found->home = sqlite3_column_int(statement, 6);
     row->state = (enum item_state)sqlite3_column_int(statement, 2);
     row->has_lease = sqlite3_column_type(statement, 3) != SQLITE_NULL;
     row->remaining = sqlite3_column_int64(statement, 4);
@@ -222,23 +193,11 @@ static int end_of_run(const struct queue_report *report, int first) {
     return report->count;
 }
 
-/* Whether any of the items that were judged has gone on: that is to be told. */
-static bool has_progress(const struct store *store) {
-    const struct reported *reported = &store->reported;
-    for (int n = reported->first; n < reported->end; n++) {
-        const struct move *move = &store->reported_moves[n];
-        if (reported->seq[n] != 0 && move->after < move->before)
-            return true;
-    }
-    return false;
-}
-
 /* Does what the items that were judged come to. */
 static bool apply_all(struct store *store, int64_t worker) {
     const struct reported *reported = &store->reported;
-    int64_t change = has_progress(store) ? store_new_change(store) : 0;
-    if (!store_run(store, SQL_REPORT_APPLY, "iiiii", worker, new_deadline(store),
-                   store_now_ms(store), store->wall_ms, change))
+    if (!store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
+                   store_now_ms(store), store->wall_ms))
         return false;
     for (int n = reported->first; n < reported->end; n++) {
         const struct move *move = &store->reported_moves[n];
@@ -276,11 +235,11 @@ void store_lapse(struct store *store) {
     if (now < store->next_deadline_ms)
         return;
     sqlite3_stmt *statement = store_bind(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX);
-    int items = store_count_returned(store, statement, ITEM_LEASED, ITEM_WAITING);
+    int64_t items = store_change_items(store, statement, ITEM_LEASED, ITEM_WAITING);
     if (items < 0)
         return;
     if (items > 0)
-        log_info("leases lapsed of items: %d; they wait again", items);
+        log_info("leases lapsed of items: %lld; they wait again", (long long)items);
     int64_t next = store_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
     if (next != INT64_MAX || store->counts.items[ITEM_LEASED] == 0)
         store->next_deadline_ms = next;

@@ -29,8 +29,8 @@ struct loan_counts {
 };
 
 static bool count_loans(struct store *store, struct loan_counts *counts) {
-    sqlite3_stmt *statement =
-        store_bind(store, SQL_LOAN_COUNTS, "ii", store_now_ms(store), store->opened_ms);
+    sqlite3_stmt *statement = store_bind(store, SQL_LOAN_COUNTS, "ii", store_now_ms(store),
+                                         (int64_t)(store->peer.heard_ms >= 0));
     if (!statement)
         return false;
     bool good = store_step(store, statement) == SQLITE_ROW;
@@ -105,6 +105,13 @@ static bool can_spare(struct store *store) {
            tally.oldest_wait_ms <= conf->wait_launch_seconds * 1000;
 }
 
+/* Whether this database was taken from a copy so lately that the copy may not know of a loan that
+ * still counts. */
+static bool is_just_restored(struct store *store) {
+    int64_t restored = store->restored_ms;
+    return restored >= 0 && store_now_ms(store) - restored < store->conf->loan_seconds * 1000;
+}
+
 /* Whether a hello names a loan. */
 static bool names(const struct queue_hello *hello, const struct uuid *id) {
     for (int i = 0; i < hello->count; i++) {
@@ -112,6 +119,15 @@ static bool names(const struct queue_hello *hello, const struct uuid *id) {
             return true;
     }
     return false;
+}
+
+/* Whether there are loans that were given to a peer. */
+static bool has_given(struct store *store, int32_t node) {
+    sqlite3_stmt *statement = store_bind(store, SQL_LOANS_GIVEN, "i", (int64_t)node);
+    bool found = statement && store_step(store, statement) != SQLITE_DONE;
+    if (statement)
+        store_end(statement);
+    return found;
 }
 
 /* Takes the loans back that a hello does not name. */
@@ -146,7 +162,7 @@ static bool give(struct store *store, int32_t node, const struct uuid *id, int64
         return false;
     if (known && (loan.side != LOAN_GIVEN || loan.node != node || loan.state != LOAN_HELD))
         return true;
-    if (!known && !can_spare(store))
+    if (!known && (is_just_restored(store) || !can_spare(store)))
         return store_state(store) == STORE_GOOD;
     loan = (struct loan){.id = *id,
                          .node = node,
@@ -171,12 +187,17 @@ static int64_t new_nonce(void) {
  * what has been lent. */
 enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
                               struct queue_hello_answer *answer) {
-    sqlite3_stmt *statement = store_bind(store, SQL_PEER_NONCE, "i", (int64_t)hello->node);
+    enum queue_result met = store_meet(store, hello->node, &hello->identity);
+    if (met != QUEUE_OK)
+        return met;
+    store_heard_from(store);
+    sqlite3_stmt *statement = store_bind(store, SQL_PEER_LOAD, "i", (int64_t)hello->node);
     int64_t nonce = store_number(store, statement, -1);
     bool counts = hello->nonce == nonce;
     *answer = (struct queue_hello_answer){.nonce = nonce};
-    if (!counts && nonce >= 0)
-        return QUEUE_OK;
+    answer->counts = counts && hello->count == 0 && !has_given(store, hello->node);
+    if (answer->counts || (!counts && nonce >= 0))
+        return QUEUE_OK; /* nothing to be lent: nothing is saved */
     *answer = (struct queue_hello_answer){
         .counts = counts, .count = counts ? hello->count : 0, .nonce = new_nonce()};
     bool good = store_run(store, SQL_PEER_NONCE_SAVE, "ii", (int64_t)hello->node, answer->nonce) &&
@@ -213,7 +234,7 @@ static bool take_answer(struct store *store, int32_t node, const struct uuid *id
 enum queue_result store_heard(struct store *store, const struct queue_heard *heard) {
     const struct queue_hello *sent = &heard->sent;
     bool good = true;
-    store_heard_from(store, sent->node);
+    store_heard_from(store);
     for (int i = 0; good && i < sent->count && i < heard->answer.count; i++)
         good = take_answer(store, sent->node, &sent->loans[i], heard->clock_ms,
                            heard->answer.ttl_ms[i]);

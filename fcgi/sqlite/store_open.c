@@ -2,12 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/child.h"
@@ -16,58 +12,15 @@
 #include "store_schema.h"
 #include "store_sql.h"
 
-enum {
-    LOCK_WAIT_MS = 5000, /* for the lock of a writer that is just ending */
-    SMB2_MAGIC = (int)0xfe534d42,
-    CIFS_MAGIC = (int)0xff534d42,
-    FUSE_MAGIC = 0x65735546
-};
+enum { MERGED_SCHEMA = 5 }; /* the last one whose nodes merged what they had */
 
 /* What to run to get from each schema version to the next. */
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                                          SQL_SCHEMA_4, SQL_SCHEMA_5};
+                                                          SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6};
 
 /* The exit code of an opening that something went wrong with. */
 static int failure(const struct store *store) {
     return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
-}
-
-/* Takes the lock file next to the database. -1 when another writer holds it. */
-static int take_lock(const char *database) {
-    char path[SETTING_TEXT_SIZE + 8];
-    snprintf(path, sizeof path, "%s-lock", database);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        log_error("cannot open %s: %m; its directory must exist and be writable", path);
-        return -1;
-    }
-    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_steady_ms() >= until) {
-            log_error("another process has %s open for writing; only one may", database);
-            close(fd);
-            return -1;
-        }
-        poll(NULL, 0, 20);
-    }
-    return fd;
-}
-
-/* WAL needs memory shared by all processes, which no network filesystem has. */
-static bool good_filesystem(const char *database) {
-    struct statfs info;
-    char path[SETTING_TEXT_SIZE + 8];
-    snprintf(path, sizeof path, "%s-lock", database);
-    if (statfs(path, &info) != 0)
-        return true;
-    int type = (int)info.f_type;
-    if (type != NFS_SUPER_MAGIC && type != SMB_SUPER_MAGIC && type != SMB2_MAGIC &&
-        type != CIFS_MAGIC && type != V9FS_MAGIC && type != FUSE_MAGIC)
-        return true;
-    log_error("%s is on a network or FUSE filesystem, where SQLite's WAL does not work; put it on "
-              "a local disk",
-              database);
-    return false;
 }
 
 /* Runs a whole SQL file. */
@@ -97,12 +50,43 @@ static bool set_version(sqlite3 *database, int version) {
     return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-bool store_migrate(sqlite3 *database, int from) {
-    for (int next = from; next < STORE_SCHEMA_VERSION; next++) {
+/* Takes a database from one schema version to another. */
+static bool run_migrations(sqlite3 *database, int from, int to) {
+    for (int next = from; next < to; next++) {
         if (!run_script(database, migrations[next]) || !set_version(database, next + 1))
             return false;
     }
     return true;
+}
+
+bool store_migrate(sqlite3 *database, int from) {
+    return run_migrations(database, from, STORE_SCHEMA_VERSION);
+}
+
+/* How many items the version that merged nodes has to see to before; -1 when that cannot be read.
+ */
+static int64_t count_merged(struct store *store) {
+    return store_number(store, store_bind(store, SQL_MERGED_ITEMS, "i", store->conf->node), -1);
+}
+
+/* Takes a database with items from any version to the next but this one, and lets go of what was
+ * merged. The exit code. */
+static int unmerge(struct store *store, int from) {
+    if (!run_migrations(store->database, from, MERGED_SCHEMA))
+        return failure(store);
+    int64_t items = count_merged(store);
+    if (items < 0)
+        return failure(store);
+    if (items > 0) {
+        log_error(
+            "of %s, %lld items are the other node's, or were given to it and not handed out: "
+            "start the former version of hashmill on both nodes, let both finish and hand out "
+            "all items, stop them, and upgrade then",
+            store->conf->database, (long long)items);
+        return CHILD_CONFIG;
+    }
+    return store_run(store, SQL_MERGED_CLOSED, "i", store->conf->node) ? CHILD_DRAINED
+                                                                       : failure(store);
 }
 
 /* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
@@ -122,27 +106,52 @@ static bool views_are_current(struct store *store) {
     return missing == 0;
 }
 
+/* Whether this program can do anything with a database of that version. The exit code. */
+static int check_version(struct store *store, int64_t version) {
+    const char *path = store->conf->database;
+    if (version < 0) {
+        log_error("the schema version of %s cannot be read: %s", path,
+                  sqlite3_errmsg(store->database));
+        return failure(store);
+    }
+    if (version == 0)
+        log_error(
+            "%s is empty, or another program's: make a database with hashmill-fcgi --init and "
+            "the same settings where no file is",
+            path);
+    else if (version > STORE_SCHEMA_VERSION)
+        log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
+                  path, (long long)version, STORE_SCHEMA_VERSION);
+    else
+        return CHILD_DRAINED;
+    return CHILD_CONFIG;
+}
+
+/* Brings schema and views up to date, within a transaction. The exit code. */
+static int upgrade(struct store *store, int from) {
+    sqlite3 *database = store->database;
+    if (from <= MERGED_SCHEMA) {
+        int code = unmerge(store, from);
+        if (code != CHILD_DRAINED)
+            return code;
+        from = MERGED_SCHEMA;
+    }
+    bool good = store_migrate(database, from) && run_script(database, SQL_VIEWS) &&
+                run_script(database, SQL_COMMIT);
+    return good ? CHILD_DRAINED : failure(store);
+}
+
 /* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. A start
  * that finds both as they should be writes nothing: it must work on a full disk. */
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
-    if (version < 0) {
-        log_error("the schema version of %s cannot be read: %s", store->conf->database,
-                  sqlite3_errmsg(store->database));
-        return failure(store);
-    }
-    if (version > STORE_SCHEMA_VERSION) {
-        log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
-                  store->conf->database, (long long)version, STORE_SCHEMA_VERSION);
-        return CHILD_CONFIG;
-    }
-    if (version == STORE_SCHEMA_VERSION && views_are_current(store))
-        return CHILD_DRAINED;
-    sqlite3 *database = store->database;
-    if (run_script(database, SQL_BEGIN) && store_migrate(database, (int)version) &&
-        run_script(database, SQL_VIEWS) && run_script(database, SQL_COMMIT))
-        return CHILD_DRAINED;
-    return failure(store);
+    int code = check_version(store, version);
+    if (code != CHILD_DRAINED || (version == STORE_SCHEMA_VERSION && views_are_current(store)))
+        return code;
+    code = run_script(store->database, SQL_BEGIN) ? upgrade(store, (int)version) : failure(store);
+    if (!sqlite3_get_autocommit(store->database))
+        sqlite3_exec(store->database, sql_text[SQL_ROLLBACK], NULL, NULL, NULL);
+    return code;
 }
 
 /* What the statement open asked for must have been granted. */
@@ -166,6 +175,34 @@ static void configure(struct store *store) {
     sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
 }
 
+/* Reads which database it is. False, with the exit code, when it is not one to be served by this
+ * node. */
+static bool check_identity(struct store *store, int *exit_code) {
+    const struct conf *conf = store->conf;
+    sqlite3_stmt *statement = store_bind(store, SQL_IDENTITY, "");
+    *exit_code = failure(store);
+    if (!statement || store_step(store, statement) != SQLITE_ROW ||
+        !store_blob(store, statement, 0, store->identity.database.bytes, ID_SIZE))
+        return false;
+    int64_t node = sqlite3_column_int64(statement, 1);
+    store->identity.epoch = sqlite3_column_int64(statement, 2);
+    bool backup = sqlite3_column_int(statement, 3) != 0;
+    store->restored_ms = sqlite3_column_int64(statement, 4);
+    store_end(statement);
+    if (node != -1 && node != conf->node)
+        log_error("%s is the database of node %lld, and this is node %lld: see NODE and DATABASE",
+                  conf->database, (long long)node, (long long)conf->node);
+    else if (backup)
+        log_error(
+            "%s is a backup from which no node was started yet: run hashmill-fcgi --init with "
+            "the same settings first",
+            conf->database);
+    else
+        return node != -1 || store_run(store, SQL_IDENTITY_NODE, "i", conf->node);
+    *exit_code = CHILD_CONFIG;
+    return false;
+}
+
 /* Reads the counts and sets the queue clock going from where it stood. */
 static bool load_counts(struct store *store) {
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
@@ -176,12 +213,14 @@ static bool load_counts(struct store *store) {
     for (int state = 0; state < ITEM_STATES; state++)
         counts->items[state] = sqlite3_column_int64(statement, 1 + state);
     counts->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
-    counts->change = sqlite3_column_int64(statement, 2 + ITEM_STATES);
+    counts->batch = sqlite3_column_int64(statement, 2 + ITEM_STATES);
+    bool good =
+        store_blob(store, statement, 3 + ITEM_STATES, counts->batch_check, BATCH_CHECK_SIZE);
     store_end(statement);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
     store->opened_ms = counts->clock_ms;
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
-    bool good = store_load_peers(store);
+    good = good && store_load_peer(store);
     store->saved_counts = *counts;
     return good;
 }
@@ -200,28 +239,17 @@ static bool sync_wal(struct store *store) {
     return good;
 }
 
-/* The database file's own directory entry must survive a power cut, too. */
-static bool sync_directory(const char *database) {
-    char path[SETTING_TEXT_SIZE];
-    snprintf(path, sizeof path, "%s", database);
-    char *slash = strrchr(path, '/');
-    if (slash)
-        slash[slash == path ? 1 : 0] = '\0';
-    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return true;
-    bool good = fsync(fd) == 0 || errno == EINVAL; /* which some filesystems say to that */
-    if (!good)
-        log_error("cannot sync the directory of %s: %m", database);
-    close(fd);
-    return good;
-}
-
 /* Opens, configures, migrates. Returns an exit code, CHILD_DRAINED when all went well. */
 static int open_database(struct store *store) {
     const char *path = store->conf->database;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(path, &store->database, flags, NULL);
+    if (code == SQLITE_CANTOPEN && access(path, F_OK) != 0 && errno == ENOENT) {
+        log_error(
+            "there is no database at %s: make it with hashmill-fcgi --init and the same settings",
+            path);
+        return CHILD_CONFIG;
+    }
     if (code != SQLITE_OK) {
         log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
         return (code & 0xff) == SQLITE_IOERR ? CHILD_POISON : CHILD_TEMPORARY;
@@ -237,8 +265,12 @@ static int open_database(struct store *store) {
         code = check_settings(store);
     if (code != CHILD_DRAINED)
         return code;
-    if (!load_counts(store) || !sync_wal(store) || !sync_directory(path))
+    if (!load_counts(store) || !sync_wal(store) || !files_sync_directory(path))
         return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+    if (!check_identity(store, &code))
+        return code;
+    if (!store_record_open(store))
+        return CHILD_TEMPORARY;
     store_reserve_open(store);
     store_files_open(store);
     store->serving = store_first_checkpoint(store) && store_files_in_place(store);
@@ -264,9 +296,9 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
     if (!files_usable(&store->files))
         *exit_code = CHILD_CONFIG;
     else
-        store->lock_fd = take_lock(conf->database);
+        store->lock_fd = files_lock(conf->database);
     if (store->lock_fd >= 0)
-        *exit_code = good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
+        *exit_code = files_good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
     if (*exit_code == CHILD_DRAINED)
         return store;
     if (store->database && sqlite3_errcode(store->database) == SQLITE_BUSY)
@@ -278,6 +310,7 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
 bool store_close(struct store *store) {
     store_backup_end(store);
     bool good = !store->database || store_last_checkpoint(store);
+    store_record_close(store);
     for (int sql = 0; sql < SQL_COUNT; sql++)
         sqlite3_finalize(store->statements[sql]);
     sqlite3_close(store->database);

@@ -40,10 +40,6 @@ enum {
 static int64_t wanted(const struct store *store) {
     const int64_t *items = store->counts.items;
     int64_t open = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
-    for (int node = 0; node < NODES; node++) {
-        const int64_t *kept = store->peers.all[node].items;
-        open += kept[ITEM_WAITING] + kept[ITEM_LEASED] + kept[ITEM_DONE];
-    }
     int64_t bytes = LEAST_BYTES + open * ITEM_BYTES;
     return bytes < MOST_BYTES ? bytes : MOST_BYTES;
 }

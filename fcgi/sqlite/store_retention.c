@@ -3,9 +3,8 @@
 #include "store_sql.h"
 
 enum {
-    REMOVE_MAX = 200,       /* of each kind in one batch */
-    REMOVE_PAUSE_MS = 10,   /* from one such batch to the next: others are served in between, */
-    UNTOLD_PAUSE_MS = 10000 /* when the peer has to be told of them first */
+    REMOVE_MAX = 200,    /* of each kind in one batch */
+    REMOVE_PAUSE_MS = 10 /* from one such batch to the next: others are served in between */
 };
 
 static const int64_t day_ms = 24 * 3600 * 1000;
@@ -17,25 +16,28 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
     int64_t now = store_now_ms(store);
     int removed = 0;
-    if (store_run(store, remove, "iii", now - days * day_ms, (int64_t)REMOVE_MAX,
-                  store_told_change(store)))
+    if (store_run(store, remove, "ii", now - days * day_ms, (int64_t)REMOVE_MAX))
         removed = sqlite3_changes(store->database);
     store->counts.items[state] -= removed;
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
-    if (closed == INT64_MAX)
-        return INT64_MAX;
-    int64_t due = closed + days * day_ms;
-    if (removed == 0 && due <= now)
-        return now + UNTOLD_PAUSE_MS;
-    return due > now + REMOVE_PAUSE_MS ? due : now + REMOVE_PAUSE_MS;
+    return closed == INT64_MAX ? INT64_MAX : closed + days * day_ms;
 }
 
 void store_remove_old(struct store *store) {
     if (store_now_ms(store) < store->next_removal_ms)
         return;
     int64_t pulled = remove_old(store, ITEM_PULLED, store->conf->pulled_days);
+    store_remove_old_pulls(store, store_now_ms(store) - store->conf->pulled_days * day_ms);
     int64_t cancelled = remove_old(store, ITEM_CANCELLED, store->conf->cancelled_days);
-    store->next_removal_ms = pulled < cancelled ? pulled : cancelled;
+    int64_t reservations = store_remove_old_reservations(store);
+    int64_t due = pulled < cancelled ? pulled : cancelled;
+    int64_t pause = store_now_ms(store) + REMOVE_PAUSE_MS;
+    due = due < reservations ? due : reservations;
+    store->next_removal_ms = due > pause ? due : pause;
+}
+
+bool store_is_old(const struct store *store, int64_t closed_ms) {
+    return store_now_ms(store) - closed_ms >= store->conf->pulled_days * day_ms;
 }
 
 void store_note_closed(struct store *store, enum item_state state) {

@@ -6,7 +6,7 @@
 
 #include "sql.h"
 
-enum { STORE_SCHEMA_VERSION = 5 };
+enum { STORE_SCHEMA_VERSION = 6 };
 
 /* Brings a database's schema from a version (0: it is empty) to STORE_SCHEMA_VERSION, within the
  * transaction under way. False after logging why. */

@@ -3,51 +3,38 @@
 
 /* What the files of the store share: store_open.c (opening), store.c (statements, batches),
  * store_wal.c (checkpoints), store_reserve.c (room on the disk), store_items.c, store_leases.c,
- * store_workers.c, store_loans.c and store_merge.c (operations), store_peers.c, store_retention.c,
- * store_backup.c. */
+ * store_workers.c, store_loans.c, store_pulls.c and store_spread.c (operations), store_peers.c
+ * (what is known of the peer), store_record.c (what a batch has changed, for the replica),
+ * store_retention.c, store_backup.c. */
 
 #include <sqlite3.h>
 
 #include "files.h"
+#include "queue/batch_log.h"
 #include "reported.h"
 #include "sql.h"
 #include "store/rates.h"
 #include "store/store.h"
 
-/* The counts that are saved with each batch, and in memory only: what was done so far. Of waiting,
- * leased and done items those that are kept for peers are counted with their peer. */
+/* What is saved with each batch, and in memory only: what was done so far. */
 struct counts {
     int64_t clock_ms; /* the queue clock of the batch */
     int64_t items[ITEM_STATES];
-    int64_t remaining;      /* over waiting and leased items */
-    int64_t kept_remaining; /* over those kept for all peers */
-    int64_t change;         /* the last batch with something to tell */
+    int64_t remaining; /* over waiting and leased items */
+    int64_t batch;     /* its number */
+    uint8_t batch_check[BATCH_CHECK_SIZE];
+    int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;
 };
 
-enum {
-    HOME_OWN = -1, /* an item's home as rows have it: this node */
-    NODES = 256
-};
-
-/* A peer, or any node for which items are kept. */
+/* What is known of the peer, in memory only. Times are steady. */
 struct peer_state {
-    int64_t heard_ms;             /* queue clock: when it answered last; -1: never */
-    int64_t told_us_ms;           /* queue clock: when it told us something; in memory only */
-    int64_t told;                 /* the last change that it has acknowledged */
-    int64_t items[ITEM_DONE + 1]; /* kept for it, by state */
-    int64_t remaining;            /* over the waiting and leased ones of them */
-    int64_t adopted;              /* so far, in the adoption under way */
-    bool restored; /* since this database was restored it was not asked for all that it has */
-    bool away;     /* it was not heard from for PEER_AWAY_MS at the start of the batch */
-    bool touched;  /* by the batch under way */
-};
-
-struct peers {
-    struct peer_state all[NODES];
-    int touched_count;
-    int touched[NODES];              /* whom the batch under way has touched, */
-    struct peer_state before[NODES]; /* and as what: for a rollback */
+    int64_t told;     /* the replica has all batches up to this one */
+    int32_t copying;  /* enum copy_state */
+    int64_t level_ms; /* when it had all there were; 0: never */
+    int64_t heard_ms; /* when the peer answered last; -1: never */
+    bool catching;    /* the replica is incomplete but close: answers wait for it again, */
+    int64_t caught;   /* and it is complete when it has this batch */
 };
 
 /* What of the WAL was seen behind the last batch or checkpoint, to be found again. */
@@ -85,10 +72,8 @@ enum {
     WAL_LARGE_BYTES = 64 * 1024 * 1024 /* the WAL file is not left larger */
 };
 
-/* An item of a home (or HOME_OWN) goes from one state to another, with so many links remaining
- * before and after. */
+/* An item goes from one state to another, with so many links remaining before and after. */
 struct move {
-    int home;
     enum item_state from;
     enum item_state to;
     int64_t before;
@@ -106,10 +91,12 @@ struct store {
     struct counts saved_counts; /* as committed */
     int64_t clock_offset_ms;    /* queue clock - steady time */
     int64_t opened_ms;          /* queue clock: when it was opened */
-    int64_t wall_ms;            /* wall time of the batch */
-    int64_t next_deadline_ms;   /* queue clock; a lower bound, INT64_MAX without leases */
-    int64_t next_removal_ms; /* queue clock; when retention has something to do at the earliest */
-    int32_t retry_seconds;   /* when an enqueue was refused: until there may be room for it */
+    int64_t restored_ms;        /* the same: when it was taken from a copy; -1: never */
+    struct queue_identity identity;
+    int64_t wall_ms;          /* wall time of the batch */
+    int64_t next_deadline_ms; /* queue clock; a lower bound, INT64_MAX without leases */
+    int64_t next_removal_ms;  /* queue clock; when retention has something to do at the earliest */
+    int32_t retry_seconds;    /* when an enqueue was refused: until there may be room for it */
     struct rates rates;
     struct files files;
     int64_t data_version; /* SQLite's, which other connections change */
@@ -117,8 +104,9 @@ struct store {
     int64_t locked_ms;    /* steady time: the log said that another program has its lock; or 0 */
     struct wal wal;
     struct reserve reserve;
-    int64_t next_adoption_ms; /* queue clock; not before this */
-    struct peers peers;
+    int64_t next_given_up_ms; /* queue clock; a lower bound, INT64_MAX without open pulls */
+    struct peer_state peer;
+    struct record *record; /* what batches change, for the replica; NULL: there is none */
     struct reported reported;
     struct move reported_moves[QUEUE_LEASE_MAX]; /* of reported.items that are to be changed */
     struct backup *backup;                       /* under way, or NULL; see store_backup.c */
@@ -126,7 +114,8 @@ struct store {
 };
 
 /* Resets a statement and binds its parameters ?1, ?2 ... by type letters:
- * i int64_t; u struct uuid *; d uint8_t[DIGEST_SIZE]; p uint8_t[PULL_TAG_SIZE]; t const char *;
+ * i int64_t; u struct uuid *; d uint8_t[DIGEST_SIZE]; p uint8_t[PULL_TAG_SIZE];
+ * c uint8_t[BATCH_CHECK_SIZE]; t const char *;
  * a NULL pointer binds NULL. NULL (and the state set) when it cannot be prepared. */
 sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...);
 
@@ -142,8 +131,6 @@ void store_end(sqlite3_stmt *statement);
 
 /* Copies a blob column of exactly size bytes. False (and the state poisoned) when it is not. */
 bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size);
-
-enum { PULL_TAG_SIZE = 19 };
 
 /* Notes that a worker was heard from. Its row's seq, 0 when that failed; *drain says whether its
  * machine is to go: then it is to be given nothing more. */
@@ -231,18 +218,16 @@ enum queue_result store_may_launch(struct store *store, const char *name);
 /* Notes that an item is pulled or cancelled by now: retention removes it some day. */
 void store_note_closed(struct store *store, enum item_state state);
 
-/* Adds to the counts so many rows of a home (or HOME_OWN) and a state, and so much to the sum of
- * remaining if it counts in that state: done, pulled and cancelled items do not. */
-void store_count(struct store *store, int home, enum item_state state, int64_t rows,
-                 int64_t remaining);
-
-/* Keeps the counts true when an item goes on by work of this node. */
+/* Keeps the counts true when an item goes on. */
 void store_count_move(struct store *store, const struct move *move);
 
-/* Takes the items that a statement returned (column 0: the home or HOME_OWN of each) from one state
- * to another in the counts. How many they are; -1 when it failed. */
-int store_count_returned(struct store *store, sqlite3_stmt *statement, enum item_state from,
-                         enum item_state to);
+/* The same for so many items that go from one state to another with the same links remaining. */
+void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to);
+
+/* Runs a statement that changes items and takes all that it has changed from one state to another
+ * in the counts. How many they are; -1 when it failed, and the batch is lost. */
+int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
+                           enum item_state to);
 
 /* The order of leasing of an item that comes now. */
 int64_t store_rank(const struct store *store, int64_t iterations);
@@ -250,41 +235,74 @@ int64_t store_rank(const struct store *store, int64_t iterations);
 /* Whether so much more may remain: all sums stay far from the end of int64_t. */
 bool store_has_room_for(const struct store *store, int64_t remaining);
 
-/* The number of the batch under way as one that changes what is to be told; 0 when nobody is told
- * anything. To be asked for only when something changes. */
-int64_t store_new_change(struct store *store);
+/* Reads an item's row; a damaged one poisons the store. */
+bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item);
 
-/* The last change that the peer which copies go to has acknowledged; INT64_MAX without one. */
-int64_t store_told_change(const struct store *store);
+/* store_pulls.c, for store_spread.c. Makes the tag of a keyed pull; selects done items, at most
+ * top, in the order of the pull; marks those that were selected as handed out under a tag (or
+ * NULL), at this clock, or -1 while that is not final, and lists those of a tag in the order in
+ * which they are when they are asked for again; reads what has a tag. Each false after a failure.
+ */
+bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull);
+bool store_select_done(struct store *store, int top, int oldest, struct queue_batch *batch);
+bool store_hand_out(struct store *store, struct queue_batch *batch, int oldest, const uint8_t *tag,
+                    int64_t closed_ms);
+bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
+                       struct queue_batch *batch);
+/* The least and the greatest tag of a key. */
+struct tag_range {
+    uint8_t low[PULL_TAG_SIZE];
+    uint8_t high[PULL_TAG_SIZE];
+};
+struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]);
 
-/* Whether this database was restored and a peer that is there may know of keys that were used and
- * of items that were handed out since. */
-bool store_is_behind(const struct store *store);
+/* store_spread.c, for store_pulls.c. The pull over both nodes that a key was used for, by what
+ * store_pull_tag makes of it: OK with this node's part in the batch, NONE, CONFLICT, FAULT. Opens
+ * one, with that or NULL: OK with this node's part, FAULT. */
+enum queue_result store_spread_again(struct store *store, const struct queue_pull *pull,
+                                     const uint8_t key[PULL_TAG_SIZE], struct queue_batch *batch);
+enum queue_result store_spread_open(struct store *store, const struct queue_pull *pull,
+                                    const uint8_t *key, struct queue_batch *batch);
+
+/* store_record.c. Opens what records batches, if there is a replica to be fed. False when memory is
+ * short. */
+bool store_record_open(struct store *store);
+void store_record_close(struct store *store);
+
+/* Begins to record a batch; ends it: what was changed goes to the log, and its check into the
+ * database, before the commit (false after a failure); forgets it, after a rollback. */
+void store_record_begin(struct store *store);
+bool store_record_end(struct store *store);
+void store_record_forget(struct store *store);
+
+/* A statement begins; it has failed, and SQLite has undone what it had changed. */
+void store_record_statement(struct store *store);
+void store_record_undo(struct store *store);
+
+/* Whether what was pulled at this clock may have been removed by now, here or at the peer. */
+bool store_is_old(const struct store *store, int64_t closed_ms);
+
+/* Forgets pulls that were closed so long ago; part of retention. */
+bool store_remove_old_pulls(struct store *store, int64_t closed_ms);
+
+/* Forgets reservations that were settled long ago; part of retention. The queue clock at which the
+ * next one is due; INT64_MAX when none is left. */
+int64_t store_remove_old_reservations(struct store *store);
 
 /* A batch was rolled back, and with that the backup under way begins anew. */
 void store_backup_note_rollback(struct store *store);
 
-/* A node to be changed: it is saved with the batch. */
-struct peer_state *store_peer(struct store *store, int node);
+/* Reads what is known of the peer at the start. */
+bool store_load_peer(struct store *store);
 
-/* Reads the peers at the start; saves those that the batch has touched; afterwards keeps what they
- * are, or goes back to what they were. */
-bool store_load_peers(struct store *store);
-bool store_save_peers(struct store *store);
-void store_keep_peers(struct store *store);
-void store_undo_peers(struct store *store);
+/* Notes which database the peer has; CONFLICT when a newer one was met before. OK, CONFLICT, FAULT.
+ */
+enum queue_result store_meet(struct store *store, int32_t node, const struct queue_identity *now);
 
-/* At the start of a batch: notes which peers have become away. */
-void store_note_away(struct store *store);
+/* Notes that the peer has answered now: it is there. */
+void store_heard_from(struct store *store);
 
-/* Notes that a peer has answered now: it is there. */
-void store_heard_from(struct store *store, int node);
-
-/* Notes that a peer has told us something now: as long as it does, its items are not adopted. */
-void store_told_by(struct store *store, int node);
-
-/* Adds to a tally what is kept for peers that are away. oldest is since when the item that waits
- * longest has waited; the same with those items is given back. */
-int64_t store_tally_away(struct store *store, struct queue_tally *tally, int64_t oldest);
+/* Adds to a tally how the replica fares. */
+void store_tally_copying(const struct store *store, struct queue_copying *copying);
 
 #endif

@@ -32,10 +32,15 @@ enum store_state {
                         known. Answer nobody OK, exit with CHILD_POISON, never try again */
 };
 
-/* Opens the database, makes or migrates its schema, and takes its lock file for the life of the
- * process. conf gives the path and the limits and must outlive the store. NULL with the code to
- * exit with (enum child_exit) after logging why. */
+/* Opens the database, which must be there, migrates its schema, and takes its lock file for the
+ * life of the process. conf gives the path and the limits and must outlive the store. NULL with the
+ * code to exit with (enum child_exit) after logging why. */
 struct store *store_open(const struct conf *conf, int *exit_code);
+
+/* Makes an empty database for the node of conf, where no file may be, durably and at once whole:
+ * whoever finds it finds all of it. Its epoch is the time in seconds, but at least this one. False
+ * after logging why. */
+bool store_create(const struct conf *conf, int64_t epoch);
 
 /* Checkpoints as far as readers allow and closes. False when that checkpoint has poisoned it. */
 bool store_close(struct store *store);
@@ -87,16 +92,12 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
 enum queue_result store_change(struct store *store, const struct queue_change *change);
-enum queue_result store_merge(struct store *store, const struct queue_copies *copies);
-enum queue_result store_told(struct store *store, int node, int64_t change);
-enum queue_result store_caught_up(struct store *store, int node);
-enum queue_result store_transfer_begin(struct store *store, const struct queue_transfer *transfer);
-enum queue_result store_transfer_end(struct store *store, struct uuid id,
-                                     const struct queue_copies *copies);
-enum queue_result store_give(struct store *store, const struct queue_transfer *transfer,
-                             struct queue_copies *items);
-/* OK with the last change when it is one after seen, else NONE. */
-enum queue_result store_watch_change(const struct store *store, int64_t seen, int64_t *number);
+enum queue_result store_close_pull(struct store *store, const struct queue_close *close);
+enum queue_result store_reserve_items(struct store *store, const struct queue_reserve *reserve,
+                                      struct queue_batch *batch);
+enum queue_result store_settle(struct store *store, const struct queue_settle *settle);
+enum queue_result store_told(struct store *store, const struct queue_told *told);
+enum queue_result store_raise(struct store *store, const struct queue_raise *raise);
 enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
                               struct queue_hello_answer *answer);
 enum queue_result store_heard(struct store *store, const struct queue_heard *heard);
@@ -104,16 +105,19 @@ enum queue_result store_loan(struct store *store, const struct queue_loan_step *
 /* All but tally->parked. */
 enum queue_result store_tally(struct store *store, struct queue_tally *tally);
 
-/* How many items workers may have, by the counts in memory: those that wait, also of peers that are
- * away. */
+/* How many items wait for workers, by the counts in memory. */
 int64_t store_waiting(const struct store *store);
 
-/* The last change to be told, with the batch under way. */
-int64_t store_last_change(const struct store *store);
+/* The number of the last batch that was committed. */
+int64_t store_last_batch(const struct store *store);
 
-/* Whether clients may be answered from the batches up to this change: with COPY=sync only when the
- * peer has acknowledged it or is away. */
-bool store_may_answer(const struct store *store, int64_t change);
+/* Whether clients may be answered from the batches up to this one: with COPY=sync, unless the
+ * replica at the peer is incomplete already, only when it has them. */
+bool store_may_answer(const struct store *store, int64_t batch);
+
+/* Saves, in a batch of its own between two others, that the replica at the peer is incomplete:
+ * clients are told what it lacks. False when that cannot be saved, and they may not be told. */
+bool store_note_incomplete(struct store *store);
 
 /* Lets leases lapse whose deadline has passed, at most some thousand; part of a batch. */
 void store_lapse(struct store *store);
@@ -123,14 +127,11 @@ void store_lapse(struct store *store);
 void store_remove_old(struct store *store);
 int64_t store_next_removal(const struct store *store);
 
-/* Adopts some of the items of peers that are lost; part of a batch. The steady time at which it is
- * to be called next; INT64_MAX when it need not be. */
-void store_adopt(struct store *store);
-int64_t store_next_adoption(const struct store *store);
-
-/* The steady time at which the next peer becomes away unless it is heard from: a batch is to be run
- * then. INT64_MAX without one. */
-int64_t store_next_away(const struct store *store);
+/* Gives up pulls that were opened for clients without a key and never closed, as their process has
+ * died: what they took of this node's items is done again. Part of a batch. The steady time at
+ * which it is to be called next; INT64_MAX when it need not be. */
+void store_give_up_pulls(struct store *store);
+int64_t store_next_given_up(const struct store *store);
 
 /* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It
  * may be early, never late. */

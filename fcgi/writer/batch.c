@@ -116,11 +116,13 @@ int64_t batch_due_ms(const struct batch *batch) {
     if (batch->operations > 0)
         return 0;
     int64_t due = store_next_lapse(batch->store);
-    const int64_t others[] = {store_next_removal(batch->store), store_next_away(batch->store),
-                              store_next_adoption(batch->store), parked_until(batch->parked)};
+    const int64_t others[] = {store_next_removal(batch->store), store_next_given_up(batch->store),
+                              parked_until(batch->parked)};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         due = others[i] < due ? others[i] : due;
-    if (batch->return_count > 0 || (parked_lease(batch->parked) && store_waiting(batch->store) > 0))
+    if (batch->return_count > 0 ||
+        (parked_lease(batch->parked) && store_waiting(batch->store) > 0) ||
+        parked_watch(batch->parked, store_last_batch(batch->store)))
         due = 0;
     return due > batch->retry_ms ? due : batch->retry_ms;
 }
@@ -169,11 +171,6 @@ static void answer_looks(struct batch *batch, struct uuid id) {
         job->answer->body.item = item;
         end_answer(batch, job, result);
     }
-}
-
-static void answer_looks_of_copies(struct batch *batch, const struct queue_copies *copies) {
-    for (int i = 0; i < copies->count; i++)
-        answer_looks(batch, copies->items[i].id);
 }
 
 static void answer_looks_of_report(struct batch *batch, const struct queue_report *report,
@@ -226,6 +223,8 @@ static enum queue_result apply(struct batch *batch, const struct job *job) {
     int operation = job->operation->header.operation;
     if (operation == OPERATION_ENQUEUE && batch->refuse_enqueues)
         return QUEUE_DISK_FULL;
+    if (operation == OPERATION_WATCH_BATCH)
+        return QUEUE_NONE; /* it is parked; see answer_watches */
     if (operation == OPERATION_TALLY)
         job->answer->body.tally.parked = parked_count(batch->parked);
     return operation_apply(batch->store, job->operation, job->answer);
@@ -258,12 +257,6 @@ static void answer_others(struct batch *batch, const struct job *job) {
     case OPERATION_REPORT:
         answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
         end_leases_of(batch, &operation->body.report, &job->answer->body.verdict);
-        break;
-    case OPERATION_MERGE:
-        answer_looks_of_copies(batch, &operation->body.copies);
-        break;
-    case OPERATION_TRANSFER_END:
-        answer_looks_of_copies(batch, &operation->body.brought.copies);
         break;
     default:
         break;
@@ -312,15 +305,15 @@ static void serve_leases(struct batch *batch) {
     }
 }
 
-/* Answers everybody who waits for a change that this batch has brought. */
+/* Answers everybody who waits for a batch: this one is committed, or one before it was. */
 static void answer_watches(struct batch *batch) {
     struct wait *wait;
-    while ((wait = parked_watch(batch->parked, store_last_change(batch->store))) != NULL) {
+    while ((wait = parked_watch(batch->parked, store_last_batch(batch->store))) != NULL) {
         struct job *job = unpark(batch, wait);
         if (!job)
             return;
-        end_answer(batch, job,
-                   store_watch_change(batch->store, wait->seen, &job->answer->body.number));
+        job->answer->body.number = store_last_batch(batch->store);
+        end_answer(batch, job, QUEUE_OK);
     }
 }
 
@@ -352,8 +345,7 @@ static bool attempt(struct batch *batch) {
     serve_leases(batch);
     answer_expired(batch);
     store_remove_old(batch->store);
-    store_adopt(batch->store);
-    answer_watches(batch);
+    store_give_up_pulls(batch->store);
     return store_commit(batch->store);
 }
 
@@ -417,6 +409,7 @@ bool batch_run(struct batch *batch) {
             batch->retry_ms = 0;
             if (!batch->refuse_enqueues && batch->operations > 0)
                 batch->disk_full = false;
+            answer_watches(batch);
             return true;
         }
         state = store_state(batch->store);

@@ -39,10 +39,11 @@ void batch_return_lease(struct batch *batch, struct queue_return grant);
 /* A connection is gone: its waits and its jobs with it. */
 void batch_disown(struct batch *batch, void *owner);
 
-/* The steady time at which the batch is to be run: at once (0) with operations, returns or a parked
- * lease that can be served; else when a lease lapses, a wait ends, a peer becomes away or is lost,
- * or retention has something to do; a little later after a batch that failed without operations.
- * INT64_MAX when nothing will become due by itself. */
+/* The steady time at which the batch is to be run: at once (0) with operations, returns, a parked
+ * lease that can be served or a watch for a batch that was committed by itself; else when a lease
+ * lapses, a wait ends, an open pull is given up, or retention has something to do; a little later
+ * after a batch that failed without operations. INT64_MAX when nothing will become due by itself.
+ */
 int64_t batch_due_ms(const struct batch *batch);
 
 /* Applies everything and commits. Afterwards every job has its answer, whether it went well or not.

@@ -62,14 +62,14 @@ static struct place *new_place(struct held *held, size_t size) {
     return place;
 }
 
-bool held_add(struct held *held, void *owner, int64_t change, const struct channel_message *answer,
+bool held_add(struct held *held, void *owner, int64_t batch, const struct channel_message *answer,
               int64_t until_ms) {
     size_t size = channel_answer_size(answer);
     struct place *place = new_place(held, size);
     if (!place)
         return false;
     memcpy(place->memory, answer, size);
-    place->is = (struct held_answer){owner, change, until_ms, size, place->memory};
+    place->is = (struct held_answer){owner, batch, until_ms, size, place->memory};
     TAILQ_INSERT_TAIL(&held->used, place, next);
     return true;
 }

@@ -15,7 +15,7 @@ enum { HELD_MS = 2000 };
 /* An answer that is held. */
 struct held_answer {
     void *owner;      /* the connection that it goes to */
-    int64_t change;   /* that the peer must have acknowledged */
+    int64_t batch;    /* that the replica must have */
     int64_t until_ms; /* steady time: it goes out then anyway */
     size_t size;      /* bytes of the answer */
     const struct channel_message *answer;
@@ -28,7 +28,7 @@ struct held *held_new(void);
 void held_free(struct held *held);
 
 /* Holds a copy of an answer. False when memory is short. */
-bool held_add(struct held *held, void *owner, int64_t change, const struct channel_message *answer,
+bool held_add(struct held *held, void *owner, int64_t batch, const struct channel_message *answer,
               int64_t until_ms);
 
 /* The one held longest, or NULL. held_remove takes it out; it can be read until the next is added.

@@ -23,42 +23,6 @@ static bool between(int64_t number, int64_t min, int64_t max) {
     return number >= min && number <= max;
 }
 
-/* Whether the state, what remains and when it was completed go together. */
-static bool sane_state(const struct queue_copy *item) {
-    switch (item->state) {
-    case ITEM_WAITING:
-        return item->remaining > 0 && item->completed_wall_ms == 0;
-    case ITEM_CANCELLED:
-        return item->completed_wall_ms == 0;
-    case ITEM_DONE:
-    case ITEM_PULLED:
-        return item->remaining == 0 && item->completed_wall_ms > 0;
-    default:
-        return false;
-    }
-}
-
-static bool sane_copy(struct queue_copy *item) {
-    end_text(item->key, sizeof item->key);
-    return between(item->iterations, 1, QUEUE_ITERATIONS_MAX) &&
-           between(item->remaining, 0, item->iterations - 1) && sane_state(item) &&
-           between(item->home, 0, NODE_MAX) && between(item->moves, 0, QUEUE_TIMES_MAX) &&
-           between(item->trial, 0, QUEUE_TIMES_MAX) && between(item->has_pull, 0, 1) &&
-           between(item->enqueued_wall_ms, 0, QUEUE_ITERATIONS_MAX) &&
-           between(item->completed_wall_ms, 0, QUEUE_ITERATIONS_MAX);
-}
-
-static bool sane_copies(struct queue_copies *copies) {
-    bool sane = between(copies->node, 0, NODE_MAX);
-    for (int i = 0; i < copies->count && sane; i++)
-        sane = sane_copy(&copies->items[i]);
-    return sane;
-}
-
-static bool sane_transfer(const struct queue_transfer *transfer) {
-    return between(transfer->node, 0, NODE_MAX) && between(transfer->top, 1, QUEUE_COPIES_MAX);
-}
-
 bool operation_sane(struct channel_message *operation) {
     switch (operation->header.operation) {
     case OPERATION_ENQUEUE:
@@ -66,7 +30,9 @@ bool operation_sane(struct channel_message *operation) {
         return between(operation->body.enqueue.iterations, 1, QUEUE_ITERATIONS_MAX);
     case OPERATION_PULL:
         end_text(operation->body.pull.key, QUEUE_KEY_SIZE);
-        return between(operation->body.pull.top, 1, QUEUE_PULL_MAX);
+        return between(operation->body.pull.top, 1, QUEUE_PULL_MAX) &&
+               between(operation->body.pull.reach, PULL_HERE, PULL_OVER_BOTH) &&
+               between(operation->body.pull.peer, 0, NODE_MAX);
     case OPERATION_LEASE:
         end_worker(&operation->body.lease.worker);
         return between(operation->body.lease.items, 1, QUEUE_LEASE_MAX) &&
@@ -80,21 +46,22 @@ bool operation_sane(struct channel_message *operation) {
     case OPERATION_CHANGE:
         end_change(&operation->body.change);
         return between(operation->body.change.state, MACHINE_LAUNCHING, MACHINE_GONE);
-    case OPERATION_MERGE:
-        return sane_copies(&operation->body.copies);
-    case OPERATION_TRANSFER_END:
-        return sane_copies(&operation->body.brought.copies);
-    case OPERATION_TRANSFER_BEGIN:
-    case OPERATION_GIVE:
-        return sane_transfer(&operation->body.transfer);
+    case OPERATION_CLOSE_PULL:
+        return between(operation->body.close.rest, 0, QUEUE_PULL_MAX);
+    case OPERATION_RESERVE:
+        return between(operation->body.reserve.node, 0, NODE_MAX) &&
+               between(operation->body.reserve.top, 1, QUEUE_PULL_MAX);
+    case OPERATION_SETTLE:
+        return between(operation->body.settle.node, 0, NODE_MAX) &&
+               between(operation->body.settle.fate.fate, PULL_UNKNOWN, PULL_IS_CLOSED);
+    case OPERATION_RAISE:
+        return between(operation->body.raise.node, 0, NODE_MAX);
     case OPERATION_HELLO:
         return between(operation->body.hello.node, 0, NODE_MAX);
     case OPERATION_HEARD:
         return between(operation->body.heard.sent.node, 0, NODE_MAX);
     case OPERATION_LOAN:
         return between(operation->body.loan.node, 0, NODE_MAX);
-    case OPERATION_CAUGHT_UP:
-        return between(operation->body.node, 0, NODE_MAX);
     case OPERATION_BACKUP:
         return false; /* it is no part of a batch */
     default:
@@ -110,12 +77,11 @@ int operation_rows(const struct channel_message *operation) {
         return operation->body.report.count;
     case OPERATION_PULL:
         return operation->body.pull.top;
-    case OPERATION_MERGE:
-        return operation->body.copies.count;
-    case OPERATION_TRANSFER_END:
-        return 1 + operation->body.brought.copies.count;
-    case OPERATION_GIVE:
-        return operation->body.transfer.top;
+    case OPERATION_RESERVE:
+        return operation->body.reserve.top;
+    case OPERATION_CLOSE_PULL:
+    case OPERATION_SETTLE:
+        return QUEUE_PULL_MAX;
     default:
         return 1;
     }
@@ -123,7 +89,8 @@ int operation_rows(const struct channel_message *operation) {
 
 size_t operation_answer_max(const struct channel_message *operation) {
     size_t body = sizeof(struct queue_tally) + sizeof(struct queue_item);
-    if (operation->header.operation == OPERATION_PULL)
+    if (operation->header.operation == OPERATION_PULL ||
+        operation->header.operation == OPERATION_RESERVE)
         body = sizeof(struct queue_batch);
     else if (operation->header.operation == OPERATION_LEASE)
         body = sizeof(struct queue_grant);
@@ -131,14 +98,12 @@ size_t operation_answer_max(const struct channel_message *operation) {
         body = sizeof(struct queue_verdict);
     else if (operation->header.operation == OPERATION_HELLO)
         body = sizeof(struct queue_hello_answer);
-    else if (operation->header.operation == OPERATION_GIVE)
-        body = sizeof(struct queue_copies);
     return sizeof(struct channel_header) + body;
 }
 
 bool operation_parks(int operation) {
     return operation == OPERATION_LEASE || operation == OPERATION_LOOK ||
-           operation == OPERATION_WATCH_CHANGE;
+           operation == OPERATION_WATCH_BATCH;
 }
 
 /* The operations that peers are the reason for. */
@@ -146,27 +111,22 @@ static enum queue_result apply_of_peers(struct store *store,
                                         const struct channel_message *operation,
                                         struct channel_message *answer) {
     switch (operation->header.operation) {
-    case OPERATION_MERGE:
-        return store_merge(store, &operation->body.copies);
     case OPERATION_TOLD:
-        return store_told(store, operation->body.told.node, operation->body.told.change);
-    case OPERATION_TRANSFER_BEGIN:
-        return store_transfer_begin(store, &operation->body.transfer);
-    case OPERATION_TRANSFER_END:
-        return store_transfer_end(store, operation->body.brought.id,
-                                  &operation->body.brought.copies);
-    case OPERATION_GIVE:
-        return store_give(store, &operation->body.transfer, &answer->body.copies);
+        return store_told(store, &operation->body.told);
+    case OPERATION_CLOSE_PULL:
+        return store_close_pull(store, &operation->body.close);
+    case OPERATION_RESERVE:
+        return store_reserve_items(store, &operation->body.reserve, &answer->body.batch);
+    case OPERATION_SETTLE:
+        return store_settle(store, &operation->body.settle);
     case OPERATION_HELLO:
         return store_hello(store, &operation->body.hello, &answer->body.hello_answer);
     case OPERATION_HEARD:
         return store_heard(store, &operation->body.heard);
     case OPERATION_LOAN:
         return store_loan(store, &operation->body.loan);
-    case OPERATION_CAUGHT_UP:
-        return store_caught_up(store, operation->body.node);
-    case OPERATION_WATCH_CHANGE:
-        return store_watch_change(store, operation->body.number, &answer->body.number);
+    case OPERATION_RAISE:
+        return store_raise(store, &operation->body.raise);
     default:
         return QUEUE_FAULT;
     }

@@ -61,7 +61,7 @@ static void link_first(struct parked *parked, struct wait *wait) {
 
 static void count_in(struct parked *parked, const struct wait *wait) {
     parked->count++;
-    parked->watch_count += wait->operation == OPERATION_WATCH_CHANGE;
+    parked->watch_count += wait->operation == OPERATION_WATCH_BATCH;
     if (wait->until_ms < parked->until_ms)
         parked->until_ms = wait->until_ms;
 }
@@ -85,7 +85,7 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
                           .until_ms = operation->header.until_ms};
     if (wait->operation == OPERATION_LEASE)
         wait->lease = operation->body.lease;
-    else if (wait->operation == OPERATION_WATCH_CHANGE)
+    else if (wait->operation == OPERATION_WATCH_BATCH)
         wait->seen = operation->body.number;
     else
         wait->item = operation->body.look.id;
@@ -103,7 +103,7 @@ void parked_take(struct parked *parked, struct wait *wait) {
     TAILQ_REMOVE(list_of(parked, wait), wait, by_age);
     if (wait->operation == OPERATION_LOOK)
         TAILQ_REMOVE(bucket_of(parked, &wait->item), wait, by_item);
-    parked->watch_count -= wait->operation == OPERATION_WATCH_CHANGE;
+    parked->watch_count -= wait->operation == OPERATION_WATCH_BATCH;
     parked->count--;
     if (parked->count == 0)
         parked->until_ms = INT64_MAX;
@@ -162,10 +162,10 @@ struct wait *parked_look(struct parked *parked, struct uuid item) {
     return NULL;
 }
 
-struct wait *parked_watch(const struct parked *parked, int64_t change) {
+struct wait *parked_watch(const struct parked *parked, int64_t batch) {
     struct wait *wait;
     TAILQ_FOREACH(wait, &parked->watches, by_age) {
-        if (wait->seen < change)
+        if (wait->seen < batch)
             return wait;
     }
     return NULL;

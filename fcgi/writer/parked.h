@@ -3,7 +3,7 @@
 
 /*
  * The waits that the writer holds: leases for which nothing waits, looks at items that are not
- * done, watches for a change. They are kept by age, and looks by item as well. Memory is asked for
+ * done, watches for a batch. They are kept by age, and looks by item as well. Memory is asked for
  * only while more are held than ever before.
  */
 
@@ -12,13 +12,13 @@
 #include "queue/channel.h"
 
 struct wait {
-    enum operation operation; /* OPERATION_LEASE, OPERATION_LOOK or OPERATION_WATCH_CHANGE */
+    enum operation operation; /* OPERATION_LEASE, OPERATION_LOOK or OPERATION_WATCH_BATCH */
     void *owner;              /* the connection it came by */
     uint64_t ticket;          /* its operation id there */
     int64_t until_ms;         /* steady time at which it is answered anyway */
     struct queue_lease lease; /* of a lease */
     struct uuid item;         /* of a look */
-    int64_t seen;             /* of a watch: the change after which it waits for one */
+    int64_t seen;             /* of a watch: the batch after which it waits for one */
     TAILQ_ENTRY(wait) by_age;
     TAILQ_ENTRY(wait) by_item; /* of looks */
 };
@@ -34,13 +34,13 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
 
 /* The wait that has been held longest, or NULL: of all leases; of those of workers on a machine; of
  * those of one worker, by its name and machine; of the looks at an item; of the watches that this
- * change ends; of those whose time has come; of those with that owner (and ticket, unless 0). It
+ * batch ends; of those whose time has come; of those with that owner (and ticket, unless 0). It
  * stays parked. */
 struct wait *parked_lease(const struct parked *parked);
 struct wait *parked_lease_on(const struct parked *parked, const char *machine);
 struct wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker);
 struct wait *parked_look(struct parked *parked, struct uuid item);
-struct wait *parked_watch(const struct parked *parked, int64_t change);
+struct wait *parked_watch(const struct parked *parked, int64_t batch);
 struct wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);
 

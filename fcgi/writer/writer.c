@@ -19,9 +19,9 @@
 /*
  * The writer: the one process that writes the database. It takes every operation that is waiting,
  * applies them in one transaction, and answers them all after its one fsync. With COPY=sync, what
- * clients are promised is held until the peer has it, too. It sends without ever blocking; what a
- * process does not fetch is kept for it up to a bound. A backup is copied and sent in small parts
- * behind each batch, or one after the other when there is nothing else to do.
+ * clients are promised is held until the replica at the peer has it, too. It sends without ever
+ * blocking; what a process does not fetch is kept for it up to a bound. A backup is copied and sent
+ * in small parts behind each batch, or one after the other when there is nothing else to do.
  */
 
 enum {
@@ -47,7 +47,6 @@ struct writer {
     struct parked *parked;
     struct batch *batch;
     struct held *held;
-    bool told_held; /* it was said in the log that the peer is late */
     int epoll;
     struct connection *backup; /* whose backup is under way, or NULL, */
     uint64_t backup_id;        /* its operation there, */
@@ -211,41 +210,41 @@ static void read_operations(struct writer *writer, struct connection *connection
     }
 }
 
-/* Whether an answer promises what the peer is to have first. */
+/* Whether an answer promises what the replica is to have first. */
 static bool must_hold(const struct writer *writer, const struct job *job) {
     if (!job->answer || !job->owner || job->answer->header.result != QUEUE_OK ||
-        store_may_answer(writer->store, store_last_change(writer->store)))
+        store_may_answer(writer->store, store_last_batch(writer->store)))
         return false;
     int operation = job->answer->header.operation;
     return operation == OPERATION_ENQUEUE || operation == OPERATION_CANCEL ||
-           (operation == OPERATION_PULL && job->answer->body.batch.count > 0);
+           operation == OPERATION_CLOSE_PULL ||
+           ((operation == OPERATION_PULL || operation == OPERATION_RESERVE) &&
+            job->answer->body.batch.count > 0);
 }
 
-/* Holds an answer until the peer has acknowledged all that has changed by now: what a repeated
- * enqueue or pull is answered from may have been stored by a batch before. */
+/* Holds an answer until the replica has all that has changed by now: what a repeated enqueue or
+ * pull is answered from may have been stored by a batch before. */
 static void hold(struct writer *writer, const struct job *job) {
     int64_t most =
         writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
     int64_t until = clock_steady_ms() + (most < HELD_MS ? most : HELD_MS);
-    if (!held_add(writer->held, job->owner, store_last_change(writer->store), job->answer, until))
+    if (!held_add(writer->held, job->owner, store_last_batch(writer->store), job->answer, until))
         drop(writer, job->owner);
 }
 
-/* Sends the held answers whose change the peer has acknowledged, or that it is too late for. */
+/* Sends the held answers whose batch the replica has. When it is too late for one, first saves that
+ * the replica is incomplete from now on; as long as that cannot be saved nobody is answered. */
 static void release_held(struct writer *writer) {
     const struct held_answer *first;
     while ((first = held_first(writer->held)) != NULL) {
-        bool good = store_may_answer(writer->store, first->change);
+        bool good = store_may_answer(writer->store, first->batch);
         if (!good && first->until_ms > clock_steady_ms())
             return;
-        if (!good && !writer->told_held)
-            log_warn("the peer does not acknowledge copies in time: with COPY=sync clients are "
-                     "answered without it after %d ms",
-                     HELD_MS);
-        writer->told_held = !good;
+        struct connection *owner = first->owner;
+        good = good || store_note_incomplete(writer->store);
         held_remove(writer->held); /* which leaves its memory as it is for now */
-        if (!send_answer(writer, first->owner, first->answer))
-            drop(writer, first->owner);
+        if (!good || !send_answer(writer, owner, first->answer))
+            drop(writer, owner);
     }
 }
 
@@ -362,6 +361,12 @@ static int next_timeout(const struct writer *writer) {
     return until == INT64_MAX ? -1 : clock_timeout_ms(until);
 }
 
+/* The code to exit with when the store cannot go on. Unsure: the next writer reads from the WAL
+ * what was committed. */
+static int exit_code_of(const struct store *store) {
+    return store_state(store) == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+}
+
 /* Runs what is due. The exit code, or -1 to go on. */
 static int run_due(struct writer *writer, bool due) {
     bool good = !due || run_batch(writer);
@@ -369,10 +374,7 @@ static int run_due(struct writer *writer, bool due) {
         note_failure(writer);
         good = false;
     }
-    if (good)
-        return -1;
-    /* Unsure: the next writer reads from the WAL what was committed. */
-    return store_state(writer->store) == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+    return good ? -1 : exit_code_of(writer->store);
 }
 
 /* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
@@ -394,6 +396,10 @@ static int serve(struct writer *writer) {
         if (exit_code >= 0)
             return exit_code;
         release_held(writer);
+        if (store_state(writer->store) >= STORE_UNSURE) {
+            note_failure(writer);
+            return exit_code_of(writer->store);
+        }
         if (!LIST_EMPTY(&writer->gone))
             accept_all(writer); /* there is room again for one that could not be accepted */
         free_gone(&writer->gone);

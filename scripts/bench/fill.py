@@ -10,11 +10,12 @@ import time
 ROWS = """
 WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :rows)
 INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, enqueued_wall,
-    done_at, done_wall)
+    done_at, done_wall, closed)
 SELECT make_id(:wall + n / 10), randomblob(64), randomblob(64), 2, n % 10 < 6,
     CASE n % 10 WHEN 6 THEN 2 WHEN 7 THEN 2 WHEN 8 THEN 3 WHEN 9 THEN 3 ELSE 0 END,
     n / 10, n / 10, :wall + n / 10,
-    iif(n % 10 < 6, NULL, n / 10 + 1), iif(n % 10 < 6, NULL, :wall + n / 10 + 1)
+    iif(n % 10 < 6, NULL, n / 10 + 1), iif(n % 10 < 6, NULL, :wall + n / 10 + 1),
+    iif(n % 10 < 8, NULL, n / 10 + 1)
 FROM number
 """
 TALLY = """

@@ -1,60 +1,67 @@
 /* The verbs of queue_peers.h, and queue_backup, for engines that only the benchmarks have: they
- * know of no peers and are not worth a backup. */
+ * know of no peer and are not worth a backup. */
 
 #include "fcgi/queue/queue_peers.h"
-
-enum queue_result queue_changed(struct queue *queue, struct queue_place *place, int64_t *complete,
-                                struct queue_copies *copies) {
-    (void)queue, (void)place, (void)complete;
-    copies->count = 0;
-    return QUEUE_OK;
-}
-
-enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies) {
-    (void)queue, (void)seq;
-    copies->count = 0;
-    return QUEUE_OK;
-}
-
-enum queue_result queue_caught_up(struct queue *queue, int node) {
-    (void)queue, (void)node;
-    return QUEUE_DOWN;
-}
 
 enum queue_result queue_backup(struct queue *queue, const char *path) {
     (void)queue, (void)path;
     return QUEUE_DOWN;
 }
 
-uint64_t queue_start_change(struct queue *queue, int64_t seen, int64_t wait_ms) {
+uint64_t queue_start_batch(struct queue *queue, int64_t seen, int64_t wait_ms) {
     (void)queue, (void)seen, (void)wait_ms;
     return 1; /* never answered */
 }
 
-enum queue_result queue_told(struct queue *queue, int node, int64_t change) {
-    (void)queue, (void)node, (void)change;
+enum queue_result queue_told(struct queue *queue, const struct queue_told *told) {
+    (void)queue, (void)told;
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_merge(struct queue *queue, const struct queue_copies *copies) {
-    (void)queue, (void)copies;
+enum queue_result queue_hash_items(struct queue *queue, int64_t items, struct queue_range *range) {
+    (void)queue, (void)items, (void)range;
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_transfer_begin(struct queue *queue, const struct queue_transfer *transfer) {
-    (void)queue, (void)transfer;
+enum queue_result queue_copy_begin(struct queue *queue, struct pages *pages) {
+    (void)queue, (void)pages;
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_give(struct queue *queue, const struct queue_transfer *transfer,
-                             struct queue_copies *items) {
-    (void)queue, (void)transfer, (void)items;
+enum queue_result queue_copy_next(struct queue *queue, struct pages *pages) {
+    (void)queue, (void)pages;
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_transfer_end(struct queue *queue, struct uuid id,
-                                     const struct queue_copies *items) {
-    (void)queue, (void)id, (void)items;
+void queue_copy_end(struct queue *queue) {
+    (void)queue;
+}
+
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+                                     int64_t *wall_ms) {
+    (void)queue, (void)id, (void)item, (void)wall_ms;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close) {
+    (void)queue, (void)close;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_pull_fate(struct queue *queue, const uint8_t tag[PULL_TAG_SIZE],
+                                  struct queue_fate *fate) {
+    (void)queue, (void)tag, (void)fate;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_reserve(struct queue *queue, const struct queue_reserve *reserve,
+                                struct queue_batch *batch) {
+    (void)queue, (void)reserve, (void)batch;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_settle(struct queue *queue, const struct queue_settle *settle) {
+    (void)queue, (void)settle;
     return QUEUE_DOWN;
 }
 
@@ -74,14 +81,19 @@ enum queue_result queue_heard(struct queue *queue, const struct queue_heard *hea
     return QUEUE_DOWN;
 }
 
+enum queue_result queue_raise(struct queue *queue, const struct queue_raise *raise) {
+    (void)queue, (void)raise;
+    return QUEUE_DOWN;
+}
+
 enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers) {
     (void)queue;
     *peers = (struct queue_peers){0};
     return QUEUE_OK;
 }
 
-enum queue_result queue_look_home(struct queue *queue, struct uuid id, struct queue_item *item,
-                                  int *home) {
-    *home = 0; /* the benchmarks' node */
-    return queue_look(queue, id, item);
+enum queue_result queue_met(struct queue *queue, struct queue_identity *met) {
+    (void)queue;
+    *met = (struct queue_identity){0};
+    return QUEUE_OK;
 }

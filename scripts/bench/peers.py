@@ -1,4 +1,4 @@
-"""What copies on a peer cost the intake: a node without a peer beside pairs of nodes that copy. Both of a
+"""What a replica at a peer costs the intake: a node without a peer beside pairs of nodes, with each COPY. Both of a
 pair are on this machine, so the rate pays for what the peer does, too; what the node that takes the items
 pays itself is its processor time for each of them."""
 

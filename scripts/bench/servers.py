@@ -135,6 +135,7 @@ class Node:
         self.settings_file = self.directory / "hashmill.env"
         self._write_settings({"DATABASE": self.database, "RUN_DIR": run_dir,
                               "WORKER_TOKEN": self.token, **settings})
+        self._make_database()
         started = time.monotonic()
         self.server = Process([self.build / "hashmill-fcgi", "-c", self.settings_file],
                               self.directory / "server.log", environment=self.environment)
@@ -146,6 +147,12 @@ class Node:
         self.worker_port = self.port + 1
         self.url = f"http://127.0.0.1:{self.port}"
         self.worker_url = f"http://127.0.0.1:{self.worker_port}"
+
+    def _make_database(self):
+        program = self.build / "hashmill-fcgi"
+        if b"from-peer" in program.read_bytes():  # an older one makes it when it starts
+            subprocess.run([program, "-c", self.settings_file, "--init", "--new"], check=True,
+                           stderr=subprocess.DEVNULL)
 
     def _write_settings(self, settings):
         text = "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -4,7 +4,7 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
-use Digest::SHA qw(sha512_hex);
+use Digest::SHA qw(sha256_hex sha512_hex);
 use Test::More;
 use Time::HiRes qw(time);
 use Hashmill;
@@ -13,12 +13,12 @@ use Hashmill::FakePeer;
 my $peer_ms = 1000;
 my $peer = Hashmill::FakePeer->start(node => 1);
 my $mill = Hashmill->start(NODE => 0, PEERS => '1=' . $peer->url, PEER_TOKEN => $peer->token,
-    PEER_MS => $peer_ms, COPY => 'async', LEASE_SECONDS => 60);
-my $steady_ms = 0;
+    PEER_MS => $peer_ms, COPY => 'none', LEASE_SECONDS => 60);
+my %database = (database => uuid(), epoch => 1_700_000_000); # the peer's
 
 # A call of the peer to the node.
 sub peer_call ($name, %fields) {
-    return $mill->worker_call("/peer/$name", { protocol => 1, node => 1, %fields },
+    return $mill->worker_call("/peer/$name", { protocol => 2, node => 1, %fields },
         Authorization => 'Bearer ' . $peer->token);
 }
 
@@ -33,30 +33,22 @@ sub id_of ($node) {
 
 # An item of node 1 as nodes tell each other of it.
 sub item_of ($body, $iterations, $state, %more) {
-    my %item = (id => id_of(1), digest => sha512_hex($body), iterations => $iterations, state => $state,
-        remaining => $iterations - 1, home => 1, moves => 0, trial => 0, enqueued => 1_700_000_000_000);
+    my %item = (id => id_of(1), chain => sha512_hex($body), iterations => $iterations, state => $state,
+        remaining => $iterations - 1, strikes => 0, enqueued => 1_700_000_000_000);
     @item{qw(remaining chain completed)} = (0, value_of($body, $iterations), 1_700_000_001_000)
-        if $state eq 'done';
+        if $state eq 'done' || $state eq 'pulled';
     return { %item, %more };
 }
 
 # The same as an answer to a look.
-sub look_of ($item, %more) {
-    my %look = (chain => $item->{digest}, %$item, strikes => 0, %more);
-    delete @look{qw(digest home moves trial)};
-    return { status => 200, json => { node => 1, item => \%look } };
-}
+sub look_of ($item, %more) { return { status => 200, json => { node => 1, item => { %$item, %more } } } }
 
 sub peer_status { return $mill->stats->{peers}[0] }
 
-# The peer says nothing more, and is away by the clock.
+# The peer says nothing more, until it counts as away.
 sub go_away {
     $peer->answer(hello => { silent => 1 });
-    wait_until(10, sub { # a hello under way may still be answered
-        $mill->move_clock(steady_ms => $steady_ms += 4000);
-        return wait_until(1, sub { peer_status()->{away} });
-    });
-    return ok(peer_status()->{away}, 'the peer is away');
+    return ok(wait_until(20, sub { peer_status()->{away} }), 'the peer is away');
 }
 
 sub come_back {
@@ -73,7 +65,7 @@ sub in_background ($code) {
 }
 
 subtest 'who is let in' => sub {
-    my @calls = qw(hello copies done items transfer look cancel);
+    my @calls = qw(hello done reserve pulls look cancel);
     for my $path (map { "/peer/$_" } @calls) {
         for my $token (undef, 'Bearer', "Bearer ${\$peer->token}x", "Basic ${\$peer->token}") {
             my $reply = $mill->worker_call($path, {}, Authorization => $token);
@@ -92,28 +84,30 @@ subtest 'who is let in' => sub {
     is_problem($alone->worker_call('/peer/done', {}, Authorization => $_), 401,
         'without PEERS nobody is let in') for undef, 'Bearer', 'Bearer ';
     is_problem($alone->worker_call('/peer/done', {}), 403, 'nor a worker');
-    ok !exists $alone->stats->{$_}, "no $_ in /stats without PEERS" for qw(peers loans faults);
+    ok !exists $alone->stats->{$_}, "no $_ in /stats without PEERS" for qw(peers loans set_aside);
 };
 
 subtest 'what is understood' => sub {
     my $id = id_of(1);
-    my $item = item_of('x', 9, 'waiting');
-    my %transfer = (transfer => uuid(), top => 1, order => 'latest', copies => JSON::PP::true);
+    my %hello = (%database, nonce => 1, loans => []);
+    my %reserve = (tag => 'f' x 38, %database, top => 1, order => 'latest', again => JSON::PP::false);
     my @bad = (
-        [done => { protocol => 2 }, 400], [done => { protocol => undef }, 400],
+        [done => { protocol => 1 }, 400], [done => { protocol => undef }, 400],
         [done => { node => undef }, 400], [done => { node => 256 }, 400], [done => { node => 'one' }, 400],
         [done => { node => 0 }, 403], [done => { node => 2 }, 403],
-        [items => {}, 400], [items => { after => -1 }, 400], [items => { after => '0' }, 400],
-        [hello => {}, 400], [hello => { nonce => -1, loans => [] }, 400], [hello => { nonce => 1 }, 400],
-        [hello => { nonce => 1, loans => {} }, 400], [hello => { nonce => 1, loans => [7] }, 400],
-        [hello => { nonce => 1, loans => [map { uuid() } 1 .. 65] }, 400],
-        [copies => {}, 400], [copies => { items => [] }, 400], [copies => { items => [7] }, 400],
-        [copies => { items => [{ %$item, state => 'leased' }] }, 400],
-        [copies => { items => [$item, { %$item, digest => 'x' }] }, 400],
-        [copies => { items => [($item) x 201] }, 400], [copies => { node => 2, items => [$item] }, 403],
-        [transfer => { %transfer, transfer => 'x' }, 400], [transfer => { %transfer, top => 0 }, 400],
-        [transfer => { %transfer, top => 201 }, 400], [transfer => { %transfer, order => 'best' }, 400],
-        [transfer => { %transfer, copies => 1 }, 400],
+        [hello => {}, 400], [hello => { %hello, nonce => -1 }, 400], [hello => { %hello, nonce => undef }, 400],
+        [hello => { %hello, database => 'x' }, 400], [hello => { %hello, epoch => 0 }, 400],
+        [hello => { %hello, loans => undef }, 400], [hello => { %hello, loans => {} }, 400],
+        [hello => { %hello, loans => [7] }, 400], [hello => { %hello, loans => [map { uuid() } 1 .. 65] }, 400],
+        [hello => { %hello, node => 2 }, 403],
+        [reserve => { %reserve, tag => 'x' x 38 }, 400], [reserve => { %reserve, tag => 'f' x 36 . '01' }, 400],
+        [reserve => { %reserve, tag => 'f' x 36 }, 400],
+        [reserve => { %reserve, epoch => 0 }, 400], [reserve => { %reserve, database => 'x' }, 400], [reserve => { %reserve, top => 0 }, 400],
+        [reserve => { %reserve, top => 1001 }, 400], [reserve => { %reserve, order => 'best' }, 400],
+        [reserve => { %reserve, again => 1 }, 400],
+        [pulls => {}, 400], [pulls => { pulls => [7] }, 400],
+        [pulls => { pulls => [{ tag => 'f' x 38, settled => 0 }] }, 400],
+        [pulls => { pulls => [map { { tag => 'f' x 38, settled => JSON::PP::false } } 1 .. 65] }, 400],
         [look => {}, 400], [look => { id => 'x', wait => 0 }, 400], [look => { id => $id, wait => 31 }, 400],
         [look => { id => $id }, 400], [look => { id => $id, wait => 0.5 }, 400],
         [cancel => {}, 400], [cancel => { id => 7 }, 400],
@@ -122,14 +116,14 @@ subtest 'what is understood' => sub {
         my ($name, $fields, $status) = @$case;
         is_problem(peer_call($name, %$fields), $status, "$name " . JSON::PP->new->canonical->encode($fields));
     }
-    for my $text ('', '[]', '{"protocol":1,"node":1', "{}\0", '[' x 100_000) {
+    for my $text ('', '[]', '{"protocol":2,"node":1', "{}\0", '[' x 100_000) {
         is_problem($mill->worker_call('/peer/done', $text, Authorization => 'Bearer ' . $peer->token), 400,
             'done ' . substr $text, 0, 20);
     }
-    is_problem($mill->worker_call('/peer/copies', ' ' x 524_289, Authorization => 'Bearer ' . $peer->token), 413,
+    is_problem($mill->worker_call('/peer/done', ' ' x 524_289, Authorization => 'Bearer ' . $peer->token), 413,
         'a body over 512 KiB');
-    like is_problem(peer_call('copies', items => [$item, { %$item, trial => -1 }]), 400, 'an item')->{detail},
-        qr/items\[1\]\.trial/, 'the detail names the member';
+    like is_problem(peer_call('pulls', pulls => [{ tag => 'f' x 38, settled => JSON::PP::true }, { tag => 'a' }]), 400, 'a pull')->{detail},
+        qr/^tag in pulls/, 'the detail names the member';
     is_problem(peer_call('look', id => $id, wait => 0), 404, 'a look at nothing');
     is_problem(peer_call('cancel', id => $id), 404, 'a cancel of nothing');
 };
@@ -138,7 +132,9 @@ subtest 'the node says hello' => sub {
     ok wait_until(20, sub { $peer->asked('hello') > 1 }), 'again and again';
     my ($first) = $peer->asked('hello');
     is $first->{TOKEN}, 'Bearer ' . $peer->token, 'with the token of nodes';
-    is_deeply [@$first{qw(protocol node nonce loans)}], [1, 0, 0, []], 'protocol, node, no answer yet and no loans';
+    is_deeply [@$first{qw(protocol node nonce loans)}], [2, 0, 0, []], 'protocol, node, no answer yet and no loans';
+    my ($identity) = $mill->sql('SELECT lower(hex(id)), epoch FROM identity');
+    is_deeply [$first->{database} =~ tr/-//dr, $first->{epoch}], $identity, 'and which database it has';
     ok wait_until(20, sub { grep { $_->{nonce} == 6 } $peer->asked('hello') }), 'then with the nonce that it is told, which counts';
     unlike $mill->server_log, qr/hello failed/, 'without a word in the log';
     ok wait_until(20, sub { !peer_status()->{away} }), 'a peer that answers is not away';
@@ -146,9 +142,14 @@ subtest 'the node says hello' => sub {
     is $status->{node}, 1, 'its number in /stats';
     ok $status->{heard_seconds} < 20, 'when it was heard';
     is_deeply $mill->stats->{loans}, { taken => 0, given => 0 }, 'no loans';
-    is $mill->stats->{faults}, 0, 'no faults';
+    is $mill->stats->{set_aside}, 0, 'nothing is set aside';
+    ok !exists $status->{$_}, "COPY=none: nothing of a replica, no $_" for qw(replica behind);
+    ok wait_until(20, sub { $peer->asked('replica/batches') }), 'the peer is told of the replica that it may have';
     go_away();
     come_back();
+    my @told = $peer->asked('replica/batches');
+    is_deeply [map { [@{$_}{qw(complete BYTES database)}] } @told], [[0, '', ($peer->asked('hello'))[0]{database}]],
+        'that it is not complete, once';
     my %other = (node => 1, done => 0, counts => JSON::PP::false, nonce => 123_456, loans => []);
     $peer->answer(hello => { status => 200, json => \%other });
     ok wait_until(20, sub { $mill->server_log =~ /hello failed.* another node has NODE 0/ }), 'when none counts, the log says so';
@@ -160,14 +161,14 @@ my $nonce = 0; # of the last answer to a hello of the peer
 
 # A hello of the peer that counts; its answer.
 sub hello (@loans) {
-    my $answer = peer_call('hello', nonce => $nonce, loans => \@loans)->json;
+    my $answer = peer_call('hello', %database, nonce => $nonce, loans => \@loans)->json;
     $nonce = $answer->{nonce};
     ok $answer->{counts}, 'a hello counts';
     return $answer;
 }
 
 subtest 'the peer says hello' => sub {
-    my $reply = peer_call('hello', nonce => 0, loans => [uuid()]);
+    my $reply = peer_call('hello', %database, nonce => 0, loans => [uuid()]);
     is $reply->status, 200, 'it is answered';
     $nonce = $reply->json->{nonce};
     ok $nonce > 0, 'with a nonce';
@@ -175,9 +176,28 @@ subtest 'the peer says hello' => sub {
     is_deeply $reply->json, { %empty, counts => JSON::PP::false, nonce => $nonce }, 'it does not count without one';
     my $first = $nonce;
     is_deeply hello(), { %empty, counts => JSON::PP::true, nonce => $nonce }, 'with number, done items and loans';
-    isnt $nonce, $first, 'and another nonce';
-    is_deeply peer_call('hello', nonce => $first, loans => [uuid()])->json, { %empty, counts => JSON::PP::false, nonce => $nonce },
+    is $nonce, $first, 'and the same nonce, when nothing is lent';
+    hello(uuid());
+    isnt $nonce, $first, 'else with another one';
+    is_deeply peer_call('hello', %database, nonce => $first, loans => [uuid()])->json, { %empty, counts => JSON::PP::false, nonce => $nonce },
         'an older one does not count, and is told what does';
+    hello();
+};
+
+subtest 'another database of the peer' => sub {
+    my %newer = (%database, epoch => $database{epoch} + 1);
+    is peer_call('hello', %newer, nonce => 0, loans => [])->status, 200, 'of a higher epoch';
+    my $problem = is_problem(peer_call('hello', %database, nonce => $nonce, loans => []), 409, 'then the older one');
+    is $problem->{type}, 'urn:hashmill:problem:superseded', 'it is told so';
+    is_problem(peer_call('hello', %newer, database => uuid(), nonce => 0, loans => []), 409, 'another one of the same epoch');
+    $mill->kill_everything;
+    $mill->restart;
+    is_problem(peer_call('hello', %database, nonce => 0, loans => []), 409, 'also after a restart');
+    is_problem(peer_call('reserve', %database, tag => 'f' x 38, top => 1, order => 'oldest', again => JSON::PP::false),
+        409, 'nor does the older one get items set aside');
+    %database = (database => uuid(), epoch => $newer{epoch} + 1);
+    $nonce = peer_call('hello', %database, nonce => 0, loans => [])->json->{nonce};
+    hello();
 };
 
 subtest 'the peer borrows' => sub {
@@ -192,51 +212,104 @@ subtest 'the peer borrows' => sub {
     is $mill->stats->{loans}{given}, 0, 'all of it';
 };
 
-subtest 'the peer is told' => sub {
-    my $id = $mill->new_item('told', 100);
-    my $told = sub ($state) {
-        return grep { $_->{id} eq $id && $_->{state} eq $state } map { $_->{items}->@* } $peer->asked('copies');
-    };
-    ok wait_until(20, sub { $told->('waiting') }), 'of a new item';
-    my ($item) = $told->('waiting');
-    is_deeply [@$item{qw(digest iterations remaining home moves trial)}],
-        [sha512_hex('told'), 100, 99, 0, 0, 0], 'all of it';
-    ok !exists $item->{chain}, 'but not twice';
-    ok wait_until(20, sub { peer_status()->{behind} == 0 }), 'and has acknowledged it';
-    is $mill->call('DELETE', "/items/$id")->status, 204, 'it is cancelled';
-    ok wait_until(20, sub { $told->('cancelled') }), 'and that is told';
-};
+# Sets items aside for a pull of the peer.
+sub reserve ($tag, %more) {
+    return peer_call('reserve', tag => $tag, %database, top => 2, order => 'oldest',
+        again => JSON::PP::false, %more);
+}
 
-subtest 'the peer tells' => sub {
-    my $item = item_of('copied', 50, 'waiting');
-    is peer_call('copies', items => [$item])->status, 204, 'a copy is taken';
-    is peer_status()->{kept}{waiting}, 1, 'and counted';
-    my $look = peer_call('look', id => $item->{id}, wait => 0)->json->{item};
-    is_deeply [@$look{qw(id chain iterations remaining state)}],
-        [$item->{id}, $item->{digest}, 50, 49, 'waiting'], 'it can be looked at';
-    my $value = value_of('copied', 50);
-    is peer_call('copies', items => [item_of('copied', 50, 'done', id => $item->{id})])->status, 204,
-        'it is done';
-    is peer_call('look', id => $item->{id}, wait => 30)->json->{item}{chain}, $value, 'here too';
-    is $mill->pull(10)->content, qq([]\n), 'but no client gets it here';
-};
+# What the peer says to whoever asks for that pull, and how it is asked for.
+sub fate ($tag, %fate) {
+    $peer->answer(pulls => { status => 200, json => { node => 1, epoch => $database{epoch}, pulls => [\%fate] } });
+    return;
+}
 
-subtest 'a transfer to the peer' => sub {
-    my @ids = map { $mill->new_item("given $_", 10) } 1 .. 3;
-    is $mill->work_all, 3, 'three items are done';
-    is peer_call('done')->json->{done}, 3, 'and counted';
-    my %transfer = (transfer => uuid(), top => 2, order => 'oldest', copies => JSON::PP::true);
-    my $reply = peer_call('transfer', %transfer);
-    is $reply->status, 200, 'some are given';
+# A tag that no other pull has.
+sub new_tag { return unpack('H*', random_body(18)) . 'ff' }
+
+subtest 'items set aside for the peer' => sub {
+    my @ids = map { $mill->new_item("given $_", 1) } 1 .. 3;
+    my $tag = new_tag();
+    fate($tag, state => 'open', rest => 0);
+    is peer_call('done')->json->{done}, 3, 'what there is, is counted';
+    my $reply = reserve($tag);
+    is $reply->status, 200, 'some are set aside';
     my @items = $reply->json->{items}->@*;
-    is scalar @items, 2, 'as many as were asked for';
-    is_deeply [map { @$_{qw(state home moves remaining)} } @items], [('done', 1, 1, 0) x 2],
-        'their home is the peer';
-    is_deeply peer_call('transfer', %transfer)->json, $reply->json, 'the same again for the same transfer';
+    is_deeply [map { $_->{id} } @items], [@ids[0, 1]], 'as many as were asked for, in the order that was';
+    is_deeply [map { @$_{qw(state remaining chain)} } @items], [map { ('pulled', 0, value_of("given $_", 1)) } 1, 2],
+        'with their values';
+    is reserve($tag)->content, $reply->content, 'the same again for the same tag';
+    is reserve($tag, again => JSON::PP::true)->content, $reply->content, 'also when only those are wanted';
+    is_deeply reserve(new_tag(), again => JSON::PP::true)->json->{items}, [], 'which brings nothing for another tag';
     is peer_call('done')->json->{done}, 1, 'they are not counted any more';
-    my @left = $mill->pull(10)->json->@*;
-    is scalar @left, 1, 'nor handed out here';
-    is_deeply [sort map { $_->{id} } @items, @left], [sort @ids], 'nothing is lost';
+    is_deeply [map { $_->{id} } $mill->pull(2)->json->@*], [$ids[2]], 'nor handed out here';
+    is $mill->stats->{set_aside}, 2, '/stats counts them';
+    ok wait_until(20, sub { grep { $_->{pulls}[0]{tag} eq $tag } $peer->asked('pulls') }), 'the peer is asked what has become of it';
+    my $asked = () = $peer->asked('pulls');
+    ok wait_until(20, sub { $peer->asked('pulls') > $asked + 1 }), 'again and again';
+    is $mill->stats->{set_aside}, 2, 'an open pull keeps them';
+    $peer->answer(pulls => { status => 200, json => { node => 1, epoch => $database{epoch} - 1, pulls => [{ state => 'unknown', rest => 0 }] } });
+    $asked = () = $peer->asked('pulls');
+    ok wait_until(20, sub { $peer->asked('pulls') > $asked + 1 }), 'and when an older database does not know it';
+    is $mill->stats->{set_aside}, 2, 'they stay, too';
+    fate($tag, state => 'closed', rest => 2);
+    ok wait_until(20, sub { $mill->stats->{set_aside} == 0 }), 'closed: they were handed out';
+    is_deeply [map { $mill->state_of($_) } @ids], [('pulled') x 3], 'which is seen';
+    ok wait_until(20, sub { grep { $_->{pulls}[0]{settled} } $peer->asked('pulls') }), 'and the peer is told that this is known';
+    ok wait_until(20, sub { !($mill->sql('SELECT count(*) FROM reservation WHERE settled < 2'))[0][0] }), 'then it is forgotten';
+    $peer->answer(pulls => undef);
+};
+
+subtest 'what a client has pulled with a key is none of the peer\'s' => sub {
+    my $key = uuid();
+    $mill->new_item('keyed', 1);
+    is scalar $mill->pull(1, headers => { 'Idempotency-Key' => $key })->json->@*, 1, 'an item is pulled with a key';
+    my $tag = substr(sha256_hex($key), 0, 32) . '000100';
+    is_problem(reserve($tag, again => JSON::PP::true), 400, 'the tag of that key is refused');
+};
+
+for my $case (['closed without them', state => 'closed', rest => 0], ['unknown', state => 'unknown', rest => 0]) {
+    subtest "a pull of the peer that is $case->[0]" => sub {
+        my (undef, %fate) = @$case;
+        my @ids = map { $mill->new_item("back $_", 1) } 1 .. 2;
+        my $tag = new_tag();
+        fate($tag, state => 'open', rest => 0);
+        is scalar reserve($tag)->json->{items}->@*, 2, 'items are set aside';
+        fate($tag, %fate);
+        ok wait_until(20, sub { $mill->stats->{items}{done} == 2 }), 'they are free again';
+        is $mill->stats->{set_aside}, 0, 'none is set aside';
+        is_deeply [sort map { $_->{id} } $mill->pull(10)->json->@*], [sort @ids], 'and handed out here';
+        $peer->answer(pulls => undef);
+    };
+}
+
+subtest 'what the peer asks of pulls' => sub {
+    my $ask = sub ($tag, $settled = 0) {
+        my $reply = peer_call('pulls', pulls => [{ tag => $tag, settled => $settled ? JSON::PP::true : JSON::PP::false }])->json;
+        is $reply->{epoch}, ($mill->sql('SELECT epoch FROM identity'))[0][0], 'the epoch is said';
+        return $reply->{pulls};
+    };
+    is_deeply $ask->(new_tag()), [{ state => 'unknown', rest => 0 }], 'a pull that was not';
+    $peer->answer(done => { status => 200, json => { node => 1, done => 1 } });
+    $peer->answer(reserve => { cut => 1 });
+    my $key = uuid();
+    is_problem($mill->pull(2, headers => { 'Idempotency-Key' => $key }), 503, 'a keyed pull whose other part does not come');
+    my ($asked) = reverse $peer->asked('reserve');
+    is_deeply $ask->($asked->{tag}), [{ state => 'open', rest => 0 }], 'is open';
+    my $item = item_of('rest', 1, 'pulled');
+    $peer->answer(reserve => { status => 200, json => { node => 1, items => [$item] } });
+    my $pulled = $mill->pull(2, headers => { 'Idempotency-Key' => $key });
+    is_deeply [map { $_->{id} } $pulled->json->@*], [$item->{id}], 'asked for again it brings it';
+    is +([$peer->asked('reserve')]->[-1]{tag}), $asked->{tag}, 'under the same tag';
+    is_deeply $ask->($asked->{tag}), [{ state => 'closed', rest => 1 }], 'and is closed';
+    is $mill->pull(2, headers => { 'Idempotency-Key' => $key })->content, $pulled->content, 'once more: the same';
+    is_deeply [map { $_->{again} } [$peer->asked('reserve')]->[-1]], [JSON::PP::true], 'of which the peer is to set no more aside';
+    $peer->answer(reserve => { status => 200, json => { node => 1, items => [] } });
+    is_problem($mill->pull(2, headers => { 'Idempotency-Key' => $key }), 503, 'what the peer does not have');
+    $peer->answer(reserve => { cut => 1 });
+    is_problem($mill->pull(2, headers => { 'Idempotency-Key' => $key }), 503, 'a peer that does not answer');
+    is_deeply $ask->($asked->{tag}, 1), [{ state => 'closed', rest => 1 }], 'it may say that it knows';
+    $peer->answer($_ => undef) for qw(done reserve);
 };
 
 subtest 'a look at an item of the peer' => sub {
@@ -247,6 +320,7 @@ subtest 'a look at an item of the peer' => sub {
     my $seen = $mill->item($item->{id})->json;
     is_deeply [@$seen{qw(id state iterations remaining strikes)}], [$item->{id}, 'leased', 70, 69, 2],
         'one that it knows';
+    ok !exists $seen->{as_of}, 'as it is now';
     my $done = item_of('theirs', 70, 'done', id => $item->{id});
     $peer->answer(look => look_of($done));
     is $mill->item($item->{id}, wait => 20)->json->{value}, value_of('theirs', 70), 'one that is done';
@@ -267,35 +341,14 @@ subtest 'a look at an item of the peer' => sub {
     $peer->answer(look => undef);
 };
 
-subtest 'a copy of what the peer does not tell' => sub {
-    my $item = item_of('kept', 20, 'waiting');
-    is peer_call('copies', items => [$item])->status, 204, 'a copy is here';
-    $peer->answer(look => { cut => 1 });
-    is $mill->item($item->{id})->json->{state}, 'waiting', 'it is shown when the peer cannot be asked';
-    my $start = time;
-    is $mill->item($item->{id}, wait => 1)->json->{state}, 'waiting', 'also to one who waits,';
-    ok time - $start > 0.9, 'when the wait is over';
-    go_away();
-    is $mill->work_all, 1, 'the peer is away: it is worked on here';
-    is $mill->item($item->{id}, wait => 20)->json->{value}, value_of('kept', 20), 'its value is shown';
-    is $mill->pull(10)->content, qq([]\n), 'but not handed out';
-    come_back();
-    $peer->answer(look => undef);
-};
-
 subtest 'a peer that goes away under a look' => sub {
-    my $item = item_of('left', 20, 'waiting');
-    is peer_call('copies', items => [$item])->status, 204, 'a copy is here';
     $peer->answer(look => { silent => 1 });
     my $looks = $peer->asked('look');
-    my $with_copy = in_background(sub { return $mill->item($item->{id}, wait => 25)->json->{state} eq 'done' });
-    my $without = in_background(sub { return $mill->item(id_of(1), wait => 25)->status == 503 });
-    ok wait_until(20, sub { $peer->asked('look') == $looks + 2 }), 'the looks are passed on';
+    my $look = in_background(sub { return $mill->item(id_of(1), wait => 25)->status == 503 });
+    ok wait_until(20, sub { $peer->asked('look') == $looks + 1 }), 'the look is passed on';
     my $start = time;
     go_away();
-    ok $without->(), 'one without a copy here is answered 503';
-    is $mill->work_all, 1, 'the other item is worked on here';
-    ok $with_copy->(), 'its look is answered when it is done';
+    ok $look->(), 'it is answered 503, as there is no replica here';
     ok time - $start < 15, 'before its time';
     come_back();
     $peer->answer(look => undef);
@@ -328,59 +381,54 @@ subtest 'a cancel of an item of the peer' => sub {
     $peer->answer(cancel => undef);
 };
 
-subtest 'a pull brings items of the peer' => sub {
-    my @items = map { item_of("bring $_", 5, 'done', home => 0, moves => 1) } 1 .. 3;
-    $peer->answer(done => { status => 200, json => { node => 1, done => 3 } });
-    $peer->answer(transfer => { cut => 1 });
-    my $transfers = $peer->asked('transfer');
-    is $mill->pull(3, order => 'oldest')->content, qq([]\n), 'the answer is lost: nothing came';
-    my $asked = [$peer->asked('transfer')]->[$transfers];
-    is_deeply [@$asked{qw(top order copies)}], [3, 'oldest', JSON::PP::true], 'it was asked for';
-    $peer->answer(transfer => { status => 200, json => { node => 1, items => \@items } });
-    $peer->answer(done => undef);
-    ok wait_until(20, sub { $mill->stats->{items}{done} >= 3 }), 'it is asked again until it is answered';
-    my %ids = map { $_->{transfer} => 1 } ($peer->asked('transfer'))[$transfers .. $transfers + 1];
-    is_deeply [keys %ids], [$asked->{transfer}], 'for the same transfer';
-    my $key = uuid();
-    my $pulled = $mill->pull(3, headers => { 'Idempotency-Key' => $key });
-    is_deeply [sort map { $_->{id} } $pulled->json->@*], [sort map { $_->{id} } @items], 'they are handed out';
-    is_deeply [sort map { $_->{value} } $pulled->json->@*], [sort map { value_of("bring $_", 5) } 1 .. 3],
-        'with their values';
-    my $count = $peer->asked('done');
-    is $mill->pull(3, headers => { 'Idempotency-Key' => $key })->content, $pulled->content, 'again with the key';
-    is scalar(my @again = $peer->asked('done')), $count, 'without asking the peer';
-    is $mill->pull(3)->content, qq([]\n), 'once';
-};
-
-subtest 'a pull in one go' => sub {
-    my @items = map { item_of("go $_", 5, 'done', home => 0, moves => 1) } 1 .. 2;
+subtest 'a pull over both nodes' => sub {
+    my @items = map { item_of("bring $_", 5, 'pulled', completed => 1_700_000_001_000 + $_) } 1 .. 2;
     my $own = $mill->new_item('own', 1);
     $peer->answer(done => { status => 200, json => { node => 1, done => 2 } });
-    $peer->answer(transfer => { status => 200, json => { node => 1, items => \@items } });
-    my @pulled = $mill->pull(3)->json->@*;
-    is_deeply [sort map { $_->{id} } @pulled], [sort $own, map { $_->{id} } @items], 'own and brought items';
-    is [$peer->asked('transfer')]->[-1]{top}, 2, 'only what was missing was asked for';
-    $peer->answer($_ => undef) for qw(done transfer);
-    $mill->new_item("enough $_", 1) for 1 .. 2;
+    $peer->answer(reserve => { status => 200, json => { node => 1, items => \@items } });
+    my @pulled = $mill->pull(3, order => 'oldest')->json->@*;
+    is_deeply [map { $_->{id} } @pulled], [(map { $_->{id} } @items), $own], 'own and other items, in the order of the pull';
+    is_deeply [map { $_->{value} } @pulled[0, 1]], [map { value_of("bring $_", 5) } 1, 2], 'with their values';
+    my ($asked) = reverse $peer->asked('reserve');
+    is_deeply [@$asked{qw(top order again epoch)}], [2, 'oldest', JSON::PP::false, ($mill->sql('SELECT epoch FROM identity'))[0][0]],
+        'only what was missing was asked for';
+    my $key = uuid();
+    $mill->new_item('latest', 1);
+    my $first = $mill->pull(3, headers => { 'Idempotency-Key' => $key });
+    is_deeply [map { $_->{id} } $first->json->@[1, 2]], [map { $_->{id} } reverse @items], 'the latest first, as a pull is without an order';
+    is $mill->pull(3, headers => { 'Idempotency-Key' => $key })->content, $first->content, 'again with the key: the same';
+    is_problem($mill->pull(4, headers => { 'Idempotency-Key' => $key }), 422, 'the key for another top');
+    $peer->answer($_ => undef) for qw(done reserve);
+    my @enough = map { $mill->new_item("enough $_", 1) } 1 .. 2;
     my $count = $peer->asked('done');
     is scalar $mill->pull(2)->json->@*, 2, 'when enough is here';
     is scalar(my @again = $peer->asked('done')), $count, 'the peer is not asked';
 };
 
+subtest 'a pull whose other part does not come' => sub {
+    my $own = $mill->new_item('own', 1);
+    $peer->answer(done => { status => 200, json => { node => 1, done => 2 } });
+    $peer->answer(reserve => { cut => 1 });
+    is_deeply [map { $_->{id} } $mill->pull(3)->json->@*], [$own], 'without a key: what is here is brought';
+    my ($asked) = reverse $peer->asked('reserve');
+    my ($pull) = peer_call('pulls', pulls => [{ tag => $asked->{tag}, settled => JSON::PP::false }])->json->{pulls}[0];
+    is_deeply $pull, { state => 'closed', rest => 0 }, 'and it is closed: what the peer has set aside is to be free';
+    $peer->answer($_ => undef) for qw(done reserve);
+};
+
 subtest 'items that are none' => sub {
-    my $item = item_of('wrong', 5, 'done', home => 0, moves => 1);
+    my $item = item_of('wrong', 5, 'pulled');
     $peer->answer(done => { status => 200, json => { node => 1, done => 1 } });
-    for my $wrong ([{ %$item, home => 1 }], [{ %$item, state => 'waiting', remaining => 3 }], [{ %$item, id => 1 }],
-        [($item) x 2], 'x') {
-        $peer->answer(transfer => { status => 200, json => { node => 1, items => $wrong } });
+    for my $wrong ([{ %$item, state => 'waiting', remaining => 7 }], [{ %$item, id => 1 }], [{ %$item, chain => 'x' }],
+        [{ %$item, completed => 0 }], [{ %$item, remaining => 1 }], [($item) x 2], 'x') {
+        $peer->answer(reserve => { status => 200, json => { node => 1, items => $wrong } });
         is $mill->pull(1)->content, qq([]\n), 'nothing is taken';
     }
-    $peer->answer(transfer => { status => 200, json => { node => 2, items => [$item] } });
+    $peer->answer(reserve => { status => 200, json => { node => 2, items => [$item] } });
     is $mill->pull(1)->content, qq([]\n), 'nor from another node';
-    $peer->answer(transfer => { status => 200, json => { node => 1, items => [$item] } });
-    ok wait_until(20, sub { $mill->stats->{items}{done} == 1 }), 'in the end it comes';
-    is scalar $mill->pull(1)->json->@*, 1, 'and is handed out';
-    $peer->answer($_ => undef) for qw(done transfer);
+    $peer->answer(reserve => { status => 200, json => { node => 1, items => [$item] } });
+    is_deeply [map { $_->{id} } $mill->pull(1)->json->@*], [$item->{id}], 'but one that is right';
+    $peer->answer($_ => undef) for qw(done reserve);
 };
 
 subtest 'a silent peer' => sub {
@@ -418,21 +466,14 @@ subtest 'the peering process dies' => sub {
 
 subtest 'a reload' => sub {
     my $socket = "$mill->{settings}{RUN_DIR}/writer/peering.sock";
-    my $pid_file = "$mill->{settings}{RUN_DIR}/hashmill-fcgi.pid";
-    my $reload = sub (%changes) {
-        unlink $pid_file;
-        $mill->write_settings(%changes);
-        $mill->{server}->kill('HUP');
-        return wait_until(30, sub { -s $pid_file });
-    };
     my $peers = $mill->{settings}{PEERS};
     $peer->answer(look => undef);
-    ok $reload->(), 'with peers';
+    ok $mill->reload(), 'with peers';
     ok wait_until(20, sub { !peer_status()->{away} }), 'they are heard';
-    ok $reload->(PEERS => '', PEER_TOKEN => ''), 'without';
+    ok $mill->reload(PEERS => '', PEER_TOKEN => ''), 'without';
     ok !-e $socket, 'nobody is to be asked';
     is $mill->item(id_of(1))->status, 404, 'nor is';
-    ok $reload->(PEERS => $peers, PEER_TOKEN => $peer->token), 'with them again';
+    ok $mill->reload(PEERS => $peers, PEER_TOKEN => $peer->token), 'with them again';
     ok wait_until(20, sub { !peer_status()->{away} }), 'they are heard again';
     is $mill->item(id_of(1))->status, 404, 'and asked';
 };

@@ -83,6 +83,7 @@ subtest 'under load, and restored' => sub {
     is $code, 0, 'the backup is restored' or diag $output;
     my ($old) = $output =~ /kept as (\S+)/;
     ok -s $old, 'the old database is kept';
+    is +($mill->init)[0], 0, 'the backup is to be served';
     $mill->start_server;
     is_deeply [map { $_->[0] } $mill->sql('PRAGMA integrity_check')], ['ok'], 'the node runs from a whole database';
     is_deeply [grep { $mill->item($_->[0])->status != 200 || $rank{$mill->state_of($_->[0])} < $rank{$was{$_->[0]}} } @before],
@@ -182,6 +183,7 @@ subtest 'what is no backup stays' => sub {
         'three restores through a link';
     ok -l "$dir/link.db" && !-e "$database-wal", 'leave the link, and no WAL beside the file';
     is scalar(my @kept = grep { !/-(?:wal|shm)$/ } glob "$database.before-*"), 3, 'three old databases are kept';
+    is +($mill->init)[0], 0, 'the backup is to be served';
     $mill->start_server;
     is $mill->enqueue('body', 10)->status, 201, 'the node serves again';
     $mill->close_instance;

@@ -27,6 +27,21 @@ my $build = Hashmill::build_directory();
 my $dir = tempdir('hm-cut-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my ($database, $log, $facts) = map { "$dir/$_" } qw(db log facts);
 
+# What the server finds: a database and, as --init looks at it before each start, an empty WAL. The log begins
+# with these, made and synced.
+sub begin_log {
+    my $init = Hashmill::Process->start(log => "$dir/init.log", env => { DATABASE => $database, RUN_DIR => "$dir/run" },
+        command => ["$build/hashmill-fcgi", '--init']);
+    $init->wait_exit(30);
+    my ($create, $write, $sync) = (0, 2, 4); # see t/support/shim/record.h
+    my $bytes = slurp($database);
+    spew($log, join '', map { pack 'L L Q Q a*', @$_ } [$create, 0, 0, 0, ''], [$write, 0, 0, length $bytes, $bytes],
+        [$create, 1, 0, 0, ''], [$sync, 0, 0, 0, ''], [$sync, 3, 0, 0, '']);
+    return;
+}
+
+begin_log();
+
 # Runs the server with the recording library. It goes in before that of the sanitizers, which must be
 # allowed and does no harm.
 my $record = 'ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0" exec env LD_PRELOAD="$0" "$@"';

@@ -58,6 +58,8 @@ sub refuses ($pattern) {
     return;
 }
 
+my $init = run_server('--init');
+is $init->wait_exit(30), 0, 'its database is made' or diag $init->log;
 serves('a node');
 
 for my $end ('', '-wal', '-shm', '-lock') {

@@ -60,6 +60,7 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     (void)queue;
     fuzz_message.body.pull = *pull;
+    batch->share = PULL_WHOLE;
     batch->count = pull->top < 3 ? pull->top : 3;
     for (int i = 0; i < batch->count; i++)
         batch->items[i] = some_item(ITEM_DONE);
@@ -72,9 +73,9 @@ enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_i
     return fuzz_result;
 }
 
-enum queue_result queue_look_home(struct queue *queue, struct uuid id, struct queue_item *item,
-                                  int *home) {
-    *home = 0;
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+                                     int64_t *as_of_ms) {
+    *as_of_ms = 1000;
     return queue_look(queue, id, item);
 }
 
@@ -125,36 +126,44 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
 enum queue_result queue_peers(struct queue *queue, struct queue_peers *peers) {
     (void)queue;
     memset(peers, 0, sizeof *peers);
+    peers->met.epoch = 5;
     return fuzz_result;
 }
 
-enum queue_result queue_merge(struct queue *queue, const struct queue_copies *copies) {
+enum queue_result queue_met(struct queue *queue, struct queue_identity *met) {
     (void)queue;
-    fuzz_message.body.copies = *copies;
-    return take(OPERATION_MERGE);
-}
-
-static enum queue_result give_items(struct queue_copies *copies) {
-    memset(copies, 0, sizeof *copies);
-    copies->count = 2;
-    for (int i = 0; i < copies->count; i++)
-        copies->items[i] = (struct queue_copy){
-            .iterations = 1, .enqueued_wall_ms = 1, .completed_wall_ms = 2, .state = ITEM_DONE};
+    memset(met, 0, sizeof *met);
+    met->epoch = 5;
     return fuzz_result;
 }
 
-enum queue_result queue_give(struct queue *queue, const struct queue_transfer *transfer,
-                             struct queue_copies *items) {
+enum queue_result queue_raise(struct queue *queue, const struct queue_raise *raise) {
     (void)queue;
-    fuzz_message.body.transfer = *transfer;
-    take(OPERATION_GIVE);
-    return give_items(items);
+    fuzz_message.body.raise = *raise;
+    return take(OPERATION_RAISE);
 }
 
-enum queue_result queue_items(struct queue *queue, int64_t *seq, struct queue_copies *copies) {
+enum queue_result queue_reserve(struct queue *queue, const struct queue_reserve *reserve,
+                                struct queue_batch *batch) {
     (void)queue;
-    must(*seq >= 0);
-    return give_items(copies);
+    fuzz_message.body.reserve = *reserve;
+    batch->count = reserve->top < 3 ? reserve->top : 3;
+    for (int i = 0; i < batch->count; i++)
+        batch->items[i] = some_item(ITEM_PULLED);
+    return take(OPERATION_RESERVE);
+}
+
+enum queue_result queue_pull_fate(struct queue *queue, const uint8_t tag[PULL_TAG_SIZE],
+                                  struct queue_fate *fate) {
+    (void)queue;
+    *fate = (struct queue_fate){.fate = tag[0] % (PULL_IS_CLOSED + 1), .rest = tag[1]};
+    return fuzz_result;
+}
+
+enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close) {
+    (void)queue;
+    fuzz_message.body.close = *close;
+    return take(OPERATION_CLOSE_PULL);
 }
 
 enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
@@ -279,8 +288,9 @@ static void finish(struct call *call) {
     must(call->route->waits->finish(call, &answer) == 0);
 }
 
-/* One request on this listener from head to reply. */
-static void run_call(enum listener listener, const uint8_t *data, size_t size) {
+/* One request on this listener, to this table, from head to reply. */
+static void run_call(enum listener listener, const struct route *routes, const uint8_t *data,
+                     size_t size) {
     static struct conf conf;
     static struct server server;
     static char *parameters[PARAMETERS_MAX + 3];
@@ -294,11 +304,11 @@ static void run_call(enum listener listener, const uint8_t *data, size_t size) {
         conf.body_bytes_max = 262144;
         conf.lease_seconds = 60;
         if (listener == LISTENER_WORKER) {
-            conf.peer_count = 1;
-            conf.peers[0].node = 1;
+            conf.has_peer = true;
+            conf.peer.node = 1;
         }
         server.conf = &conf;
-        server.routes = api_routes;
+        server.routes = routes;
         server.listener = listener;
         server.sha512 = EVP_MD_CTX_new();
         server.sha256 = EVP_MD_CTX_new();

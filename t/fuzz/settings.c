@@ -16,10 +16,9 @@ static void check_server(const char *path) {
         return;
     }
     must(conf.node >= 0 && conf.node <= 255 && conf.processes_public > 0);
-    must(conf.peer_count >= 0 && conf.peer_count <= PEERS_MAX);
-    for (int i = 0; i < conf.peer_count; i++)
-        must(conf.peers[i].node >= 0 && conf.peers[i].node <= 255 &&
-             conf.peers[i].node != conf.node && strlen(conf.peers[i].url) < PEER_URL_SIZE);
+    must(!conf.has_peer || (conf.peer.node >= 0 && conf.peer.node <= 255 &&
+                            conf.peer.node != conf.node && strlen(conf.peer.url) < PEER_URL_SIZE));
+    must(conf.has_peer || conf.copying == COPY_NONE);
     must(conf.workers_min <= conf.workers_max);
 }
 

@@ -2,6 +2,6 @@
 #include "call.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    run_call(LISTENER_WORKER, data, size);
+    run_call(LISTENER_WORKER, api_routes, data, size);
     return 0;
 }

@@ -42,7 +42,8 @@ run_command('dpkg-deb', '-R', $package, "$dir/root");
 
 subtest 'contents' => sub {
     my %mode = map { (split)[5, 0] } split /\n/, run_command('dpkg-deb', '-c', $package);
-    my @programs = qw(usr/bin/hashmill-fcgi usr/bin/hashmill-worker usr/lib/hashmill/provider-local usr/lib/hashmill/nginx-site);
+    my @programs = qw(usr/bin/hashmill-fcgi usr/bin/hashmill-worker usr/lib/hashmill/provider-local usr/lib/hashmill/nginx-site
+        usr/lib/hashmill/ec2-node usr/lib/hashmill/ec2-start usr/lib/hashmill/ec2-volume);
     my @files = qw(etc/hashmill/hashmill.env etc/hashmill/worker.env etc/hashmill/nginx/listen-public.conf
         etc/hashmill/nginx/listen-worker.conf etc/nginx/sites-available/hashmill usr/lib/sysusers.d/hashmill.conf
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz

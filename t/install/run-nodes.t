@@ -133,6 +133,45 @@ subtest 'stop' => sub {
     unlike join('', map { slurp($_) } glob "$var/node*/log/*.log"), qr/Sanitizer|\berror: /, 'nothing bad in the logs';
 };
 
+subtest "a node's disk is lost" => sub {
+    $run = start_run('--nodes', 2);
+    my $id = call($first, 'PUT', '/enqueue?iterations=1000000000000', 'comes back')->json->{id};
+    my $behind = sub { call($first, 'GET', '/stats')->json->{peers}[0]{behind} // {} };
+    ok wait_until(20, sub { ($behind->()->{batches} // 1) == 0 }), 'the other node has all of it';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'both end';
+    remove_tree("$var/node0");
+    $run = start_run('--nodes', 2);
+    like $run->log, qr/queue of node0 is not here.*queue of node0: node 1 has given the queue back/s, 'it is had back, which is said';
+    is call($first, 'GET', "/items/$id")->status, 200, 'what it had is there';
+    ok passes($first, $second), 'and it goes on';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'both end';
+};
+
+subtest 'both databases are lost' => sub {
+    $run = start_run('--nodes', 2);
+    my $id = call($first, 'PUT', '/enqueue?iterations=1000000000000', 'comes back')->json->{id};
+    ok wait_until(20, sub { (call($first, 'GET', '/stats')->json->{peers}[0]{behind}{batches} // 1) == 0 }), 'both have replicas';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'both end';
+    unlink grep { !/replica/ } glob "$var/node?/hashmill.db*";
+    $run = run_script('--nodes', 2);
+    ok wait_until(30, sub { 2 == (() = $run->log =~ /queue of node[01]: waiting for node [01]/g) }), 'both wait, which is said'
+        or diag $run->log;
+    is_deeply [grep { -e } map { "$var/node$_/hashmill.db" } 0, 1], [], 'no empty queue is made';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'ends well';
+    for my $node (0, 1) {
+        rename "$var/node$node/hashmill.db-replica$_", "$var/node@{[1 - $node]}/hashmill.db$_" for '', '-wal', '-shm';
+    }
+    $run = start_run('--nodes', 2);
+    is call($first, 'GET', "/items/$id")->status, 200, 'each gets the replica for its database: what it had is there';
+    ok passes($first, $second), 'and it goes on';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'both end';
+};
+
 subtest 'another number of nodes' => sub {
     $run = start_run('--nodes', 2);
     kill 'KILL', $run->pid;

@@ -1,5 +1,6 @@
-# A disk of one of two nodes loses pages. What --recover cannot save comes back from the other node; nothing
-# is lost and nothing handed out twice.
+# A disk of one of two nodes loses pages. What --recover makes of it knows that it is no more than a backup: the node
+# gets its database back from the replica at the other one, and nothing is lost or handed out twice. Without the
+# other node, --alone serves what could be saved.
 
 use v5.36;
 use FindBin;
@@ -27,37 +28,61 @@ is scalar @pulled, 600, 'some of them pulled';
 $worker->kill('TERM');
 $worker->wait_exit(30);
 push @enqueued, enqueue_some('late', 20);
-ok $pair->wait_told, 'the other node knows of everything';
+ok $pair->wait_told, 'the other node has everything';
 
-$hurt->expect_log(qr/connect\(\) to unix:/);
-ok $hurt->stop_server, 'the node is stopped';
-is system('sqlite3', $hurt->{settings}{DATABASE}, 'UPDATE item SET state = 2, pull = NULL, closed = NULL '
-    . 'WHERE state = 3; DELETE FROM peer'), 0, 'its disk has rows from before they were pulled, and none of the peer';
-cmp_ok lose_rows($hurt->{settings}{DATABASE}), '>', 1000, 'and loses most items';
-my ($code, $text) = recover($hurt, "$hurt->{dir}/new.db");
-is $code, 0, 'a new file is made' or diag $text;
-my ($lost) = $text =~ / items saved, (\d+) lost$/m;
-cmp_ok $lost, '>', 1000, "which lacks $lost";
-is put_in_place($text), 2, 'and put in place';
-$hurt->start_server;
-is scalar(grep { $hurt->item($_->[0])->status == 404 } @enqueued[0 .. 99]), 0, 'it denies no item that the other one knows';
-my @pullers = map { my $name = $_; background(sub { puller($hurt, $name) }) } qw(new other);
-is persist(sub { pull_key($hurt, 'pull-2', 300) })->json->@*, 300, 'a keyed pull brings at once or later what it had brought';
-ok wait_until(60, sub { $hurt->server_log =~ /node 1 has told all that it has since this node was restored/ }),
-    'it asks the other node for all that it has';
-is scalar(grep { $hurt->item($_->[0])->status != 200 } @enqueued), 0, 'and knows every item again';
-
-$pair->start_worker(THREADS => 1);
-ok $pair->wait_computed, 'the rest is computed';
-push @pulled, (map { $_->stop->result } @pullers), pull_rest($pair->nodes);
-is_deeply judge(\@enqueued, \@pulled), { lost => [], twice => [], wrong => [] }, 'each was pulled once with its right value';
-is scalar(@pulled), scalar(@enqueued), 'and nothing else';
-ok $pair->wait_told, 'both know everything';
-for my $node ($pair->nodes) {
-    is $node->stats->{faults}, 0, 'no two chains differed';
-    my ($sums) = $node->sql('SELECT (SELECT count(*) FROM item WHERE state = 3) - pulled,'
-        . ' (SELECT count(*) FROM item WHERE state = 2 AND home IS NULL) - done FROM tally');
-    is_deeply $sums, [0, 0], 'the counts are those of the rows';
+# The node is stopped, its disk loses most items, and --recover makes of that what can be made. How many it lacks.
+sub hurt_disk ($name) {
+    $hurt->expect_log(qr/connect\(\) to unix:/);
+    ok $hurt->stop_server, 'the node is stopped';
+    is system('sqlite3', $hurt->{settings}{DATABASE}, 'UPDATE item SET state = 2, pull = NULL, closed = NULL WHERE state = 3'), 0,
+        'its disk has rows from before they were pulled';
+    cmp_ok lose_rows($hurt->{settings}{DATABASE}), '>', 800, 'and loses most items';
+    my ($code, $text) = recover($hurt, "$hurt->{dir}/$name.db");
+    is $code, 0, 'a new file is made' or diag $text;
+    my ($lost) = $text =~ / items saved, (\d+) lost$/m;
+    cmp_ok $lost, '>', 800, "which lacks $lost";
+    is put_in_place($text), 2, 'and put in place';
+    ok -e "$hurt->{settings}{DATABASE}-replica", 'the replica of the other node stays where it is';
+    rename "$hurt->{settings}{DATABASE}.failed", "$hurt->{dir}/$name.failed" or die;
+    return $lost;
 }
+
+subtest 'with the other node' => sub {
+    hurt_disk('new');
+    my ($code, $said) = $hurt->init;
+    is $code, 0, '--init' or diag $said;
+    like $said, qr/given the queue back as of batch/, 'fetches the database from the other node';
+    $hurt->start_server;
+    ok $pair->wait_together, 'it serves';
+    is scalar(grep { $hurt->item($_->[0])->status != 200 } @enqueued), 0, 'and knows every item';
+    is_deeply [map { [$_->@{qw(id value iterations)}] } map { pull_key($hurt, "pull-$_", 300)->json->@* } 1, 2], \@pulled,
+        'a keyed pull brings what it had brought';
+    $pair->start_worker(THREADS => 1);
+    ok $pair->wait_computed, 'the rest is computed';
+    push @pulled, pull_rest($pair->nodes);
+    is_deeply judge(\@enqueued, \@pulled), { lost => [], twice => [], wrong => [] }, 'each was pulled once with its right value';
+    is scalar(@pulled), scalar(@enqueued), 'and nothing else';
+    ok $pair->wait_equal($_), 'the replica of node ' . $_->{settings}{NODE} . ' is equal to its database' for $pair->nodes;
+};
+
+subtest 'without it' => sub {
+    my @more = enqueue_some('more', 1);
+    ok $pair->wait_told, 'the other node has everything';
+    $pair->cut;
+    my $lost = hurt_disk('alone');
+    my ($code, $said) = $hurt->init('--alone');
+    is $code, 0, '--init --alone' or diag $said;
+    $hurt->start_server('--alone');
+    my $all = @enqueued + @more;
+    is(($hurt->sql('SELECT count(*) FROM item'))[0][0], $all - $lost, 'serves what was saved');
+    $pair->heal;
+    ok $pair->wait_together, 'and is the node from then on';
+    for my $node ($pair->nodes) {
+        ok $pair->wait_equal($node), 'the replica of node ' . $node->{settings}{NODE} . ' is equal to its database';
+        my ($sums) = $node->sql('SELECT (SELECT count(*) FROM item WHERE state = 3) - pulled,'
+            . ' (SELECT count(*) FROM item WHERE state = 2) - done FROM tally');
+        is_deeply $sums, [0, 0], 'the counts are those of the rows';
+    }
+};
 
 finish();

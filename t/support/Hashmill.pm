@@ -104,16 +104,46 @@ sub sanitized ($build = build_directory()) {
     return index(slurp("$build/hashmill-fcgi") // '', '__asan_init') >= 0;
 }
 
-sub start_server ($self) {
+# hashmill-fcgi --init with these options: its exit code, undef when it does not end, and what it has said.
+sub init ($self, @options) {
+    my $process = $self->start_init(@options);
+    my $code = defined $process->wait_exit(60) ? $process->exit_code : undef;
+    $process->kill('KILL');
+    return ($code, $process->log);
+}
+
+# Its process.
+sub start_init ($self, @options) {
     $self->write_settings;
+    my $log = "$self->{dir}/init-" . ++$self->{inits} . '.log';
+    return Hashmill::Process->start(log => $log, env => $self->environment,
+        command => [$self->{inside}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file, '--init', @options]);
+}
+
+# Options are those of --init; the first start makes an empty database, whatever another node has.
+sub start_server ($self, @init) {
+    my ($code, $said) = $self->init($self->{server} ? @init : '--new');
+    $self->give_up('hashmill-fcgi --init exited with ' . ($code // 'nothing') . ": $said") if ($code // 1) != 0;
+    return $self->launch_server;
+}
+
+# The server on a database that --init has found good.
+sub launch_server ($self) {
     my $pid_file = "$self->{settings}{RUN_DIR}/hashmill-fcgi.pid";
     unlink $pid_file; # a killed server leaves its own
-    my $server = $self->{server} = Hashmill::Process->start(
-        log => "$self->{dir}/server.log", env => $self->environment,
-        command => [$self->{inside}->@*, $self->{wrap}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file]);
+    my $server = $self->{server} = $self->run_server;
     wait_until(60, sub { !$server->alive || -s $pid_file });
     $self->give_up('the server did not come up') if !$server->alive || !-s $pid_file;
     return;
+}
+
+# The process of a server, as start_server starts it; some of its settings changed.
+sub run_server ($self, %settings) {
+    my $more = "$self->{dir}/more.env";
+    spew($more, join '', map { "$_=$settings{$_}\n" } sort keys %settings);
+    return Hashmill::Process->start(log => "$self->{dir}/server.log", env => $self->environment,
+        command => [$self->{inside}->@*, $self->{wrap}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file,
+            %settings ? ('-c', $more) : ()]);
 }
 
 sub start_nginx ($self) {
@@ -206,10 +236,10 @@ sub nginx_pids ($self) {
             && (slurp("/proc/$_/comm") // '') =~ /^nginx/ && process_state($_) ne 'Z' } process_ids();
 }
 
-# Starts it again after kill_everything.
-sub restart ($self) {
+# Starts it again after kill_everything; options are those of --init.
+sub restart ($self, @init) {
     $self->stop_nginx if $self->{nginx};
-    $self->start_server;
+    $self->start_server(@init);
     $self->start_nginx if $self->{nginx_wanted};
     return;
 }
@@ -303,6 +333,15 @@ sub write_settings ($self, %changes) {
     spew($self->settings_file, join '', map { "$_=$settings->{$_}\n" } sort keys %$settings);
     chmod 0600, $self->settings_file;
     return;
+}
+
+# Has the running server read its settings again, some of them changed. True when it serves with them.
+sub reload ($self, %changes) {
+    my $pid_file = "$self->{settings}{RUN_DIR}/hashmill-fcgi.pid";
+    unlink $pid_file;
+    $self->write_settings(%changes);
+    $self->{server}->kill('HUP');
+    return wait_until(30, sub { -s $pid_file });
 }
 
 sub environment ($self) {
@@ -438,7 +477,7 @@ sub wait_computed ($self, $seconds = 120) {
 sub server_log ($self) { return $self->{server}->log }
 
 # The living children of the master, all or those of one role: writer, public, public-wait, worker,
-# worker-wait or peering. A child is known by the one listening socket that it holds.
+# worker-wait, peering or replica. A child is known by the one listening socket that it holds.
 sub children ($self, $role = undef) {
     my ($master, @children) = $self->server_pids;
     return @children if !defined $role;
@@ -455,30 +494,6 @@ sub sql ($self, $statement) {
     my @rows = map { chomp; [split /\t/, $_, -1] } <$pipe>;
     close $pipe or die "sqlite3: $statement failed\n";
     return @rows;
-}
-
-# --- assertions -----------------------------------------------------------------------------------
-
-# Asserts an RFC 9457 reply of this status that tells the client what to do.
-sub is_problem ($reply, $status, $name) {
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $problem = eval { $reply->json };
-    my @wrong;
-    push @wrong, 'status is ' . $reply->status if $reply->status != $status;
-    push @wrong, 'not problem+json' if ($reply->header('content-type') // '') ne 'application/problem+json';
-    push @wrong, 'no JSON object' if ref $problem ne 'HASH';
-    if (ref $problem eq 'HASH') {
-        push @wrong, 'type' if ($problem->{type} // '') !~ /^urn:hashmill:problem:[a-z-]+$/;
-        push @wrong, "no $_" for grep { !length($problem->{$_} // '') } qw(title detail);
-        push @wrong, 'status inside differs' if ($problem->{status} // 0) != $status;
-    }
-    push @wrong, 'no line break at the end' if $reply->content !~ /\}\n\z/;
-    push @wrong, 'no Allow' if $status == 405 && !$reply->header('allow');
-    push @wrong, 'no Retry-After'
-        if ($status == 503 || $status == 507) && ($reply->header('retry-after') // '') !~ /^\d+$/;
-    Test::More::is(join(', ', @wrong), '', "$name: $status with a problem to read")
-        or Test::More::diag($reply->status . ' ' . $reply->content);
-    return $problem;
 }
 
 1;

@@ -8,8 +8,12 @@ package Hashmill::FakePeer;
 #     $peer->answer(look => { status => 200, json => { node => 1, item => {...} } });
 #     $peer->answer(look => { silent => 1 });   # it takes the request and says nothing
 #     $peer->answer(look => { cut => 1 });      # the connection ends without an answer
+#     $peer->answer(look => [{ ... }, { ... }]); # one after the other, the last one again and again
 #     $peer->answer(look => undef);             # as at the start, see usual()
+#     $peer->answer('replica/read' => { status => 200, file => $path }); # bytes of it, as asked for
 #     $_->{id} for $peer->asked('look');        # the bodies of the requests so far
+#
+# With replica => a path it keeps a replica there, as Hashmill::FakeReplica does.
 #
 # It ends with the test, even with one that is killed.
 
@@ -21,12 +25,16 @@ use IO::Socket::INET ();
 use JSON::PP qw(decode_json encode_json);
 use POSIX ();
 
+use Hashmill::FakeReplica;
 use Hashmill::Util;
+
+use constant { EPOCH => 1_700_000_000 }; # of the database that it says it has
 
 sub start ($class, %options) {
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64,
         Blocking => 0) // die "listen: $!";
     my $self = bless { node => $options{node}, owner => $$, token => 'p' x 32, plan => {}, nonce => 5,
+        replica => $options{replica} ? Hashmill::FakeReplica->new(@options{qw(node replica)}) : undef,
         plan_file => File::Temp->new, notes_file => File::Temp->new,
         url => 'http://127.0.0.1:' . $listener->sockport }, $class;
     $self->save_plan;
@@ -60,10 +68,13 @@ sub save_plan ($self) {
     return;
 }
 
-# The bodies of all requests of /peer/NAME so far. Each has the token as sent besides, as TOKEN.
+# The bodies of all requests of /peer/NAME so far. Each has the token as sent besides, as TOKEN. One that is
+# no JSON is there as BYTES (but for pages), with what its path had behind the question mark.
 sub asked ($self, $name) {
-    my @notes = map { decode_json($_) } split /\n/, slurp("$self->{notes_file}") // '';
-    return map { { $_->{body}->%*, TOKEN => $_->{token} } } grep { $_->{name} eq $name } @notes;
+    my @notes = map { decode_json($_) } (slurp("$self->{notes_file}") // '') =~ /(.*)\n/g; # not one that is half written
+    my @asked = map { { $_->{body}->%*, TOKEN => $_->{token} } } grep { $_->{name} eq $name } @notes;
+    $_->{BYTES} = pack 'H*', $_->{BYTES} for grep { defined $_->{BYTES} } @asked;
+    return @asked;
 }
 
 # --- the process ----------------------------------------------------------------------------------
@@ -99,17 +110,30 @@ sub take ($self, $socket, $text) {
     return 1 if $head < 0;
     my ($length) = substr($$text, 0, $head) =~ /^Content-Length: (\d+)/mi;
     return 1 if length $$text < $head + 4 + $length;
-    my ($name)  = $$text =~ m{^POST /peer/(\w+) };
+    my ($name, $query) = $$text =~ m{^POST /peer/([\w/]+)(?:\?(\S*))? };
     my ($token) = $$text =~ m{^Authorization: (.*?)\r\n}m;
-    my $body = decode_json(substr $$text, $head + 4, $length);
+    my $bytes = substr $$text, $head + 4, $length;
+    my $body = defined $query ? { map({ split /=/, $_, 2 } split /&/, $query), BYTES => unpack 'H*', $bytes } : decode_json($bytes);
     $$text = '';
     open my $notes, '>>:raw', "$self->{notes_file}" or die "notes: $!";
-    print {$notes} encode_json({ name => $name, token => $token, body => $body }) . "\n";
+    my %noted = $name eq 'replica/pages' ? (%$body, BYTES => '') : %$body; # pages are many
+    print {$notes} encode_json({ name => $name, token => $token, body => \%noted }) . "\n";
     close $notes or die "notes: $!";
-    my $answer = decode_json(slurp("$self->{plan_file}"))->{$name} // $self->usual($name, $body);
+    my $answer = $self->planned($name) // $self->usual($name, $body);
     return 0 if $answer->{cut};
+    $answer->{bytes} = piece($answer->{file}, $body) if defined $answer->{file};
     reply($socket, $answer) if !$answer->{silent};
     return 1;
+}
+
+# The answer that the test has told, undef without one.
+sub planned ($self, $name) {
+    my $text = slurp("$self->{plan_file}");
+    my $answer = decode_json($text)->{$name};
+    return $answer if ref $answer ne 'ARRAY';
+    $self->{rows}{$name} = { text => $text, next => 0 } if ($self->{rows}{$name}{text} // '') ne $text;
+    my $at = $self->{rows}{$name}{next}++;
+    return $answer->[$at < $#$answer ? $at : -1];
 }
 
 # The rest of the answer to a hello.
@@ -120,22 +144,52 @@ sub heard ($self, $body) {
     return (counts => $counts ? JSON::PP::true : JSON::PP::false, nonce => $self->{nonce}, loans => \@loans);
 }
 
-# What a peer says that has nothing, wants nothing, and lends whatever is asked for.
+# What a peer says that has nothing, wants nothing, lends whatever is asked for, knows of no pull, has no
+# replica, takes no copy and all batches.
 sub usual ($self, $name, $body) {
     my %nothing = (node => $self->{node}, done => 0);
     return { status => 200, json => { %nothing, $self->heard($body) } } if $name eq 'hello';
     return { status => 200, json => \%nothing } if $name eq 'done';
-    return { status => 200, json => { %nothing, items => [] } } if $name eq 'transfer';
-    return { status => 204 } if $name eq 'copies';
-    return { status => 404, json => { type => 'urn:hashmill:problem:not-found', title => 'Not found',
-        status => 404, detail => 'No such item.' } };
+    return { status => 200, json => { %nothing, items => [] } } if $name eq 'reserve';
+    return { status => 200, json => { node => $self->{node}, epoch => EPOCH,
+        pulls => [map { { state => 'unknown', rest => 0 } } $body->{pulls}->@*] } } if $name eq 'pulls';
+    return { status => 200, json => $self->{replica}->answer($name, $body) } if $self->{replica} && $name =~ m{^replica/(?:state|pages|batches|compare)$};
+    return { status => 200, json => { node => $self->{node}, replica => undef, known => undef } } if $name eq 'replica/state';
+    return { status => 200, json => { node => $self->{node}, result => 'ok', batch => last_batch(pack 'H*', $body->{BYTES}) } }
+        if $name eq 'replica/batches';
+    return problem(404, 'not-found');
+}
+
+# The number of the last of some records of batches.
+sub last_batch ($records) {
+    my $last = 0;
+    while ($records ne '') {
+        my ($size, $number) = unpack 'x4 V q<', $records;
+        $last = $number;
+        substr $records, 0, 48 + $size, '';
+    }
+    return $last;
+}
+
+# An answer that says what is wrong.
+sub problem ($status, $type) {
+    return { status => $status, json => { type => "urn:hashmill:problem:$type", title => 'No', status => $status,
+        detail => 'No.' } };
+}
+
+# What of a file was asked for.
+sub piece ($path, $body) {
+    open my $file, '<:raw', $path or die "$path: $!";
+    seek $file, $body->{at}, 0 or die "$path: $!";
+    read($file, my $bytes, $body->{length}) // die "$path: $!";
+    return $bytes;
 }
 
 sub reply ($socket, $answer) {
-    my $json = $answer->{json} ? encode_json($answer->{json}) : '';
-    my $size = $answer->{status} == 204 ? '' : 'Content-Length: ' . length($json) . "\r\n";
+    my $text = $answer->{bytes} // ($answer->{json} ? encode_json($answer->{json}) : '');
+    my $size = $answer->{status} == 204 ? '' : 'Content-Length: ' . length($text) . "\r\n";
     $socket->blocking(1);
-    print {$socket} "HTTP/1.1 $answer->{status} X\r\n$size\r\n$json";
+    print {$socket} "HTTP/1.1 $answer->{status} X\r\n$size\r\n$text";
     $socket->flush;
     $socket->blocking(0);
     return;

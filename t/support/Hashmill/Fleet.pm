@@ -114,7 +114,7 @@ sub wait_heard ($self, $seconds = 60) {
 
 # The scaler's process: the only child of the server that holds none of its listening sockets.
 sub scaler_pid ($self) {
-    my %others = map { $_ => 1 } map { $self->children($_) } qw(writer public public-wait worker worker-wait peering);
+    my %others = map { $_ => 1 } map { $self->children($_) } qw(writer public public-wait worker worker-wait peering replica);
     return grep { !$others{$_} && process_state($_) ne 'Z' } $self->children;
 }
 

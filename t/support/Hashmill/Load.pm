@@ -42,8 +42,8 @@ sub enqueue_key ($node, $key, $iterations) {
 }
 
 # One keyed pull.
-sub pull_key ($node, $key, $top) {
-    return $node->pull($top, headers => { 'Idempotency-Key' => $key });
+sub pull_key ($node, $key, $top, %options) {
+    return $node->pull($top, headers => { 'Idempotency-Key' => $key }, %options);
 }
 
 # Enqueues at a node until told to stop, or so many (most). iterations => code that gives the number,

@@ -34,7 +34,7 @@ my @steps = (
 # Starts the pair.
 sub start ($class) {
     my $pair = Hashmill::Pair->start(fleet => 1, fleet_program => "$FindBin::Bin/../tools/idle-worker", WORKERS_MAX => LIMIT,
-        WAIT_LAUNCH_SECONDS => 0, BOOT_SECONDS => 1, LOAN_SECONDS => LOAN_SECONDS, PEER_LOST_SECONDS => 86_400,
+        WAIT_LAUNCH_SECONDS => 0, BOOT_SECONDS => 1, LOAN_SECONDS => LOAN_SECONDS,
         COPY => 'none', PROCESSES_PUBLIC => 1);
     my ($borrower, $lender) = $pair->nodes;
     return bless { pair => $pair, borrower => $borrower, lender => $lender, items => {}, most => 0 }, $class;

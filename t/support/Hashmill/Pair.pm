@@ -7,7 +7,7 @@ package Hashmill::Pair;
 #     use Test::More;
 #     use Hashmill::Pair;                                      # first: see Hashmill::Namespaces
 #     use Hashmill;
-#     my $pair = Hashmill::Pair->start(COPY => 'sync', PEER_LOST_SECONDS => 20);
+#     my $pair = Hashmill::Pair->start(COPY => 'sync');
 #     my ($here, $there) = $pair->nodes;                       # see Hashmill::PairNode
 #     $pair->start_worker;                                     # for both
 #     $pair->cut;
@@ -24,7 +24,7 @@ use Hashmill;
 use Hashmill::PairNode;
 use Hashmill::Util;
 
-# Starts both nodes and returns when they hear each other. Options as Hashmill::PairNode's, for both;
+# Starts both nodes and returns when they hear each other and, unless COPY is none, their replicas follow. Options as Hashmill::PairNode's, for both;
 # node0 => { for this one only }, node1 too.
 sub start ($class, %options) {
     my @only = map { delete $options{"node$_"} // {} } 0, 1;
@@ -40,6 +40,7 @@ sub start ($class, %options) {
         PEER_TOKEN => $peer_token, %options, $only[$_]->%*) } 0, 1;
     my $self = bless { nodes => \@nodes }, $class;
     $self->wait_together or $nodes[0]->give_up('the nodes do not hear each other');
+    ($options{COPY} // '') eq 'none' || $self->wait_told or $nodes[0]->give_up('a replica does not follow');
     return $self;
 }
 
@@ -49,12 +50,33 @@ sub nodes ($self) { return $self->{nodes}->@* }
 sub cut ($self)  { return cut_network('peers') }
 sub heal ($self) { return heal_network('peers') }
 
-# Waits until each hears the other, or neither does any more.
-sub wait_together ($self) { return !grep { !$_->wait_away(0) } $self->nodes }
+# Waits until each hears the other, and asks it; or neither does any more.
+sub wait_together ($self) { return !grep { !$_->wait_away(0) || !$_->wait_asked } $self->nodes }
 sub wait_apart ($self)    { return !grep { !$_->wait_away(1) } $self->nodes }
 
-# Waits until each knows everything of the other that it is to know.
+# Waits until each has all batches of the other.
 sub wait_told ($self) { return !grep { !$_->wait_told } $self->nodes }
+
+# Waits until the replica of a node's database is equal to it, row by row. It is asked for again and again, as
+# the database goes on meanwhile.
+sub wait_equal ($self, $node) {
+    my ($other) = grep { $_ != $node } $self->nodes;
+    my ($here, $there);
+    my $equal = wait_until(30, sub {
+        ($there, $here) = ($other->dump_replica, $node->dump_database);
+        return $here ne '' && $here eq $there;
+    });
+    $self->tell_difference($here, $there) if !$equal;
+    return $equal;
+}
+
+sub tell_difference ($self, $here, $there) {
+    my %there = map { $_ => 1 } split /\n/, $there;
+    my %here = map { $_ => 1 } split /\n/, $here;
+    Test::More::diag("only in the database: $_") for grep { !$there{$_} } sort keys %here;
+    Test::More::diag("only in the replica: $_") for grep { !$here{$_} } sort keys %there;
+    return;
+}
 
 # A worker of neither: it lives on when a node is killed with all its own processes.
 sub start_worker ($self, %settings) {

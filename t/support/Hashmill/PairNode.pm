@@ -58,9 +58,35 @@ sub wait_away ($self, $away = 1) {
     return wait_until(60, sub { !!$self->peer_stats->{away} eq !!$away });
 }
 
-# Waits until the other has been told everything that has changed here.
+# Waits until a question about the other's items is passed on and answered: there is no such item.
+sub wait_asked ($self) {
+    my $variant = sprintf '%02x%02x', 0x80 | (1 - $self->{settings}{NODE}) >> 2, (1 - $self->{settings}{NODE} & 3) << 6;
+    return wait_until(60, sub { $self->item("00000000-0000-7000-$variant-000000000000")->status == 404 });
+}
+
+# Waits until the other has all batches of this one's database.
 sub wait_told ($self) {
-    return wait_until(60, sub { $self->peer_stats->{behind} == 0 });
+    return wait_until(60, sub {
+        my $peer = $self->peer_stats;
+        return $peer->{replica} eq 'following' && $peer->{behind}{batches} == 0;
+    });
+}
+
+# Everything in its database, as text; and in the replica that it keeps of the other's.
+sub dump_database ($self, $file = '') {
+    return '' if !-e "$self->{settings}{DATABASE}$file";
+    open my $pipe, '-|', 'sqlite3', '-readonly', "$self->{settings}{DATABASE}$file", '.dump' or die "sqlite3: $!";
+    my @lines = <$pipe>;
+    close $pipe or return '';
+    return join '', @lines;
+}
+
+sub dump_replica ($self) { return $self->dump_database('-replica') }
+
+# Its disk is gone: all files of its queue, and of the other's replica. It must not run.
+sub lose_disk ($self) {
+    unlink glob "$self->{settings}{DATABASE}*";
+    return;
 }
 
 # Kills everything of it but its workers, which are on another machine.

@@ -3,8 +3,12 @@ package Hashmill::Reply;
 # What came back for one HTTP request, and the client that asked.
 
 use v5.36;
+use parent 'Exporter';
 use HTTP::Tiny ();
 use JSON::PP qw(decode_json);
+use Test::More ();
+
+our @EXPORT = qw(is_problem);
 
 sub new ($class, $response) { return bless {%$response}, $class }
 
@@ -21,6 +25,28 @@ sub json ($self) {
 
 # A client that never sends anything twice; HTTP::Tiny would, for PUT and DELETE.
 sub client ($timeout = 60) { return Hashmill::Reply::Client->new(timeout => $timeout, keep_alive => 0) }
+
+# Asserts an RFC 9457 reply of this status that tells the client what to do.
+sub is_problem ($reply, $status, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $problem = eval { $reply->json };
+    my @wrong;
+    push @wrong, 'status is ' . $reply->status if $reply->status != $status;
+    push @wrong, 'not problem+json' if ($reply->header('content-type') // '') ne 'application/problem+json';
+    push @wrong, 'no JSON object' if ref $problem ne 'HASH';
+    if (ref $problem eq 'HASH') {
+        push @wrong, 'type' if ($problem->{type} // '') !~ /^urn:hashmill:problem:[a-z-]+$/;
+        push @wrong, "no $_" for grep { !length($problem->{$_} // '') } qw(title detail);
+        push @wrong, 'status inside differs' if ($problem->{status} // 0) != $status;
+    }
+    push @wrong, 'no line break at the end' if $reply->content !~ /\}\n\z/;
+    push @wrong, 'no Allow' if $status == 405 && !$reply->header('allow');
+    push @wrong, 'no Retry-After'
+        if ($status == 503 || $status == 507) && ($reply->header('retry-after') // '') !~ /^\d+$/;
+    Test::More::is(join(', ', @wrong), '', "$name: $status with a problem to read")
+        or Test::More::diag($reply->status . ' ' . $reply->content);
+    return $problem;
+}
 
 package Hashmill::Reply::Client;
 

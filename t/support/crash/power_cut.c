@@ -392,14 +392,17 @@ static void cut_now(struct sweep *sweep, const char *scratch) {
 
 static void cut_all(struct sweep *sweep, const uint8_t *log, size_t size, const char *scratch) {
     size_t at = 0;
+    bool begun =
+        false; /* what the server finds is on the disk, with its name: the first of the log */
     while (at < size) {
         const struct record *record = (const struct record *)(const void *)(log + at);
-        if (record->kind == RECORD_SYNC && sweep->syncs++ % sweep->step == 0) {
+        if (record->kind == RECORD_SYNC && begun && sweep->syncs++ % sweep->step == 0) {
             learn_up_to(at);
             cut_now(sweep, scratch);
         }
         sweep->checkpoints += record->kind == RECORD_SYNC && record->name == RECORD_DATABASE;
         happen(record);
+        begun |= record->kind == RECORD_SYNC && record->name == RECORD_DIRECTORY;
         at += record_size(record);
     }
     learn_up_to(UINT64_MAX);

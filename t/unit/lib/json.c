@@ -122,6 +122,7 @@ static void writing(void) {
     json_open(&buffer, '[');
     json_put_integer(&buffer, -5);
     json_put_boolean(&buffer, true);
+    json_put_null(&buffer);
     json_put_string(&buffer, "q\"\\\x01\n\xff\xc3\xa9");
     json_close(&buffer, ']');
     json_name(&buffer, "hex");
@@ -130,7 +131,7 @@ static void writing(void) {
     json_put_number(&buffer, 0.25);
     json_close(&buffer, '}');
     static const char expected[] =
-        "{\"list\":[-5,true,\"q\\\"\\\\\\u0001\\u000a\xef\xbf\xbd\xc3\xa9\"],\"hex\":\"00fe\","
+        "{\"list\":[-5,true,null,\"q\\\"\\\\\\u0001\\u000a\xef\xbf\xbd\xc3\xa9\"],\"hex\":\"00fe\","
         "\"number\":0.25}";
     ok(buffer.length == strlen(expected) && memcmp(buffer.data, expected, buffer.length) == 0,
        "commas, escapes, bytes that are not UTF-8");

@@ -1,6 +1,6 @@
 /*
  * The decision of the scaler about loans, case by case; the rest is in scaling.c. WORKERS_MAX is
- * 3 here, LOAN_SECONDS is 60, the peers are nodes 1 and 2, and there is a lot of work.
+ * 3 here, LOAN_SECONDS is 60, the peer is node 1, and there is a lot of work.
  */
 #include "fixture.h"
 
@@ -130,8 +130,8 @@ static struct scaling_snapshot moment_of(const char *known) {
     int wait = (int)strtol(known, &at, 10);
     struct scaling_snapshot snapshot = snapshot_of(wait, 100000000, 0, none);
     snapshot.rules.loan_ms = 60000;
-    snapshot.peers[snapshot.peer_count++] = (struct scaling_peer){.node = 1};
-    snapshot.peers[snapshot.peer_count++] = (struct scaling_peer){.node = 2};
+    snapshot.has_peer = true;
+    snapshot.peer = (struct scaling_peer){.node = 1};
     for (at++; *at != ' '; at++) {
         struct a machine = machine_named(*at);
         if (machine.what == RUNNING)
@@ -186,12 +186,13 @@ static void test_whom(void) {
     scaling_decide(&snapshot, &decision);
     is_int(decision.borrow_from, SCALING_NOBODY, "after a refusal none is asked for 10 s");
     snapshot = moment_of("16 RRR -");
-    snapshot.peers[0].away = true;
+    snapshot.peer.away = true;
     scaling_decide(&snapshot, &decision);
-    is_int(decision.borrow_from, 2, "a peer that is away is left out");
-    snapshot.peers[1].away = true;
+    is_int(decision.borrow_from, SCALING_NOBODY, "a peer that is away is not asked");
+    snapshot.has_peer = false;
+    snapshot.peer.away = false;
     scaling_decide(&snapshot, &decision);
-    is_int(decision.borrow_from, SCALING_NOBODY, "all are away: none is asked");
+    is_int(decision.borrow_from, SCALING_NOBODY, "nor is one that there is not");
     snapshot = moment_of("16 - -");
     snapshot.rules.workers_max = 0;
     scaling_decide(&snapshot, &decision);

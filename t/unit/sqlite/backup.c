@@ -1,5 +1,6 @@
-/* A copy of a store that is written meanwhile, and a node that goes on from it. */
+/* A copy of a store that is written meanwhile, and a node that begins with it. */
 #include "fcgi/sqlite/store_backup.c"
+#include "fcgi/store/offline.h"
 #include "two_stores.h"
 
 enum { ITEMS = 3000 };
@@ -128,6 +129,16 @@ static void at_rest(void) {
     is_int(pages_sent, number(one.store, "PRAGMA page_count"), "each page came once");
 }
 
+static void says_its_size(void) {
+    begin_copy();
+    while (!take())
+        store_backup_copy(one.store);
+    ok(!pages.complete && pages.file_bytes == PAGE_BYTES * number(one.store, "PRAGMA page_count"),
+       "the first part says how large all will be");
+    store_backup_end(one.store);
+    close(copy_fd);
+}
+
 static void under_work(void) {
     int64_t before = number(one.store, "SELECT count(*) FROM item");
     begin_copy();
@@ -160,13 +171,19 @@ static void failures(void) {
 
 /* Batches change more than may be kept for whoever does not fetch it. */
 static void not_fetched(void) {
+    static struct queue_batch batch;
+    struct queue_pull pull = {.top = 500, .oldest = 1};
     begin_copy();
-    while (!take())
-        store_backup_copy(one.store);
+    while (pages_sent < 150) {
+        if (!take())
+            store_backup_copy(one.store);
+    }
     int pending = one.store->backup->pending_count;
     one.store->backup->pending_count = PENDING_MAX;
-    for (int i = 0; i <= PAGES_MAX; i++)
-        put_items(100); /* at least the first page is changed, which was copied */
+    store_begin(one.store);
+    store_pull(one.store, &pull, &batch);
+    if (!store_commit(one.store) || batch.count < 100)
+        abort(); /* many pages are to be changed that were copied */
     one.store->backup->pending_count = pending;
     while (take())
         continue;
@@ -179,172 +196,54 @@ static void not_fetched(void) {
     ok(counts_true(one.store), "the store goes on");
 }
 
-/* --- Restored --- */
-
-/* Makes one; before is done to the copy first. */
-static void make_backup(const char *before) {
+/* A new node begins with a backup. */
+static void restored(void) {
+    static const char *const ends[] = {"-wal", "-shm", "-log", "-log.old"};
     char path[100];
-    sqlite3 *copy;
+    int exit_code = 0;
     begin_copy();
-    ok(go_on(NULL) > 0, "a backup is made");
+    ok(go_on(NULL) > 0, "a copy is made");
     snprintf(path, sizeof path, "%s/copy", directory);
-    if (sqlite3_open(path, &copy) != SQLITE_OK ||
-        sqlite3_exec(copy, before, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) != SQLITE_OK)
-        abort();
-    sqlite3_close(copy);
-}
-
-/* Node 1 is lost; a new one begins with the backup. */
-static void restore(void) {
-    static const char *const ends[] = {"-wal", "-shm"};
-    char path[100];
-    char copy[100];
+    ok(reader_mark_copy(path), "and marked as a backup");
+    put_items(1);
+    int64_t epoch = number(one.store, "SELECT epoch FROM identity");
+    int64_t items = number(one.store, "SELECT count(*) FROM item") - 1;
     close_node(&one);
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/db%s", directory, ends[i]);
-        unlink(path);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char beside[100];
+        snprintf(beside, sizeof beside, "%s/db%s", directory, ends[i]);
+        unlink(beside);
     }
-    snprintf(copy, sizeof copy, "%s/copy", directory);
-    if (rename(copy, conf.database) != 0)
+    if (rename(path, conf.database) != 0)
         abort();
+    ok(!store_open(&one.conf, &exit_code) && exit_code == 78,
+       "none is served before it is accepted");
+    struct offline *offline = offline_open(&one.conf, &exit_code);
+    if (!offline || !offline_accept(offline, epoch + 1))
+        abort();
+    offline_close(offline);
     open_node(&one);
-    one.place = (struct queue_place){0};
-}
-
-static enum queue_result put_key(const char *key) {
-    struct queue_enqueue item = new_item(10);
-    struct uuid id;
-    snprintf(item.key, sizeof item.key, "%s", key);
-    store_begin(one.store);
-    enum queue_result result = store_enqueue(one.store, &item, &id);
-    store_commit(one.store);
-    return result;
-}
-
-/* How many items a pull gives; -1 when it gives none because they would not be enough. */
-static int pull(int top, int if_enough) {
-    static struct queue_batch batch;
-    struct queue_pull pull = {.top = top, .if_enough = if_enough};
-    store_begin(one.store);
-    enum queue_result result = store_pull(one.store, &pull, &batch);
-    store_commit(one.store);
-    return result == QUEUE_OK ? batch.count : -1;
-}
-
-static enum queue_result pull_key(const char *key) {
-    static struct queue_batch batch;
-    struct queue_pull pull = {.top = 5};
-    snprintf(pull.key, sizeof pull.key, "%s", key);
-    store_begin(one.store);
-    enum queue_result result = store_pull(one.store, &pull, &batch);
-    store_commit(one.store);
-    return result;
-}
-
-static enum queue_result cancel_any(void) {
-    struct uuid id = put(&one, 10, "");
-    store_begin(one.store);
-    enum queue_result result = store_cancel(one.store, id);
-    store_commit(one.store);
-    return result;
-}
-
-/* Node 1 is told all that node 2 has. How many items that are. */
-static int ask_for_all(void) {
-    static struct queue_copies copies;
-    int64_t seq = 0;
-    int all = 0;
-    copies.node = 2;
-    do {
-        if (reader_items(two.reader, &seq, &copies) != QUEUE_OK)
-            abort();
-        store_begin(one.store);
-        if (store_merge(one.store, &copies) != QUEUE_OK || !store_commit(one.store))
-            abort();
-        all += copies.count;
-    } while (copies.count == QUEUE_COPIES_MAX);
-    return all;
-}
-
-static void caught_up(void) {
-    store_begin(one.store);
-    store_caught_up(one.store, 2);
-    store_commit(one.store);
-}
-
-/* A node that forgets what it did after a backup. The other one knows. */
-static void forgets(void) {
-    hear(&one, &two);
-    hear(&two, &one);
-    tell(&one, &two);
-    put(&two, 1, "theirs");
-    tell(&two, &one);
-    make_backup("");
-    put(&one, 10, "late");
-    put(&two, 10, "theirs, late");
-    ok(pull(400, 0) == 400, "it hands items out");
-    lease(&one, 50, &grant);
-    report(&one, &grant, 0);
-    tell(&one, &two);
-    tell(&two, &one);
-    int64_t pulled = one.store->counts.items[ITEM_PULLED];
-    restore();
-    ok(differences() > 0, "restored, it has forgotten");
-    hear(&one, &two);
-    is_int(pull(5, 0), 0, "it hands nothing out");
-    is_int(pull(1, 1), -1, "in no way");
-    is_int(put_key("late"), QUEUE_PAUSED, "nor takes a key that may have been used");
-    is_int(pull_key("late"), QUEUE_PAUSED, "for a pull neither");
-    is_int(cancel_any(), QUEUE_PAUSED, "and cancels nothing that may be done");
-    is_int(put_key(""), QUEUE_OK, "but what has none");
-    is_int(ask_for_all(), number(two.store, "SELECT count(*) FROM item"), "it is told all");
-    caught_up();
-    is_int(cancel_any(), QUEUE_OK, "then it does");
-    is_int(one.store->counts.items[ITEM_PULLED], pulled, "what was handed out is known,");
-    is_int(put_key("late"), QUEUE_OK, "so is the key,");
-    is_int(number(one.store, "SELECT count(*) FROM item WHERE key = 'late'"), 1, "of one item");
-    tell(&one, &two);
-    is_int(differences(), 0, "both know the same");
-    ok(counts_true(one.store) && counts_true(two.store), "and have counted it");
-    ok(pull(5, 0) == 5, "it hands out again");
-}
-
-/* Without its peer it goes on with what it has. */
-static void alone(void) {
-    make_backup("DELETE FROM peer");
-    restore();
-    is_int(pull(5, 0), 0, "also a peer that it does not know may be there");
-    make_backup("");
-    restore();
-    is_int(pull(5, 0), 0, "as long as the peer may be there nothing is handed out");
-    clock_offsets[1] += PEER_AWAY_MS + 1000;
-    is_int(pull(5, 0), 5, "but when it is away");
-    hear(&one, &two);
-    is_int(pull(5, 0), 0, "when it is back it is to be asked");
-    close_node(&one);
-    open_node(&one);
-    is_int(pull(5, 0), 0, "also after a start");
-    ask_for_all();
-    caught_up();
-    close_node(&one);
-    open_node(&one);
-    is_int(pull(5, 0), 5, "once");
+    is_int(number(one.store, "SELECT count(*) FROM item"), items, "then it is, with what it has");
+    is_int(number(one.store, "SELECT epoch FROM identity"), epoch + 1, "under a later epoch");
+    ok(counts_true(one.store), "and has counted it");
+    put_items(3);
+    ok(counts_true(one.store), "it goes on");
 }
 
 int main(void) {
     set_up();
     log_set_level(LOG_LEVEL_ERROR);
-    open_two();
+    one.conf = conf;
+    set_peer(&one.conf, 1, 2);
+    open_node(&one);
     for (int i = 0; i < ITEMS / 100; i++)
         put_items(100);
     at_rest();
+    says_its_size();
     under_work();
     failures();
     not_fetched();
-    forgets();
-    alone();
+    restored();
     close_node(&one);
-    close_node(&two);
     return done_testing();
 }

@@ -108,6 +108,25 @@ static void spares_none(void) {
     is_int(ttl_of(&id), 0, "nor what WORKERS_MIN asks for");
 }
 
+/* A lender whose database was just taken from a copy, which may not know of a loan that counts. */
+static void is_restored(void) {
+    struct uuid id = id_new(1);
+    struct uuid other = id_new(1);
+    meet();
+    is_int(ttl_of(&id), LOAN_MS, "a loan is given");
+    sqlite3_exec(lender->store->database,
+                 "UPDATE identity SET restored = (SELECT clock FROM tally)", NULL, NULL, NULL);
+    store_files_note(lender->store);
+    stop_node(lender);
+    start_node(lender);
+    is_int(ttl_of(&id), LOAN_MS, "it is renewed by a lender that was restored");
+    is_int(ttl_of(&other), 0, "which gives no other");
+    clock_offsets[1] += LOAN_MS - 1000;
+    is_int(ttl_of(&other), 0, "as long as one may count that it does not know");
+    clock_offsets[1] += 1000;
+    is_int(ttl_of(&other), LOAN_MS, "then it does");
+}
+
 /* An answer to a hello of the borrower that named one loan. */
 static void hears(struct uuid id, int64_t sent_ms, int64_t ttl_ms) {
     struct queue_heard heard = {.sent = {.node = 2, .count = 1, .loans = {id}},
@@ -116,10 +135,6 @@ static void hears(struct uuid id, int64_t sent_ms, int64_t ttl_ms) {
     store_begin(borrower->store);
     store_heard(borrower->store, &heard);
     store_commit(borrower->store);
-}
-
-static int64_t clock_of(struct node *node) {
-    return number(node->store, "SELECT clock FROM tally");
 }
 
 static int launch_all(struct node *node) {
@@ -352,6 +367,7 @@ int main(void) {
     lends();
     listens();
     spares_none();
+    is_restored();
     borrows();
     borrows_and_starts();
     a_loan();

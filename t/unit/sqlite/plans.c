@@ -16,14 +16,18 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_3:
     case SQL_SCHEMA_4:
     case SQL_SCHEMA_5:
+    case SQL_SCHEMA_6:
+    case SQL_MERGED_ITEMS: /* these two are of an older schema */
+    case SQL_MERGED_CLOSED:
     case SQL_BACKUP_MARK: /* of a copy */
     case SQL_VIEWS:
     case SQL_PAGE_COUNT:
     case SQL_FREELIST_COUNT:
-    case SQL_RECOVER_SENSELESS: /* these three read everything, once in a life */
+    case SQL_RECOVER_SENSELESS: /* these two read everything, once in a life */
     case SQL_RECOVER_TALLY:
-    case SQL_RECOVER_PEERS:
-    case SQL_VIEWS_NOW: /* of the schema, once at each start */
+    case SQL_VIEWS_NOW:     /* of the schema, once at each start */
+    case SQL_REPLICA_SHAPE: /* the same, of a copy */
+    case SQL_RESERVATIONS:  /* draws among a few rows */
         return true;
     default:
         return false;

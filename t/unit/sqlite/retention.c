@@ -1,4 +1,4 @@
-/* Retention: what leaves, when, how much of it at once; and a database of the schema before it. */
+/* Retention: what leaves, when, how much of it at once. */
 #include "fixture.h"
 
 static const int64_t day_ms = 24 * 3600 * 1000;
@@ -127,73 +127,6 @@ static void file_is_reused(struct store *store) {
        (int)after);
 }
 
-/* What version 1 of the schema made. */
-static void old_schema(void) {
-    sqlite3 *database;
-    static const char items[] =
-        "INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since,"
-        " enqueued_wall, done_at, pull) VALUES"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 1, 0, 3, 0, 0, 0, 1, NULL),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 8, 0, 0, 0, 0, NULL, NULL);"
-        "UPDATE tally SET clock = 1000, waiting = 1, pulled = 1, remaining = 8;"
-        "PRAGMA user_version = 1;";
-    remove_directory();
-    if (mkdir(directory, 0700) != 0 || sqlite3_open(conf.database, &database) != SQLITE_OK ||
-        sqlite3_exec(database, sql_text[SQL_SCHEMA_1], NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_exec(database, items, NULL, NULL, NULL) != SQLITE_OK)
-        abort();
-    sqlite3_close(database);
-    struct store *store = open_store();
-    is_int(number(store, "PRAGMA user_version"), 5, "a database of schema version 1 is brought up");
-    ok(counts_true(store), "the counts are true");
-    is_int(batch_of_retention(store), 2, "what was pulled before stays");
-    clock_offsets[1] += 7 * day_ms;
-    is_int(batch_of_retention(store), 1, "for as long as what is pulled now");
-    store_close(store);
-}
-
-/* What version 3 made: an item in each state, one of them leased. */
-static void schema_before_peers(void) {
-    sqlite3 *database;
-    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3};
-    static const char items[] =
-        "INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since,"
-        " enqueued_wall, done_at, deadline, lease, closed, granted) VALUES"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 8, 0, 0, 0, 0, NULL, NULL, NULL, NULL,"
-        " NULL),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 7, 1, 0, 0, 0, NULL, 1, x'01020304"
-        "0506070809101112131415ff', NULL, 7),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 0, 2, 0, 0, 0, 5, NULL, NULL, NULL, "
-        "NULL),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 0, 3, 0, 0, 0, 5, NULL, NULL, 5, NULL),"
-        " (randomblob(16), zeroblob(64), zeroblob(64), 9, 8, 4, 0, 0, 0, NULL, NULL, NULL, 5, "
-        "NULL);"
-        "UPDATE tally SET clock = 1000, waiting = 1, leased = 1, done = 1, pulled = 1,"
-        " cancelled = 1, remaining = 15;"
-        "PRAGMA user_version = 3;";
-    remove_directory();
-    bool good = mkdir(directory, 0700) == 0 && sqlite3_open(conf.database, &database) == SQLITE_OK;
-    for (int i = 0; i < 3 && good; i++)
-        good = sqlite3_exec(database, sql_text[schemas[i]], NULL, NULL, NULL) == SQLITE_OK;
-    if (!good || sqlite3_exec(database, items, NULL, NULL, NULL) != SQLITE_OK)
-        abort();
-    sqlite3_close(database);
-    struct store *store = open_store();
-    is_int(number(store, "PRAGMA user_version"), 5, "a database of schema version 3 is brought up");
-    ok(counts_true(store), "the counts are true");
-    is_int(number(store, "SELECT count(*) FROM item WHERE home IS NULL AND moves = 0 AND trial = 0"
-                         " AND change IS NULL"),
-           5, "all items are its own");
-    store_begin(store);
-    store_lapse(store);
-    struct queue_lease request = lease_of(5);
-    static struct queue_grant grant;
-    is_int(store_lease(store, &request, &grant), QUEUE_OK, "they go on");
-    is_int(grant.count, 2, "both that wait");
-    ok(store_commit(store) && counts_true(store), "the counts are true");
-    store_close(store);
-}
-
 int main(void) {
     set_up();
     struct store *store = open_store();
@@ -202,7 +135,5 @@ int main(void) {
     rolled_back(store);
     file_is_reused(store);
     over_restart(store);
-    old_schema();
-    schema_before_peers();
     return done_testing();
 }

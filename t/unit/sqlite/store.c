@@ -27,6 +27,8 @@ static void full_disk(struct store *store) {
     struct queue_enqueue item;
     struct uuid id;
     enum queue_result result = QUEUE_OK;
+    sqlite3_exec(store->database, "VACUUM", NULL, NULL, NULL); /* else the reserve counts, too */
+    store_files_note(store);                                   /* nobody else has written to them */
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
              (long long)number(store, "PRAGMA page_count") + 1);
     sqlite3_exec(store->database, limit, NULL, NULL, NULL);

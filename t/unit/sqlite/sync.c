@@ -1,4 +1,5 @@
-/* The writer with peers: answers that wait for the peer, watches for a change. */
+/* The writer with COPY=sync: answers that wait for the replica at the peer, watches for a batch;
+ * and what the verbs of queue_peers.h carry to it and back. */
 #include "fixture.h"
 
 #include <poll.h>
@@ -16,16 +17,6 @@ static char channel[100];
 static pid_t writer;
 static struct queue *queue;
 static struct channel_message message;
-
-/* Node 2 was heard from, for as long as the clock is not moved by more than an hour. */
-static void hear_from_peer(void) {
-    struct store *store = open_store();
-    store_begin(store);
-    store_peer(store, 2)->heard_ms = store_now_ms(store) + 3600 * 1000;
-    store->peers.all[2].away = false;
-    store_commit(store);
-    store_close(store);
-}
 
 static void run_writer(int listen_fd, int ready_fd, pid_t master) {
     static struct child_slot slot;
@@ -95,25 +86,42 @@ static enum queue_result answer(int fd) {
     return result == CHANNEL_OK ? (enum queue_result)message.header.result : QUEUE_UNKNOWN;
 }
 
-static int64_t last_change(void) {
-    static struct queue_peers peers;
-    if (queue_peers(queue, &peers) != QUEUE_OK)
+static const struct queue_peers *peers(void) {
+    static struct queue_peers known;
+    if (queue_peers(queue, &known) != QUEUE_OK)
         abort();
-    return peers.change;
+    return &known;
+}
+
+/* The replica has all but so many batches. */
+static void tell(int lacks, int state) {
+    struct queue_told told = {.batch = peers()->batch - lacks, .state = state, .heard = 1};
+    is_int(queue_told(queue, &told), QUEUE_OK, "the writer is told");
+}
+
+static struct queue_copying copying(void) {
+    struct queue_tally tally;
+    if (queue_tally(queue, &tally) != QUEUE_OK)
+        abort();
+    return tally.copying;
 }
 
 static void held(void) {
     int first = send_item(5, "key");
-    ok(!is_answered(first), "an enqueue waits for the peer");
+    ok(!is_answered(first), "an enqueue waits for the replica");
     int again = send_item(5, "key");
     ok(!is_answered(again), "the same again, too");
-    is_int(queue_told(queue, 2, last_change() - 1), QUEUE_OK, "the peer has less than that");
-    ok(!is_answered(first), "it still waits");
-    is_int(queue_told(queue, 2, last_change()), QUEUE_OK, "the peer has it");
-    is_int(answer(first), QUEUE_OK, "it is answered");
+    tell(1, COPY_FOLLOWING);
+    ok(!is_answered(first), "a replica that lacks it is not enough");
+    is_int(copying().batches, 1, "everybody can see what it lacks");
+    tell(0, COPY_COPYING);
+    ok(!is_answered(first), "nor is one that is only being copied");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(first), QUEUE_OK, "once it has it the client is answered");
     struct uuid id = message.body.id;
     is_int(answer(again), QUEUE_OK, "the other as well");
     ok(memcmp(&id, &message.body.id, ID_SIZE) == 0, "with the same id");
+    is_int(copying().batches, 0, "it lacks nothing");
     message.body.pull = (struct queue_pull){.top = 5};
     is_int(answer(send_operation(OPERATION_PULL)), QUEUE_OK, "a pull of nothing does not wait");
     message.body.id = id;
@@ -122,24 +130,74 @@ static void held(void) {
     int gone = send_item(5, "");
     ok(!is_answered(gone), "who waits may go");
     close(gone);
-    clock_offsets[1] += 2500;
-    is_int(answer(cancelled), QUEUE_OK, "the peer is too late: it is answered anyway");
+    clock_offsets[1] += 1900;
+    ok(!is_answered(cancelled), "for not quite two seconds it waits");
+    is_int(peers()->incomplete_wall_ms, 0, "the replica is complete");
+    clock_offsets[1] += 200;
+    is_int(answer(cancelled), QUEUE_OK, "then it is answered all the same");
+    ok(peers()->incomplete_wall_ms > 0, "and it is saved by then that the replica is incomplete");
 }
 
-static void away(void) {
+static void incomplete(void) {
     int fd = send_item(1, "");
+    is_int(answer(fd), QUEUE_OK, "as long as it is incomplete nobody waits");
+    message.body.pull = (struct queue_pull){.top = 1};
+    is_int(answer(send_operation(OPERATION_PULL)), QUEUE_OK, "a pull does not either");
+    is_int(message.body.batch.count, 1, "with an item");
+    int64_t since = peers()->incomplete_wall_ms;
+    clock_offsets[0] += 5000;
+    tell(100, COPY_FOLLOWING);
+    is_int(answer(send_item(5, "")), QUEUE_OK, "it is while it lacks much");
+    tell(1, COPY_FOLLOWING);
+    fd = send_item(5, "");
+    ok(!is_answered(fd), "once it lacks little answers wait for it, so that it can catch up");
+    is_int(peers()->incomplete_wall_ms, since, "but it is incomplete since then");
+    clock_offsets[1] += 2100;
+    is_int(answer(fd), QUEUE_OK, "too late for that");
+    is_int(answer(send_item(5, "")), QUEUE_OK, "nobody waits any more");
+    tell(1, COPY_FOLLOWING);
+    fd = send_item(5, "");
+    ok(!is_answered(fd), "close again");
+    tell(1, COPY_FOLLOWING);
+    is_int(peers()->incomplete_wall_ms, 0,
+           "with what was answered before it is complete, however much is going on");
+    ok(!is_answered(fd), "what came since still waits");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(fd), QUEUE_OK, "until it has that, too");
+    fd = send_item(5, "");
+    ok(!is_answered(fd), "an enqueue waits again");
+    clock_offsets[1] += 2100;
+    is_int(answer(fd), QUEUE_OK, "until it is too late");
+    ok(peers()->incomplete_wall_ms > since, "it is incomplete once more");
+}
+
+static void over_a_start(void) {
+    stop_writer();
+    start_writer();
+    ok(peers()->incomplete_wall_ms > 0, "behind a start it still is");
+    is_int(answer(send_item(5, "")), QUEUE_OK, "nobody waits");
+    tell(0, COPY_FOLLOWING);
+    is_int(peers()->incomplete_wall_ms, 0, "until it has all");
+    stop_writer();
+    start_writer();
+    int fd = send_item(5, "");
+    ok(!is_answered(fd), "behind another start one waits: what the replica has is not known");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(fd), QUEUE_OK, "until it is");
+}
+
+/* Who stops waits for the answers that are held. */
+static void stops(void) {
+    int fd = send_item(5, "");
     ok(!is_answered(fd), "an enqueue waits");
-    message.body.pull = (struct queue_pull){.top = 5};
-    int pulled = send_operation(OPERATION_PULL);
-    ok(!is_answered(pulled), "a pull, too");
-    clock_offsets[1] += 2 * 3600 * 1000;
-    is_int(answer(fd), QUEUE_OK, "the peer is away: it is answered");
-    is_int(answer(pulled), QUEUE_OK, "the pull, too");
-    is_int(message.body.batch.count, 1, "with the item");
-    is_int(answer(send_item(5, "")), QUEUE_OK, "nothing waits any more");
-    static struct queue_peers peers;
-    is_int(queue_peers(queue, &peers), QUEUE_OK, "everybody can see it");
-    is_int(peers.peers[0].away, 1, "that the peer is away");
+    kill(writer, SIGTERM);
+    poll(NULL, 0, 100);
+    struct queue_told told = {.batch = INT64_MAX, .state = COPY_FOLLOWING};
+    is_int(queue_told(queue, &told), QUEUE_OK, "a writer that is to end is told");
+    is_int(answer(fd), QUEUE_OK, "and answers before");
+    stop_writer();
+    start_writer();
+    tell(0, COPY_FOLLOWING);
 }
 
 /* The next answer of the event loop's kind. */
@@ -153,67 +211,118 @@ static struct queue_answer next(void) {
 }
 
 static void watches(void) {
-    int64_t seen = last_change();
-    uint64_t old = queue_start_change(queue, seen - 1, 20000);
+    int64_t seen = peers()->batch;
+    uint64_t old = queue_start_batch(queue, seen - 1, 20000);
     struct queue_answer found = next();
     ok(found.ticket == old && found.result == QUEUE_OK && found.number == seen,
-       "a change that was is told at once");
-    uint64_t new = queue_start_change(queue, seen, 20000);
+       "a batch that was is told at once");
+    uint64_t new = queue_start_batch(queue, seen, 20000);
     int fd = send_item(5, "");
     found = next();
     ok(found.ticket == new &&found.result == QUEUE_OK &&found.number == seen + 1,
-       "one that comes is told when it does");
-    close(fd);
+       "one that comes is told when it does, before its client is");
+    ok(!is_answered(fd), "who waits for what the watch is for");
+    uint64_t saved = queue_start_batch(queue, seen + 1, 20000);
+    clock_offsets[1] += 2100;
+    is_int(answer(fd), QUEUE_OK, "when that is too late");
+    found = next();
+    ok(found.ticket == saved && found.result == QUEUE_OK && found.number == seen + 2,
+       "the batch that says so is told as well");
     struct queue_tally tally;
-    uint64_t none = queue_start_change(queue, seen + 1, 1000);
+    uint64_t none = queue_start_batch(queue, seen + 2, 1000);
     is_int(queue_tally(queue, &tally), QUEUE_OK, "other things go on");
     is_int(tally.parked, 0, "nobody is parked for clients");
     clock_offsets[1] += 1500;
     found = next();
     ok(found.ticket == none && found.result == QUEUE_NONE, "none is told when its time is over");
+    tell(0, COPY_FOLLOWING);
+}
+
+/* What of pulls over both nodes waits for the replica. */
+static void waits_of_pulls(void) {
+    struct queue_pull pull = {.top = 5, .reach = PULL_OVER_BOTH, .peer = 2, .key = "pull"};
+    close(send_item(1, ""));
+    message.body.pull = pull;
+    int fd = send_operation(OPERATION_PULL);
+    ok(!is_answered(fd), "a pull that is opened waits");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(fd), QUEUE_OK, "until the replica has it");
+    ok(message.body.batch.count == 1 && message.body.batch.share == PULL_OPEN, "open");
+    struct queue_close close_it = {.rest = 3};
+    memcpy(close_it.tag, message.body.batch.tag, PULL_TAG_SIZE);
+    message.body.close = close_it;
+    fd = send_operation(OPERATION_CLOSE_PULL);
+    ok(!is_answered(fd), "its closing, too");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(fd), QUEUE_OK, "until then");
+    close(send_item(1, ""));
+    message.body.reserve =
+        (struct queue_reserve){.tag = "r", .node = 2, .identity = {.epoch = 5}, .top = 3};
+    fd = send_operation(OPERATION_RESERVE);
+    ok(!is_answered(fd), "and what is set aside for the peer");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(fd), QUEUE_OK, "until then");
+    is_int(message.body.batch.count, 1, "with an item");
 }
 
 /* What the verbs carry to the writer and back. */
 static void verbs(void) {
-    static struct queue_copies copies;
-    static struct queue_peers peers;
-    struct queue_place place = {0};
-    struct queue_item item;
-    int64_t complete;
-    int home;
-    is_int(queue_changed(queue, &place, &complete, &copies), QUEUE_OK, "changes are read");
-    ok(copies.count > 3 && copies.node == 1 && complete == last_change(), "all of them");
-    struct queue_transfer transfer = {.id = id_new(1), .node = 2, .top = 3, .copies = 1};
-    is_int(queue_transfer_begin(queue, &transfer), QUEUE_OK, "a transfer is begun");
-    queue_peers(queue, &peers);
-    ok(peers.transfer_count == 1 && memcmp(&peers.transfers[0].id, &transfer.id, ID_SIZE) == 0 &&
-           peers.transfers[0].top == 3,
-       "and saved");
-    copies.count = 1;
-    copies.node = 2;
-    copies.items[0].id = id_new(2);
-    copies.items[0].key[0] = '\0';
-    copies.items[0].state = ITEM_DONE;
-    copies.items[0].remaining = 0;
-    copies.items[0].completed_wall_ms = 1000;
-    copies.items[0].home = 1;
-    copies.items[0].moves = 1;
-    copies.items[0].has_pull = 0;
-    is_int(queue_transfer_end(queue, transfer.id, &copies), QUEUE_OK, "it brings an item");
-    is_int(queue_look_home(queue, copies.items[0].id, &item, &home), QUEUE_OK, "which is here");
-    is_int(home, 1, "at home");
-    queue_peers(queue, &peers);
-    is_int(peers.transfer_count, 0, "the transfer is over");
-    transfer.id = id_new(2);
-    is_int(queue_give(queue, &transfer, &copies), QUEUE_OK, "it is given back");
-    ok(copies.count == 1 && copies.items[0].home == 2 && copies.items[0].moves == 2, "as it was");
-    queue_look_home(queue, copies.items[0].id, &item, &home);
-    is_int(home, 2, "its home is the peer");
-    copies.node = 2;
-    copies.items[0].state = ITEM_PULLED;
-    is_int(queue_merge(queue, &copies), QUEUE_OK, "the peer tells that it was handed out");
-    queue_look_home(queue, copies.items[0].id, &item, &home);
-    is_int(item.state, ITEM_PULLED, "so it was");
+    static struct queue_batch batch;
+    struct queue_fate fate;
+    struct queue_pull pull = {.top = 5, .reach = PULL_OVER_BOTH, .peer = 2, .key = "pull"};
+    is_int(queue_pull(queue, &pull, &batch), QUEUE_OK, "a pull is asked for again");
+    ok(batch.count == 1 && batch.share == PULL_CLOSED && batch.rest == 3, "it is closed");
+    is_int(queue_pull_fate(queue, batch.tag, &fate), QUEUE_OK, "everybody can see");
+    ok(fate.fate == PULL_IS_CLOSED && fate.rest == 3, "that it is");
+    struct queue_close close_it = {.rest = 2};
+    memcpy(close_it.tag, batch.tag, PULL_TAG_SIZE);
+    is_int(queue_close_pull(queue, &close_it), QUEUE_CONFLICT, "not to be closed otherwise");
+    close_it.settled = 1;
+    is_int(queue_close_pull(queue, &close_it), QUEUE_OK, "to be settled");
+    struct queue_reserve reserve = {
+        .tag = "r", .again = 1, .node = 2, .identity = {.epoch = 5}, .top = 3};
+    is_int(queue_reserve(queue, &reserve, &batch), QUEUE_OK, "what is set aside is asked for");
+    is_int(batch.count, 1, "and there");
+    is_int(peers()->reserved_items, 1, "as everybody can see");
+    struct queue_settle settle = {.tag = "r", .node = 2, .epoch = 5};
+    is_int(queue_settle(queue, &settle), QUEUE_OK, "it is freed");
+    is_int(peers()->reserved_items, 0, "then it is not");
+}
+
+static void verbs_of_hellos(void) {
+    static struct queue_hello_answer answered;
+    static struct queue_heard heard;
+    struct queue_hello hello = {.node = 2, .identity = {.epoch = 7}};
+    memset(hello.identity.database.bytes, 2, ID_SIZE);
+    is_int(queue_hello(queue, &hello, &answered), QUEUE_OK, "a peer says hello");
+    ok(answered.nonce > 0 && !answered.counts, "it is told a nonce");
+    ok(peers()->met.epoch == 7 &&
+           memcmp(&peers()->met, &hello.identity, sizeof hello.identity) == 0,
+       "which database it has is known");
+    hello.identity.epoch = 6;
+    is_int(queue_hello(queue, &hello, &answered), QUEUE_CONFLICT, "an older one is refused");
+    hello.identity.epoch = 8;
+    struct queue_raise raise = {.node = 2, .identity = hello.identity};
+    is_int(queue_raise(queue, &raise), QUEUE_OK, "a later one takes its place");
+    hello.identity.epoch = 7;
+    is_int(queue_hello(queue, &hello, &answered), QUEUE_CONFLICT, "the former is refused then");
+    hello.identity.epoch = 9;
+    memset(hello.identity.database.bytes, 3, ID_SIZE);
+    is_int(queue_hello(queue, &hello, &answered), QUEUE_OK, "another that is later is not");
+    hello.identity.epoch = 9;
+    memset(hello.identity.database.bytes, 4, ID_SIZE);
+    is_int(queue_hello(queue, &hello, &answered), QUEUE_CONFLICT, "another of the same epoch is");
+    struct queue_loan_step step = {.id = id_new(1), .node = 2, .step = LOAN_WANT};
+    is_int(queue_loan(queue, &step), QUEUE_OK, "a loan is wanted");
+    heard = (struct queue_heard){.sent = {.node = 2, .count = 1, .loans = {step.id}},
+                                 .clock_ms = peers()->clock_ms + 1000000,
+                                 .answer = {.counts = 1, .count = 1, .ttl_ms = {5000}}};
+    is_int(queue_heard(queue, &heard), QUEUE_OK, "and given");
+    ok(peers()->loan_count == 1 && peers()->loans[0].state == LOAN_HELD, "as everybody can see");
+    clock_offsets[1] += PEER_AWAY_MS + 100;
+    ok(copying().away && copying().heard_ms > PEER_AWAY_MS, "a peer that is silent is away");
+    is_int(queue_heard(queue, &heard), QUEUE_OK, "when it answers");
+    ok(!copying().away && copying().heard_ms < PEER_AWAY_MS, "it is there");
 }
 
 int main(void) {
@@ -221,18 +330,23 @@ int main(void) {
     log_set_level(LOG_LEVEL_ERROR);
     snprintf(channel, sizeof channel, "%s/channel", directory);
     conf.node = 1;
-    conf.peer_count = 1;
-    conf.peers[0].node = 2;
+    conf.has_peer = true;
+    conf.peer.node = 2;
     conf.copying = COPY_SYNC;
-    conf.peer_lost_seconds = 864000;
     conf.operation_seconds = 14;
-    hear_from_peer();
+    if (!store_create(&conf, 0))
+        abort();
     start_writer();
     queue = queue_open(&conf, channel);
+    tell(0, COPY_FOLLOWING);
     held();
-    away();
+    incomplete();
+    over_a_start();
+    stops();
     watches();
+    waits_of_pulls();
     verbs();
+    verbs_of_hellos();
     queue_close(queue);
     stop_writer();
     return done_testing();

@@ -59,6 +59,8 @@ static inline int draw(int limit) {
 
 static inline void start_node(struct node *node) {
     int exit_code;
+    if (access(node->conf.database, F_OK) != 0 && !store_create(&node->conf, 0))
+        abort();
     node->store = store_open(&node->conf, &exit_code);
     if (!node->store || sqlite3_exec(node->store->database, "PRAGMA synchronous = OFF", NULL, NULL,
                                      NULL) != SQLITE_OK)
@@ -100,8 +102,8 @@ static inline void begin_anew(void) {
         own->workers_max = MAX;
         own->wait_launch_seconds = 2;
         own->loan_seconds = LOAN_MS / 1000;
-        own->peer_count = 1;
-        own->peers[0].node = 2 - i;
+        own->has_peer = true;
+        own->peer.node = 2 - i;
         start_node(&nodes[i]);
     }
 }
@@ -121,10 +123,15 @@ static inline void set_busy(struct node *node, bool busy) {
     node->busy = busy;
 }
 
+/* A node's queue clock. */
+static inline int64_t clock_of(const struct node *node) {
+    return clock_steady_ms() + node->store->clock_offset_ms;
+}
+
 /* How many machines a node's writer lets there be. */
 static inline int64_t limit_of(struct node *node) {
     char sql[300];
-    int64_t now = clock_steady_ms() + node->store->clock_offset_ms;
+    int64_t now = clock_of(node);
     snprintf(
         sql, sizeof sql,
         "SELECT coalesce(sum(iif(side = 1, -1, state = 1)), 0) FROM loan WHERE deadline > %lld",
@@ -154,13 +161,14 @@ static inline void post(const struct message *message) {
 
 /* A node says hello, by what is durable. */
 static inline void say_hello(struct node *node) {
-    struct message message = {.to = 1 - (node->number - 1),
-                              .hello = {.node = node->number, .nonce = node->nonce}};
+    struct message message = {
+        .to = 1 - (node->number - 1),
+        .hello = {.node = node->number, .nonce = node->nonce, .identity = node->store->identity}};
     sqlite3_stmt *row;
     if (sqlite3_prepare_v2(node->store->database, "SELECT id FROM loan WHERE side = 0", -1, &row,
                            NULL) != SQLITE_OK)
         abort();
-    message.clock_ms = number(node->store, "SELECT clock FROM tally");
+    message.clock_ms = clock_of(node);
     while (sqlite3_step(row) == SQLITE_ROW && message.hello.count < QUEUE_LOANS_MAX)
         memcpy(message.hello.loans[message.hello.count++].bytes, sqlite3_column_blob(row, 0),
                ID_SIZE);
@@ -241,8 +249,9 @@ static inline void read_loans(struct node *node, struct scaling_snapshot *snapsh
     if (sqlite3_prepare_v2(node->store->database, "SELECT id, side, state, deadline FROM loan", -1,
                            &row, NULL) != SQLITE_OK)
         abort();
-    int64_t heard_ms = number(node->store, "SELECT max(heard) FROM peer");
-    bool away = heard_ms < 0 || store_now_ms(node->store) - heard_ms >= PEER_AWAY_MS;
+    struct queue_copying peer;
+    store_tally_copying(node->store, &peer);
+    bool away = peer.heard_ms < 0 || peer.away;
     while (sqlite3_step(row) == SQLITE_ROW) {
         memcpy(ids[snapshot->loan_count].bytes, sqlite3_column_blob(row, 0), ID_SIZE);
         snapshot->loans[snapshot->loan_count++] = (struct scaling_loan){
@@ -253,8 +262,8 @@ static inline void read_loans(struct node *node, struct scaling_snapshot *snapsh
             .left_ms = sqlite3_column_int64(row, 3) - store_now_ms(node->store)};
     }
     sqlite3_finalize(row);
-    snapshot->peers[0] = (struct scaling_peer){.node = 3 - node->number, .away = away};
-    snapshot->peer_count = 1;
+    snapshot->peer = (struct scaling_peer){.node = 3 - node->number, .away = away};
+    snapshot->has_peer = true;
 }
 
 static inline void change(struct node *node, const char *name, enum machine_state state) {

@@ -1,4 +1,4 @@
-/* Two nodes' stores that are each other's peers, and what goes to and fro between them. */
+/* Two nodes' stores that are each other's peers, and pulls that go over both. */
 #ifndef HASHMILL_T_TWO_STORES_H
 #define HASHMILL_T_TWO_STORES_H
 
@@ -6,13 +6,11 @@
 
 #include "fcgi/queue/reader.h"
 
-/* A node: its settings, its store, what reads it, how far its peer was told. */
+/* A node: its settings, its store, what reads it. */
 struct node {
     struct conf conf;
     struct store *store;
     struct reader *reader;
-    struct queue_place place;
-    int64_t complete;
 };
 
 static struct node one; /* node 1: DATABASE is that of a test with one store */
@@ -20,10 +18,9 @@ static struct node two;
 
 static inline void set_peer(struct conf *of, int node, int peer) {
     of->node = node;
-    of->peer_count = 1;
-    of->peers[0].node = peer;
+    of->has_peer = true;
+    of->peer.node = peer;
     of->copying = COPY_ASYNC;
-    of->peer_lost_seconds = 120;
     of->operation_seconds = 5;
 }
 
@@ -48,64 +45,38 @@ static inline void open_two(void) {
     open_node(&two);
 }
 
-/* One message of copies from a node to another; when it is lost on its way back, nothing is noted.
- * How many items it had. */
-static inline int tell_some(struct node *from, struct node *to, bool acknowledged) {
-    static struct queue_copies copies;
-    struct queue_place place = from->place;
-    int64_t complete;
-    copies.node = (int32_t)from->conf.node;
-    if (reader_changed(from->reader, &place, &complete, &copies) != QUEUE_OK)
-        abort();
-    if (copies.count > 0) {
-        store_begin(to->store);
-        if (store_merge(to->store, &copies) != QUEUE_OK || !store_commit(to->store))
-            abort();
-    }
-    if (!acknowledged)
-        return copies.count;
-    from->place = place;
-    from->complete = complete;
-    store_begin(from->store);
-    store_told(from->store, (int)to->conf.node, complete);
-    store_commit(from->store);
-    return copies.count;
-}
-
-/* All of it. */
-static inline int tell(struct node *from, struct node *to) {
-    int all = 0;
-    int some;
-    while ((some = tell_some(from, to, true)) > 0)
-        all += some;
-    return all;
-}
-
-/* A node has an answer from the other. */
-static inline void hear(struct node *node, const struct node *from) {
-    store_begin(node->store);
-    store_heard_from(node->store, (int)from->conf.node);
-    store_commit(node->store);
-}
-
-/* A batch with nothing but what a batch does by itself. */
-static inline void idle_batch(struct node *node) {
-    store_begin(node->store);
-    store_lapse(node->store);
-    store_remove_old(node->store);
-    store_adopt(node->store);
-    store_commit(node->store);
-}
-
 /* Stores an item; its id. */
 static inline struct uuid put(struct node *node, int64_t iterations, const char *key) {
     struct queue_enqueue item = new_item(iterations);
     struct uuid id;
+    item.id = id_new((int)node->conf.node);
     snprintf(item.key, sizeof item.key, "%s", key);
     store_begin(node->store);
     if (store_enqueue(node->store, &item, &id) != QUEUE_OK || !store_commit(node->store))
         abort();
     return id;
+}
+
+/* Stores so many items that are done, one a millisecond. */
+static inline void put_done(struct node *node, int count) {
+    for (int i = 0; i < count; i++) {
+        put(node, 1, "");
+        clock_offsets[0]++;
+        clock_offsets[1]++;
+    }
+}
+
+/* The same in one batch: all are done in the same millisecond. */
+static inline void put_done_at_once(struct node *node, int count) {
+    struct uuid id;
+    store_begin(node->store);
+    for (int i = 0; i < count; i++) {
+        struct queue_enqueue item = new_item(1);
+        item.id = id_new((int)node->conf.node);
+        store_enqueue(node->store, &item, &id);
+    }
+    if (!store_commit(node->store))
+        abort();
 }
 
 /* Leases up to so many items. */
@@ -133,30 +104,102 @@ static inline void report(struct node *node, const struct queue_grant *grant, in
     store_commit(node->store);
 }
 
-/* How many items the nodes do not have alike. */
-static inline int64_t differences(void) {
-    char attach[200];
-    static const char columns[] = "id, digest, chain, iterations, remaining, moves, trial,"
-                                  " enqueued_wall, done_wall, pull, iif(state = 1, 0, state)";
-    char sql[1500];
-    sqlite3 *database;
-    sqlite3_stmt *statement;
-    snprintf(attach, sizeof attach, "ATTACH '%s/peer' AS two", directory);
-    snprintf(sql, sizeof sql,
-             "SELECT (SELECT count(*) FROM (SELECT %s, coalesce(home, 1) FROM main.item EXCEPT"
-             " SELECT %s, coalesce(home, 2) FROM two.item)) +"
-             " (SELECT count(*) FROM (SELECT %s, coalesce(home, 2) FROM two.item EXCEPT"
-             " SELECT %s, coalesce(home, 1) FROM main.item))",
-             columns, columns, columns, columns);
-    if (sqlite3_open_v2(one.conf.database, &database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
-        sqlite3_exec(database, attach, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW)
+/* A batch with nothing but what a batch does by itself. */
+static inline void idle_batch(struct node *node) {
+    store_begin(node->store);
+    store_lapse(node->store);
+    store_remove_old(node->store);
+    store_give_up_pulls(node->store);
+    if (!store_commit(node->store))
         abort();
-    int64_t count = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(database);
-    return count;
+}
+
+/* --- The steps of a pull over both nodes, each durable --- */
+
+static inline enum queue_result pull_at(struct node *node, const struct queue_pull *pull,
+                                        struct queue_batch *batch) {
+    store_begin(node->store);
+    enum queue_result result = store_pull(node->store, pull, batch);
+    if (!store_commit(node->store))
+        abort();
+    return result;
+}
+
+/* A pull by a client of a node's, with a key or "". */
+static inline struct queue_pull spread_of(const struct node *node, int top, const char *key) {
+    struct queue_pull pull = {
+        .top = top, .oldest = 1, .reach = PULL_OVER_BOTH, .peer = node == &one ? 2 : 1};
+    snprintf(pull.key, sizeof pull.key, "%s", key);
+    return pull;
+}
+
+static inline int64_t epoch_of(const struct node *node) {
+    return node->store->identity.epoch;
+}
+
+/* The node asks the other for what is missing in a batch, under this epoch. */
+static inline void reserve_at(struct node *other, const struct queue_batch *batch, int64_t epoch,
+                              struct queue_batch *more) {
+    struct queue_reserve reserve = {.again = batch->share != PULL_OPEN,
+                                    .node = other == &one ? 2 : 1,
+                                    .identity = {.epoch = epoch},
+                                    .top = batch->rest,
+                                    .oldest = 1};
+    memcpy(reserve.tag, batch->tag, PULL_TAG_SIZE);
+    store_begin(other->store);
+    enum queue_result result = store_reserve_items(other->store, &reserve, more);
+    if (!store_commit(other->store) || result != QUEUE_OK)
+        abort();
+}
+
+static inline enum queue_result close_at(struct node *node, const uint8_t *tag, int rest,
+                                         bool settled) {
+    struct queue_close close = {.rest = rest, .settled = settled};
+    memcpy(close.tag, tag, PULL_TAG_SIZE);
+    store_begin(node->store);
+    enum queue_result result = store_close_pull(node->store, &close);
+    if (!store_commit(node->store))
+        abort();
+    return result;
+}
+
+static inline struct queue_fate fate_at(struct node *node, const uint8_t *tag) {
+    struct queue_fate fate;
+    if (reader_pull_fate(node->reader, tag, &fate) != QUEUE_OK)
+        abort();
+    return fate;
+}
+
+static inline void settle_at(struct node *other, const struct queue_settle *settle) {
+    store_begin(other->store);
+    enum queue_result result = store_settle(other->store, settle);
+    if (!store_commit(other->store) || result != QUEUE_OK)
+        abort();
+}
+
+/* What the other node knows to be set aside. */
+static inline const struct queue_peers *peers_of(struct node *node) {
+    static struct queue_peers peers;
+    if (reader_peers(node->reader, &peers) != QUEUE_OK)
+        abort();
+    return &peers;
+}
+
+/* The other node asks once what has become of all that it has set aside, and settles that. */
+static inline void settle_all(struct node *other, struct node *node) {
+    static struct queue_peers peers;
+    peers = *peers_of(other);
+    for (int i = 0; i < peers.reservation_count; i++) {
+        const struct queue_reservation *asked = &peers.reservations[i];
+        struct queue_settle settle = {.known = asked->settled,
+                                      .node = asked->node,
+                                      .epoch = epoch_of(node),
+                                      .fate = fate_at(node, asked->tag)};
+        memcpy(settle.tag, asked->tag, PULL_TAG_SIZE);
+        if (asked->settled)
+            close_at(node, asked->tag, 0, true);
+        settle_at(other, &settle);
+    }
 }
 
 #endif

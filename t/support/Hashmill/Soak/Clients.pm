@@ -114,7 +114,7 @@ sub watcher ($shared, $name, @nodes) {
     while (!stopping()) {
         for my $node (@nodes) {
             $history->ask({ op => 'stats', node => $node->number }, sub { $node->get('/stats') },
-                sub ($reply) { return $reply->json->%{qw(items remaining faults)} });
+                sub ($reply) { return $reply->json->%{qw(items remaining)} });
         }
         sleep 0.5;
     }

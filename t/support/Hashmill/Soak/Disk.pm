@@ -30,7 +30,7 @@ sub fail ($node, $faults, $dice) {
     my $end = shim($node, $faults, percent => 1 + int($dice * 100)) or return 0;
     $node->{failing} = 1;
     $node->{disk_failed} = 1;
-    $node->expect_log(qr/ (?:writer|public|worker|peering|scaler)\S* error: |master error: the writer could not start/);
+    $node->expect_log(qr/ (?:writer|public|worker|peering|replica|scaler)\S* error: |master error: the writer could not start/);
     return sub { $end->(); delete $node->{failing} };
 }
 

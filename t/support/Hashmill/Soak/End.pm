@@ -21,6 +21,7 @@ sub collect ($self, $world) {
     $self->complain('nodes that do not hear each other', 'in the end') if !$world->wait_told(PATIENCE);
     $self->pull_rest($world);
     $self->complain('nodes that have not told each other all', 'in the end') if !$world->wait_told(PATIENCE);
+    if (my $which = $world->wait_equal(PATIENCE)) { $self->complain('a replica that differs', $which) }
     $self->pull_again($world);
     $self->count($_, 'at rest') for @nodes;
     $self->rows($_) for @nodes;
@@ -28,7 +29,7 @@ sub collect ($self, $world) {
         $self->complain('a server that does not drain', 'node ' . $node->number) if !$node->stop_server;
         my ($said) = map { $_->[0] } $node->sql('PRAGMA integrity_check');
         $self->complain('a damaged database', 'node ' . $node->number . ": $said") if $said ne 'ok';
-        $node->start_server;
+        wait_until(PATIENCE, sub { $node->go_on; $node->{server}->alive });
     }
     $self->complain('nodes that do not hear each other', 'started again') if !$world->wait_told(PATIENCE);
     $self->count($_, 'started again') for @nodes;
@@ -50,15 +51,19 @@ sub pull_rest ($self, $world) {
     return;
 }
 
-# The last pulls of each node, which the other one knows by now, at both.
+# The first and the last pulls, made again at the node that knows their keys.
 sub pull_again ($self, $world) {
-    my @pulls;
+    my (@pulls, @overtaken);
     Hashmill::Soak::History::each_entry($self->{history}{dir}, sub ($entry) {
-        push @pulls, $entry if $entry->{op} eq 'pull' && $entry->{status} == 200 && $entry->{items}->@*;
+        return if $entry->{op} ne 'pull' || $entry->{status} != 200;
+        push @pulls, $entry if $entry->{items}->@*;
+        push @overtaken, $entry if $entry->{by} =~ /^reset-/ && !$entry->{items}->@*;
     });
+    # A request that was broken off may come behind its repetition, which brought nothing: then that has the batch.
+    pull_until($self->{history}, $world->node($_->{node}), $_->@{qw(key top order)}) for @overtaken;
     my $last = $#pulls < AGAIN ? $#pulls : AGAIN;
     for my $pull (@pulls[0 .. $last], reverse @pulls[$#pulls - $last .. $#pulls]) {
-        pull_until($self->{history}, $_, $pull->@{qw(key top order)}) for $world->nodes;
+        pull_until($self->{history}, $world->node($pull->{node}), $pull->@{qw(key top order)});
     }
     return;
 }
@@ -68,21 +73,15 @@ sub count ($self, $node, $moment) {
     my $stats = wait_until(PATIENCE, sub { eval { $node->stats } });
     return $self->complain('no /stats', 'node ' . $node->number . " $moment") if !$stats;
     my %which = (node => $node->number, moment => $moment);
-    $self->{history}->note(op => 'end', %which, $stats->%{qw(items remaining faults)}, kept => $stats->{peers}[0]{kept});
+    $self->{history}->note(op => 'end', %which, $stats->%{qw(items remaining)});
     my %count = map { $_ => 0 } @states;
-    my %kept = (waiting => 0, done => 0);
     my $left = 0;
-    for my $row ($node->sql('SELECT state, home IS NOT NULL, count(*), sum(remaining) FROM item GROUP BY 1, 2')) {
-        my ($state, $is_kept, $number, $remaining) = @$row;
-        if ($is_kept && $state < 3) {
-            $kept{ $state < 2 ? 'waiting' : 'done' } += $number;
-            next;
-        }
+    for my $row ($node->sql('SELECT state, count(*), sum(remaining) FROM item GROUP BY 1')) {
+        my ($state, $number, $remaining) = @$row;
         $count{ $states[$state] } += $number;
         $left += $remaining if $state < 2;
     }
-    my ($faults) = map { $_->[0] } $node->sql('SELECT count(*) FROM fault');
-    $self->{history}->note(op => 'rows', %which, items => \%count, remaining => $left, kept => \%kept, faults => $faults);
+    $self->{history}->note(op => 'rows', %which, items => \%count, remaining => $left);
     return;
 }
 

@@ -22,11 +22,11 @@ use constant { TICK => 0.05, TRIES => 10, TRY_SECONDS => 0.5, HOUR_MS => 3_600_0
 # By the first word or all of a kind: code that begins it and returns the code that ends it, or true; false
 # when there was nothing to hit, as when it is just being started again: then it is tried again a little later.
 my %begin = (
-    kill => \&begin_kill, stop => \&begin_stop, 'node killed' => \&begin_fall, link => \&begin_link,
+    kill => \&begin_kill, stop => \&begin_stop, 'node killed' => \&begin_fall, 'node lost' => \&begin_loss, link => \&begin_link,
     clock => \&begin_clock, reset => \&begin_reset, lie => \&begin_lie,
     'disk full' => sub ($self, $event) { return Hashmill::Soak::Disk::fill($self->node_of($event)) },
-    'disk errors' => sub ($self, $event) { return Hashmill::Soak::Disk::fail($self->node_of($event), 'read write', $event->{dice}) },
-    'fsync fails' => sub ($self, $event) { return Hashmill::Soak::Disk::fail($self->node_of($event), 'fsync', $event->{dice}) },
+    'disk errors' => sub ($self, $event) { return $self->fail_disk($event, 'read write') },
+    'fsync fails' => sub ($self, $event) { return $self->fail_disk($event, 'fsync') },
     'fsync slow' => sub ($self, $event) { return Hashmill::Soak::Disk::slow($self->node_of($event), $event->{dice}) },
     'memory limit' => sub ($self, $event) { return Hashmill::Soak::Memory::limit($self->victim($event)) },
     'out of memory' => sub ($self, $event) { return Hashmill::Soak::Memory::exhaust($self->victim($event)) },
@@ -121,6 +121,24 @@ sub begin_fall ($self, $event) {
     # The steady clock of a machine that starts again begins anew.
     $node->move_clock(steady_ms => -int($event->{dice} * 1000));
     return sub { $node->rise };
+}
+
+# A node is lost for good, with its disk: never while its replica is not all there, or not safe.
+sub begin_loss ($self, $event) {
+    my $node = $self->node_of($event);
+    my $other = $self->{world}->node(1 - $event->{node});
+    return 0 if grep { $_->{down} || $_->{lost} || $_->{failing} || $_->{init} || !$_->{server}->alive } $node, $other;
+    return 0 if !$node->is_safe;
+    $node->lose;
+    $self->{history}->note(op => 'lost', node => $event->{node}, copy => $node->{settings}{COPY});
+    $node->move_clock(steady_ms => -int($event->{dice} * 1000));
+    return sub { $node->rise };
+}
+
+# The disk of a node fails, unless that has the only copy of what the other one has lost.
+sub fail_disk ($self, $event, $how) {
+    return 0 if $self->{world}->node(1 - $event->{node})->{lost};
+    return Hashmill::Soak::Disk::fail($self->node_of($event), $how, $event->{dice});
 }
 
 # --- links and clocks -----------------------------------------------------------------------------

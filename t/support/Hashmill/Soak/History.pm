@@ -10,10 +10,12 @@ package Hashmill::Soak::History;
 #   cancel   id, node, home              status
 #   lie      lie, node                   status, taken, lost: ids; false: ids that must not be taken;
 #                                        allowed: statuses that are right
-#   stats    node                        status, items, remaining, faults
+#   stats    node                        status, items, remaining
 #   stopped  what, node                  why: a process that ended by itself
-#   end      node, moment                items, remaining, kept, faults, as /stats has them in the end
-#   rows     node, moment                items, remaining, kept, faults, as a count over the rows has them
+#   lost     node, copy                  its disk is gone; it gets everything from the other one
+#   alone    node                        both had to wait for the other; this one did not any more
+#   end      node, moment                items, remaining, as /stats has them in the end
+#   rows     node, moment                items, remaining, as a count over the rows has them
 #   row      node                        id, state, iterations, remaining, chain, digest
 #   gave_up  what                        somebody had no answer until the end
 #

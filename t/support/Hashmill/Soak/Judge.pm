@@ -1,16 +1,19 @@
 package Hashmill::Soak::Judge;
 
-# Says what is wrong with a history (Hashmill::Soak::History). What is promised, with two nodes that keep copies of
-# each other's items and that were never apart for as long as PEER_LOST_SECONDS:
+# Says what is wrong with a history (Hashmill::Soak::History). What is promised, with two nodes that keep replicas of
+# each other's databases:
 #
-#   - what was acknowledged is there in the end, at both nodes, and in the same state;
+#   - what was acknowledged is there in the end, at the node that its id names and at no other;
 #   - every value is the one that Digest::SHA comes to, which hashmill has no part in;
 #   - an item is handed out under one Idempotency-Key at most, under which the same batch comes again and again;
 #     one that was pulled was handed to somebody; one that was cancelled, to nobody;
 #   - an item that is looked at where it was put goes forward only;
 #   - one Idempotency-Key of an enqueue has one id;
 #   - a lie is refused, and all that is asked is answered as it should be, or with a status that says: try again;
-#   - what /stats counts is what a count over the rows gives; no two chains differed.
+#   - what /stats counts is what a count over the rows gives.
+#
+# A node that is lost with its disk gets everything from its replica. With COPY=async that lacks what was acknowledged
+# in the last moment: of an item or a pull of that moment nothing of this is asked.
 
 use v5.36;
 use Digest::SHA qw(sha512_hex);
@@ -19,7 +22,7 @@ use Hashmill::Soak::Clients qw(asked_body);
 use Hashmill::Util;
 
 # Chains longer than that are of items that are to be cancelled.
-use constant { COMPUTED_MOST => 50_000_000, EACH_MOST => 20, GRACE => 1 };
+use constant { COMPUTED_MOST => 50_000_000, EACH_MOST => 20, GRACE => 1, MOMENT => 2 };
 
 # What a node may answer beside success: not now, no room, no answer at all.
 my %trouble = map { $_ => 1 } 503, 507, 599;
@@ -29,7 +32,7 @@ my %stage = (waiting => 0, leased => 0, done => 1, cancelled => 2, pulled => 3);
 
 sub new ($class) {
     return bless { asked => {}, attempts => {}, keys => {}, pulls => {}, handed => {}, values => {}, looks => {}, cancels => {},
-        rows => {}, counters => {}, odd => [], disks => [], wrong => {}, operations => 0, links => 0 }, $class;
+        rows => {}, counters => {}, odd => [], disks => [], losses => [], changes => [], forgiven => {}, wrong => {}, operations => 0, links => 0 }, $class;
 }
 
 sub wrong ($self, $what, $which) { push $self->{wrong}{$what}->@*, $which; return }
@@ -56,16 +59,21 @@ sub add ($self, $entry) {
 
 sub add_enqueue ($self, $entry) {
     my ($key, $id) = $entry->@{qw(key id)};
+    push $self->{changes}->@*, [$entry->@{qw(node end)}, $id, $key];
     $self->{attempts}{$key} = $entry->{n};
     my $known = $self->{keys}{$key} //= $id;
-    $self->wrong('a key with two ids', "$key: $known, then $id") if $known ne $id;
+    push $self->{twins}->@*, [$key, $known, $id] if $known ne $id;
     my $asked = $self->{asked}{$id} //= { key => $key, n => $entry->{n}, node => $entry->{node}, digest => sha512_hex(asked_body($key)) };
     $self->wrong('an id with two keys', "$id: $asked->{key} and $key") if $asked->{key} ne $key;
     $self->wrong("another body's digest", "$id $key") if $asked->{digest} ne $entry->{digest};
     return;
 }
 
-sub add_pull ($self, $entry) { push $self->{pulls}{ $entry->{key} }->@*, $entry; return }
+sub add_pull ($self, $entry) {
+    push $self->{pulls}{ $entry->{key} }->@*, $entry;
+    push $self->{changes}->@*, [$entry->@{qw(node end)}, $entry->{key}, map { $_->[0] } $entry->{items}->@*];
+    return;
+}
 
 sub add_look ($self, $entry) {
     $self->value($entry->{id}, $entry->@{qw(value iterations)}, "look of $entry->{by}") if defined $entry->{value};
@@ -76,6 +84,7 @@ sub add_look ($self, $entry) {
 sub add_cancel ($self, $entry) {
     my $cancel = $self->{cancels}{ $entry->{id} } //= {};
     $cancel->{ $entry->{status} } = 1;
+    push $self->{changes}->@*, [$entry->@{qw(node end id)}];
     return;
 }
 
@@ -95,7 +104,6 @@ sub add_lie ($self, $entry) {
 
 sub add_stats ($self, $entry) {
     $self->wrong('a counter below nothing', "node $entry->{node}: $_") for grep { $entry->{items}{$_} < 0 } sort keys $entry->{items}->%*;
-    $self->wrong('two chains that differed', "node $entry->{node} at $entry->{end}: $entry->{faults}") if $entry->{faults};
     return;
 }
 
@@ -114,6 +122,8 @@ sub add_fault ($self, $entry) {
     return;
 }
 
+sub add_lost ($self, $entry) { push $self->{losses}->@*, $entry if $entry->{copy} ne 'sync'; return }
+
 sub add_complaint ($self, $entry) { return $self->wrong($entry->{what}, $entry->{which}) }
 
 sub add_row ($self, $entry) { $self->{rows}{ $entry->{node} }{ $entry->{id} } = $entry; return }
@@ -131,6 +141,8 @@ sub value ($self, $id, $value, $iterations, $where) {
 
 # Everything that is wrong: { what => [which, ...] }.
 sub verdict ($self) {
+    $self->forgive;
+    $self->judge_twins;
     $self->judge_answers;
     $self->judge_pulls;
     $self->judge_looks;
@@ -139,6 +151,24 @@ sub verdict ($self) {
     $self->judge_strangers;
     $self->judge_counters;
     return $self->{wrong};
+}
+
+# What was acknowledged just before a node was lost whose replica may lack it: ids and keys.
+sub forgive ($self) {
+    for my $change ($self->{changes}->@*) {
+        my ($node, $end, @names) = @$change;
+        next if !grep { $_->{node} == $node && $end <= $_->{end} && $end > $_->{end} - MOMENT } $self->{losses}->@*;
+        $self->{forgiven}{$_} = 1 for @names;
+    }
+    return;
+}
+
+sub judge_twins ($self) {
+    for my $twin (($self->{twins} // [])->@*) {
+        my ($key, $known, $id) = @$twin;
+        $self->wrong('a key with two ids', "$key: $known, then $id") if !$self->{forgiven}{$key};
+    }
+    return;
 }
 
 sub judge_answers ($self) {
@@ -153,9 +183,22 @@ sub judge_answers ($self) {
 
 sub by_begin (@entries) { return sort { $a->{begin} <=> $b->{begin} } @entries }
 
+# Notes who has these items.
+sub hand_out ($self, $key, @items) {
+    for my $item (@items) {
+        $self->{handed}{ $item->[0] } = $key;
+        $self->value(@$item, "pull $key");
+    }
+    return;
+}
+
 sub judge_pulls ($self) {
     for my $key (sort keys $self->{pulls}->%*) {
         my $batch;
+        if ($self->{forgiven}{$key}) { # it may have become another pull since
+            $self->hand_out($key, $_->{items}->@*) for $self->{pulls}{$key}->@*;
+            next;
+        }
         for my $pull (by_begin($self->{pulls}{$key}->@*)) {
             my @items = $pull->{items}->@*;
             my $came = join "\n", map { join ' ', @$_ } @items;
@@ -165,9 +208,9 @@ sub judge_pulls ($self) {
             $self->wrong('a batch with more than was asked for', $key) if @items > $pull->{top};
             for my $item (@items) {
                 my $before = $self->{handed}{ $item->[0] };
-                $self->wrong('an item handed out twice', "$item->[0]: $before and $key") if defined $before;
-                $self->{handed}{ $item->[0] } = $key;
-                $self->value(@$item, "pull $key");
+                $self->wrong('an item handed out twice', "$item->[0]: $before and $key")
+                    if defined $before && !$self->{forgiven}{ $item->[0] } && !$self->{forgiven}{$before};
+                $self->hand_out($key, $item);
             }
         }
     }
@@ -175,7 +218,7 @@ sub judge_pulls ($self) {
 }
 
 sub judge_looks ($self) {
-    for my $id (sort keys $self->{looks}->%*) {
+    for my $id (grep { !$self->{forgiven}{$_} } sort keys $self->{looks}->%*) {
         my ($stage, $remaining) = (0, undef);
         for my $look (by_begin($self->{looks}{$id}->@*)) {
             my ($now, $left) = ($stage{ $look->{state} }, $look->{remaining});
@@ -208,16 +251,17 @@ sub judge_values ($self) {
 # What became of everything that was acknowledged.
 sub judge_items ($self) {
     my @nodes = sort keys $self->{rows}->%*;
-    for my $id (sort keys $self->{asked}->%*) {
+    for my $id (grep { !$self->{forgiven}{$_} } sort keys $self->{asked}->%*) {
         my $asked = $self->{asked}{$id};
         my @there = grep { $self->{rows}{$_}{$id} } @nodes;
         $self->wrong('an acknowledged item that is lost', "$id ($asked->{key}) is not at node $asked->{node}")
             if !grep { $_ == $asked->{node} } @there;
-        $self->wrong('an item without a copy', "$id ($asked->{key})") if @there == 1 && @nodes > 1;
-        my %states = map { $self->{rows}{$_}{$id}{state} => 1 } @there;
-        $self->wrong('an item in two states', "$id: " . join ', ', sort keys %states) if keys %states > 1;
-        $self->judge_state($id, $asked, $_) for sort keys %states;
-        $self->judge_row($asked, $self->{rows}{$_}{$id}) for @there;
+        for my $node (@there) {
+            my $row = $self->{rows}{$node}{$id};
+            $self->wrong('an item at another node than its own', "$id ($asked->{key}) is at node $node") if $node != $asked->{node};
+            $self->judge_state($id, $asked, $row->{state});
+            $self->judge_row($asked, $row);
+        }
     }
     return;
 }
@@ -276,8 +320,8 @@ sub judge_counters ($self) {
 
 # The numbers of an entry by name.
 sub flat ($entry) {
-    return { (map { my $group = $_; map { ("$group $_" => $entry->{$group}{$_}) } keys(($entry->{$group} // {})->%*) } qw(items kept)),
-        map { ($_ => $entry->{$_}) } grep { defined $entry->{$_} } qw(remaining faults) };
+    return { (map { my $group = $_; map { ("$group $_" => $entry->{$group}{$_}) } keys(($entry->{$group} // {})->%*) } qw(items)),
+        map { ($_ => $entry->{$_}) } grep { defined $entry->{$_} } qw(remaining) };
 }
 
 # How many requests were judged, items completed, links of chains computed to judge them.

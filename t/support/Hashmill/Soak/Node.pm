@@ -87,7 +87,16 @@ sub victims ($self, $role) {
 # Kills all of it at once but its machines, which are elsewhere. It stays down until rise.
 sub fall ($self) {
     $self->{down} = 1;
+    delete @{$self}{qw(init init_began)};
     $self->kill_everything($self->fleet_pids);
+    return;
+}
+
+# The same, and its disk is gone. It will have everything from the other node.
+sub lose ($self) {
+    $self->fall;
+    unlink glob "$self->{settings}{DATABASE}*";
+    $self->{lost} = 1;
     return;
 }
 
@@ -106,7 +115,7 @@ sub repair ($self) {
         command => [$self->program('hashmill-fcgi'), '-c', $self->settings_file, '--recover', "$database.new"]);
     $recovery->wait_exit(60);
     $self->give_up('the database cannot be recovered') if ($recovery->exit_code // 1) != 0;
-    unlink map { "$database$_" } qw(-wal -shm);
+    unlink map { "$database$_" } qw(-wal -shm -log -log.old);
     rename "$database.new", $database or die "$database: $!\n";
     return 'recovered';
 }
@@ -124,11 +133,12 @@ sub tend ($self) {
     my @said;
     if (!$self->{server}->alive && !$self->{failing}) {
         my $how = ended($self->{server});
-        $self->clear_server;
+        $self->clear_server if !$self->{init};
         $how .= ', ' . $self->repair if $self->{disk_failed} && $how =~ /exited with (?:75|76)$/;
         delete $self->{disk_failed};
-        push @said, "server $how";
-        $self->start_server;
+        push @said, "server $how" if ($self->{told} // 0) != $self->{server}->pid;
+        $self->{told} = $self->{server}->pid;
+        $self->go_on;
     }
     if (!$self->{nginx}->alive) {
         push @said, 'nginx ' . ended($self->{nginx});
@@ -136,6 +146,30 @@ sub tend ($self) {
         $self->start_nginx;
     }
     return @said;
+}
+
+# What there is, or comes from the other node, is served; nobody waits for that here, as the other one may be down.
+sub go_on ($self) {
+    my $init = $self->{init} //= $self->start_init($self->{lost} ? '--from-peer' : $self->{alone} ? '--alone' : ());
+    $self->{init_began} //= time;
+    return if $init->alive;
+    delete $self->{init_began};
+    my $code = $init->exit_code // 75; # killed, as its machine
+    delete $self->{init};
+    return if $code == 75;
+    $self->give_up("--init exited with $code: " . $init->log) if $code != 0;
+    delete @{$self}{qw(lost alone)};
+    return $self->launch_server;
+}
+
+# For how long its --init has been waiting.
+sub waits_seconds ($self) { return $self->{init} && !$self->{down} ? time - ($self->{init_began} // time) : 0 }
+
+# Each of the nodes has a backup and waits for the other one: this one goes on alone.
+sub go_alone ($self) {
+    $self->{init}->kill('KILL');
+    $self->{alone} = 1;
+    return;
 }
 
 # How a process ended, in words.
@@ -157,13 +191,15 @@ sub clear_server ($self) {
 # The peer, as it is told by this one; undef when nothing is told.
 sub peer_stats ($self) { return eval { $self->stats->{peers}[0] } }
 
-# Waits until it hears the other one and has told it everything.
-sub wait_told ($self, $seconds) {
-    return wait_until($seconds, sub {
-        my $peer = $self->peer_stats;
-        return $peer && !$peer->{away} && $peer->{behind} == 0;
-    });
+# Whether the other one could give all back that this one has acknowledged: now, and if what it sends were not
+# taken any more, for as long as it takes to save that (two seconds).
+sub is_safe ($self) {
+    my $peer = $self->peer_stats or return 0;
+    return !$peer->{away} && $peer->{replica} eq 'following' && $peer->{behind}{seconds} < 0.5 && !exists $peer->{incomplete_since};
 }
+
+# Everything in its database, as text; or in a file beside it.
+sub dump_database ($self, $file = '') { return scalar qx{sqlite3 -readonly '$self->{settings}{DATABASE}$file' .dump 2>&1} }
 
 # Copies its logs and its database to a directory.
 sub keep_logs ($self, $dir) {

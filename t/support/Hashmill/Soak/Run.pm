@@ -22,7 +22,8 @@ use Hashmill::Soak::Schedule;
 use Hashmill::Soak::Switch;
 use Hashmill::Soak::World;
 
-use constant { CLIENTS => 4, PATIENCE => 180, DISK => 64 << 20, DISK_A_SECOND => 128 << 10 };
+# A disk has room for the log of batches and for what a replica leaves free of it.
+use constant { CLIENTS => 4, PATIENCE => 180, DISK => 384 << 20, DISK_A_SECOND => 256 << 10 };
 
 # Goes among hosts of its own if it can; whether it is there. What is done so far is done again, inside.
 sub enter (%option) {

@@ -12,7 +12,7 @@ use Hashmill::Soak::Random;
 our @EXPORT = qw(counts kinds needs_of schedule text_of);
 
 # Processes of a node by role, as Hashmill::children has them, and the others.
-my @children = qw(writer public public-wait worker worker-wait peering scaler);
+my @children = qw(writer public public-wait worker worker-wait peering replica scaler);
 my @roles = ('master', @children, 'nginx', 'nginx-worker');
 
 # Pairs of hosts, each with a link of its own.
@@ -27,6 +27,7 @@ sub node_cards ($node) {
         (map { card("kill $_", 0, 0, @aim, role => $_) } @roles),
         (map { card("stop $_", 0.3, 4, @aim, role => $_) } @roles),
         card('node killed', 0.2, 4, @aim),
+        card('node lost', 0.2, 3, @aim),
         card('disk full', 1, 4, @aim),
         card('disk errors', 0.5, 2, @aim),
         card('fsync fails', 0.5, 2, @aim),

@@ -13,9 +13,8 @@ use Hashmill::Soak::Node;
 use Hashmill::Soak::Switch;
 use Hashmill::Util;
 
-# A lease lapses soon. An outage is always shorter than what a peer is taken for dead after, so nothing may be
-# handed out twice.
-use constant { LEASE_SECONDS => 4, LOST_SECONDS => 36_000, WORKERS => 2, PATIENCE => 10, PATIENCE_JOBS => 300 };
+# A lease lapses soon.
+use constant { LEASE_SECONDS => 4, WAIT => 5, WORKERS => 2, PATIENCE => 10, PATIENCE_JOBS => 300 };
 
 # Starts it all. hosts: whether the test is among hosts of its own; disk: bytes of each node's; copy: COPY.
 sub start ($class, $history, %options) {
@@ -28,7 +27,7 @@ sub start ($class, $history, %options) {
     my ($worker_token, $peer_token) = map { sha512_hex(random_body(32)) } 1, 2;
     $self->{nodes} = [map { Hashmill::Soak::Node->start(
         NODE => $_, WORKER_TOKEN => $worker_token, PEER_TOKEN => $peer_token, COPY => $options{copy}, PROCESSES_PUBLIC => 2,
-        LEASE_SECONDS => LEASE_SECONDS, PEER_LOST_SECONDS => LOST_SECONDS, PEER_MS => 500, WORKERS_MAX => 1,
+        LEASE_SECONDS => LEASE_SECONDS, PEER_MS => 500, WORKERS_MAX => 1,
         WAIT_LAUNCH_SECONDS => 5, ports => [$first, $first + 2], %options{qw(hosts shim disk)}) } 0, 1];
     $_->{http} = Hashmill::Reply::client(PATIENCE) for $self->nodes;
     $self->start_worker($_) for 0 .. WORKERS - 1;
@@ -59,6 +58,11 @@ sub tend ($self) {
     for my $node ($self->nodes) {
         $self->{history}->note(op => 'stopped', what => 'node ' . $node->number, why => $_) for $node->tend;
     }
+    if (!grep { $_->waits_seconds < WAIT } $self->nodes) {
+        my ($node) = grep { !$_->{lost} } $self->nodes;
+        $node->go_alone;
+        $self->{history}->note(op => 'alone', node => $node->number);
+    }
     for my $number (0 .. WORKERS - 1) {
         my $worker = $self->worker($number);
         next if $worker->alive;
@@ -80,17 +84,29 @@ sub wait_for ($self, $seconds, $code) {
     return 0;
 }
 
-# Waits until the nodes hear each other and have told each other everything.
+# Waits until the nodes hear each other, have each other's batches, and have settled their pulls.
 sub wait_told ($self, $seconds) {
     return $self->wait_for($seconds, sub { !grep {
-        my $peer = $_->stats->{peers}[0];
-        $peer->{away} || $peer->{behind} } $self->nodes });
+        my $stats = $_->stats;
+        my $peer = $stats->{peers}[0];
+        $peer->{away} || $peer->{replica} ne 'following' || $peer->{behind}{batches} || $stats->{set_aside} } $self->nodes });
+}
+
+# Waits until the replica of each node's database is equal to it; what is wrong with that, or ''.
+sub wait_equal ($self, $seconds) {
+    my $which;
+    $self->wait_for($seconds, sub {
+        $which = join ', ', map { 'node ' . $_->number } grep {
+            $_->dump_database ne $self->node(1 - $_->number)->dump_database('-replica') } $self->nodes;
+        return $which eq '';
+    });
+    return $which;
 }
 
 sub wait_computed ($self, $seconds) {
     return $self->wait_for($seconds, sub { !grep {
         my $stats = $_->stats;
-        $stats->{items}{waiting} || $stats->{items}{leased} || $stats->{peers}[0]{kept}{waiting} } $self->nodes });
+        $stats->{items}{waiting} || $stats->{items}{leased} } $self->nodes });
 }
 
 # Waits for jobs, while what ends is started again.

@@ -1,0 +1,72 @@
+#ifndef HASHMILL_INIT_PEER_H
+#define HASHMILL_INIT_PEER_H
+
+/* What hashmill-fcgi --init asks the peer: which replica of this node's database it has, and its
+ * bytes. Each call waits for its answer. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "queue/queue_peers.h"
+
+struct init_peer;
+
+/* How the peer answered. */
+enum init_reply {
+    INIT_ANSWERED,
+    INIT_AWAY,    /* no answer came */
+    INIT_LATER,   /* it is just starting */
+    INIT_HEARD,   /* it hears a database of this node, which must be stopped first */
+    INIT_OLDER,   /* it knows an epoch as high: another take came first, or its answer got lost */
+    INIT_NONE,    /* it has no such replica any more */
+    INIT_NONSENSE /* it does not know the call, or the token */
+};
+
+struct init_replica {
+    bool there;
+    bool complete;
+    bool bad;              /* no batch fits it any more */
+    int64_t heard_seconds; /* since the peer heard of that database last; -1: not since its start */
+    int64_t wall_ms;       /* of its last batch */
+    int64_t batch;
+    struct queue_identity identity;
+};
+
+struct init_answer {
+    struct init_replica replica;
+    struct queue_identity known; /* the last database of this node that it met; epoch 0: none */
+};
+
+/* The replica as a file. */
+struct init_file {
+    struct queue_identity identity;
+    int64_t batch;
+    int64_t bytes;
+};
+
+/* conf must outlive it. NULL after logging why. */
+struct init_peer *init_peer_open(const struct conf *conf);
+void init_peer_close(struct init_peer *peer);
+
+/* Asks what it has, for at most so long. */
+enum init_reply init_peer_ask(struct init_peer *peer, int64_t timeout_ms,
+                              struct init_answer *answer);
+
+/* Has it prepare the replica, of this database, to be read under this epoch, a higher one. */
+enum init_reply init_peer_take(struct init_peer *peer, const struct queue_identity *identity,
+                               struct init_file *file);
+
+/* Reads bytes of that file, as many as it sends at once, which are valid until the next call; at
+ * least one when it answered. */
+enum init_reply init_peer_read(struct init_peer *peer, const struct init_file *file, int64_t at,
+                               const char **bytes, size_t *length);
+
+/* Why the last call had no good answer, for people. */
+const char *init_peer_why(const struct init_peer *peer);
+
+/* Does nothing for so long. */
+void init_peer_pause(struct init_peer *peer, int ms);
+
+#endif

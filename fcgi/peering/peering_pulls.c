@@ -1,0 +1,90 @@
+/* Asks the peer what has become of its pulls for which items are set aside here, once a second
+ * while there are any. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "peer_json.h"
+#include "peering_parts.h"
+#include "queue/fields.h"
+
+enum { SETTLE_MS = 1000, SETTLE_TIMEOUT_MS = 5000 };
+
+static const char what[] = "asking it for its pulls";
+
+static bool read_fate(const struct json *json, int token, struct queue_fate *fate) {
+    static const char *const names[] = {
+        [PULL_UNKNOWN] = "unknown", [PULL_IS_OPEN] = "open", [PULL_IS_CLOSED] = "closed"};
+    char state[12];
+    int64_t rest;
+    if (!json_string(json, json_member(json, token, "state"), state, sizeof state) ||
+        !json_integer(json, json_member(json, token, "rest"), 0, QUEUE_PULL_MAX, &rest))
+        return false;
+    for (int i = PULL_UNKNOWN; i <= PULL_IS_CLOSED; i++) {
+        *fate = (struct queue_fate){.fate = i, .rest = (int32_t)rest};
+        if (strcmp(names[i], state) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Settles each of the pulls that were asked about, in their order. False with the reason. */
+static bool settle_all(struct peering *peering, char *why, size_t why_size) {
+    const struct json *json = &peering->json;
+    int array = json_member(json, 0, "pulls");
+    int64_t epoch;
+    if (!json_integer(json, json_member(json, 0, "epoch"), 0, INT64_MAX, &epoch) ||
+        json_array_size(json, array) != peering->settling_count) {
+        snprintf(why, why_size, "it does not say what has become of each");
+        return false;
+    }
+    int token = json_first(json, array);
+    for (int i = 0; i < peering->settling_count; i++) {
+        const struct queue_reservation *asked = &peering->settling_what[i];
+        struct queue_settle settle = {.known = asked->settled, .node = asked->node, .epoch = epoch};
+        memcpy(settle.tag, asked->tag, PULL_TAG_SIZE);
+        if (!read_fate(json, token, &settle.fate)) {
+            snprintf(why, why_size, "it says nothing known of a pull");
+            return false;
+        }
+        child_busy();
+        if (queue_settle(peering->queue, &settle) != QUEUE_OK)
+            return true; /* asked again soon */
+        token = json_next(json, token);
+    }
+    return true;
+}
+
+static void take_fates(void *context, const struct http_reply *reply) {
+    struct peering *peering = context;
+    char why[300];
+    peering->settling_asked = false;
+    if (peering_read_reply(peering, reply, why, sizeof why) && settle_all(peering, why, sizeof why))
+        peering_fare_well(peering, &peering->settling, what);
+    else
+        peering_fare_badly(peering, &peering->settling, what, why);
+}
+
+void peering_pulls_turn(struct peering *peering) {
+    const struct queue_peers *peers = &peering->peers;
+    if (peering->settling_asked || !peering_may_call(peering, &peering->settling) ||
+        peers->reservation_count == 0 || peering->next_settle_ms > clock_steady_ms())
+        return;
+    struct buffer *body = peering_begin(peering);
+    json_name(body, "pulls");
+    json_open(body, '[');
+    for (int i = 0; i < peers->reservation_count; i++) {
+        json_open(body, '{');
+        peer_json_put_tag(body, peers->reservations[i].tag);
+        json_name(body, "settled");
+        json_put_boolean(body, peers->reservations[i].settled != 0);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+    peering->settling_count = peers->reservation_count;
+    memcpy(peering->settling_what, peers->reservations, sizeof peers->reservations);
+    peering->settling_asked = true;
+    peering->next_settle_ms = clock_steady_ms() + SETTLE_MS;
+    peering_post(peering, "/peer/pulls", SETTLE_TIMEOUT_MS, take_fates, peering);
+}

@@ -1,0 +1,29 @@
+/* With COPY=none: the replica of this node's database that the peer may have from before gets no
+ * more batches, so it does not count as complete any more. The peer is told that once. */
+
+#include "peering_parts.h"
+
+enum { PATH_SIZE = 300 };
+
+static void take_told(void *context, const struct http_reply *reply) {
+    struct peering *peering = context;
+    struct stream *stream = &peering->stream;
+    char result[16];
+    int64_t batch;
+    stream->sending = false;
+    if (!peering_stream_read(peering, reply, result, sizeof result, &batch))
+        return; /* it is said again */
+    peering_fare_well(peering, &stream->fare, "feeding its replica");
+    stream->phase = STREAM_FOLLOW;
+}
+
+void peering_unfed_turn(struct peering *peering) {
+    struct stream *stream = &peering->stream;
+    char path[PATH_SIZE];
+    if (peering->conf->copying != COPY_NONE || stream->phase != STREAM_ASK || stream->sending ||
+        !peering_may_call(peering, &stream->fare))
+        return;
+    peering_source(peering, path, sizeof path, "/peer/replica/batches");
+    stream->sending = true;
+    peering_post_bytes(peering, path, &stream->records, take_told); /* of no batch */
+}

@@ -1,0 +1,466 @@
+#include "store/offline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/child.h"
+#include "log.h"
+#include "queue/pages.h"
+#include "sqlite/files.h"
+#include "sqlite/store_schema.h"
+#include "store/store.h"
+
+enum { PATH_SIZE = SETTING_TEXT_SIZE + 40, IDENTITY_SCHEMA = 6, KEPT_MAX = 1000 };
+
+struct offline {
+    const struct conf *conf;
+    struct files files;
+    int lock_fd;
+    int fetch_fd;                 /* of the file that is being fetched; -1: none is */
+    char path[SETTING_TEXT_SIZE]; /* the database's file, behind a symbolic link */
+    char new_path[PATH_SIZE];     /* what is not whole yet */
+};
+
+/* --- SQLite --- */
+
+static sqlite3 *open_database(const char *path) {
+    sqlite3 *database = NULL;
+    int persist = 1;
+    int code = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK) {
+        log_error("cannot open %s: %s", path, database ? sqlite3_errmsg(database) : "no memory");
+        sqlite3_close(database);
+        return NULL;
+    }
+    sqlite3_busy_timeout(database, 5000);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_file_control(database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
+    return database;
+}
+
+/* Runs a script; says why it failed. */
+static bool run_script(sqlite3 *database, enum sql sql) {
+    if (sqlite3_exec(database, sql_text[sql], NULL, NULL, NULL) == SQLITE_OK)
+        return true;
+    log_error("%s: %s", sql_name[sql], sqlite3_errmsg(database));
+    return false;
+}
+
+/* Runs a statement with whole numbers for its parameters. */
+static bool run_with(sqlite3 *database, enum sql sql, const int64_t *numbers, int count) {
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database, sql_text[sql], -1, &statement, NULL);
+    for (int i = 0; i < count && code == SQLITE_OK; i++)
+        code = sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    if (code == SQLITE_DONE)
+        return true;
+    log_error("%s: %s", sql_name[sql], sqlite3_errmsg(database));
+    return false;
+}
+
+/* The whole number that a one-row statement gives, or -1. */
+static int64_t number_of(sqlite3 *database, const char *text) {
+    sqlite3_stmt *statement = NULL;
+    int64_t number = -1;
+    if (sqlite3_prepare_v2(database, text, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+static bool blob_of(sqlite3_stmt *statement, int column, void *to, int size) {
+    const void *blob = sqlite3_column_blob(statement, column);
+    if (!blob || sqlite3_column_bytes(statement, column) != size)
+        return false;
+    memcpy(to, blob, (size_t)size);
+    return true;
+}
+
+static bool read_identity(sqlite3 *database, struct offline_state *state) {
+    sqlite3_stmt *row = NULL;
+    bool good = sqlite3_prepare_v2(database, sql_text[SQL_IDENTITY], -1, &row, NULL) == SQLITE_OK &&
+                sqlite3_step(row) == SQLITE_ROW &&
+                blob_of(row, 0, state->identity.database.bytes, ID_SIZE);
+    if (good) {
+        state->node = sqlite3_column_int(row, 1);
+        state->identity.epoch = sqlite3_column_int64(row, 2);
+        state->backup = sqlite3_column_int(row, 3) != 0;
+    }
+    sqlite3_finalize(row);
+    return good;
+}
+
+static bool read_tally(sqlite3 *database, struct offline_state *state) {
+    enum { BATCH = 7, CHECK, WALL };
+    sqlite3_stmt *row = NULL;
+    bool good =
+        sqlite3_prepare_v2(database, sql_text[SQL_TALLY_READ], -1, &row, NULL) == SQLITE_OK &&
+        sqlite3_step(row) == SQLITE_ROW && blob_of(row, CHECK, state->check, BATCH_CHECK_SIZE);
+    if (good) {
+        state->batch = sqlite3_column_int64(row, BATCH);
+        state->wall_ms = sqlite3_column_int64(row, WALL);
+    }
+    sqlite3_finalize(row);
+    return good;
+}
+
+/* Reads what a database says of itself. False when it cannot be read. */
+static bool read_state(sqlite3 *database, struct offline_state *state) {
+    state->schema = number_of(database, "PRAGMA user_version");
+    if (state->schema < 0)
+        return false;
+    if (state->schema < IDENTITY_SCHEMA || state->schema > STORE_SCHEMA_VERSION)
+        return true;
+    state->known = read_identity(database, state) && read_tally(database, state);
+    return state->known;
+}
+
+/* Closes a database of which everything is to be in its own file, and removes the empty files
+ * beside it. False when somebody else has it open, or a write failed. */
+static bool close_whole(sqlite3 *database, const char *path, bool good) {
+    char beside[PATH_SIZE + 8];
+    if (good && number_of(database, sql_text[SQL_EMPTY_WAL]) != 0) {
+        log_error("%s cannot be brought into one file: %s; end what else has it open, and see the "
+                  "room on its disk",
+                  path, sqlite3_errmsg(database));
+        good = false;
+    }
+    good = sqlite3_close(database) == SQLITE_OK && good;
+    static const char *const ends[] = {"-wal", "-shm"};
+    for (size_t i = 0; good && i < sizeof ends / sizeof *ends; i++) {
+        snprintf(beside, sizeof beside, "%s%s", path, ends[i]);
+        good = unlink(beside) == 0 || errno == ENOENT;
+    }
+    return good;
+}
+
+/* --- Files --- */
+
+static bool is_empty(const char *path) {
+    struct stat info;
+    return stat(path, &info) != 0 ? errno == ENOENT : info.st_size == 0;
+}
+
+/* Removes what is not whole; and of what was, the files that SQLite had beside it. */
+static void remove_new(const struct offline *offline) {
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    char path[PATH_SIZE + 16];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        snprintf(path, sizeof path, "%s%s", offline->new_path, ends[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            log_warn("cannot remove %s: %m", path);
+    }
+}
+
+static int make_new(const struct offline *offline) {
+    remove_new(offline);
+    int fd = open(offline->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        log_error("cannot make %s: %m", offline->new_path);
+    else
+        files_give(fd, offline->path);
+    return fd;
+}
+
+/* Gives the new file the database's name, durably. Nothing but an empty file, or what was set
+ * aside, may be there. */
+static bool put_in_place(const struct offline *offline) {
+    unsigned flags = access(offline->path, F_OK) == 0 ? 0 : RENAME_NOREPLACE;
+    int fd = open(offline->new_path, O_RDONLY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    if (!good || renameat2(AT_FDCWD, offline->new_path, AT_FDCWD, offline->path, flags) != 0) {
+        log_error("cannot put %s in its place: %m", offline->path);
+        return false;
+    }
+    return files_sync_directory(offline->path);
+}
+
+static bool is_same_file(const char *one, const char *other) {
+    struct stat a;
+    struct stat b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Gives the database that is there another name, too, which it keeps: none that was kept before is
+ * lost. */
+static bool keep(const struct offline *offline, int64_t epoch) {
+    char kept[PATH_SIZE];
+    int code = EEXIST;
+    for (int count = 1; count <= KEPT_MAX && code == EEXIST; count++) {
+        int length = snprintf(kept, sizeof kept, "%s-old.%lld", offline->path, (long long)epoch);
+        if (count > 1)
+            snprintf(kept + length, sizeof kept - (size_t)length, ".%d", count);
+        code = link(offline->path, kept) == 0 ? 0 : errno;
+        if (code == EEXIST && is_same_file(offline->path, kept))
+            code = 0; /* by a run that was killed */
+    }
+    if (code == 0)
+        log_info("what was here is kept as %s", kept);
+    else
+        log_error("cannot keep what is here as %s: %s", kept, strerror(code));
+    return code == 0;
+}
+
+/* The file that a symbolic link names, which need not be there. False when it is another link, or
+ * its name too long. */
+static bool read_link(const char *link, char target[SETTING_TEXT_SIZE]) {
+    const char *slash = strrchr(link, '/');
+    struct stat info;
+    char text[SETTING_TEXT_SIZE];
+    ssize_t length = readlink(link, text, sizeof text);
+    if (length <= 0 || length == sizeof text)
+        return false;
+    bool relative = text[0] != '/' && slash;
+    length = snprintf(target, SETTING_TEXT_SIZE, "%.*s%.*s", relative ? (int)(slash - link + 1) : 0,
+                      link, (int)length, text);
+    return length < SETTING_TEXT_SIZE && lstat(target, &info) != 0;
+}
+
+/* The file that DATABASE names, behind symbolic links. */
+static bool find_path(struct offline *offline) {
+    const char *database = offline->conf->database;
+    struct stat info;
+    char *real = realpath(database, NULL);
+    bool link = !real && lstat(database, &info) == 0;
+    if (link ? !read_link(database, offline->path) : real && strlen(real) >= SETTING_TEXT_SIZE) {
+        log_error("the file that the symbolic link %s leads to cannot be found", database);
+        free(real);
+        return false;
+    }
+    if (!link)
+        snprintf(offline->path, SETTING_TEXT_SIZE, "%s", real ? real : database);
+    snprintf(offline->new_path, PATH_SIZE, "%s-new", offline->path);
+    free(real);
+    return true;
+}
+
+struct offline *offline_open(const struct conf *conf, int *exit_code) {
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    struct offline *offline = calloc(1, sizeof *offline);
+    *exit_code = CHILD_TEMPORARY;
+    if (!offline) {
+        log_error("out of memory for the database");
+        return NULL;
+    }
+    offline->conf = conf;
+    offline->fetch_fd = -1;
+    offline->lock_fd = -1;
+    files_name(&offline->files, conf->database);
+    if (!find_path(offline) || !files_usable(&offline->files))
+        *exit_code = CHILD_CONFIG;
+    else
+        offline->lock_fd = files_lock(conf->database);
+    if (offline->lock_fd >= 0 && files_good_filesystem(conf->database)) {
+        remove_new(offline);
+        return offline;
+    }
+    if (offline->lock_fd >= 0)
+        *exit_code = CHILD_CONFIG;
+    offline_close(offline);
+    return NULL;
+}
+
+void offline_close(struct offline *offline) {
+    if (offline->fetch_fd >= 0) {
+        close(offline->fetch_fd);
+        remove_new(offline);
+    }
+    if (offline->lock_fd >= 0)
+        close(offline->lock_fd);
+    free(offline);
+}
+
+/* --- What is there --- */
+
+/* Whether this program and this node may use it. */
+static bool is_ours(const struct offline *offline, const struct offline_state *state) {
+    const struct conf *conf = offline->conf;
+    if (state->schema > STORE_SCHEMA_VERSION)
+        log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
+                  conf->database, (long long)state->schema, STORE_SCHEMA_VERSION);
+    else if (state->schema == 0)
+        log_error(
+            "%s is empty, or another program's: put the database there that belongs there, or "
+            "remove it",
+            conf->database);
+    else if (state->known && state->node != -1 && state->node != conf->node)
+        log_error("%s is the database of node %d, and this is node %lld: see NODE and DATABASE",
+                  conf->database, state->node, (long long)conf->node);
+    else
+        return true;
+    return false;
+}
+
+bool offline_look(struct offline *offline, struct offline_state *state, int *exit_code) {
+    *state = (struct offline_state){.node = -1, .there = !is_empty(offline->path)};
+    *exit_code = CHILD_DRAINED;
+    if (!state->there)
+        return true;
+    sqlite3 *database = open_database(offline->path);
+    *exit_code = CHILD_TEMPORARY;
+    if (!database)
+        return false;
+    bool good = read_state(database, state);
+    int code = sqlite3_errcode(database) & 0xff;
+    if (!good)
+        log_error("%s cannot be read: %s; if it is damaged, see --recover, or put a backup in its "
+                  "place",
+                  offline->path, sqlite3_errmsg(database));
+    sqlite3_close(database);
+    if (!good) {
+        bool later = code == SQLITE_BUSY || code == SQLITE_NOMEM;
+        *exit_code = later ? CHILD_TEMPORARY : CHILD_POISON;
+        return false;
+    }
+    *exit_code = is_ours(offline, state) ? CHILD_DRAINED : CHILD_CONFIG;
+    return *exit_code == CHILD_DRAINED;
+}
+
+/* --- What is made of it --- */
+
+/* Fills a new file. */
+static bool fill(sqlite3 *database, const struct conf *conf, int64_t epoch) {
+    int64_t identity[] = {conf->node, epoch};
+    return run_script(database, SQL_OPEN) && run_script(database, SQL_BEGIN) &&
+           store_migrate(database, 0) && run_script(database, SQL_VIEWS) &&
+           run_with(database, SQL_IDENTITY_NEW, identity, 2) && run_script(database, SQL_COMMIT);
+}
+
+bool offline_create(struct offline *offline, int64_t epoch) {
+    if (!is_empty(offline->path)) {
+        log_error("%s is there already, and stays", offline->path);
+        return false;
+    }
+    int fd = make_new(offline);
+    if (fd < 0)
+        return false;
+    close(fd);
+    sqlite3 *database = open_database(offline->new_path);
+    bool good = database &&
+                close_whole(database, offline->new_path, fill(database, offline->conf, epoch)) &&
+                put_in_place(offline);
+    if (!good)
+        remove_new(offline);
+    return good;
+}
+
+bool store_create(const struct conf *conf, int64_t epoch) {
+    int exit_code;
+    struct offline *offline = offline_open(conf, &exit_code);
+    if (!offline)
+        return false;
+    bool good = offline_create(offline, epoch);
+    offline_close(offline);
+    return good;
+}
+
+bool offline_accept(struct offline *offline, int64_t epoch) {
+    sqlite3 *database = open_database(offline->path);
+    if (!database)
+        return false;
+    bool good =
+        run_script(database, SQL_OPEN) && run_with(database, SQL_IDENTITY_ACCEPT, &epoch, 1);
+    good = close_whole(database, offline->path, good);
+    return good && files_sync_directory(offline->path);
+}
+
+/* --- What is fetched --- */
+
+bool offline_fetch_begin(struct offline *offline, int64_t bytes) {
+    offline->fetch_fd = make_new(offline);
+    if (offline->fetch_fd < 0)
+        return false;
+    int code = fallocate(offline->fetch_fd, 0, 0, bytes);
+    if (code != 0 && errno == EOPNOTSUPP)
+        code = ftruncate(offline->fetch_fd, bytes);
+    if (code != 0)
+        log_error("there is no room for %lld bytes beside %s: %m; make room", (long long)bytes,
+                  offline->path);
+    return code == 0;
+}
+
+bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, size_t size) {
+    const char *bytes = from;
+    while (size > 0) {
+        ssize_t written = pwrite(offline->fetch_fd, bytes, size, at);
+        if (written <= 0) {
+            log_error("cannot write %s: %m", offline->new_path);
+            return false;
+        }
+        bytes += written;
+        at += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+/* Whether every page of it is where it should be. */
+static bool is_whole(sqlite3 *database) {
+    sqlite3_stmt *check = NULL;
+    const char *said = NULL;
+    if (sqlite3_prepare_v2(database, sql_text[SQL_WHOLE], -1, &check, NULL) == SQLITE_OK &&
+        sqlite3_step(check) == SQLITE_ROW)
+        said = (const char *)sqlite3_column_text(check, 0);
+    bool good = said && strcmp(said, "ok") == 0;
+    if (!good)
+        log_error("what was fetched is damaged: %s", said ? said : sqlite3_errmsg(database));
+    sqlite3_finalize(check);
+    return good;
+}
+
+/* Whether it is the one that was asked for. */
+static bool is_wanted(sqlite3 *database, const struct offline_state *wanted) {
+    struct offline_state got = {0};
+    bool good = read_state(database, &got) && got.known && got.node == wanted->node &&
+                memcmp(&got.identity, &wanted->identity, sizeof got.identity) == 0 &&
+                got.batch == wanted->batch;
+    if (!good)
+        log_error("what was fetched is not what was asked for: schema version %lld, node %d, "
+                  "epoch %lld, batch %lld",
+                  (long long)got.schema, got.node, (long long)got.identity.epoch,
+                  (long long)got.batch);
+    return good;
+}
+
+/* Makes of the fetched file a database of this node's, checked. */
+static bool finish_fetched(struct offline *offline, const struct offline_state *wanted) {
+    sqlite3 *database = open_database(offline->new_path);
+    return database &&
+           close_whole(database, offline->new_path,
+                       run_script(database, SQL_OPEN) && is_wanted(database, wanted) &&
+                           is_whole(database) && run_with(database, SQL_IDENTITY_FETCHED, NULL, 0));
+}
+
+/* Brings the old database into one file, as its WAL must not be found beside the new one, not even
+ * after a power cut, and has that kept. */
+static bool set_aside(struct offline *offline) {
+    struct offline_state state = {0};
+    sqlite3 *database = open_database(offline->path);
+    return database && close_whole(database, offline->path, read_state(database, &state)) &&
+           keep(offline, state.identity.epoch) && files_sync_directory(offline->path);
+}
+
+bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted) {
+    bool empty = is_empty(offline->path);
+    bool good = close(offline->fetch_fd) == 0;
+    offline->fetch_fd = -1;
+    good = good && finish_fetched(offline, wanted) && (empty || set_aside(offline)) &&
+           put_in_place(offline);
+    if (!good)
+        remove_new(offline);
+    return good;
+}

@@ -1,0 +1,144 @@
+/* Pulls: done items handed out to clients, and batches that a key names. */
+
+#include <openssl/evp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_sql.h"
+
+/* What a keyed pull is known by: a hash of the key, then top and order, so that one range of the
+ * index finds the key whatever they were. */
+bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull) {
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    if (EVP_Digest(pull->key, strlen(pull->key), hash, NULL, EVP_sha256(), NULL) != 1)
+        return false;
+    memcpy(tag, hash, PULL_TAG_SIZE - 3);
+    tag[PULL_TAG_SIZE - 3] = (uint8_t)(pull->top >> 8);
+    tag[PULL_TAG_SIZE - 2] = (uint8_t)pull->top;
+    tag[PULL_TAG_SIZE - 1] = (uint8_t)pull->oldest;
+    return true;
+}
+
+struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]) {
+    struct tag_range range;
+    memcpy(range.low, tag, PULL_TAG_SIZE);
+    memcpy(range.high, tag, PULL_TAG_SIZE);
+    memset(range.low + PULL_TAG_SIZE - 3, 0x00, 3);
+    memset(range.high + PULL_TAG_SIZE - 3, 0xff, 3);
+    return range;
+}
+
+static int earlier(const void *a, const void *b) {
+    const struct queue_item *x = a;
+    const struct queue_item *y = b;
+    if (x->completed_wall_ms != y->completed_wall_ms)
+        return x->completed_wall_ms < y->completed_wall_ms ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, sizeof x->id.bytes);
+}
+
+static int later(const void *a, const void *b) {
+    return earlier(b, a);
+}
+
+/* Lists a batch by when it says that the items were completed, then by id: both are the same
+ * whenever it is asked for again. */
+static void sort(struct queue_batch *batch, int oldest) {
+    qsort(batch->items, (size_t)batch->count, sizeof batch->items[0], oldest ? earlier : later);
+}
+
+/* Reads the rows of a statement into the batch, and ends it. */
+static bool read_items(struct store *store, sqlite3_stmt *statement, struct queue_batch *batch) {
+    int code = SQLITE_ERROR;
+    batch->count = 0;
+    while (statement && (code = store_step(store, statement)) == SQLITE_ROW &&
+           batch->count < QUEUE_PULL_MAX &&
+           store_read_item(store, statement, &batch->items[batch->count]))
+        batch->items[batch->count++].state = ITEM_PULLED;
+    if (statement)
+        store_end(statement);
+    return code == SQLITE_DONE;
+}
+
+bool store_select_done(struct store *store, int top, int oldest, struct queue_batch *batch) {
+    enum sql sql = oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST;
+    return read_items(store, store_bind(store, sql, "i", (int64_t)top), batch);
+}
+
+bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
+                       struct queue_batch *batch) {
+    bool good = read_items(store, store_bind(store, SQL_PULL_AGAIN, "p", tag), batch);
+    sort(batch, oldest);
+    return good;
+}
+
+bool store_hand_out(struct store *store, struct queue_batch *batch, int oldest, const uint8_t *tag,
+                    int64_t closed_ms) {
+    enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
+    if (tag)
+        sort(batch, oldest);
+    if (batch->count == 0)
+        return true;
+    sqlite3_stmt *give = store_bind(store, sql, "pii", tag, closed_ms, (int64_t)batch->count);
+    if (store_change_items(store, give, ITEM_DONE, ITEM_PULLED) != batch->count) {
+        store_lose(store);
+        return false;
+    }
+    if (closed_ms < 0)
+        return true;
+    store->counts.work.pulled += batch->count;
+    store_note_closed(store, ITEM_PULLED);
+    return true;
+}
+
+/* Finds the keyed pull of this node alone that has this one's key. OK when it has the same top and
+ * order, NONE, CONFLICT. */
+static enum queue_result find_tag(struct store *store, const uint8_t *tag) {
+    struct tag_range range = store_tags_of_key(tag);
+    uint8_t found[PULL_TAG_SIZE];
+    sqlite3_stmt *statement = store_bind(store, SQL_PULL_TAG, "pp", range.low, range.high);
+    if (!statement)
+        return QUEUE_FAULT;
+    enum queue_result result = QUEUE_FAULT;
+    int code = store_step(store, statement);
+    if (code == SQLITE_DONE)
+        result = QUEUE_NONE;
+    else if (code == SQLITE_ROW && store_blob(store, statement, 0, found, PULL_TAG_SIZE))
+        result = memcmp(found, tag, PULL_TAG_SIZE) == 0 ? QUEUE_OK : QUEUE_CONFLICT;
+    store_end(statement);
+    return result;
+}
+
+/* What the key was used for before. OK with the batch of then, NONE when it was not, CONFLICT. */
+static enum queue_result pulled_before(struct store *store, const struct queue_pull *pull,
+                                       const uint8_t *tag, struct queue_batch *batch) {
+    enum queue_result result = store_spread_again(store, pull, tag, batch);
+    if (result == QUEUE_NONE)
+        result = find_tag(store, tag);
+    else
+        return result;
+    if (result == QUEUE_OK && !store_read_pulled(store, tag, pull->oldest, batch))
+        result = QUEUE_FAULT;
+    return result;
+}
+
+enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
+                             struct queue_batch *batch) {
+    uint8_t tag[PULL_TAG_SIZE];
+    bool keyed = pull->key[0] != '\0';
+    memset(batch, 0, offsetof(struct queue_batch, items)); /* its gaps are sent too */
+    if (keyed) {
+        enum queue_result result =
+            store_pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;
+        if (result != QUEUE_NONE)
+            return result;
+    }
+    if (pull->reach == PULL_IF_ENOUGH && store->counts.items[ITEM_DONE] < pull->top)
+        return QUEUE_NONE;
+    if (!store_select_done(store, pull->top, pull->oldest, batch))
+        return QUEUE_FAULT;
+    if (pull->reach == PULL_OVER_BOTH && batch->count < pull->top)
+        return store_spread_open(store, pull, keyed ? tag : NULL, batch);
+    bool good = store_hand_out(store, batch, pull->oldest, keyed ? tag : NULL, store_now_ms(store));
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}

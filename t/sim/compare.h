@@ -1,0 +1,27 @@
+#ifndef HASHMILL_SIM_COMPARE_H
+#define HASHMILL_SIM_COMPARE_H
+
+#include "sim.h"
+
+/* What a database says of itself. */
+struct look {
+    uint8_t id[ID_SIZE];
+    int64_t epoch;
+    int64_t batch;
+    uint8_t check[32]; /* over all batches so far */
+    bool incomplete;
+    int64_t met_epoch;  /* of the other node's database, as it said hello last */
+    int64_t to_do;      /* items that wait or are leased */
+    int64_t reserved;   /* items set aside and not settled */
+    int64_t open_pulls; /* as the coordinator */
+};
+
+/* Looks at DATABASE and what is behind that, "" or "-replica". False when it cannot be read now. */
+bool look_at(const struct node *node, const char *end, struct look *found);
+
+/* Whether the replica of a node's database is at its batch, by number and check; then all rows are
+ * compared. The counts of the database are checked in any case. */
+bool compare_replica(const struct node *node);
+extern int64_t compare_found;
+
+#endif

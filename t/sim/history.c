@@ -1,0 +1,99 @@
+/* Histories: drawn from a seed, read from a file, written to one. */
+
+#include "steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = {
+#define STEP_NAME(name, weight) #name,
+    STEP_KINDS(STEP_NAME)
+#undef STEP_NAME
+};
+
+static const int weights[] = {
+#define STEP_WEIGHT(name, weight) weight,
+    STEP_KINDS(STEP_WEIGHT)
+#undef STEP_WEIGHT
+};
+
+const char *step_name(int kind) {
+    return names[kind];
+}
+
+static int draw_kind(struct dice *dice, int faults) {
+    int all = 0;
+    for (int i = 0; i < STEP_COUNT; i++)
+        all += i <= STEP_look ? weights[i] * faults : weights[i];
+    int at = dice_below(dice, all);
+    for (int i = 0; i < STEP_COUNT; i++) {
+        at -= i <= STEP_look ? weights[i] * faults : weights[i];
+        if (at < 0)
+            return i;
+    }
+    return 0;
+}
+
+static int64_t draw_delay(struct dice *dice) {
+    switch (dice_below(dice, 40)) {
+    case 0:
+        return dice_below(dice, 3000000);
+    case 1:
+    case 2:
+        return dice_below(dice, 200000);
+    default:
+        return dice_below(dice, 8000);
+    }
+}
+
+void history_draw(struct history *history, uint64_t seed, int count) {
+    struct dice dice = {seed};
+    int faults = 1 + dice_below(&dice, 4); /* the fewer, the longer undisturbed work is */
+    *history = (struct history){.seed = seed, .count = count};
+    history->steps = calloc((size_t)count, sizeof *history->steps);
+    if (!history->steps)
+        abort();
+    for (int i = 0; i < count; i++)
+        history->steps[i] = (struct step){.kind = draw_kind(&dice, faults),
+                                          .after_us = draw_delay(&dice),
+                                          .seed = dice_next(&dice)};
+}
+
+void history_write(const struct history *history, FILE *file) {
+    fprintf(file, "seed %llu\n", (unsigned long long)history->seed);
+    for (int i = 0; i < history->count; i++) {
+        const struct step *step = &history->steps[i];
+        fprintf(file, "%lld %s %llu\n", (long long)step->after_us, names[step->kind],
+                (unsigned long long)step->seed);
+    }
+}
+
+bool history_read(struct history *history, FILE *file) {
+    char line[200];
+    char name[40];
+    *history = (struct history){0};
+    while (fgets(line, sizeof line, file)) {
+        struct step step = {.kind = -1};
+        if (line[0] == '#' || line[0] == '\n')
+            continue;
+        if (strncmp(line, "seed ", 5) == 0) {
+            history->seed = strtoull(line + 5, NULL, 10);
+            continue;
+        }
+        char *at;
+        step.after_us = strtoll(line, &at, 10);
+        size_t length = strcspn(++at, " \n");
+        if (length == 0 || length >= sizeof name || at[length] != ' ')
+            return false;
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        step.seed = strtoull(at + length, NULL, 10);
+        for (int i = 0; i < STEP_COUNT; i++)
+            step.kind = strcmp(names[i], name) == 0 ? i : step.kind;
+        history->steps =
+            realloc(history->steps, (size_t)(history->count + 1) * sizeof *history->steps);
+        if (!history->steps || step.kind < 0)
+            return false;
+        history->steps[history->count++] = step;
+    }
+    return true;
+}
