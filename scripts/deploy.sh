@@ -21,7 +21,7 @@
 #
 #   ALLOW_CIDR       addresses from which clients may come, separated by commas (default: 0.0.0.0/0)
 #   NODE_TYPE        type of the nodes' machines when they are launched (default: t3.small)
-#   DISK_GB          their disks (default: 20)
+#   DISK_GB          the volumes of their queues when they are made (default: 20)
 #   INSTANCE_TYPE    type of the workers' machines (default: c7a.medium, which has AVX-512)
 #   SPOT             1: workers are spot instances (default: 0)
 #   IDLE_SECONDS     a worker with nothing to do for so long retires (default: 600)
@@ -47,6 +47,8 @@ source "$source/scripts/aws/network.sh"
 source "$source/scripts/aws/store.sh"
 # shellcheck source=scripts/aws/machines.sh
 source "$source/scripts/aws/machines.sh"
+# shellcheck source=scripts/aws/volumes.sh
+source "$source/scripts/aws/volumes.sh"
 # shellcheck source=scripts/aws/secrets.sh
 source "$source/scripts/aws/secrets.sh"
 # shellcheck source=scripts/aws/plan.sh
@@ -160,6 +162,7 @@ survey() {
     survey_network
     survey_store
     survey_machines
+    check_volumes
 }
 
 apply() {
@@ -174,6 +177,9 @@ apply() {
     ensure_package
     choose_image
     put_parameters
+    end_lost_nodes
+    ensure_queue 0
+    ensure_queue 1
     ensure_node 0
     ensure_node 1
 }

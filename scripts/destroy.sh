@@ -1,14 +1,15 @@
 #!/bin/bash -p
 # Takes away everything that scripts/deploy.sh made on AWS, and the workers that the nodes launched: what has
-# the tag hashmill:stack=NAME, and what is found by its name where AWS cannot be asked for tags. The queues are
-# lost. Run it again when it could not remove something.
+# the tag hashmill:stack=NAME, and what is found by its name where AWS cannot be asked for tags. That includes the
+# volumes with the queues, which are lost, unless --backup keeps them. Run it again when it could not remove
+# something.
 #
 #   scripts/destroy.sh [options]
 #
 #   --stack NAME         the name of the installation (default: hashmill)
 #   --region REGION      (default: as of deploy.sh)
 #   --dry-run            only say what there is
-#   --backup             stop the nodes first and keep their disks, with the queues, as snapshots
+#   --backup             stop the nodes first and keep the volumes with their queues as snapshots
 #   --yes                do not ask
 #   --endpoint-url URL   where every call of AWS goes (default: AWS_ENDPOINT_URL, else AWS)
 #
@@ -30,6 +31,8 @@ source "$source/scripts/aws/network.sh"
 source "$source/scripts/aws/store.sh"
 # shellcheck source=scripts/aws/machines.sh
 source "$source/scripts/aws/machines.sh"
+# shellcheck source=scripts/aws/volumes.sh
+source "$source/scripts/aws/volumes.sh"
 
 stack=hashmill
 region=
@@ -75,6 +78,7 @@ survey() {
 # Prints what there is, a line each.
 inventory() {
     list_them machine "${node[*]} $workers"
+    list_them "volume with a queue" "$queues"
     list_them disk "$volumes"
     list_them "Elastic IP" "$allocations"
     list_them "network interface" "$interfaces"
@@ -132,7 +136,7 @@ report() {
     survey
     rest=$(inventory)
     for id in $kept; do
-        say "  kept: snapshot $id; a volume made of it has the queue in var/lib/hashmill. It costs something; aws ec2 delete-snapshot removes it"
+        say "  kept: snapshot $id; a volume made of it has a queue, as hashmill.db. It costs something; aws ec2 delete-snapshot removes it"
     done
     if [[ -n $rest ]]; then
         printf 'could not be removed:\n%s\n' "$rest" >&2

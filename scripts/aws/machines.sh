@@ -4,22 +4,26 @@
 
 live_states=pending,running,stopping,stopped
 
-# Sets node[N] and state[N] to the instance that is node N and its state, where there is one that is not
-# terminated; workers to the ids of the workers, leaving to those of machines that are about to be gone, volumes
-# to those of disks that no machine has.
+# Sets node[N], state[N] and node_volume[N] to the instance that is node N, its state and the volume that it was
+# launched for, where there is one that is not terminated; workers to the ids of the workers, leaving to those of
+# machines that are about to be gone, leaving_nodes to those of nodes among them; and what survey_volumes sets.
 survey_machines() {
-    local text id what role number
-    node=() state=() workers='' leaving=()
+    local text id what role number volume
+    node=() state=() node_volume=() workers='' leaving=() leaving_nodes=()
     text=$(call ec2 describe-instances --filters "$(stack_filter)" "Name=instance-state-name,Values=$live_states,shutting-down" \
-        --query "Reservations[].Instances[].[InstanceId,State.Name,Tags[?Key=='hashmill:role']|[0].Value,Tags[?Key=='hashmill:node']|[0].Value]")
-    while read -r id what role number; do
+        --query "Reservations[].Instances[].[InstanceId,State.Name,Tags[?Key=='hashmill:role']|[0].Value,Tags[?Key=='hashmill:node']|[0].Value,
+            Tags[?Key=='hashmill:volume']|[0].Value]")
+    while read -r id what role number volume; do
         case $what/$role/$number in
-        shutting-down/*) leaving+=("$id") ;;
-        */node/[01]) node[number]=$id state[number]=$what ;;
+        shutting-down/*)
+            leaving+=("$id")
+            [[ $role != node ]] || leaving_nodes+=("$id")
+            ;;
+        */node/[01]) node[number]=$id state[number]=$what node_volume[number]=$volume ;;
         */worker/*) workers+=" $id" ;;
         esac
     done <<<"$text"
-    volumes=$(call ec2 describe-volumes --filters "$(stack_filter)" Name=status,Values=available --query 'Volumes[].[VolumeId]')
+    survey_volumes
 }
 
 # Sets image and root_device, the disk that the image boots from.
@@ -32,7 +36,8 @@ choose_image() {
 
 # Prints a node's user data.
 node_user_data() {
-    fill "$source/scripts/aws/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" BUCKET="$bucket" ENDPOINT="$endpoint"
+    fill "$source/scripts/aws/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" BUCKET="$bucket" ENDPOINT="$endpoint" \
+        VOLUME="${queue[$1]}" FIRST="${queue_first[$1]}"
 }
 
 # Launches a node on its network interface. A new instance profile takes some seconds to be known; the
@@ -45,13 +50,28 @@ launch_node() {
         ec2 run-instances --image-id "$image" --instance-type "$NODE_TYPE" --count 1 --iam-instance-profile "Name=$node_role" \
         --network-interfaces "DeviceIndex=0,NetworkInterfaceId=${interface[number]}" --user-data "file://$data" \
         --metadata-options HttpTokens=required,HttpEndpoint=enabled,HttpPutResponseHopLimit=1 \
-        --block-device-mappings "DeviceName=$root_device,Ebs={VolumeType=gp3,VolumeSize=$DISK_GB,Encrypted=true,DeleteOnTermination=true}" \
-        --tag-specifications "$(tags instance Name="hashmill-$stack-node$number" hashmill:role=node hashmill:node="$number")" \
+        --block-device-mappings "DeviceName=$root_device,Ebs={VolumeType=gp3,VolumeSize=8,Encrypted=true,DeleteOnTermination=true}" \
+        --tag-specifications "$(tags instance Name="hashmill-$stack-node$number" hashmill:role=node hashmill:node="$number" \
+            hashmill:volume="${queue[number]}")" \
         "$(tags volume Name="hashmill-$stack-node$number" hashmill:role=node)" --query 'Instances[0].InstanceId')
     say "  launched node $number: ${node[number]}"
 }
 
-# Sees to it that a node runs.
+# Terminates nodes whose volume is gone, and waits until every node that is about to be gone is: no node is there
+# twice.
+end_lost_nodes() {
+    local number
+    for number in 0 1; do
+        lost_queue "$number" || continue
+        tolerating InvalidInstanceID.NotFound ec2 terminate-instances --instance-ids "${node[number]}" >/dev/null
+        say "  terminated node $number, ${node[number]}: its volume ${node_volume[number]} is gone"
+        leaving_nodes+=("${node[number]}")
+        unset "node[number]" "state[number]"
+    done
+    ((${#leaving_nodes[@]} == 0)) || call ec2 wait instance-terminated --instance-ids "${leaving_nodes[@]}"
+}
+
+# Sees to it that a node runs and has its volume.
 ensure_node() {
     local number=$1
     case ${state[number]:-none} in
@@ -61,6 +81,7 @@ ensure_node() {
         say "  started node $number: ${node[number]}"
         ;;
     esac
+    attach_queue "$number"
 }
 
 # Whether a node answers that it is well.
@@ -89,9 +110,9 @@ wait_healthy() {
 }
 
 # Terminates every machine, again and again while nodes that are about to end launch or terminate workers, and
-# waits until all are gone; then removes disks that were left.
+# waits until all are gone; then removes their volumes.
 remove_machines() {
-    local all id turn
+    local all turn
     for turn in 1 2 3 4 5; do
         read -ra all <<<"${node[*]} $workers"
         ((${#all[@]} + ${#leaving[@]} > 0)) || break
@@ -102,28 +123,16 @@ remove_machines() {
         survey_machines || return
     done
     ((turn < 5)) || return
-    for id in $volumes; do
-        tolerating InvalidVolume.NotFound ec2 delete-volume --volume-id "$id" || return
-        say "  removed disk $id"
-    done
+    remove_volumes
 }
 
-# Stops the nodes and keeps their disks as snapshots, which hold the queues as they were at the end.
+# Stops the nodes and keeps their queues as snapshots, as they were at the end.
 keep_backups() {
-    local number volume
-    # shellcheck disable=SC2068
-    [[ ${#node[@]} -eq 0 ]] || call ec2 stop-instances --instance-ids ${node[@]} >/dev/null || return
-    # shellcheck disable=SC2068
-    [[ ${#node[@]} -eq 0 ]] || call ec2 wait instance-stopped --instance-ids ${node[@]} || return
-    snapshots=()
-    for number in "${!node[@]}"; do
-        volume=$(call ec2 describe-instances --instance-ids "${node[number]}" \
-            --query 'Reservations[0].Instances[0].BlockDeviceMappings[0].Ebs.VolumeId') || return
-        snapshots[number]=$(call ec2 create-snapshot --volume-id "$volume" --description "hashmill $stack: the queue of node $number" \
-            --tag-specifications "$(tags snapshot Name="hashmill-$stack-node$number" hashmill:backup="node$number")" \
-            --query SnapshotId) || return
-        say "  saving node $number as ${snapshots[number]}"
-    done
+    if ((${#node[@]} > 0)); then
+        call ec2 stop-instances --instance-ids "${node[@]}" >/dev/null || return
+        call ec2 wait instance-stopped --instance-ids "${node[@]}" || return
+    fi
+    snapshot_queues || return
     [[ ${#snapshots[@]} -gt 0 ]] || return 0
     say "waiting until they are complete"
     until call ec2 wait snapshot-completed --snapshot-ids "${snapshots[@]}" 2>"$work/error"; do # it gives up after ten minutes

@@ -107,13 +107,15 @@ ensure_groups() {
     ensure_rules
 }
 
-# Prints a subnet for a node in a zone that has its type and that the other node is not in.
+# Prints a subnet for a node in a zone that has its type and that the other node is not in; where its volume is, if
+# it has one.
 choose_subnet() {
-    local node=$1 offered subnet where
+    local node=$1 offered subnet where other
+    other=${zone[1 - node]:-${queue_zone[1 - node]:-}}
     offered=$(call ec2 describe-instance-type-offerings --location-type availability-zone \
         --filters "Name=instance-type,Values=$NODE_TYPE" --query 'InstanceTypeOfferings[].[Location]')
     while read -r subnet where _; do
-        if [[ $where != "${zone[1 - node]:-}" ]] && has_line "$offered" "$where"; then
+        if [[ $where != "$other" && $where == "${queue_zone[node]:-$where}" ]] && has_line "$offered" "$where"; then
             printf '%s %s' "$subnet" "$where"
             return
         fi

@@ -24,7 +24,10 @@ show_plan() {
     for number in 0 1; do
         plan_line "network interface of node $number" "${interface[number]:-}" "${private[number]:-}"
         plan_line "Elastic IP of node $number" "${allocation[number]:-}" "${public[number]:-}"
-        plan_line "node $number, a $NODE_TYPE with Debian 12 and $DISK_GB GB gp3, encrypted" "${node[number]:-}" "${node[number]:-}, ${state[number]:-}"
+        plan_line "volume for the queue of node $number, $DISK_GB GB gp3, encrypted" "${queue[number]:-}" "${queue[number]:-}"
+        ! lost_queue "$number" || say "  terminate node $number, ${node[number]}: its volume ${node_volume[number]} is gone, the other node has a replica at best"
+        plan_line "node $number, a $NODE_TYPE with Debian 12" "$(lost_queue "$number" || printf '%s' "${node[number]:-}")" \
+            "${node[number]:-}, ${state[number]:-}"
     done
     say "The nodes launch workers by themselves: $INSTANCE_TYPE$([[ $SPOT == 1 ]] && printf ' (spot)'), ${WORKERS_MIN:-0} to ${WORKERS_MAX:-3} each."
     show_costs
@@ -51,10 +54,10 @@ show_costs() {
     LC_ALL=C awk -v node="$node_price" -v worker="$worker_price" -v type="$NODE_TYPE" -v kind="$INSTANCE_TYPE" -v disk="$DISK_GB" \
         -v most="${WORKERS_MAX:-3}" 'BEGIN {
         month = 730; gb = 0.088; address = 0.005
-        fixed = 2 * disk * gb + 2 * address * month
+        fixed = 2 * (8 + disk) * gb + 2 * address * month
         if (node != "") printf "  %7.2f a month  for two %s\n", 2 * node * month, type
         else printf "        ? a month  for two %s, whose price is not known here\n", type
-        printf "  %7.2f a month  for two disks of %d GB and two public addresses\n", fixed, disk
+        printf "  %7.2f a month  for two volumes of %d GB, two disks of 8 GB and two public addresses\n", fixed, disk
         if (node != "") printf "  %7.2f a month  together, used or not\n", 2 * node * month + fixed
         if (worker != "") printf "  %7.3f an hour  for each worker while it runs (%s, disk, address); at most %.2f an hour\n",
             worker + address + 8 * gb / month, kind, 2 * most * (worker + address + 8 * gb / month)

@@ -54,6 +54,31 @@ subtest 'it looks before it does anything' => sub {
     $aws->calls;
 };
 
+# The volumes with the queues of a stack, by node.
+sub queues ($stack) {
+    my $answer = $aws->call(qw(ec2 describe-volumes --filters), "Name=tag:hashmill:stack,Values=$stack", 'Name=tag:hashmill:role,Values=queue');
+    my %queue = map { tag($_, 'hashmill:node') // 'none' => $_ } $answer->{Volumes}->@*;
+    return %queue;
+}
+
+# The zone of a node, which is that of its network interface (the emulator says something else of the instance).
+sub zone ($node) {
+    return $aws->call(qw(ec2 describe-network-interfaces --network-interface-ids), $node->{NetworkInterfaces}[0]{NetworkInterfaceId})
+        ->{NetworkInterfaces}[0]{AvailabilityZone};
+}
+
+# The instance that is a node.
+sub node ($stack, $number) {
+    my ($node) = grep { tag($_, 'hashmill:node') eq $number } $aws->instances('hashmill:stack', $stack);
+    return $node;
+}
+
+# What the user data of an instance says of its volume: its id, and how its queue begins.
+sub told ($id) {
+    my $data = $aws->user_data($id);
+    return join ' ', $data =~ m{^again /usr/lib/hashmill/ec2-volume '(.*)'$}m, $data =~ m{^echo '(.*)' >/etc/hashmill/ec2-first$}m;
+}
+
 # What comes in from addresses, "PORT:CIDR".
 sub open_ports {
     return join ' ', sort map { my $p = $_; map { "$p->{FromPort}:$_->{CidrIp}" } $p->{IpRanges}->@* }
@@ -82,14 +107,22 @@ subtest 'a new stack' => sub {
         my $data = $aws->user_data($node->{InstanceId});
         like $data, qr/\A#!\/bin\/bash\n.*^NODE=$number$/ms, "node $number has its user data";
         cmp_ok length $data, '<', 16_384, 'which is short enough';
+        like $data, qr{^AssertPathIsMountPoint=/var/lib/hashmill$}m, 'by which it serves from its volume only';
         unlike $data, qr/\@[A-Z_]+\@/, 'and filled in';
         is scalar(grep { index($data . encode_json($node), $_) >= 0 } secrets('one')), 0, 'without a secret, as its tags';
         is $node->{IamInstanceProfile}{Arn} =~ s{.*/}{}r, 'hashmill-one-eu-west-1-node', 'it has its role';
         is_deeply [map { $_->{GroupId} } $node->{NetworkInterfaces}[0]{Groups}->@*], [$group{'hashmill-one-nodes'}{GroupId}], 'its group';
         is $node->{MetadataOptions}{HttpTokens}, 'required', 'and a metadata service with tokens only';
         my $disk = $aws->call(qw(ec2 describe-volumes --volume-ids), $node->{BlockDeviceMappings}[0]{Ebs}{VolumeId})->{Volumes}[0];
-        is_deeply [@$disk{qw(VolumeType Size)}, $disk->{Encrypted} ? 1 : 0], ['gp3', 20, 1], 'its disk is encrypted';
+        is_deeply [@$disk{qw(VolumeType Size)}, $disk->{Encrypted} ? 1 : 0], ['gp3', 8, 1], 'its disk is encrypted';
         is tag($disk, 'hashmill:stack'), 'one', 'and has the tag';
+        my $queue = { queues('one') }->{$number};
+        is_deeply [@$queue{qw(VolumeType Size)}, $queue->{Encrypted} ? 1 : 0], ['gp3', 20, 1], 'its queue has a volume, which is encrypted';
+        is $queue->{AvailabilityZone}, zone($node), 'in its zone';
+        is_deeply [map { $_->{InstanceId} } $queue->{Attachments}->@*], [$node->{InstanceId}], 'attached to it';
+        ok !$queue->{Attachments}[0]{DeleteOnTermination}, 'and outlives it';
+        is tag($node, 'hashmill:volume'), $queue->{VolumeId}, 'as its tag says';
+        is told($node->{InstanceId}), "$queue->{VolumeId} " . ($number ? 'peer' : 'new'), 'it knows that, and how its queue begins';
         my $other = $nodes[1 - $number]{PrivateIpAddress};
         my $settings = parameter("/hashmill/one/node$number/secrets.env");
         is $settings->{Type}, 'SecureString', 'its settings are encrypted';
@@ -204,6 +237,64 @@ subtest 'repair' => sub {
     $aws->calls;
 };
 
+subtest 'a node that is lost' => sub {
+    my %queue = queues('one');
+    my $old = node('one', 1)->{InstanceId};
+    $aws->call(qw(ec2 terminate-instances --instance-ids), $old);
+    is { queues('one') }->{1}{State}, 'available', 'leaves its volume';
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'it is launched again' or diag $output;
+    is { queues('one') }->{1}{VolumeId}, $queue{1}{VolumeId}, 'with the same volume';
+    is { queues('one') }->{1}{Attachments}[0]{InstanceId}, node('one', 1)->{InstanceId}, 'which is attached to it';
+    isnt node('one', 1)->{InstanceId}, $old, 'and to nothing else';
+    is told(node('one', 1)->{InstanceId}), "$queue{1}{VolumeId} peer", 'that it waits for';
+    is scalar(grep { "@$_" =~ /create-volume|terminate-instances/ } $aws->calls), 0, 'nothing else was made or ended';
+};
+
+subtest 'a volume that is lost' => sub {
+    my %queue = queues('one');
+    my ($lost, $old) = ($queue{0}{VolumeId}, node('one', 0)->{InstanceId});
+    $aws->call(qw(ec2 detach-volume --force --volume-id), $lost, '--instance-id', $old);
+    $aws->call(qw(ec2 delete-volume --volume-id), $lost);
+    my ($code, $output) = $aws->run('deploy.sh', '--dry-run', '--stack', 'one');
+    like $output, qr/^  terminate node 0, $old: its volume $lost is gone.*\n  create    node 0/m, 'the plan has it';
+    is node('one', 0)->{InstanceId}, $old, 'and does not do it';
+    $aws->calls;
+    ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'its node is replaced' or diag $output;
+    is_deeply [map { /(terminate-instances|instance-terminated|run-instances|create-volume|attach-volume)/ } map { "@$_" } $aws->calls],
+        [qw(terminate-instances instance-terminated create-volume run-instances attach-volume)], 'the old one is terminated first';
+    my %now = queues('one');
+    isnt node('one', 0)->{InstanceId}, $old, 'by another instance';
+    is told(node('one', 0)->{InstanceId}), "$now{0}{VolumeId} peer", 'with another volume, whose queue begins as the other node says';
+    is $now{1}{VolumeId}, $queue{1}{VolumeId}, 'the other has its own';
+    $aws->calls;
+};
+
+subtest 'volumes that a person must look at' => sub {
+    my $id = node('one', 1)->{InstanceId};
+    my $volume = { queues('one') }->{1}{VolumeId};
+    my $refused = sub ($what, $why) {
+        my ($code, $output) = $aws->deploy('--stack', 'one');
+        isnt $code, 0, "refused: $what";
+        like $output, $why, 'with the reason';
+        is scalar(grep { Hashmill::Aws::is_change($_) } $aws->calls), 0, 'before any change';
+    };
+    $aws->call(qw(ec2 delete-tags --tags Key=hashmill:node --resources), $volume);
+    $refused->('a volume without its tags', qr/the volume of node 1, $volume, is there, but not its tags/);
+    my $tags = 'Tags=[{Key=hashmill:stack,Value=one},{Key=hashmill:role,Value=queue},{Key=hashmill:node,Value=1}]';
+    $aws->call(qw(ec2 create-tags --resources), $volume, '--tags', 'Key=hashmill:node,Value=1');
+    my $other = $aws->call(qw(ec2 create-volume --size 1 --availability-zone eu-west-1b --tag-specifications), "ResourceType=volume,$tags")->{VolumeId};
+    $refused->('two for a node', qr/node 1 has two volumes, (?:$volume and $other|$other and $volume):/);
+    $aws->call(qw(ec2 delete-volume --volume-id), $other);
+    $aws->call(qw(ec2 delete-tags --tags Key=hashmill:volume --resources), $id);
+    $refused->('a node of an older deploy.sh', qr/node 1, $id, has its queue on the disk that it boots from/);
+    $aws->call(qw(ec2 create-tags --resources), $id, '--tags', "Key=hashmill:volume,Value=$volume");
+    my ($code) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'put right, it goes on';
+    $aws->calls;
+};
+
 subtest 'the end' => sub {
     my $tag = 'Tags=[{Key=hashmill:stack,Value=one},{Key=hashmill:role,Value=worker}]';
     my $worker = $aws->call(qw(ec2 run-instances --image-id ami-0841e304792db6a16 --tag-specifications), "ResourceType=instance,$tag",
@@ -212,14 +303,18 @@ subtest 'the end' => sub {
     $aws->call(qw(ec2 allocate-address --domain vpc --tag-specifications), 'ResourceType=elastic-ip,Tags=[{Key=hashmill:stack,Value=one-two}]');
     $aws->call(qw(ssm put-parameter --type String --value x --name /hashmill/one-two/node0/a));
     $aws->call(qw(iam create-role --role-name hashmill-one-two-eu-west-1-node --assume-role-policy-document {}));
+    my %queue = queues('one');
+    my @queues = map { $_->{VolumeId} } values %queue;
     my ($code, $output) = $aws->run('destroy.sh', '--stack', 'one');
+    like $output, qr/^  volume with a queue $_$/m, 'it says that there are queues' for @queues;
     isnt $code, 0, 'when nobody can be asked, nothing is removed';
     is scalar(grep { Hashmill::Aws::is_change($_) } $aws->calls), 0, 'indeed';
     ($code, $output) = $aws->run('destroy.sh', '--stack', 'one', '--yes', '--backup');
     is $code, 0, 'it is removed' or diag $output;
     like $output, qr/terminated \Q$worker\E/, 'workers are terminated, too';
     my @kept = $output =~ /kept: snapshot (snap-\w+);/g;
-    is scalar(@kept), 2, 'the disks of both nodes are kept as snapshots';
+    my $kept = $aws->call(qw(ec2 describe-snapshots --snapshot-ids), @kept)->{Snapshots};
+    is_deeply [sort map { $_->{VolumeId} } @$kept], [sort @queues], 'the volumes with the queues are kept as snapshots';
     my @left = grep { !/one-two|^address|elastic-ip|snap-/ } $aws->inventory;
     is join("\n", @left), $nothing, 'nothing else is left';
     is scalar(grep { /one-two|^address/ } $aws->inventory), 3, 'of the other stack, all is';
@@ -228,6 +323,26 @@ subtest 'the end' => sub {
     is $code, 0, 'again it has nothing to do';
     is $aws->strayed, 0, 'no call went elsewhere';
     is_deeply [glob $aws->dir . '/tmp/*'], [], 'no temporary file is left';
+};
+
+subtest 'from the snapshots' => sub {
+    my %snapshot = map { tag($_, 'hashmill:backup') => $_->{SnapshotId} }
+        $aws->call(qw(ec2 describe-snapshots --owner-ids self --filters), 'Name=tag-key,Values=hashmill:backup')->{Snapshots}->@*;
+    my %zone = (0 => 'eu-west-1c', 1 => 'eu-west-1a');
+    my %made;
+    for my $number (0, 1) {
+        my $tags = "Tags=[{Key=hashmill:stack,Value=one},{Key=hashmill:role,Value=queue},{Key=hashmill:node,Value=$number}]";
+        $made{$number} = $aws->call(qw(ec2 create-volume --encrypted --snapshot-id), $snapshot{"node$number"}, '--availability-zone',
+            $zone{$number}, '--tag-specifications', "ResourceType=volume,$tags")->{VolumeId};
+    }
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'nodes come back' or diag $output;
+    for my $number (0, 1) {
+        is told(node('one', $number)->{InstanceId}), "$made{$number} peer", "node $number has the volume made of its own";
+        is zone(node('one', $number)), $zone{$number}, 'and is where that is';
+    }
+    is +($aws->run('destroy.sh', '--stack', 'one', '--yes'))[0], 0, 'they go again';
+    is scalar({ queues('one') }->%*), 0, 'with their volumes';
 };
 
 $aws->stop;

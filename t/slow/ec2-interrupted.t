@@ -1,6 +1,7 @@
 # deploy.sh and destroy.sh are interrupted, by a call of AWS that fails or by kill -9 right after one was done: the
 # next run goes on from there, and in the end everything is there once, or gone. At three of the changes that they make;
-# with HASHMILL_SLOW=2 at each: a run gets one change further than the one before it. Slow: only with HASHMILL_SLOW=1 or 2.
+# with HASHMILL_SLOW=2 at each: a run gets one change further than the one before it. Then at each change by which a lost
+# node is replaced. Slow: only with HASHMILL_SLOW=1 or 2.
 
 use v5.36;
 use FindBin;
@@ -86,6 +87,35 @@ for my $number (0 .. $#runs) {
         is join("\n", $aws->inventory), $nothing, "destroy.sh, interrupted at @$removals_at of $removals, leaves nothing";
     };
 }
+
+# A node loses its volume, and each step of its replacement is done but not heard of, or fails.
+subtest 'the replacement of a node is interrupted' => sub {
+    my ($code, $output) = $aws->deploy('--stack', 'lost');
+    is $code, 0, 'there are two nodes' or diag $output;
+    my $before = census('lost');
+    for my $how ('lost:' . $aws->dir . '/pid', 'error:InternalError') {
+        my @filters = map { "Name=tag:hashmill:$_" } 'stack,Values=lost', 'role,Values=queue', 'node,Values=0';
+        my ($queue) = $aws->call(qw(ec2 describe-volumes --filters), @filters)->{Volumes}->@*;
+        my ($lost, $old) = ($queue->{VolumeId}, $queue->{Attachments}[0]{InstanceId});
+        $aws->call(qw(ec2 detach-volume --volume-id), $lost, '--instance-id', $old);
+        $aws->call(qw(ec2 delete-volume --volume-id), $lost);
+        for my $step (qw(terminate-instances create-volume run-instances attach-volume)) {
+            ($code) = $aws->deploy({ AWS_TEST_FAIL => "$step:$how" }, '--stack', 'lost');
+            isnt $code, 0, "at $step: " . $how =~ s/:.*//r;
+            $aws->calls;
+        }
+        ($code, $output) = $aws->deploy('--stack', 'lost');
+        is $code, 0, 'the next run ends well' or diag $output;
+        is census('lost'), $before, 'everything is there once';
+        my ($node) = grep { grep { $_->{Key} eq 'hashmill:node' && $_->{Value} eq '0' } $_->{Tags}->@* } $aws->instances('hashmill:stack', 'lost');
+        isnt $node->{InstanceId}, $old, 'the node is another instance';
+        like $aws->user_data($node->{InstanceId}), qr{^echo 'peer' >/etc/hashmill/ec2-first$}m, 'whose queue begins as the other node says';
+        $aws->calls;
+    }
+    is +($aws->run('destroy.sh', '--stack', 'lost', '--yes'))[0], 0, 'they go again';
+    $aws->calls;
+    is join("\n", $aws->inventory), $nothing, 'nothing is left';
+};
 is $aws->strayed, 0, 'no call went elsewhere';
 is_deeply [glob $aws->dir . '/tmp/*'], [], 'no temporary file is left, not even by what was killed';
 

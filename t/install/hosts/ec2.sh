@@ -6,8 +6,8 @@
 #
 #   t/install/hosts/ec2.sh HOSTS OLD.deb NEW.deb
 #
-# HOSTS is a program that boots hosts with Debian 12, systemd, cloud-init and an EC2 metadata service (version 2)
-# that has credentials of some role:
+# HOSTS is a program that boots hosts with Debian 12, systemd, udev, loop devices (a file is the disk of a queue),
+# cloud-init and an EC2 metadata service (version 2) that has credentials of some role:
 #
 #   HOSTS up NAME ADDRESS FILE     boots one, with the user data of the file
 #   HOSTS exec NAME COMMAND...     runs a command there
@@ -101,12 +101,24 @@ private_address() {
     ask_aws ec2 describe-instances --instance-ids "$1" --query 'Reservations[0].Instances[0].PrivateIpAddress'
 }
 
+# Gives a host a disk in the place of the volume that is attached to a node, as EBS and udev do.
+give_volume() {
+    local volume
+    volume=$(ask_aws ec2 describe-volumes --filters "Name=attachment.instance-id,Values=$2" Name=tag:hashmill:role,Values=queue \
+        --query 'Volumes[0].VolumeId')
+    [[ $volume == vol-* ]] || return 0
+    # shellcheck disable=SC2016
+    on "$1" sh -c 'truncate -s 1G /var/tmp/queue && mkdir -p /dev/disk/by-id &&
+        ln -s "$(losetup --find --show /var/tmp/queue)" "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_$0"' "${volume/-/}"
+}
+
 # Boots an instance of the emulator as a host, which gets the instance's private address besides its own.
 boot_instance() {
     local host=$1 address=$2 id=$3
     user_data "$id" >"$work/$host"
     boot "$host" "$address" "$work/$host"
     on "$host" ip addr add "$(private_address "$id")/16" dev eth0
+    give_volume "$host" "$id"
 }
 
 # Runs deploy.sh or destroy.sh on the laptop.
@@ -223,6 +235,8 @@ for number in 0 1; do
     check "node $number boots" booted "$host"
     check "it is well" within 60 healthy "$number"
     check "none of its units has failed" nothing_failed "$host"
+    check "its queue is on its volume" on "$host" mountpoint /var/lib/hashmill
+    check "which it has begun" on "$host" test -e /var/lib/hashmill/begun
     check "it sees the other" within 60 stats_have "$number" '"away":false'
     check "it knows when its certificates expire" stats_have "$number" '"name":"listener"'
 done

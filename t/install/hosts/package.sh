@@ -204,6 +204,7 @@ fresh_install() {
     check 'both services are active, with no hand' within 30 both_active
     check 'and enabled' systemctl is-enabled hashmill.service hashmill-worker.service
     check 'no unit has failed' nothing_failed
+    check 'it has made a database' test -s /var/lib/hashmill/hashmill.db
     check 'it serves on port 80' serves
     check 'an item goes through' an_item_goes_through
     for unit in hashmill hashmill-worker; do

@@ -1,0 +1,184 @@
+# What a node on EC2 does with the volume of its queue: scripts/aws/ec2-volume makes a filesystem once and never over
+# another, scripts/aws/ec2-start begins the queue once, and nothing is served without them. Disks are files here, and
+# hashmill-fcgi and systemctl are scripts that write down how they were called.
+
+use v5.36;
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use Test::More;
+use Hashmill::Util;
+
+my $root = "$FindBin::Bin/../..";
+my $dir = tempdir('hm-ec2-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+make_path("$dir/bin", "$dir/disks");
+my $where = '/var/lib/hashmill';
+local $ENV{PATH} = "$dir/bin:$ENV{PATH}:/usr/sbin:/sbin";
+
+# A program of the test's own.
+sub program ($name, $text) {
+    spew("$dir/bin/$name", "#!/bin/sh\n$text");
+    chmod 0755, "$dir/bin/$name" or die;
+    return "$dir/bin/$name";
+}
+
+# A command's exit code and what it prints, with more for its environment in a first hash.
+sub output (@command) {
+    local %ENV = (%ENV, (shift @command)->%*) if ref $command[0];
+    my $pid = open(my $pipe, '-|') // die;
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT or die;
+        exec @command or exit 127;
+    }
+    my $text = do { local $/ = undef; <$pipe> } // '';
+    close $pipe;
+    return ($? >> 8, $text);
+}
+
+# The calls that were written down since the last look.
+sub calls {
+    my @calls = -e "$dir/calls" ? split /\n/, slurp("$dir/calls") : ();
+    unlink "$dir/calls";
+    return @calls;
+}
+
+subtest 'the volume' => sub {
+    plan skip_all => 'no mkfs.ext4 or blkid' if grep { system("command -v $_ >/dev/null") } qw(mkfs.ext4 blkid);
+    program('systemctl', "echo systemctl \"\$@\" >>$dir/calls\n");
+    my $disk = "$dir/disks/nvme-Amazon_Elastic_Block_Store_vol0123abcd";
+    my $mount = sub ($volume = 'vol-0123abcd') {
+        return output({ DISKS => "$dir/disks", FSTAB => "$dir/fstab", WAIT_SECONDS => 0.1 }, "$root/scripts/aws/ec2-volume", $volume);
+    };
+    my $blank = sub ($size = 64 << 20) {
+        unlink $disk;
+        spew($disk, '');
+        truncate $disk, $size or die;
+    };
+    spew("$dir/fstab", "UUID=1 / ext4 defaults 0 1\nUUID=2 $where ext4 defaults 0 2\n");
+
+    my $attach = fork // die;
+    if ($attach == 0) {
+        select undef, undef, undef, 0.5;
+        spew("$disk.new", '');
+        truncate "$disk.new", 64 << 20;
+        rename "$disk.new", $disk;
+        exec 'true';
+    }
+    my ($code, $text) = $mount->();
+    waitpid $attach, 0;
+    is $code, 0, 'a new one' or diag $text;
+    like $text, qr/^ec2-volume: waiting for vol-0123abcd; deploy\.sh attaches it\n/, 'is waited for';
+    like $text, qr/made a filesystem on vol-0123abcd/, 'and gets a filesystem';
+    my ($uuid) = (output('blkid', '-p', '-o', 'value', '-s', 'UUID', $disk))[1] =~ /(\S+)/;
+    is slurp("$dir/fstab"), "UUID=1 / ext4 defaults 0 1\nUUID=$uuid $where ext4 nofail,nodev,nosuid,noexec,noatime,errors=remount-ro 0 2\n",
+        'which is mounted by its UUID at each boot, and no other there';
+    is_deeply [calls()], ['systemctl daemon-reload', 'systemctl start var-lib-hashmill.mount'], 'and now';
+
+    my (undef, $before) = output('sha256sum', $disk);
+    my $fstab = slurp("$dir/fstab");
+    ($code, $text) = $mount->();
+    is "$code$text", '0', 'one with a filesystem is mounted';
+    is slurp("$dir/fstab"), $fstab, 'as before';
+    is +(output('sha256sum', $disk))[1], $before, 'and not written to';
+    calls();
+
+    my %other = (
+        'another filesystem'          => sub { $blank->(); substr_of($disk, 4086, 'SWAPSPACE2') },
+        'a partition table'           => sub { $blank->(); substr_of($disk, 510, "\x55\xaa"); substr_of($disk, 446, pack 'C8VV', 0, 0, 2, 0, 0x83, 0, 0, 0, 2048, 4096) },
+        'bytes that nobody knows'     => sub { $blank->(); substr_of($disk, 3_000_000, 'x') },
+        'a filesystem that is broken' => sub { $blank->(); output('mkfs.ext4', '-q', $disk); substr_of($disk, 1024, "\0" x 1024) },
+        'no byte at all'              => sub { $blank->(0) },
+    );
+    for my $what (sort keys %other) {
+        $other{$what}->();
+        my $sum = (output('sha256sum', $disk))[1];
+        ($code, $text) = $mount->();
+        is $code, 1, "refused: $what";
+        like $text, qr/it is left as it is/, 'that is told';
+        is +(output('sha256sum', $disk))[1], $sum, 'and true';
+        is scalar(calls()), 0, 'nothing is mounted';
+    }
+    is +($mount->('/dev/sda'))[0], 1, 'only the id of a volume will do';
+};
+
+# Writes bytes into a file.
+sub substr_of ($file, $offset, $bytes) {
+    open my $handle, '+<', $file or die;
+    seek $handle, $offset, 0;
+    print {$handle} $bytes;
+    close $handle or die;
+    return;
+}
+
+subtest 'the first start' => sub {
+    my $state = "$dir/state";
+    # Exits for --init as its file says, "OPTIONS CODE" in each line, and makes a database with code 0.
+    my $server = program('hashmill-fcgi', <<"END");
+echo hashmill-fcgi "\$@" >>$dir/calls
+case "\$*" in
+*--init*) ;;
+*) exit 5 ;;
+esac
+code=\$(sed -n "s/^\${*#-c a } \\([a-z0-9]*\\)\$/\\1/p" $dir/answers)
+[ "\$code" != waits ] || exec sleep 60
+[ "\$code" != 0 ] || : >$state/hashmill.db
+exit "\$code"
+END
+    my $start = sub ($first, @answers) {
+        spew("$dir/first", "$first\n");
+        spew("$dir/answers", join '', map { "$_\n" } @answers);
+        my ($code) = output({ STATE_DIRECTORY => $state, EC2_FIRST => "$dir/first", EC2_FIRST_SECONDS => 1 },
+            "$root/scripts/aws/ec2-start", $server, '-c', 'a');
+        return join ', ', (map { s/^hashmill-fcgi -c a ?//r || 'serves' } calls()), $code;
+    };
+    my $fresh = sub { system('rm', '-rf', $state); make_path($state) };
+    my $begun = sub { return -e "$state/begun" ? 1 : 0 };
+
+    $fresh->();
+    is $start->('new', '--init waits', '--init --new 0'), '--init, --init --new, serves, 5', 'new: a peer that does not answer is not waited for';
+    ok $begun->(), 'that is remembered';
+    is $start->('new', '--init 0'), '--init, serves, 5', 'the next start is any start';
+    unlink "$state/hashmill.db";
+    is $start->('new', '--init 78'), '--init, 78', 'also when the database is gone: a person decides';
+    for my $first (qw(new peer)) {
+        $fresh->();
+        is $start->($first, '--init 0'), '--init, serves, 5', "$first: a peer that keeps nothing";
+        $fresh->();
+        is $start->($first, '--init 78', '--init --from-peer 0'), '--init, --init --from-peer, serves, 5', "$first: what it keeps is fetched";
+        $fresh->();
+        is $start->($first, '--init 78', '--init --from-peer 75'), '--init, --init --from-peer, 75', "$first: broken off";
+        ok !$begun->(), 'it is not done';
+        is $start->($first, '--init 78', '--init --from-peer 0'), '--init, --init --from-peer, serves, 5', 'it is done again';
+        is $start->($first, '--init 0'), '--init, serves, 5', 'and once only';
+        $fresh->();
+        is $start->($first, '--init 78', '--init --from-peer 78'), '--init, --init --from-peer, 78', "$first: what a person must decide";
+        is $start->($first, '--init 75'), '--init, 75', 'another failure is one';
+        ok !$begun->(), 'and nothing is begun';
+    }
+    $fresh->();
+    spew("$state/hashmill.db", '');
+    is $start->('peer', '--init 78'), '--init, 78', 'where there is a database, it is not replaced';
+    ok !$begun->(), 'as it may not be served';
+    is $start->('peer', '--init 0'), '--init, serves, 5', 'one that may be, is';
+    ok $begun->(), 'and is remembered';
+};
+
+subtest 'any start' => sub {
+    my ($exec, @arguments) = slurp("$root/scripts/install/hashmill.service") =~ m{^ExecStart=/bin/sh -c '(.*)' sh (/usr/bin/hashmill-fcgi) (.*)$}m;
+    my $server = program('hashmill-fcgi', "echo \$\$ \"\$@\"\ncase \"\$*\" in *--init) exit \$INIT ;; esac\n");
+    my $start = sub ($init) {
+        return output({ INIT => $init }, qw(sh -c), $exec =~ s/\$\$/\$/gr, 'sh', $server, split / /, $arguments[1]);
+    };
+    my $settings = '-c /etc/hashmill/hashmill.env -c /etc/hashmill/secrets.env';
+    my ($code, $text) = $start->(0);
+    like $text, qr/\A\d+ $settings --init\n\d+ $settings\n\z/, 'the database is made sure of, then it serves';
+    is $code, 0, 'as the process that was started';
+    for my $failure (75, 76, 78) {
+        ($code, $text) = $start->($failure);
+        is $code, $failure, "with exit code $failure of --init it ends so";
+        unlike $text, qr/env\n/, 'and serves nothing';
+    }
+};
+
+done_testing();
