@@ -1,6 +1,5 @@
 #include "items_peers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "http/problem.h"
@@ -15,25 +14,13 @@ static int64_t count_there(struct server *server) {
     return ask_call(server->ask, &request, &answer) == QUEUE_OK ? answer->is.number : 0;
 }
 
-static int earlier(const void *a, const void *b) {
-    const struct queue_item *x = a;
-    const struct queue_item *y = b;
-    if (x->completed_wall_ms != y->completed_wall_ms)
-        return x->completed_wall_ms < y->completed_wall_ms ? -1 : 1;
-    return memcmp(x->id.bytes, y->id.bytes, sizeof x->id.bytes);
-}
-
-static int later(const void *a, const void *b) {
-    return earlier(b, a);
-}
-
 /* Adds the peer's items to those of this node, in the order of the pull. */
 static void add(struct queue_batch *batch, const struct queue_batch *more, int oldest) {
     int room = QUEUE_PULL_MAX - batch->count;
     int count = more->count < room ? more->count : room;
     memcpy(batch->items + batch->count, more->items, (size_t)count * sizeof more->items[0]);
     batch->count += count;
-    qsort(batch->items, (size_t)batch->count, sizeof batch->items[0], oldest ? earlier : later);
+    queue_sort_batch(batch, oldest);
 }
 
 /* Closes the pull with so many items of the peer. */

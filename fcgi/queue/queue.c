@@ -1,5 +1,6 @@
 #include "queue.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "queue_peers.h"
@@ -15,4 +16,20 @@ const char *item_state_name(enum item_state state) {
 bool queue_is_current(const struct queue_identity *met, const struct queue_identity *now) {
     bool same = memcmp(met->database.bytes, now->database.bytes, ID_SIZE) == 0;
     return now->epoch > met->epoch || (same && now->epoch == met->epoch);
+}
+
+static int earlier(const void *a, const void *b) {
+    const struct queue_item *x = a;
+    const struct queue_item *y = b;
+    if (x->completed_wall_ms != y->completed_wall_ms)
+        return x->completed_wall_ms < y->completed_wall_ms ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, sizeof x->id.bytes);
+}
+
+static int later(const void *a, const void *b) {
+    return earlier(b, a);
+}
+
+void queue_sort_batch(struct queue_batch *batch, int oldest) {
+    qsort(batch->items, (size_t)batch->count, sizeof batch->items[0], oldest ? earlier : later);
 }

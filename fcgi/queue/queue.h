@@ -163,6 +163,10 @@ struct queue_batch {
     struct queue_item items[QUEUE_PULL_MAX];
 };
 
+/* Sorts a batch by when its items were completed, then by id; the latest first unless oldest is
+ * set. Both are the same whenever the batch is asked for again. */
+void queue_sort_batch(struct queue_batch *batch, int oldest);
+
 /* What was done in some time. */
 struct queue_work {
     int64_t enqueued; /* items */

@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "store_sql.h"
@@ -29,24 +28,6 @@ struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]) {
     return range;
 }
 
-static int earlier(const void *a, const void *b) {
-    const struct queue_item *x = a;
-    const struct queue_item *y = b;
-    if (x->completed_wall_ms != y->completed_wall_ms)
-        return x->completed_wall_ms < y->completed_wall_ms ? -1 : 1;
-    return memcmp(x->id.bytes, y->id.bytes, sizeof x->id.bytes);
-}
-
-static int later(const void *a, const void *b) {
-    return earlier(b, a);
-}
-
-/* Lists a batch by when it says that the items were completed, then by id: both are the same
- * whenever it is asked for again. */
-static void sort(struct queue_batch *batch, int oldest) {
-    qsort(batch->items, (size_t)batch->count, sizeof batch->items[0], oldest ? earlier : later);
-}
-
 /* Reads the rows of a statement into the batch, and ends it. */
 static bool read_items(struct store *store, sqlite3_stmt *statement, struct queue_batch *batch) {
     int code = SQLITE_ERROR;
@@ -68,7 +49,7 @@ bool store_select_done(struct store *store, int top, int oldest, struct queue_ba
 bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
                        struct queue_batch *batch) {
     bool good = read_items(store, store_bind(store, SQL_PULL_AGAIN, "p", tag), batch);
-    sort(batch, oldest);
+    queue_sort_batch(batch, oldest);
     return good;
 }
 
@@ -76,7 +57,7 @@ bool store_hand_out(struct store *store, struct queue_batch *batch, int oldest, 
                     int64_t closed_ms) {
     enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
     if (tag)
-        sort(batch, oldest);
+        queue_sort_batch(batch, oldest);
     if (batch->count == 0)
         return true;
     sqlite3_stmt *give = store_bind(store, sql, "pii", tag, closed_ms, (int64_t)batch->count);
