@@ -373,10 +373,13 @@ static int with_backup(struct init *init) {
     await_answer(init, "To serve the backup without it: --init --alone");
     if (continues(init, init->own.batch))
         return fetch_unless_doubtful(init);
+    if (init->answer.replica.there && init->options->from_peer)
+        return fetch(init);
+    if (init->answer.replica.there &&
+        supersedes(&init->answer.replica.identity, &init->own.identity))
+        return superseded(init);
     if (!init->options->from_peer)
         return accept_it(init);
-    if (init->answer.replica.there)
-        return fetch(init);
     return leave(init, "The peer has no replica of this node's database. To serve the backup: "
                        "--init --alone");
 }

@@ -264,6 +264,16 @@ peer_has(epoch => 50, batch => 15, bad => 1);
 is_init(\%with_peer, [], DECIDE, qr/--from-peer.*--alone/, 'a backup, a newer replica that fits no batch');
 is_init(\%with_peer, ['--from-peer'], DONE, qr/given the queue back as of batch 15/, 'the same, --from-peer');
 is sql($database, 'SELECT backup FROM identity'), 0, 'it is no backup';
+put(epoch => 50, batch => 10, backup => 1);
+peer_has(id => 'AB' x 16, epoch => 60, batch => 3);
+is_init(\%with_peer, [], DECIDE, qr/newer database.*--from-peer.*--alone/, 'a backup, a replica of a newer database');
+is sql($database, 'SELECT backup FROM identity'), 1, 'the backup is kept';
+is_init(\%with_peer, ['--alone'], DONE, qr/the backup at .*from now on/, 'the same, --alone');
+put(epoch => 50, batch => 10, backup => 1);
+is_init(\%with_peer, ['--from-peer'], DONE, qr/given the queue back as of batch 3/, 'the same, --from-peer');
+put(epoch => 50, batch => 10, backup => 1);
+peer_has(id => 'AB' x 16, epoch => 40, batch => 30);
+is_init(\%with_peer, [], DONE, qr/may be served from now on/, 'a backup, a replica of an older database');
 
 # --- What goes wrong in a fetch -------------------------------------------------------------------------------
 
