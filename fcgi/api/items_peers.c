@@ -32,6 +32,14 @@ static enum queue_result close_pull(struct server *server, const struct queue_ba
     return result == QUEUE_NONE || result == QUEUE_CONFLICT ? QUEUE_UNKNOWN : result;
 }
 
+/* Whether items of a pull that were handed out so long ago may have been removed, by one node or
+ * the other, which need not keep them equally long. */
+static bool is_old(const struct queue_batch *batch, const struct queue_batch *more) {
+    static const int64_t day_ms = 24 * 3600 * 1000;
+    int32_t days = more->kept_days < batch->kept_days ? more->kept_days : batch->kept_days;
+    return batch->age_ms >= days * day_ms;
+}
+
 /* Adds what the peer sets aside, or has set aside, to this node's part. */
 static enum queue_result complete(struct server *server, const struct queue_pull *pull,
                                   struct queue_batch *batch, bool *unreachable) {
@@ -48,8 +56,8 @@ static enum queue_result complete(struct server *server, const struct queue_pull
         return QUEUE_DOWN;
     }
     if (!open && rest < batch->rest) {
-        *unreachable = !batch->old; /* else they have been removed */
-        return batch->old ? QUEUE_NONE : QUEUE_DOWN;
+        *unreachable = !is_old(batch, &answer->is.batch);
+        return *unreachable ? QUEUE_DOWN : QUEUE_NONE;
     }
     result = open ? close_pull(server, batch, rest) : QUEUE_OK;
     if (result == QUEUE_OK && rest > 0)

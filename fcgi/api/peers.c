@@ -99,6 +99,7 @@ void api_peer_reserve(struct call *call) {
         return;
     }
     struct buffer *body = begin_reply(call);
+    fields_put_integer(body, "kept_days", batch->kept_days);
     peer_json_put_items(body, batch);
     json_close(body, '}');
 }

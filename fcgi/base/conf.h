@@ -9,7 +9,7 @@
 #include "http.h"
 #include "settings.h"
 
-enum { PEER_URL_SIZE = 256 };
+enum { PEER_URL_SIZE = 256, CONF_KEPT_DAYS_MAX = 36500 };
 
 /* The other node, of PEERS. */
 struct peer {

@@ -145,13 +145,16 @@ static void take_reserve(void *context, const struct http_reply *reply) {
     const struct json *json = &peering->json;
     struct queue_batch *batch = &peering->answer.is.batch;
     struct peer_fault fault = {0};
-    char why[300];
+    char why[300] = "it does not say for how long it keeps items";
+    int64_t days = 0;
     int index;
     question->call = NULL;
-    bool good = peering_read_reply(peering, reply, why, sizeof why);
+    bool good = peering_read_reply(peering, reply, why, sizeof why) &&
+                json_integer(json, json_member(json, 0, "kept_days"), 0, CONF_KEPT_DAYS_MAX, &days);
     if (!good)
         complain(peering, "setting items aside", why);
     memset(batch, 0, offsetof(struct queue_batch, items));
+    batch->kept_days = (int32_t)days;
     if (good && !peer_json_read_items(json, json_member(json, 0, "items"), question->request.top,
                                       batch, &index, &fault)) {
         warn_of(peering, &fault);

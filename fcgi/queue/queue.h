@@ -159,7 +159,8 @@ struct queue_batch {
     int32_t share; /* enum pull_share */
     int32_t rest;
     uint8_t tag[PULL_TAG_SIZE];
-    uint8_t old; /* 1: it was handed out so long ago that items of it may have been removed */
+    int32_t kept_days; /* for how many its node keeps items that were handed out */
+    int64_t age_ms;    /* since it was handed out; -1 while it is open */
     struct queue_item items[QUEUE_PULL_MAX];
 };
 

@@ -36,10 +36,6 @@ void store_remove_old(struct store *store) {
     store->next_removal_ms = due > pause ? due : pause;
 }
 
-bool store_is_old(const struct store *store, int64_t closed_ms) {
-    return store_now_ms(store) - closed_ms >= store->conf->pulled_days * day_ms;
-}
-
 void store_note_closed(struct store *store, enum item_state state) {
     int64_t days = state == ITEM_PULLED ? store->conf->pulled_days : store->conf->cancelled_days;
     int64_t due = store_now_ms(store) + days * day_ms;

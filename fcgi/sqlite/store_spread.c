@@ -52,8 +52,11 @@ static enum queue_result read_spread(struct store *store, sqlite3_stmt *statemen
 }
 
 /* Says in the batch what is missing in it. */
-static void share(struct queue_batch *batch, const struct spread *spread) {
+static void share(const struct store *store, const struct spread *spread,
+                  struct queue_batch *batch) {
     bool open = spread->rest < 0;
+    batch->kept_days = (int32_t)store->conf->pulled_days;
+    batch->age_ms = -1;
     batch->rest = (int32_t)(open ? spread->wanted : spread->rest);
     batch->share = batch->count != spread->own ? PULL_GONE
                    : open                      ? PULL_OPEN
@@ -74,8 +77,9 @@ enum queue_result store_spread_again(struct store *store, const struct queue_pul
         return QUEUE_CONFLICT;
     if (!store_read_pulled(store, spread.tag, pull->oldest, batch))
         return QUEUE_FAULT;
-    share(batch, &spread);
-    batch->old = spread.closed_ms >= 0 && store_is_old(store, spread.closed_ms);
+    share(store, &spread, batch);
+    if (spread.closed_ms >= 0)
+        batch->age_ms = store_now_ms(store) - spread.closed_ms;
     return QUEUE_OK;
 }
 
@@ -94,7 +98,7 @@ enum queue_result store_spread_open(struct store *store, const struct queue_pull
     int64_t due = store_now_ms(store) + OPEN_MS;
     if (!key && due < store->next_given_up_ms)
         store->next_given_up_ms = due;
-    share(batch, &spread);
+    share(store, &spread, batch);
     return QUEUE_OK;
 }
 
@@ -211,6 +215,7 @@ enum queue_result store_reserve_items(struct store *store, const struct queue_re
     struct reservation reservation;
     enum queue_result met = store_meet(store, reserve->node, &reserve->identity);
     memset(batch, 0, offsetof(struct queue_batch, items));
+    batch->kept_days = (int32_t)store->conf->pulled_days;
     if (met != QUEUE_OK)
         return met; /* one that was replaced must hand nothing out */
     enum queue_result found = find_reservation(store, reserve->tag, &reservation);

@@ -279,8 +279,6 @@ void store_record_forget(struct store *store);
 void store_record_statement(struct store *store);
 void store_record_undo(struct store *store);
 
-/* Whether what was pulled at this clock may have been removed by now, here or at the peer. */
-bool store_is_old(const struct store *store, int64_t closed_ms);
 
 /* Forgets pulls that were closed so long ago; part of retention. */
 bool store_remove_old_pulls(struct store *store, int64_t closed_ms);
