@@ -210,6 +210,12 @@ static void read_operations(struct writer *writer, struct connection *connection
     }
 }
 
+/* Whether a batch is a pull's, or what is set aside for one: items of this node, or only of the
+ * other. While the pull is open nobody is told of it. */
+static bool is_pulled(const struct queue_batch *batch) {
+    return batch->share != PULL_OPEN && (batch->count > 0 || batch->rest > 0);
+}
+
 /* Whether an answer promises what the replica is to have first. */
 static bool must_hold(const struct writer *writer, const struct job *job) {
     if (!job->answer || !job->owner || job->answer->header.result != QUEUE_OK ||
@@ -219,7 +225,7 @@ static bool must_hold(const struct writer *writer, const struct job *job) {
     return operation == OPERATION_ENQUEUE || operation == OPERATION_CANCEL ||
            operation == OPERATION_CLOSE_PULL ||
            ((operation == OPERATION_PULL || operation == OPERATION_RESERVE) &&
-            job->answer->body.batch.count > 0);
+            is_pulled(&job->answer->body.batch));
 }
 
 /* Holds an answer until the replica has all that has changed by now: what a repeated enqueue or

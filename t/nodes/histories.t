@@ -4,7 +4,7 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
 use Test::More;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 use Hashmill::Pair;
 use Hashmill;
 use Hashmill::FakePeer;
@@ -109,6 +109,26 @@ subtest '3: a keyed pull of 300 that is torn' => sub {
     at_rest();
 };
 
+subtest '3: a pull of the other node alone, made again before the replica has it' => sub {
+    my ($id) = done_items($there, 1);
+    is_deeply [ids(pull_key($here, 'rest', 1))], [$id], 'it is pulled';
+    at_rest();
+    my $batch = sub { ($here->sql('SELECT batch FROM tally'))[0][0] };
+    my $before = $batch->();
+    kill 'STOP', my @stopped = $there->children('replica');
+    my $enqueued = background(sub { $here->new_item('not told', 1000) });
+    ok wait_until(20, sub { $batch->() > $before }), 'the replica lacks a batch';
+    my $again = background(sub { my $reply = pull_key($here, 'rest', 1); return (time, ids($reply)) });
+    sleep 0.5;
+    my $mended = time;
+    kill 'CONT', @stopped;
+    my ($answered, @ids) = $again->result;
+    is_deeply \@ids, [$id], 'the pull is the same';
+    cmp_ok $answered, '>=', $mended, 'and was answered when the replica had all';
+    is $here->call('DELETE', '/items/' . ($enqueued->result)[0])->status, 204, 'what was enqueued is cancelled';
+    at_rest();
+};
+
 subtest '4: a peer is taken out of PEERS' => sub {
     my ($own, $theirs) = map { $_->new_item('own', 10) } $here, $there;
     my %settings = map { $_ => $here->{settings}{$_} } qw(PEERS PEER_TOKEN);
@@ -178,6 +198,18 @@ subtest '7: time passes between a pull and its other part' => sub {
     $pair->pass_seconds(10 * DAY);
     ok wait_until(60, sub { !grep { my $node = $_; ($node->sql('SELECT count(*) FROM item'))[0][0] } $pair->nodes }), 'then all go';
     ok $pair->wait_equal($_), 'in the replica, too' for $pair->nodes;
+};
+
+subtest '7: PULLED_DAYS differs' => sub {
+    my @theirs = (done_items($here, 1), done_items($there, 1))[1];
+    is scalar persist(sub { pull_key($here, 'unequal', 2) })->json->@*, 2, 'a pull of both';
+    at_rest();
+    ok $there->reload(PULLED_DAYS => 0), 'the other node keeps what was pulled for no time';
+    ok wait_until(20, sub { rows_of($there, @theirs) == 0 }), 'and removes its part';
+    ok $pair->wait_together, 'they hear each other';
+    is_problem(pull_key($here, 'unequal', 2), 410, 'which is gone, and not out of reach');
+    ok $there->reload(PULLED_DAYS => 2), 'and as before';
+    at_rest();
 };
 
 subtest '8: one key at both nodes' => sub {
