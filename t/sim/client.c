@@ -118,6 +118,8 @@ static void enqueue(struct job *job, bool keyed, struct exchange *exchange) {
             if (!id_parse(&id, text))
                 sim_fail("an enqueue is answered without an id");
             oracle_enqueued(record, id);
+            if (dice_one_in(dice, 4))
+                compare_held(&nodes[record->node], id);
             if (!keyed || !dice_one_in(dice, 6))
                 return;
         } else if (exchange->status == 422 && !record->excused) {
@@ -196,6 +198,8 @@ static void cancel(struct job *job, struct exchange *exchange) {
         oracle_cancelled(record);
     else if (exchange->status == 404)
         oracle_missing(record);
+    else if (exchange->status == 503 || exchange->status == 0)
+        record->may_be_cancelled = true;
 }
 
 static void look(struct job *job, struct exchange *exchange) {

@@ -10,6 +10,8 @@
 
 #include "compare.h"
 
+enum { ANSWER_US = 2000000 }; /* no answer is under way for longer */
+
 static sqlite3 *open_file(const struct node *node, const char *end) {
     char path[160];
     sqlite3 *database = NULL;
@@ -148,6 +150,58 @@ static void check_counts(sqlite3 *database, int node) {
                  "items that are set aside for nothing");
 }
 
+/* --- One history --- */
+
+enum { SEEN_MAX = 1024 };
+
+/* Batches of each node as they were seen last, by number. */
+static struct look seen[NODES][SEEN_MAX];
+
+void compare_forget(const struct node *node) {
+    memset(seen[node->number], 0, sizeof seen[node->number]);
+}
+
+/* Under one id and epoch a batch is made once. Without a replica nothing is recorded. */
+static void check_history(const struct node *node, const struct look *own) {
+    static const uint8_t none[sizeof own->check];
+    struct look *then = &seen[node->number][own->batch % SEEN_MAX];
+    bool recorded = memcmp(own->check, none, sizeof none) != 0;
+    if (recorded && then->epoch == own->epoch && then->batch == own->batch &&
+        memcmp(then->id, own->id, sizeof own->id) == 0 &&
+        memcmp(then->check, own->check, sizeof own->check) != 0)
+        sim_fail("node %d has made batch %lld of epoch %lld twice", node->number,
+                 (long long)own->batch, (long long)own->epoch);
+    if (recorded)
+        *then = *own;
+}
+
+/* --- Item by item --- */
+
+static bool has_item(const struct node *node, const char *end, struct uuid id) {
+    sqlite3 *database = open_file(node, end);
+    if (!database)
+        return false;
+    sqlite3_stmt *row = prepare(database, "SELECT 1 FROM item WHERE id = ?1");
+    sqlite3_bind_blob(row, 1, id.bytes, sizeof id.bytes, SQLITE_STATIC);
+    bool found = sqlite3_step(row) == SQLITE_ROW;
+    sqlite3_finalize(row);
+    close_file(database);
+    return found;
+}
+
+void compare_held(const struct node *node, struct uuid id) {
+    const struct node *peer = &nodes[1 - node->number];
+    struct look own;
+    bool under_way = sim_now_us - node->replica_lost_us < ANSWER_US;
+    if (node->conf.copying != COPY_SYNC || node->doubt || !node->up || under_way ||
+        has_item(peer, "-replica", id))
+        return;
+    if (look_at(node, "", &own) && !own.incomplete && has_item(node, "", id))
+        sim_fail("node %d has told a client of an item that its replica has not, and has not saved "
+                 "that it is incomplete",
+                 node->number);
+}
+
 int64_t compare_found;
 
 bool compare_replica(const struct node *node) {
@@ -158,8 +212,13 @@ bool compare_replica(const struct node *node) {
     bool same = false;
     if (primary && look(primary, &own)) {
         check_counts(primary, node->number);
-        same = replica && look(replica, &there) && there.batch == own.batch &&
-               there.epoch == own.epoch && memcmp(there.id, own.id, sizeof own.id) == 0 &&
+        check_history(node, &own);
+        same = replica && look(replica, &there) && there.epoch == own.epoch &&
+               memcmp(there.id, own.id, sizeof own.id) == 0;
+        if (same && there.batch > own.batch && node->up && !node->set_back)
+            sim_fail("the replica of node %d has batch %lld, and the node itself only %lld",
+                     node->number, (long long)there.batch, (long long)own.batch);
+        same = same && there.batch == own.batch &&
                memcmp(there.check, own.check, sizeof own.check) == 0;
     }
     if (same) {

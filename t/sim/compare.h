@@ -19,6 +19,13 @@ struct look {
 /* Looks at DATABASE and what is behind that, "" or "-replica". False when it cannot be read now. */
 bool look_at(const struct node *node, const char *end, struct look *found);
 
+/* A node's database was replaced by hand: what was seen of its batches may come in another way. */
+void compare_forget(const struct node *node);
+
+/* With COPY=sync, and unless the node has saved that its replica is incomplete, an item that a
+ * client was told of is in it. */
+void compare_held(const struct node *node, struct uuid id);
+
 /* Whether the replica of a node's database is at its batch, by number and check; then all rows are
  * compared. The counts of the database are checked in any case. */
 bool compare_replica(const struct node *node);

@@ -21,13 +21,25 @@ const char *step_name(int kind) {
     return names[kind];
 }
 
-static int draw_kind(struct dice *dice, int faults) {
+/* How often each kind is to come. Half of the kinds of faults are left out of a history, so that
+ * what needs a long time without them comes, too; the fewer faults, the longer undisturbed work is.
+ */
+static void draw_weights(struct dice *dice, int drawn[STEP_COUNT]) {
+    int calm = 1 + dice_below(dice, 4);
+    for (int i = 0; i < STEP_COUNT; i++) {
+        bool fault = i > STEP_pass_time && i != STEP_heal;
+        bool out = fault && dice_one_in(dice, 2);
+        drawn[i] = i <= STEP_look ? weights[i] * calm : out ? 0 : weights[i];
+    }
+}
+
+static int draw_kind(struct dice *dice, const int drawn[STEP_COUNT]) {
     int all = 0;
     for (int i = 0; i < STEP_COUNT; i++)
-        all += i <= STEP_look ? weights[i] * faults : weights[i];
+        all += drawn[i];
     int at = dice_below(dice, all);
     for (int i = 0; i < STEP_COUNT; i++) {
-        at -= i <= STEP_look ? weights[i] * faults : weights[i];
+        at -= drawn[i];
         if (at < 0)
             return i;
     }
@@ -48,13 +60,14 @@ static int64_t draw_delay(struct dice *dice) {
 
 void history_draw(struct history *history, uint64_t seed, int count) {
     struct dice dice = {seed};
-    int faults = 1 + dice_below(&dice, 4); /* the fewer, the longer undisturbed work is */
+    int drawn[STEP_COUNT];
+    draw_weights(&dice, drawn);
     *history = (struct history){.seed = seed, .count = count};
     history->steps = calloc((size_t)count, sizeof *history->steps);
     if (!history->steps)
         abort();
     for (int i = 0; i < count; i++)
-        history->steps[i] = (struct step){.kind = draw_kind(&dice, faults),
+        history->steps[i] = (struct step){.kind = draw_kind(&dice, drawn),
                                           .after_us = draw_delay(&dice),
                                           .seed = dice_next(&dice)};
 }

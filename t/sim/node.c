@@ -214,8 +214,10 @@ static void check_recovery(struct node *node) {
     bool same = memcmp(look.id, node->lost_id, ID_SIZE) == 0;
     if (node->lost_batch > 0 && same && look.batch >= node->lost_batch)
         return;
-    bool by_hand = node->by_hand && !could_be_asked(node);
-    node->old = same && look.batch < node->kept_batch;
+    bool outranks =
+        !same && look.epoch > node->lost_epoch; /* it was made while a clock was behind */
+    bool by_hand = node->by_hand && (outranks || !could_be_asked(node));
+    node->old = same ? look.batch < node->kept_batch : look.epoch < node->lost_epoch;
     node->old_epoch = look.epoch;
     if (node->lost_batch == 0 || node->by_choice || by_hand)
         oracle_excuse("a database was lost");
@@ -227,6 +229,8 @@ static void check_recovery(struct node *node) {
 
 /* Whether it serves a queue where its volume is missing. */
 static void check_volume(struct node *node) {
+    if (node->plan.from_peer)
+        node->kept_there = false; /* what is there now is what the peer had */
     if (node->mounted || node->plan.from_peer)
         return;
     if (node->kept_there)
@@ -352,9 +356,11 @@ bool node_kill(struct node *node, const char *role, struct dice *dice, bool insi
     return false;
 }
 
-void node_kill_init(struct node *node, struct dice *dice) {
-    if (inits[node->number])
-        fiber_kill_at(inits[node->number], 1 + dice_below(dice, 12));
+bool node_kill_init(struct node *node, struct dice *dice) {
+    struct fiber *init = inits[node->number];
+    if (init)
+        fiber_kill_at(init, 1 + dice_below(dice, 12));
+    return init != NULL;
 }
 
 /* SIGTERM: every process ends by itself, and the master with them. */

@@ -15,9 +15,10 @@ struct record {
     char key[KEY_SIZE];
     bool acked; /* a client was told its id */
     struct uuid id;
-    bool cancelled; /* a client was told so */
-    bool excused;   /* what happened allows that it is lost, or comes twice */
-    int pull;       /* that handed it out; 0: none */
+    bool cancelled;        /* a client was told so */
+    bool may_be_cancelled; /* a client was not told whether it is */
+    bool excused;          /* what happened allows that it is lost, or comes twice */
+    int pull;              /* that handed it out; 0: none */
     uint8_t digest[DIGEST_SIZE];
     uint8_t value[DIGEST_SIZE];
 };

@@ -205,11 +205,14 @@ struct node {
     int64_t paused_until_us;
     bool by_choice;     /* the operator has asked for --new or --alone */
     int64_t kept_batch; /* of the replica then */
+    int64_t replica_lost_us;
+    bool set_back; /* its database or the replica of it became another by hand */
     int64_t old_epoch;
     int64_t met_epoch; /* the highest of its database that its peer has met, and not forgotten */
     bool old;          /* it serves an older database than its peer has a replica of */
     bool doubt; /* COPY has changed: what was answered before may be missing in the replica */
     uint8_t lost_id[ID_SIZE];
+    int64_t lost_epoch;
     int64_t lost_batch; /* what it must have again: 0 when nothing is promised */
 };
 extern struct node nodes[NODES];
@@ -221,7 +224,7 @@ void node_start(struct node *node, struct init_plan plan);
 /* Power off: processes and doors. */
 void node_halt(struct node *node);
 bool node_kill(struct node *node, const char *role, struct dice *dice, bool inside);
-void node_kill_init(struct node *node, struct dice *dice);
+bool node_kill_init(struct node *node, struct dice *dice);
 void node_stop(struct node *node);
 void node_file(const struct node *node, const char *end, char path[160]);
 void node_wipe(struct node *node);

@@ -9,7 +9,7 @@
 
 #define SECOND INT64_C(1000000)
 
-enum { SAVED_MAX = 8 };
+enum { SAVED_MAX = 8, LATE_MAX = 60 };
 
 /* Backups and copies of files that were made: of which node, and where. */
 struct saved {
@@ -20,6 +20,8 @@ struct saved {
 static struct saved saved[SAVED_MAX + NODES];
 static int saved_count;
 static const char *directory;
+static bool
+    missed; /* the step that was taken last has found nothing to change: it is not counted */
 
 /* --- Steps --- */
 
@@ -35,6 +37,7 @@ static void start_soon(struct node *node, struct dice *dice) {
 /* Ends a node as an operator or the power does. */
 static void end_node(struct node *node, struct dice *dice, bool power) {
     char path[120];
+    missed = !node->up && !node->starting;
     node->wanted = false;
     node_halt(node);
     snprintf(path, sizeof path, "%s/data", node->directory);
@@ -53,8 +56,13 @@ static void cut(struct dice *dice, bool both) {
 }
 
 static struct saved *draw_saved(struct dice *dice, bool backup) {
-    struct saved *found = saved_count > 0 ? &saved[dice_below(dice, saved_count)] : NULL;
-    return found && found->backup == backup ? found : NULL;
+    int from = saved_count > 0 ? dice_below(dice, saved_count) : 0;
+    for (int i = 0; i < saved_count; i++) {
+        struct saved *found = &saved[(from + i) % saved_count];
+        if (found->backup == backup && access(found->path, R_OK) == 0)
+            return found;
+    }
+    return NULL;
 }
 
 static void save(struct node *node, struct dice *dice, bool backup) {
@@ -62,6 +70,7 @@ static void save(struct node *node, struct dice *dice, bool backup) {
     saved[at] = (struct saved){.node = node->number, .backup = backup};
     snprintf(saved[at].path, sizeof saved[at].path, "%s/saved-%d", directory, at);
     unlink(saved[at].path);
+    missed = backup && !node->up;
     if (backup)
         node_backup(node, saved[at].path);
     else
@@ -69,24 +78,35 @@ static void save(struct node *node, struct dice *dice, bool backup) {
 }
 
 static void restore(const struct saved *from, struct dice *dice, bool alone) {
-    if (!from || access(from->path, R_OK) != 0)
+    missed = !from || access(from->path, R_OK) != 0 || !nodes[from->node].mounted;
+    if (missed)
         return;
     struct node *node = &nodes[from->node];
-    if (!node->mounted)
-        return;
     end_node(node, dice, false);
+    missed = false;
     node->refusals = 0;
     node_note_loss(node, !from->backup);
+    if (!from->backup)
+        compare_forget(node);
     node_restore(node, from->path);
     node_start(node, (struct init_plan){.alone = alone});
 }
 
-/* Puts an older copy of a node's database in its place, while its peer cannot be asked or can. */
+static void enqueue_late(void *context) {
+    client_act(ACT_ENQUEUE, (uint64_t)(uintptr_t)context);
+}
+
+/* Puts an older copy of a node's database in its place, while its peer can be asked or cannot: then
+ * it is served, and goes as far as what it was a copy of, or not. */
 static void restore_old(const struct saved *from, struct dice *dice) {
-    if (dice_one_in(dice, 2))
+    bool cut = dice_one_in(dice, 2);
+    if (cut)
         network.cut_until[0] = network.cut_until[1] =
             sim_now_us + 5 * SECOND + dice_below(dice, 20000000);
     restore(from, dice, false);
+    for (int left = cut && !missed ? dice_below(dice, LATE_MAX) : 0; left > 0; left--)
+        event_at(sim_now_us + 4 * SECOND + dice_below(dice, SECOND), enqueue_late,
+                 (void *)(uintptr_t)dice_next(dice));
 }
 
 static void restore_latest(void *context) {
@@ -109,9 +129,11 @@ static void restore_copy(struct node *node, struct dice *dice) {
 }
 
 static void empty_disk(struct node *node, struct dice *dice, struct init_plan plan) {
-    if (!node->mounted)
+    missed = !node->mounted;
+    if (missed)
         return;
     end_node(node, dice, true);
+    missed = false;
     node->refusals = 0;
     node_note_loss(node, false);
     node_wipe(node);
@@ -132,9 +154,11 @@ static void mount_again(void *context) {
 
 /* The volume is not there: --init must not begin with an empty queue. */
 static void unmount(struct node *node, struct dice *dice) {
-    if (!node->mounted)
+    missed = !node->mounted;
+    if (missed)
         return;
     end_node(node, dice, true);
+    missed = false;
     bool replaced = dice_one_in(dice, 3); /* by an operator who has the queue back from the peer */
     if (replaced)
         node_note_loss(node, false);
@@ -147,6 +171,7 @@ static void change_copy(struct node *node, struct dice *dice) {
     static const enum copying ways[] = {COPY_SYNC, COPY_SYNC, COPY_ASYNC, COPY_NONE};
     enum copying way = ways[dice_below(dice, 4)];
     end_node(node, dice, false);
+    missed = way == node->conf.copying;
     node->doubt |= way != node->conf.copying;
     node->conf.copying = way;
     node_start(node, (struct init_plan){0});
@@ -166,7 +191,7 @@ static void compare_both(void) {
     }
     for (int i = 0; i < NODES; i++) {
         if (nodes[i].up && nodes[1 - i].up && compare_replica(&nodes[i]))
-            nodes[i].doubt = false;
+            nodes[i].doubt = nodes[i].set_back = false;
     }
 }
 
@@ -195,14 +220,15 @@ static void put_replica_back(void *context) {
 static void set_replica_back(struct node *node, struct dice *dice) {
     char path[160];
     snprintf(path, sizeof path, "%s/replica-%d", directory, node->number);
-    if (!node->up)
+    missed = !node->up;
+    if (missed)
         return;
     node_copy_replica(node, path, false);
     event_at(sim_now_us + dice_below(dice, 300000), put_replica_back, node);
 }
 
 static void kill_one(struct node *node, const char *role, struct dice *dice) {
-    node_kill(node, role, dice, !dice_one_in(dice, 3));
+    missed = !node_kill(node, role, dice, !dice_one_in(dice, 3));
 }
 
 static void kill_server(struct node *node, struct dice *dice) {
@@ -311,7 +337,7 @@ static bool process_step(int kind, struct node *node, struct dice *dice) {
         kill_server(node, dice);
         return true;
     case STEP_kill_init:
-        node_kill_init(node, dice);
+        missed = !node_kill_init(node, dice);
         return true;
     case STEP_power_cut:
     case STEP_halt:
@@ -319,6 +345,7 @@ static bool process_step(int kind, struct node *node, struct dice *dice) {
         start_soon(node, dice);
         return true;
     case STEP_stop:
+        missed = !node->up;
         node_stop(node);
         start_soon(node, dice);
         return true;
@@ -348,6 +375,7 @@ static void other_step(int kind, struct node *node, struct dice *dice) {
         if (dice_one_in(dice, 3))
             machines[0].steady_us += 8 * 86400 * SECOND;
         end_node(node, dice, false);
+        missed = false;
         node_start(node, (struct init_plan){0});
         break;
     default:
@@ -452,8 +480,9 @@ void history_run(const struct history *history, const char *in, int64_t counts[S
     for (int i = 0; i < history->count; i++) {
         const struct step *step = &history->steps[i];
         sim_run_until(sim_now_us + step->after_us);
+        missed = false;
         do_step(step);
-        counts[step->kind]++;
+        counts[step->kind] += !missed;
         if (i % 16 == 0)
             compare_both();
     }

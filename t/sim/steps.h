@@ -24,7 +24,7 @@
     X(kill_peering, 6)                                                                             \
     X(kill_replica, 6)                                                                             \
     X(kill_server, 6)                                                                              \
-    X(kill_init, 3)                                                                                \
+    X(kill_init, 6)                                                                                \
     X(power_cut, 4)                                                                                \
     X(halt, 4)                                                                                     \
     X(stop, 3)                                                                                     \
@@ -40,15 +40,15 @@
     X(disk_full, 3)                                                                                \
     X(backup, 5)                                                                                   \
     X(file_copy, 4)                                                                                \
-    X(restore_backup, 2)                                                                           \
-    X(restore_alone, 1)                                                                            \
-    X(restore_copy, 3)                                                                             \
+    X(restore_backup, 4)                                                                           \
+    X(restore_alone, 3)                                                                            \
+    X(restore_copy, 5)                                                                             \
     X(set_replica_back, 8)                                                                         \
     X(empty_disk, 3)                                                                               \
-    X(empty_new, 1)                                                                                \
+    X(empty_new, 2)                                                                                \
     X(unmount, 2)                                                                                  \
-    X(change_copy, 2)                                                                              \
-    X(old_age, 1)
+    X(change_copy, 3)                                                                              \
+    X(old_age, 2)
 
 enum step_kind {
 #define STEP_NAME(name, weight) STEP_##name,
@@ -74,7 +74,8 @@ void history_draw(struct history *history, uint64_t seed, int count);
 bool history_read(struct history *history, FILE *file);
 void history_write(const struct history *history, FILE *file);
 
-/* Runs it and judges; returns when all promises were kept. counts gets how often each kind came. */
+/* Runs it and judges; returns when all promises were kept. counts gets how often each kind changed
+ * something. */
 void history_run(const struct history *history, const char *directory, int64_t counts[STEP_COUNT]);
 
 const char *step_name(int kind);

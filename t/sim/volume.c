@@ -32,9 +32,17 @@ void remove_all(const char *directory) {
     nftw(directory, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 }
 
+/* A node's replica is gone, or another takes its place: nothing of it can be fetched any more. */
+static void lose_replica(struct node *of) {
+    of->lost_batch = 0;
+    of->kept_there = false;
+    of->replica_lost_us = sim_now_us;
+    of->set_back = of->doubt = true;
+}
+
 void node_wipe(struct node *node) {
     char path[120];
-    nodes[1 - node->number].lost_batch = 0; /* the replica that was to be fetched is gone, too */
+    lose_replica(&nodes[1 - node->number]);
     snprintf(path, sizeof path, "%s/data", node->directory);
     remove_all(path);
     mkdir(path, 0700);
@@ -76,6 +84,7 @@ bool node_restore(struct node *node, const char *from) {
     char copy[200];
     if (access(from, R_OK) != 0)
         return false;
+    node->set_back = true;
     node_remove_database(node);
     node_file(node, "", path);
     copy_file(from, path);
@@ -122,7 +131,8 @@ static void mount(struct node *node, const char *data, const char *away) {
 void node_mount(struct node *node, bool there) {
     char data[120];
     char away[120];
-    nodes[1 - node->number].lost_batch = 0; /* the replica that was to be fetched is another */
+    lose_replica(&nodes[1 - node->number]);
+    node->set_back = true;
     snprintf(data, sizeof data, "%s/data", node->directory);
     snprintf(away, sizeof away, "%s/away", node->directory);
     if (there)
@@ -133,7 +143,8 @@ void node_mount(struct node *node, bool there) {
 }
 
 /* With COPY=sync, and unless it was noted that the replica is incomplete, all that clients were
- * told is in it. */
+ * told is in it. It may have more than an old database that was put in place by hand, and that may
+ * come back with its volume. */
 void node_note_loss(struct node *node, bool by_hand) {
     struct look own = {0};
     struct look there = {0};
@@ -148,8 +159,10 @@ void node_note_loss(struct node *node, bool by_hand) {
         return;
     node->lost = true;
     memcpy(node->lost_id, own.id, ID_SIZE);
+    node->lost_epoch = own.epoch;
     node->kept_batch = kept ? there.batch : 0;
-    node->lost_batch = promised ? there.batch : 0;
+    int64_t both = there.batch < own.batch ? there.batch : own.batch;
+    node->lost_batch = promised ? both : 0;
     sim_trace("node %d loses its database, batch %lld%s; replica %s, batch %lld", node->number,
               (long long)own.batch, own.incomplete ? ", incomplete" : "", kept ? "kept" : "none",
               (long long)there.batch);
