@@ -56,7 +56,8 @@ struct stream {
     bool sending; /* a message is under way */
     struct batch_reader *reader;
     struct buffer records;   /* under way */
-    int64_t acked;           /* the replica has all up to this one */
+    int64_t acked;           /* the replica has all up to this one, */
+    bool proven;             /* and its check is known to be that of this database */
     int64_t seen;            /* the last committed one that is known of */
     uint64_t ticket;         /* of the wait for the next; 0: none */
     int64_t gather_until_ms; /* steady time: more batches are waited for until then */

@@ -28,7 +28,7 @@ static const char what[] = "feeding its replica";
 /* Tells the queue how the replica fares. */
 static void tell_queue(struct peering *peering, int32_t state) {
     struct stream *stream = &peering->stream;
-    struct queue_told told = {.batch = stream->acked, .state = state};
+    struct queue_told told = {.batch = stream->proven ? stream->acked : 0, .state = state};
     if (told.batch == stream->told.batch && told.state == stream->told.state)
         return;
     child_busy();
@@ -155,6 +155,7 @@ static void take_state(void *context, const struct http_reply *reply) {
     bool good = there && fits(peering, &found);
     if (good && !stream->misfit && can_follow(peering, &found)) {
         stream->acked = found.batch;
+        stream->proven = found.batch == peering->peers.batch; /* then the checks were compared */
         stream->seen = peering->peers.batch;
         stream->begun = stream->seen;
         peering_stream_go(peering, STREAM_FOLLOW, COPY_FOLLOWING);
@@ -221,6 +222,7 @@ static void take_batches(void *context, const struct http_reply *reply) {
         be_refused(peering, result, batch);
         return;
     }
+    stream->proven = true;
     peering_fare_well(peering, &stream->fare, what);
     if (peering->conf->copying == COPY_ASYNC && !full)
         stream->gather_until_ms = clock_steady_ms() + GATHER_MS;
