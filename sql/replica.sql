@@ -27,10 +27,10 @@ SELECT id, node, epoch, batch, batch_check, wall,
 FROM identity, tally
 WHERE identity.one = 1 AND tally.one = 1;
 
--- name: replica_columns
--- How many columns a table has; 0 when it is not there.
+-- name: replica_table
+-- The columns of a table, and whether each is of its primary key; none when it is not there.
 -- ?1 its name
-SELECT count(*) FROM pragma_table_info(?1);
+SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid;
 
 -- name: replica_mark
 -- Before one batch of several in a transaction.

@@ -5,7 +5,7 @@
 #include "log.h"
 #include "parts.h"
 
-enum { CHECKPOINT_PAGES = 1000, NAME_SIZE = 64 };
+enum { CHECKPOINT_PAGES = 1000 };
 
 enum replica_result replica_fits(const struct replica *replica,
                                  const struct replica_source *source) {
@@ -27,24 +27,13 @@ static int refuse(void *unused, int conflict, sqlite3_changeset_iter *change) {
     return SQLITE_CHANGESET_ABORT;
 }
 
-/* Whether the replica's table has so many columns. SQLite passes over the changes of one that has
- * fewer, and says that all is well. */
-static bool has_columns(struct replica *replica, const char *table, int columns) {
-    sqlite3_stmt *row = replica_statement(replica, SQL_REPLICA_COLUMNS);
-    bool good = row && sqlite3_bind_text(row, 1, table, -1, SQLITE_TRANSIENT) == SQLITE_OK &&
-                sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int(row, 0) == columns;
-    if (row)
-        sqlite3_reset(row);
-    return good;
-}
-
 /* Reads the changes once without applying them: whether they are whole, and of tables as the
- * replica has them. */
+ * replica has them. SQLite passes over those of others, and says that all is well. */
 static enum replica_result look_through(struct replica *replica,
                                         const struct batch_record *record) {
     sqlite3_changeset_iter *change = NULL;
-    char last[NAME_SIZE] = "";
     const char *table;
+    unsigned char *key;
     int columns;
     int operation;
     bool same = true;
@@ -52,10 +41,8 @@ static enum replica_result look_through(struct replica *replica,
         return REPLICA_FULL;
     while (same && sqlite3changeset_next(change) == SQLITE_ROW) {
         sqlite3changeset_op(change, &table, &columns, &operation, NULL);
-        if (strcmp(table, last) == 0)
-            continue;
-        same = has_columns(replica, table, columns);
-        snprintf(last, sizeof last, "%s", table);
+        sqlite3changeset_pk(change, &key, NULL);
+        same = replica_has_table(replica, table, columns, key);
     }
     int code = sqlite3changeset_finalize(change);
     if (code == SQLITE_NOMEM)
@@ -87,19 +74,37 @@ static bool is_misfit(int code) {
            primary == SQLITE_SCHEMA || primary == SQLITE_ERROR;
 }
 
+/* Has SQLite make the changes that could not be made one by one, as one may have to wait for
+ * another. */
+static enum replica_result make_changes(struct replica *replica, const struct batch_record *record,
+                                        int *code) {
+    enum replica_result result = look_through(replica, record);
+    *code = SQLITE_OK;
+    if (result == REPLICA_OK)
+        *code = sqlite3changeset_apply(replica->database, (int)record->size,
+                                       (void *)record->changes, NULL, refuse, NULL);
+    return result;
+}
+
 /* Applies the changes of a batch whose check is right, all or nothing. */
 static enum replica_result change(struct replica *replica, const struct batch_record *record) {
     enum replica_result result = REPLICA_OK;
     int code = replica_run(replica, SQL_REPLICA_MARK);
     if (code == SQLITE_OK)
-        code = sqlite3changeset_apply(replica->database, (int)record->size, (void *)record->changes,
-                                      NULL, refuse, NULL);
-    if (is_misfit(code) || (code == SQLITE_OK && !has_number(replica, record->number))) {
-        result = REPLICA_BAD;
+        code = replica_replay(replica, record);
+    if (is_misfit(code)) {
         code = replica_run(replica, SQL_REPLICA_UNDO);
-    } else if (code == SQLITE_OK) {
-        code = save_check(replica, record->check);
+        if (code == SQLITE_OK)
+            result = make_changes(replica, record, &code);
     }
+    bool misfit = is_misfit(code) || (code == SQLITE_OK && result == REPLICA_OK &&
+                                      !has_number(replica, record->number));
+    if (misfit)
+        result = REPLICA_BAD;
+    if (misfit || (code == SQLITE_OK && result != REPLICA_OK))
+        code = replica_run(replica, SQL_REPLICA_UNDO);
+    else if (code == SQLITE_OK)
+        code = save_check(replica, record->check);
     if (code == SQLITE_OK)
         code = replica_run(replica, SQL_REPLICA_KEEP);
     return code == SQLITE_OK ? result : replica_failed(replica, code, "a batch");
@@ -120,9 +125,7 @@ static enum replica_result take(struct replica *replica, const struct batch_reco
         return REPLICA_FULL;
     if (memcmp(check, record->check, sizeof check) != 0)
         return REPLICA_BAD;
-    enum replica_result result = look_through(replica, record);
-    if (result == REPLICA_OK)
-        result = change(replica, record);
+    enum replica_result result = change(replica, record);
     if (result != REPLICA_OK)
         return result;
     state->batch = record->number;

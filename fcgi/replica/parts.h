@@ -2,8 +2,8 @@
 #define HASHMILL_REPLICA_PARTS_H
 
 /* What the files of the replica share: replica.c (opening, failing, giving it back),
- * files.c (their names and the room for them), apply.c (batches), copy.c (a
- * whole copy), schema.c (what that may contain), compare.c. */
+ * files.c (their names and the room for them), apply.c (batches), replay.c (their changes), copy.c
+ * (a whole copy), schema.c (what that may contain), compare.c. */
 
 #include <sqlite3.h>
 
@@ -27,6 +27,7 @@ struct replica {
     int file_fd;       /* of the file, to be read from; closed when SQLite has closed it */
     sqlite3 *database; /* NULL: there is none */
     sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
+    struct replay *replay;               /* NULL: nothing was applied since it was opened */
     struct replica_state state;
     bool incomplete; /* as it says itself: clients were told what it lacked */
     bool taken;      /* all of it is in the file, which nothing has changed since */
@@ -99,6 +100,19 @@ void replica_shut(struct replica *replica);
  * OTHER, BAD. */
 enum replica_result replica_fits(const struct replica *replica,
                                  const struct replica_source *source);
+
+/* --- replay.c --- */
+
+/* Whether the replica has this table, with so many columns, of which these are its primary key. */
+bool replica_has_table(struct replica *replica, const char *name, int columns,
+                       const unsigned char *key);
+
+/* Makes the changes of a batch, in the transaction that is open. SQLite's code; SQLITE_MISMATCH, or
+ * that of a constraint, when one cannot be made in its turn or by itself: some were made then. */
+int replica_replay(struct replica *replica, const struct batch_record *record);
+
+/* Forgets what is known of the tables, before the file is closed. */
+void replica_forget_tables(struct replica *replica);
 
 /* --- schema.c --- */
 

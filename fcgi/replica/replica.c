@@ -68,6 +68,7 @@ void replica_shut(struct replica *replica) {
         sqlite3_finalize(replica->statements[sql]);
         replica->statements[sql] = NULL;
     }
+    replica_forget_tables(replica);
     sqlite3_close(replica->database);
     if (replica->file_fd >= 0)
         close(replica->file_fd);

@@ -20,6 +20,9 @@ static void test_equal(void) {
         INSERT(4, "'k4'"), /* seq and key used again */
         "DELETE FROM item WHERE seq = 3;" INSERT(5, "'k3'"),
         "UPDATE item SET key = NULL WHERE seq = 4; UPDATE item SET key = 'k4' WHERE seq = 5;",
+        /* the one that takes the key over was changed first */
+        "UPDATE item SET strikes = 9 WHERE seq = 4; UPDATE item SET key = NULL WHERE seq = 5;"
+        "UPDATE item SET key = 'k4' WHERE seq = 4;",
         "INSERT INTO worker (name, kernel, cores, rate, first_seen_wall, last_seen_wall, last_seen)"
         " VALUES ('w', 'k', 2, 0, 1, 1, 1);",
         "UPDATE tally SET waiting = 17;",
@@ -61,6 +64,26 @@ static void test_many(void) {
     primary_name(path, "-replica-wal");
     int64_t most = (CHECKPOINT_PAGES + 200) * (PAGE_BYTES + 24);
     ok(stat(path, &info) == 0 && info.st_size < most, "the WAL stays small");
+}
+
+/* More kinds of changes than are kept prepared. */
+static void test_kinds(void) {
+    static const char *const columns[] = {"strikes", "since",  "rank",
+                                          "granted", "worker", "enqueued_wall"};
+    fresh();
+    for (int kind = 1; kind < 64; kind++) {
+        char sql[400] = "UPDATE item SET key = 'k1'";
+        for (int i = 0; i < 6; i++) {
+            char part[40];
+            snprintf(part, sizeof part, ", %s = %d", columns[i], (kind + 1) * 10);
+            if (kind >> i & 1)
+                strcat(sql, part);
+        }
+        strcat(sql, " WHERE seq = 1;");
+        if (run_batch(&one, sql) != REPLICA_OK)
+            ok(false, "a batch of kind %d", kind);
+    }
+    ok(equal(&one), "equal behind changes of 63 kinds");
 }
 
 static void test_order(void) {
@@ -285,6 +308,7 @@ int main(void) {
     set_up();
     test_equal();
     test_many();
+    test_kinds();
     test_order();
     test_check();
     test_conflicts();
