@@ -215,6 +215,7 @@ static void look(struct job *job, struct exchange *exchange) {
     if (!record)
         return;
     bool wait = dice_one_in(&job->dice, 3);
+    bool cancelled = record->cancelled; /* else the answer may be of before */
     id_format(text, record->id);
     snprintf(path, sizeof path, "/items/%s", text);
     struct arrival *arrival =
@@ -234,7 +235,7 @@ static void look(struct job *job, struct exchange *exchange) {
                      hex_decode(value, DIGEST_SIZE, hex, strlen(hex));
     bool is_late = json_member(&json, 0, "as_of") >= 0;
     if (!is_late || has_value)
-        oracle_seen(record, is_late ? "cancelled" : state, has_value ? value : NULL,
+        oracle_seen(record, cancelled && !is_late ? state : NULL, has_value ? value : NULL,
                     (int)remaining);
 }
 

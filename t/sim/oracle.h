@@ -45,7 +45,7 @@ struct record *oracle_find(struct uuid id);
 /* A client was told the id of it. */
 void oracle_enqueued(struct record *record, struct uuid id);
 void oracle_cancelled(struct record *record);
-/* A client saw it: its state and, when it has one, its value. */
+/* A client saw it: its value, when it has one, and its state, when it was cancelled before. */
 void oracle_seen(struct record *record, const char *state, const uint8_t *value, int remaining);
 /* A client was told that there is no such item. */
 void oracle_missing(struct record *record);
