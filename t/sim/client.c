@@ -405,6 +405,10 @@ void client_act(enum act act, uint64_t seed) {
     }
 }
 
+void client_enqueue(void *seed) {
+    client_act(ACT_ENQUEUE, (uint64_t)(uintptr_t)seed);
+}
+
 /* --- The end --- */
 
 struct finish {

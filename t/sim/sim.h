@@ -257,6 +257,7 @@ enum act {
 };
 /* Begins it in a fiber of its own. */
 void client_act(enum act act, uint64_t seed);
+void client_enqueue(void *seed); /* for event_at() */
 /* How many are under way. */
 int clients_under_way(void);
 extern int64_t client_operations;

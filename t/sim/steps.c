@@ -92,10 +92,6 @@ static void restore(const struct saved *from, struct dice *dice, bool alone) {
     node_start(node, (struct init_plan){.alone = alone});
 }
 
-static void enqueue_late(void *context) {
-    client_act(ACT_ENQUEUE, (uint64_t)(uintptr_t)context);
-}
-
 /* Puts an older copy of a node's database in its place, while its peer can be asked or cannot: then
  * it is served, and goes as far as what it was a copy of, or not. */
 static void restore_old(const struct saved *from, struct dice *dice) {
@@ -105,7 +101,7 @@ static void restore_old(const struct saved *from, struct dice *dice) {
             sim_now_us + 5 * SECOND + dice_below(dice, 20000000);
     restore(from, dice, false);
     for (int left = cut && !missed ? dice_below(dice, LATE_MAX) : 0; left > 0; left--)
-        event_at(sim_now_us + 4 * SECOND + dice_below(dice, SECOND), enqueue_late,
+        event_at(sim_now_us + 4 * SECOND + dice_below(dice, SECOND), client_enqueue,
                  (void *)(uintptr_t)dice_next(dice));
 }
 
