@@ -141,6 +141,7 @@ static void run_here(const struct history *history) {
     int64_t counts[STEP_COUNT] = {0};
     const char *name = parent ? strrchr(parent, '/') : NULL;
     snprintf(path, sizeof path, "/dev/shm%.24s-sim-%d", name ? name : "/hm", (int)getpid());
+    remove_all(path); /* of a run that was killed */
     if (mkdir(path, 0700) != 0)
         sim_fail("cannot make %s", path);
     alarm(RUN_SECONDS);

@@ -121,7 +121,8 @@ static void restore_copy(struct node *node, struct dice *dice) {
     *latest = (struct saved){.node = node->number};
     snprintf(latest->path, sizeof latest->path, "%s/latest-%d", directory, node->number);
     node_save(node, latest->path);
-    event_at(sim_now_us + dice_below(dice, 1000000), restore_latest, latest);
+    event_at(sim_now_us + dice_below(dice, dice_one_in(dice, 2) ? 1000000 : 100000), restore_latest,
+             latest);
 }
 
 static void empty_disk(struct node *node, struct dice *dice, struct init_plan plan) {

@@ -38,11 +38,11 @@
     X(suspend, 2)                                                                                  \
     X(drift, 4)                                                                                    \
     X(disk_full, 3)                                                                                \
-    X(backup, 5)                                                                                   \
+    X(backup, 8)                                                                                   \
     X(file_copy, 4)                                                                                \
-    X(restore_backup, 4)                                                                           \
-    X(restore_alone, 3)                                                                            \
-    X(restore_copy, 5)                                                                             \
+    X(restore_backup, 12)                                                                          \
+    X(restore_alone, 6)                                                                            \
+    X(restore_copy, 14)                                                                            \
     X(set_replica_back, 8)                                                                         \
     X(empty_disk, 3)                                                                               \
     X(empty_new, 2)                                                                                \
