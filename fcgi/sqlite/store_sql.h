@@ -279,7 +279,6 @@ void store_record_forget(struct store *store);
 void store_record_statement(struct store *store);
 void store_record_undo(struct store *store);
 
-
 /* Forgets pulls that were closed so long ago; part of retention. */
 bool store_remove_old_pulls(struct store *store, int64_t closed_ms);
 
