@@ -406,7 +406,7 @@ void client_act(enum act act, uint64_t seed) {
 }
 
 void client_enqueue(void *seed) {
-    client_act(ACT_ENQUEUE, (uint64_t)(uintptr_t)seed);
+    client_act(ACT_ENQUEUE, *(const uint64_t *)seed);
 }
 
 /* --- The end --- */

@@ -19,6 +19,7 @@ struct saved {
 };
 static struct saved saved[SAVED_MAX + NODES];
 static int saved_count;
+static uint64_t late[LATE_MAX]; /* what enqueues behind a restore are drawn from */
 static const char *directory;
 static bool
     missed; /* the step that was taken last has found nothing to change: it is not counted */
@@ -100,9 +101,11 @@ static void restore_old(const struct saved *from, struct dice *dice) {
         network.cut_until[0] = network.cut_until[1] =
             sim_now_us + 5 * SECOND + dice_below(dice, 20000000);
     restore(from, dice, false);
-    for (int left = cut && !missed ? dice_below(dice, LATE_MAX) : 0; left > 0; left--)
-        event_at(sim_now_us + 4 * SECOND + dice_below(dice, SECOND), client_enqueue,
-                 (void *)(uintptr_t)dice_next(dice));
+    int count = cut && !missed ? dice_below(dice, LATE_MAX) : 0;
+    for (int i = 0; i < count; i++) {
+        late[i] = dice_next(dice);
+        event_at(sim_now_us + 4 * SECOND + dice_below(dice, SECOND), client_enqueue, &late[i]);
+    }
 }
 
 static void restore_latest(void *context) {
@@ -228,11 +231,6 @@ static void kill_one(struct node *node, const char *role, struct dice *dice) {
     missed = !node_kill(node, role, dice, !dice_one_in(dice, 3));
 }
 
-static void kill_server(struct node *node, struct dice *dice) {
-    static const char *const roles[] = {"public", "worker", "public-wait", "worker-wait"};
-    kill_one(node, roles[dice_below(dice, 4)], dice);
-}
-
 /* Faults of the network. */
 static bool network_step(int kind, struct dice *dice) {
     switch (kind) {
@@ -320,6 +318,7 @@ static bool file_step(int kind, struct node *node, struct dice *dice) {
 }
 
 static bool process_step(int kind, struct node *node, struct dice *dice) {
+    static const char *const servers[] = {"public", "worker", "public-wait", "worker-wait"};
     switch (kind) {
     case STEP_kill_writer:
         kill_one(node, "writer", dice);
@@ -331,7 +330,7 @@ static bool process_step(int kind, struct node *node, struct dice *dice) {
         kill_one(node, "replica", dice);
         return true;
     case STEP_kill_server:
-        kill_server(node, dice);
+        kill_one(node, servers[dice_below(dice, 4)], dice);
         return true;
     case STEP_kill_init:
         missed = !node_kill_init(node, dice);

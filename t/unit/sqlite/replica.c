@@ -72,16 +72,16 @@ static void test_kinds(void) {
                                           "granted", "worker", "enqueued_wall"};
     fresh();
     for (int kind = 1; kind < 64; kind++) {
-        char sql[400] = "UPDATE item SET key = 'k1'";
+        struct buffer sql = {0};
+        buffer_printf(&sql, "UPDATE item SET key = 'k1'");
         for (int i = 0; i < 6; i++) {
-            char part[40];
-            snprintf(part, sizeof part, ", %s = %d", columns[i], (kind + 1) * 10);
             if (kind >> i & 1)
-                strcat(sql, part);
+                buffer_printf(&sql, ", %s = %d", columns[i], (kind + 1) * 10);
         }
-        strcat(sql, " WHERE seq = 1;");
-        if (run_batch(&one, sql) != REPLICA_OK)
+        buffer_printf(&sql, " WHERE seq = 1;%c", '\0');
+        if (run_batch(&one, sql.data) != REPLICA_OK)
             ok(false, "a batch of kind %d", kind);
+        buffer_free(&sql);
     }
     ok(equal(&one), "equal behind changes of 63 kinds");
 }
