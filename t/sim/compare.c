@@ -69,6 +69,12 @@ bool look_at(const struct node *node, const char *end, struct look *found) {
     return good;
 }
 
+void compare_note_epoch(const struct node *node, const struct look *look) {
+    struct node *peer = &nodes[1 - node->number];
+    if (look->met_epoch > peer->met_epoch)
+        peer->met_epoch = look->met_epoch;
+}
+
 /* --- Row by row --- */
 
 static bool same_value(sqlite3_stmt *a, sqlite3_stmt *b, int column) {

@@ -19,6 +19,9 @@ struct look {
 /* Looks at DATABASE and what is behind that, "" or "-replica". False when it cannot be read now. */
 bool look_at(const struct node *node, const char *end, struct look *found);
 
+/* Notes which epoch of the other node's database this one has met. */
+void compare_note_epoch(const struct node *node, const struct look *look);
+
 /* A node's database was replaced by hand: what was seen of its batches may come in another way. */
 void compare_forget(const struct node *node);
 

@@ -212,7 +212,8 @@ static void check_recovery(struct node *node) {
         return;
     node->lost = false;
     bool same = memcmp(look.id, node->lost_id, ID_SIZE) == 0;
-    if (node->lost_batch > 0 && same && look.batch >= node->lost_batch)
+    bool forked = node->forked && node->by_hand;
+    if (node->lost_batch > 0 && same && look.batch >= node->lost_batch && !forked)
         return;
     bool outranks =
         !same && look.epoch > node->lost_epoch; /* it was made while a clock was behind */

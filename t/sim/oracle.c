@@ -11,6 +11,7 @@
 enum { BUCKETS = 8192 };
 
 bool oracle_retention;
+int oracle_excuses;
 
 static struct record **records;
 static int record_count;
@@ -253,6 +254,7 @@ void oracle_unanswered(const struct pull *pull) {
 
 void oracle_excuse(const char *why) {
     sim_trace("excused: %s", why);
+    oracle_excuses++;
     for (int i = 0; i < record_count; i++)
         records[i]->excused = true;
     for (int i = 0; i < pull_count; i++)

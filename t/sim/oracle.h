@@ -63,6 +63,9 @@ void oracle_chain(const struct record *record, int remaining, uint8_t chain[DIGE
 
 void oracle_hash(uint8_t to[DIGEST_SIZE], const void *from, size_t size);
 
+/* How often something was excused. */
+extern int oracle_excuses;
+
 /* Whether items may have left the queue by their age. */
 extern bool oracle_retention;
 

@@ -78,6 +78,12 @@ void history_write(const struct history *history, FILE *file);
  * something. */
 void history_run(const struct history *history, const char *directory, int64_t counts[STEP_COUNT]);
 
+/* Mends what is broken, waits until nothing is left to be done, and judges. */
+void rest_reach(void);
+
+/* A volume that was taken away is there again; of a node. */
+void mount_again(void *node);
+
 const char *step_name(int kind);
 
 #endif
