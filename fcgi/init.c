@@ -375,6 +375,7 @@ static int with_backup(struct init *init) {
         return fetch_unless_doubtful(init);
     if (init->answer.replica.there && init->options->from_peer)
         return fetch(init);
+    /* One that is only known to the peer may be what the backup is to replace. */
     if (init->answer.replica.there &&
         supersedes(&init->answer.replica.identity, &init->own.identity))
         return superseded(init);

@@ -104,15 +104,19 @@ void api_peer_reserve(struct call *call) {
     json_close(body, '}');
 }
 
-/* What has become of a pull; the other node tells whether it has settled it. */
+/* What has become of a pull; the other node tells whether it has settled it. That one is closed is
+ * said when the replica knows, as with clients: to close it again in the same way waits for that.
+ */
 static enum queue_result find_fate(struct call *call, const struct peers_pull *pull,
                                    struct queue_fate *fate) {
-    struct queue_close close = {.settled = 1};
     enum queue_result result = queue_pull_fate(call->server->queue, pull->tag, fate);
-    if (result != QUEUE_OK || !pull->settled)
+    if (result != QUEUE_OK || (fate->fate != PULL_IS_CLOSED && !pull->settled))
         return result;
+    struct queue_close close = {.settled = pull->settled, .rest = fate->rest};
     memcpy(close.tag, pull->tag, PULL_TAG_SIZE);
-    return queue_close_pull(call->server->queue, &close);
+    result = queue_close_pull(call->server->queue, &close);
+    return result == QUEUE_NONE && !pull->settled ? QUEUE_UNKNOWN
+                                                  : result; /* it was just removed */
 }
 
 static void put_fate(struct buffer *body, const struct queue_fate *fate) {

@@ -145,12 +145,13 @@ static void take_reserve(void *context, const struct http_reply *reply) {
     const struct json *json = &peering->json;
     struct queue_batch *batch = &peering->answer.is.batch;
     struct peer_fault fault = {0};
-    char why[300] = "it does not say for how long it keeps items";
-    int64_t days = 0;
+    char why[300] = "it says something else than for how many days it keeps items";
+    int64_t days = peering->conf->pulled_days; /* of one that does not say it */
     int index;
     question->call = NULL;
-    bool good = peering_read_reply(peering, reply, why, sizeof why) &&
-                json_integer(json, json_member(json, 0, "kept_days"), 0, CONF_KEPT_DAYS_MAX, &days);
+    bool good = peering_read_reply(peering, reply, why, sizeof why);
+    int kept = good ? json_member(json, 0, "kept_days") : -1;
+    good = good && (kept < 0 || json_integer(json, kept, 0, CONF_KEPT_DAYS_MAX, &days));
     if (!good)
         complain(peering, "setting items aside", why);
     memset(batch, 0, offsetof(struct queue_batch, items));

@@ -56,6 +56,7 @@ struct stream {
     bool sending; /* a message is under way */
     struct batch_reader *reader;
     struct buffer records;   /* under way */
+    int64_t sent;            /* the last one that was sent */
     int64_t acked;           /* the replica has all up to this one, */
     bool proven;             /* and its check is known to be that of this database */
     int64_t seen;            /* the last committed one that is known of */

@@ -9,7 +9,11 @@
 #include "peering_parts.h"
 #include "queue/fields.h"
 
-enum { SETTLE_MS = 1000, SETTLE_TIMEOUT_MS = 5000 };
+enum {
+    SETTLE_MS = 1000,
+    SETTLE_TIMEOUT_MS = 5000,
+    SAFE_MS = 500 /* for how long it is waited until the replica has what was settled */
+};
 
 static const char what[] = "asking it for its pulls";
 
@@ -66,25 +70,39 @@ static void take_fates(void *context, const struct http_reply *reply) {
         peering_fare_badly(peering, &peering->settling, what, why);
 }
 
+/* Whether the other node may forget its pulls that were settled here: with COPY=sync only when that
+ * cannot get lost with this database. */
+static bool is_safe(const struct peering *peering) {
+    const struct stream *stream = &peering->stream;
+    return peering->conf->copying != COPY_SYNC ||
+           (stream->proven && stream->acked >= peering->peers.batch);
+}
+
 void peering_pulls_turn(struct peering *peering) {
     const struct queue_peers *peers = &peering->peers;
+    int64_t now = clock_steady_ms();
     if (peering->settling_asked || !peering_may_call(peering, &peering->settling) ||
-        peers->reservation_count == 0 || peering->next_settle_ms > clock_steady_ms())
+        peers->reservation_count == 0 || peering->next_settle_ms > now)
         return;
+    bool safe = is_safe(peering);
+    if (!safe && now < peering->next_settle_ms + SAFE_MS)
+        return; /* the replica has it in a moment */
     struct buffer *body = peering_begin(peering);
     json_name(body, "pulls");
     json_open(body, '[');
     for (int i = 0; i < peers->reservation_count; i++) {
+        struct queue_reservation *asked = &peering->settling_what[i];
+        *asked = peers->reservations[i];
+        asked->settled &= safe;
         json_open(body, '{');
-        peer_json_put_tag(body, peers->reservations[i].tag);
+        peer_json_put_tag(body, asked->tag);
         json_name(body, "settled");
-        json_put_boolean(body, peers->reservations[i].settled != 0);
+        json_put_boolean(body, asked->settled != 0);
         json_close(body, '}');
     }
     json_close(body, ']');
     peering->settling_count = peers->reservation_count;
-    memcpy(peering->settling_what, peers->reservations, sizeof peers->reservations);
     peering->settling_asked = true;
-    peering->next_settle_ms = clock_steady_ms() + SETTLE_MS;
+    peering->next_settle_ms = now + SETTLE_MS;
     peering_post(peering, "/peer/pulls", SETTLE_TIMEOUT_MS, take_fates, peering);
 }

@@ -28,8 +28,8 @@ static const char what[] = "feeding its replica";
 /* Tells the queue how the replica fares. */
 static void tell_queue(struct peering *peering, int32_t state) {
     struct stream *stream = &peering->stream;
-    struct queue_told told = {.batch = stream->proven ? stream->acked : 0, .state = state};
-    if (told.batch == stream->told.batch && told.state == stream->told.state)
+    struct queue_told told = {.batch = stream->acked, .state = state, .proven = stream->proven};
+    if (memcmp(&told, &stream->told, sizeof told) == 0)
         return;
     child_busy();
     if (queue_told(peering->queue, &told) == QUEUE_OK)
@@ -222,7 +222,7 @@ static void take_batches(void *context, const struct http_reply *reply) {
         be_refused(peering, result, batch);
         return;
     }
-    stream->proven = true;
+    stream->proven |= batch == stream->sent; /* it has compared what it took */
     peering_fare_well(peering, &stream->fare, what);
     if (peering->conf->copying == COPY_ASYNC && !full)
         stream->gather_until_ms = clock_steady_ms() + GATHER_MS;
@@ -238,6 +238,7 @@ static bool gather(struct peering *peering, int64_t last) {
          next++) {
         if (!batch_reader_get(stream->reader, next, &stream->records))
             return stream->records.length > 0;
+        stream->sent = next;
     }
     return true;
 }

@@ -159,8 +159,8 @@ struct queue_batch {
     int32_t share; /* enum pull_share */
     int32_t rest;
     uint8_t tag[PULL_TAG_SIZE];
-    int32_t kept_days; /* for how many its node keeps items that were handed out */
-    int64_t age_ms;    /* since it was handed out; -1 while it is open */
+    int32_t kept_days; /* for how many days its node keeps items that were handed out */
+    int64_t age_ms;    /* of a pull over both nodes: since it was handed out; -1 while it is open */
     struct queue_item items[QUEUE_PULL_MAX];
 };
 

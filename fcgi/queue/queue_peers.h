@@ -46,9 +46,9 @@ enum copy_state {
 
 /* What is known of it, told by the process that feeds it. */
 struct queue_told {
-    int64_t batch; /* all up to this one are durable there */
-    int32_t state; /* enum copy_state */
-    int32_t heard; /* 1: the peer has answered just now */
+    int64_t batch;  /* all up to this one are durable there */
+    int32_t state;  /* enum copy_state */
+    int32_t proven; /* 1: its check is known to be that of this database: answers may rely on it */
 };
 
 /* Notes it, in memory only; with COPY=sync answers are waiting for it. OK, DOWN, UNKNOWN. */

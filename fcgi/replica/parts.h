@@ -108,7 +108,8 @@ bool replica_has_table(struct replica *replica, const char *name, int columns,
                        const unsigned char *key);
 
 /* Makes the changes of a batch, in the transaction that is open. SQLite's code; SQLITE_MISMATCH, or
- * that of a constraint, when one cannot be made in its turn or by itself: some were made then. */
+ * that of a constraint, when one cannot be made in its turn or by itself: those before it are to be
+ * undone then. */
 int replica_replay(struct replica *replica, const struct batch_record *record);
 
 /* Forgets what is known of the tables, before the file is closed. */

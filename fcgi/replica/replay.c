@@ -49,24 +49,23 @@ void replica_forget_tables(struct replica *replica) {
 
 /* --- Tables --- */
 
-/* Reads the columns of a table; none when it is not there, or is like none of ours. */
-static void read_columns(struct replica *replica, struct table *table) {
+/* Reads the columns of a table. False when it is not there, is like none of ours, or cannot be
+ * read. */
+static bool read_columns(struct replica *replica, struct table *table) {
+    int code = SQLITE_ERROR;
     sqlite3_stmt *row = replica_statement(replica, SQL_REPLICA_TABLE);
     if (!row || sqlite3_bind_text(row, 1, table->name, -1, SQLITE_STATIC) != SQLITE_OK)
-        return;
-    bool good = true;
-    while (good && sqlite3_step(row) == SQLITE_ROW) {
-        int length = sqlite3_column_bytes(row, 0);
-        good = table->columns < COLUMNS_MAX && length < NAME_SIZE;
-        if (!good)
+        return false;
+    while (table->columns < COLUMNS_MAX && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        size_t length = (size_t)sqlite3_column_bytes(row, 0);
+        if (length >= NAME_SIZE)
             break;
-        memcpy(table->names[table->columns], sqlite3_column_text(row, 0), (size_t)length);
+        memcpy(table->names[table->columns], sqlite3_column_text(row, 0), length);
         table->key[table->columns++] = sqlite3_column_int(row, 1) != 0;
     }
-    if (!good)
-        table->columns = 0;
     sqlite3_reset(row);
     sqlite3_clear_bindings(row);
+    return code == SQLITE_DONE && table->columns > 0;
 }
 
 static struct table *find_table(struct replica *replica, const char *name) {
@@ -82,17 +81,23 @@ static struct table *find_table(struct replica *replica, const char *name) {
     struct table *table = &replay->tables[replay->count];
     memset(table, 0, sizeof *table);
     memcpy(table->name, name, strlen(name));
-    read_columns(replica, table);
-    if (table->columns == 0)
+    if (!read_columns(replica, table))
         return NULL;
     replay->count++;
     return table;
 }
 
+/* The table that a change is of; NULL when the replica's has other columns. */
+static struct table *fitting_table(struct replica *replica, const char *name, int columns,
+                                   const unsigned char *key) {
+    struct table *table = find_table(replica, name);
+    bool fits = table && table->columns == columns && memcmp(table->key, key, (size_t)columns) == 0;
+    return fits ? table : NULL;
+}
+
 bool replica_has_table(struct replica *replica, const char *name, int columns,
                        const unsigned char *key) {
-    const struct table *table = find_table(replica, name);
-    return table && table->columns == columns && memcmp(table->key, key, (size_t)columns) == 0;
+    return fitting_table(replica, name, columns, key) != NULL;
 }
 
 /* --- Statements --- */
@@ -170,6 +175,7 @@ static struct update *find_update(struct table *table, uint32_t columns) {
 /* Steps a statement that must change one row. SQLite's code. */
 static int change_one(struct replica *replica, sqlite3_stmt *statement) {
     int code = replica_finish(statement);
+    sqlite3_clear_bindings(statement); /* what they hold may be large */
     if (code == SQLITE_OK && sqlite3_changes(replica->database) != 1)
         return SQLITE_MISMATCH;
     return code;
@@ -238,10 +244,11 @@ static int replay_one(struct replica *replica, sqlite3_changeset_iter *change) {
     int columns;
     int operation;
     if (sqlite3changeset_op(change, &name, &columns, &operation, NULL) != SQLITE_OK ||
-        sqlite3changeset_pk(change, &key, NULL) != SQLITE_OK ||
-        !replica_has_table(replica, name, columns, key))
+        sqlite3changeset_pk(change, &key, NULL) != SQLITE_OK)
         return SQLITE_MISMATCH;
-    struct table *table = find_table(replica, name);
+    struct table *table = fitting_table(replica, name, columns, key);
+    if (!table)
+        return SQLITE_MISMATCH;
     return operation == SQLITE_INSERT   ? insert(replica, table, change)
            : operation == SQLITE_DELETE ? remove_row(replica, table, change)
                                         : update_row(replica, table, change);

@@ -43,7 +43,8 @@ int64_t store_last_batch(const struct store *store) {
 
 bool store_may_answer(const struct store *store, int64_t batch) {
     bool waits = store->saved_counts.incomplete_wall_ms == 0 || store->peer.catching;
-    return store->conf->copying != COPY_SYNC || !waits || store->peer.told >= batch;
+    bool has = store->peer.proven && store->peer.told >= batch;
+    return store->conf->copying != COPY_SYNC || !waits || has;
 }
 
 /* Saves since when the replica is incomplete; 0: it is complete. */
@@ -80,7 +81,7 @@ static bool catch_up(struct store *store) {
         peer->catching = true;
         peer->caught = last;
     }
-    if (!peer->catching || peer->told < peer->caught)
+    if (!peer->catching || !peer->proven || peer->told < peer->caught)
         return true;
     log_info("the replica at node %d has all again", store->conf->peer.node);
     peer->catching = false;
@@ -90,10 +91,9 @@ static bool catch_up(struct store *store) {
 enum queue_result store_told(struct store *store, const struct queue_told *told) {
     struct peer_state *peer = &store->peer;
     bool follows = told->state == COPY_FOLLOWING;
-    if (told->heard)
-        store_heard_from(store);
     peer->copying = told->state;
     peer->told = follows ? told->batch : 0;
+    peer->proven = follows && told->proven;
     if (follows && told->batch >= store->saved_counts.batch)
         peer->level_ms = clock_steady_ms();
     bool good = store->saved_counts.incomplete_wall_ms == 0 || catch_up(store);

@@ -1,8 +1,9 @@
 /*
  * What a batch changes, for the replica at the peer: a patchset in the format of SQLite's session
- * extension, which applies it there. It is written here, row by row in the order in which rows
- * change, out of the hook below that extension: a session would prepare statements of its own for
- * each table in each batch, which costs a small batch several times what the batch itself does.
+ * extension, in which fcgi/replica/replay.c applies it. It is written here, row by row in the order
+ * in which rows change, out of the hook below that extension: a session would prepare statements of
+ * its own for each table in each batch, which costs a small batch several times what the batch
+ * itself does.
  *
  *     table:  'P' | columns, varint | for each column 1 when it is of the key | name NUL
  *     row:    operation | 0 | values: of an insert all; of an update the key and what has changed,

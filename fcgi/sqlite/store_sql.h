@@ -29,7 +29,8 @@ struct counts {
 
 /* What is known of the peer, in memory only. Times are steady. */
 struct peer_state {
-    int64_t told;     /* the replica has all batches up to this one */
+    int64_t told;     /* the replica has all batches up to this one, */
+    bool proven;      /* and its check is known to be that of this database */
     int32_t copying;  /* enum copy_state */
     int64_t level_ms; /* when it had all there were; 0: never */
     int64_t heard_ms; /* when the peer answered last; -1: never */

@@ -210,8 +210,8 @@ static void read_operations(struct writer *writer, struct connection *connection
     }
 }
 
-/* Whether a batch is a pull's, or what is set aside for one: items of this node, or only of the
- * other. While the pull is open nobody is told of it. */
+/* Whether the answer to a pull has items, or will have some of the other node. Of an open pull
+ * nobody is told yet. */
 static bool is_pulled(const struct queue_batch *batch) {
     return batch->share != PULL_OPEN && (batch->count > 0 || batch->rest > 0);
 }

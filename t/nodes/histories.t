@@ -116,6 +116,7 @@ subtest '3: a pull of the other node alone, made again before the replica has it
     my $batch = sub { ($here->sql('SELECT batch FROM tally'))[0][0] };
     my $before = $batch->();
     kill 'STOP', my @stopped = $there->children('replica');
+    my $begun = time;
     my $enqueued = background(sub { $here->new_item('not told', 1000) });
     ok wait_until(20, sub { $batch->() > $before }), 'the replica lacks a batch';
     my $again = background(sub { my $reply = pull_key($here, 'rest', 1); return (time, ids($reply)) });
@@ -124,8 +125,29 @@ subtest '3: a pull of the other node alone, made again before the replica has it
     kill 'CONT', @stopped;
     my ($answered, @ids) = $again->result;
     is_deeply \@ids, [$id], 'the pull is the same';
-    cmp_ok $answered, '>=', $mended, 'and was answered when the replica had all';
+    SKIP: {
+        skip 'this machine is too slow: the node has waited for two seconds', 1 if $mended - $begun > 1.5;
+        cmp_ok $answered, '>=', $mended, 'and was answered when the replica had all';
+    }
     is $here->call('DELETE', '/items/' . ($enqueued->result)[0])->status, 204, 'what was enqueued is cancelled';
+    at_rest();
+};
+
+subtest '3: a pull that the replica does not know to be closed' => sub {
+    my ($id) = done_items($there, 1);
+    kill 'STOP', my @stopped = $there->children('replica');
+    my $begun = time;
+    my $pulled = background(sub { ids(pull_key($here, 'not told', 1)) });
+    ok wait_until(20, sub { $there->stats->{set_aside} == 1 }), 'its item is set aside';
+    sleep 1.2; # the other node asks each second what has become of it
+    my $kept = $there->stats->{set_aside};
+    my $took = time - $begun;
+    kill 'CONT', @stopped;
+    SKIP: {
+        skip 'this machine is too slow: the node has waited for two seconds', 1 if $took > 1.8;
+        is $kept, 1, 'and so it stays as long as the client is not answered';
+    }
+    is_deeply [$pulled->result], [$id], 'the client gets it';
     at_rest();
 };
 

@@ -169,7 +169,7 @@ static void pull_until_answered(struct pull *pull, struct dice *dice, struct exc
             return;
         fiber_sleep(dice_below(dice, RETRY_US));
     }
-    if (!pull->answered || oracle_retention)
+    if (oracle_retention) /* else it is answered in the end */
         oracle_unanswered(pull);
 }
 

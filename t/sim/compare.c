@@ -183,16 +183,20 @@ static void check_history(const struct node *node, const struct look *own) {
 
 /* --- Item by item --- */
 
-static bool has_item(const struct node *node, const char *end, struct uuid id) {
+static int item_state(const struct node *node, const char *end, struct uuid id) {
     sqlite3 *database = open_file(node, end);
     if (!database)
-        return false;
-    sqlite3_stmt *row = prepare(database, "SELECT 1 FROM item WHERE id = ?1");
+        return -1;
+    sqlite3_stmt *row = prepare(database, "SELECT state FROM item WHERE id = ?1");
     sqlite3_bind_blob(row, 1, id.bytes, sizeof id.bytes, SQLITE_STATIC);
-    bool found = sqlite3_step(row) == SQLITE_ROW;
+    int state = sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int(row, 0) : -1;
     sqlite3_finalize(row);
     close_file(database);
-    return found;
+    return state;
+}
+
+int compare_item_state(const struct node *node, struct uuid id) {
+    return item_state(node, "", id);
 }
 
 void compare_held(const struct node *node, struct uuid id) {
@@ -200,9 +204,9 @@ void compare_held(const struct node *node, struct uuid id) {
     struct look own;
     bool under_way = sim_now_us - node->replica_lost_us < ANSWER_US;
     if (node->conf.copying != COPY_SYNC || node->doubt || !node->up || under_way ||
-        has_item(peer, "-replica", id))
+        item_state(peer, "-replica", id) >= 0)
         return;
-    if (look_at(node, "", &own) && !own.incomplete && has_item(node, "", id))
+    if (look_at(node, "", &own) && !own.incomplete && item_state(node, "", id) >= 0)
         sim_fail("node %d has told a client of an item that its replica has not, and has not saved "
                  "that it is incomplete",
                  node->number);

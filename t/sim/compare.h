@@ -29,6 +29,9 @@ void compare_forget(const struct node *node);
  * client was told of is in it. */
 void compare_held(const struct node *node, struct uuid id);
 
+/* The state of an item in its node's database, by number; -1 when it is not there. */
+int compare_item_state(const struct node *node, struct uuid id);
+
 /* Whether the replica of a node's database is at its batch, by number and check; then all rows are
  * compared. The counts of the database are checked in any case. */
 bool compare_replica(const struct node *node);

@@ -212,12 +212,13 @@ static void check_recovery(struct node *node) {
         return;
     node->lost = false;
     bool same = memcmp(look.id, node->lost_id, ID_SIZE) == 0;
-    bool forked = node->forked && node->by_hand;
-    if (node->lost_batch > 0 && same && look.batch >= node->lost_batch && !forked)
+    bool enough = same && look.batch >= node->lost_batch;
+    bool fetched = look.epoch > node->lost_epoch;
+    if (node->lost_batch > 0 && enough && (fetched || !node->by_hand))
         return;
-    bool outranks =
-        !same && look.epoch > node->lost_epoch; /* it was made while a clock was behind */
-    bool by_hand = node->by_hand && (outranks || !could_be_asked(node));
+    /* By hand it may be one of another history, or one that was made while a clock was behind. */
+    bool other = enough || (!same && fetched);
+    bool by_hand = node->by_hand && (other || !could_be_asked(node));
     node->old = same ? look.batch < node->kept_batch : look.epoch < node->lost_epoch;
     node->old_epoch = look.epoch;
     if (node->lost_batch == 0 || node->by_choice || by_hand)

@@ -8,6 +8,8 @@
 
 #define SECOND INT64_C(1000000)
 
+enum { LAST_STEPS_US = 7000000 }; /* a copy that is put back, and what is enqueued behind that */
+
 /* Mends all that is broken, and starts what was stopped. */
 static void mend(void) {
     network_heal();
@@ -75,6 +77,7 @@ static void await_rest(void) {
 }
 
 void rest_reach(void) {
+    sim_run_until(sim_now_us + LAST_STEPS_US);
     sim_trace("at rest");
     mend();
     await_both();
@@ -84,6 +87,8 @@ void rest_reach(void) {
         sim_fail("at rest, %d requests have no answer", clients_under_way());
     await_both();
     clients_finish();
+    await_rest();
+    clients_finish(); /* what was set aside for a pull that was given up is there again */
     await_rest();
     oracle_check_at_rest();
 }

@@ -206,12 +206,11 @@ struct node {
     bool by_choice;     /* the operator has asked for --new or --alone */
     int64_t kept_batch; /* of the replica then */
     int64_t replica_lost_us;
-    bool set_back; /* its database or the replica of it became another by hand, */
-    bool forked;   /* and so it was when the database was lost: what comes may be another history */
+    bool set_back; /* its database or the replica of it became another by hand */
     int64_t old_epoch;
     int64_t met_epoch; /* the highest of its database that its peer has met, and not forgotten */
     bool old;          /* it serves an older database than its peer has a replica of */
-    bool doubt; /* COPY has changed: what was answered before may be missing in the replica */
+    bool doubt; /* COPY or the replica has changed: what was answered before may be missing there */
     uint8_t lost_id[ID_SIZE];
     int64_t lost_epoch;
     int64_t lost_batch; /* what it must have again: 0 when nothing is promised */

@@ -158,7 +158,6 @@ void node_note_loss(struct node *node, bool by_hand) {
     if (node->lost)
         return;
     node->lost = true;
-    node->forked = node->set_back;
     memcpy(node->lost_id, own.id, ID_SIZE);
     node->lost_epoch = own.epoch;
     node->kept_batch = kept ? there.batch : 0;
