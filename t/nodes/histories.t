@@ -137,7 +137,7 @@ subtest '3: a pull that the replica does not know to be closed' => sub {
     my ($id) = done_items($there, 1);
     kill 'STOP', my @stopped = $there->children('replica');
     my $begun = time;
-    my $pulled = background(sub { ids(pull_key($here, 'not told', 1)) });
+    my $pulled = background(sub { ids(pull_key($here, 'not-told', 1)) });
     ok wait_until(20, sub { $there->stats->{set_aside} == 1 }), 'its item is set aside';
     sleep 1.2; # the other node asks each second what has become of it
     my $kept = $there->stats->{set_aside};
