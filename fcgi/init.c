@@ -202,7 +202,9 @@ static int take(struct init *init, struct init_file *file) {
                       init->conf->peer.node, init_peer_why(init->peer));
             return CHILD_TEMPORARY;
         }
-        if (reply == INIT_HEARD && until_ms == 0)
+        if (reply != INIT_HEARD)
+            until_ms = 0; /* it was away itself, and begins to listen anew */
+        else if (until_ms == 0)
             until_ms = now + SILENT_MS;
         if (reply == INIT_HEARD && now >= until_ms && !init->options->from_peer)
             return leave(init, "Another server serves this node's database, and its place is not "

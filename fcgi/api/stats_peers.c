@@ -19,7 +19,7 @@ static void put_replica(struct buffer *body, const struct queue_copying *copying
     const char *name = names[copying->state];
     json_name(body, "replica");
     json_put_plain(body, name, strlen(name));
-    if (copying->state == COPY_FOLLOWING) {
+    if (copying->known) {
         json_name(body, "behind");
         json_open(body, '{');
         fields_put_integer(body, "batches", copying->batches);

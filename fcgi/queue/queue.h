@@ -185,6 +185,7 @@ struct queue_copying {
     int32_t state;     /* enum copy_state, queue_peers.h */
     int32_t away;      /* 1: the peer has not answered for PEER_AWAY_MS */
     int64_t heard_ms;  /* how long ago it has answered; -1: never since the start */
+    int64_t known;     /* 1: what it lacks is known, also of one that is away since */
     int64_t batches;   /* that the replica lacks */
     int64_t behind_ms; /* how long it has lacked any, since the start at most */
 };

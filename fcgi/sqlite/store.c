@@ -281,6 +281,7 @@ bool store_commit(struct store *store) {
     store->in_batch = false;
     store_files_note_commit(store);
     note_work(store);
+    store_note_level(store);
     store->saved_counts = store->counts;
     return true;
 }

@@ -88,14 +88,19 @@ static bool catch_up(struct store *store) {
     return save_incomplete(store, 0);
 }
 
+void store_note_level(struct store *store) {
+    if (store->peer.told >= store->saved_counts.batch)
+        store->peer.level_ms = clock_steady_ms();
+}
+
 enum queue_result store_told(struct store *store, const struct queue_told *told) {
     struct peer_state *peer = &store->peer;
     bool follows = told->state == COPY_FOLLOWING;
     peer->copying = told->state;
-    peer->told = follows ? told->batch : 0;
+    if (told->state != COPY_UNKNOWN) /* else it still has what it had */
+        peer->told = follows ? told->batch : 0;
     peer->proven = follows && told->proven;
-    if (follows && told->batch >= store->saved_counts.batch)
-        peer->level_ms = clock_steady_ms();
+    store_note_level(store);
     bool good = store->saved_counts.incomplete_wall_ms == 0 || catch_up(store);
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
@@ -110,6 +115,7 @@ void store_tally_copying(const struct store *store, struct queue_copying *copyin
     *copying = (struct queue_copying){.state = peer->copying,
                                       .away = now - since >= PEER_AWAY_MS,
                                       .heard_ms = peer->heard_ms < 0 ? -1 : now - peer->heard_ms,
+                                      .known = peer->copying == COPY_FOLLOWING || peer->told > 0,
                                       .batches = batches > 0 ? batches : 0,
                                       .behind_ms = batches > 0 ? now - level : 0};
 }

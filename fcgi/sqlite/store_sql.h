@@ -300,6 +300,10 @@ enum queue_result store_meet(struct store *store, int32_t node, const struct que
 /* Notes that the peer has answered now: it is there. */
 void store_heard_from(struct store *store);
 
+/* Notes the time when the replica lacks nothing: so at each commit, before it, and when that is
+ * told. */
+void store_note_level(struct store *store);
+
 /* Adds to a tally how the replica fares. */
 void store_tally_copying(const struct store *store, struct queue_copying *copying);
 

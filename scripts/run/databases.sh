@@ -3,14 +3,16 @@
 # What run.sh, which sources this file, does before it starts a server: its database is to be there.
 
 # Sees to it that each node's database may be served; what follows is init_ended's. Two nodes without a database and
-# without a replica have nothing of the other's. Where one is missing, the other node is asked when it serves.
+# without a replica have nothing of the other's. Where one is missing, the other node is asked when it serves; so is
+# a peer elsewhere.
 prepare_databases() {
     local directory there=no
+    ((nodes == 2)) || there=unknown
     for directory in "${directories[@]}"; do
         [[ ! -s $directory/hashmill.db && ! -s $directory/hashmill.db-replica ]] || there=yes
     done
     for directory in "${directories[@]}"; do
-        [[ $there == yes ]] || init_option["$directory"]=--new
+        [[ $there != no ]] || init_option["$directory"]=--new
         start "init $directory"
     done
     background tell_waiting

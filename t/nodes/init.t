@@ -290,7 +290,12 @@ put_old();
 $peer->answer('replica/take' => refusal('peer-alive'));
 is_init(\%with_peer, [], DECIDE, qr/Another server serves this node's database.*--from-peer/, 'another one lives on');
 is batch(), 10, 'the database is as it was';
+put_old();
+my $restarted = { status => 503, json => { type => 'urn:hashmill:problem:unavailable', detail => 'It was started anew.' } };
+$peer->answer('replica/take' => [(refusal('peer-alive')) x 14, $restarted, (refusal('peer-alive')) x 14, $taken]);
+is_init(\%with_peer, [], DONE, qr/given the queue back as of batch 20/, 'the peer was started anew meanwhile');
 clear();
+$peer->answer('replica/take' => refusal('peer-alive'));
 is waits(\%with_peer, ['--from-peer'], qr/waiting until node 1 does not hear/, 'a person wants it',
     sub { sleep 10; $peer->answer('replica/take' => $taken) }), DONE, 'then it is waited for';
 put_old();

@@ -321,6 +321,19 @@ static void verbs_of_hellos(void) {
     ok(copying().away && copying().heard_ms > PEER_AWAY_MS, "a peer that is silent is away");
     is_int(queue_heard(queue, &heard), QUEUE_OK, "when it answers");
     ok(!copying().away && copying().heard_ms < PEER_AWAY_MS, "it is there");
+    tell(0, COPY_FOLLOWING);
+    tell(0, COPY_FOLLOWING); /* that it is complete again was a batch */
+    clock_offsets[1] += 15000;
+    is_int(copying().behind_ms, 0,
+           "a replica that has all is not behind, however long nothing comes");
+    heard.clock_ms += 20000;
+    is_int(queue_heard(queue, &heard), QUEUE_OK, "a batch that it lacks");
+    ok(copying().batches > 0 && copying().behind_ms < 5000, "is what it is behind by");
+    int64_t lacks = copying().batches;
+    tell(0, COPY_UNKNOWN);
+    ok(copying().known && copying().batches >= lacks, "and stays so while it does not answer");
+    tell(0, COPY_MISSING);
+    ok(!copying().known, "not when there is none");
 }
 
 int main(void) {
