@@ -152,7 +152,17 @@ static int serve(const struct init *init) {
     return CHILD_DRAINED;
 }
 
+/* Nobody would hear a database of a higher epoch. */
+static int leave_at_last_epoch(const struct init *init) {
+    return leave(init,
+                 "The other node knows a database of this node whose epoch is the highest there "
+                 "is. Remove what it knows: stop it, and delete its row of this node in the "
+                 "table peer");
+}
+
 static int create(const struct init *init, int64_t epoch) {
+    if (epoch > QUEUE_EPOCH_MAX)
+        return leave_at_last_epoch(init);
     if (!offline_create(init->offline, epoch))
         return CHILD_TEMPORARY;
     log_info("%s was made, an empty queue", init->conf->database);
@@ -166,6 +176,8 @@ static int accept_it(const struct init *init) {
     int64_t seconds = clock_wall_ms() / 1000;
     if (epoch < seconds)
         epoch = seconds;
+    if (epoch > QUEUE_EPOCH_MAX)
+        return leave_at_last_epoch(init);
     if (init->answer.replica.there)
         log_warn("the replica of this node's database at node %d will be replaced by what is here",
                  init->conf->peer.node);

@@ -15,7 +15,8 @@ static void put_replica(struct buffer *body, const struct queue_copying *copying
     static const char *const names[] = {[COPY_UNKNOWN] = "unknown",
                                         [COPY_MISSING] = "none",
                                         [COPY_COPYING] = "copying",
-                                        [COPY_FOLLOWING] = "following"};
+                                        [COPY_FOLLOWING] = "following",
+                                        [COPY_SUPERSEDED] = "none"};
     const char *name = names[copying->state];
     json_name(body, "replica");
     json_put_plain(body, name, strlen(name));

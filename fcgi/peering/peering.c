@@ -114,8 +114,10 @@ static void serve(struct peering *peering) {
         }
         note_pause(peering);
         turn(peering);
-        if (peering->superseded)
+        if (peering->superseded) {
+            peering_stream_go(peering, STREAM_ASK, COPY_SUPERSEDED);
             return;
+        }
     } while (!peering->stopping || (is_busy(peering) && clock_steady_ms() < until_ms));
 }
 

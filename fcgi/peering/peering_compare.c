@@ -19,6 +19,12 @@ static void take_comparison(void *context, const struct http_reply *reply) {
     if (!peering_stream_read(peering, reply, result, sizeof result, &batch) ||
         strcmp(result, "ok") == 0)
         return;
+    if (strcmp(result, "gap") == 0) {
+        log_warn("the replica at node %d has only batch %lld: it was set back",
+                 peering->conf->peer.node, (long long)batch);
+        peering_stream_go(peering, STREAM_ASK, COPY_MISSING);
+        return;
+    }
     log_error(
         "the replica at node %d is not equal to this database (%s): it gets a copy of this one",
         peering->conf->peer.node, result);

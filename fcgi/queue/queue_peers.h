@@ -38,10 +38,12 @@ bool queue_is_current(const struct queue_identity *met, const struct queue_ident
 uint64_t queue_start_batch(struct queue *queue, int64_t seen, int64_t wait_ms);
 
 enum copy_state {
-    COPY_UNKNOWN,  /* the peer was not asked yet */
-    COPY_MISSING,  /* it has no replica, or one that fits no more */
-    COPY_COPYING,  /* pages are on their way */
-    COPY_FOLLOWING /* it has all batches up to told */
+    COPY_UNKNOWN,   /* the peer was not asked yet */
+    COPY_MISSING,   /* it has no replica, or one that fits no more */
+    COPY_COPYING,   /* pages are on their way */
+    COPY_FOLLOWING, /* it has all batches up to told */
+    COPY_SUPERSEDED /* a newer database has taken the place of this one: nobody is answered any more
+                     */
 };
 
 /* What is known of it, told by the process that feeds it. */

@@ -106,8 +106,8 @@ enum replica_result replica_take(struct replica *replica, const struct queue_ide
 int64_t replica_read(struct replica *replica, int64_t at, char *to, size_t size);
 
 /* Compares items, first <= seq <= last, with what the source has at the same batch: rows_hash
- * (fcgi/sqlite/rows_hash.h) over the statement replica_rows. OK also when the replica is at another
- * batch: nothing is compared then. */
+ * (fcgi/sqlite/rows_hash.h) over the statement replica_rows. OK also when the replica is at a later
+ * batch: nothing is compared then. GAP when it is at an earlier one. */
 enum replica_result replica_compare(struct replica *replica, const struct replica_source *source,
                                     const struct queue_range *range);
 

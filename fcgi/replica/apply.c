@@ -125,6 +125,8 @@ static enum replica_result take(struct replica *replica, const struct batch_reco
         return REPLICA_FULL;
     if (memcmp(check, record->check, sizeof check) != 0)
         return REPLICA_BAD;
+    if (!replica_is_patchset(record->changes, record->size))
+        return REPLICA_BAD;
     enum replica_result result = change(replica, record);
     if (result != REPLICA_OK)
         return result;

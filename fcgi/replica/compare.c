@@ -11,6 +11,8 @@ enum replica_result replica_compare(struct replica *replica, const struct replic
     struct replica_state *state = &replica->state;
     uint8_t hash[ROWS_HASH_SIZE];
     enum replica_result result = replica_fits(replica, source);
+    if (result == REPLICA_OK && state->batch < range->batch)
+        return REPLICA_GAP; /* it was set back: the source takes it for level */
     if (result != REPLICA_OK || state->batch != range->batch)
         return result;
     sqlite3_stmt *rows = replica_statement(replica, SQL_REPLICA_ROWS);

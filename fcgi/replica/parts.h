@@ -2,8 +2,8 @@
 #define HASHMILL_REPLICA_PARTS_H
 
 /* What the files of the replica share: replica.c (opening, failing, giving it back),
- * files.c (their names and the room for them), apply.c (batches), replay.c (their changes), copy.c
- * (a whole copy), schema.c (what that may contain), compare.c. */
+ * files.c (their names and the room for them), apply.c (batches), patchset.c, replay.c (their
+ * changes), copy.c (a whole copy), schema.c (what that may contain), compare.c. */
 
 #include <sqlite3.h>
 
@@ -100,6 +100,11 @@ void replica_shut(struct replica *replica);
  * OTHER, BAD. */
 enum replica_result replica_fits(const struct replica *replica,
                                  const struct replica_source *source);
+
+/* --- patchset.c --- */
+
+/* Whether bytes are a whole patchset, of any tables. */
+bool replica_is_patchset(const void *bytes, size_t size);
 
 /* --- replay.c --- */
 

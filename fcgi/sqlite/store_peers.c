@@ -88,6 +88,10 @@ static bool catch_up(struct store *store) {
     return save_incomplete(store, 0);
 }
 
+bool store_is_superseded(const struct store *store) {
+    return store->peer.copying == COPY_SUPERSEDED;
+}
+
 void store_note_level(struct store *store) {
     if (store->peer.told >= store->saved_counts.batch)
         store->peer.level_ms = clock_steady_ms();

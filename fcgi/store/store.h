@@ -115,6 +115,10 @@ int64_t store_last_batch(const struct store *store);
  * replica at the peer is incomplete already, only when it has them. */
 bool store_may_answer(const struct store *store, int64_t batch);
 
+/* Whether a newer database has taken the place of this one: what is answered from now on is lost.
+ */
+bool store_is_superseded(const struct store *store);
+
 /* Saves, in a batch of its own between two others, that the replica at the peer is incomplete:
  * clients are told what it lacks. False when that cannot be saved, and they may not be told. */
 bool store_note_incomplete(struct store *store);

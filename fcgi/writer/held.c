@@ -97,3 +97,10 @@ void held_disown(struct held *held, const void *owner) {
         place = next;
     }
 }
+
+void held_prolong(struct held *held, int64_t until_ms) {
+    struct place *place;
+    TAILQ_FOREACH(place, &held->used, next) {
+        place->is.until_ms = until_ms;
+    }
+}

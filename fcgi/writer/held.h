@@ -36,6 +36,9 @@ bool held_add(struct held *held, void *owner, int64_t batch, const struct channe
 const struct held_answer *held_first(const struct held *held);
 void held_remove(struct held *held);
 
+/* Has all of them wait until then. */
+void held_prolong(struct held *held, int64_t until_ms);
+
 /* Drops the answers of a connection that is gone. */
 void held_disown(struct held *held, const void *owner);
 

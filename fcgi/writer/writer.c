@@ -28,6 +28,7 @@ enum {
     EVENTS_MAX = 128,
     READS_PER_TURN = 64,                /* operations taken from one connection in one turn */
     UNSENT_BYTES_MAX = 4 * 1024 * 1024, /* answers kept for one connection */
+    PAUSE_MS = 1500,                    /* no turn of the loop takes so long beside its wait */
     BACKUP_STALLED_MS = 60000 /* a backup of which nothing was fetched for so long is ended */
 };
 
@@ -51,6 +52,7 @@ struct writer {
     struct connection *backup; /* whose backup is under way, or NULL, */
     uint64_t backup_id;        /* its operation there, */
     int64_t backup_sent_ms;    /* steady time at which it was sent something last */
+    int64_t turn_ms;           /* steady time of the last turn of the loop */
     struct connections connections;
     struct connections gone; /* to be freed when the batch is done with them */
 };
@@ -383,6 +385,15 @@ static int run_due(struct writer *writer, bool due) {
     return good ? -1 : exit_code_of(writer->store);
 }
 
+/* When this process stood still, the time of the held answers has not passed: the other node may
+ * have given the database to another one meanwhile, which is heard in a moment. */
+static void note_turn(struct writer *writer) {
+    int64_t now = clock_steady_ms();
+    if (now - writer->turn_ms > HELD_MS + PAUSE_MS)
+        held_prolong(writer->held, now + HELD_MS);
+    writer->turn_ms = now;
+}
+
 /* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
 static int serve(struct writer *writer) {
     struct epoll_event events[EVENTS_MAX];
@@ -395,12 +406,15 @@ static int serve(struct writer *writer) {
             return CHILD_TEMPORARY;
         }
         child_busy();
+        note_turn(writer);
         for (int i = 0; i < count; i++)
             handle_event(writer, &events[i]);
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
         int exit_code = run_due(writer, due);
         if (exit_code >= 0)
             return exit_code;
+        if (store_is_superseded(writer->store))
+            return CHILD_POISON; /* what is held is never answered */
         release_held(writer);
         if (store_state(writer->store) >= STORE_UNSURE) {
             note_failure(writer);

@@ -253,6 +253,10 @@ is_init(\%with_peer, ['--alone'], DONE, qr/may be served from now on: epoch 9000
 put(epoch => 50, batch => 10, backup => 1);
 is_init(\%with_peer, [], DONE, qr/may be served from now on: epoch 9000000071/, 'a backup, no replica');
 put(epoch => 50, batch => 10, backup => 1);
+peer_says(known => [$id, 9_007_199_254_740_991]);
+is_init(\%with_peer, ['--alone'], DECIDE, qr/the highest there is/, 'a backup, the peer knows the last epoch');
+is epoch(), 50, 'no other is made';
+put(epoch => 50, batch => 10, backup => 1);
 peer_has(epoch => 50, batch => 9);
 is_init(\%with_peer, [], DONE, qr/will be replaced.*may be served from now on/s, 'a backup, an older replica');
 is_now('its epoch is the time');

@@ -219,7 +219,10 @@ static void check_recovery(struct node *node) {
     /* By hand it may be one of another history, or one that was made while a clock was behind. */
     bool other = enough || (!same && fetched);
     bool by_hand = node->by_hand && (other || !could_be_asked(node));
-    node->old = same ? look.batch < node->kept_batch : look.epoch < node->lost_epoch;
+    struct look there;
+    bool newer = look_at(&nodes[1 - node->number], "-replica", &there) &&
+                 memcmp(there.id, look.id, ID_SIZE) == 0 && there.epoch > look.epoch;
+    node->old = newer || look.epoch < node->lost_epoch || (same && look.batch < node->kept_batch);
     node->old_epoch = look.epoch;
     if (node->lost_batch == 0 || node->by_choice || by_hand)
         oracle_excuse("a database was lost");
@@ -285,6 +288,9 @@ static void end_init(struct node *node, bool killed) {
     if (!killed && code == CHILD_DRAINED) {
         check_volume(node);
         check_recovery(node);
+        if (node->by_choice && machines[node->number].wall_us < 0)
+            compare_forget(
+                node); /* a clock that is behind gives an epoch that may have been given */
         node->by_choice = false;
     }
     if (!node->wanted)

@@ -141,6 +141,43 @@ static void test_check(void) {
     buffer_free(&records);
 }
 
+/* Changes with the right check that are no patchset. */
+static void test_hostile(void) {
+    static const struct {
+        const char *changes;
+        size_t size;
+        const char *what;
+    } cases[] = {
+        {"P\x01\x01tally", 8, "a name without an end"},
+        {"P\x01\x01", 3, "no name"},
+        {"P\x05\x01", 3, "fewer columns than it says"},
+        {"P\x81\x81\x81\x81\x81\x01", 7, "more columns than there can be"},
+        {"P\x00item", 7, "no columns"},
+        {"\x12\x00\x05", 3, "a row of no table"},
+        {"P\x01\x01tally\x00\x12\x00\x03\xff\xff\xff\xff\x7f", 17,
+         "a text that is longer than all"},
+        {"P\x01\x01tally\x00\x12\x00\x01\x00", 13, "an integer that ends early"},
+        {"P\x01\x01tally\x00\x12\x00\x06", 12, "a value of no type"},
+        {"P\x01\x01tally\x00\x17\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01", 20,
+         "an update of nothing"},
+        {"P\x01\x01tally\x00\x07", 10, "an operation that is none"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer records = {0};
+        fresh();
+        struct batch_record record = {
+            .number = one.batch + 1, .changes = cases[i].changes, .size = cases[i].size};
+        EVP_MD_CTX *hash = batch_hash();
+        memcpy(record.check, one.check, sizeof record.check);
+        if (!hash || !batch_check(hash, record.check, &record))
+            abort();
+        EVP_MD_CTX_free(hash);
+        primary_put_record(&records, &record);
+        is_int(send(&one, &records), REPLICA_BAD, cases[i].what);
+        buffer_free(&records);
+    }
+}
+
 static void test_conflicts(void) {
     static const struct {
         const char *spoilt;
@@ -292,7 +329,9 @@ static void test_compare(void) {
     range.batch--;
     is_int(replica_compare(replica, &one.source, &range), REPLICA_OK,
            "another batch is not compared");
-    range.batch++;
+    range.batch += 2;
+    is_int(replica_compare(replica, &one.source, &range), REPLICA_GAP, "one that it lacks is told");
+    range.batch--;
     range.last = 4;
     primary_hash(&one, range.first, range.last, range.hash);
     is_int(replica_compare(replica, &one.source, &range), REPLICA_OK, "nor rows behind the range");
@@ -311,6 +350,7 @@ int main(void) {
     test_kinds();
     test_order();
     test_check();
+    test_hostile();
     test_conflicts();
     test_other();
     test_complete();

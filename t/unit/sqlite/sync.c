@@ -336,6 +336,35 @@ static void verbs_of_hellos(void) {
     ok(!copying().known, "not when there is none");
 }
 
+/* What waits for the replica when a newer database has taken its place is never answered. */
+static void superseded(void) {
+    int status = 0;
+    tell(0, COPY_FOLLOWING);
+    tell(0, COPY_FOLLOWING);
+    int fd = send_item(5, "");
+    ok(!is_answered(fd), "an enqueue waits");
+    struct queue_told told = {.state = COPY_SUPERSEDED};
+    queue_told(queue, &told);
+    waitpid(writer, &status, 0);
+    ok(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_POISON, "the writer ends, code 76");
+    is_int(answer(fd), QUEUE_UNKNOWN, "and has not answered");
+    start_writer();
+}
+
+/* A writer that stood still hears first whether another one has its database. */
+static void pause_of_the_writer(void) {
+    tell(0, COPY_FOLLOWING);
+    tell(0, COPY_FOLLOWING);
+    int fd = send_item(5, "");
+    ok(!is_answered(fd), "an enqueue waits");
+    kill(writer, SIGSTOP);
+    clock_offsets[1] += 600000;
+    kill(writer, SIGCONT);
+    ok(!is_answered(fd), "a long pause is no wait");
+    tell(0, COPY_FOLLOWING);
+    is_int(answer(fd), QUEUE_OK, "it is answered when the replica has it");
+}
+
 int main(void) {
     set_up();
     log_set_level(LOG_LEVEL_ERROR);
@@ -358,6 +387,8 @@ int main(void) {
     waits_of_pulls();
     verbs();
     verbs_of_hellos();
+    superseded();
+    pause_of_the_writer();
     queue_close(queue);
     stop_writer();
     return done_testing();
