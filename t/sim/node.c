@@ -204,7 +204,10 @@ static void check_recovery(struct node *node) {
     struct look look;
     if (!look_at(node, "", &look))
         sim_fail("node %d: --init has made no database", node->number);
-    if (node->old && look.epoch != node->old_epoch) {
+    /* One more is given to what continues the database that was served. */
+    bool newer = node->served_epoch > 0 && look.epoch > node->served_epoch + 1;
+    node->served_epoch = look.epoch;
+    if (newer || (node->old && look.epoch != node->old_epoch)) {
         oracle_excuse("what an old database has served is lost when the newer one is fetched");
         node->old = false;
     }
@@ -219,10 +222,7 @@ static void check_recovery(struct node *node) {
     /* By hand it may be one of another history, or one that was made while a clock was behind. */
     bool other = enough || (!same && fetched);
     bool by_hand = node->by_hand && (other || !could_be_asked(node));
-    struct look there;
-    bool newer = look_at(&nodes[1 - node->number], "-replica", &there) &&
-                 memcmp(there.id, look.id, ID_SIZE) == 0 && there.epoch > look.epoch;
-    node->old = newer || look.epoch < node->lost_epoch || (same && look.batch < node->kept_batch);
+    node->old = look.epoch < node->lost_epoch || (same && look.batch < node->kept_batch);
     node->old_epoch = look.epoch;
     if (node->lost_batch == 0 || node->by_choice || by_hand)
         oracle_excuse("a database was lost");

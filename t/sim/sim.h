@@ -208,6 +208,7 @@ struct node {
     int64_t replica_lost_us;
     bool set_back; /* its database or the replica of it became another by hand */
     int64_t old_epoch;
+    int64_t served_epoch;
     int64_t met_epoch; /* the highest of its database that its peer has met, and not forgotten */
     bool old;          /* it serves an older database than its peer has a replica of */
     bool doubt; /* COPY or the replica has changed: what was answered before may be missing there */
