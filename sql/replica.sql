@@ -28,9 +28,9 @@ FROM identity, tally
 WHERE identity.one = 1 AND tally.one = 1;
 
 -- name: replica_table
--- The columns of a table, and whether each is of its primary key; none when it is not there.
+-- The columns of a table in their order, and whether each is of its primary key; none when it is not there.
 -- ?1 its name
-SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid;
+SELECT name, pk FROM pragma_table_info(?1);
 
 -- name: replica_mark
 -- Before one batch of several in a transaction.
