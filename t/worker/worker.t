@@ -49,7 +49,7 @@ subtest 'SIGTERM gives back with progress' => sub {
 
 subtest 'kill -9 in the middle of a chain' => sub {
     # Long enough for checkpoints (each second), short enough to be finished by the next worker.
-    my $n = sanitized() ? 4_000_000 : 12_000_000;
+    my $n = sanitized() ? 8_000_000 : 24_000_000;
     my $first = $mill->start_worker(THREADS => 1);
     my $id = $mill->new_item('killed', $n);
     ok started($mill, $id), 'a checkpoint is there';
