@@ -215,7 +215,7 @@ static int take(struct init *init, struct init_file *file) {
             return CHILD_TEMPORARY;
         }
         if (reply != INIT_HEARD)
-            until_ms = 0; /* it was away itself, and begins to listen anew */
+            until_ms = 0; /* it was away, and listens from the start again */
         else if (until_ms == 0)
             until_ms = now + SILENT_MS;
         if (reply == INIT_HEARD && now >= until_ms && !init->options->from_peer)

@@ -32,8 +32,8 @@ static enum queue_result close_pull(struct server *server, const struct queue_ba
     return result == QUEUE_NONE || result == QUEUE_CONFLICT ? QUEUE_UNKNOWN : result;
 }
 
-/* Whether items of a pull that were handed out so long ago may have been removed, by one node or
- * the other, which need not keep them equally long. */
+/* Whether a pull is so old that one node or the other may have removed items of it. The two need
+ * not keep them equally long. */
 static bool is_old(const struct queue_batch *batch, const struct queue_batch *more) {
     static const int64_t day_ms = 24 * 3600 * 1000;
     int32_t days = more->kept_days < batch->kept_days ? more->kept_days : batch->kept_days;

@@ -108,7 +108,8 @@ bool replica_is_patchset(const void *bytes, size_t size);
 
 /* --- replay.c --- */
 
-/* Whether the replica has this table, with so many columns, of which these are its primary key. */
+/* Whether the replica has this table, with so many columns and this primary key: a byte for each
+ * column, not 0 when it is of the key. */
 bool replica_has_table(struct replica *replica, const char *name, int columns,
                        const unsigned char *key);
 

@@ -28,7 +28,7 @@ enum {
     EVENTS_MAX = 128,
     READS_PER_TURN = 64,                /* operations taken from one connection in one turn */
     UNSENT_BYTES_MAX = 4 * 1024 * 1024, /* answers kept for one connection */
-    PAUSE_MS = 1500,                    /* no turn of the loop takes so long beside its wait */
+    PAUSE_MS = 1500,                    /* a turn of the loop takes less, beside its wait */
     BACKUP_STALLED_MS = 60000 /* a backup of which nothing was fetched for so long is ended */
 };
 
