@@ -54,10 +54,6 @@ const struct kernel *kernels_of_row(const struct kernels *kernels, int count, in
  * 0.1 ms a lane. */
 bool kernels_right(const struct kernel *kernel);
 
-/* Nanoseconds of one run of so many iterations. */
-double kernels_time_ns(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS],
-                       int64_t iterations);
-
 /* The kernel that carries most when there are chains for all lanes: its name is what the worker
  * says it computes with. */
 const char *kernels_name(const struct kernels *kernels);
