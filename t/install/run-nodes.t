@@ -9,6 +9,7 @@ use File::Temp qw(tempdir);
 use Test::More;
 use Time::HiRes qw(sleep);
 use Hashmill;
+use Hashmill::FakePeer;
 
 my $root = "$FindBin::Bin/../..";
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
@@ -19,11 +20,13 @@ my $first = free_port_pair(2);
 my $second = $first + 2;
 my $http = Hashmill::Reply::client();
 
+my %more; # settings of the next run
+
 sub run_script (@arguments) {
     state $number = 0;
     return Hashmill::Process->start(log => "$var/run-" . ++$number . '.txt', cwd => '/',
         env => { VAR => $var, PORT => $first, BUILD => $build, HASHMILL_TEST_INSTANCE => $var,
-            WORKERS_MIN => 1, LIST_SECONDS => 1 },
+            WORKERS_MIN => 1, LIST_SECONDS => 1, %more },
         command => ["$root/scripts/run.sh", @arguments]);
 }
 
@@ -186,6 +189,23 @@ subtest 'another number of nodes' => sub {
     is $run->wait_exit(60), 0, 'ends well';
     isnt run_script('--nodes', $_)->wait_exit(60), 0, "--nodes $_ is refused" for 0, 3;
     is_deeply [everything()], [], 'no process is left';
+};
+
+subtest 'one node that has a peer elsewhere' => sub {
+    my $peer = Hashmill::FakePeer->start(node => 1);
+    %more = (VAR => "$var/one", PEERS => '1=' . $peer->url, PEER_TOKEN => $peer->token);
+    $peer->answer('replica/state' => { status => 200, json => { node => 1, replica => undef,
+        known => { id => '01234567-89ab-4cde-8f01-23456789abcd', epoch => 1_700_000_000 } } });
+    $run = run_script();
+    isnt $run->wait_exit(60), 0, 'a peer that has met its lost queue, and has no replica: it does not start';
+    like $run->log, qr/queue is not here.*database cannot be served/s, 'which is said';
+    ok !-e "$var/one/hashmill.db", 'and no empty queue is made';
+    $peer->answer('replica/state' => undef);
+    $run = start_run();
+    ok -s "$var/one/hashmill.db", 'a peer that knows of none: it begins';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'ends well';
+    %more = ();
 };
 
 subtest 'the demonstration alone' => sub {

@@ -76,6 +76,7 @@ END {
 }
 
 my $run;
+my $long; # an item
 
 subtest 'start' => sub {
     $run = start_run();
@@ -143,13 +144,23 @@ subtest 'two demonstrations beside a run' => sub {
 };
 
 subtest 'stop' => sub {
-    my $id = call('PUT', '/enqueue?iterations=4000000000', 'long')->json->{id};
-    ok wait_until(20, sub { call('GET', "/items/$id")->json->{state} eq 'leased' }), 'in the middle of work';
+    $long = call('PUT', '/enqueue?iterations=4000000000', 'long')->json->{id};
+    ok wait_until(20, sub { call('GET', "/items/$long")->json->{state} eq 'leased' }), 'in the middle of work';
     $run->kill('TERM');
     is $run->wait_exit(60), 0, 'ends well';
     is_deeply [everything()], [], 'no process is left';
     ok !-e "$var/run/hashmill-fcgi.pid", 'nor a pid file';
     unlike join('', map { slurp($_) } glob "$var/log/*.log"), qr/Sanitizer|\bworker error: /, 'nothing bad in the logs';
+};
+
+subtest 'a start after a stop' => sub {
+    for my $when ('once', 'again') {
+        $run = start_run();
+        call('DELETE', "/items/$long"); # for an item that waits a worker would be launched, too
+        ok wait_until(30, sub { processes('hashmill-worker') }), "$when: a worker runs from the start";
+        $run->kill('TERM');
+        is $run->wait_exit(60), 0, 'ends well';
+    }
 };
 
 subtest 'a header that changes' => sub {
