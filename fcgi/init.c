@@ -264,6 +264,16 @@ static bool fetch_all(struct init *init, const struct init_file *file) {
     return true;
 }
 
+/* It would be as damaged the next time. */
+static int leave_damaged(const struct init *init) {
+    if (init->own.there)
+        return leave(init, "It is damaged, and not taken. To serve what is here: --init --alone. "
+                           "What can be read of the replica: see docs/nodes.md");
+    return leave(init, "It is damaged, and not taken. Put a backup in place of the database, or "
+                       "what can be read of the replica: see docs/nodes.md. To begin with an "
+                       "empty queue: --init --new");
+}
+
 /* Has the database back from the peer. */
 static int fetch(struct init *init) {
     char text[TEXT_SIZE];
@@ -279,8 +289,9 @@ static int fetch(struct init *init) {
         return CHILD_TEMPORARY;
     struct offline_state wanted = {
         .identity = file.identity, .node = (int32_t)init->conf->node, .batch = file.batch};
-    if (!offline_fetch_end(init->offline, &wanted))
-        return CHILD_TEMPORARY;
+    bool damaged;
+    if (!offline_fetch_end(init->offline, &wanted, &damaged))
+        return damaged ? leave_damaged(init) : CHILD_TEMPORARY;
     clock_format(at, init->answer.replica.wall_ms);
     log_info("node %d has given the queue back as of batch %" PRId64 " (%s): %" PRId64
              " bytes in %.1f s, now epoch %" PRId64,

@@ -437,12 +437,13 @@ static bool is_wanted(sqlite3 *database, const struct offline_state *wanted) {
 }
 
 /* Makes of the fetched file a database of this node's, checked. */
-static bool finish_fetched(struct offline *offline, const struct offline_state *wanted) {
+static bool finish_fetched(struct offline *offline, const struct offline_state *wanted,
+                           bool *damaged) {
     sqlite3 *database = open_database(offline->new_path);
-    return database &&
-           close_whole(database, offline->new_path,
-                       run_script(database, SQL_OPEN) && is_wanted(database, wanted) &&
-                           is_whole(database) && run_with(database, SQL_IDENTITY_FETCHED, NULL, 0));
+    bool good = database && run_script(database, SQL_OPEN) && is_whole(database);
+    *damaged = database && !good;
+    good = good && is_wanted(database, wanted) && run_with(database, SQL_IDENTITY_FETCHED, NULL, 0);
+    return database && close_whole(database, offline->new_path, good);
 }
 
 /* Brings the old database into one file, as its WAL must not be found beside the new one, not even
@@ -454,11 +455,12 @@ static bool set_aside(struct offline *offline) {
            keep(offline, state.identity.epoch) && files_sync_directory(offline->path);
 }
 
-bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted) {
+bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted, bool *damaged) {
     bool empty = is_empty(offline->path);
     bool good = close(offline->fetch_fd) == 0;
     offline->fetch_fd = -1;
-    good = good && finish_fetched(offline, wanted) && (empty || set_aside(offline)) &&
+    *damaged = false;
+    good = good && finish_fetched(offline, wanted, damaged) && (empty || set_aside(offline)) &&
            put_in_place(offline);
     if (!good)
         remove_new(offline);

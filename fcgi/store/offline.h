@@ -53,7 +53,8 @@ bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, 
 
 /* The file is complete: makes it the database, if it is the one that is wanted (its identity, node
  * and batch) and whole. A database that was there stays beside it, as DATABASE-old.EPOCH, with a
- * number behind that if there is one already. False after logging why. */
-bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted);
+ * number behind that if there is one already. False after logging why; damaged: as its pages are.
+ */
+bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted, bool *damaged);
 
 #endif

@@ -239,6 +239,8 @@ static void fetch(struct offline *offline, const char *end, int64_t without) {
        "and the others");
 }
 
+static bool damaged; /* what was fetched */
+
 static void test_fetch(void) {
     struct offline_state wanted;
     struct offline_state state;
@@ -251,7 +253,7 @@ static void test_fetch(void) {
     struct offline *offline = open_offline();
     fetch(offline, "-copy", 0);
     ok(!is_there(""), "before its end there is no database");
-    ok(offline_fetch_end(offline, &wanted), "what is wanted takes its place");
+    ok(offline_fetch_end(offline, &wanted, &damaged), "what is wanted takes its place");
     ok(offline_look(offline, &state, &code), "and can be looked at");
     is_int(state.batch, 9, "it has the batch");
     is_int(number("", "SELECT restored FROM identity"), 55, "and knows when it was fetched");
@@ -259,20 +261,22 @@ static void test_fetch(void) {
        "nothing else is there");
     wanted.batch = 10;
     fetch(offline, "-copy", 0);
-    ok(!offline_fetch_end(offline, &wanted), "what is of another batch does not");
+    ok(!offline_fetch_end(offline, &wanted, &damaged), "what is of another batch does not");
     wanted.batch = 9;
     wanted.identity.epoch++;
     fetch(offline, "-copy", 0);
-    ok(!offline_fetch_end(offline, &wanted), "nor what is of another epoch");
+    ok(!offline_fetch_end(offline, &wanted, &damaged), "nor what is of another epoch");
+    ok(!damaged, "which is not damaged");
     wanted.identity.epoch--;
     fetch(offline, "-copy", 8192);
-    ok(!offline_fetch_end(offline, &wanted), "nor what is damaged");
+    ok(!offline_fetch_end(offline, &wanted, &damaged), "nor what is damaged");
+    ok(damaged, "which is said");
     ok(offline_look(offline, &state, &code) && state.batch == 9, "the database stays");
     offline_close(offline);
     change("", "UPDATE tally SET batch = 3");
     offline = open_offline();
     fetch(offline, "-copy", 0);
-    ok(offline_fetch_end(offline, &wanted), "what is wanted takes the place of another");
+    ok(offline_fetch_end(offline, &wanted, &damaged), "what is wanted takes the place of another");
     offline_close(offline);
     is_int(number("", "SELECT batch FROM tally"), 9, "and counts");
     int64_t epoch = wanted.identity.epoch;
@@ -282,7 +286,7 @@ static void test_fetch(void) {
     offline = open_offline();
     fetch(offline, "-copy", 0);
     ok(link(conf.database, beside(kept_end(epoch, ".2"))) == 0, "an end is killed half-way");
-    ok(offline_fetch_end(offline, &wanted), "what is wanted takes the place of a third");
+    ok(offline_fetch_end(offline, &wanted, &damaged), "what is wanted takes the place of a third");
     offline_close(offline);
     is_int(number(kept_end(epoch, ""), "SELECT batch FROM tally"), 3, "the other is still there");
     is_int(number(kept_end(epoch, ".2"), "SELECT batch FROM tally"), 4, "and the third, too");
@@ -316,7 +320,7 @@ static void test_old_wal(void) {
     int64_t epoch = number("", "SELECT epoch FROM identity");
     struct offline *offline = open_offline();
     fetch(offline, "-copy", 0);
-    ok(offline_fetch_end(offline, &wanted), "what is wanted takes its place");
+    ok(offline_fetch_end(offline, &wanted, &damaged), "what is wanted takes its place");
     offline_close(offline);
     ok(wal_was_gone, "when the WAL of the other is gone for good");
     is_int(number("", "SELECT batch FROM tally"), 9, "and has nothing of that WAL");
