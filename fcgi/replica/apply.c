@@ -184,6 +184,8 @@ enum replica_result replica_apply(struct replica *replica, const struct replica_
                                                             : REPLICA_FULL;
     if (result == REPLICA_BAD)
         replica_note_bad(replica);
+    if (result == REPLICA_OK)
+        result = replica_look(replica);
     replica->state.complete = result == REPLICA_OK && source->complete && !replica->incomplete;
     return result;
 }

@@ -10,6 +10,7 @@
 #include "paced.h"
 #include "queue/replica.h"
 #include "sql.h"
+#include "sqlite/files.h"
 
 enum { REPLICA_PATH_SIZE = SETTING_TEXT_SIZE + 32 };
 
@@ -23,9 +24,10 @@ struct upload {
 struct replica {
     const struct conf *conf;
     EVP_MD_CTX *sha256;
-    int lock_fd;       /* holds the flock on DATABASE-replica-lock; -1 without */
-    int file_fd;       /* of the file, to be read from; closed when SQLite has closed it */
-    sqlite3 *database; /* NULL: there is none */
+    int lock_fd;        /* holds the flock on DATABASE-replica-lock; -1 without */
+    struct files files; /* those that are open */
+    int file_fd;        /* of the file, to be read from; closed when SQLite has closed it */
+    sqlite3 *database;  /* NULL: there is none */
     sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
     struct replay *replay;               /* NULL: nothing was applied since it was opened */
     struct replica_state state;
@@ -90,6 +92,11 @@ void replica_note_bad(struct replica *replica);
 /* Copies the WAL into the file. SQLite's code, which is OK also when a reader is in the way of a
  * part, unless the WAL is to be cut to nothing. */
 int replica_checkpoint(struct replica *replica, bool whole);
+
+/* Sees to it that the files that are open are those that are found by their names. OK; NONE or GAP
+ * when they were removed or replaced while they were in use, which is logged: the replica is now
+ * what is there, nothing or another file. */
+enum replica_result replica_look(struct replica *replica);
 
 /* Closes the file: there is no replica any more until it is loaded. */
 void replica_shut(struct replica *replica);

@@ -206,11 +206,25 @@ enum replica_result replica_load(struct replica *replica) {
         code = replica_checkpoint(replica, false);
     if (code == SQLITE_OK)
         code = replica_sync_directory(replica) ? SQLITE_OK : SQLITE_IOERR_DIR_FSYNC;
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
+        files_name(&replica->files, path);
+        files_moved(&replica->files); /* they are seen for the first time */
         return REPLICA_OK;
+    }
     enum replica_result result = replica_failed(replica, code, "it cannot be opened");
     replica_shut(replica);
     return result;
+}
+
+enum replica_result replica_look(struct replica *replica) {
+    const char *moved = replica->database ? files_moved(&replica->files) : NULL;
+    if (!moved)
+        return REPLICA_OK;
+    log_error("%s was removed or replaced while it was in use: the replica of the other node's "
+              "database is what is there now, or is copied again",
+              moved);
+    replica_shut(replica);
+    return replica_load(replica) == REPLICA_OK ? REPLICA_GAP : REPLICA_NONE;
 }
 
 struct replica *replica_open(const struct conf *conf) {

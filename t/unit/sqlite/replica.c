@@ -263,6 +263,39 @@ static void test_complete(void) {
     buffer_free(&records);
 }
 
+/* Puts a file in the place of the replica's. */
+static void replace(const char *file, int64_t bytes) {
+    static const char *const ends[] = {"-replica", "-replica-wal", "-replica-shm"};
+    char path[PRIMARY_PATH_SIZE];
+    for (int i = 0; i < 3; i++) {
+        primary_name(path, ends[i]);
+        unlink(path);
+    }
+    primary_name(path, ends[0]);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd < 0 || write(fd, file, (size_t)bytes) != bytes)
+        abort();
+    close(fd);
+}
+
+static void test_moved(void) {
+    char path[PRIMARY_PATH_SIZE];
+    int64_t bytes;
+    fresh();
+    primary_name(path, "-replica");
+    ok(unlink(path) == 0, "the file is removed");
+    is_int(run_batch(&one, INSERT(10, "NULL")), REPLICA_NONE, "which the next batch is told");
+    ok(!now()->there, "there is no replica");
+    ok(copy(&one) == REPLICA_OK && equal(&one), "until it is copied");
+    char *file = primary_file(&one, &bytes);
+    int64_t before = one.batch;
+    is_int(run_batch(&one, INSERT(11, "NULL")), REPLICA_OK, "a batch comes");
+    replace(file, bytes);
+    is_int(replica_apply(replica, &one.source, NULL, 0), REPLICA_GAP, "an older file is there");
+    is_int(now()->batch, before, "and counts");
+    free(file);
+}
+
 /* --- Giving it back --- */
 
 static bool reads_back(void) {
@@ -354,6 +387,7 @@ int main(void) {
     test_conflicts();
     test_other();
     test_complete();
+    test_moved();
     test_take();
     test_compare();
     tear_down();
