@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -142,6 +143,18 @@ static bool write_all(int fd, struct iovec part[2], off_t at) {
     return true;
 }
 
+/* Begins a new log when somebody has cut the file, added to it or removed it. */
+static void check_file(struct batch_log *log) {
+    struct stat info;
+    if (log->fd < 0 ||
+        (fstat(log->fd, &info) == 0 && info.st_size == log->end && info.st_nlink == 1))
+        return;
+    log_warn("%s was changed or removed by another program; it is begun again, and the other "
+             "node's replica may be copied again",
+             log->files.path[BATCH_FILE_CURRENT]);
+    drop(log);
+}
+
 static bool add(struct batch_log *log, const struct batch_record *record) {
     char head[BATCH_HEAD_SIZE];
     struct iovec part[2] = {{head, sizeof head}, {(char *)record->changes, record->size}};
@@ -151,6 +164,7 @@ static bool add(struct batch_log *log, const struct batch_record *record) {
         return false;
     }
     batch_head_write(head, record);
+    check_file(log);
     if (!make_way(log, record->number) || !make_room(log, bytes) ||
         !write_all(log->fd, part, log->end))
         return false;

@@ -176,6 +176,23 @@ static void test_torn(void) {
     ok(size_of(current) < 0, "and all of it goes");
 }
 
+static void test_changed(void) {
+    fresh_log();
+    struct batch_log *log = open_at(0);
+    append_all(log, 1, 9, SIZE);
+    ok(truncate(current, 4 * BYTES) == 0, "somebody cuts the log while it is written");
+    append_all(log, 10, 12, SIZE);
+    is_int(count_fresh(10, 12), 3, "it begins again");
+    ok(unlink(current) == 0, "somebody removes it");
+    append_all(log, 13, 15, SIZE);
+    is_int(count_fresh(13, 15), 3, "it begins again");
+    damage(current, 3 * BYTES, "more", 4);
+    append_all(log, 16, 18, SIZE);
+    is_int(count_fresh(16, 18), 3, "and when somebody adds to it");
+    is_int(lines_with("was changed or removed"), 3, "which is said each time");
+    batch_log_close(log);
+}
+
 static void test_switch(void) {
     fresh_log();
     struct batch_log *log = open_at(0);
@@ -385,6 +402,7 @@ int main(void) {
     test_replaced();
     test_opened_again();
     test_torn();
+    test_changed();
     test_switch();
     test_reader_knows();
     test_large();
