@@ -19,32 +19,34 @@
 #include "queue_peers.h"
 
 enum {
-    CHANNEL_VERSION = 4,
+    CHANNEL_VERSION = 5,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 
+/* What a process may ask of the writer. What is in a message and in its answer, and what becomes of
+ * it, stands in one table: fcgi/writer/operation.c. */
 enum operation {
-    OPERATION_ENQUEUE,     /* body enqueue; answer id */
-    OPERATION_PULL,        /* body pull; answer batch */
-    OPERATION_CANCEL,      /* body id; no answer body */
-    OPERATION_REPORT,      /* body report; answer verdict */
-    OPERATION_RETIRE,      /* body worker; no answer body */
-    OPERATION_TALLY,       /* no body; answer tally */
-    OPERATION_CHANGE,      /* body change; no answer body */
-    OPERATION_TOLD,        /* body told; no answer body */
-    OPERATION_CLOSE_PULL,  /* body close; no answer body */
-    OPERATION_RESERVE,     /* body reserve; answer batch */
-    OPERATION_SETTLE,      /* body settle; no answer body */
-    OPERATION_HELLO,       /* body hello; answer hello_answer */
-    OPERATION_HEARD,       /* body heard; no answer body */
-    OPERATION_RAISE,       /* body raise; no answer body */
-    OPERATION_LOAN,        /* body loan; no answer body */
-    OPERATION_BACKUP,      /* no body; many answers pages, up to the one that is complete */
-    OPERATION_WATCH_BATCH, /* body number: parked until a batch after it; answer number */
-    OPERATION_LEASE,       /* body lease; answer grant; parked while nothing waits */
-    OPERATION_LOOK,        /* body look; answer item; parked until the item is done */
-    OPERATION_FORGET,      /* no body: the operation of this id is given up; that one is answered */
-    OPERATION_RETURN,      /* body returned: a grant that was not delivered; not answered */
+    OPERATION_ENQUEUE,
+    OPERATION_PULL,
+    OPERATION_CANCEL,
+    OPERATION_REPORT,
+    OPERATION_RETIRE,
+    OPERATION_TALLY,
+    OPERATION_CHANGE,
+    OPERATION_TOLD,
+    OPERATION_CLOSE_PULL,
+    OPERATION_RESERVE,
+    OPERATION_SETTLE,
+    OPERATION_HELLO,
+    OPERATION_HEARD,
+    OPERATION_RAISE,
+    OPERATION_LOAN,
+    OPERATION_BACKUP,
+    OPERATION_WATCH_BATCH,
+    OPERATION_LEASE,
+    OPERATION_LOOK,
+    OPERATION_FORGET,
+    OPERATION_RETURN,
     OPERATION_COUNT
 };
 
@@ -58,9 +60,9 @@ struct channel_header {
     uint16_t operation; /* enum operation; the same in the answer */
     uint16_t result;    /* enum queue_result; of an answer */
     uint64_t id;        /* chosen by the process; unique among its operations under way */
-    int64_t until_ms; /* steady time: a lease or look may be parked until then; any other operation
-                         is not begun after it. Of an answer that is FULL: the seconds until there
-                         may be room */
+    int64_t until_ms; /* of an operation, steady time: it may be parked until then, or is not begun
+                         after it */
+    int64_t retry_seconds; /* of an answer that is FULL: until there may be room */
 };
 
 struct channel_message {
@@ -96,10 +98,11 @@ struct channel_message {
 
 _Static_assert(sizeof(struct channel_message) <= CHANNEL_MESSAGE_MAX, "messages are bounded");
 
-/* The bytes of a message: of an operation, of an answer. Both are 0 for a message that no process
- * of this version can have sent (a count out of range, no such operation). */
-size_t channel_operation_size(const struct channel_message *message);
-size_t channel_answer_size(const struct channel_message *message);
+enum { CHANNEL_HEADER_SIZE = sizeof(struct channel_header) };
+
+/* The bytes of a body that ends in an array, items, of so many elements. */
+#define CHANNEL_LIST_SIZE(type, count)                                                             \
+    (offsetof(type, items) + (size_t)(count) * sizeof(((type *)0)->items[0]))
 
 enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
 
@@ -119,8 +122,5 @@ enum channel_result channel_receive(int fd, struct channel_message *message, siz
 
 /* The same, but waits for a message; CHANNEL_AGAIN when none came in time. */
 enum channel_result channel_await(int fd, struct channel_message *message, size_t *size);
-
-/* Whether its process sends nothing more on the channel before it has this operation's answer. */
-bool channel_awaits_answer(enum operation operation);
 
 #endif

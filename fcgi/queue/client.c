@@ -45,10 +45,9 @@ void queue_close(struct queue *queue) {
     free(queue);
 }
 
-/* Sends queue->message, waiting for room until a moment of steady time. False when the channel is
- * gone or stays full; nothing was sent then. */
-static bool send_message(struct queue *queue, int64_t until_ms) {
-    size_t size = channel_operation_size(&queue->message);
+/* Sends size bytes of queue->message, waiting for room until a moment of steady time. False when
+ * the channel is gone or stays full; nothing was sent then. */
+static bool send_message(struct queue *queue, size_t size, int64_t until_ms) {
     for (;;) {
         enum channel_result result = channel_send(queue->fd, &queue->message, size);
         if (result != CHANNEL_AGAIN)
@@ -60,67 +59,116 @@ static bool send_message(struct queue *queue, int64_t until_ms) {
     }
 }
 
-void client_start(struct queue *queue, enum operation operation) {
-    queue->message.header =
-        (struct channel_header){.version = CHANNEL_VERSION,
-                                .operation = (uint16_t)operation,
-                                .id = ++queue->last_id,
-                                .until_ms = clock_steady_ms() + queue->operation_ms};
-}
-
-enum queue_result client_await(struct queue *queue, uint64_t id, int operation) {
-    size_t size;
-    enum channel_result result = channel_await(queue->fd, &queue->message, &size);
-    if (result == CHANNEL_OK && queue->message.header.id == id &&
-        queue->message.header.operation == operation &&
-        size == channel_answer_size(&queue->message))
-        return (enum queue_result)queue->message.header.result;
+/* An answer that no writer of this version gives: it is not to meet another operation. */
+static enum queue_result refuse_answer(struct queue *queue) {
     disconnect(queue);
     return QUEUE_UNKNOWN;
 }
 
-enum queue_result client_call(struct queue *queue) {
-    const struct channel_header header = queue->message.header;
+/* Waits for an answer to the operation of this id that was sent; *size gets the bytes of its body.
+ * UNKNOWN, with the channel closed, when the writer goes away or is too late. */
+static enum queue_result await(struct queue *queue, uint64_t id, enum operation operation,
+                               size_t *size) {
+    const struct channel_header *header = &queue->message.header;
+    if (channel_await(queue->fd, &queue->message, size) != CHANNEL_OK || header->id != id ||
+        header->operation != operation)
+        return refuse_answer(queue);
+    *size -= CHANNEL_HEADER_SIZE;
+    return (enum queue_result)header->result;
+}
+
+/* Sends an operation and waits for its answer, which is in queue->message then. */
+static enum queue_result exchange(struct queue *queue, enum operation operation, const void *body,
+                                  size_t body_size, size_t *size) {
+    const struct channel_header header = {.version = CHANNEL_VERSION,
+                                          .operation = (uint16_t)operation,
+                                          .id = ++queue->last_id,
+                                          .until_ms = clock_steady_ms() + queue->operation_ms};
+    queue->message.header = header;
+    if (body_size > 0)
+        memcpy(&queue->message.body, body, body_size);
     for (int tries = 0; tries < 2; tries++) {
         if (queue->fd < 0)
             queue->fd = channel_connect(queue->channel, queue->operation_ms);
         if (queue->fd < 0)
             return QUEUE_DOWN;
-        if (send_message(queue, header.until_ms))
-            return client_await(queue, header.id, header.operation);
+        if (send_message(queue, CHANNEL_HEADER_SIZE + body_size, header.until_ms))
+            return await(queue, header.id, operation, size);
         disconnect(queue);
     }
     return QUEUE_DOWN;
 }
 
+enum queue_result client_call(struct queue *queue, enum operation operation, const void *body,
+                              size_t body_size, void *answer, size_t answer_size) {
+    size_t size;
+    enum queue_result result = exchange(queue, operation, body, body_size, &size);
+    if (result != QUEUE_OK)
+        return result;
+    if (size != answer_size)
+        return refuse_answer(queue);
+    if (answer_size > 0)
+        memcpy(answer, &queue->message.body, answer_size);
+    return QUEUE_OK;
+}
+
+enum queue_result client_call_batch(struct queue *queue, enum operation operation, const void *body,
+                                    size_t body_size, struct queue_batch *batch) {
+    size_t size;
+    const struct queue_batch *got = &queue->message.body.batch;
+    enum queue_result result = exchange(queue, operation, body, body_size, &size);
+    if (result != QUEUE_OK)
+        return result;
+    if (got->count < 0 || got->count > QUEUE_PULL_MAX ||
+        size != CHANNEL_LIST_SIZE(struct queue_batch, got->count))
+        return refuse_answer(queue);
+    memcpy(batch, got, size);
+    return QUEUE_OK;
+}
+
+/* Copies the part of a copy that has come with this result. */
+static enum queue_result take_pages(struct queue *queue, enum queue_result result, size_t size,
+                                    struct pages *pages) {
+    const struct pages *got = &queue->message.body.pages;
+    if (result != QUEUE_OK)
+        return result;
+    if (got->count < 0 || got->count > PAGES_MAX ||
+        size != CHANNEL_LIST_SIZE(struct pages, got->count))
+        return refuse_answer(queue);
+    memcpy(pages, got, size);
+    return QUEUE_OK;
+}
+
+enum queue_result queue_copy_begin(struct queue *queue, struct pages *pages) {
+    size_t size;
+    enum queue_result result = exchange(queue, OPERATION_BACKUP, NULL, 0, &size);
+    return take_pages(queue, result, size, pages);
+}
+
+enum queue_result queue_copy_next(struct queue *queue, struct pages *pages) {
+    size_t size;
+    enum queue_result result = await(queue, queue->last_id, OPERATION_BACKUP, &size);
+    return take_pages(queue, result, size, pages);
+}
+
+/* Whatever of it is still under way is of no use any more. */
+void queue_copy_end(struct queue *queue) {
+    disconnect(queue);
+}
+
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id) {
-    client_start(queue, OPERATION_ENQUEUE);
-    queue->message.body.enqueue = *item;
-    enum queue_result result = client_call(queue);
-    if (result == QUEUE_OK)
-        *id = queue->message.body.id;
-    return result;
+    return client_call(queue, OPERATION_ENQUEUE, item, sizeof *item, id, sizeof *id);
 }
 
 int queue_retry_seconds(const struct queue *queue) {
-    int64_t seconds = queue->message.header.until_ms;
+    int64_t seconds = queue->message.header.retry_seconds;
     return seconds >= 1 && seconds <= INT32_MAX ? (int)seconds : 1;
-}
-
-enum queue_result client_take_batch(struct queue *queue, enum queue_result result,
-                                    struct queue_batch *batch) {
-    if (result == QUEUE_OK)
-        memcpy(batch, &queue->message.body.batch,
-               channel_answer_size(&queue->message) - sizeof queue->message.header);
-    return result;
 }
 
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
-    client_start(queue, OPERATION_PULL);
-    queue->message.body.pull = *pull;
-    return client_take_batch(queue, client_call(queue), batch);
+    return client_call_batch(queue, OPERATION_PULL, pull, sizeof *pull, batch);
 }
 
 enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
@@ -128,38 +176,25 @@ enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_i
 }
 
 enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
-    client_start(queue, OPERATION_CANCEL);
-    queue->message.body.id = id;
-    return client_call(queue);
+    return client_call(queue, OPERATION_CANCEL, &id, sizeof id, NULL, 0);
 }
 
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict) {
-    client_start(queue, OPERATION_REPORT);
-    queue->message.body.report.count = report->count;
-    size_t size = channel_operation_size(&queue->message);
-    if (size == 0)
+    if (report->count < 1 || report->count > QUEUE_LEASE_MAX)
         return QUEUE_FAULT;
-    memcpy(&queue->message.body.report, report, size - sizeof queue->message.header);
-    enum queue_result result = client_call(queue);
-    if (result != QUEUE_OK)
-        return result;
-    if (queue->message.body.verdict.count != report->count)
-        return QUEUE_FAULT;
-    *verdict = queue->message.body.verdict;
-    return QUEUE_OK;
+    enum queue_result result = client_call(queue, OPERATION_REPORT, report,
+                                           CHANNEL_LIST_SIZE(struct queue_report, report->count),
+                                           verdict, sizeof *verdict);
+    return result == QUEUE_OK && verdict->count != report->count ? QUEUE_FAULT : result;
 }
 
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker) {
-    client_start(queue, OPERATION_RETIRE);
-    queue->message.body.worker = *worker;
-    return client_call(queue);
+    return client_call(queue, OPERATION_RETIRE, worker, sizeof *worker, NULL, 0);
 }
 
 enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
-    client_start(queue, OPERATION_CHANGE);
-    queue->message.body.change = *change;
-    return client_call(queue);
+    return client_call(queue, OPERATION_CHANGE, change, sizeof *change, NULL, 0);
 }
 
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
@@ -168,11 +203,7 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
 }
 
 enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
-    client_start(queue, OPERATION_TALLY);
-    enum queue_result result = client_call(queue);
-    if (result == QUEUE_OK)
-        *tally = queue->message.body.tally;
-    return result;
+    return client_call(queue, OPERATION_TALLY, NULL, 0, tally, sizeof *tally);
 }
 
 /* A ticket number is its place and the generation of the place, plus one so that it is never 0. */
@@ -226,10 +257,14 @@ struct ticket *client_ticket(struct queue *queue, enum operation operation, int6
     return ticket;
 }
 
-/* Sends a small message without waiting: an event loop has others to serve. */
-static enum channel_result send_now(struct queue *queue) {
+/* Sends a small operation without waiting: an event loop has others to serve. */
+static enum channel_result send_now(struct queue *queue, const struct channel_header *header,
+                                    const void *body, size_t body_size) {
+    queue->message.header = *header;
+    if (body_size > 0)
+        memcpy(&queue->message.body, body, body_size);
     enum channel_result result =
-        channel_send(queue->fd, &queue->message, channel_operation_size(&queue->message));
+        channel_send(queue->fd, &queue->message, CHANNEL_HEADER_SIZE + body_size);
     if (result == CHANNEL_GONE)
         disconnect(queue);
     return result;
@@ -239,17 +274,19 @@ static enum channel_result send_now(struct queue *queue) {
 static void send_ticket(struct queue *queue, struct ticket *ticket) {
     if (queue->fd < 0)
         return;
-    queue->message.header = (struct channel_header){.version = CHANNEL_VERSION,
-                                                    .operation = (uint16_t)ticket->operation,
-                                                    .id = ticket_number(queue, ticket),
-                                                    .until_ms = ticket->until_ms};
+    const struct channel_header header = {.version = CHANNEL_VERSION,
+                                          .operation = (uint16_t)ticket->operation,
+                                          .id = ticket_number(queue, ticket),
+                                          .until_ms = ticket->until_ms};
+    const struct channel_look look = {.id = ticket->item};
+    enum channel_result result;
     if (ticket->operation == OPERATION_LEASE)
-        queue->message.body.lease = ticket->lease;
+        result = send_now(queue, &header, &ticket->lease, sizeof ticket->lease);
     else if (ticket->operation == OPERATION_LOOK)
-        queue->message.body.look = (struct channel_look){.id = ticket->item};
+        result = send_now(queue, &header, &look, sizeof look);
     else
-        queue->message.body.number = ticket->seen;
-    if (send_now(queue) == CHANNEL_OK) {
+        result = send_now(queue, &header, &ticket->seen, sizeof ticket->seen);
+    if (result == CHANNEL_OK) {
         ticket->unsent = false;
         queue->unsent--;
     }
@@ -309,10 +346,10 @@ void queue_forget(struct queue *queue, uint64_t number) {
         return;
     }
     ticket->forgotten = true;
-    queue->message.header = (struct channel_header){
+    const struct channel_header header = {
         .version = CHANNEL_VERSION, .operation = OPERATION_FORGET, .id = number};
     if (queue->fd >= 0)
-        send_now(queue); /* without room for it the wait ends by its time */
+        send_now(queue, &header, NULL, 0); /* without room for it the wait ends by its time */
 }
 
 bool queue_is_behind(const struct queue *queue) {
@@ -341,6 +378,23 @@ static void fill_answer(struct queue *queue, uint64_t number, struct queue_answe
         answer->item = &queue->message.body.item;
 }
 
+/* Whether queue->message, with a body of so many bytes, is an answer to a ticket's operation. */
+static bool is_whole_answer(const struct queue *queue, size_t size) {
+    const struct channel_message *message = &queue->message;
+    const struct queue_grant *grant = &message->body.grant;
+    if (message->header.result != QUEUE_OK)
+        return size == 0;
+    switch (message->header.operation) {
+    case OPERATION_LEASE:
+        return grant->count >= 0 && grant->count <= QUEUE_LEASE_MAX &&
+               size == CHANNEL_LIST_SIZE(struct queue_grant, grant->count);
+    case OPERATION_LOOK:
+        return size == sizeof message->body.item;
+    default:
+        return size == sizeof message->body.number;
+    }
+}
+
 /* Receives answers until one is for somebody. False when there is none now. */
 static bool receive_answer(struct queue *queue, struct queue_answer *answer) {
     for (;;) {
@@ -348,7 +402,7 @@ static bool receive_answer(struct queue *queue, struct queue_answer *answer) {
         enum channel_result result = channel_receive(queue->fd, &queue->message, &size);
         if (result == CHANNEL_AGAIN)
             return false;
-        if (result == CHANNEL_GONE || size != channel_answer_size(&queue->message)) {
+        if (result == CHANNEL_GONE || !is_whole_answer(queue, size - CHANNEL_HEADER_SIZE)) {
             disconnect(queue);
             return false;
         }
@@ -379,9 +433,8 @@ bool queue_next(struct queue *queue, struct queue_answer *answer) {
 }
 
 void queue_return_lease(struct queue *queue, struct queue_return grant) {
-    queue->message.header =
-        (struct channel_header){.version = CHANNEL_VERSION, .operation = OPERATION_RETURN};
-    queue->message.body.returned = grant;
-    if (queue->fd >= 0)
-        send_now(queue); /* without room for it the lease lapses by itself */
+    const struct channel_header header = {.version = CHANNEL_VERSION,
+                                          .operation = OPERATION_RETURN};
+    if (queue->fd >= 0) /* without room for it the lease lapses by itself */
+        send_now(queue, &header, &grant, sizeof grant);
 }

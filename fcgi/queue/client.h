@@ -36,20 +36,16 @@ struct queue {
     struct channel_message message;
 };
 
-/* Starts queue->message for an operation of one answer; its body is the caller's to fill. */
-void client_start(struct queue *queue, enum operation operation);
+/* Sends an operation with this body and waits for its answer, whose body is copied when it is OK. A
+ * channel that turns out to be dead before anything was sent is opened again, once. UNKNOWN, with
+ * the channel closed, when the writer goes away, is too late, or gives another answer: a later one
+ * must never meet another operation. */
+enum queue_result client_call(struct queue *queue, enum operation operation, const void *body,
+                              size_t body_size, void *answer, size_t answer_size);
 
-/* Sends queue->message and waits for its answer, which replaces it. A channel that turns out to be
- * dead before anything was sent is opened anew, once. */
-enum queue_result client_call(struct queue *queue);
-
-/* Waits for an answer to the operation of this id that was sent. UNKNOWN, with the channel closed,
- * when the writer goes away or is too late: a later answer must never meet another operation. */
-enum queue_result client_await(struct queue *queue, uint64_t id, int operation);
-
-/* Copies the batch of an answer with this result, when it is OK; gives the result. */
-enum queue_result client_take_batch(struct queue *queue, enum queue_result result,
-                                    struct queue_batch *batch);
+/* The same, for an answer that is a batch. */
+enum queue_result client_call_batch(struct queue *queue, enum operation operation, const void *body,
+                                    size_t body_size, struct queue_batch *batch);
 
 /* A free ticket; to be filled and sent. */
 struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);

@@ -26,30 +26,6 @@ static bool write_part(struct paced *file, const struct pages *pages) {
     return true;
 }
 
-/* Copies the part that has come. */
-static enum queue_result take(struct queue *queue, enum queue_result result, struct pages *pages) {
-    if (result == QUEUE_OK)
-        memcpy(pages, &queue->message.body.pages,
-               channel_answer_size(&queue->message) - sizeof queue->message.header);
-    return result;
-}
-
-enum queue_result queue_copy_begin(struct queue *queue, struct pages *pages) {
-    client_start(queue, OPERATION_BACKUP);
-    return take(queue, client_call(queue), pages);
-}
-
-enum queue_result queue_copy_next(struct queue *queue, struct pages *pages) {
-    return take(queue, client_await(queue, queue->last_id, OPERATION_BACKUP), pages);
-}
-
-/* Whatever of it is still under way is of no use any more. */
-void queue_copy_end(struct queue *queue) {
-    if (queue->fd >= 0)
-        close(queue->fd);
-    queue->fd = -1;
-}
-
 /* Fetches the whole copy. */
 static enum queue_result fetch(struct queue *queue, int fd, const char *path) {
     static struct pages pages; /* too large for the stack */

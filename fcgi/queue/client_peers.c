@@ -12,9 +12,7 @@ uint64_t queue_start_batch(struct queue *queue, int64_t seen, int64_t wait_ms) {
 }
 
 enum queue_result queue_told(struct queue *queue, const struct queue_told *told) {
-    client_start(queue, OPERATION_TOLD);
-    queue->message.body.told = *told;
-    return client_call(queue);
+    return client_call(queue, OPERATION_TOLD, told, sizeof *told, NULL, 0);
 }
 
 enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
@@ -25,9 +23,7 @@ enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct
 }
 
 enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close) {
-    client_start(queue, OPERATION_CLOSE_PULL);
-    queue->message.body.close = *close;
-    return client_call(queue);
+    return client_call(queue, OPERATION_CLOSE_PULL, close, sizeof *close, NULL, 0);
 }
 
 enum queue_result queue_pull_fate(struct queue *queue, const uint8_t tag[PULL_TAG_SIZE],
@@ -37,43 +33,28 @@ enum queue_result queue_pull_fate(struct queue *queue, const uint8_t tag[PULL_TA
 
 enum queue_result queue_reserve(struct queue *queue, const struct queue_reserve *reserve,
                                 struct queue_batch *batch) {
-    client_start(queue, OPERATION_RESERVE);
-    queue->message.body.reserve = *reserve;
-    return client_take_batch(queue, client_call(queue), batch);
+    return client_call_batch(queue, OPERATION_RESERVE, reserve, sizeof *reserve, batch);
 }
 
 enum queue_result queue_settle(struct queue *queue, const struct queue_settle *settle) {
-    client_start(queue, OPERATION_SETTLE);
-    queue->message.body.settle = *settle;
-    return client_call(queue);
+    return client_call(queue, OPERATION_SETTLE, settle, sizeof *settle, NULL, 0);
 }
 
 enum queue_result queue_loan(struct queue *queue, const struct queue_loan_step *step) {
-    client_start(queue, OPERATION_LOAN);
-    queue->message.body.loan = *step;
-    return client_call(queue);
+    return client_call(queue, OPERATION_LOAN, step, sizeof *step, NULL, 0);
 }
 
 enum queue_result queue_hello(struct queue *queue, const struct queue_hello *hello,
                               struct queue_hello_answer *answer) {
-    client_start(queue, OPERATION_HELLO);
-    queue->message.body.hello = *hello;
-    enum queue_result result = client_call(queue);
-    if (result == QUEUE_OK)
-        *answer = queue->message.body.hello_answer;
-    return result;
+    return client_call(queue, OPERATION_HELLO, hello, sizeof *hello, answer, sizeof *answer);
 }
 
 enum queue_result queue_heard(struct queue *queue, const struct queue_heard *heard) {
-    client_start(queue, OPERATION_HEARD);
-    queue->message.body.heard = *heard;
-    return client_call(queue);
+    return client_call(queue, OPERATION_HEARD, heard, sizeof *heard, NULL, 0);
 }
 
 enum queue_result queue_raise(struct queue *queue, const struct queue_raise *raise) {
-    client_start(queue, OPERATION_RAISE);
-    queue->message.body.raise = *raise;
-    return client_call(queue);
+    return client_call(queue, OPERATION_RAISE, raise, sizeof *raise, NULL, 0);
 }
 
 enum queue_result queue_hash_items(struct queue *queue, int64_t items, struct queue_range *range) {

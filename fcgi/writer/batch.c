@@ -78,7 +78,7 @@ struct channel_message *batch_room(struct batch *batch) {
 
 bool batch_add(struct batch *batch, void *owner, size_t size) {
     struct channel_message *message = batch_room(batch);
-    if (!message || size != channel_operation_size(message) || !operation_sane(message))
+    if (!message || size != operation_size(message) || !operation_sane(message))
         return false;
     batch->jobs[batch->operations++] = (struct job){.owner = owner, .operation = message};
     batch->count = batch->operations;
@@ -141,7 +141,7 @@ static struct channel_message *start_answer(struct batch *batch, struct job *job
 /* Ends it: from here on its memory is its own. */
 static void end_answer(struct batch *batch, struct job *job, enum queue_result result) {
     job->answer->header.result = (uint16_t)result;
-    batch->out_used += align(channel_answer_size(job->answer));
+    batch->out_used += align(operation_answer_size(job->answer));
 }
 
 /* Takes a wait out of the parked ones and makes it a job of this batch. NULL when there is no room
@@ -214,20 +214,20 @@ static bool should_park(const struct job *job, enum queue_result result) {
     if (job->operation->header.until_ms <= clock_steady_ms())
         return false;
     if (job->operation->header.operation != OPERATION_LOOK)
-        return operation_parks(job->operation->header.operation) && result == QUEUE_NONE;
+        return operation_kind(job->operation)->parks && result == QUEUE_NONE;
     return result == QUEUE_OK && job->answer->body.item.state <= ITEM_LEASED;
 }
 
 /* Does what an operation asks for; its answer's body is written in place. */
 static enum queue_result apply(struct batch *batch, const struct job *job) {
-    int operation = job->operation->header.operation;
-    if (operation == OPERATION_ENQUEUE && batch->refuse_enqueues)
+    const struct operation_kind *kind = operation_kind(job->operation);
+    if (kind->needs_room && batch->refuse_enqueues)
         return QUEUE_DISK_FULL;
-    if (operation == OPERATION_WATCH_BATCH)
-        return QUEUE_NONE; /* it is parked; see answer_watches */
-    if (operation == OPERATION_TALLY)
+    if (!kind->apply)
+        return QUEUE_NONE; /* a watch is parked; see answer_watches */
+    if (job->operation->header.operation == OPERATION_TALLY)
         job->answer->body.tally.parked = parked_count(batch->parked);
-    return operation_apply(batch->store, job->operation, job->answer);
+    return kind->apply(batch->store, job->operation, job->answer);
 }
 
 /* Gives up what a process has sent before: if it is parked it is answered now, else it has been. */
@@ -240,8 +240,7 @@ static void forget(struct batch *batch, const struct job *job) {
 
 /* Whether an operation came too late to be begun: its process has given it up. */
 static bool too_late(const struct channel_message *operation) {
-    return !operation_parks(operation->header.operation) &&
-           operation->header.until_ms < clock_steady_ms();
+    return !operation_kind(operation)->parks && operation->header.until_ms < clock_steady_ms();
 }
 
 /* Answers those who were waiting for what an operation has just done. */
@@ -283,7 +282,7 @@ static void apply_job(struct batch *batch, struct job *job) {
         return;
     }
     if (result == QUEUE_FULL)
-        job->answer->header.until_ms = store_retry_seconds(batch->store);
+        job->answer->header.retry_seconds = store_retry_seconds(batch->store);
     end_answer(batch, job, result);
     if (result == QUEUE_OK)
         answer_others(batch, job);
@@ -360,7 +359,7 @@ static void rewind_attempt(struct batch *batch) {
     }
     for (int i = 0; i < batch->operations; i++) {
         struct job *job = &batch->jobs[i];
-        if (job->owner && !job->answer && operation_parks(job->operation->header.operation)) {
+        if (job->owner && !job->answer && operation_kind(job->operation)->parks) {
             struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
             if (wait) {
                 parked_take(batch->parked, wait);

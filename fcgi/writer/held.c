@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "operation.h"
+
 /* A place for an answer. */
 struct place {
     struct held_answer is;
@@ -64,7 +66,7 @@ static struct place *new_place(struct held *held, size_t size) {
 
 bool held_add(struct held *held, void *owner, int64_t batch, const struct channel_message *answer,
               int64_t until_ms) {
-    size_t size = channel_answer_size(answer);
+    size_t size = operation_answer_size(answer);
     struct place *place = new_place(held, size);
     if (!place)
         return false;

@@ -1,6 +1,14 @@
 #include "operation.h"
 
+#include <string.h>
+
 enum { NODE_MAX = 255 };
+
+/* --- Sane --- */
+
+static bool between(int64_t number, int64_t min, int64_t max) {
+    return number >= min && number <= max;
+}
 
 static void end_text(char *text, size_t size) {
     text[size - 1] = '\0';
@@ -13,147 +21,305 @@ static void end_worker(struct queue_worker *worker) {
     end_text(worker->address, sizeof worker->address);
 }
 
-static void end_change(struct queue_change *change) {
+static bool is_sane_enqueue(struct channel_message *operation) {
+    struct queue_enqueue *enqueue = &operation->body.enqueue;
+    end_text(enqueue->key, sizeof enqueue->key);
+    return between(enqueue->iterations, 1, QUEUE_ITERATIONS_MAX);
+}
+
+static bool is_sane_pull(struct channel_message *operation) {
+    struct queue_pull *pull = &operation->body.pull;
+    end_text(pull->key, sizeof pull->key);
+    return between(pull->top, 1, QUEUE_PULL_MAX) &&
+           between(pull->reach, PULL_HERE, PULL_OVER_BOTH) && between(pull->peer, 0, NODE_MAX);
+}
+
+static bool is_sane_lease(struct channel_message *operation) {
+    struct queue_lease *lease = &operation->body.lease;
+    end_worker(&lease->worker);
+    return between(lease->items, 1, QUEUE_LEASE_MAX) && lease->iterations >= 1;
+}
+
+static bool is_sane_report(struct channel_message *operation) {
+    end_worker(&operation->body.report.worker);
+    return operation->body.report.count >= 1;
+}
+
+static bool is_sane_retire(struct channel_message *operation) {
+    end_worker(&operation->body.worker);
+    return true;
+}
+
+static bool is_sane_change(struct channel_message *operation) {
+    struct queue_change *change = &operation->body.change;
     end_text(change->name, sizeof change->name);
     end_text(change->id, sizeof change->id);
     end_text(change->why, sizeof change->why);
+    return between(change->state, MACHINE_LAUNCHING, MACHINE_GONE);
 }
 
-static bool between(int64_t number, int64_t min, int64_t max) {
-    return number >= min && number <= max;
+static bool is_sane_close(struct channel_message *operation) {
+    return between(operation->body.close.rest, 0, QUEUE_PULL_MAX);
 }
 
-bool operation_sane(struct channel_message *operation) {
-    switch (operation->header.operation) {
-    case OPERATION_ENQUEUE:
-        end_text(operation->body.enqueue.key, QUEUE_KEY_SIZE);
-        return between(operation->body.enqueue.iterations, 1, QUEUE_ITERATIONS_MAX);
-    case OPERATION_PULL:
-        end_text(operation->body.pull.key, QUEUE_KEY_SIZE);
-        return between(operation->body.pull.top, 1, QUEUE_PULL_MAX) &&
-               between(operation->body.pull.reach, PULL_HERE, PULL_OVER_BOTH) &&
-               between(operation->body.pull.peer, 0, NODE_MAX);
-    case OPERATION_LEASE:
-        end_worker(&operation->body.lease.worker);
-        return between(operation->body.lease.items, 1, QUEUE_LEASE_MAX) &&
-               operation->body.lease.iterations >= 1;
-    case OPERATION_REPORT:
-        end_worker(&operation->body.report.worker);
-        return true;
-    case OPERATION_RETIRE:
-        end_worker(&operation->body.worker);
-        return true;
-    case OPERATION_CHANGE:
-        end_change(&operation->body.change);
-        return between(operation->body.change.state, MACHINE_LAUNCHING, MACHINE_GONE);
-    case OPERATION_CLOSE_PULL:
-        return between(operation->body.close.rest, 0, QUEUE_PULL_MAX);
-    case OPERATION_RESERVE:
-        return between(operation->body.reserve.node, 0, NODE_MAX) &&
-               between(operation->body.reserve.top, 1, QUEUE_PULL_MAX);
-    case OPERATION_SETTLE:
-        return between(operation->body.settle.node, 0, NODE_MAX) &&
-               between(operation->body.settle.fate.fate, PULL_UNKNOWN, PULL_IS_CLOSED);
-    case OPERATION_RAISE:
-        return between(operation->body.raise.node, 0, NODE_MAX);
-    case OPERATION_HELLO:
-        return between(operation->body.hello.node, 0, NODE_MAX);
-    case OPERATION_HEARD:
-        return between(operation->body.heard.sent.node, 0, NODE_MAX);
-    case OPERATION_LOAN:
-        return between(operation->body.loan.node, 0, NODE_MAX);
-    case OPERATION_BACKUP:
-        return false; /* it is no part of a batch */
-    default:
-        return true;
+static bool is_sane_reserve(struct channel_message *operation) {
+    const struct queue_reserve *reserve = &operation->body.reserve;
+    return between(reserve->node, 0, NODE_MAX) && between(reserve->top, 1, QUEUE_PULL_MAX);
+}
+
+static bool is_sane_settle(struct channel_message *operation) {
+    const struct queue_settle *settle = &operation->body.settle;
+    return between(settle->node, 0, NODE_MAX) &&
+           between(settle->fate.fate, PULL_UNKNOWN, PULL_IS_CLOSED);
+}
+
+static bool is_sane_raise(struct channel_message *operation) {
+    return between(operation->body.raise.node, 0, NODE_MAX);
+}
+
+static bool is_sane_hello(struct channel_message *operation) {
+    const struct queue_hello *hello = &operation->body.hello;
+    return between(hello->node, 0, NODE_MAX) && between(hello->count, 0, QUEUE_LOANS_MAX);
+}
+
+static bool is_sane_heard(struct channel_message *operation) {
+    const struct queue_hello *sent = &operation->body.heard.sent;
+    return between(sent->node, 0, NODE_MAX) && between(sent->count, 0, QUEUE_LOANS_MAX);
+}
+
+static bool is_sane_loan(struct channel_message *operation) {
+    return between(operation->body.loan.node, 0, NODE_MAX);
+}
+
+/* A backup is no part of a batch. */
+static bool is_never_sane(struct channel_message *operation) {
+    (void)operation;
+    return false;
+}
+
+/* --- Rows --- */
+
+static int rows_of_pull(const struct channel_message *operation) {
+    return operation->body.pull.top;
+}
+
+static int rows_of_report(const struct channel_message *operation) {
+    return operation->body.report.count;
+}
+
+static int rows_of_reserve(const struct channel_message *operation) {
+    return operation->body.reserve.top;
+}
+
+static int rows_of_lease(const struct channel_message *operation) {
+    return operation->body.lease.items;
+}
+
+static int rows_of_any_pull(const struct channel_message *operation) {
+    (void)operation;
+    return QUEUE_PULL_MAX;
+}
+
+/* --- Applied --- */
+
+#define APPLY(name, call)                                                                          \
+    static enum queue_result name(struct store *store, const struct channel_message *operation,    \
+                                  struct channel_message *answer) {                                \
+        (void)operation, (void)answer;                                                             \
+        return call;                                                                               \
     }
+
+APPLY(enqueue, store_enqueue(store, &operation->body.enqueue, &answer->body.id))
+APPLY(pull, store_pull(store, &operation->body.pull, &answer->body.batch))
+APPLY(cancel, store_cancel(store, operation->body.id))
+APPLY(report, store_report(store, &operation->body.report, &answer->body.verdict))
+APPLY(retire, store_retire(store, &operation->body.worker))
+APPLY(tally, store_tally(store, &answer->body.tally))
+APPLY(change, store_change(store, &operation->body.change))
+APPLY(told, store_told(store, &operation->body.told))
+APPLY(close_pull, store_close_pull(store, &operation->body.close))
+APPLY(reserve, store_reserve_items(store, &operation->body.reserve, &answer->body.batch))
+APPLY(settle, store_settle(store, &operation->body.settle))
+APPLY(hello, store_hello(store, &operation->body.hello, &answer->body.hello_answer))
+APPLY(heard, store_heard(store, &operation->body.heard))
+APPLY(raise_epoch, store_raise(store, &operation->body.raise))
+APPLY(loan, store_loan(store, &operation->body.loan))
+APPLY(lease, store_lease(store, &operation->body.lease, &answer->body.grant))
+APPLY(look, store_look(store, operation->body.look.id, &answer->body.item))
+
+/* --- Promised --- */
+
+static bool always(const struct channel_message *answer) {
+    (void)answer;
+    return true;
 }
 
-int operation_rows(const struct channel_message *operation) {
-    switch (operation->header.operation) {
-    case OPERATION_LEASE:
-        return operation->body.lease.items;
-    case OPERATION_REPORT:
-        return operation->body.report.count;
-    case OPERATION_PULL:
-        return operation->body.pull.top;
-    case OPERATION_RESERVE:
-        return operation->body.reserve.top;
-    case OPERATION_CLOSE_PULL:
-    case OPERATION_SETTLE:
-        return QUEUE_PULL_MAX;
-    default:
-        return 1;
+/* Whether it has items, or will have some of the other node. Of an open pull nobody is told yet. */
+static bool if_pulled(const struct channel_message *answer) {
+    const struct queue_batch *batch = &answer->body.batch;
+    return batch->share != PULL_OPEN && (batch->count > 0 || batch->rest > 0);
+}
+
+/* --- The table --- */
+
+#define BODY (((struct channel_message *)NULL)->body)
+#define ONE(member)                                                                                \
+    { .size = sizeof BODY.member }
+#define LIST(type, maximum)                                                                        \
+    {                                                                                              \
+        .size = offsetof(struct type, items), .element = sizeof(((struct type *)NULL)->items[0]),  \
+        .count_at = offsetof(struct type, count), .most = (maximum)                                \
     }
+
+/* In the order of enum operation. */
+static const struct operation_kind kinds[OPERATION_COUNT] = {
+    [OPERATION_ENQUEUE] = {.name = "enqueue",
+                           .message = ONE(enqueue),
+                           .answer = ONE(id),
+                           .is_alone = true,
+                           .needs_room = true,
+                           .is_sane = is_sane_enqueue,
+                           .apply = enqueue,
+                           .promises = always},
+    [OPERATION_PULL] = {.name = "pull",
+                        .message = ONE(pull),
+                        .answer = LIST(queue_batch, QUEUE_PULL_MAX),
+                        .is_alone = true,
+                        .is_sane = is_sane_pull,
+                        .rows = rows_of_pull,
+                        .apply = pull,
+                        .promises = if_pulled},
+    [OPERATION_CANCEL] = {.name = "cancel",
+                          .message = ONE(id),
+                          .is_alone = true,
+                          .apply = cancel,
+                          .promises = always},
+    [OPERATION_REPORT] = {.name = "report",
+                          .message = LIST(queue_report, QUEUE_LEASE_MAX),
+                          .answer = ONE(verdict),
+                          .is_alone = true,
+                          .is_sane = is_sane_report,
+                          .rows = rows_of_report,
+                          .apply = report},
+    [OPERATION_RETIRE] = {.name = "retire",
+                          .message = ONE(worker),
+                          .is_alone = true,
+                          .is_sane = is_sane_retire,
+                          .apply = retire},
+    [OPERATION_TALLY] = {.name = "tally", .answer = ONE(tally), .is_alone = true, .apply = tally},
+    [OPERATION_CHANGE] = {.name = "change",
+                          .message = ONE(change),
+                          .is_alone = true,
+                          .is_sane = is_sane_change,
+                          .apply = change},
+    [OPERATION_TOLD] = {.name = "told", .message = ONE(told), .is_alone = true, .apply = told},
+    [OPERATION_CLOSE_PULL] = {.name = "close pull",
+                              .message = ONE(close),
+                              .is_alone = true,
+                              .is_sane = is_sane_close,
+                              .rows = rows_of_any_pull,
+                              .apply = close_pull,
+                              .promises = always},
+    [OPERATION_RESERVE] = {.name = "reserve",
+                           .message = ONE(reserve),
+                           .answer = LIST(queue_batch, QUEUE_PULL_MAX),
+                           .is_alone = true,
+                           .is_sane = is_sane_reserve,
+                           .rows = rows_of_reserve,
+                           .apply = reserve,
+                           .promises = if_pulled},
+    [OPERATION_SETTLE] = {.name = "settle",
+                          .message = ONE(settle),
+                          .is_alone = true,
+                          .is_sane = is_sane_settle,
+                          .rows = rows_of_any_pull,
+                          .apply = settle},
+    [OPERATION_HELLO] = {.name = "hello",
+                         .message = ONE(hello),
+                         .answer = ONE(hello_answer),
+                         .is_alone = true,
+                         .is_sane = is_sane_hello,
+                         .apply = hello},
+    [OPERATION_HEARD] = {.name = "heard",
+                         .message = ONE(heard),
+                         .is_alone = true,
+                         .is_sane = is_sane_heard,
+                         .apply = heard},
+    [OPERATION_RAISE] = {.name = "raise",
+                         .message = ONE(raise),
+                         .is_alone = true,
+                         .is_sane = is_sane_raise,
+                         .apply = raise_epoch},
+    [OPERATION_LOAN] = {.name = "loan",
+                        .message = ONE(loan),
+                        .is_alone = true,
+                        .is_sane = is_sane_loan,
+                        .apply = loan},
+    /* Many answers, up to the one that is complete. */
+    [OPERATION_BACKUP] = {.name = "backup",
+                          .answer = LIST(pages, PAGES_MAX),
+                          .is_alone = true,
+                          .is_sane = is_never_sane},
+    /* Parked until there is a batch after that number. */
+    [OPERATION_WATCH_BATCH] = {.name = "watch batch",
+                               .message = ONE(number),
+                               .answer = ONE(number),
+                               .parks = true},
+    /* Parked while nothing waits. */
+    [OPERATION_LEASE] = {.name = "lease",
+                         .message = ONE(lease),
+                         .answer = LIST(queue_grant, QUEUE_LEASE_MAX),
+                         .parks = true,
+                         .is_sane = is_sane_lease,
+                         .rows = rows_of_lease,
+                         .apply = lease},
+    /* Parked until the item is done. */
+    [OPERATION_LOOK] =
+        {.name = "look", .message = ONE(look), .answer = ONE(item), .parks = true, .apply = look},
+    /* The operation of this id is given up: that one is answered, this one is not. */
+    [OPERATION_FORGET] = {.name = "forget"},
+    /* A grant that was not delivered; not answered. */
+    [OPERATION_RETURN] = {.name = "return", .message = ONE(returned)},
+};
+
+const struct operation_kind *operation_kind(const struct channel_message *message) {
+    int operation = message->header.operation;
+    return operation < OPERATION_COUNT ? &kinds[operation] : NULL;
+}
+
+/* The bytes of a message with this body; 0 when it is none. */
+static size_t size_of(const struct channel_message *message, const struct operation_body *body) {
+    int32_t count = 0;
+    if (body->element > 0)
+        memcpy(&count, (const char *)&message->body + body->count_at, sizeof count);
+    if (!between(count, 0, body->most))
+        return 0;
+    return CHANNEL_HEADER_SIZE + body->size + (size_t)count * body->element;
+}
+
+size_t operation_size(const struct channel_message *operation) {
+    const struct operation_kind *kind = operation_kind(operation);
+    return kind ? size_of(operation, &kind->message) : 0;
+}
+
+size_t operation_answer_size(const struct channel_message *answer) {
+    const struct operation_kind *kind = operation_kind(answer);
+    if (answer->header.result != QUEUE_OK)
+        return CHANNEL_HEADER_SIZE;
+    return kind ? size_of(answer, &kind->answer) : 0;
 }
 
 size_t operation_answer_max(const struct channel_message *operation) {
-    size_t body = sizeof(struct queue_tally) + sizeof(struct queue_item);
-    if (operation->header.operation == OPERATION_PULL ||
-        operation->header.operation == OPERATION_RESERVE)
-        body = sizeof(struct queue_batch);
-    else if (operation->header.operation == OPERATION_LEASE)
-        body = sizeof(struct queue_grant);
-    else if (operation->header.operation == OPERATION_REPORT)
-        body = sizeof(struct queue_verdict);
-    else if (operation->header.operation == OPERATION_HELLO)
-        body = sizeof(struct queue_hello_answer);
-    return sizeof(struct channel_header) + body;
+    const struct operation_body *body = &operation_kind(operation)->answer;
+    return CHANNEL_HEADER_SIZE + body->size + (size_t)body->most * body->element;
 }
 
-bool operation_parks(int operation) {
-    return operation == OPERATION_LEASE || operation == OPERATION_LOOK ||
-           operation == OPERATION_WATCH_BATCH;
+bool operation_sane(struct channel_message *operation) {
+    const struct operation_kind *kind = operation_kind(operation);
+    return kind && (!kind->is_sane || kind->is_sane(operation));
 }
 
-/* The operations that peers are the reason for. */
-static enum queue_result apply_of_peers(struct store *store,
-                                        const struct channel_message *operation,
-                                        struct channel_message *answer) {
-    switch (operation->header.operation) {
-    case OPERATION_TOLD:
-        return store_told(store, &operation->body.told);
-    case OPERATION_CLOSE_PULL:
-        return store_close_pull(store, &operation->body.close);
-    case OPERATION_RESERVE:
-        return store_reserve_items(store, &operation->body.reserve, &answer->body.batch);
-    case OPERATION_SETTLE:
-        return store_settle(store, &operation->body.settle);
-    case OPERATION_HELLO:
-        return store_hello(store, &operation->body.hello, &answer->body.hello_answer);
-    case OPERATION_HEARD:
-        return store_heard(store, &operation->body.heard);
-    case OPERATION_LOAN:
-        return store_loan(store, &operation->body.loan);
-    case OPERATION_RAISE:
-        return store_raise(store, &operation->body.raise);
-    default:
-        return QUEUE_FAULT;
-    }
-}
-
-enum queue_result operation_apply(struct store *store, const struct channel_message *operation,
-                                  struct channel_message *answer) {
-    switch (operation->header.operation) {
-    case OPERATION_ENQUEUE:
-        return store_enqueue(store, &operation->body.enqueue, &answer->body.id);
-    case OPERATION_PULL:
-        return store_pull(store, &operation->body.pull, &answer->body.batch);
-    case OPERATION_CANCEL:
-        return store_cancel(store, operation->body.id);
-    case OPERATION_REPORT:
-        return store_report(store, &operation->body.report, &answer->body.verdict);
-    case OPERATION_RETIRE:
-        return store_retire(store, &operation->body.worker);
-    case OPERATION_CHANGE:
-        return store_change(store, &operation->body.change);
-    case OPERATION_TALLY:
-        return store_tally(store, &answer->body.tally);
-    case OPERATION_LEASE:
-        return store_lease(store, &operation->body.lease, &answer->body.grant);
-    case OPERATION_LOOK:
-        return store_look(store, operation->body.look.id, &answer->body.item);
-    default:
-        return apply_of_peers(store, operation, answer);
-    }
+int operation_rows(const struct channel_message *operation) {
+    const struct operation_kind *kind = operation_kind(operation);
+    return kind->rows ? kind->rows(operation) : 1;
 }

@@ -15,6 +15,7 @@
 #include "held.h"
 #include "log.h"
 #include "marker.h"
+#include "operation.h"
 
 /*
  * The writer: the one process that writes the database. It takes every operation that is waiting,
@@ -143,7 +144,7 @@ static bool keep_unsent(struct writer *writer, struct connection *connection,
 /* Sends an answer, or keeps it until there is room. Whether its connection still has it. */
 static bool send_answer(struct writer *writer, struct connection *connection,
                         const struct channel_message *answer) {
-    size_t size = channel_answer_size(answer);
+    size_t size = operation_answer_size(answer);
     if (!connection || connection->fd < 0)
         return false;
     enum channel_result result = CHANNEL_AGAIN;
@@ -197,12 +198,12 @@ static void read_operations(struct writer *writer, struct connection *connection
         if (result == CHANNEL_AGAIN)
             return;
         if (result == CHANNEL_OK && message->header.operation == OPERATION_BACKUP &&
-            size == channel_operation_size(message)) {
+            size == operation_size(message)) {
             begin_backup(writer, connection, message->header.id);
             return;
         }
         if (result == CHANNEL_OK && batch_add(writer->batch, connection, size)) {
-            if (channel_awaits_answer(message->header.operation))
+            if (operation_kind(message)->is_alone)
                 return;
             continue;
         }
@@ -212,22 +213,13 @@ static void read_operations(struct writer *writer, struct connection *connection
     }
 }
 
-/* Whether the answer to a pull has items, or will have some of the other node. Of an open pull
- * nobody is told yet. */
-static bool is_pulled(const struct queue_batch *batch) {
-    return batch->share != PULL_OPEN && (batch->count > 0 || batch->rest > 0);
-}
-
 /* Whether an answer promises what the replica is to have first. */
 static bool must_hold(const struct writer *writer, const struct job *job) {
     if (!job->answer || !job->owner || job->answer->header.result != QUEUE_OK ||
         store_may_answer(writer->store, store_last_batch(writer->store)))
         return false;
-    int operation = job->answer->header.operation;
-    return operation == OPERATION_ENQUEUE || operation == OPERATION_CANCEL ||
-           operation == OPERATION_CLOSE_PULL ||
-           ((operation == OPERATION_PULL || operation == OPERATION_RESERVE) &&
-            is_pulled(&job->answer->body.batch));
+    const struct operation_kind *kind = operation_kind(job->answer);
+    return kind->promises && kind->promises(job->answer);
 }
 
 /* Holds an answer until the replica has all that has changed by now: what a repeated enqueue or

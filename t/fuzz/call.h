@@ -36,7 +36,7 @@ static struct channel_message fuzz_message;
 
 static enum queue_result take(enum operation operation) {
     fuzz_message.header.operation = (uint16_t)operation;
-    must(channel_operation_size(&fuzz_message) > 0);
+    must(operation_size(&fuzz_message) > 0);
     must(operation_sane(&fuzz_message));
     return fuzz_result;
 }

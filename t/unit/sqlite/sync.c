@@ -11,6 +11,7 @@
 #include "fcgi/base/child_start.h"
 #include "fcgi/master/sockets.h"
 #include "fcgi/queue/channel.h"
+#include "fcgi/writer/operation.h"
 #include "fcgi/writer/writer.h"
 
 static char channel[100];
@@ -55,7 +56,7 @@ static int send_operation(enum operation operation) {
     message.header.operation = (uint16_t)operation;
     message.header.id = 1;
     message.header.until_ms = clock_steady_ms() + 20000;
-    if (fd < 0 || channel_send(fd, &message, channel_operation_size(&message)) != CHANNEL_OK)
+    if (fd < 0 || channel_send(fd, &message, operation_size(&message)) != CHANNEL_OK)
         abort();
     return fd;
 }
