@@ -53,7 +53,7 @@ static bool body_is_plain(struct call *call) {
 /* Whether the path of this call shows something to GET. */
 static bool is_shown(const struct call *call) {
     for (const struct route *route = call->server->routes; route->method; route++) {
-        if (route->listener == call->route->listener && strcmp(route->method, "GET") == 0 &&
+        if (route->caller == call->route->caller && strcmp(route->method, "GET") == 0 &&
             strcmp(route->path, call->route->path) == 0)
             return true;
     }

@@ -25,21 +25,26 @@ static void allow(char *value, size_t size, const char *method) {
              strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
-/* Sets call->route; false with the reply for an unknown path or method. */
-static bool find_route(struct call *call) {
+static bool is_served(const struct call *call, const struct route *route) {
+    enum listener listener = route->caller == CALLER_CLIENT ? LISTENER_PUBLIC : LISTENER_WORKER;
+    return listener == call->server->listener;
+}
+
+/* The first route of the call's path, whatever its method; NULL when there is none. */
+static const struct route *find_path(struct call *call) {
+    for (const struct route *route = call->server->routes; route->method; route++) {
+        if (is_served(call, route) && path_fits(route, call->request->path, &call->id))
+            return route;
+    }
+    return NULL;
+}
+
+/* Sets call->route, of those from this one on; false with the reply for an unknown path or method.
+ */
+static bool find_route(struct call *call, const struct route *route) {
     struct reply *reply = &call->server->reply;
     char allowed[64] = "";
-    for (const struct route *route = call->server->routes; route->method; route++) {
-        if (route->listener != call->server->listener ||
-            !path_fits(route, call->request->path, &call->id))
-            continue;
-        if (strcmp(route->method, call->request->method) == 0) {
-            call->route = route;
-            return true;
-        }
-        allow(allowed, sizeof allowed, route->method);
-    }
-    if (*allowed == '\0') {
+    if (!route) {
         problem_reply(reply, PROBLEM_NOT_FOUND, "%s",
                       call->server->listener == LISTENER_PUBLIC
                           ? "There is nothing at this path; the calls are /enqueue, "
@@ -47,6 +52,15 @@ static bool find_route(struct call *call) {
                           : "There is nothing at this path; the calls are /lease, /results and "
                             "/retire, and those of other nodes.");
         return false;
+    }
+    for (; route->method; route++) {
+        if (!is_served(call, route) || !path_fits(route, call->request->path, &call->id))
+            continue;
+        if (strcmp(route->method, call->request->method) == 0) {
+            call->route = route;
+            return true;
+        }
+        allow(allowed, sizeof allowed, route->method);
     }
     problem_reply(reply, PROBLEM_METHOD_NOT_ALLOWED, "This path takes %s.", allowed);
     reply_header(reply, "Allow", allowed);
@@ -67,19 +81,21 @@ static bool check_role(struct call *call, const char *wanted) {
 }
 
 /* Everything on the worker listener needs a token, and with TLS a certificate: other nodes' calls
- * theirs, workers' calls theirs. */
-static bool authorize(struct call *call) {
+ * theirs, workers' calls theirs. That there is nothing at a path is told to both. */
+static bool authorize(struct call *call, const struct route *route) {
     const char *field = call_field(call, "HTTP_AUTHORIZATION");
     const struct conf *conf = call->server->conf;
     struct reply *reply = &call->server->reply;
-    bool peers = strncmp(call->request->path, "/peer/", strlen("/peer/")) == 0;
+    bool peers = route && route->caller == CALLER_PEER;
     if (call->server->listener == LISTENER_PUBLIC)
         return true;
-    if (!check_role(call, peers ? "peer" : "worker"))
+    if (route && !check_role(call, peers ? "peer" : "worker"))
         return false;
     if (auth_bearer(field, peers ? conf->peer_token : conf->worker_token))
         return true;
     if (auth_bearer(field, peers ? conf->worker_token : conf->peer_token)) {
+        if (!route)
+            return true;
         problem_reply(reply, PROBLEM_FORBIDDEN, "%s",
                       peers ? "Workers have no part in the calls of other nodes, which send "
                               "PEER_TOKEN."
@@ -113,7 +129,8 @@ static bool skip_body(struct call *call) {
 
 bool router_match(struct call *call) {
     char why[WHY_SIZE];
-    if (!authorize(call) || !find_route(call))
+    const struct route *route = find_path(call);
+    if (!authorize(call, route) || !find_route(call, route))
         return false;
     if (!query_parse(&call->query, call->request->query, call->route->parameters, why,
                      sizeof why)) {

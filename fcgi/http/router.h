@@ -18,9 +18,13 @@ struct wait_verbs {
     void (*take_back)(struct call *call);
 };
 
-/* A list of routes ends with one whose method is NULL. */
+/* Who makes a call. Clients have a listener of their own, workers and peers share the other. */
+enum caller { CALLER_CLIENT, CALLER_WORKER, CALLER_PEER };
+
+/* A list of routes ends with one whose method is NULL. All routes of a path have the same caller.
+ */
 struct route {
-    enum listener listener;
+    enum caller caller;
     const char *method;
     const char *path; /* "/items/" stands for all paths of that form with one item's id behind it */
     const char *parameters[QUERY_PARAMETERS_MAX + 1]; /* of the query; NULL ends them */
