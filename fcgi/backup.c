@@ -33,5 +33,5 @@ int backup_run(const struct conf *conf, const char *path) {
     if (result == QUEUE_OK)
         return 0;
     log_error("no backup: %s", reason(result));
-    return CHILD_TEMPORARY;
+    return EXIT_TEMPORARY;
 }

@@ -88,7 +88,7 @@ static int leave(const struct init *init, const char *what) {
     if (init->answer.replica.there)
         describe(init, text);
     log_error("%s%s%s", text, text[0] != '\0' ? ". " : "", what);
-    return CHILD_CONFIG;
+    return EXIT_CONFIG;
 }
 
 /* --- The peer --- */
@@ -149,7 +149,7 @@ static int serve(const struct init *init) {
                  own->identity.epoch, own->batch);
     else
         log_info("%s may be served", init->conf->database);
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }
 
 /* Nobody would hear a database of a higher epoch. */
@@ -164,9 +164,9 @@ static int create(const struct init *init, int64_t epoch) {
     if (epoch > QUEUE_EPOCH_MAX)
         return leave_at_last_epoch(init);
     if (!offline_create(init->offline, epoch))
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     log_info("%s was made, an empty queue", init->conf->database);
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }
 
 /* Serves the database that is here in place of all others, under an epoch that no other run can
@@ -182,11 +182,11 @@ static int accept_it(const struct init *init) {
         log_warn("the replica of this node's database at node %d will be replaced by what is here",
                  init->conf->peer.node);
     if (!offline_accept(init->offline, epoch))
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     log_info("the %s at %s may be served from now on: epoch %" PRId64 ", batch %" PRId64,
              init->own.backup ? "backup" : "database", init->conf->database, epoch,
              init->own.batch);
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }
 
 static void say_not_taken(struct init *init, enum init_reply reply) {
@@ -201,7 +201,7 @@ static void say_not_taken(struct init *init, enum init_reply reply) {
 }
 
 /* Has the peer prepare its replica, as soon as it can. A server that lives on is not replaced
- * unless a person has asked for that. CHILD_DRAINED, or the code to exit with. */
+ * unless a person has asked for that. EXIT_OK, or the code to exit with. */
 static int take(struct init *init, struct init_file *file) {
     struct queue_identity identity = init->answer.replica.identity;
     int64_t until_ms = 0; /* it is to be silent by then */
@@ -212,7 +212,7 @@ static int take(struct init *init, struct init_file *file) {
         if (reply != INIT_HEARD && reply != INIT_AWAY && reply != INIT_LATER) {
             log_error("node %d does not give its replica: %s; run this again",
                       init->conf->peer.node, init_peer_why(init->peer));
-            return CHILD_TEMPORARY;
+            return EXIT_TEMPORARY;
         }
         if (reply != INIT_HEARD)
             until_ms = 0; /* it was away, and listens from the start again */
@@ -225,7 +225,7 @@ static int take(struct init *init, struct init_file *file) {
         say_not_taken(init, reply);
         init_peer_pause(init->peer, reply == INIT_HEARD ? TAKE_MS : ASK_MS);
     }
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }
 
 /* Reads one piece, as soon as the peer can send it. How many bytes; 0 when it cannot be had. */
@@ -283,21 +283,21 @@ static int fetch(struct init *init) {
     describe(init, text);
     log_info("%s; fetching it", text);
     int code = take(init, &file);
-    if (code != CHILD_DRAINED)
+    if (code != EXIT_OK)
         return code;
     if (!fetch_all(init, &file))
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     struct offline_state wanted = {
         .identity = file.identity, .node = (int32_t)init->conf->node, .batch = file.batch};
     bool damaged;
     if (!offline_fetch_end(init->offline, &wanted, &damaged))
-        return damaged ? leave_damaged(init) : CHILD_TEMPORARY;
+        return damaged ? leave_damaged(init) : EXIT_TEMPORARY;
     clock_format(at, init->answer.replica.wall_ms);
     log_info("node %d has given the queue back as of batch %" PRId64 " (%s): %" PRId64
              " bytes in %.1f s, now epoch %" PRId64,
              init->conf->peer.node, file.batch, at, file.bytes,
              (double)(clock_steady_ms() - since_ms) / 1000, file.identity.epoch);
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }
 
 /* --- The cases --- */
@@ -438,11 +438,11 @@ int init_run(const struct conf *conf, const struct init_options *options) {
     int code;
     struct init init = {.conf = conf, .options = options};
     if (marker_stands(conf))
-        return CHILD_POISON;
+        return EXIT_UNSAFE;
     init.offline = offline_open(conf, &code);
     if (!init.offline)
         return code;
-    code = CHILD_TEMPORARY;
+    code = EXIT_TEMPORARY;
     if (conf->has_peer)
         init.peer = init_peer_open(conf);
     if (!conf->has_peer || init.peer)

@@ -13,9 +13,9 @@ struct init_options {
 
 /* hashmill-fcgi --init: sees to it that DATABASE may be served, before the server is started. Makes
  * it when there is none, has it fetched from the peer's replica when that is newer, and waits for
- * the peer when only that can tell. The exit code: 0, it may be served; CHILD_CONFIG, a person has
- * to decide, and it was said between what; CHILD_TEMPORARY, it broke off, and is to be run again;
- * CHILD_POISON. A kill at any moment does no harm. */
+ * the peer when only that can tell. The exit code: 0, it may be served; EXIT_CONFIG, a person has
+ * to decide, and it was said between what; EXIT_TEMPORARY, it broke off, and is to be run again;
+ * EXIT_UNSAFE. A kill at any moment does no harm. */
 int init_run(const struct conf *conf, const struct init_options *options);
 
 #endif

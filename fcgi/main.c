@@ -101,7 +101,7 @@ static int parse_options(int argc, char **argv, struct options *options) {
             if (!settings_add_file(&options->files, optarg)) {
                 fprintf(stderr, "hashmill-fcgi: at most %d files can be given\n",
                         SETTINGS_FILES_MAX);
-                return CHILD_CONFIG;
+                return EXIT_CONFIG;
             }
             break;
         case 'a':
@@ -126,13 +126,13 @@ static int parse_options(int argc, char **argv, struct options *options) {
             printf("hashmill-fcgi %s\n", HASHMILL_VERSION);
             return 0;
         default:
-            return CHILD_CONFIG;
+            return EXIT_CONFIG;
         }
     }
     if (optind == argc)
-        return check_init(options) ? -1 : CHILD_CONFIG;
+        return check_init(options) ? -1 : EXIT_CONFIG;
     fprintf(stderr, "hashmill-fcgi: takes no argument \"%s\"; see --help\n", argv[optind]);
-    return CHILD_CONFIG;
+    return EXIT_CONFIG;
 }
 
 /* Replaces this process by the program as it is on disk now, keeping the sockets. */
@@ -142,7 +142,7 @@ static int exec_anew(char **argv, const char *program, const struct conf *conf,
     sockets_pass(sockets, conf);
     execv(program, argv);
     log_error("cannot execute %s: %m", program);
-    return CHILD_TEMPORARY;
+    return EXIT_TEMPORARY;
 }
 
 /* Serves until told otherwise. The exit code. */
@@ -151,12 +151,12 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length < 0) {
         log_error("cannot read /proc/self/exe: %m");
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     }
     program[length] = '\0';
     struct sockets sockets;
     if (!sockets_open(&sockets, conf))
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     log_info("hashmill %s, node %lld, database %s, %s, %s", HASHMILL_VERSION, (long long)conf->node,
              conf->database, store_version(), OpenSSL_version(OPENSSL_VERSION));
     int exit_code;
@@ -191,7 +191,7 @@ int main(int argc, char **argv) {
     if (!conf_load(&conf, &options.files, why, sizeof why) ||
         !sockets_fit(&conf, why, sizeof why)) {
         log_error("settings: %s", why);
-        return options.check_only ? 1 : CHILD_CONFIG;
+        return options.check_only ? 1 : EXIT_CONFIG;
     }
     if (options.check_only) {
         certificates_warn(&conf);

@@ -17,7 +17,7 @@ static int serve_short(const struct child_job *job) {
 
 static int serve_replica(const struct child_job *job) {
     struct replica *replica = replica_open(job->conf);
-    int exit_code = replica ? serve_requests(job, replica_routes, replica) : CHILD_TEMPORARY;
+    int exit_code = replica ? serve_requests(job, replica_routes, replica) : EXIT_TEMPORARY;
     replica_close(replica);
     return exit_code;
 }

@@ -15,14 +15,13 @@
 #include "certificate.h"
 #include "clock.h"
 #include "conf.h"
+#include "exit_code.h"
 #include "kernels/selftest.h"
 #include "log.h"
 #include "node/node.h"
 #include "notify.h"
 
 enum {
-    EXIT_TEMPORARY = 75, /* no memory or threads; told twice to stop */
-    EXIT_SETTINGS = 78,  /* will never work with these settings */
     DRAIN_MS = 5000,     /* for giving everything back at the end */
     ONE_SIGNAL_MS = 500, /* signals that come within this time are one: see take_signal */
     RETIRE_MS = 5000,
@@ -206,11 +205,11 @@ static int start(struct worker *worker) {
         return EXIT_TEMPORARY;
     if (!selftest_run(why, sizeof why)) {
         log_error("%s", why);
-        return EXIT_WRONG;
+        return EXIT_UNSAFE;
     }
     if (!kernels_open(&worker->kernels, conf->kernel, why, sizeof why)) {
         log_error("WORKER_KERNEL: %s", why);
-        return EXIT_SETTINGS;
+        return EXIT_CONFIG;
     }
     shared->mill = mill_open((int)conf->threads, &worker->kernels, (int)conf->check_percent);
     shared->http = shared->mill ? http_open(&tls) : NULL;
@@ -327,12 +326,12 @@ static bool read_options(struct options *options, int argc, char **argv) {
 /* Does what was wished for instead of working. Returns the exit code. */
 static int do_instead(const struct options *options) {
     if (options->instead == 'b')
-        return print_bench(stdout, options->extent) ? EXIT_SUCCESS : EXIT_SETTINGS;
+        return print_bench(stdout, options->extent) ? EXIT_OK : EXIT_CONFIG;
     if (options->instead == 'h')
         help();
     else
         printf("hashmill-worker %s\n", HASHMILL_VERSION);
-    return EXIT_SUCCESS;
+    return EXIT_OK;
 }
 
 int main(int argc, char **argv) {
@@ -341,18 +340,18 @@ int main(int argc, char **argv) {
     log_open("hashmill-worker", "main");
     struct options options = {0};
     if (!read_options(&options, argc, argv))
-        return EXIT_SETTINGS;
+        return EXIT_CONFIG;
     if (options.instead)
         return do_instead(&options);
     if (!worker_conf_load(&worker.conf, &options.files, why, sizeof why)) {
         log_error("%s", why);
-        return options.check ? EXIT_FAILURE : EXIT_SETTINGS;
+        return options.check ? EXIT_FAILURE : EXIT_CONFIG;
     }
     certificate_warn("TLS_CA", worker.conf.tls_ca);
     certificate_warn("TLS_CERT", worker.conf.tls_cert);
     if (options.check) {
         printf("hashmill-worker: the settings are good\n");
-        return EXIT_SUCCESS;
+        return EXIT_OK;
     }
     return run(&worker);
 }

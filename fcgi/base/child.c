@@ -23,7 +23,7 @@ void child_start(struct child_slot *own, int fd, const char *role, pid_t master)
     /* Should the master die, this process goes with it; it may have died already. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master)
-        _exit(CHILD_TEMPORARY);
+        _exit(EXIT_TEMPORARY);
     log_open("hashmill-fcgi", role);
     slot = own;
     ready_fd = fd;

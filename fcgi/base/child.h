@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "conf.h"
+#include "exit_code.h"
 
 /*
  * A child process and what it tells its master. Every child runs the function of its role with
@@ -13,14 +14,6 @@
  */
 
 enum listener { LISTENER_PUBLIC, LISTENER_WORKER };
-
-/* Exit codes: the master respawns after every one but POISON and CONFIG. */
-enum child_exit {
-    CHILD_DRAINED = 0,
-    CHILD_TEMPORARY = 75, /* could not go on now, e.g. no memory or descriptors */
-    CHILD_POISON = 76,    /* the store is not safe to use; an operator must look */
-    CHILD_CONFIG = 78     /* will never work with these settings */
-};
 
 /* What a child is to serve. */
 struct child_job {
@@ -40,7 +33,7 @@ void child_ready(void);
 void child_busy(void);
 void child_idle(void);
 
-/* Whether SIGTERM came: finish what is in hand and return CHILD_DRAINED. */
+/* Whether SIGTERM came: finish what is in hand and return EXIT_OK. */
 bool child_stopping(void);
 
 /* The signal mask to wait with. */

@@ -52,7 +52,7 @@ static int serve_all(struct server *server, int listen_fd, int epoll_fd) {
             if (errno == EINTR)
                 continue;
             log_error("the listening socket cannot be waited for: %m");
-            return CHILD_TEMPORARY;
+            return EXIT_TEMPORARY;
         }
         child_busy();
         enum request_accepted accepted = request_accept(&request, listen_fd, patience);
@@ -61,17 +61,17 @@ static int serve_all(struct server *server, int listen_fd, int epoll_fd) {
         child_idle();
         if (accepted == REQUEST_EXHAUSTED) {
             nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-            return CHILD_TEMPORARY;
+            return EXIT_TEMPORARY;
         }
     }
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }
 
 int serve_requests(const struct child_job *job, const struct route *routes,
                    struct replica *replica) {
     struct server *server = server_open(job, routes);
     int epoll_fd = watch(job->listen_fd);
-    int exit_code = CHILD_TEMPORARY;
+    int exit_code = EXIT_TEMPORARY;
     if (server && epoll_fd >= 0) {
         server->replica = replica;
         child_ready();

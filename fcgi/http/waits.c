@@ -230,7 +230,7 @@ static int serve_all(struct loop *loop) {
         }
         child_idle();
     }
-    return able ? CHILD_DRAINED : CHILD_TEMPORARY;
+    return able ? EXIT_OK : EXIT_TEMPORARY;
 }
 
 /* Waits a little for the queue's last answers: a lease that was granted just before its request was
@@ -303,14 +303,14 @@ static void loop_close(struct loop *loop) {
 
 int serve_waits(const struct child_job *job, const struct route *routes) {
     struct loop loop = {.epoll_fd = -1};
-    int exit_code = CHILD_TEMPORARY;
+    int exit_code = EXIT_TEMPORARY;
     if (loop_open(&loop, job, routes)) {
         child_ready();
         exit_code = serve_all(&loop);
         drain(&loop);
     }
     loop_close(&loop);
-    if (exit_code == CHILD_TEMPORARY)
+    if (exit_code == EXIT_TEMPORARY)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     return exit_code;
 }

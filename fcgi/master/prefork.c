@@ -140,11 +140,11 @@ static void reap(struct master *master) {
     int code;
     while (pool_reap(&master->pool, master->stopping, &child, &code)) {
         bool writer = child == master->pool.children;
-        if (code == CHILD_POISON || code == CHILD_CONFIG) {
+        if (code == EXIT_UNSAFE || code == EXIT_CONFIG) {
             stop(master, PREFORK_FAILED, code);
             if (writer)
                 close_channel(child);
-        } else if (writer && code == CHILD_TEMPORARY && !master->announced) {
+        } else if (writer && code == EXIT_TEMPORARY && !master->announced) {
             log_error("the writer could not start; see its lines above");
             stop(master, PREFORK_FAILED, code);
         }
@@ -248,7 +248,7 @@ enum prefork_end prefork_run(const struct roles *roles, const struct conf *conf,
                              const char *program, int *exit_code) {
     struct master master = {.conf = conf, .sockets = sockets, .files = files, .program = program};
     char path[PATH_SIZE];
-    *exit_code = CHILD_TEMPORARY;
+    *exit_code = EXIT_TEMPORARY;
     master.signals = catch_signals();
     if (master.signals < 0 || !pool_open(&master.pool, roles, conf, sockets))
         return PREFORK_FAILED;

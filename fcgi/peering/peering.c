@@ -175,7 +175,7 @@ int serve_peering(const struct child_job *job) {
     struct peering *peering = calloc(1, sizeof *peering);
     if (!peering) {
         log_error("the peering process cannot start for want of memory; give this machine more");
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     }
     bool good = set_up(peering, job);
     if (good) {
@@ -186,7 +186,7 @@ int serve_peering(const struct child_job *job) {
     } else {
         log_error("the peering process cannot start: %m");
     }
-    int exit_code = !good ? CHILD_TEMPORARY : peering->superseded ? CHILD_POISON : CHILD_DRAINED;
+    int exit_code = !good ? EXIT_TEMPORARY : peering->superseded ? EXIT_UNSAFE : EXIT_OK;
     tear_down(peering);
     return exit_code;
 }

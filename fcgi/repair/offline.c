@@ -251,7 +251,7 @@ static bool find_path(struct offline *offline) {
 struct offline *offline_open(const struct conf *conf, int *exit_code) {
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     struct offline *offline = calloc(1, sizeof *offline);
-    *exit_code = CHILD_TEMPORARY;
+    *exit_code = EXIT_TEMPORARY;
     if (!offline) {
         log_error("out of memory for the database");
         return NULL;
@@ -261,7 +261,7 @@ struct offline *offline_open(const struct conf *conf, int *exit_code) {
     offline->lock_fd = -1;
     files_name(&offline->files, conf->database);
     if (!find_path(offline) || !files_usable(&offline->files))
-        *exit_code = CHILD_CONFIG;
+        *exit_code = EXIT_CONFIG;
     else
         offline->lock_fd = files_lock(conf->database);
     if (offline->lock_fd >= 0 && files_good_filesystem(conf->database)) {
@@ -269,7 +269,7 @@ struct offline *offline_open(const struct conf *conf, int *exit_code) {
         return offline;
     }
     if (offline->lock_fd >= 0)
-        *exit_code = CHILD_CONFIG;
+        *exit_code = EXIT_CONFIG;
     offline_close(offline);
     return NULL;
 }
@@ -307,11 +307,11 @@ static bool is_ours(const struct offline *offline, const struct offline_state *s
 
 bool offline_look(struct offline *offline, struct offline_state *state, int *exit_code) {
     *state = (struct offline_state){.node = -1, .there = !is_empty(offline->path)};
-    *exit_code = CHILD_DRAINED;
+    *exit_code = EXIT_OK;
     if (!state->there)
         return true;
     sqlite3 *database = open_database(offline->path);
-    *exit_code = CHILD_TEMPORARY;
+    *exit_code = EXIT_TEMPORARY;
     if (!database)
         return false;
     bool good = read_state(database, state);
@@ -323,11 +323,11 @@ bool offline_look(struct offline *offline, struct offline_state *state, int *exi
     sqlite3_close(database);
     if (!good) {
         bool later = code == SQLITE_BUSY || code == SQLITE_NOMEM;
-        *exit_code = later ? CHILD_TEMPORARY : CHILD_POISON;
+        *exit_code = later ? EXIT_TEMPORARY : EXIT_UNSAFE;
         return false;
     }
-    *exit_code = is_ours(offline, state) ? CHILD_DRAINED : CHILD_CONFIG;
-    return *exit_code == CHILD_DRAINED;
+    *exit_code = is_ours(offline, state) ? EXIT_OK : EXIT_CONFIG;
+    return *exit_code == EXIT_OK;
 }
 
 /* --- What is made of it --- */

@@ -405,7 +405,7 @@ int serve_scaler(const struct child_job *job) {
     if (!scaler || !(scaler->queue = queue_open(job->conf, job->channel))) {
         log_error("the scaler cannot start for want of memory; give this machine more");
         free(scaler);
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     }
     scaler->conf = job->conf;
     fleet_open(&scaler->fleet, job->conf);
@@ -415,5 +415,5 @@ int serve_scaler(const struct child_job *job) {
     provider_close(&scaler->provider);
     queue_close(scaler->queue);
     free(scaler);
-    return CHILD_DRAINED;
+    return EXIT_OK;
 }

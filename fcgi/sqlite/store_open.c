@@ -20,7 +20,7 @@ static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHE
 
 /* The exit code of an opening that something went wrong with. */
 static int failure(const struct store *store) {
-    return store_state(store) == STORE_POISONED ? CHILD_POISON : CHILD_TEMPORARY;
+    return store_state(store) == STORE_POISONED ? EXIT_UNSAFE : EXIT_TEMPORARY;
 }
 
 /* Runs a whole SQL file. */
@@ -83,10 +83,9 @@ static int unmerge(struct store *store, int from) {
             "start the former version of hashmill on both nodes, let both finish and hand out "
             "all items, stop them, and upgrade then",
             store->conf->database, (long long)items);
-        return CHILD_CONFIG;
+        return EXIT_CONFIG;
     }
-    return store_run(store, SQL_MERGED_CLOSED, "i", store->conf->node) ? CHILD_DRAINED
-                                                                       : failure(store);
+    return store_run(store, SQL_MERGED_CLOSED, "i", store->conf->node) ? EXIT_OK : failure(store);
 }
 
 /* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
@@ -123,8 +122,8 @@ static int check_version(struct store *store, int64_t version) {
         log_error("%s has schema version %lld, this program knows up to %d; use a newer hashmill",
                   path, (long long)version, STORE_SCHEMA_VERSION);
     else
-        return CHILD_DRAINED;
-    return CHILD_CONFIG;
+        return EXIT_OK;
+    return EXIT_CONFIG;
 }
 
 /* Brings schema and views up to date, within a transaction. The exit code. */
@@ -132,13 +131,13 @@ static int upgrade(struct store *store, int from) {
     sqlite3 *database = store->database;
     if (from <= MERGED_SCHEMA) {
         int code = unmerge(store, from);
-        if (code != CHILD_DRAINED)
+        if (code != EXIT_OK)
             return code;
         from = MERGED_SCHEMA;
     }
     bool good = store_migrate(database, from) && run_script(database, SQL_VIEWS) &&
                 run_script(database, SQL_COMMIT);
-    return good ? CHILD_DRAINED : failure(store);
+    return good ? EXIT_OK : failure(store);
 }
 
 /* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. A start
@@ -146,7 +145,7 @@ static int upgrade(struct store *store, int from) {
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
     int code = check_version(store, version);
-    if (code != CHILD_DRAINED || (version == STORE_SCHEMA_VERSION && views_are_current(store)))
+    if (code != EXIT_OK || (version == STORE_SCHEMA_VERSION && views_are_current(store)))
         return code;
     code = run_script(store->database, SQL_BEGIN) ? upgrade(store, (int)version) : failure(store);
     if (!sqlite3_get_autocommit(store->database))
@@ -159,11 +158,11 @@ static int check_settings(struct store *store) {
     int64_t synchronous = number_of(store, "PRAGMA synchronous");
     int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
     if (synchronous == 2 && wal == 1)
-        return CHILD_DRAINED;
+        return EXIT_OK;
     if (synchronous < 0 || wal < 0)
         return failure(store);
     log_error("SQLite refused WAL mode or synchronous=FULL on %s", store->conf->database);
-    return CHILD_CONFIG;
+    return EXIT_CONFIG;
 }
 
 static void configure(struct store *store) {
@@ -199,7 +198,7 @@ static bool check_identity(struct store *store, int *exit_code) {
             conf->database);
     else
         return node != -1 || store_run(store, SQL_IDENTITY_NODE, "i", conf->node);
-    *exit_code = CHILD_CONFIG;
+    *exit_code = EXIT_CONFIG;
     return false;
 }
 
@@ -239,7 +238,7 @@ static bool sync_wal(struct store *store) {
     return good;
 }
 
-/* Opens, configures, migrates. Returns an exit code, CHILD_DRAINED when all went well. */
+/* Opens, configures, migrates. Returns an exit code, EXIT_OK when all went well. */
 static int open_database(struct store *store) {
     const char *path = store->conf->database;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -248,11 +247,11 @@ static int open_database(struct store *store) {
         log_error(
             "there is no database at %s: make it with hashmill-fcgi --init and the same settings",
             path);
-        return CHILD_CONFIG;
+        return EXIT_CONFIG;
     }
     if (code != SQLITE_OK) {
         log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
-        return (code & 0xff) == SQLITE_IOERR ? CHILD_POISON : CHILD_TEMPORARY;
+        return (code & 0xff) == SQLITE_IOERR ? EXIT_UNSAFE : EXIT_TEMPORARY;
     }
     files_name(&store->files, path); /* by now it is there */
     configure(store);
@@ -261,24 +260,24 @@ static int open_database(struct store *store) {
         return failure(store);
     store_wal_open(store);
     code = migrate(store);
-    if (code == CHILD_DRAINED)
+    if (code == EXIT_OK)
         code = check_settings(store);
-    if (code != CHILD_DRAINED)
+    if (code != EXIT_OK)
         return code;
     if (!load_counts(store) || !sync_wal(store) || !files_sync_directory(path))
-        return store->state == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+        return store->state == STORE_UNSURE ? EXIT_TEMPORARY : EXIT_UNSAFE;
     if (!check_identity(store, &code))
         return code;
     if (!store_record_open(store))
-        return CHILD_TEMPORARY;
+        return EXIT_TEMPORARY;
     store_reserve_open(store);
     store_files_open(store);
     store->serving = store_first_checkpoint(store) && store_files_in_place(store);
-    return store->serving ? CHILD_DRAINED : failure(store);
+    return store->serving ? EXIT_OK : failure(store);
 }
 
 struct store *store_open(const struct conf *conf, int *exit_code) {
-    *exit_code = CHILD_TEMPORARY;
+    *exit_code = EXIT_TEMPORARY;
     sqlite3_config(SQLITE_CONFIG_LOG, store_log, NULL);
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -294,12 +293,12 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
     store_take_no_room_for_full();
     store->lock_fd = -1;
     if (!files_usable(&store->files))
-        *exit_code = CHILD_CONFIG;
+        *exit_code = EXIT_CONFIG;
     else
         store->lock_fd = files_lock(conf->database);
     if (store->lock_fd >= 0)
-        *exit_code = files_good_filesystem(conf->database) ? open_database(store) : CHILD_CONFIG;
-    if (*exit_code == CHILD_DRAINED)
+        *exit_code = files_good_filesystem(conf->database) ? open_database(store) : EXIT_CONFIG;
+    if (*exit_code == EXIT_OK)
         return store;
     if (store->database && sqlite3_errcode(store->database) == SQLITE_BUSY)
         store_tell_locked(store);

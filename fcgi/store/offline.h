@@ -31,7 +31,7 @@ struct offline_state {
 };
 
 /* Takes the lock of the database of conf, which must outlive it, and removes what a killed run has
- * left. NULL with the code to exit with (enum child_exit) after logging why. */
+ * left. NULL with the code to exit with (enum exit_code) after logging why. */
 struct offline *offline_open(const struct conf *conf, int *exit_code);
 void offline_close(struct offline *offline);
 

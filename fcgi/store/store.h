@@ -27,14 +27,14 @@ enum store_state {
     STORE_DISK_FULL, /* the batch was rolled back: no room on disk; the store goes on */
     STORE_LOST,      /* the batch was rolled back for another reason; the store goes on */
     STORE_UNSURE,    /* whether the batch was committed only a new start can tell, or there was no
-                        memory: answer nobody OK and exit with CHILD_TEMPORARY */
+                        memory: answer nobody OK and exit with EXIT_TEMPORARY */
     STORE_POISONED   /* a write or an fsync failed, or the file is damaged: what is on disk is not
-                        known. Answer nobody OK, exit with CHILD_POISON, never try again */
+                        known. Answer nobody OK, exit with EXIT_UNSAFE, never try again */
 };
 
 /* Opens the database, which must be there, migrates its schema, and takes its lock file for the
  * life of the process. conf gives the path and the limits and must outlive the store. NULL with the
- * code to exit with (enum child_exit) after logging why. */
+ * code to exit with (enum exit_code) after logging why. */
 struct store *store_open(const struct conf *conf, int *exit_code);
 
 /* Makes an empty database for the node of conf, where no file may be, durably and at once whole:

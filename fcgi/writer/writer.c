@@ -364,7 +364,7 @@ static int next_timeout(const struct writer *writer) {
 /* The code to exit with when the store cannot go on. Unsure: the next writer reads from the WAL
  * what was committed. */
 static int exit_code_of(const struct store *store) {
-    return store_state(store) == STORE_UNSURE ? CHILD_TEMPORARY : CHILD_POISON;
+    return store_state(store) == STORE_UNSURE ? EXIT_TEMPORARY : EXIT_UNSAFE;
 }
 
 /* Runs what is due. The exit code, or -1 to go on. */
@@ -395,7 +395,7 @@ static int serve(struct writer *writer) {
         int count = epoll_pwait(writer->epoll, events, EVENTS_MAX, timeout, child_wait_mask());
         if (count < 0 && errno != EINTR) {
             log_error("epoll: %m");
-            return CHILD_TEMPORARY;
+            return EXIT_TEMPORARY;
         }
         child_busy();
         note_turn(writer);
@@ -406,7 +406,7 @@ static int serve(struct writer *writer) {
         if (exit_code >= 0)
             return exit_code;
         if (store_is_superseded(writer->store))
-            return CHILD_POISON; /* what is held is never answered */
+            return EXIT_UNSAFE; /* what is held is never answered */
         release_held(writer);
         if (store_state(writer->store) >= STORE_UNSURE) {
             note_failure(writer);
@@ -416,7 +416,7 @@ static int serve(struct writer *writer) {
             accept_all(writer); /* there is room again for one that could not be accepted */
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due && !held_first(writer->held))
-            return CHILD_DRAINED;
+            return EXIT_OK;
     }
 }
 
@@ -457,13 +457,13 @@ int serve_writer(const struct child_job *job) {
     struct writer writer = {.job = job, .epoll = -1};
     int exit_code;
     if (marker_stands(job->conf))
-        return CHILD_POISON;
+        return EXIT_UNSAFE;
     writer.store = store_open(job->conf, &exit_code);
-    if (!writer.store && exit_code == CHILD_POISON)
+    if (!writer.store && exit_code == EXIT_UNSAFE)
         marker_set(job->conf);
     if (!writer.store)
         return exit_code;
-    exit_code = CHILD_TEMPORARY;
+    exit_code = EXIT_TEMPORARY;
     if (set_up(&writer)) {
         child_ready();
         exit_code = serve(&writer);
@@ -471,7 +471,7 @@ int serve_writer(const struct child_job *job) {
     tear_down(&writer);
     if (!store_close(writer.store)) {
         marker_set(job->conf);
-        exit_code = CHILD_POISON;
+        exit_code = EXIT_UNSAFE;
     }
     return exit_code;
 }

@@ -91,7 +91,7 @@ static int run_long(const struct child_job *job) {
 
 static int run_replica(const struct child_job *job) {
     struct replica *replica = replica_open(job->conf);
-    int exit_code = replica ? serve_requests(job, replica_routes, replica) : CHILD_TEMPORARY;
+    int exit_code = replica ? serve_requests(job, replica_routes, replica) : EXIT_TEMPORARY;
     replica_close(replica);
     return exit_code;
 }
@@ -162,7 +162,7 @@ static void at_end(struct fiber *fiber, bool killed) {
               killed ? 0 : process->exit_code);
     if (!node->up || !node->wanted)
         return;
-    if (!killed && (process->exit_code == CHILD_POISON || process->exit_code == CHILD_CONFIG)) {
+    if (!killed && (process->exit_code == EXIT_UNSAFE || process->exit_code == EXIT_CONFIG)) {
         node_halt(node);
         decide(node);
         later(node);
@@ -285,7 +285,7 @@ static void end_init(struct node *node, bool killed) {
     node->starting = false;
     sim_trace("node %d: --init ends, %s %d", node->number, killed ? "killed" : "code",
               killed ? 0 : code);
-    if (!killed && code == CHILD_DRAINED) {
+    if (!killed && code == EXIT_OK) {
         check_volume(node);
         check_recovery(node);
         if (node->by_choice && machines[node->number].wall_us < 0)
@@ -295,12 +295,12 @@ static void end_init(struct node *node, bool killed) {
     }
     if (!node->wanted)
         return;
-    if (!killed && code == CHILD_DRAINED) {
+    if (!killed && code == EXIT_OK) {
         node->plan = (struct init_plan){0};
         open_doors(node);
         return;
     }
-    if (!killed && node->mounted && (code == CHILD_CONFIG || code == CHILD_POISON))
+    if (!killed && node->mounted && (code == EXIT_CONFIG || code == EXIT_UNSAFE))
         decide(node);
     later(node);
 }

@@ -7,7 +7,7 @@ use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
 
-use constant { EXIT_WRONG => 76, ITEMS => 1500 };
+use constant { EXIT_UNSAFE => 76, ITEMS => 1500 };
 
 my $mill = Hashmill->start(LEASE_SECONDS => 2);
 $mill->expect_log(qr/computed a chain wrongly/);
@@ -17,7 +17,7 @@ sub log_of_wrong_worker ($flips, %settings) {
     my $worker = $mill->start_worker(program => $mill->program('flip/hashmill-worker'),
         env => { BIT_FLIPS => $flips }, %settings);
     ok defined $worker->wait_exit(60), 'it stops';
-    is $worker->exit_code, EXIT_WRONG, 'with the exit code after which nobody starts it again';
+    is $worker->exit_code, EXIT_UNSAFE, 'with the exit code after which nobody starts it again';
     my @errors = grep { / error: / } split /\n/, $worker->log;
     is @errors, 1, 'there is one error in its log';
     like $errors[0], qr/kernel [\w-]+ computed a chain wrongly on processor \S+.*: OpenSSL/, 'with kernel and processor';

@@ -5,8 +5,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "exit_code.h"
 #include "kernels/processor.h"
-#include "kernels/selftest.h"
 #include "log.h"
 
 enum { LOG_MS = 1000 /* how long the log may take */ };
@@ -44,5 +44,5 @@ void crosscheck_stop(const struct kernel *kernel) {
                   "machine before is in doubt. Take it out of service, or set "
                   "WORKER_KERNEL=openssl if other machines with this processor say the same",
                   kernel->name, processor);
-    _exit(EXIT_WRONG);
+    _exit(EXIT_UNSAFE);
 }

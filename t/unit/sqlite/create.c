@@ -173,7 +173,7 @@ static void test_in_the_way(void) {
     ok(write(fd, "rest", 4) == 4, "a WAL is left");
     close(fd);
     ok(!offline_open(&conf, &code), "beside which nothing is begun");
-    is_int(code, CHILD_CONFIG, "by itself");
+    is_int(code, EXIT_CONFIG, "by itself");
     unlink(beside("-wal"));
     ok(symlink("db-link", conf.database) == 0, "a link names a file that is not there");
     ok(store_create(&conf, 0), "it is made there");
@@ -190,19 +190,19 @@ static void test_refused(void) {
     struct offline_state state;
     ok(store_create(&conf, 0), "a database is made");
     conf.node = 4;
-    is_int(look(&state), CHILD_CONFIG, "another node's is refused");
+    is_int(look(&state), EXIT_CONFIG, "another node's is refused");
     conf.node = 3;
     change("", "PRAGMA user_version = 99");
-    is_int(look(&state), CHILD_CONFIG, "one of a later schema, too");
+    is_int(look(&state), EXIT_CONFIG, "one of a later schema, too");
     change("", "PRAGMA user_version = 5");
     is_int(look(&state), 0, "one of an earlier is not");
     ok(state.there && !state.known, "it has no identity yet");
     change("", "PRAGMA user_version = 0");
-    is_int(look(&state), CHILD_CONFIG, "one without a schema is not ours");
+    is_int(look(&state), EXIT_CONFIG, "one without a schema is not ours");
     int fd = open(conf.database, O_WRONLY | O_TRUNC);
     ok(write(fd, "this is no database, but long enough to be taken for one", 50) == 50, "rubbish");
     close(fd);
-    is_int(look(&state), CHILD_POISON, "what is no database is refused");
+    is_int(look(&state), EXIT_UNSAFE, "what is no database is refused");
     remove_files();
 }
 

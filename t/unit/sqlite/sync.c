@@ -347,7 +347,7 @@ static void superseded(void) {
     struct queue_told told = {.state = COPY_SUPERSEDED};
     queue_told(queue, &told);
     waitpid(writer, &status, 0);
-    ok(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_POISON, "the writer ends, code 76");
+    ok(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNSAFE, "the writer ends, code 76");
     is_int(answer(fd), QUEUE_UNKNOWN, "and has not answered");
     start_writer();
 }
