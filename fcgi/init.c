@@ -264,14 +264,14 @@ static bool fetch_all(struct init *init, const struct init_file *file) {
     return true;
 }
 
-/* It would be as damaged the next time. */
+/* It may well be as damaged the next time. */
 static int leave_damaged(const struct init *init) {
     if (init->own.there)
         return leave(init, "It is damaged, and not taken. To serve what is here: --init --alone. "
-                           "What can be read of the replica: see docs/nodes.md");
+                           "To see what can be read of the replica: docs/nodes.md");
     return leave(init, "It is damaged, and not taken. Put a backup in place of the database, or "
-                       "what can be read of the replica: see docs/nodes.md. To begin with an "
-                       "empty queue: --init --new");
+                       "what can be read of the replica (docs/nodes.md), then: --init --alone. To "
+                       "begin with an empty queue: --init --new");
 }
 
 /* Has the database back from the peer. */

@@ -296,6 +296,9 @@ void api_replica_read(struct call *call) {
         replica_read(call->server->replica, piece.at, reply->body.data, (size_t)piece.length);
     if (got >= 0)
         reply->body.length = (size_t)got;
+    else if (replica_is_taken(call->server->replica))
+        problem_reply(reply, PROBLEM_FAULT,
+                      "The file of the replica cannot be read: see the log of this node.");
     else
         problem_reply(reply, PROBLEM_NOT_FOUND,
                       "The replica is not to be read as it is now: take it, with a higher epoch.");

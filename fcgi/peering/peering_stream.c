@@ -204,7 +204,7 @@ static void be_refused(struct peering *peering, const char *result, int64_t batc
     /* When all that it says of itself is right, only a copy can help. */
     stream->misfit = strcmp(result, "other") == 0;
     peering_fare_badly(peering, &stream->fare, what, why);
-    peering_stream_go(peering, STREAM_ASK, COPY_UNKNOWN);
+    peering_stream_go(peering, STREAM_ASK, COPY_MISSING);
 }
 
 static void take_batches(void *context, const struct http_reply *reply) {

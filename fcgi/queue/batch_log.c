@@ -143,13 +143,15 @@ static bool write_all(int fd, struct iovec part[2], off_t at) {
     return true;
 }
 
-/* Begins a new log when somebody has cut the file, added to it or removed it. */
+/* Drops the log when somebody has cut the file, added to it, or moved it away. */
 static void check_file(struct batch_log *log) {
-    struct stat info;
-    if (log->fd < 0 ||
-        (fstat(log->fd, &info) == 0 && info.st_size == log->end && info.st_nlink == 1))
+    struct stat opened;
+    struct stat named;
+    if (log->fd < 0 || (fstat(log->fd, &opened) == 0 && opened.st_size == log->end &&
+                        lstat(log->files.path[BATCH_FILE_CURRENT], &named) == 0 &&
+                        named.st_ino == opened.st_ino && named.st_dev == opened.st_dev))
         return;
-    log_warn("%s was changed or removed by another program; it is begun again, and the other "
+    log_warn("%s was changed or moved away by another program; it is begun again, and the other "
              "node's replica may be copied again",
              log->files.path[BATCH_FILE_CURRENT]);
     drop(log);

@@ -42,7 +42,7 @@ struct replica_state {
 
 enum replica_result {
     REPLICA_OK,
-    REPLICA_NONE,  /* there is none: it is to be copied */
+    REPLICA_NONE,  /* there is none, or its files were moved away: it is to be copied */
     REPLICA_GAP,   /* a batch is missing: state.batch + 1 is wanted; or a part of a copy */
     REPLICA_OTHER, /* it is of another database, epoch or schema: it is to be copied */
     REPLICA_BAD,   /* a check or a row differs, or what came is no copy: it is to be copied */
@@ -101,8 +101,11 @@ enum replica_result replica_copy(struct replica *replica, const struct replica_s
  * not higher; FULL, the same with a higher epoch later; FAILED. */
 enum replica_result replica_take(struct replica *replica, const struct queue_identity *identity);
 
-/* Reads bytes of that file. How many, 0 at its end; -1 when it cannot be read, or has changed since
- * it was taken, or this process has not taken it. */
+/* Whether this process has prepared it, and it has not changed since. */
+bool replica_is_taken(const struct replica *replica);
+
+/* Reads bytes of that file. How many, 0 at its end; -1 when it cannot be read, which is logged, or
+ * is not taken. */
 int64_t replica_read(struct replica *replica, int64_t at, char *to, size_t size);
 
 /* Compares items, first <= seq <= last, with what the source has at the same batch: rows_hash

@@ -408,16 +408,22 @@ bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, 
     return true;
 }
 
-/* Whether every page of it is where it should be. */
-static bool is_whole(sqlite3 *database) {
+/* Whether every page of it is where it should be; if not, whether that is damage, and not what may
+ * go better the next time: no room, no memory. */
+static bool is_whole(sqlite3 *database, bool *damaged) {
     sqlite3_stmt *check = NULL;
     const char *said = NULL;
-    if (sqlite3_prepare_v2(database, sql_text[SQL_WHOLE], -1, &check, NULL) == SQLITE_OK &&
+    if (run_script(database, SQL_OPEN) &&
+        sqlite3_prepare_v2(database, sql_text[SQL_WHOLE], -1, &check, NULL) == SQLITE_OK &&
         sqlite3_step(check) == SQLITE_ROW)
         said = (const char *)sqlite3_column_text(check, 0);
     bool good = said && strcmp(said, "ok") == 0;
-    if (!good)
+    int code = sqlite3_errcode(database);
+    *damaged = !good && (said || code == SQLITE_CORRUPT || code == SQLITE_NOTADB);
+    if (*damaged)
         log_error("what was fetched is damaged: %s", said ? said : sqlite3_errmsg(database));
+    else if (!good)
+        log_error("what was fetched cannot be checked: %s", sqlite3_errmsg(database));
     sqlite3_finalize(check);
     return good;
 }
@@ -440,8 +446,7 @@ static bool is_wanted(sqlite3 *database, const struct offline_state *wanted) {
 static bool finish_fetched(struct offline *offline, const struct offline_state *wanted,
                            bool *damaged) {
     sqlite3 *database = open_database(offline->new_path);
-    bool good = database && run_script(database, SQL_OPEN) && is_whole(database);
-    *damaged = database && !good;
+    bool good = database && is_whole(database, damaged);
     good = good && is_wanted(database, wanted) && run_with(database, SQL_IDENTITY_FETCHED, NULL, 0);
     return database && close_whole(database, offline->new_path, good);
 }

@@ -10,7 +10,9 @@ enum replica_result replica_compare(struct replica *replica, const struct replic
                                     const struct queue_range *range) {
     struct replica_state *state = &replica->state;
     uint8_t hash[ROWS_HASH_SIZE];
-    enum replica_result result = replica_fits(replica, source);
+    enum replica_result result = replica_look(replica);
+    if (result == REPLICA_OK)
+        result = replica_fits(replica, source);
     if (result == REPLICA_OK && state->batch < range->batch)
         return REPLICA_GAP; /* it was set back: the source takes it for level */
     if (result != REPLICA_OK || state->batch != range->batch)

@@ -93,9 +93,9 @@ void replica_note_bad(struct replica *replica);
  * part, unless the WAL is to be cut to nothing. */
 int replica_checkpoint(struct replica *replica, bool whole);
 
-/* Sees to it that the files that are open are those that are found by their names. OK; NONE or GAP
- * when they were removed or replaced while they were in use, which is logged: the replica is now
- * what is there, nothing or another file. */
+/* Sees to it that the files that are open are those that are found by their names. OK; NONE when
+ * one was removed or replaced while it was in use, which is logged: what is there is put aside, as
+ * nobody knows what of it belongs together. */
 enum replica_result replica_look(struct replica *replica);
 
 /* Closes the file: there is no replica any more until it is loaded. */

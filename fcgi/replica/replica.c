@@ -188,9 +188,30 @@ int replica_checkpoint(struct replica *replica, bool whole) {
     return code == SQLITE_BUSY && !whole ? SQLITE_OK : code;
 }
 
+enum replica_result replica_look(struct replica *replica) {
+    const char *moved = replica->database ? files_moved(&replica->files) : NULL;
+    if (!moved)
+        return REPLICA_OK;
+    log_error("%s was removed or replaced while it was in use: what is there of the replica of the "
+              "other node's database is put aside as %s-replica-bad, and it is copied again",
+              moved, replica->conf->database);
+    replica_shut(replica);
+    replica_put_aside(replica);
+    return REPLICA_NONE;
+}
+
+/* Notes which files are there before they are opened. The lock is held whatever becomes of its
+ * name. */
+static void see_files(struct replica *replica, const char *path) {
+    files_name(&replica->files, path);
+    replica->files.path[FILE_LOCK][0] = '\0';
+    files_moved(&replica->files);
+}
+
 enum replica_result replica_load(struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     replica_path(replica, "", path);
+    see_files(replica, path);
     replica->file_fd = open_file(replica);
     if (replica->file_fd < 0)
         return REPLICA_NONE;
@@ -206,25 +227,11 @@ enum replica_result replica_load(struct replica *replica) {
         code = replica_checkpoint(replica, false);
     if (code == SQLITE_OK)
         code = replica_sync_directory(replica) ? SQLITE_OK : SQLITE_IOERR_DIR_FSYNC;
-    if (code == SQLITE_OK) {
-        files_name(&replica->files, path);
-        files_moved(&replica->files); /* they are seen for the first time */
-        return REPLICA_OK;
-    }
+    if (code == SQLITE_OK)
+        return replica_look(replica);
     enum replica_result result = replica_failed(replica, code, "it cannot be opened");
     replica_shut(replica);
     return result;
-}
-
-enum replica_result replica_look(struct replica *replica) {
-    const char *moved = replica->database ? files_moved(&replica->files) : NULL;
-    if (!moved)
-        return REPLICA_OK;
-    log_error("%s was removed or replaced while it was in use: the replica of the other node's "
-              "database is what is there now, or is copied again",
-              moved);
-    replica_shut(replica);
-    return replica_load(replica) == REPLICA_OK ? REPLICA_GAP : REPLICA_NONE;
 }
 
 struct replica *replica_open(const struct conf *conf) {
@@ -295,8 +302,13 @@ int64_t replica_read(struct replica *replica, int64_t at, char *to, size_t size)
         return -1;
     if (left <= 0)
         return 0;
+    errno = EIO; /* for a file that is shorter than it says */
     ssize_t got = pread(replica->file_fd, to, (int64_t)size < left ? size : (size_t)left, at);
-    if (got < 0)
+    if (got <= 0)
         log_error("cannot read the replica of the other node's database: %m");
-    return got;
+    return got > 0 ? got : -1;
+}
+
+bool replica_is_taken(const struct replica *replica) {
+    return replica->taken;
 }

@@ -53,8 +53,8 @@ bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, 
 
 /* The file is complete: makes it the database, if it is the one that is wanted (its identity, node
  * and batch) and whole. A database that was there stays beside it, as DATABASE-old.EPOCH, with a
- * number behind that if there is one already. False after logging why; damaged: as its pages are.
- */
+ * number behind that if there is one already. False after logging why; *damaged: because what came
+ * is damaged. */
 bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted, bool *damaged);
 
 #endif

@@ -35,6 +35,11 @@ void replica_state(const struct replica *replica, struct replica_state *state) {
                                     .bytes = 4096};
 }
 
+bool replica_is_taken(const struct replica *replica) {
+    (void)replica;
+    return fuzz_result == QUEUE_OK;
+}
+
 bool replica_is_newer(const struct replica *replica, const struct replica_source *source) {
     (void)replica;
     return source->identity.epoch < 5;

@@ -327,6 +327,10 @@ close $file;
 is_init(\%with_peer, [], DECIDE, qr/what was fetched is damaged.*serve what is here: --init --alone/s, 'a page of it is damaged');
 is batch() . '|' . epoch(), '10|50', 'the database is as it was';
 ok !-e "$database-new", 'and nothing is left of the other';
+clear();
+is_init(\%with_peer, ['--from-peer'], DECIDE, qr/what was fetched is damaged.*Put a backup.*then: --init --alone/s,
+    'the same without a database');
+ok !-e $database, 'there is still none';
 
 put_old();
 $peer->answer('replica/read' => { silent => 1 });

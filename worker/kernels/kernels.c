@@ -27,11 +27,9 @@ const struct kernel *const *kernels_built(int *count) {
     return built;
 }
 
-/* The time that this thread has had on a processor: on a machine with other work to do, a kernel is
- * not to seem slow because it had to wait. */
-static double now_ns(void) {
+static double now_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
@@ -63,39 +61,52 @@ bool kernels_right(const struct kernel *kernel) {
 }
 
 static double run_ns(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS],
-                     int64_t iterations) {
-    double start = now_ns();
+                     int64_t iterations, clockid_t clock) {
+    double start = now_ns(clock);
     kernel->run(chains, iterations);
-    return now_ns() - start;
+    return now_ns(clock) - start;
 }
 
 /* How many iterations take a kernel that long. The first runs also wake up units of the
  * processor that sleep. */
-static int64_t iterations_of_run(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS]) {
+static int64_t iterations_of_run(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS],
+                                 clockid_t clock) {
     int64_t iterations = 16;
-    while (iterations < RUN_ITERATIONS_MAX && run_ns(kernel, chains, iterations) < HALF_RUN_NS)
+    while (iterations < RUN_ITERATIONS_MAX &&
+           run_ns(kernel, chains, iterations, clock) < HALF_RUN_NS)
         iterations *= 2;
     return iterations;
 }
 
 /* Measures all kernels of the list in turns, so that a busy moment hits all of them alike; the best
- * run of each counts, as all that can disturb one makes it slower. */
-static void measure(struct kernels *kernels) {
+ * run of each counts, as what can disturb one makes it slower. False when the clock is too coarse:
+ * one has taken no time. */
+static bool measure_by(struct kernels *kernels, clockid_t clock) {
     uint64_t chains[LANES_MAX][CHAIN_WORDS] = {{0}};
     int64_t iterations[KERNELS_MAX];
-    double start = now_ns();
+    bool good = true;
+    double start = now_ns(clock);
     for (int i = 0; i < kernels->count; i++)
-        iterations[i] = iterations_of_run(kernels->list[i], chains);
+        iterations[i] = iterations_of_run(kernels->list[i], chains, clock);
     for (int pass = 0; pass < PASSES; pass++) {
         for (int i = 0; i < kernels->count; i++) {
-            double ns = run_ns(kernels->list[i], chains, iterations[i]);
+            double ns = run_ns(kernels->list[i], chains, iterations[i], clock);
             ns /= (double)iterations[i];
             if (pass == 0 || ns < kernels->ns[i])
                 kernels->ns[i] = ns;
+            good = good && ns > 0;
         }
-        if (now_ns() - start > MEASURE_NS)
+        if (now_ns(clock) - start > MEASURE_NS)
             break;
     }
+    return good;
+}
+
+/* Measures by the time that this thread has had on a processor: on a machine with other work to do,
+ * a kernel is not to seem slow because it had to wait. */
+static void measure(struct kernels *kernels) {
+    if (!measure_by(kernels, CLOCK_THREAD_CPUTIME_ID))
+        measure_by(kernels, CLOCK_MONOTONIC);
 }
 
 /* The place of a kernel in the list of those in use, or -1. */

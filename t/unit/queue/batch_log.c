@@ -186,10 +186,13 @@ static void test_changed(void) {
     ok(unlink(current) == 0, "somebody removes it");
     append_all(log, 13, 15, SIZE);
     is_int(count_fresh(13, 15), 3, "it begins again");
+    ok(rename(current, old) == 0, "somebody moves it away");
+    append_all(log, 31, 33, SIZE);
+    is_int(count_fresh(31, 33), 3, "it begins again");
     damage(current, 3 * BYTES, "more", 4);
-    append_all(log, 16, 18, SIZE);
-    is_int(count_fresh(16, 18), 3, "and when somebody adds to it");
-    is_int(lines_with("was changed or removed"), 3, "which is said each time");
+    append_all(log, 34, 36, SIZE);
+    is_int(count_fresh(34, 36), 3, "and when somebody adds to it");
+    is_int(lines_with("was changed or moved"), 4, "which is said each time");
     batch_log_close(log);
 }
 
