@@ -267,10 +267,10 @@ void oracle_excuse(const char *why) {
 static bool may_have_ended(const struct record *record, int64_t *lost) {
     enum { PULLED = 3, CANCELLED = 4 };
     int state = compare_item_state(&nodes[id_node(record->id)], record->id);
-    if (state == CANCELLED)
-        return record->may_be_cancelled;
     if (state < 0 && !oracle_retention)
         return false;
+    if (state == CANCELLED || (state < 0 && record->may_be_cancelled))
+        return record->may_be_cancelled;
     return (state < 0 || state == PULLED) && ++*lost <= may_be_lost;
 }
 

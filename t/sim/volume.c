@@ -160,7 +160,7 @@ void node_note_loss(struct node *node, bool by_hand) {
     node->lost = true;
     memcpy(node->lost_id, own.id, ID_SIZE);
     node->lost_epoch = own.epoch;
-    node->kept_batch = kept ? there.batch : 0;
+    node->kept_batch = kept ? there.batch : nodes[1 - node->number].mounted ? 0 : INT64_MAX;
     int64_t both = there.batch < own.batch ? there.batch : own.batch;
     node->lost_batch = promised ? both : 0;
     sim_trace("node %d loses its database, batch %lld%s; replica %s, batch %lld", node->number,
