@@ -194,6 +194,8 @@ static void compare_event(void *context) {
     compare_both();
 }
 
+static bool under_process[NODES]; /* the replica is replaced under it */
+
 static void put_replica_back(void *context) {
     struct node *node = context;
     char path[160];
@@ -203,14 +205,16 @@ static void put_replica_back(void *context) {
         return;
     nodes[1 - node->number].doubt = true;
     nodes[1 - node->number].lost_batch = 0;
-    node_kill(node, "replica", &dice, false);
+    if (!under_process[node->number])
+        node_kill(node, "replica", &dice, false);
     node_copy_replica(node, path, true);
     unlink(path);
     for (int i = 1; i < 10; i++)
         event_at(sim_now_us + i * SECOND / 5, compare_event, NULL);
 }
 
-/* The replica that a node keeps becomes what it was a moment before, and nobody is told. */
+/* The replica that a node keeps becomes what it was a moment before, and no other process is told.
+ */
 static void set_replica_back(struct node *node, struct dice *dice) {
     char path[160];
     snprintf(path, sizeof path, "%s/replica-%d", directory, node->number);
@@ -219,6 +223,7 @@ static void set_replica_back(struct node *node, struct dice *dice) {
         return;
     node_copy_replica(node, path, false);
     event_at(sim_now_us + dice_below(dice, 300000), put_replica_back, node);
+    under_process[node->number] = dice_one_in(dice, 3);
 }
 
 static void kill_one(struct node *node, const char *role, struct dice *dice) {
