@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/paced.h"
 #include "client.h"
 #include "log.h"
-#include "paced.h"
 
 /* What a failed call on the file means; it is logged. */
 static enum queue_result failed(const char *path) {

@@ -7,7 +7,7 @@
 
 #include <sqlite3.h>
 
-#include "paced.h"
+#include "base/paced.h"
 #include "queue/replica.h"
 #include "sql.h"
 #include "sqlite/files.h"
