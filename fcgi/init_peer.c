@@ -141,7 +141,7 @@ static enum init_reply call_json(struct init_peer *peer, const char *path, int64
     if (reply != INIT_ANSWERED)
         return reply;
     if (json_parse(&peer->json, peer->text.data, peer->text.length, &why) &&
-        json_integer(&peer->json, json_member(&peer->json, 0, "node"), 0, PEER_NODE_MAX, &node)) {
+        json_integer(&peer->json, json_member(&peer->json, 0, "node"), 0, NODE_MAX, &node)) {
         if (node == peer->conf->peer.node)
             return INIT_ANSWERED;
         why = "it is another node's: see PEERS";

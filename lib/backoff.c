@@ -1,16 +1,13 @@
 #include "backoff.h"
 
-#include <stdlib.h>
-#include <sys/random.h>
-#include <unistd.h>
+#include "random.h"
 
 enum { CAP_FIRST_MS = 200, CAP_MS = 30000, LEAST_MS = 10, DOUBLINGS_MAX = 8 };
 
 /* A whole number from 0 to limit - 1. Spread, not secrecy, is what it is for. */
 static int64_t draw(int64_t limit) {
-    uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-        number = (uint64_t)random();
+    uint64_t number;
+    random_fill(&number, sizeof number);
     return (int64_t)(number % (uint64_t)limit);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "memory.h"
 
 void buffer_reserve(struct buffer *buffer, size_t extra) {
     size_t needed = buffer->length + extra;
@@ -14,12 +14,7 @@ void buffer_reserve(struct buffer *buffer, size_t extra) {
     size_t capacity = buffer->capacity ? buffer->capacity : 1024;
     while (capacity < needed)
         capacity *= 2;
-    char *data = realloc(buffer->data, capacity);
-    if (!data) {
-        log_error("out of memory: %zu bytes for a buffer; give this machine more memory", capacity);
-        abort();
-    }
-    buffer->data = data;
+    buffer->data = memory_or_end(realloc(buffer->data, capacity), "a buffer");
     buffer->capacity = capacity;
 }
 

@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "log.h"
+#include "memory.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
@@ -41,14 +42,6 @@ struct http_call {
     struct http_call *previous, *next;
 };
 
-static void *not_null(void *memory) {
-    if (!memory) {
-        log_error("out of memory for an HTTP request; give this machine more memory");
-        abort();
-    }
-    return memory;
-}
-
 /* Says so when libcurl refuses what it never refuses; the request will fail or time out by itself.
  */
 static void check_multi(CURLMcode code, const char *what) {
@@ -61,9 +54,9 @@ struct http *http_open(const struct http_tls *tls) {
         log_error("libcurl cannot start; check its installation");
         return NULL;
     }
-    struct http *http = not_null(calloc(1, sizeof *http));
+    struct http *http = memory_or_end(calloc(1, sizeof *http), "an HTTP request");
     http->tls = tls ? *tls : (struct http_tls){"", "", ""};
-    http->multi = not_null(curl_multi_init());
+    http->multi = memory_or_end(curl_multi_init(), "an HTTP request");
     return http;
 }
 
@@ -81,7 +74,7 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
 }
 
 static void add_header(struct http_call *call, const char *line) {
-    call->headers = not_null(curl_slist_append(call->headers, line));
+    call->headers = memory_or_end(curl_slist_append(call->headers, line), "an HTTP request");
 }
 
 static void set_headers(struct http_call *call, const char *type, const char *bearer) {
@@ -154,8 +147,8 @@ static void set_exchange(struct http_call *call, const struct http_request *requ
 
 /* A new call, with all that does not differ from one to the next. */
 static struct http_call *make_call(const struct http_tls *tls) {
-    struct http_call *call = not_null(calloc(1, sizeof *call));
-    call->easy = not_null(curl_easy_init());
+    struct http_call *call = memory_or_end(calloc(1, sizeof *call), "an HTTP request");
+    call->easy = memory_or_end(curl_easy_init(), "an HTTP request");
     set_connection(call->easy);
     set_tls(call->easy, tls);
     curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, receive);

@@ -8,7 +8,7 @@
 
 #include "hex.h"
 #include "json_check.h"
-#include "log.h"
+#include "memory.h"
 
 bool json_parse(struct json *json, const char *text, size_t length, const char **why) {
     *why = json_check(text, length);
@@ -29,12 +29,8 @@ bool json_parse(struct json *json, const char *text, size_t length, const char *
             *why = "it holds too many values";
             return false;
         }
-        jsmntok_t *tokens = realloc(json->tokens, (size_t)capacity * sizeof *tokens);
-        if (!tokens) {
-            log_error("out of memory for %d JSON tokens; give this machine more memory", capacity);
-            abort();
-        }
-        json->tokens = tokens;
+        json->tokens = memory_or_end(realloc(json->tokens, (size_t)capacity * sizeof *json->tokens),
+                                     "JSON tokens");
         json->capacity = capacity;
     }
     json->text = text;

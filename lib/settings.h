@@ -37,6 +37,12 @@ struct setting {
                     */
 };
 
+/* Rows of a table, of a setting that is in a field of the program's struct. */
+#define SETTING_OF_INTEGER(type, key, field, unit, min, max, preset, help)                         \
+    { key, SETTING_INTEGER, unit, help, offsetof(type, field), min, max, preset, NULL, false }
+#define SETTING_OF_TEXT(type, key, field, unit, preset, help)                                      \
+    { key, SETTING_TEXT, unit, help, offsetof(type, field), 0, 0, 0, preset, false }
+
 /* Adds a file to the end of the list; false when there are SETTINGS_FILES_MAX already. */
 bool settings_add_file(struct settings_files *files, const char *path);
 

@@ -1,7 +1,6 @@
 #include "conf.h"
 
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "certificate.h"
@@ -9,14 +8,10 @@
 #include "http.h"
 #include "log.h"
 #include "node/wire.h"
+#include "random.h"
 
-#define INTEGER(key, field, unit, min, max, preset, help)                                          \
-    {                                                                                              \
-        key, SETTING_INTEGER, unit, help, offsetof(struct worker_conf, field), min, max, preset,   \
-            NULL, false                                                                            \
-    }
-#define TEXT(key, field, unit, preset, help)                                                       \
-    { key, SETTING_TEXT, unit, help, offsetof(struct worker_conf, field), 0, 0, 0, preset, false }
+#define INTEGER(...) SETTING_OF_INTEGER(struct worker_conf, __VA_ARGS__)
+#define TEXT(...) SETTING_OF_TEXT(struct worker_conf, __VA_ARGS__)
 
 enum { THREADS_MAX = 1024, TOKEN_MIN = 16, NAME_MAX_LENGTH = 40 };
 
@@ -107,11 +102,10 @@ static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
 static void make_name(char *name) {
     char host[NAME_MAX_LENGTH + 1] = "";
     char base[WIRE_NAME_SIZE];
-    uint32_t number = 0;
+    uint32_t number;
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || !is_printable(host, '!'))
         memcpy(host, "host", 5);
-    if (getrandom(&number, sizeof number, 0) < 0)
-        number = (uint32_t)getppid();
+    random_fill(&number, sizeof number);
     if (name[0] != '\0')
         snprintf(base, sizeof base, "%.*s", NAME_MAX_LENGTH, name);
     else

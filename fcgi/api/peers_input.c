@@ -32,7 +32,7 @@ bool peers_read_node(struct call *call, int32_t *node) {
     int64_t number;
     if (!input_read(call, PEER_PROTOCOL))
         return false;
-    if (!json_integer(&call->server->json, input_member(call, "node"), 0, PEER_NODE_MAX, &number))
+    if (!json_integer(&call->server->json, input_member(call, "node"), 0, NODE_MAX, &number))
         return input_refuse(call, -1, "node", "the NODE of the node that calls, 0 to 255");
     *node = (int32_t)number;
     return peers_know(call, *node);

@@ -34,7 +34,7 @@ static bool read_id(struct call *call, const char *name, struct uuid *id) {
 
 static bool read_peer(struct call *call, int32_t *node) {
     int64_t number;
-    if (!read_number(call, "node", 0, PEER_NODE_MAX, &number))
+    if (!read_number(call, "node", 0, NODE_MAX, &number))
         return false;
     *node = (int32_t)number;
     return peers_know(call, *node);

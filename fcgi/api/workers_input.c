@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "http/input.h"
+#include "protocol.h"
 #include "queue/fields.h"
-
-enum { WORKER_PROTOCOL = 1 };
 
 enum { WAIT_SECONDS_MAX = 25, CORES_MAX = 1000000 };
 

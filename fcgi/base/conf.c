@@ -8,14 +8,10 @@
 #include "certificate.h"
 #include "conf_peers.h"
 #include "log.h"
+#include "protocol.h"
 
-#define INTEGER(key, field, unit, min, max, preset, help)                                          \
-    {                                                                                              \
-        key, SETTING_INTEGER, unit, help, offsetof(struct conf, field), min, max, preset, NULL,    \
-            false                                                                                  \
-    }
-#define TEXT(key, field, unit, preset, help)                                                       \
-    { key, SETTING_TEXT, unit, help, offsetof(struct conf, field), 0, 0, 0, preset, false }
+#define INTEGER(...) SETTING_OF_INTEGER(struct conf, __VA_ARGS__)
+#define TEXT(...) SETTING_OF_TEXT(struct conf, __VA_ARGS__)
 
 enum { FLEET_MAX = 48 };
 
@@ -25,7 +21,7 @@ static const struct setting table[] = {
      .unit = "number",
      .help = "This node's number, carried in every id it gives; differs from node to node.",
      .offset = offsetof(struct conf, node),
-     .max = 255},
+     .max = NODE_MAX},
     TEXT("DATABASE", database, "path", "var/hashmill.db",
          "The database file; its directory also holds the -wal, -shm and -lock files."),
     TEXT("RUN_DIR", run_dir, "path", "var/run",

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "http.h"
+#include "protocol.h"
 
-enum { TOKEN_MIN = 16, NODE_MAX = 255 };
+enum { TOKEN_MIN = 16 };
 
 const struct peer *conf_peer(const struct conf *conf, int node) {
     return conf->has_peer && conf->peer.node == node ? &conf->peer : NULL;

@@ -4,16 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/lock.h"
 #include "log.h"
 
 enum {
@@ -135,18 +133,11 @@ int sockets_listen(const char *path, int type, gid_t group) {
 static int take_lock(const struct conf *conf) {
     char path[PATH_SIZE];
     path_of(path, conf, SOCKET_LOCK);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
-    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_steady_ms() >= until) {
-            log_error("another hashmill-fcgi serves %s already; stop it or set another RUN_DIR",
-                      conf->run_dir);
-            close(fd);
-            return -1;
-        }
-        poll(NULL, 0, 10);
-    }
-    if (fd < 0)
+    int fd = lock_take(path, LOCK_WAIT_MS);
+    if (fd < 0 && errno == EWOULDBLOCK)
+        log_error("another hashmill-fcgi serves %s already; stop it or set another RUN_DIR",
+                  conf->run_dir);
+    else if (fd < 0)
         log_error("cannot open %s: %m", path);
     return fd;
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "log.h"
+#include "memory.h"
 #include "queue/channel.h"
 
 #define ASK_QUESTION (-1)              /* the result in a question: there is none yet */
@@ -155,12 +155,8 @@ static void remove_pending(struct ask *ask, struct pending *pending) {
 static struct pending *add_pending(struct ask *ask) {
     if (ask->count == ask->capacity) {
         int capacity = ask->capacity ? 2 * ask->capacity : 64;
-        struct pending *all = realloc(ask->pending, (size_t)capacity * sizeof *all);
-        if (!all) {
-            log_error("out of memory for %d questions to peers", capacity);
-            abort();
-        }
-        ask->pending = all;
+        ask->pending = memory_or_end(realloc(ask->pending, (size_t)capacity * sizeof *ask->pending),
+                                     "questions to peers");
         ask->capacity = capacity;
     }
     return &ask->pending[ask->count++];

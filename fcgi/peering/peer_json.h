@@ -2,6 +2,7 @@
 #define HASHMILL_PEER_JSON_H
 
 #include "json.h"
+#include "protocol.h"
 #include "queue/queue_peers.h"
 
 /*
@@ -9,9 +10,6 @@
  * the replies that the peering process reads. Both come from outside, so every value is checked;
  * members that are not known are ignored.
  */
-
-/* The values of a body's members in the wire's units. */
-enum { PEER_PROTOCOL = 2, PEER_NODE_MAX = 255 };
 
 /* What is wrong with an item: the member, and what it must be. */
 struct peer_fault {

@@ -91,8 +91,7 @@ bool peering_read_reply(struct peering *peering, const struct http_reply *reply,
         snprintf(why, why_size, "its reply is no JSON");
         return false;
     }
-    if (!json_integer(&peering->json, json_member(&peering->json, 0, "node"), 0, PEER_NODE_MAX,
-                      &node) ||
+    if (!json_integer(&peering->json, json_member(&peering->json, 0, "node"), 0, NODE_MAX, &node) ||
         node != peering->conf->peer.node) {
         snprintf(why, why_size, "it does not say that it is node %d; see PEERS",
                  peering->conf->peer.node);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "log.h"
+#include "memory.h"
 
 enum { TICKETS_MAX = 65536 };
 
@@ -234,12 +234,9 @@ static void end_ticket(struct queue *queue, struct ticket *ticket) {
 struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
     if (queue->under_way == queue->ticket_count) {
         int count = queue->ticket_count ? 2 * queue->ticket_count : 64;
-        struct ticket *tickets =
-            count > TICKETS_MAX ? NULL : realloc(queue->tickets, (size_t)count * sizeof *tickets);
-        if (!tickets) {
-            log_error("out of memory for %d waiting requests", count);
-            abort();
-        }
+        struct ticket *tickets = memory_or_end(
+            count > TICKETS_MAX ? NULL : realloc(queue->tickets, (size_t)count * sizeof *tickets),
+            "waiting requests");
         for (int i = queue->ticket_count; i < count; i++)
             tickets[i] = (struct ticket){.operation = OPERATION_COUNT};
         queue->tickets = tickets;

@@ -1,19 +1,17 @@
 #include "id.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <uuid/uuid.h>
 
 #include "clock.h"
+#include "random.h"
 
 _Static_assert(sizeof(uuid_t) == ID_SIZE, "libuuid's UUIDs are ours");
 
 struct uuid id_new(int node) {
     struct uuid id;
     int64_t now = clock_wall_ms();
-    if (getrandom(id.bytes, sizeof id.bytes, 0) != (ssize_t)sizeof id.bytes)
-        abort(); /* so few bytes always come whole */
+    random_fill(id.bytes, sizeof id.bytes);
     for (int i = 0; i < 6; i++)
         id.bytes[i] = (uint8_t)(now >> (40 - 8 * i));
     id.bytes[6] = (uint8_t)(0x70 | (id.bytes[6] & 0x0f));

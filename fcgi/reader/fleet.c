@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "memory.h"
 #include "parts.h"
 
 enum { BOOTS = 5, HELD_GROWTH = 64 };
@@ -104,12 +104,9 @@ static void take_held(struct reading *reading, sqlite3_stmt *row) {
             continue;
     }
     if (at == held->capacity) {
-        void *more = realloc(held->list, (size_t)(at + HELD_GROWTH) * sizeof *held->list);
-        if (!more) {
-            log_error("out of memory for the list of workers; give this machine more");
-            abort();
-        }
-        held->list = more;
+        held->list =
+            memory_or_end(realloc(held->list, (size_t)(at + HELD_GROWTH) * sizeof *held->list),
+                          "the list of workers");
         held->capacity += HELD_GROWTH;
     }
     if (at == held->count) {

@@ -107,7 +107,7 @@ static bool copy_database(const struct conf *conf, const struct place *place) {
 
 /* Makes sure that nobody serves the database, as long as the descriptor is open. -1 when somebody
  * does. */
-static int take_lock(const struct conf *conf) {
+static int keep_out(const struct conf *conf) {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s-lock", conf->database);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -193,7 +193,7 @@ int store_recover(const struct conf *conf, const char *file) {
     struct place place;
     struct salvage result;
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    int lock = take_lock(conf);
+    int lock = keep_out(conf);
     if (lock < 0)
         return 1;
     bool good = find_place(&place, file);

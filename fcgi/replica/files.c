@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/lock.h"
 #include "log.h"
 #include "parts.h"
 
@@ -79,20 +77,12 @@ bool replica_sync_directory(const struct replica *replica) {
 bool replica_lock(struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     replica_path(replica, "-lock", path);
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
-    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
-    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_steady_ms() >= until) {
-            log_error("another process has %s; only one may write a replica", path);
-            close(fd);
-            return false;
-        }
-        poll(NULL, 0, 20);
-    }
-    if (fd < 0)
+    replica->lock_fd = lock_take(path, LOCK_WAIT_MS);
+    if (replica->lock_fd < 0 && errno == EWOULDBLOCK)
+        log_error("another process has %s; only one may write a replica", path);
+    else if (replica->lock_fd < 0)
         log_error("cannot open %s: %m; its directory must exist and be writable", path);
-    replica->lock_fd = fd;
-    return fd >= 0;
+    return replica->lock_fd >= 0;
 }
 
 /* Renames one of the files, which need not be there. */

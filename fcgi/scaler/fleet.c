@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "clock.h"
 #include "hex.h"
+#include "random.h"
 
 enum {
     SILENT_MS = 60000,         /* at least: idle workers are heard from every 25 s */
@@ -35,8 +35,7 @@ void fleet_new_name(const struct fleet *fleet, char name[QUEUE_NAME_SIZE]) {
     uint8_t bytes[NAME_RANDOM_BYTES];
     char prefix[PREFIX_SIZE];
     char digits[NAME_RANDOM_DIGITS + 1] = "";
-    while (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        continue;
+    random_fill(bytes, sizeof bytes);
     hex_encode(digits, bytes, sizeof bytes);
     write_prefix(fleet->conf, prefix);
     snprintf(name, QUEUE_NAME_SIZE, "%s%.*s", prefix, NAME_RANDOM_DIGITS, digits);

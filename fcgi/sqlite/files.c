@@ -3,19 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/lock.h"
 #include "log.h"
 
 enum {
@@ -222,21 +220,13 @@ void files_give(int fd, const char *path) {
 int files_lock(const char *database) {
     char path[SETTING_TEXT_SIZE + 8];
     snprintf(path, sizeof path, "%s-lock", database);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) {
+    int fd = lock_take(path, LOCK_WAIT_MS);
+    if (fd >= 0)
+        files_give(fd, path);
+    else if (errno == EWOULDBLOCK)
+        log_error("another process has %s open for writing; only one may", database);
+    else
         log_error("cannot open %s: %m; its directory must exist and be writable", path);
-        return -1;
-    }
-    files_give(fd, path);
-    int64_t until = clock_steady_ms() + LOCK_WAIT_MS;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_steady_ms() >= until) {
-            log_error("another process has %s open for writing; only one may", database);
-            close(fd);
-            return -1;
-        }
-        poll(NULL, 0, 20);
-    }
     return fd;
 }
 

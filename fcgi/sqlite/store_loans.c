@@ -7,9 +7,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "log.h"
+#include "random.h"
 #include "store_sql.h"
 
 struct loan {
@@ -178,8 +178,7 @@ static bool give(struct store *store, int32_t node, const struct uuid *id, int64
 /* A number that was never used and cannot be guessed, and that any JSON reader keeps exact. */
 static int64_t new_nonce(void) {
     uint64_t number;
-    while (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-        continue;
+    random_fill(&number, sizeof number);
     return (int64_t)(number >> 11) + 1;
 }
 

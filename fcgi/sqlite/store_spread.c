@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "log.h"
+#include "random.h"
 #include "store_sql.h"
 
 enum {
@@ -86,8 +86,7 @@ enum queue_result store_spread_again(struct store *store, const struct queue_pul
 enum queue_result store_spread_open(struct store *store, const struct queue_pull *pull,
                                     const uint8_t *key, struct queue_batch *batch) {
     struct spread spread = {.own = batch->count, .wanted = pull->top - batch->count, .rest = -1};
-    if (getrandom(spread.tag, PULL_TAG_SIZE, 0) != PULL_TAG_SIZE)
-        return QUEUE_FAULT;
+    random_fill(spread.tag, PULL_TAG_SIZE);
     spread.tag[PULL_TAG_SIZE - 1] = PULL_TAG_END;
     if (!store_hand_out(store, batch, pull->oldest, spread.tag, -1) ||
         !store_run(store, SQL_SPREAD_ADD, "ppiiii", spread.tag, key, (int64_t)pull->peer,

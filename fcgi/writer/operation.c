@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-enum { NODE_MAX = 255 };
-
+#include "protocol.h"
 /* --- Sane --- */
 
 static bool between(int64_t number, int64_t min, int64_t max) {

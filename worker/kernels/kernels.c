@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "log.h"
+#include "random.h"
 #include "sha512_openssl.h"
 
 /* MEASURE_NS of processor time for all kernels together, of the 50 ms that a start may take; a run
@@ -33,17 +33,10 @@ static double now_ns(clockid_t clock) {
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* Rows of random words. Without a source of them, which no kernel since 2014 lacks, the rows keep
- * what they had. */
-static void randomize(uint64_t (*chains)[CHAIN_WORDS]) {
-    if (getrandom(chains, sizeof(uint64_t[LANES_MAX][CHAIN_WORDS]), GRND_NONBLOCK) < 0)
-        log_warn("no random numbers for the kernels' check: %m");
-}
-
 /* The check for one number of iterations. */
 static bool right_after(const struct kernel *kernel, int64_t iterations) {
     uint64_t wanted[LANES_MAX][CHAIN_WORDS] = {{0}}, got[LANES_MAX][CHAIN_WORDS];
-    randomize(wanted);
+    random_fill(wanted, sizeof wanted);
     memcpy(got, wanted, sizeof got);
     for (int lane = 0; lane < kernel->lanes; lane++)
         kernel_openssl.run(&wanted[lane], iterations);

@@ -2,19 +2,18 @@
 
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "exit_code.h"
 #include "kernels/processor.h"
 #include "log.h"
+#include "random.h"
 
 enum { LOG_MS = 1000 /* how long the log may take */ };
 
 void crosscheck_init(struct crosscheck *crosscheck, double share) {
     *crosscheck = (struct crosscheck){.share = share};
-    if (getrandom(crosscheck->random, sizeof crosscheck->random, GRND_NONBLOCK) < 0)
-        log_warn("no random numbers for the cross-check: %m");
+    random_fill(crosscheck->random, sizeof crosscheck->random);
 }
 
 bool crosscheck_draw(struct crosscheck *crosscheck, double part) {

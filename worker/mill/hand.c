@@ -3,15 +3,7 @@
 #include <search.h>
 #include <stdlib.h>
 
-#include "log.h"
-
-static void *not_null(void *memory) {
-    if (!memory) {
-        log_error("out of memory for an item; give this machine more memory");
-        abort();
-    }
-    return memory;
-}
+#include "memory.h"
 
 /* The order of the index, for tsearch. */
 static int by_node_and_id(const void *one, const void *other) {
@@ -72,9 +64,9 @@ static void leave(struct hand *hand, struct held *held) {
 }
 
 void hand_add(struct hand *hand, const struct item *item) {
-    struct held *held = not_null(calloc(1, sizeof *held));
+    struct held *held = memory_or_end(calloc(1, sizeof *held), "an item");
     held->item = *item;
-    not_null(tsearch(held, &hand->index, by_node_and_id));
+    memory_or_end(tsearch(held, &hand->index, by_node_and_id), "an item");
     TAILQ_INSERT_TAIL(&hand->fed, held, next_fed);
     hand->count++;
     hand->items[item->node]++;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "memory.h"
 
 /* Makes room for extra more items. */
 static void reserve(struct items *items, int extra) {
@@ -12,12 +12,8 @@ static void reserve(struct items *items, int extra) {
         capacity *= 2;
     if (capacity == items->capacity)
         return;
-    struct item *list = realloc(items->list, (size_t)capacity * sizeof *list);
-    if (!list) {
-        log_error("out of memory for %d items; give this machine more memory", capacity);
-        abort();
-    }
-    items->list = list;
+    items->list =
+        memory_or_end(realloc(items->list, (size_t)capacity * sizeof *items->list), "items");
     items->capacity = capacity;
 }
 

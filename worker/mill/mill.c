@@ -6,17 +6,10 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "memory.h"
 #include "mill_parts.h"
 
 enum { STACK_BYTES = 256 * 1024 };
-
-static void *not_null(void *memory) {
-    if (!memory) {
-        log_error("out of memory for the mill; give this machine more memory");
-        abort();
-    }
-    return memory;
-}
 
 /* Starts the next thread. False when the machine refuses. */
 static bool start_grinder(struct mill *mill, double check_share) {
@@ -50,8 +43,8 @@ static int best_width(const struct kernels *kernels) {
 }
 
 struct mill *mill_open(int threads, const struct kernels *kernels, int check_percent) {
-    struct mill *mill = not_null(calloc(1, sizeof *mill));
-    mill->grinders = not_null(calloc((size_t)threads, sizeof *mill->grinders));
+    struct mill *mill = memory_or_end(calloc(1, sizeof *mill), "the mill");
+    mill->grinders = memory_or_end(calloc((size_t)threads, sizeof *mill->grinders), "the mill");
     mill->kernels = kernels;
     mill->width = best_width(kernels);
     hand_init(&mill->hand);

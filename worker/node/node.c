@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "log.h"
+#include "memory.h"
 #include "node_parts.h"
 
 enum {
@@ -13,11 +13,7 @@ enum {
 };
 
 struct node *node_open(struct node_shared *shared, const char *url) {
-    struct node *node = calloc(1, sizeof *node);
-    if (!node) {
-        log_error("out of memory for a node; give this machine more memory");
-        abort();
-    }
+    struct node *node = memory_or_end(calloc(1, sizeof *node), "a node");
     node->shared = shared;
     node->index = shared->node_count;
     node->url = url;

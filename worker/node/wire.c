@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hex.h"
+#include "protocol.h"
 
 enum { UUID_TEXT_LENGTH = 36 };
 
@@ -23,7 +24,7 @@ static void put_number(struct buffer *body, const char *name, int64_t value) {
 /* Opens a body with what all bodies start with. */
 static void open_body(struct buffer *body, const struct wire_worker *worker) {
     json_open(body, '{');
-    put_number(body, "protocol", WIRE_PROTOCOL);
+    put_number(body, "protocol", WORKER_PROTOCOL);
     json_name(body, "worker");
     json_open(body, '{');
     json_name(body, "name");

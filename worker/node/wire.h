@@ -15,10 +15,7 @@
  * the reason is a phrase that never quotes it.
  */
 
-enum {
-    WIRE_PROTOCOL = 1,
-    WIRE_NAME_SIZE = 65 /* bytes of a worker's name with its NUL */
-};
+enum { WIRE_NAME_SIZE = 65 /* bytes of a worker's name with its NUL */ };
 
 /* How a worker describes itself in each call. */
 struct wire_worker {
