@@ -29,7 +29,9 @@ enum {
     EVENTS_MAX = 128,
     READS_PER_TURN = 64,                /* operations taken from one connection in one turn */
     UNSENT_BYTES_MAX = 4 * 1024 * 1024, /* answers kept for one connection */
-    PAUSE_MS = 1500,                    /* a turn of the loop takes less, beside its wait */
+    /* A turn of the loop takes less, beside its wait; with HELD_MS it is less than the 3 s after
+     * which the peer may give the database to another server. */
+    PAUSE_MS = 900,
     BACKUP_STALLED_MS = 60000 /* a backup of which nothing was fetched for so long is ended */
 };
 
@@ -53,7 +55,7 @@ struct writer {
     struct connection *backup; /* whose backup is under way, or NULL, */
     uint64_t backup_id;        /* its operation there, */
     int64_t backup_sent_ms;    /* steady time at which it was sent something last */
-    int64_t turn_ms;           /* steady time of the last turn of the loop */
+    int64_t noted_ms;          /* steady time of the last note_time */
     struct connections connections;
     struct connections gone; /* to be freed when the batch is done with them */
 };
@@ -232,13 +234,14 @@ static void hold(struct writer *writer, const struct job *job) {
         drop(writer, job->owner);
 }
 
-/* Sends the held answers whose batch the replica has. When it is too late for one, first saves that
- * the replica is incomplete from now on; as long as that cannot be saved nobody is answered. */
-static void release_held(struct writer *writer) {
+/* Sends the held answers whose batch the replica has. When it is too late for one by now_ms, first
+ * saves that the replica is incomplete from now on; as long as that cannot be saved nobody is
+ * answered. */
+static void release_held(struct writer *writer, int64_t now_ms) {
     const struct held_answer *first;
     while ((first = held_first(writer->held)) != NULL) {
         bool good = store_may_answer(writer->store, first->batch);
-        if (!good && first->until_ms > clock_steady_ms())
+        if (!good && first->until_ms > now_ms)
             return;
         struct connection *owner = first->owner;
         good = good || store_note_incomplete(writer->store);
@@ -377,13 +380,15 @@ static int run_due(struct writer *writer, bool due) {
     return good ? -1 : exit_code_of(writer->store);
 }
 
-/* When this process stood still, the time of the held answers has not passed: the other node may
- * have given the database to another one meanwhile, which is heard in a moment. */
-static void note_turn(struct writer *writer) {
+/* The steady time, by which held answers are released. When this process stood still since it was
+ * asked for last, their time has not passed: the other node may have given the database to another
+ * one meanwhile, which is heard in a moment. */
+static int64_t note_time(struct writer *writer) {
     int64_t now = clock_steady_ms();
-    if (now - writer->turn_ms > HELD_MS + PAUSE_MS)
+    if (now - writer->noted_ms > HELD_MS + PAUSE_MS)
         held_prolong(writer->held, now + HELD_MS);
-    writer->turn_ms = now;
+    writer->noted_ms = now;
+    return now;
 }
 
 /* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
@@ -398,7 +403,7 @@ static int serve(struct writer *writer) {
             return EXIT_TEMPORARY;
         }
         child_busy();
-        note_turn(writer);
+        note_time(writer);
         for (int i = 0; i < count; i++)
             handle_event(writer, &events[i]);
         bool due = batch_due_ms(writer->batch) <= clock_steady_ms();
@@ -407,7 +412,7 @@ static int serve(struct writer *writer) {
             return exit_code;
         if (store_is_superseded(writer->store))
             return EXIT_UNSAFE; /* what is held is never answered */
-        release_held(writer);
+        release_held(writer, note_time(writer));
         if (store_state(writer->store) >= STORE_UNSURE) {
             note_failure(writer);
             return exit_code_of(writer->store);
