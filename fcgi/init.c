@@ -13,11 +13,12 @@
 #include "writer/marker.h"
 
 enum {
-    PATIENCE_MS = 3000, /* for the peer, when there is a database that may be served without it */
-    LATER_MS = 200,     /* from one question to the next, when the peer is just starting; */
-    ASK_MS = 1000,      /* when only it can tell */
-    TAKE_MS = 500,      /* when it is to see that the server is silent all the time */
-    SILENT_MS = 10000,  /* a server that was just stopped is not heard any more by then */
+    PATIENCE_MS = 3000,  /* for the peer, when there is a database that may be served without it */
+    LATER_MS = 200,      /* from one question to the next, when the peer is just starting; */
+    ASK_MS = 1000,       /* when only it can tell */
+    TAKE_MS = 500,       /* when it is to see that the server is silent all the time, */
+    TAKE_SLOW_MS = 1000, /* which a peer that answers so late does not */
+    SILENT_MS = 10000,   /* a server that was just stopped is not heard any more by then */
     SAY_AGAIN_MS = 60000,
     PROGRESS_MS = 10000,
     TEXT_SIZE = 500
@@ -205,6 +206,7 @@ static void say_not_taken(struct init *init, enum init_reply reply) {
 static int take(struct init *init, struct init_file *file) {
     struct queue_identity identity = init->answer.replica.identity;
     int64_t until_ms = 0; /* it is to be silent by then */
+    int64_t asked_ms = clock_steady_ms();
     enum init_reply reply;
     identity.epoch = next_epoch(init);
     while ((reply = init_peer_take(init->peer, &identity, file)) != INIT_ANSWERED) {
@@ -214,16 +216,17 @@ static int take(struct init *init, struct init_file *file) {
                       init->conf->peer.node, init_peer_why(init->peer));
             return EXIT_TEMPORARY;
         }
-        if (reply != INIT_HEARD)
-            until_ms = 0; /* it was away, and listens from the start again */
+        if (reply != INIT_HEARD || now - asked_ms > TAKE_SLOW_MS)
+            until_ms = 0; /* it was away or stood still, and listens from the start again */
         else if (until_ms == 0)
             until_ms = now + SILENT_MS;
-        if (reply == INIT_HEARD && now >= until_ms && !init->options->from_peer)
+        if (until_ms != 0 && now >= until_ms && !init->options->from_peer)
             return leave(init, "Another server serves this node's database, and its place is not "
                                "taken: leave this one off. To replace that one, stop it, then: "
                                "--init --from-peer");
         say_not_taken(init, reply);
         init_peer_pause(init->peer, reply == INIT_HEARD ? TAKE_MS : ASK_MS);
+        asked_ms = clock_steady_ms();
     }
     return EXIT_OK;
 }

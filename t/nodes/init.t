@@ -298,6 +298,10 @@ put_old();
 my $restarted = { status => 503, json => { type => 'urn:hashmill:problem:unavailable', detail => 'It was started anew.' } };
 $peer->answer('replica/take' => [(refusal('peer-alive')) x 14, $restarted, (refusal('peer-alive')) x 14, $taken]);
 is_init(\%with_peer, [], DONE, qr/given the queue back as of batch 20/, 'the peer was started anew meanwhile');
+put_old();
+my $late = { refusal('peer-alive')->%*, after => 2 };
+$peer->answer('replica/take' => [(refusal('peer-alive')) x 14, $late, (refusal('peer-alive')) x 14, $taken]);
+is_init(\%with_peer, [], DONE, qr/given the queue back as of batch 20/, 'the peer stood still meanwhile');
 clear();
 $peer->answer('replica/take' => refusal('peer-alive'));
 is waits(\%with_peer, ['--from-peer'], qr/waiting until node 1 does not hear/, 'a person wants it',

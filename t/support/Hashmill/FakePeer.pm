@@ -8,6 +8,7 @@ package Hashmill::FakePeer;
 #     $peer->answer(look => { status => 200, json => { node => 1, item => {...} } });
 #     $peer->answer(look => { silent => 1 });   # it takes the request and says nothing
 #     $peer->answer(look => { cut => 1 });      # the connection ends without an answer
+#     $peer->answer(look => { after => 2, status => 204 }); # it answers after seconds
 #     $peer->answer(look => [{ ... }, { ... }]); # one after the other, the last one again and again
 #     $peer->answer(look => undef);             # as at the start, see usual()
 #     $peer->answer('replica/read' => { status => 200, file => $path }); # bytes of it, as asked for
@@ -121,6 +122,7 @@ sub take ($self, $socket, $text) {
     close $notes or die "notes: $!";
     my $answer = $self->planned($name) // $self->usual($name, $body);
     return 0 if $answer->{cut};
+    select undef, undef, undef, $answer->{after} if $answer->{after}; # seconds, in which it serves nobody
     $answer->{bytes} = piece($answer->{file}, $body) if defined $answer->{file};
     reply($socket, $answer) if !$answer->{silent};
     return 1;
