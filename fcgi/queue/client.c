@@ -101,7 +101,7 @@ static enum queue_result exchange(struct queue *queue, enum operation operation,
 
 enum queue_result client_call(struct queue *queue, enum operation operation, const void *body,
                               size_t body_size, void *answer, size_t answer_size) {
-    size_t size;
+    size_t size = 0;
     enum queue_result result = exchange(queue, operation, body, body_size, &size);
     if (result != QUEUE_OK)
         return result;
@@ -114,7 +114,7 @@ enum queue_result client_call(struct queue *queue, enum operation operation, con
 
 enum queue_result client_call_batch(struct queue *queue, enum operation operation, const void *body,
                                     size_t body_size, struct queue_batch *batch) {
-    size_t size;
+    size_t size = 0;
     const struct queue_batch *got = &queue->message.body.batch;
     enum queue_result result = exchange(queue, operation, body, body_size, &size);
     if (result != QUEUE_OK)
@@ -140,13 +140,13 @@ static enum queue_result take_pages(struct queue *queue, enum queue_result resul
 }
 
 enum queue_result queue_copy_begin(struct queue *queue, struct pages *pages) {
-    size_t size;
+    size_t size = 0;
     enum queue_result result = exchange(queue, OPERATION_BACKUP, NULL, 0, &size);
     return take_pages(queue, result, size, pages);
 }
 
 enum queue_result queue_copy_next(struct queue *queue, struct pages *pages) {
-    size_t size;
+    size_t size = 0;
     enum queue_result result = await(queue, queue->last_id, OPERATION_BACKUP, &size);
     return take_pages(queue, result, size, pages);
 }
