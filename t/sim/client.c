@@ -164,12 +164,15 @@ static void pull_without(struct job *job, struct exchange *exchange) {
 }
 
 static void pull_until_answered(struct pull *pull, struct dice *dice, struct exchange *exchange) {
+    bool lost = true; /* an answer to it */
     for (int tries = 0; tries < TRIES; tries++) {
-        if (try_pull(pull, exchange) && !dice_one_in(dice, 6))
-            return;
+        bool answered = try_pull(pull, exchange);
+        lost = tries == 0 ? !answered : lost || !answered;
+        if (answered && !dice_one_in(dice, 6))
+            break;
         fiber_sleep(dice_below(dice, RETRY_US));
     }
-    if (oracle_retention) /* else it is answered in the end */
+    if (lost && oracle_retention) /* else it is answered in the end; the key may be forgotten */
         oracle_unanswered(pull);
 }
 
