@@ -144,8 +144,10 @@ static bool try_pull(struct pull *pull, struct exchange *exchange) {
         sim_fail("the key of pull %d is said to be used", pull->number);
     if (exchange->status == 410 && !pull->excused && !oracle_retention)
         sim_fail("pull %d is said to be too old", pull->number);
-    if (exchange->status != 200)
+    if (exchange->status != 200) {
+        pull->unanswered = true;
         return false;
+    }
     oracle_pulled(pull, exchange->body.data, first);
     return true;
 }
@@ -159,21 +161,15 @@ static void pull_without(struct job *job, struct exchange *exchange) {
     struct dice *dice = &job->dice;
     struct pull *pull =
         oracle_pull(dice_below(dice, NODES), draw_top(dice), dice_one_in(dice, 2), false);
-    if (!try_pull(pull, exchange))
-        oracle_unanswered(pull);
+    try_pull(pull, exchange);
 }
 
 static void pull_until_answered(struct pull *pull, struct dice *dice, struct exchange *exchange) {
-    bool lost = true; /* an answer to it */
     for (int tries = 0; tries < TRIES; tries++) {
-        bool answered = try_pull(pull, exchange);
-        lost = tries == 0 ? !answered : lost || !answered;
-        if (answered && !dice_one_in(dice, 6))
-            break;
+        if (try_pull(pull, exchange) && !dice_one_in(dice, 6))
+            return;
         fiber_sleep(dice_below(dice, RETRY_US));
     }
-    if (lost && oracle_retention) /* else it is answered in the end; the key may be forgotten */
-        oracle_unanswered(pull);
 }
 
 /* --- Looks and cancels --- */

@@ -247,10 +247,6 @@ void oracle_pulled(struct pull *pull, const char *lines, bool first) {
     pull->answered = true;
 }
 
-void oracle_unanswered(const struct pull *pull) {
-    may_be_lost += pull->top;
-}
-
 /* --- Judging --- */
 
 void oracle_excuse(const char *why) {
@@ -274,8 +270,20 @@ static bool may_have_ended(const struct record *record, int64_t *lost) {
     return (state < 0 || state == PULLED) && ++*lost <= may_be_lost;
 }
 
+/* How many items may have been handed out without anybody being told: by pulls without a key, or
+ * with one that may be forgotten by its age. */
+static int64_t count_untold(void) {
+    int64_t untold = 0;
+    for (int i = 0; i < pull_count; i++) {
+        if (pulls[i]->unanswered && (!pulls[i]->keyed || oracle_retention))
+            untold += pulls[i]->top;
+    }
+    return untold;
+}
+
 void oracle_check_at_rest(void) {
     int64_t lost = 0;
+    may_be_lost = count_untold();
     for (int i = 0; i < record_count; i++) {
         const struct record *record = records[i];
         if (!record->acked || record->excused || record->cancelled || record->pull != 0)

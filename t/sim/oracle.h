@@ -30,6 +30,7 @@ struct pull {
     bool oldest;
     bool keyed;
     bool answered;
+    bool unanswered; /* once at least */
     bool excused;
     char key[KEY_SIZE];
     int count;
@@ -55,8 +56,6 @@ int oracle_pulls(void);
 struct pull *oracle_pull_at(int index);
 /* An answer: lines "ID VALUE". first: none with items was known when it was asked. */
 void oracle_pulled(struct pull *pull, const char *lines, bool first);
-/* It was not answered: what it has handed out may be lost. */
-void oracle_unanswered(const struct pull *pull);
 
 /* The chain of a record with so much left. */
 void oracle_chain(const struct record *record, int remaining, uint8_t chain[DIGEST_SIZE]);
