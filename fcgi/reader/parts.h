@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 #include "base/conf.h"
+#include "base/files.h"
 #include "queue/reader.h"
 #include "sql.h"
-#include "sqlite/files.h"
 
 struct reader {
     const struct conf *conf;

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/child.h"
+#include "base/files.h"
 #include "log.h"
 #include "queue/pages.h"
-#include "sqlite/files.h"
 #include "sqlite/store_schema.h"
 #include "store/store.h"
 

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "log.h"
 #include "salvage.h"
-#include "sqlite/files.h"
 
 enum {
     PATH_SIZE = SETTING_TEXT_SIZE + 64,

@@ -7,10 +7,10 @@
 
 #include <sqlite3.h>
 
+#include "base/files.h"
 #include "base/paced.h"
 #include "queue/replica.h"
 #include "sql.h"
-#include "sqlite/files.h"
 
 enum { REPLICA_PATH_SIZE = SETTING_TEXT_SIZE + 32 };
 

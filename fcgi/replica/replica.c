@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "clock.h"
 #include "log.h"
 #include "parts.h"
 #include "queue/pages.h"
-#include "sqlite/files.h"
 #include "sqlite/store_sql.h"
 
 const char *replica_result_name(enum replica_result result) {

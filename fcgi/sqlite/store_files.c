@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lock_holder.h"
 #include "clock.h"
-#include "locks.h"
 #include "log.h"
 #include "store_sql.h"
 

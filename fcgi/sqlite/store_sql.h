@@ -9,7 +9,7 @@
 
 #include <sqlite3.h>
 
-#include "files.h"
+#include "base/files.h"
 #include "queue/batch_log.h"
 #include "reported.h"
 #include "sql.h"

@@ -1,7 +1,7 @@
 /* The WAL: copied into the database between batches, and kept small in spite of readers. */
 
+#include "base/lock_holder.h"
 #include "clock.h"
-#include "locks.h"
 #include "log.h"
 #include "store_sql.h"
 

@@ -1,4 +1,4 @@
-#include "locks.h"
+#include "lock_holder.h"
 
 #include <stdint.h>
 #include <stdio.h>

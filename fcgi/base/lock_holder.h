@@ -1,5 +1,5 @@
-#ifndef HASHMILL_LOCKS_H
-#define HASHMILL_LOCKS_H
+#ifndef HASHMILL_LOCK_HOLDER_H
+#define HASHMILL_LOCK_HOLDER_H
 
 #include <stdbool.h>
 
