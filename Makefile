@@ -126,12 +126,12 @@ $(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
 # Two nodes in one process, under virtual time: what the simulation has of its own goes before the archives, and
 # takes the place of these calls of the system. Each of its processes has its own of what SQLite's log said.
 SIM_SOURCES := $(wildcard t/sim/*.c)
-SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/sim/store.o
+SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/sim/store_failures.o
 SIM_WRAPS = $(addprefix -Wl$(comma)--wrap=,clock_gettime nanosleep getrandom nice close open socket accept4 epoll_create1 \
 	signalfd epoll_pwait poll recv setsockopt posix_fallocate statvfs pwrite pwritev fdatasync fsync rename unlink)
 comma := ,
 
-$(BUILD)/sim/store.o: $(BUILD)/fcgi/sqlite/store.o
+$(BUILD)/sim/store_failures.o: $(BUILD)/fcgi/sqlite/store_failures.o
 	@mkdir -p $(@D)
 	@objcopy --globalize-symbol=saw_damage --globalize-symbol=saw_no_memory $< $@
 

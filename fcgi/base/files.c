@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/lock.h"
+#include "lock.h"
 #include "log.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/conf.h"
+#include "conf.h"
 
 /*
  * The files of a database, looked at from outside SQLite: whether this process may use them, and

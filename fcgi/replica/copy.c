@@ -12,15 +12,6 @@
 
 enum { PLACE_BYTES = 8, ENTRY_BYTES = PLACE_BYTES + PAGE_BYTES };
 
-void replica_drop_upload(struct replica *replica) {
-    struct upload *upload = &replica->upload;
-    if (upload->file.fd < 0)
-        return;
-    close(upload->file.fd);
-    upload->file.fd = -1;
-    replica_remove(replica, "-new");
-}
-
 /* Gives the copy up. FULL when errno is one of no room. */
 static enum replica_result failed(struct replica *replica) {
     bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;

@@ -62,6 +62,15 @@ void replica_remove(const struct replica *replica, const char *end) {
     }
 }
 
+void replica_drop_upload(struct replica *replica) {
+    struct upload *upload = &replica->upload;
+    if (upload->file.fd < 0)
+        return;
+    close(upload->file.fd);
+    upload->file.fd = -1;
+    replica_remove(replica, "-new");
+}
+
 bool replica_sync_directory(const struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     directory_of(replica, path);

@@ -1,9 +1,10 @@
 #ifndef HASHMILL_REPLICA_PARTS_H
 #define HASHMILL_REPLICA_PARTS_H
 
-/* What the files of the replica share: replica.c (opening, failing, giving it back),
- * files.c (their names and the room for them), apply.c (batches), patchset.c, replay.c (their
- * changes), copy.c (a whole copy), schema.c (what that may contain), compare.c. */
+/* What the files of the replica share. Each uses those before it only: statements.c, files.c
+ * (names, room, how one takes the place of another), patchset.c, replay.c (the changes of a batch),
+ * schema.c (what a copy may contain), replica.c (opening, failing, giving it back), compare.c,
+ * copy.c (a whole copy), apply.c (batches). */
 
 #include <sqlite3.h>
 
@@ -50,6 +51,9 @@ bool replica_has_room(struct replica *replica, int64_t bytes);
 /* Removes a database that has this end, with its WAL and index. */
 void replica_remove(const struct replica *replica, const char *end);
 
+/* Gives up a copy that is on its way, if there is one. */
+void replica_drop_upload(struct replica *replica);
+
 /* Makes names that came and went durable. False after logging why. */
 bool replica_sync_directory(const struct replica *replica);
 
@@ -65,7 +69,7 @@ void replica_put_aside(const struct replica *replica);
  * why. */
 bool replica_put_in_place(const struct replica *replica, bool keep);
 
-/* --- replica.c --- */
+/* --- statements.c --- */
 
 /* A statement, reset. NULL when it cannot be prepared. */
 sqlite3_stmt *replica_statement(struct replica *replica, enum sql sql);
@@ -74,6 +78,8 @@ sqlite3_stmt *replica_statement(struct replica *replica, enum sql sql);
  * SQLite's code, SQLITE_OK when all went well. */
 int replica_run(struct replica *replica, enum sql sql);
 int replica_finish(sqlite3_stmt *statement);
+
+/* --- replica.c --- */
 
 /* What the failure of a call of SQLite means, which is logged. FULL: it may go later, the
  * transaction is rolled back; FAILED: the replica was discarded. */
@@ -134,10 +140,5 @@ void replica_forget_tables(struct replica *replica);
  * itself or stands in place of a table. Of a version that is not this program's only the latter is
  * told. */
 bool replica_schema_fits(sqlite3 *copy, int64_t version);
-
-/* --- copy.c --- */
-
-/* Gives up a copy that is on its way, if there is one. */
-void replica_drop_upload(struct replica *replica);
 
 #endif

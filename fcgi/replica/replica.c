@@ -22,29 +22,6 @@ const char *replica_result_name(enum replica_result result) {
     return names[result];
 }
 
-/* --- Statements --- */
-
-sqlite3_stmt *replica_statement(struct replica *replica, enum sql sql) {
-    sqlite3_stmt **slot = &replica->statements[sql];
-    if (*slot)
-        sqlite3_reset(*slot);
-    else
-        sqlite3_prepare_v3(replica->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT, slot,
-                           NULL);
-    return *slot;
-}
-
-int replica_finish(sqlite3_stmt *statement) {
-    int code = sqlite3_step(statement);
-    int reset = sqlite3_reset(statement);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? reset : code;
-}
-
-int replica_run(struct replica *replica, enum sql sql) {
-    sqlite3_stmt *statement = replica_statement(replica, sql);
-    return statement ? replica_finish(statement) : sqlite3_extended_errcode(replica->database);
-}
-
 /* The number that a one-row statement gives, or -1. */
 static int64_t number_of(struct replica *replica, enum sql sql) {
     sqlite3_stmt *row = replica_statement(replica, sql);

@@ -1,11 +1,10 @@
-/* Whether the files below SQLite are still those that it has opened, with what it has written; who
- * keeps it from writing; and what the system says when there is no room. */
+/* Whether the files below SQLite are still those that it has opened, with what it has written; and
+ * what the system says when there is no room. */
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/lock_holder.h"
 #include "clock.h"
 #include "log.h"
 #include "store_sql.h"
@@ -92,29 +91,6 @@ bool store_files_in_place(struct store *store) {
               moved ? "removed or replaced" : "written to by another program");
     store->state = STORE_POISONED;
     return false;
-}
-
-void store_tell_locked(struct store *store) {
-    char holder[LOCK_HOLDER_SIZE];
-    if (store->locked_ms != 0)
-        return;
-    store->locked_ms = clock_steady_ms();
-    bool found = locks_find(store->files.path[FILE_SHM], "WRITE", LOCK_BYTE_WRITE, LOCK_BYTE_WRITE,
-                            holder) ||
-                 locks_find(store->files.path[FILE_DATABASE], "WRITE", 0, INT64_MAX, holder);
-    log_error("%s%s holds the lock for writing to %s, so everything that changes something is "
-              "answered 503: end its transaction or the program (a sqlite3 shell is to be opened "
-              "with -readonly)",
-              found ? "process " : "another program, which cannot be seen from here,",
-              found ? holder : "", store->files.path[FILE_DATABASE]);
-}
-
-void store_tell_unlocked(struct store *store) {
-    if (store->locked_ms == 0)
-        return;
-    log_info("the database can be written to again, after %.1f s",
-             (double)(clock_steady_ms() - store->locked_ms) / 1000);
-    store->locked_ms = 0;
 }
 
 /* SQLite takes only ENOSPC for a full disk, and every other error for a broken one. */

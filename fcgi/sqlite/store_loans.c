@@ -84,13 +84,13 @@ enum queue_result store_may_launch(struct store *store, const char *name) {
 /* Says in the log and among the decisions what has become of this node's machines. */
 static bool tell(struct store *store, const char *what, int32_t node) {
     struct loan_counts counts;
-    struct queue_change change = {0};
+    char why[QUEUE_WHY_SIZE];
     if (!count_loans(store, &counts))
         return false;
-    snprintf(change.why, sizeof change.why, "%s node %d: there may be %lld here now", what,
-             (int)node, (long long)(store->conf->workers_max - counts.given));
-    log_info("%s", change.why);
-    return store_change(store, &change) == QUEUE_OK;
+    snprintf(why, sizeof why, "%s node %d: there may be %lld here now", what, (int)node,
+             (long long)(store->conf->workers_max - counts.given));
+    log_info("%s", why);
+    return store_save_decision(store, why);
 }
 
 /* Whether a peer may run one of this node's machines: it has fewer than it may, and wants none. */

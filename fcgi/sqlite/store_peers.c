@@ -92,11 +92,6 @@ bool store_is_superseded(const struct store *store) {
     return store->peer.copying == COPY_SUPERSEDED;
 }
 
-void store_note_level(struct store *store) {
-    if (store->peer.told >= store->saved_counts.batch)
-        store->peer.level_ms = clock_steady_ms();
-}
-
 enum queue_result store_told(struct store *store, const struct queue_told *told) {
     struct peer_state *peer = &store->peer;
     bool follows = told->state == COPY_FOLLOWING;

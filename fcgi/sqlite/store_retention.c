@@ -7,8 +7,6 @@ enum {
     REMOVE_PAUSE_MS = 10 /* from one such batch to the next: others are served in between */
 };
 
-static const int64_t day_ms = 24 * 3600 * 1000;
-
 /* Removes items of one state that were closed so many days ago. The queue clock at which the next
  * one is due; INT64_MAX when none is left. */
 static int64_t remove_old(struct store *store, enum item_state state, int64_t days) {
@@ -16,31 +14,24 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
     int64_t now = store_now_ms(store);
     int removed = 0;
-    if (store_run(store, remove, "ii", now - days * day_ms, (int64_t)REMOVE_MAX))
+    if (store_run(store, remove, "ii", now - days * DAY_MS, (int64_t)REMOVE_MAX))
         removed = sqlite3_changes(store->database);
     store->counts.items[state] -= removed;
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
-    return closed == INT64_MAX ? INT64_MAX : closed + days * day_ms;
+    return closed == INT64_MAX ? INT64_MAX : closed + days * DAY_MS;
 }
 
 void store_remove_old(struct store *store) {
     if (store_now_ms(store) < store->next_removal_ms)
         return;
     int64_t pulled = remove_old(store, ITEM_PULLED, store->conf->pulled_days);
-    store_remove_old_pulls(store, store_now_ms(store) - store->conf->pulled_days * day_ms);
+    store_remove_old_pulls(store, store_now_ms(store) - store->conf->pulled_days * DAY_MS);
     int64_t cancelled = remove_old(store, ITEM_CANCELLED, store->conf->cancelled_days);
     int64_t reservations = store_remove_old_reservations(store);
     int64_t due = pulled < cancelled ? pulled : cancelled;
     int64_t pause = store_now_ms(store) + REMOVE_PAUSE_MS;
     due = due < reservations ? due : reservations;
     store->next_removal_ms = due > pause ? due : pause;
-}
-
-void store_note_closed(struct store *store, enum item_state state) {
-    int64_t days = state == ITEM_PULLED ? store->conf->pulled_days : store->conf->cancelled_days;
-    int64_t due = store_now_ms(store) + days * day_ms;
-    if (due < store->next_removal_ms)
-        store->next_removal_ms = due;
 }
 
 int64_t store_next_removal(const struct store *store) {

@@ -1,15 +1,19 @@
 #ifndef HASHMILL_STORE_SQL_H
 #define HASHMILL_STORE_SQL_H
 
-/* What the files of the store share: store_open.c (opening), store.c (statements, batches),
- * store_wal.c (checkpoints), store_reserve.c (room on the disk), store_items.c, store_leases.c,
- * store_workers.c, store_loans.c, store_pulls.c and store_spread.c (operations), store_peers.c
- * (what is known of the peer), store_record.c (what a batch has changed, for the replica),
- * store_retention.c, store_backup.c. */
+/* What the files of the store share. Each uses those before it only: changes.c (what SQLite says of
+ * rows that change), store_failures.c, store_statements.c, store_counts.c; store_files.c,
+ * store_reserve.c (room on the disk), store_wal.c (checkpoints), store_backup.c, store_record.c
+ * (what a batch has changed, for the replica); store.c (the transaction); store_peers.c (what is
+ * known of the peer), store_items.c, store_leases.c, store_workers.c, store_loans.c,
+ * store_machines.c, store_hand_out.c, store_spread.c and store_pulls.c (operations),
+ * store_retention.c; store_open.c.
+ */
 
 #include <sqlite3.h>
 
 #include "base/files.h"
+#include "changes.h"
 #include "queue/batch_log.h"
 #include "reported.h"
 #include "sql.h"
@@ -70,7 +74,8 @@ struct reserve {
 };
 
 enum {
-    WAL_LARGE_BYTES = 64 * 1024 * 1024 /* the WAL file is not left larger */
+    WAL_LARGE_BYTES = 64 * 1024 * 1024, /* the WAL file is not left larger */
+    DAY_MS = 24 * 3600 * 1000
 };
 
 /* An item goes from one state to another, with so many links remaining before and after. */
@@ -107,7 +112,8 @@ struct store {
     struct reserve reserve;
     int64_t next_given_up_ms; /* queue clock; a lower bound, INT64_MAX without open pulls */
     struct peer_state peer;
-    struct record *record; /* what batches change, for the replica; NULL: there is none */
+    struct changes changes; /* of the batch under way, when there is a replica */
+    struct record *record;  /* where they are kept; NULL: there is none */
     struct reported reported;
     struct move reported_moves[QUEUE_LEASE_MAX]; /* of reported.items that are to be changed */
     struct backup *backup;                       /* under way, or NULL; see store_backup.c */
@@ -212,6 +218,9 @@ static inline int64_t store_now_ms(const struct store *store) {
     return store->counts.clock_ms;
 }
 
+/* Keeps a decision, for people to read; the latest ones are kept. */
+bool store_save_decision(struct store *store, const char *why);
+
 /* Whether a new machine of that name may be launched: there are fewer than WORKERS_MAX and loans
  * allow. OK (also for one that was saved before), CONFLICT, FAULT. */
 enum queue_result store_may_launch(struct store *store, const char *name);
@@ -270,15 +279,9 @@ enum queue_result store_spread_open(struct store *store, const struct queue_pull
 bool store_record_open(struct store *store);
 void store_record_close(struct store *store);
 
-/* Begins to record a batch; ends it: what was changed goes to the log, and its check into the
- * database, before the commit (false after a failure); forgets it, after a rollback. */
-void store_record_begin(struct store *store);
+/* The end of a batch: what was changed goes to the log, and its check into the database, before the
+ * commit. False after a failure. */
 bool store_record_end(struct store *store);
-void store_record_forget(struct store *store);
-
-/* A statement begins; it has failed, and SQLite has undone what it had changed. */
-void store_record_statement(struct store *store);
-void store_record_undo(struct store *store);
 
 /* Forgets pulls that were closed so long ago; part of retention. */
 bool store_remove_old_pulls(struct store *store, int64_t closed_ms);

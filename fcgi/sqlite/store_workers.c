@@ -1,4 +1,4 @@
-/* The registry: workers that were heard from, machines that were launched, decisions. */
+/* The registry: workers that were heard from, and decisions. */
 
 #include "store_sql.h"
 
@@ -49,25 +49,7 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 
-static bool save_machine(struct store *store, const struct queue_change *change) {
-    return store_run(store, SQL_MACHINE_CHANGE, "ttiiii", change->name, change->id,
-                     (int64_t)change->state, store_now_ms(store), store->wall_ms,
-                     change->launched_ago_ms) &&
-           (change->state != MACHINE_GONE || store_run(store, SQL_MACHINE_PRUNE, ""));
-}
-
-static bool save_decision(struct store *store, const struct queue_change *change) {
-    return store_run(store, SQL_DECISION_ADD, "it", store->wall_ms, change->why) &&
+bool store_save_decision(struct store *store, const char *why) {
+    return store_run(store, SQL_DECISION_ADD, "it", store->wall_ms, why) &&
            store_run(store, SQL_DECISION_PRUNE, "");
-}
-
-enum queue_result store_change(struct store *store, const struct queue_change *change) {
-    if (change->name[0] != '\0' && change->state == MACHINE_LAUNCHING) {
-        enum queue_result result = store_may_launch(store, change->name);
-        if (result != QUEUE_OK)
-            return result;
-    }
-    bool good = (change->name[0] == '\0' || save_machine(store, change)) &&
-                (change->why[0] == '\0' || save_decision(store, change));
-    return good ? QUEUE_OK : QUEUE_FAULT;
 }

@@ -1,0 +1,59 @@
+/* What pulls of this node and of both have in common: done items are chosen, handed out under a
+ * tag, and read again by it. */
+
+#include <string.h>
+
+#include "store_sql.h"
+
+struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]) {
+    struct tag_range range;
+    memcpy(range.low, tag, PULL_TAG_SIZE);
+    memcpy(range.high, tag, PULL_TAG_SIZE);
+    memset(range.low + PULL_TAG_SIZE - 3, 0x00, 3);
+    memset(range.high + PULL_TAG_SIZE - 3, 0xff, 3);
+    return range;
+}
+
+/* Reads the rows of a statement into the batch, and ends it. */
+static bool read_items(struct store *store, sqlite3_stmt *statement, struct queue_batch *batch) {
+    int code = SQLITE_ERROR;
+    batch->count = 0;
+    while (statement && (code = store_step(store, statement)) == SQLITE_ROW &&
+           batch->count < QUEUE_PULL_MAX &&
+           store_read_item(store, statement, &batch->items[batch->count]))
+        batch->items[batch->count++].state = ITEM_PULLED;
+    if (statement)
+        store_end(statement);
+    return code == SQLITE_DONE;
+}
+
+bool store_select_done(struct store *store, int top, int oldest, struct queue_batch *batch) {
+    enum sql sql = oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST;
+    return read_items(store, store_bind(store, sql, "i", (int64_t)top), batch);
+}
+
+bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
+                       struct queue_batch *batch) {
+    bool good = read_items(store, store_bind(store, SQL_PULL_AGAIN, "p", tag), batch);
+    queue_sort_batch(batch, oldest);
+    return good;
+}
+
+bool store_hand_out(struct store *store, struct queue_batch *batch, int oldest, const uint8_t *tag,
+                    int64_t closed_ms) {
+    enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
+    if (tag)
+        queue_sort_batch(batch, oldest);
+    if (batch->count == 0)
+        return true;
+    sqlite3_stmt *give = store_bind(store, sql, "pii", tag, closed_ms, (int64_t)batch->count);
+    if (store_change_items(store, give, ITEM_DONE, ITEM_PULLED) != batch->count) {
+        store_lose(store);
+        return false;
+    }
+    if (closed_ms < 0)
+        return true;
+    store->counts.work.pulled += batch->count;
+    store_note_closed(store, ITEM_PULLED);
+    return true;
+}
