@@ -302,3 +302,16 @@ void reports_free(struct node *node) {
     items_free(&node->unreported);
     items_free(&node->renewal);
 }
+
+int node_unreported(const struct node *node) {
+    return node->unreported.count + reports_values(node);
+}
+
+void nodes_collect(struct node_shared *shared) {
+    mill_collect(shared->mill, &shared->finished);
+    for (int i = 0; i < shared->finished.count; i++) {
+        const struct item *item = &shared->finished.list[i];
+        reports_take_value(shared->nodes[item->node], item);
+    }
+    shared->finished.count = 0;
+}
