@@ -22,23 +22,6 @@ enum {
     NICE = 5            /* what clients and workers send goes first */
 };
 
-bool peering_look(struct peering *peering) {
-    static struct queue_peers peers; /* too large for the stack */
-    if (queue_peers(peering->queue, &peers) != QUEUE_OK)
-        return false;
-    peering->peers = peers;
-    peering->known = true;
-    return true;
-}
-
-void peering_heard(struct peering *peering) {
-    peering->heard_ms = clock_steady_ms();
-}
-
-bool peering_is_away(const struct peering *peering) {
-    return clock_steady_ms() - peering->heard_ms >= PEER_AWAY_MS;
-}
-
 /* A process that was stopped itself, or whose machine was, has not listened meanwhile: the peer has
  * its time again. */
 static void note_pause(struct peering *peering) {

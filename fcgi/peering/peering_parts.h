@@ -4,15 +4,19 @@
 /*
  * The peering process: the one that talks to the other node. For its own files only.
  *
- *   peering.c         the loop, and what is known of the peer
+ * Each file uses those before it only:
+ *
+ *   peering_known.c   what is known of the peer
  *   peering_talk.c    one exchange with it: bodies, replies, complaints
  *   peering_hello.c   says hello
- *   peering_stream.c  feeds the replica: which batches it is to have, and sends them
+ *   peering_replica.c what all calls about the replica have in common
  *   peering_copy.c    sends a whole copy, when batches will not do
- *   peering_unfed.c   says that there will be no more, with COPY=none
  *   peering_compare.c compares items with the replica's, some at a time
+ *   peering_stream.c  feeds the replica: which batches it is to have, and sends them
+ *   peering_unfed.c   says that there will be no more, with COPY=none
  *   peering_pulls.c   asks what has become of pulls for which items are set aside here
  *   peering_asks.c    what the other processes ask for
+ *   peering.c         the loop
  */
 
 #include <sys/queue.h>
@@ -139,9 +143,9 @@ struct peering {
     struct ask_message answer;
 };
 
-/* --- peering.c --- */
+/* --- peering_known.c --- */
 
-/* Reads anew what is known of the peer. False when it cannot be read now. */
+/* Reads again what is known of the peer. False when it cannot be read now. */
 bool peering_look(struct peering *peering);
 
 /* Notes that the peer has answered, whatever: it is there. */
@@ -186,13 +190,13 @@ bool peering_may_call(const struct peering *peering, const struct fare *fare);
 /* Says hello when it is time for it. */
 void peering_hello_turn(struct peering *peering);
 
-/* --- peering_stream.c --- */
-
-/* Feeds the replica, if nothing is under way. */
-void peering_stream_turn(struct peering *peering);
+/* --- peering_replica.c --- */
 
 /* Writes the path of a call of the replica, with what is said of its source in the query. */
 void peering_source(const struct peering *peering, char *path, size_t size, const char *call);
+
+/* Tells the queue how the replica fares. */
+void peering_stream_tell(struct peering *peering, int32_t state);
 
 /* Goes on in a phase; the queue is told how the replica fares. */
 void peering_stream_go(struct peering *peering, enum stream_phase phase, int32_t state);
@@ -201,6 +205,11 @@ void peering_stream_go(struct peering *peering, enum stream_phase phase, int32_t
  * again for what it has. */
 bool peering_stream_read(struct peering *peering, const struct http_reply *reply, char *result,
                          size_t size, int64_t *batch);
+
+/* --- peering_stream.c --- */
+
+/* Feeds the replica, if nothing is under way. */
+void peering_stream_turn(struct peering *peering);
 
 /* --- peering_copy.c --- */
 

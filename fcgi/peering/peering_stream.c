@@ -12,7 +12,6 @@
 #include "log.h"
 #include "peering_parts.h"
 #include "queue/fields.h"
-#include "queue/id.h"
 
 enum {
     STATE_TIMEOUT_MS = 5000,
@@ -24,27 +23,6 @@ enum {
 };
 
 static const char what[] = "feeding its replica";
-
-/* Tells the queue how the replica fares. */
-static void tell_queue(struct peering *peering, int32_t state) {
-    struct stream *stream = &peering->stream;
-    struct queue_told told = {.batch = stream->acked, .state = state, .proven = stream->proven};
-    if (memcmp(&told, &stream->told, sizeof told) == 0)
-        return;
-    child_busy();
-    if (queue_told(peering->queue, &told) == QUEUE_OK)
-        stream->told = told;
-}
-
-void peering_stream_go(struct peering *peering, enum stream_phase phase, int32_t state) {
-    struct stream *stream = &peering->stream;
-    stream->phase = phase;
-    if (state != COPY_FOLLOWING) {
-        stream->acked = 0;
-        stream->level = false;
-    }
-    tell_queue(peering, state);
-}
 
 /* --- What the peer has --- */
 
@@ -175,22 +153,6 @@ static void ask_state(struct peering *peering) {
 
 /* --- Batches --- */
 
-bool peering_stream_read(struct peering *peering, const struct http_reply *reply, char *result,
-                         size_t size, int64_t *batch) {
-    const struct json *json = &peering->json;
-    char why[300] = "its reply has no result";
-    bool good = peering_read_reply(peering, reply, why, sizeof why) &&
-                json_string(json, json_member(json, 0, "result"), result, size) &&
-                json_integer(json, json_member(json, 0, "batch"), 0, INT64_MAX, batch);
-    if (good)
-        return true;
-    if (peering_is_problem(peering, reply, 409, "superseded"))
-        peering->superseded = true;
-    peering_fare_badly(peering, &peering->stream.fare, what, why);
-    peering_stream_go(peering, STREAM_ASK, COPY_UNKNOWN);
-    return false;
-}
-
 /* The peer did not take the batches: what now? */
 static void be_refused(struct peering *peering, const char *result, int64_t batch) {
     char why[100];
@@ -226,7 +188,7 @@ static void take_batches(void *context, const struct http_reply *reply) {
     peering_fare_well(peering, &stream->fare, what);
     if (peering->conf->copying == COPY_ASYNC && !full)
         stream->gather_until_ms = clock_steady_ms() + GATHER_MS;
-    tell_queue(peering, COPY_FOLLOWING);
+    peering_stream_tell(peering, COPY_FOLLOWING);
     peering_stream_turn(peering);
 }
 
@@ -241,16 +203,6 @@ static bool gather(struct peering *peering, int64_t last) {
         stream->sent = next;
     }
     return true;
-}
-
-void peering_source(const struct peering *peering, char *path, size_t size, const char *call) {
-    const struct queue_peers *peers = &peering->peers;
-    char database[ID_TEXT_SIZE];
-    bool complete = peering->conf->copying == COPY_SYNC && peering->stream.level;
-    id_format(database, peers->identity.database);
-    snprintf(path, size, "%s?node=%d&database=%s&epoch=%lld&schema=%lld&complete=%d", call,
-             (int)peering->conf->node, database, (long long)peers->identity.epoch,
-             (long long)peers->schema, complete);
 }
 
 static void send_batches(struct peering *peering) {
@@ -297,7 +249,7 @@ static void follow(struct peering *peering) {
         send_batches(peering);
         return;
     }
-    tell_queue(peering, COPY_FOLLOWING);
+    peering_stream_tell(peering, COPY_FOLLOWING);
     if (stream->ticket == 0)
         stream->ticket = queue_start_batch(peering->watch, stream->seen, BATCH_WAIT_MS);
 }

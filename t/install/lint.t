@@ -45,6 +45,14 @@ subtest 'rooms' => sub {
     spew("$dir/fcgi/http/more.c", "/* #include \"writer/batch.h\" */\n#include \"queue/queue.h\"\n");
     is((output('scripts/build/lint-floors'))[0], 0, 'one in a comment, and one of a room below, are not');
     unlink "$dir/fcgi/http/more.c";
+    spew("$dir/fcgi/http/one.c", "void one(void) { }\nint more(void) {\n    return another(1);\n}\n");
+    spew("$dir/fcgi/http/another.c", "struct one;\nint another(int x) {\n    return x; /* one(), more() */\n}\n");
+    is((output('scripts/build/lint-floors'))[0], 0, 'a file that uses another is good');
+    spew("$dir/fcgi/http/another.c", "int another(int x) {\n    return x ? more() : 0;\n}\n");
+    ($code, $text) = output('scripts/build/lint-floors');
+    is $code, 1, 'two that use each other are refused';
+    like $text, qr{^fcgi/http/$_\.c: is in a circle}m, "and named: $_" for qw(one another);
+    unlink map { "$dir/fcgi/http/$_.c" } qw(one another);
     make_path("$dir/fcgi/new");
     spew("$dir/fcgi/new/file.c", '');
     like((output('scripts/build/lint-floors'))[1], qr{no row for fcgi/new/}, 'a room needs a row in the table');
