@@ -32,7 +32,7 @@ void peering_copy_end(struct peering *peering) {
 
 /* The writer has broken the copy off, and said why: the next begins later. */
 static void be_broken_off(struct peering *peering) {
-    peering_fare_badly(peering, &peering->stream.fare, what, "this node's writer broke it off");
+    peering_failed(peering, &peering->stream.retry, what, "this node's writer broke it off");
     peering_copy_end(peering);
 }
 
@@ -50,7 +50,7 @@ static bool begin(struct peering *peering) {
     child_busy();
     if (queue_copy_begin(copy->queue, copy->pages) == QUEUE_OK)
         return true;
-    peering_fare_badly(peering, &peering->stream.fare, what, "a backup is under way here");
+    peering_failed(peering, &peering->stream.retry, what, "a backup is under way here");
     peering_copy_end(peering);
     return false;
 }
@@ -88,7 +88,7 @@ static void be_full(struct peering *peering) {
     if (copy->full_ms == 0)
         copy->full_ms = now;
     copy->again = copy->part > 0 && now - copy->full_ms < FULL_MS;
-    peering_fare_badly(peering, &peering->stream.fare, what, "its disk is full");
+    peering_failed(peering, &peering->stream.retry, what, "its disk is full");
     if (!copy->again)
         peering_copy_end(peering);
 }
@@ -126,11 +126,11 @@ static void take_part(void *context, const struct http_reply *reply) {
         return;
     }
     if (strcmp(result, "ok") != 0) {
-        peering_fare_badly(peering, &stream->fare, what, result);
+        peering_failed(peering, &stream->retry, what, result);
         end(peering); /* perhaps it has all of it, and only its answer was lost */
         return;
     }
-    peering_fare_well(peering, &stream->fare, what);
+    peering_succeeded(peering, &stream->retry, what);
     if (!last) {
         go_on(peering);
         return;

@@ -120,18 +120,18 @@ static void take_hello(void *context, const struct http_reply *reply) {
     hello->call = NULL;
     hello->answered = read_hello(peering, reply, &again, why, sizeof why);
     if (!hello->answered) {
-        peering_fare_badly(peering, &hello->fare, what, why);
+        peering_failed(peering, &hello->retry, what, why);
         return;
     }
     if (again) {
         hello->next_ms = 0;
         return;
     }
-    peering_fare_well(peering, &hello->fare, what);
+    peering_succeeded(peering, &hello->retry, what);
     if (queue_heard(peering->queue, &hello->heard) != QUEUE_OK)
         return; /* it says so in its own log; the next hello comes soon */
     if (away) {
-        peering->stream.fare.not_before_ms = 0;
+        peering->stream.retry.not_before_ms = 0;
         peering->settling.not_before_ms = 0;
     }
     peering_look(peering);

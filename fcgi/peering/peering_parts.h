@@ -22,7 +22,6 @@
 #include <sys/queue.h>
 
 #include "ask.h"
-#include "backoff.h"
 #include "base/child.h"
 #include "buffer.h"
 #include "http.h"
@@ -30,16 +29,10 @@
 #include "queue/batch_log.h"
 #include "queue/pages.h"
 #include "queue/queue_peers.h"
-
-/* How the calls of one kind fare. */
-struct fare {
-    struct backoff backoff;
-    bool failing;          /* and it was said */
-    int64_t not_before_ms; /* steady time */
-};
+#include "retry.h"
 
 struct hello {
-    struct fare fare;
+    struct retry retry;
     struct http_call *call;   /* NULL: none is under way */
     int64_t next_ms;          /* steady time */
     struct queue_heard heard; /* what was sent last, and the answer to it */
@@ -55,7 +48,7 @@ enum stream_phase {
 };
 
 struct stream {
-    struct fare fare;
+    struct retry retry;
     enum stream_phase phase;
     bool sending; /* a message is under way */
     struct batch_reader *reader;
@@ -128,7 +121,7 @@ struct peering {
     struct hello hello;
     struct stream stream;
     struct copy copy;
-    struct fare settling;
+    struct retry settling;
     bool settling_asked; /* a message about pulls is under way */
     int64_t next_settle_ms;
     int settling_count;                                             /* of what was asked, */
@@ -178,12 +171,12 @@ bool peering_is_problem(struct peering *peering, const struct http_reply *reply,
 
 /* Notes how a call went: the next after a failure comes later and later. The first failure of a row
  * is said in the log, and its end. */
-void peering_fare_well(struct peering *peering, struct fare *fare, const char *what);
-void peering_fare_badly(struct peering *peering, struct fare *fare, const char *what,
-                        const char *why);
+void peering_succeeded(struct peering *peering, struct retry *retry, const char *what);
+void peering_failed(struct peering *peering, struct retry *retry, const char *what,
+                    const char *why);
 
 /* Whether it is time for the next call of a kind. */
-bool peering_may_call(const struct peering *peering, const struct fare *fare);
+bool peering_may_call(const struct peering *peering, const struct retry *retry);
 
 /* --- peering_hello.c --- */
 

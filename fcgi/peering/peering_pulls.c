@@ -65,9 +65,9 @@ static void take_fates(void *context, const struct http_reply *reply) {
     char why[300];
     peering->settling_asked = false;
     if (peering_read_reply(peering, reply, why, sizeof why) && settle_all(peering, why, sizeof why))
-        peering_fare_well(peering, &peering->settling, what);
+        peering_succeeded(peering, &peering->settling, what);
     else
-        peering_fare_badly(peering, &peering->settling, what, why);
+        peering_failed(peering, &peering->settling, what, why);
 }
 
 /* Whether the other node may forget its pulls that were settled here: with COPY=sync only when that

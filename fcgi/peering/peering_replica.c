@@ -48,7 +48,7 @@ bool peering_stream_read(struct peering *peering, const struct http_reply *reply
         return true;
     if (peering_is_problem(peering, reply, 409, "superseded"))
         peering->superseded = true;
-    peering_fare_badly(peering, &peering->stream.fare, "feeding its replica", why);
+    peering_failed(peering, &peering->stream.retry, "feeding its replica", why);
     peering_stream_go(peering, STREAM_ASK, COPY_UNKNOWN);
     return false;
 }

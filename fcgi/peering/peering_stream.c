@@ -94,8 +94,8 @@ static void want_copy(struct peering *peering, bool fits) {
     peering->stream.misfit &= waits;
     peering_stream_go(peering, waits ? STREAM_ASK : STREAM_COPY, COPY_MISSING);
     if (waits)
-        peering_fare_badly(peering, &peering->stream.fare, what,
-                           "it had a copy just now, and the log lacks batches behind that already");
+        peering_failed(peering, &peering->stream.retry, what,
+                       "it had a copy just now, and the log lacks batches behind that already");
 }
 
 /* The replica has batches that this database lacks: it was set back, and has served already. */
@@ -115,13 +115,13 @@ static void take_state(void *context, const struct http_reply *reply) {
     stream->sending = false;
     if (!peering_read_reply(peering, reply, why, sizeof why)) {
         peering->superseded |= peering_is_problem(peering, reply, 409, "superseded");
-        peering_fare_badly(peering, &stream->fare, what, why);
+        peering_failed(peering, &stream->retry, what, why);
         return;
     }
     bool there = read_found(&peering->json, &found);
     /* Behind the reply: that cannot tell of a batch which is not here. */
     if (!peering_look(peering)) {
-        peering_fare_badly(peering, &stream->fare, what, "this node's database cannot be read");
+        peering_failed(peering, &stream->retry, what, "this node's database cannot be read");
         return;
     }
     bool same =
@@ -158,14 +158,14 @@ static void be_refused(struct peering *peering, const char *result, int64_t batc
     char why[100];
     struct stream *stream = &peering->stream;
     if (strcmp(result, "full") == 0) {
-        peering_fare_badly(peering, &stream->fare, what, "its disk is full");
+        peering_failed(peering, &stream->retry, what, "its disk is full");
         return;
     }
     snprintf(why, sizeof why, "its replica takes no more batches (%s at batch %lld)", result,
              (long long)batch);
     /* When all that it says of itself is right, only a copy can help. */
     stream->misfit = strcmp(result, "other") == 0;
-    peering_fare_badly(peering, &stream->fare, what, why);
+    peering_failed(peering, &stream->retry, what, why);
     peering_stream_go(peering, STREAM_ASK, COPY_MISSING);
 }
 
@@ -185,7 +185,7 @@ static void take_batches(void *context, const struct http_reply *reply) {
         return;
     }
     stream->proven |= batch == stream->sent; /* it has compared what it took */
-    peering_fare_well(peering, &stream->fare, what);
+    peering_succeeded(peering, &stream->retry, what);
     if (peering->conf->copying == COPY_ASYNC && !full)
         stream->gather_until_ms = clock_steady_ms() + GATHER_MS;
     peering_stream_tell(peering, COPY_FOLLOWING);
@@ -261,7 +261,7 @@ void peering_stream_turn(struct peering *peering) {
     see_to_writer(peering);
     take_seen(peering);
     see_to_writer(peering);
-    if (stream->sending || !peering_may_call(peering, &stream->fare) ||
+    if (stream->sending || !peering_may_call(peering, &stream->retry) ||
         stream->gather_until_ms > clock_steady_ms())
         return;
     if (stream->phase == STREAM_ASK)

@@ -110,26 +110,23 @@ bool peering_is_problem(struct peering *peering, const struct http_reply *reply,
            strcmp(type, wanted) == 0;
 }
 
-void peering_fare_well(struct peering *peering, struct fare *fare, const char *what) {
+void peering_succeeded(struct peering *peering, struct retry *retry, const char *what) {
     const struct peer *peer = &peering->conf->peer;
-    if (fare->failing)
+    int64_t seconds;
+    if (retry_succeeded(retry, &seconds))
         log_info("node %d at %s: %s works again", peer->node, peer->url, what);
-    *fare = (struct fare){0};
 }
 
-void peering_fare_badly(struct peering *peering, struct fare *fare, const char *what,
-                        const char *why) {
+void peering_failed(struct peering *peering, struct retry *retry, const char *what,
+                    const char *why) {
     const struct peer *peer = &peering->conf->peer;
-    int64_t pause_ms = backoff_next_ms(&fare->backoff);
-    if (fare->failing)
-        log_debug("node %d at %s: %s failed again: %s", peer->node, peer->url, what, why);
-    else
+    retry_delay(retry, 0, PAUSE_MAX_MS);
+    if (retry_failed(retry))
         log_warn("node %d at %s: %s failed, trying again: %s", peer->node, peer->url, what, why);
-    fare->failing = true;
-    fare->not_before_ms = clock_steady_ms() + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
+    else
+        log_debug("node %d at %s: %s failed again: %s", peer->node, peer->url, what, why);
 }
 
-bool peering_may_call(const struct peering *peering, const struct fare *fare) {
-    return peering->known && !peering->stopping && !peering_is_away(peering) &&
-           fare->not_before_ms <= clock_steady_ms();
+bool peering_may_call(const struct peering *peering, const struct retry *retry) {
+    return peering->known && !peering->stopping && !peering_is_away(peering) && retry_is_due(retry);
 }

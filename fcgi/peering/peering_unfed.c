@@ -13,7 +13,7 @@ static void take_told(void *context, const struct http_reply *reply) {
     stream->sending = false;
     if (!peering_stream_read(peering, reply, result, sizeof result, &batch))
         return; /* it is said again */
-    peering_fare_well(peering, &stream->fare, "feeding its replica");
+    peering_succeeded(peering, &stream->retry, "feeding its replica");
     stream->phase = STREAM_FOLLOW;
 }
 
@@ -21,7 +21,7 @@ void peering_unfed_turn(struct peering *peering) {
     struct stream *stream = &peering->stream;
     char path[PATH_SIZE];
     if (peering->conf->copying != COPY_NONE || stream->phase != STREAM_ASK || stream->sending ||
-        !peering_may_call(peering, &stream->fare))
+        !peering_may_call(peering, &stream->retry))
         return;
     peering_source(peering, path, sizeof path, "/peer/replica/batches");
     stream->sending = true;

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "backoff.h"
 #include "base/child.h"
 #include "clock.h"
 #include "log.h"
 #include "queue/id.h"
+#include "retry.h"
 #include "scaler_words.h"
 
 enum {
@@ -24,18 +24,11 @@ enum {
     VERBS = 3
 };
 
-/* How the calls of one verb fare. */
-struct fare {
-    struct backoff backoff;
-    bool failing;          /* and it was said */
-    int64_t not_before_ms; /* steady time */
-};
-
 struct scaler {
     const struct conf *conf;
     struct queue *queue;
     struct provider provider;
-    struct fare fares[VERBS];
+    struct retry retries[VERBS];
     struct fleet fleet;
     struct scaling_snapshot snapshot;
     struct scaling_decision decision;
@@ -71,32 +64,30 @@ static void tell(struct scaler *scaler, const char *why) {
 }
 
 /* Notes that a call went well. */
-static void fare_well(struct scaler *scaler, enum provider_verb verb) {
-    struct fare *fare = &scaler->fares[verb];
-    if (fare->failing)
+static void note_success(struct scaler *scaler, enum provider_verb verb) {
+    int64_t seconds;
+    if (retry_succeeded(&scaler->retries[verb], &seconds))
         log_info("the provider's %s works again", provider_verb_name(verb));
-    *fare = (struct fare){0};
 }
 
 /* Notes that one failed: the next comes later and later. The first of a row is said. */
-static void fare_badly(struct scaler *scaler, enum provider_verb verb, const char *name,
-                       const char *complaint) {
-    struct fare *fare = &scaler->fares[verb];
+static void note_failure(struct scaler *scaler, enum provider_verb verb, const char *name,
+                         const char *complaint) {
+    struct retry *retry = &scaler->retries[verb];
     char why[QUEUE_WHY_SIZE];
     snprintf(why, sizeof why, "the provider's %s%s%s failed and is tried again: %s",
              provider_verb_name(verb), name[0] ? " of " : "", name, complaint);
-    if (fare->failing) {
-        log_debug("%s", why);
-    } else {
+    if (retry_failed(retry)) {
         log_warn("%s", why);
         keep(scaler, why);
+    } else {
+        log_debug("%s", why);
     }
-    fare->failing = true;
-    fare->not_before_ms = clock_steady_ms() + backoff_next_ms(&fare->backoff);
+    retry_delay(retry, 0, INT64_MAX);
 }
 
 static bool may_call(const struct scaler *scaler, enum provider_verb verb) {
-    return scaler->fares[verb].not_before_ms <= clock_steady_ms();
+    return retry_is_due(&scaler->retries[verb]);
 }
 
 /* Wants a turn no later than so long from now. */
@@ -122,11 +113,11 @@ static void take_launch(struct scaler *scaler, const struct provider_result *res
         note->launched_ms = clock_steady_ms();
     }
     if (!result->good) {
-        fare_badly(scaler, PROVIDER_LAUNCH, result->name, result->complaint);
+        note_failure(scaler, PROVIDER_LAUNCH, result->name, result->complaint);
         list_within(scaler, 0); /* it may have been launched all the same */
         return;
     }
-    fare_well(scaler, PROVIDER_LAUNCH);
+    note_success(scaler, PROVIDER_LAUNCH);
     struct queue_change change = {.state = MACHINE_LAUNCHED,
                                   .launched_ago_ms = clock_steady_ms() - result->begun_ms};
     snprintf(change.name, sizeof change.name, "%s", result->name);
@@ -142,9 +133,9 @@ static void take_list(struct scaler *scaler, const struct provider_result *resul
     int64_t pause_ms = scaler->conf->list_seconds * 1000;
     scaler->first_list_over = true;
     if (good)
-        fare_well(scaler, PROVIDER_LIST);
+        note_success(scaler, PROVIDER_LIST);
     else
-        fare_badly(scaler, PROVIDER_LIST, "", why);
+        note_failure(scaler, PROVIDER_LIST, "", why);
     if (scaler->fleet.saved.machine_count == 0)
         pause_ms *= QUIET_LISTS;
     scaler->next_list_ms = clock_steady_ms() + pause_ms;
@@ -153,10 +144,10 @@ static void take_list(struct scaler *scaler, const struct provider_result *resul
 static void take_terminate(struct scaler *scaler, const struct provider_result *result) {
     struct fleet_note *note = fleet_note(&scaler->fleet, result->name);
     if (!result->good) {
-        fare_badly(scaler, PROVIDER_TERMINATE, result->name, result->complaint);
+        note_failure(scaler, PROVIDER_TERMINATE, result->name, result->complaint);
         return;
     }
-    fare_well(scaler, PROVIDER_TERMINATE);
+    note_success(scaler, PROVIDER_TERMINATE);
     if (note) {
         note->terminated_ms = clock_steady_ms();
         note->terminate_again_ms = note->terminated_ms + TERMINATE_AGAIN_MS;

@@ -147,11 +147,11 @@ int64_t leases_due_ms(const struct node *node) {
     for (int i = 0; i < LEASES_AT_ONCE; i++) {
         const struct lease_request *request = &node->requests[i];
         if (request->open && !request->call.http)
-            return node->lease.not_before_ms;
+            return node->lease.retry.not_before_ms;
         if (may_ask(request))
             due_ms = node->look_again_ms;
     }
-    return due_ms > node->lease.not_before_ms ? due_ms : node->lease.not_before_ms;
+    return due_ms > node->lease.retry.not_before_ms ? due_ms : node->lease.retry.not_before_ms;
 }
 
 void leases_stop(struct node *node) {
@@ -184,11 +184,11 @@ static void lease_empty(struct lease_request *request, const struct http_reply *
     struct talk *talk = &request->node->lease;
     bool early = waits(request) ? clock_steady_ms() - request->call.sent_ms < EARLY_MS
                                 : reply->retry_after_ms > 0;
-    struct backoff backoff = talk->backoff;
+    int tries = talk->retry.tries;
     talk_succeeded(talk, &request->call);
     if (!early)
         return;
-    talk->backoff = backoff;
+    talk->retry.tries = tries;
     talk_pause(talk, reply->retry_after_ms, "the node has nothing, and said so early");
 }
 

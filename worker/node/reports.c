@@ -157,7 +157,7 @@ int64_t reports_due_ms(struct node *node) {
     int under_way = count_under_way(node);
     int64_t due_ms = INT64_MAX;
     /* While the node fails, one report at a time tries; checkpoints leave places for values. */
-    if (under_way >= (node->report.failing ? 1 : REPORTS_AT_ONCE))
+    if (under_way >= (node->report.retry.failing ? 1 : REPORTS_AT_ONCE))
         return due_ms;
     if (node->unreported.count > 0)
         due_ms = values_due_ms(node, under_way);
@@ -167,7 +167,7 @@ int64_t reports_due_ms(struct node *node) {
     } else if (node->renew_ms < due_ms && !checkpoints_under_way(node)) {
         due_ms = node->renew_ms;
     }
-    return due_ms > node->report.not_before_ms ? due_ms : node->report.not_before_ms;
+    return due_ms > node->report.retry.not_before_ms ? due_ms : node->report.retry.not_before_ms;
 }
 
 /* Puts a report together: the values and releases that there are, then checkpoints that wait. */

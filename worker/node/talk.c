@@ -13,19 +13,15 @@ enum {
 };
 
 bool talk_is_open(const struct talk *talk, int64_t now_ms) {
-    return now_ms >= talk->not_before_ms;
+    return now_ms >= talk->retry.not_before_ms;
 }
 
 /* Begins a wait. How long it is, in seconds. */
 static double begin_wait(struct talk *talk, int64_t least_ms) {
-    int64_t wait_ms = backoff_next_ms(&talk->backoff);
     if (least_ms > RETRY_AFTER_MAX_MS)
         least_ms = RETRY_AFTER_MAX_MS;
-    if (wait_ms < least_ms)
-        wait_ms = least_ms;
     talk->paused_ms = clock_steady_ms();
-    talk->not_before_ms = talk->paused_ms + wait_ms;
-    return (double)wait_ms / 1000;
+    return (double)retry_delay(&talk->retry, least_ms, INT64_MAX) / 1000;
 }
 
 void talk_pause(struct talk *talk, int64_t least_ms, const char *why) {
@@ -37,9 +33,9 @@ void talk_pause(struct talk *talk, int64_t least_ms, const char *why) {
 }
 
 void talk_hurry(struct talk *talk) {
-    talk->not_before_ms = 0;
+    talk->retry.not_before_ms = 0;
+    talk->retry.tries = 0;
     talk->paused_ms = 0;
-    talk->backoff = (struct backoff){0};
 }
 
 /* Whether a call was sent before the wait that began last. */
@@ -50,17 +46,14 @@ static bool is_late(const struct talk *talk, const struct talk_call *call) {
 /* Deals with a call that failed late: it is not news, but a longer wait asked for is kept to. */
 static void fail_late(struct talk *talk, int64_t least_ms, const char *why) {
     log_debug("%s: %s failed too: %s", talk->url, talk->verb, why);
-    if (least_ms > 0 && clock_steady_ms() + least_ms > talk->not_before_ms)
+    if (least_ms > 0 && clock_steady_ms() + least_ms > talk->retry.not_before_ms)
         talk_pause(talk, least_ms, why);
 }
 
 /* Starts a row of failures or goes on with one. True when the failure is news: the first of its
  * row, or the first that needs an operator. */
 static bool note_failure(struct talk *talk, bool needs_operator) {
-    bool news = !talk->failing || (needs_operator && !talk->needs_operator);
-    if (!talk->failing)
-        talk->failing_since_ms = clock_steady_ms();
-    talk->failing = true;
+    bool news = retry_failed(&talk->retry) || (needs_operator && !talk->needs_operator);
     talk->needs_operator |= needs_operator;
     return news;
 }
@@ -138,7 +131,7 @@ enum talk_outcome talk_judge(struct talk *talk, struct talk_call *call, struct j
         fail_softly(talk, call, reply->retry_after_ms, why);
         return outcome;
     }
-    fail_hard(talk, call, outcome == TALK_BARRED ? backoff_slow_ms() : 0, why);
+    fail_hard(talk, call, outcome == TALK_BARRED ? retry_slow_ms() : 0, why);
     return outcome;
 }
 
@@ -149,13 +142,10 @@ void talk_nonsense(struct talk *talk, const struct talk_call *call, const char *
 }
 
 void talk_succeeded(struct talk *talk, const struct talk_call *call) {
+    int64_t seconds;
     if (is_late(talk, call))
         return;
-    if (talk->failing)
-        log_info("%s: %s works again after %lld s", talk->url, talk->verb,
-                 (long long)((clock_steady_ms() - talk->failing_since_ms) / 1000));
-    talk->failing = false;
+    if (retry_succeeded(&talk->retry, &seconds))
+        log_info("%s: %s works again after %lld s", talk->url, talk->verb, (long long)seconds);
     talk->needs_operator = false;
-    talk->backoff = (struct backoff){0};
-    talk->not_before_ms = 0;
 }

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backoff.h"
 #include "http.h"
 #include "json.h"
+#include "retry.h"
 
 /*
  * One kind of call that a worker makes to a node again and again, such as its leases. Several may
@@ -16,14 +16,11 @@
  * calls that fail together make one wait, and a late success ends none.
  */
 struct talk {
-    const char *url;       /* the node's, for the log */
-    const char *verb;      /* "lease", "report" */
-    int64_t not_before_ms; /* no call before then, by the steady clock */
-    int64_t paused_ms;     /* when the last wait began */
-    struct backoff backoff;
-    bool failing;        /* a row of failures goes on, and was logged */
-    bool needs_operator; /* it was logged as an error */
-    int64_t failing_since_ms;
+    const char *url;  /* the node's, for the log */
+    const char *verb; /* "lease", "report" */
+    struct retry retry;
+    int64_t paused_ms;   /* when the last wait began, by the steady clock */
+    bool needs_operator; /* the row of failures was logged as an error */
 };
 
 /* One such call. */

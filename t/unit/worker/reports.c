@@ -78,7 +78,7 @@ static void test_renewal_again(void) {
     for (int i = 0; i < RENEWING; i++)
         send_answer(list[i], "503 Service Unavailable", "");
     pump_times(20);
-    is_int(node->report.backoff.tries, 1, "calls that fail together make one wait");
+    is_int(node->report.retry.tries, 1, "calls that fail together make one wait");
     int items = 0;
     int reports = 0;
     while (items < next - 1) {
