@@ -39,6 +39,18 @@ static const struct route *find_path(struct call *call) {
     return NULL;
 }
 
+/* Who makes a call: of a path that is none, those who make the calls beside it, or else workers. */
+static enum caller caller_of(const struct call *call, const struct route *found) {
+    if (found)
+        return found->caller;
+    for (const struct route *route = call->server->routes; route->method; route++) {
+        size_t folder = (size_t)(strrchr(route->path, '/') - route->path) + 1;
+        if (folder > 1 && strncmp(call->request->path, route->path, folder) == 0)
+            return route->caller;
+    }
+    return CALLER_WORKER;
+}
+
 /* Sets call->route, of those from this one on; false with the reply for an unknown path or method.
  */
 static bool find_route(struct call *call, const struct route *route) {
@@ -81,21 +93,19 @@ static bool check_role(struct call *call, const char *wanted) {
 }
 
 /* Everything on the worker listener needs a token, and with TLS a certificate: other nodes' calls
- * theirs, workers' calls theirs. That there is nothing at a path is told to both. */
-static bool authorize(struct call *call, const struct route *route) {
+ * theirs, workers' calls theirs. */
+static bool authorize(struct call *call, enum caller caller) {
     const char *field = call_field(call, "HTTP_AUTHORIZATION");
     const struct conf *conf = call->server->conf;
     struct reply *reply = &call->server->reply;
-    bool peers = route && route->caller == CALLER_PEER;
+    bool peers = caller == CALLER_PEER;
     if (call->server->listener == LISTENER_PUBLIC)
         return true;
-    if (route && !check_role(call, peers ? "peer" : "worker"))
+    if (!check_role(call, peers ? "peer" : "worker"))
         return false;
     if (auth_bearer(field, peers ? conf->peer_token : conf->worker_token))
         return true;
     if (auth_bearer(field, peers ? conf->worker_token : conf->peer_token)) {
-        if (!route)
-            return true;
         problem_reply(reply, PROBLEM_FORBIDDEN, "%s",
                       peers ? "Workers have no part in the calls of other nodes, which send "
                               "PEER_TOKEN."
@@ -130,7 +140,7 @@ static bool skip_body(struct call *call) {
 bool router_match(struct call *call) {
     char why[WHY_SIZE];
     const struct route *route = find_path(call);
-    if (!authorize(call, route) || !find_route(call, route))
+    if (!authorize(call, caller_of(call, route)) || !find_route(call, route))
         return false;
     if (!query_parse(&call->query, call->request->query, call->route->parameters, why,
                      sizeof why)) {

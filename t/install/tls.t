@@ -19,7 +19,7 @@ my $worker = $authority->worker . '/worker';
 my $peer = $mill->place . '/peer';
 my $lease = { protocol => 1, request => uuid(), items => 1, iterations => 9, wait => 0, worker => $mill->worker_fields };
 my @worker_calls = qw(/lease /results /retire);
-my @peer_calls = map { "/peer/$_" } qw(hello done reserve pulls look cancel replica/state replica/batches);
+my @peer_calls = map { "/peer/$_" } qw(hello done reserve pulls look cancel replica/state replica/batches none);
 
 # A call with a token and a certificate, or without (undef).
 sub call ($path, $token, $cert, %headers) {
