@@ -13,7 +13,7 @@
  *     the port bound
  *
  * Names are those of the kernels; "table" for what the mill would use for so many chains; and
- * "evp" (a context of EVP_sha512() for each digest), "evp-fetched" (a context started anew, of a
+ * "evp" (a context of EVP_sha512() for each digest), "evp-fetched" (a context started again, of a
  * function looked up once), "transform" (SHA512_Transform on a padded block, without any
  * interface). The port bound is the kernel's own (bench_ports.h), that of "table" the widest
  * kernel's. Each figure is the median of several runs.

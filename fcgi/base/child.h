@@ -29,7 +29,7 @@ struct child_job {
 void child_ready(void);
 
 /* Marks the start and the end of a piece of work. A child busy for longer than BUSY_SECONDS is
- * killed and replaced; calling child_busy again starts the time anew. */
+ * killed and replaced; another child_busy begins the time again. */
 void child_busy(void);
 void child_idle(void);
 

@@ -73,7 +73,7 @@ static void tell_stopping(const struct master *master) {
     bool again = master->end == PREFORK_RELOAD;
     long long longest_us = (master->conf->drain_seconds * 1000 + 2 * KILL_GRACE_MS) * 1000LL;
     notify("%s=1\nEXTEND_TIMEOUT_USEC=%lld\nSTATUS=finishing the requests in hand%s",
-           again ? "RELOADING" : "STOPPING", longest_us, again ? ", to start anew" : "");
+           again ? "RELOADING" : "STOPPING", longest_us, again ? ", to start again" : "");
 }
 
 /* Starts to drain: the children get SIGTERM now and again until they are gone. */
@@ -101,7 +101,7 @@ static bool can_execute(const struct master *master, char *why, size_t why_size)
     return false;
 }
 
-/* SIGHUP: drain and start anew, but only with settings and a program that will do. */
+/* SIGHUP: drain and start again, but only with settings and a program that will do. */
 static void reload(struct master *master) {
     struct conf *probe = malloc(sizeof *probe);
     char why[600] = "out of memory";

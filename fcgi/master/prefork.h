@@ -8,7 +8,7 @@
 /* How the master's work ended. */
 enum prefork_end {
     PREFORK_STOPPED, /* told to; every child has drained */
-    PREFORK_RELOAD,  /* SIGHUP; every child has drained: exec the program anew */
+    PREFORK_RELOAD,  /* SIGHUP; every child has drained: exec the program again */
     PREFORK_FAILED   /* *exit_code says how to exit */
 };
 

@@ -109,7 +109,7 @@ static void start_message(struct ask_message *message, uint64_t ticket,
     message->request = *request;
 }
 
-/* Sends a question. A connection that turns out to be dead is opened anew, once. */
+/* Sends a question. A connection that turns out to be dead is opened again, once. */
 static bool send_request(struct ask *ask, uint64_t ticket, const struct ask_request *request) {
     start_message(&ask->message, ticket, request);
     for (int tries = 0; tries < 2; tries++) {

@@ -18,7 +18,7 @@ enum {
     MESSAGE_BYTES = 1024 * 1024, /* of records; one may be larger */
     GATHER_MS = 20,        /* with COPY=async, from one message that was not full to the next */
     COPY_PAUSE_MS = 60000, /* from a copy to the next one, when only the log lacks something */
-    BATCH_WAIT_MS = 30000, /* then the wait for a batch is begun anew */
+    BATCH_WAIT_MS = 30000, /* then the wait for a batch is begun again */
     PATH_SIZE = 300
 };
 

@@ -301,7 +301,7 @@ static void send_unsent(struct queue *queue) {
     }
 }
 
-/* Opens the channel anew: every ticket is to be sent again, but for those that nobody wants. */
+/* Reopens the channel: every ticket is to be sent again, but for those that nobody wants. */
 static void reconnect(struct queue *queue) {
     queue->fd = channel_connect(queue->channel, queue->operation_ms);
     for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {

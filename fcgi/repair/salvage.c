@@ -184,7 +184,7 @@ static bool run(struct work *work, enum sql sql) {
     return sqlite3_exec(work->to, sql_text[sql], NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Makes the counts anew. False when that cannot be written. */
+/* Makes the counts again. False when that cannot be written. */
 static bool count_all(struct work *work) {
     sqlite3_stmt *tally = prepare(work->to, sql_text[SQL_RECOVER_TALLY]);
     sqlite3_bind_int64(tally, 1, number_of(work->from, "SELECT clock FROM tally", 0));

@@ -12,7 +12,7 @@ struct salvage {
 
 /*
  * Makes a new database at path out of the rows that can be read of the one at from, which may be
- * damaged anywhere: rows that cannot be read are left out, indexes and counts are made anew, and
+ * damaged anywhere: rows that cannot be read are left out, indexes and counts are made again, and
  * the peers are to be asked for what is missing, as behind a backup. The source is opened as its
  * writer would, so it must be a copy. False, after logging why, when nothing can be read or the new
  * file cannot be written; what is then at path is of no use.

@@ -147,7 +147,7 @@ static enum replica_result take_all(struct replica *replica, const char *records
     }
     if (result == REPLICA_BAD)
         log_error("batch %lld of node %d does not fit to the replica of its database, which it "
-                  "copies anew",
+                  "copies again",
                   (long long)replica->state.batch + 1, replica->state.node);
     return result;
 }

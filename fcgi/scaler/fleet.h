@@ -4,7 +4,7 @@
 /*
  * What the scaler knows at a moment: the queue's tally, the machines and workers as saved, what the
  * provider's last list says, and what it remembers itself of each machine. Only what is saved
- * outlives the scaler; the rest is learned anew within a list's time.
+ * outlives the scaler; the rest is learned again within a list's time.
  */
 
 #include "base/conf.h"

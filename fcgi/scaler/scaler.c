@@ -40,7 +40,7 @@ struct scaler {
     bool refusal_told; /* since then every peer has refused */
 };
 
-/* Saves a change and says why in the log. False when it could not be saved: it is decided anew. A
+/* Saves a change and says why in the log. False when it could not be saved: it is decided again. A
  * launch is refused when loans have changed meanwhile. */
 static bool save(struct scaler *scaler, const struct queue_change *change) {
     if (queue_change(scaler->queue, change) != QUEUE_OK)

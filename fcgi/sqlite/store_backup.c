@@ -1,10 +1,10 @@
 /*
  * A copy of the database, made while it is written. SQLite's backup copies from the writer's own
  * connection, so it knows of every batch: what a batch changes of the pages that were copied is
- * copied again by its commit, and only a batch that is rolled back has it begin anew. What it
- * copies to is a database without a file: its VFS keeps the pages that are written until they are
- * fetched. So the writer needs no room on any disk for a copy, waits for none, and may fail at it
- * without harm.
+ * copied again by its commit, and only a batch that is rolled back has it begin from the start.
+ * What it copies to is a database without a file: its VFS keeps the pages that are written until
+ * they are fetched. So the writer needs no room on any disk for a copy, waits for none, and may
+ * fail at it without harm.
  */
 
 #include <stdlib.h>
@@ -265,7 +265,8 @@ enum queue_result store_backup_copy(struct store *store) {
     int64_t until_us = microseconds() + STEP_US;
     int code = SQLITE_OK;
     if (backup->restarts > RESTARTS_MAX) {
-        log_warn("the backup is given up: again and again batches fail, and it begins anew");
+        log_warn("the backup is given up: again and again batches fail, and each time it begins "
+                 "from the start");
         return QUEUE_FAULT;
     }
     while (backup->work && code == SQLITE_OK && backup->pending_count < 2 &&

@@ -10,7 +10,7 @@ static bool saw_damage;
 static bool saw_no_memory;
 
 /* The wal-index could not grow: the disk is full. What is in the WAL is whole, and the next opening
- * reads it anew. */
+ * reads it again. */
 static bool is_index_trouble(int code) {
     return code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP ||
            code == SQLITE_IOERR_SHMOPEN;

@@ -192,7 +192,7 @@ void store_reserve_open(struct store *store);
 void store_reserve_close(struct store *store);
 
 /* Whether there is room for the items that are here and one batch more, looked at once in a batch;
- * said in the log when that changes. If not, nothing is stored that comes anew. */
+ * said in the log when that changes. If not, nothing is stored that comes again. */
 bool store_reserve_holds(struct store *store);
 void store_reserve_new_batch(struct store *store);
 
@@ -290,7 +290,7 @@ bool store_remove_old_pulls(struct store *store, int64_t closed_ms);
  * next one is due; INT64_MAX when none is left. */
 int64_t store_remove_old_reservations(struct store *store);
 
-/* A batch was rolled back, and with that the backup under way begins anew. */
+/* A batch was rolled back, and with that the backup under way begins again. */
 void store_backup_note_rollback(struct store *store);
 
 /* Reads what is known of the peer at the start. */

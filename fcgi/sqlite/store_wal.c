@@ -120,7 +120,7 @@ int64_t store_checkpoint_due_ms(const struct store *store) {
 }
 
 /* SQLite's report of how many pages are in the WAL behind a commit: fewer than before when it has
- * begun anew. */
+ * begun again. */
 static int note_size(void *store, sqlite3 *database, const char *name, int pages) {
     struct wal *wal = &((struct store *)store)->wal;
     (void)database;

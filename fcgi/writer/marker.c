@@ -41,7 +41,7 @@ static void now(char text[TEXT_SIZE], const struct conf *conf) {
 static void tell(const struct conf *conf, const char *path, const char *what) {
     log_error("%s. What memory shows of %s may not be on its disk. Look at the disk and at the "
               "kernel's log; then have a good copy made by hashmill-fcgi -c FILE... --recover "
-              "NEW_FILE and put it in place, or boot the machine anew, or, when you know that it "
+              "NEW_FILE and put it in place, or boot the machine again, or, when you know that it "
               "was something else, remove %s; then start hashmill-fcgi again",
               what, conf->database, path);
 }
@@ -72,7 +72,7 @@ bool marker_stands(const struct conf *conf) {
         tell(conf, path, "the disk of the database has failed before: not starting");
         return true;
     }
-    log_info("the machine was booted anew, or has another database, since the disk failed: going "
+    log_info("the machine was booted again, or has another database, since the disk failed: going "
              "on");
     unlink(path);
     return false;

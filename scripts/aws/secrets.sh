@@ -4,7 +4,7 @@
 # authority, whose key never leaves it, the tokens, and the certificates of nodes and workers, which go to the
 # machines that need them as parameters.
 
-renew_days=90 # a certificate with less left is made anew
+renew_days=90 # a certificate with less left is made again
 
 # Whether a certificate has its key, is good for that long, of our authority and, if one is given, for an address.
 certificate_good() {

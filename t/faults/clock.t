@@ -76,7 +76,7 @@ subtest 'a restart in between' => sub {
     my $grant = $mill->lease->json;
     set_wall(-1);
     $mill->kill_everything;
-    # The machine restarts: its steady clock begins anew, much lower.
+    # The machine restarts: its steady clock begins again, much lower.
     $mill->move_clock(steady_ms => -1000);
     $mill->start_server;
     $mill->start_nginx;

@@ -77,7 +77,7 @@ subtest 'a full disk' => sub {
     is scalar $mill->report(@results)->json->{taken}->@*, 200, 'reports are taken';
     is scalar $mill->pull(50, headers => { 'Idempotency-Key' => 'full' })->json->@*, 50, 'values are handed out';
     is $mill->call('DELETE', "/items/$stored[250]")->status, 204, 'an item is cancelled';
-    # A process that has read keeps the wal-index, which would else be made anew.
+    # A process that has read keeps the wal-index, which would else be made again.
     is $mill->item($stored[0])->status, 200, 'items can be looked at';
     kill 'KILL', $mill->children('writer');
     ok wait_until(20, sub { $mill->get('/stats')->status == 200 }), 'a new writer starts on a full disk';
@@ -167,7 +167,7 @@ subtest 'nobody reads what the server says' => sub {
     is $mill->enqueue('one', 10)->status, 201, 'it serves';
     my ($writer) = $mill->children('writer');
     $mill->{server}->kill('HUP');
-    ok wait_until(20, sub { my ($now) = $mill->children('writer'); $now && $now != $writer }), 'it starts anew when told to';
+    ok wait_until(20, sub { my ($now) = $mill->children('writer'); $now && $now != $writer }), 'it starts again when told to';
     ok wait_until(20, sub { $mill->enqueue('two', 10)->status == 201 }), 'and serves';
     $mill->close_instance;
 };

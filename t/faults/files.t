@@ -187,7 +187,7 @@ subtest 'the program or the settings are removed' => sub {
     }
     my ($writer) = $mill->children('writer');
     $mill->{server}->kill('HUP');
-    ok wait_until(20, sub { my ($now) = $mill->children('writer'); $now && $now != $writer }), 'it starts anew when both are back';
+    ok wait_until(20, sub { my ($now) = $mill->children('writer'); $now && $now != $writer }), 'it starts again when both are back';
     $mill->close_instance;
 };
 

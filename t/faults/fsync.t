@@ -39,7 +39,7 @@ sub enqueue_until_refused ($mill) {
 sub stays_down ($mill) {
     ok defined $mill->{server}->wait_exit(30), 'the server stops';
     is $mill->{server}->exit_code, 76, 'with the code that nobody starts again after';
-    like $mill->server_log, qr/error: .*stopping for good.*--recover NEW_FILE.*boot the machine anew.*remove \S+disk-failed/,
+    like $mill->server_log, qr/error: .*stopping for good.*--recover NEW_FILE.*boot the machine again.*remove \S+disk-failed/,
         'its log says what a person can do';
     ok -s marker($mill), 'a mark is left';
     $disk->clear;

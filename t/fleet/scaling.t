@@ -61,7 +61,7 @@ subtest 'no more than three' => sub {
 
 subtest 'from three to none' => sub {
     for my $round (1 .. 40) {
-        $mill->pass_seconds(26); # each time the workers ask anew
+        $mill->pass_seconds(26); # each time the workers ask again
         $mill->wait_heard or last;
         last if !$mill->machines;
     }

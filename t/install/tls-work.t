@@ -75,7 +75,7 @@ subtest 'connections are used again' => sub {
     cmp_ok $new, '<', 12, "far fewer than requests: $new";
 };
 
-# Has nginx of both nodes read its files anew.
+# Has nginx of both nodes read its files again.
 sub reload_nginx {
     for my $one (@nodes) {
         $one->expect_log(qr/worker process \d+ exited on signal 9/); # an old one, at the end of the test

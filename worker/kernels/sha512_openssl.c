@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-/* One context started anew for each digest: of the ways that OpenSSL 3.0 offers and does not
+/* One context started again for each digest: of the ways that OpenSSL 3.0 offers and does not
  * deprecate none is faster by more than a twentieth. Where this takes 210 ns an iteration, SHA512()
  * takes 460, a context of EVP_sha512() 400, EVP_Digest() 245, and copying a started context 205
  * (with an allocation each time).

@@ -29,7 +29,7 @@ sub run ($self, @arguments) {
 # A directory that no other call gets.
 sub place ($self) { return "$self->{dir}/" . ++$self->{made} }
 
-# A directory with the files of a node at 127.0.0.1, or of a worker; given one, they are made anew there.
+# A directory with the files of a node at 127.0.0.1, or of a worker; given one, they are made again there.
 sub node ($self, $place = $self->place) {
     $self->run('node', $self->dir, $place, '127.0.0.1');
     return $place;

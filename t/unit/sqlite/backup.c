@@ -147,7 +147,7 @@ static void under_work(void) {
     int64_t count = number(one.store, "PRAGMA page_count");
     ok(more >= 10, "items were stored meanwhile");
     is_int(differ(), 0, "the copy is whole, and has those, too");
-    ok(pages_sent < count + steps * 30, "nothing was begun anew");
+    ok(pages_sent < count + steps * 30, "nothing was begun again");
     printf("# %d steps, %lld pages of %lld sent, %lld items stored\n", steps, (long long)pages_sent,
            (long long)count, (long long)more);
     ok(counts_true(one.store), "the counts are true");
@@ -158,7 +158,7 @@ static void failures(void) {
     ok(go_on(fail) > 0, "a copy ends in spite of batches that fail");
     is_int(differ(), 0, "and is whole");
     int64_t count = number(one.store, "PRAGMA page_count");
-    ok(pages_sent > count, "though it had to begin anew");
+    ok(pages_sent > count, "though it had to begin again");
     begin_copy();
     for (int i = 0; i <= RESTARTS_MAX; i++) {
         store_begin(one.store);

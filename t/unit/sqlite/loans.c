@@ -61,7 +61,7 @@ static void lends(void) {
     is_int(launch_at(lender, "b"), QUEUE_OK, "one that was saved before may be saved again");
     is_int(ttl_of(&id), LOAN_MS, "the loan is renewed");
     is_int(ttl_of(&other), LOAN_MS, "one that it does not name is returned");
-    is_int(limit_of(lender), 2, "and can be given anew");
+    is_int(limit_of(lender), 2, "and can be given again");
     step(lender, other, LOAN_RECALL);
     is_int(ttl_of(&other), 0, "what is wanted back is not renewed");
     is_int(launch_at(lender, "c"), QUEUE_CONFLICT, "but counts");

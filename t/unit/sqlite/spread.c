@@ -181,7 +181,7 @@ static void same_key_at_both(void) {
     clear();
 }
 
-/* A key is used anew when its pull is forgotten, but the other node still has that one's items. */
+/* A key is used again when its pull is forgotten, but the other node still has that one's items. */
 static void same_key_later(void) {
     struct queue_pull pull = spread_of(&one, 10, "monday");
     put_done(&two, 3);

@@ -118,7 +118,7 @@ sub begin_fall ($self, $event) {
     my $node = $self->node_of($event);
     return 0 if $node->{down};
     $node->fall;
-    # The steady clock of a machine that starts again begins anew.
+    # The steady clock of a machine that starts again begins from the start.
     $node->move_clock(steady_ms => -int($event->{dice} * 1000));
     return sub { $node->rise };
 }

@@ -111,7 +111,7 @@ sub add_gave_up ($self, $entry) { return $self->wrong('a request that was never 
 
 sub add_stopped ($self, $entry) {
     $self->wrong('a process that ended by itself', "$entry->{what} $entry->{why} at $entry->{end}")
-        if $entry->{why} !~ /ended by signal 9$|(?:started again|booted anew|recovered)$/;
+        if $entry->{why} !~ /ended by signal 9$|(?:started again|booted again|recovered)$/;
     return;
 }
 

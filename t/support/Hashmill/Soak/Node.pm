@@ -100,7 +100,7 @@ sub lose ($self) {
     return;
 }
 
-# It was a failed disk, of which nobody but the operator may make anything: the machine is booted anew, which
+# It was a failed disk, of which nobody but the operator may make anything: the machine is booted again, which
 # ends all that was left in memory; or what can be read is put in the database's place. In turn.
 sub repair ($self) {
     $self->{repairs}++;
@@ -108,7 +108,7 @@ sub repair ($self) {
     return 'started again' if !-e $mark;
     if ($self->{repairs} % 2) {
         unlink $mark;
-        return 'booted anew';
+        return 'booted again';
     }
     my $database = $self->{settings}{DATABASE};
     my $recovery = Hashmill::Process->start(log => "$self->{dir}/recover.log", env => $self->environment,

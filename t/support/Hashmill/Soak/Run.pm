@@ -119,7 +119,7 @@ sub judge ($dir) {
     my $wrong = $judge->verdict;
     my $figures = $judge->figures;
     say "$figures->{acknowledged} items acknowledged, $figures->{completed} completed and handed out, ",
-        "$figures->{operations} operations checked, $figures->{links} links computed anew";
+        "$figures->{operations} operations checked, $figures->{links} links computed again";
     say for $judge->lines;
     say %$wrong ? 'NOT CLEAN' : 'clean';
     return %$wrong ? 1 : 0;

@@ -1,7 +1,7 @@
 package Hashmill::Soak::Schedule;
 
 # Which fault comes when, a function of the seed alone. There are lanes, which go on side by side; in each
-# the faults come one after another, from a deck that is shuffled anew whenever it is used up. So faults of
+# the faults come one after another, from a deck that is shuffled again whenever it is used up. So faults of
 # different lanes overlap at random, and each kind comes equally often.
 
 use v5.36;
