@@ -129,7 +129,7 @@ static void leave_out_slow(struct kernels *kernels) {
         double other_ns = kernels->ns[other] * kernel->lanes / kernel->slower->lanes;
         if (kernels->ns[i] < other_ns)
             continue;
-        log_warn("kernel %s is not used: it takes %.0f ns for %d chains, %s %.0f ns", kernel->name,
+        log_info("kernel %s is not used: it takes %.0f ns for %d chains, %s %.0f ns", kernel->name,
                  kernels->ns[i], kernel->lanes, kernel->slower->name, other_ns);
         leave_out(kernels, i);
     }
