@@ -50,7 +50,7 @@ struct init_file {
 struct init_peer *init_peer_open(const struct conf *conf);
 void init_peer_close(struct init_peer *peer);
 
-/* Asks what it has, for at most so long. */
+/* Asks what it has, for timeout_ms at most. */
 enum init_reply init_peer_ask(struct init_peer *peer, int64_t timeout_ms,
                               struct init_answer *answer);
 
@@ -66,7 +66,7 @@ enum init_reply init_peer_read(struct init_peer *peer, const struct init_file *f
 /* Why the last call had no good answer, for people. */
 const char *init_peer_why(const struct init_peer *peer);
 
-/* Does nothing for so long. */
+/* Does nothing for ms milliseconds. */
 void init_peer_pause(struct init_peer *peer, int ms);
 
 #endif

@@ -20,8 +20,8 @@ struct retry {
 /* Whether the next call may be made now. */
 bool retry_is_due(const struct retry *retry);
 
-/* Delays the next call: at least so long, and at most, unless most_ms is less than least_ms. How
- * long, in milliseconds; at least 10. */
+/* Delays the next call, by least_ms at least, and by most_ms at most unless that is less. How long,
+ * in milliseconds. */
 int64_t retry_delay(struct retry *retry, int64_t least_ms, int64_t most_ms);
 
 /* Notes a failure. Whether it is the first of its row. */

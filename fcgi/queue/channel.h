@@ -100,13 +100,14 @@ _Static_assert(sizeof(struct channel_message) <= CHANNEL_MESSAGE_MAX, "messages 
 
 enum { CHANNEL_HEADER_SIZE = sizeof(struct channel_header) };
 
-/* The bytes of a body that ends in an array, items, of so many elements. */
+/* The bytes of a body that ends in an array, items, of count elements. */
 #define CHANNEL_LIST_SIZE(type, count)                                                             \
     (offsetof(type, items) + (size_t)(count) * sizeof(((type *)0)->items[0]))
 
 enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
 
-/* Connects, without blocking. -1 with errno. channel_await will wait so long on this descriptor. */
+/* Connects, without blocking. -1 with errno. channel_await will wait answer_ms on this descriptor.
+ */
 int channel_connect(const char *path, int64_t answer_ms);
 
 /* Prepares an accepted or connected descriptor: room for whole messages. */

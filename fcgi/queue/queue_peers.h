@@ -64,7 +64,7 @@ struct queue_range {
     uint8_t hash[BATCH_CHECK_SIZE];
 };
 
-/* Reads so many items from range->first on, from the durable state. OK, DOWN, FAULT. */
+/* Hashes the next items, from range->first on, from the durable state. OK, DOWN, FAULT. */
 enum queue_result queue_hash_items(struct queue *queue, int64_t items, struct queue_range *range);
 
 /* A copy of the database as of the end of the copying, in parts: pages.h. Each part is OK;
@@ -96,7 +96,7 @@ enum queue_result queue_close_pull(struct queue *queue, const struct queue_close
 enum pull_fate {
     PULL_UNKNOWN,
     PULL_IS_OPEN,
-    PULL_IS_CLOSED /* with so many items of the peer */
+    PULL_IS_CLOSED /* with rest items of the peer */
 };
 struct queue_fate {
     int32_t fate; /* enum pull_fate */
@@ -245,7 +245,7 @@ struct queue_peers {
         reservations[QUEUE_RESERVATIONS_MAX]; /* those for the peer's pulls, in any order */
 };
 
-/* A peer that has not answered for so long is away. */
+/* A peer is away when it has not answered for this time. */
 enum { PEER_AWAY_MS = 3000 };
 
 /* Reads it. Costs none of the engine's writing side, and the same however many items there are. OK,

@@ -44,7 +44,7 @@ struct replica {
 /* The name of one of its files, DATABASE-replica and what is behind that: "", "-wal", "-new" ... */
 void replica_path(const struct replica *replica, const char *end, char path[REPLICA_PATH_SIZE]);
 
-/* Whether there is room on the disk for so many bytes more and for what this node's own database
+/* Whether the disk has room for this number of bytes and for what this node's own database
  * may need meanwhile; said in the log when that changes. */
 bool replica_has_room(struct replica *replica, int64_t bytes);
 
@@ -121,8 +121,8 @@ bool replica_is_patchset(const void *bytes, size_t size);
 
 /* --- replay.c --- */
 
-/* Whether the replica has this table, with so many columns and this primary key: a byte for each
- * column, not 0 when it is of the key. */
+/* Whether the replica has this table, with that number of columns and this primary key: a byte for
+ * each column, not 0 when it is of the key. */
 bool replica_has_table(struct replica *replica, const char *name, int columns,
                        const unsigned char *key);
 

@@ -78,7 +78,7 @@ enum {
     DAY_MS = 24 * 3600 * 1000
 };
 
-/* An item goes from one state to another, with so many links remaining before and after. */
+/* An item goes from one state to another, with the links that remain before and after. */
 struct move {
     enum item_state from;
     enum item_state to;
@@ -231,7 +231,8 @@ void store_note_closed(struct store *store, enum item_state state);
 /* Keeps the counts true when an item goes on. */
 void store_count_move(struct store *store, const struct move *move);
 
-/* The same for so many items that go from one state to another with the same links remaining. */
+/* The same for a number of items that go from one state to another with the same links remaining.
+ */
 void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to);
 
 /* Runs a statement that changes items and takes all that it has changed from one state to another
@@ -283,7 +284,7 @@ void store_record_close(struct store *store);
  * commit. False after a failure. */
 bool store_record_end(struct store *store);
 
-/* Forgets pulls that were closed so long ago; part of retention. */
+/* Forgets pulls that were closed before closed_ms; part of retention. */
 bool store_remove_old_pulls(struct store *store, int64_t closed_ms);
 
 /* Forgets reservations that were settled long ago; part of retention. The queue clock at which the

@@ -46,7 +46,7 @@ bool offline_create(struct offline *offline, int64_t epoch);
  * under a new epoch. False after logging why. */
 bool offline_accept(struct offline *offline, int64_t epoch);
 
-/* Begins a file of so many bytes beside the database, for which there must be room; writes some of
+/* Begins a file of that size beside the database, for which there must be room; writes some of
  * them, from this offset. False after logging why. */
 bool offline_fetch_begin(struct offline *offline, int64_t bytes);
 bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, size_t size);

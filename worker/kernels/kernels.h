@@ -13,7 +13,7 @@
 enum { KERNELS_MAX = 16 };
 
 /* How count chains are moved forward: this kernel takes the first kernel->lanes of them, what is
- * left is done as the table says for so many. */
+ * left is done as the table says for that number. */
 struct kernels_step {
     const struct kernel *kernel;
     double ns; /* an iteration of all of the chains */

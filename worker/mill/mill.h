@@ -28,8 +28,8 @@ struct mill_load {
     int64_t all_iterations;
 };
 
-/* Starts a mill of so many threads that compute with these kernels, which must outlive it. Of so
- * many percent of the finished chains, and of each slice's worth of work on the others, a random
+/* Starts a mill with threads that compute with these kernels, which must outlive it. Of
+ * check_percent of the finished chains, and of each slice's worth of work on the others, a random
  * segment is compared with OpenSSL; a difference ends the process, see crosscheck.h. All signals
  * should be blocked, as the threads inherit the mask. NULL, with a log line, when the machine gives
  * no more threads. */
