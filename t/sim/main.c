@@ -23,7 +23,7 @@
 #include "log.h"
 #include "steps.h"
 
-enum { FAILED = 3, RUN_SECONDS = 60, TEXT_SIZE = 400, FAILURE_SIZE = 48 };
+enum { FAILED = 3, RUN_SECONDS = 60, TEXT_SIZE = 400, FAILURE_SIZE = 48, PROGRESS_SEEDS = 1000 };
 
 struct options {
     uint64_t seed;
@@ -42,6 +42,7 @@ struct totals {
     int64_t operations;
     int64_t compared;
     int64_t failures;
+    volatile sig_atomic_t stopped; /* no seed is begun any more */
     int64_t counts[STEP_COUNT];
 };
 
@@ -225,7 +226,10 @@ static bool run_seed(const struct options *options, uint64_t seed) {
     struct history history;
     history_draw(&history, seed, options->steps);
     bool good = run_apart(&history);
-    __atomic_add_fetch(&totals->seeds, 1, __ATOMIC_RELAXED);
+    int64_t seeds = __atomic_add_fetch(&totals->seeds, 1, __ATOMIC_RELAXED);
+    if (seeds % PROGRESS_SEEDS == 0)
+        fprintf(stderr, "%lld seeds, %lld operations\n", (long long)seeds,
+                (long long)totals->operations);
     if (!good) {
         __atomic_add_fetch(&totals->failures, 1, __ATOMIC_RELAXED);
         fprintf(stderr, "seed %llu breaks a promise (--seed %llu --shrink)\n",
@@ -248,10 +252,16 @@ static void run_job(const struct options *options, double until) {
     failure = shared(FAILURE_SIZE);
     for (;;) {
         int64_t next = __atomic_fetch_add(&totals->next, 1, __ATOMIC_RELAXED);
-        if (next >= options->seeds || real_seconds() > until)
+        if (next >= options->seeds || real_seconds() > until || totals->stopped)
             return;
         run_seed(options, options->seed + (uint64_t)next);
     }
+}
+
+/* Told to stop: the histories under way are the last, and what was done is said. */
+static void stop(int number) {
+    (void)number;
+    totals->stopped = 1;
 }
 
 static int run_seeds(const struct options *options) {
@@ -263,6 +273,8 @@ static int run_seeds(const struct options *options) {
             exit(0);
         }
     }
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
     while (wait(NULL) > 0 || errno == EINTR)
         continue;
     double seconds = real_seconds() - before;
