@@ -1,4 +1,4 @@
-/* What is known of the peer: as the queue has it, and whether it was heard from. */
+/* What is known of the peer: as the queue has it, and whether it has answered lately. */
 
 #include "clock.h"
 #include "peering_parts.h"

@@ -375,7 +375,7 @@ static void fill_answer(struct queue *queue, uint64_t number, struct queue_answe
         answer->item = &queue->message.body.item;
 }
 
-/* Whether queue->message, with a body of so many bytes, is an answer to a ticket's operation. */
+/* Whether queue->message, with a body of size bytes, is an answer to a ticket's operation. */
 static bool is_whole_answer(const struct queue *queue, size_t size) {
     const struct channel_message *message = &queue->message;
     const struct queue_grant *grant = &message->body.grant;

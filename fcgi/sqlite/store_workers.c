@@ -1,4 +1,4 @@
-/* The registry: workers that were heard from, and decisions. */
+/* The registry: workers that have called, and decisions. */
 
 #include "store_sql.h"
 

@@ -5,9 +5,9 @@
 #include "talk.h"
 
 /*
- * The insides of a conversation, for the files that hold it, each of which uses those before it
- * only: load.c knows what is in hand and posts, reports.c tells the node of values, checkpoints and
- * releases, leases.c asks for items and feeds them to the mill, node.c has its life.
+ * The insides of a conversation, for the files that hold it. Each uses only those before it: load.c
+ * knows what is in hand and posts, reports.c tells the node of values, checkpoints and releases,
+ * leases.c asks for items and feeds them to the mill, node.c has its life.
  */
 
 enum {

@@ -103,7 +103,7 @@ sub wait_running ($self, $count, $seconds = 60) {
     });
 }
 
-# Waits until every worker that has not retired was heard from again.
+# Waits until every worker that has not retired has called again.
 sub wait_heard ($self, $seconds = 60) {
     my %before = map { $_->{name} => $_->{last_seen_at} } $self->fleet_stats->{workers}->@*;
     return wait_until($seconds, sub {

@@ -100,7 +100,7 @@ sub lose ($self) {
     return;
 }
 
-# It was a failed disk, of which nobody but the operator may make anything: the machine is booted again, which
+# It was a failed disk, which only the operator may deal with: the machine is booted again, which
 # ends all that was left in memory; or what can be read is put in the database's place. In turn.
 sub repair ($self) {
     $self->{repairs}++;
