@@ -10,7 +10,7 @@
 #include "init_peer.h"
 #include "log.h"
 #include "store/offline.h"
-#include "writer/marker.h"
+#include "writer/disk_failed.h"
 
 enum {
     PATIENCE_MS = 3000,  /* for the peer, when there is a database that may be served without it */

@@ -2,7 +2,7 @@
 
 -- name: report_read
 -- What the items of a report are judged by. The table `reported` is the report at hand, see
--- fcgi/sqlite/reported.h.
+-- fcgi/sqlite/report_table.h.
 SELECT reported.n, item.seq, item.state, item.lease, item.remaining, item.chain
 FROM reported CROSS JOIN item
 WHERE item.id = reported.id;

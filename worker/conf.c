@@ -7,7 +7,7 @@
 #include "cores.h"
 #include "http.h"
 #include "log.h"
-#include "node/wire.h"
+#include "node/worker_protocol.h"
 #include "random.h"
 
 #define INTEGER(...) SETTING_OF_INTEGER(struct worker_conf, __VA_ARGS__)

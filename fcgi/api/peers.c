@@ -6,7 +6,7 @@
 #include "api.h"
 #include "http/problem.h"
 #include "peering/peer_json.h"
-#include "peers_input.h"
+#include "peers_parse.h"
 #include "queue/fields.h"
 
 /* Begins a 200 that says who answers. */

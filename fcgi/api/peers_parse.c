@@ -1,9 +1,9 @@
-#include "peers_input.h"
+#include "peers_parse.h"
 
 #include <string.h>
 
-#include "http/input.h"
 #include "http/problem.h"
+#include "http/request_json.h"
 #include "peering/peer_json.h"
 #include "queue/fields.h"
 

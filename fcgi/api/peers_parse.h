@@ -1,5 +1,5 @@
-#ifndef HASHMILL_PEERS_INPUT_H
-#define HASHMILL_PEERS_INPUT_H
+#ifndef HASHMILL_PEERS_PARSE_H
+#define HASHMILL_PEERS_PARSE_H
 
 #include "http/server.h"
 #include "queue/queue_peers.h"

@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "http/problem.h"
 #include "queue/fields.h"
-#include "replica_input.h"
+#include "replica_parse.h"
 
 enum { TAKE_GAP_MS = 1500 }; /* at most, from one attempt to take the replica to the next */
 

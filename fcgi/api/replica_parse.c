@@ -1,12 +1,12 @@
-#include "replica_input.h"
+#include "replica_parse.h"
 
 #include <string.h>
 
 #include "hex.h"
-#include "http/input.h"
 #include "http/problem.h"
+#include "http/request_json.h"
 #include "peering/peer_json.h"
-#include "peers_input.h"
+#include "peers_parse.h"
 #include "queue/fields.h"
 #include "queue/id.h"
 #include "queue/pages.h"

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_REPLICA_INPUT_H
-#define HASHMILL_REPLICA_INPUT_H
+#ifndef HASHMILL_REPLICA_PARSE_H
+#define HASHMILL_REPLICA_PARSE_H
 
 #include "http/server.h"
 #include "queue/replica.h"

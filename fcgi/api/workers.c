@@ -3,7 +3,7 @@
 #include "api.h"
 #include "http/problem.h"
 #include "queue/fields.h"
-#include "workers_input.h"
+#include "workers_parse.h"
 
 /* 204: nothing to do at the moment. */
 static void reply_nothing(struct call *call) {

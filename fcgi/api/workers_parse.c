@@ -1,10 +1,10 @@
-#include "workers_input.h"
+#include "workers_parse.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "http/input.h"
+#include "http/request_json.h"
 #include "protocol.h"
 #include "queue/fields.h"
 

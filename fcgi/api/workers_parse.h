@@ -1,5 +1,5 @@
-#ifndef HASHMILL_WORKERS_INPUT_H
-#define HASHMILL_WORKERS_INPUT_H
+#ifndef HASHMILL_WORKERS_PARSE_H
+#define HASHMILL_WORKERS_PARSE_H
 
 #include "http/server.h"
 

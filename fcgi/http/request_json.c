@@ -1,4 +1,4 @@
-#include "input.h"
+#include "request_json.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_INPUT_H
-#define HASHMILL_INPUT_H
+#ifndef HASHMILL_REQUEST_JSON_H
+#define HASHMILL_REQUEST_JSON_H
 
 #include "server.h"
 

@@ -11,7 +11,7 @@
 int serve_requests(const struct child_job *job, const struct route *routes,
                    struct replica *replica);
 
-/* waits.c: long polls, many at a time. */
+/* long_polls.c: long polls, many at a time. */
 int serve_waits(const struct child_job *job, const struct route *routes);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/child.h"
 #include "json.h"
-#include "peering/ask.h"
+#include "peering/peer_client.h"
 #include "query.h"
 #include "queue/queue_peers.h"
 #include "reply.h"

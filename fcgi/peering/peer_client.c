@@ -1,4 +1,4 @@
-#include "ask.h"
+#include "peer_client.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_ASK_H
-#define HASHMILL_ASK_H
+#ifndef HASHMILL_PEER_CLIENT_H
+#define HASHMILL_PEER_CLIENT_H
 
 /*
  * What the other processes ask of the peering process: a SEQPACKET unix socket like the writer's

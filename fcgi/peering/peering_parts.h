@@ -7,7 +7,7 @@
  * Each file uses those before it only:
  *
  *   peering_known.c   what is known of the peer
- *   peering_talk.c    one exchange with it: bodies, replies, complaints
+ *   peering_calls.c   one exchange with it: bodies, replies, complaints
  *   peering_hello.c   says hello
  *   peering_replica.c what all calls about the replica have in common
  *   peering_copy.c    sends a whole copy, when batches will not do
@@ -15,17 +15,17 @@
  *   peering_stream.c  feeds the replica: which batches it is to have, and sends them
  *   peering_unfed.c   says that there will be no more, with COPY=none
  *   peering_pulls.c   asks what has become of pulls for which items are set aside here
- *   peering_asks.c    what the other processes ask for
+ *   peering_connections.c what the other processes ask for
  *   peering.c         the loop
  */
 
 #include <sys/queue.h>
 
-#include "ask.h"
 #include "base/child.h"
 #include "buffer.h"
 #include "http.h"
 #include "json.h"
+#include "peer_client.h"
 #include "queue/batch_log.h"
 #include "queue/pages.h"
 #include "queue/queue_peers.h"
@@ -147,7 +147,7 @@ void peering_heard(struct peering *peering);
 /* Whether it was not heard from for PEER_AWAY_MS. */
 bool peering_is_away(const struct peering *peering);
 
-/* --- peering_talk.c --- */
+/* --- peering_calls.c --- */
 
 /* Begins the body of a request in peering->body; its own members follow. */
 struct buffer *peering_begin(struct peering *peering);
@@ -231,7 +231,7 @@ bool peering_compare_turn(struct peering *peering);
 /* Asks what has become of pulls. */
 void peering_pulls_turn(struct peering *peering);
 
-/* --- peering_asks.c --- */
+/* --- peering_connections.c --- */
 
 /* Takes what the processes ask, without waiting. */
 void peering_asks_turn(struct peering *peering);

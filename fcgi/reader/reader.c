@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "sqlite/row.h"
+#include "sqlite/item_columns.h"
 
 enum { BUSY_MS = 1000 };
 

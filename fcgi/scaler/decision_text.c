@@ -1,4 +1,4 @@
-#include "scaler_words.h"
+#include "decision_text.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_SCALER_WORDS_H
-#define HASHMILL_SCALER_WORDS_H
+#ifndef HASHMILL_DECISION_TEXT_H
+#define HASHMILL_DECISION_TEXT_H
 
 /* The scaler's decisions in words, for the log, GET /stats and the view decisions. */
 

@@ -11,10 +11,10 @@
 
 #include "base/child.h"
 #include "clock.h"
+#include "decision_text.h"
 #include "log.h"
 #include "queue/id.h"
 #include "retry.h"
-#include "scaler_words.h"
 
 enum {
     TURN_MS = 1000,

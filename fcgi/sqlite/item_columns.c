@@ -1,4 +1,4 @@
-#include "row.h"
+#include "item_columns.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_ROW_H
-#define HASHMILL_ROW_H
+#ifndef HASHMILL_ITEM_COLUMNS_H
+#define HASHMILL_ITEM_COLUMNS_H
 
 #include <sqlite3.h>
 

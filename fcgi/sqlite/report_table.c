@@ -1,4 +1,4 @@
-#include "reported.h"
+#include "report_table.h"
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_REPORTED_H
-#define HASHMILL_REPORTED_H
+#ifndef HASHMILL_REPORT_TABLE_H
+#define HASHMILL_REPORT_TABLE_H
 
 #include <sqlite3.h>
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "clock.h"
+#include "item_columns.h"
 #include "log.h"
-#include "row.h"
 #include "store_sql.h"
 
 enum {

@@ -15,7 +15,7 @@
 #include "base/files.h"
 #include "changes.h"
 #include "queue/batch_log.h"
-#include "reported.h"
+#include "report_table.h"
 #include "sql.h"
 #include "store/rates.h"
 #include "store/store.h"

@@ -1,4 +1,4 @@
-#include "marker.h"
+#include "disk_failed.h"
 
 #include <errno.h>
 #include <fcntl.h>

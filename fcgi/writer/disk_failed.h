@@ -1,5 +1,5 @@
-#ifndef HASHMILL_MARKER_H
-#define HASHMILL_MARKER_H
+#ifndef HASHMILL_DISK_FAILED_H
+#define HASHMILL_DISK_FAILED_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "held.h"
+#include "withheld.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_HELD_H
-#define HASHMILL_HELD_H
+#ifndef HASHMILL_WITHHELD_H
+#define HASHMILL_WITHHELD_H
 
 /*
  * Answers that the writer holds back with COPY=sync until the peer has what they promise, or for

@@ -12,10 +12,10 @@
 #include "batch.h"
 #include "buffer.h"
 #include "clock.h"
-#include "held.h"
+#include "disk_failed.h"
 #include "log.h"
-#include "marker.h"
 #include "operation.h"
+#include "withheld.h"
 
 /*
  * The writer: the one process that writes the database. It takes every operation that is waiting,

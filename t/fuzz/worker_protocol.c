@@ -1,5 +1,5 @@
 /* A node's replies, as a worker reads them: the first line says to what. */
-#include "worker/node/wire.h"
+#include "worker/node/worker_protocol.h"
 
 #include "fuzz.h"
 

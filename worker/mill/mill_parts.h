@@ -4,8 +4,8 @@
 #include <pthread.h>
 
 #include "crosscheck.h"
-#include "hand.h"
 #include "mill.h"
+#include "run_queue.h"
 
 /*
  * What mill.c, the owner's side, and grinder.c, the threads, share. A thread is a grinder with

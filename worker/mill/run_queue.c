@@ -1,4 +1,4 @@
-#include "hand.h"
+#include "run_queue.h"
 
 #include <search.h>
 #include <stdlib.h>

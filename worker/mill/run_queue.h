@@ -1,5 +1,5 @@
-#ifndef HASHMILL_HAND_H
-#define HASHMILL_HAND_H
+#ifndef HASHMILL_RUN_QUEUE_H
+#define HASHMILL_RUN_QUEUE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
-#include "talk.h"
+#include "endpoint.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
 #include "log.h"
-#include "wire.h"
+#include "worker_protocol.h"
 
 enum {
     RETRY_AFTER_MAX_MS = 300000, /* longer requests to stay away are cut to this */

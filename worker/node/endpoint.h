@@ -1,5 +1,5 @@
-#ifndef HASHMILL_TALK_H
-#define HASHMILL_TALK_H
+#ifndef HASHMILL_ENDPOINT_H
+#define HASHMILL_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stdint.h>

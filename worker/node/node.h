@@ -8,7 +8,7 @@
 #include "json.h"
 #include "mill/item.h"
 #include "mill/mill.h"
-#include "wire.h"
+#include "worker_protocol.h"
 
 /*
  * The conversation with one node: it leases items and feeds them to the mill, reports values as

@@ -1,8 +1,8 @@
 #ifndef HASHMILL_NODE_PARTS_H
 #define HASHMILL_NODE_PARTS_H
 
+#include "endpoint.h"
 #include "node.h"
-#include "talk.h"
 
 /*
  * The insides of a conversation, for the files that hold it. Each uses only those before it: load.c

@@ -1,4 +1,4 @@
-#include "wire.h"
+#include "worker_protocol.h"
 
 #include <string.h>
 

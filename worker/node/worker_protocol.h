@@ -1,5 +1,5 @@
-#ifndef HASHMILL_WIRE_H
-#define HASHMILL_WIRE_H
+#ifndef HASHMILL_WORKER_PROTOCOL_H
+#define HASHMILL_WORKER_PROTOCOL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* What a mill has in hand: which chain is next, what adds up to what. */
-#include "worker/mill/hand.h"
+#include "worker/mill/run_queue.h"
 
 #include "tap.h"
 

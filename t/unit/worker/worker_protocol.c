@@ -1,5 +1,5 @@
 /* The worker protocol's texts: what is written, and replies that make no sense. */
-#include "worker/node/wire.h"
+#include "worker/node/worker_protocol.h"
 
 #include "tap.h"
 
