@@ -101,7 +101,7 @@ static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
  * with a random part, since containers may share host and process. */
 static void make_name(char *name) {
     char host[NAME_MAX_LENGTH + 1] = "";
-    char base[WIRE_NAME_SIZE];
+    char base[PROTOCOL_NAME_SIZE];
     uint32_t number;
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || !is_printable(host, '!'))
         memcpy(host, "host", 5);
@@ -110,7 +110,7 @@ static void make_name(char *name) {
         snprintf(base, sizeof base, "%.*s", NAME_MAX_LENGTH, name);
     else
         snprintf(base, sizeof base, "%s-%d", host, (int)getpid());
-    snprintf(name, WIRE_NAME_SIZE, "%.55s-%08x", base, (unsigned)number);
+    snprintf(name, PROTOCOL_NAME_SIZE, "%.55s-%08x", base, (unsigned)number);
 }
 
 /* Checks the token and the name, of which the first must fit into a header and the second in JSON.
@@ -130,12 +130,12 @@ static bool check_texts(const struct worker_conf *conf, char *why, size_t why_si
                  NAME_MAX_LENGTH);
         return false;
     }
-    if (strlen(conf->worker_machine) >= WIRE_NAME_SIZE ||
+    if (strlen(conf->worker_machine) >= PROTOCOL_NAME_SIZE ||
         !is_printable(conf->worker_machine, '!')) {
         snprintf(why, why_size,
                  "WORKER_MACHINE must have at most %d ASCII characters, none of them a space or "
                  "control character",
-                 WIRE_NAME_SIZE - 1);
+                 PROTOCOL_NAME_SIZE - 1);
         return false;
     }
     return true;

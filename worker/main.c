@@ -99,7 +99,7 @@ static bool retire(struct worker *worker) {
     char url[SETTING_TEXT_SIZE + 10];
     snprintf(url, sizeof url, "%s/retire", worker->conf.retire_node);
     buffer_clear(&shared->body);
-    wire_put_retire(&shared->body, &shared->worker);
+    protocol_put_retire(&shared->body, &shared->worker);
     struct http_request request = {.url = url,
                                    .bearer = shared->token,
                                    .body = shared->body.data,

@@ -8,9 +8,9 @@ enum { MOST = 3 };
 static struct json json;
 
 static void read_grant(const char *text, size_t length, const uuid_t request) {
-    static struct wire_grant grant;
+    static struct protocol_grant grant;
     const char *why = NULL;
-    if (!wire_read_grant(&json, text, length, request, MOST, &grant, &why)) {
+    if (!protocol_read_grant(&json, text, length, request, MOST, &grant, &why)) {
         must(why && strlen(why) > 0);
         return;
     }
@@ -29,7 +29,7 @@ static void read_verdict(const char *text, size_t length, const uuid_t id) {
         uuid_copy(list[i].id, id);
         list[i].id[15] = (unsigned char)i;
     }
-    if (!wire_read_verdict(&json, text, length, list, MOST, lost, &drain, &why))
+    if (!protocol_read_verdict(&json, text, length, list, MOST, lost, &drain, &why))
         must(why && strlen(why) > 0);
 }
 
@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     } else if (strcmp(text, "verdict") == 0) {
         read_verdict(rest, length, id);
     } else {
-        struct wire_problem problem;
-        wire_read_problem(&json, rest, length, &problem);
+        struct protocol_problem problem;
+        protocol_read_problem(&json, rest, length, &problem);
         must(strlen(problem.type) < sizeof problem.type);
         must(strlen(problem.detail) < sizeof problem.detail);
     }

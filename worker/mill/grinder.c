@@ -31,7 +31,7 @@ static int64_t whole_slice(const struct grinder *grinder) {
 static int64_t slice_iterations(const struct grinder *grinder) {
     int64_t iterations = whole_slice(grinder);
     for (int i = 0; i < grinder->count; i++) {
-        int64_t remaining = grinder->lanes[i].held->item.remaining;
+        int64_t remaining = grinder->lanes[i].task->item.remaining;
         iterations = remaining < iterations ? remaining : iterations;
     }
     return iterations;
@@ -43,7 +43,7 @@ static unsigned draw_lanes(struct grinder *grinder, int64_t iterations) {
     double part = (double)iterations / (double)whole_slice(grinder);
     unsigned drawn = 0;
     for (int i = 0; i < grinder->count; i++) {
-        bool last = grinder->lanes[i].held->item.remaining == iterations;
+        bool last = grinder->lanes[i].task->item.remaining == iterations;
         drawn |= (unsigned)crosscheck_draw(&grinder->crosscheck, last ? 1 : part) << i;
     }
     return drawn;
@@ -110,7 +110,7 @@ static int64_t grind_slice(struct grinder *grinder, int64_t since_ns) {
     struct mill *mill = grinder->mill;
     int64_t iterations = slice_iterations(grinder);
     for (int i = 0; i < grinder->count; i++)
-        chain_load(grinder->chains[i], grinder->lanes[i].held->item.chain);
+        chain_load(grinder->chains[i], grinder->lanes[i].task->item.chain);
     unsigned drawn = draw_lanes(grinder, iterations);
     pthread_mutex_unlock(&mill->lock);
     tell_owner(grinder);
@@ -118,7 +118,7 @@ static int64_t grind_slice(struct grinder *grinder, int64_t since_ns) {
     int64_t end_ns = now_ns();
     pthread_mutex_lock(&mill->lock);
     for (int i = 0; i < grinder->count; i++) {
-        struct item *item = &grinder->lanes[i].held->item;
+        struct item *item = &grinder->lanes[i].task->item;
         chain_store(item->chain, grinder->chains[i]);
         item->remaining -= iterations;
     }
@@ -130,30 +130,30 @@ static int64_t grind_slice(struct grinder *grinder, int64_t since_ns) {
 static void clear_lanes(struct grinder *grinder) {
     struct mill *mill = grinder->mill;
     for (int i = grinder->count - 1; i >= 0; i--) {
-        struct held *held = grinder->lanes[i].held;
-        if (!held->dropped && held->item.remaining > 0)
+        struct task *task = grinder->lanes[i].task;
+        if (!task->dropped && task->item.remaining > 0)
             continue;
-        if (!held->dropped) {
-            items_add(&mill->finished, &held->item);
+        if (!task->dropped) {
+            items_add(&mill->finished, &task->item);
             grinder->tell |= mill->finished.count == 1;
         }
-        hand_end(&mill->hand, held);
+        run_queue_end(&mill->run_queue, task);
         grinder->lanes[i] = grinder->lanes[--grinder->count];
     }
 }
 
 /* Gives a lane's item back to those that wait, where another thread may take it. */
 static void give_back(struct grinder *grinder, int lane) {
-    hand_give_back(&grinder->mill->hand, grinder->lanes[lane].held);
+    run_queue_give_back(&grinder->mill->run_queue, grinder->lanes[lane].task);
     grinder->lanes[lane] = grinder->lanes[--grinder->count];
 }
 
 /* Puts a chain that waits on the next free lane. False when none waits. */
 static bool pick(struct grinder *grinder, bool oldest, int64_t now) {
-    struct held *held = hand_take(&grinder->mill->hand, oldest);
-    if (held)
-        grinder->lanes[grinder->count++] = (struct lane){.held = held, .since_ns = now};
-    return held != NULL;
+    struct task *task = run_queue_take(&grinder->mill->run_queue, oldest);
+    if (task)
+        grinder->lanes[grinder->count++] = (struct lane){.task = task, .since_ns = now};
+    return task != NULL;
 }
 
 /* The lane with the longest chain of those that have had their turn, or -1. */
@@ -162,9 +162,9 @@ static int longest_lane(const struct grinder *grinder, int64_t now) {
     int64_t most = 0;
     for (int i = 0; i < grinder->count; i++) {
         const struct lane *lane = &grinder->lanes[i];
-        if (now - lane->since_ns >= TURN_NS && lane->held->item.remaining > most) {
+        if (now - lane->since_ns >= TURN_NS && lane->task->item.remaining > most) {
             longest = i;
-            most = lane->held->item.remaining;
+            most = lane->task->item.remaining;
         }
     }
     return longest;
@@ -172,11 +172,11 @@ static int longest_lane(const struct grinder *grinder, int64_t now) {
 
 /* Lets short chains have the lanes of long ones. */
 static void preempt(struct grinder *grinder, int64_t now) {
-    const struct held *shortest;
+    const struct task *shortest;
     int longest;
-    while ((shortest = hand_shortest(&grinder->mill->hand)) != NULL &&
+    while ((shortest = run_queue_shortest(&grinder->mill->run_queue)) != NULL &&
            (longest = longest_lane(grinder, now)) >= 0) {
-        int64_t remaining = grinder->lanes[longest].held->item.remaining;
+        int64_t remaining = grinder->lanes[longest].task->item.remaining;
         if (shortest->item.remaining > remaining / MUCH_SHORTER)
             return;
         give_back(grinder, longest);
@@ -189,7 +189,7 @@ static void preempt(struct grinder *grinder, int64_t now) {
  * first; so that nothing starves, one in four is the one that was fed first. */
 static void fill_lanes(struct grinder *grinder, int64_t now) {
     struct mill *mill = grinder->mill;
-    int share = (mill->hand.count + mill->grinder_count - 1) / mill->grinder_count;
+    int share = (mill->run_queue.count + mill->grinder_count - 1) / mill->grinder_count;
     if (share > mill->width)
         share = mill->width;
     while (grinder->count < share && pick(grinder, grinder->picks % OLDEST_EVERY == 0, now))

@@ -47,7 +47,7 @@ struct mill *mill_open(int threads, const struct kernels *kernels, int check_per
     mill->grinders = memory_or_end(calloc((size_t)threads, sizeof *mill->grinders), "the mill");
     mill->kernels = kernels;
     mill->width = best_width(kernels);
-    hand_init(&mill->hand);
+    run_queue_init(&mill->run_queue);
     pthread_mutex_init(&mill->lock, NULL);
     pthread_cond_init(&mill->fed, NULL);
     mill->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -79,7 +79,7 @@ void mill_halt(struct mill *mill) {
 
 void mill_close(struct mill *mill) {
     mill_halt(mill);
-    hand_free(&mill->hand);
+    run_queue_free(&mill->run_queue);
     items_free(&mill->finished);
     if (mill->descriptor >= 0)
         close(mill->descriptor);
@@ -114,15 +114,15 @@ static struct item *find_finished(const struct mill *mill, const struct item *it
 
 bool mill_feed(struct mill *mill, const struct item *item) {
     pthread_mutex_lock(&mill->lock);
-    struct held *held = hand_find(&mill->hand, item->node, item->id);
+    struct task *task = run_queue_find(&mill->run_queue, item->node, item->id);
     struct item *finished = find_finished(mill, item);
-    bool known = finished || (held && held->item.remaining <= item->remaining);
+    bool known = finished || (task && task->item.remaining <= item->remaining);
     if (known) {
-        uuid_copy(finished ? finished->lease : held->item.lease, item->lease);
+        uuid_copy(finished ? finished->lease : task->item.lease, item->lease);
     } else {
-        if (held)
-            hand_drop(&mill->hand, held);
-        hand_add(&mill->hand, item);
+        if (task)
+            run_queue_drop(&mill->run_queue, task);
+        run_queue_add(&mill->run_queue, item);
         pthread_cond_signal(&mill->fed);
     }
     pthread_mutex_unlock(&mill->lock);
@@ -145,23 +145,24 @@ void mill_collect(struct mill *mill, struct items *finished) {
 }
 
 void mill_snapshot(struct mill *mill, int node, struct items *list) {
-    const struct held *held;
+    const struct task *task;
     pthread_mutex_lock(&mill->lock);
-    TAILQ_FOREACH(held, &mill->hand.fed, next_fed) {
-        if (held->item.node == node)
-            items_add(list, &held->item);
+    TAILQ_FOREACH(task, &mill->run_queue.fed, next_fed) {
+        if (task->item.node == node)
+            items_add(list, &task->item);
     }
     pthread_mutex_unlock(&mill->lock);
 }
 
 /* Adds what is on the lanes of a node. */
-static void count_running(const struct mill *mill, int node, int64_t cap, struct hand_load *load) {
+static void count_running(const struct mill *mill, int node, int64_t cap,
+                          struct run_queue_load *load) {
     for (int i = 0; i < mill->grinder_count; i++) {
         const struct grinder *grinder = &mill->grinders[i];
         for (int lane = 0; lane < grinder->count; lane++) {
-            const struct held *held = grinder->lanes[lane].held;
-            if (held->item.node == node && !held->dropped)
-                hand_count(load, &held->item, cap);
+            const struct task *task = grinder->lanes[lane].task;
+            if (task->item.node == node && !task->dropped)
+                run_queue_count(load, &task->item, cap);
         }
     }
 }
@@ -170,9 +171,9 @@ struct mill_load mill_load(struct mill *mill, int node, int64_t cap) {
     struct mill_load sum = {0};
     pthread_mutex_lock(&mill->lock);
     for (int i = 0; i < NODES_MAX; i++) {
-        if (mill->hand.items[i] == 0)
+        if (mill->run_queue.items[i] == 0)
             continue;
-        struct hand_load load = hand_waiting(&mill->hand, i, cap);
+        struct run_queue_load load = run_queue_waiting(&mill->run_queue, i, cap);
         count_running(mill, i, cap, &load);
         sum.all_items += load.items;
         sum.all_iterations += load.iterations;
@@ -188,8 +189,8 @@ struct mill_load mill_load(struct mill *mill, int node, int64_t cap) {
 
 void mill_drop(struct mill *mill, int node, const uuid_t id, const uuid_t lease) {
     pthread_mutex_lock(&mill->lock);
-    struct held *held = hand_find(&mill->hand, node, id);
-    if (held && same_id(held->item.lease, lease))
-        hand_drop(&mill->hand, held);
+    struct task *task = run_queue_find(&mill->run_queue, node, id);
+    if (task && same_id(task->item.lease, lease))
+        run_queue_drop(&mill->run_queue, task);
     pthread_mutex_unlock(&mill->lock);
 }

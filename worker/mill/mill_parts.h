@@ -15,7 +15,7 @@
 
 /* A place in a thread for one chain. */
 struct lane {
-    struct held *held;
+    struct task *task;
     int64_t since_ns; /* when the chain came here */
 };
 
@@ -40,7 +40,7 @@ struct mill {
     int width; /* lanes of a thread */
     bool halting;
     bool halted; /* the threads are gone */
-    struct hand hand;
+    struct run_queue run_queue;
     struct items finished;
     int descriptor; /* eventfd, readable while something is in finished */
     struct grinder *grinders;
@@ -48,7 +48,7 @@ struct mill {
 };
 
 /* A thread's main function; the argument is its struct grinder. Ends when the mill is halting, with
- * its items given back to the hand. */
+ * its items given back to the run queue. */
 void *grinder_run(void *grinder);
 
 #endif

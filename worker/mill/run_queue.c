@@ -13,127 +13,127 @@ static int by_node_and_id(const void *one, const void *other) {
     return memcmp(a->id, b->id, sizeof a->id);
 }
 
-void hand_init(struct hand *hand) {
-    *hand = (struct hand){0};
-    TAILQ_INIT(&hand->fed);
+void run_queue_init(struct run_queue *queue) {
+    *queue = (struct run_queue){0};
+    TAILQ_INIT(&queue->fed);
     for (int class = 0; class < CLASSES; class ++)
-        TAILQ_INIT(&hand->classes[class]);
+        TAILQ_INIT(&queue->classes[class]);
 }
 
-void hand_free(struct hand *hand) {
-    struct held *held;
-    while ((held = TAILQ_FIRST(&hand->fed)) != NULL)
-        hand_drop(hand, held);
+void run_queue_free(struct run_queue *queue) {
+    struct task *task;
+    while ((task = TAILQ_FIRST(&queue->fed)) != NULL)
+        run_queue_drop(queue, task);
 }
 
-int hand_class(int64_t remaining) {
+int run_queue_class(int64_t remaining) {
     return remaining < 1 ? 0 : 64 - __builtin_clzll((unsigned long long)remaining);
 }
 
-struct held *hand_find(const struct hand *hand, int node, const uuid_t id) {
+struct task *run_queue_find(const struct run_queue *queue, int node, const uuid_t id) {
     struct item key = {.node = node};
     uuid_copy(key.id, id);
-    struct held **found = tfind(&key, &hand->index, by_node_and_id);
+    struct task **found = tfind(&key, &queue->index, by_node_and_id);
     return found ? *found : NULL;
 }
 
 /* Puts an item into the queues of those that wait. */
-static void enter(struct hand *hand, struct held *held, bool first_of_class) {
-    int class = hand_class(held->item.remaining);
-    struct class_sums *sums = &hand->waiting[held->item.node][class];
+static void enter(struct run_queue *queue, struct task *task, bool first_of_class) {
+    int class = run_queue_class(task->item.remaining);
+    struct class_sums *sums = &queue->waiting[task->item.node][class];
     if (first_of_class)
-        TAILQ_INSERT_HEAD(&hand->classes[class], held, next_of_class);
+        TAILQ_INSERT_HEAD(&queue->classes[class], task, next_of_class);
     else
-        TAILQ_INSERT_TAIL(&hand->classes[class], held, next_of_class);
-    hand->filled |= UINT64_C(1) << class;
+        TAILQ_INSERT_TAIL(&queue->classes[class], task, next_of_class);
+    queue->filled |= UINT64_C(1) << class;
     sums->items++;
-    sums->iterations += (uint64_t)held->item.remaining;
-    held->running = false;
+    sums->iterations += (uint64_t)task->item.remaining;
+    task->running = false;
 }
 
 /* Takes an item out of them. */
-static void leave(struct hand *hand, struct held *held) {
-    int class = hand_class(held->item.remaining);
-    struct class_sums *sums = &hand->waiting[held->item.node][class];
-    TAILQ_REMOVE(&hand->classes[class], held, next_of_class);
-    if (TAILQ_EMPTY(&hand->classes[class]))
-        hand->filled &= ~(UINT64_C(1) << class);
+static void leave(struct run_queue *queue, struct task *task) {
+    int class = run_queue_class(task->item.remaining);
+    struct class_sums *sums = &queue->waiting[task->item.node][class];
+    TAILQ_REMOVE(&queue->classes[class], task, next_of_class);
+    if (TAILQ_EMPTY(&queue->classes[class]))
+        queue->filled &= ~(UINT64_C(1) << class);
     sums->items--;
-    sums->iterations -= (uint64_t)held->item.remaining;
-    held->running = true;
+    sums->iterations -= (uint64_t)task->item.remaining;
+    task->running = true;
 }
 
-void hand_add(struct hand *hand, const struct item *item) {
-    struct held *held = memory_or_end(calloc(1, sizeof *held), "an item");
-    held->item = *item;
-    memory_or_end(tsearch(held, &hand->index, by_node_and_id), "an item");
-    TAILQ_INSERT_TAIL(&hand->fed, held, next_fed);
-    hand->count++;
-    hand->items[item->node]++;
-    enter(hand, held, false);
+void run_queue_add(struct run_queue *queue, const struct item *item) {
+    struct task *task = memory_or_end(calloc(1, sizeof *task), "an item");
+    task->item = *item;
+    memory_or_end(tsearch(task, &queue->index, by_node_and_id), "an item");
+    TAILQ_INSERT_TAIL(&queue->fed, task, next_fed);
+    queue->count++;
+    queue->items[item->node]++;
+    enter(queue, task, false);
 }
 
 /* Takes an item out of the index. */
-static void forget(struct hand *hand, struct held *held) {
-    tdelete(held, &hand->index, by_node_and_id);
-    TAILQ_REMOVE(&hand->fed, held, next_fed);
-    hand->count--;
-    hand->items[held->item.node]--;
+static void forget(struct run_queue *queue, struct task *task) {
+    tdelete(task, &queue->index, by_node_and_id);
+    TAILQ_REMOVE(&queue->fed, task, next_fed);
+    queue->count--;
+    queue->items[task->item.node]--;
 }
 
-void hand_drop(struct hand *hand, struct held *held) {
-    forget(hand, held);
-    held->dropped = true;
-    if (held->running)
+void run_queue_drop(struct run_queue *queue, struct task *task) {
+    forget(queue, task);
+    task->dropped = true;
+    if (task->running)
         return;
-    leave(hand, held);
-    free(held);
+    leave(queue, task);
+    free(task);
 }
 
 /* The first item of the shortest class that waits, or NULL. */
-static struct held *shortest_of(const struct hand *hand) {
-    return hand->filled == 0 ? NULL : TAILQ_FIRST(&hand->classes[__builtin_ctzll(hand->filled)]);
+static struct task *shortest_of(const struct run_queue *queue) {
+    return queue->filled == 0 ? NULL : TAILQ_FIRST(&queue->classes[__builtin_ctzll(queue->filled)]);
 }
 
-const struct held *hand_shortest(const struct hand *hand) {
-    return shortest_of(hand);
+const struct task *run_queue_shortest(const struct run_queue *queue) {
+    return shortest_of(queue);
 }
 
-struct held *hand_take(struct hand *hand, bool oldest) {
-    struct held *held = shortest_of(hand);
-    if (!held)
+struct task *run_queue_take(struct run_queue *queue, bool oldest) {
+    struct task *task = shortest_of(queue);
+    if (!task)
         return NULL;
     if (oldest) {
-        held = TAILQ_FIRST(&hand->fed);
-        while (held->running)
-            held = TAILQ_NEXT(held, next_fed);
+        task = TAILQ_FIRST(&queue->fed);
+        while (task->running)
+            task = TAILQ_NEXT(task, next_fed);
     }
-    leave(hand, held);
-    return held;
+    leave(queue, task);
+    return task;
 }
 
-void hand_give_back(struct hand *hand, struct held *held) {
-    enter(hand, held, true);
+void run_queue_give_back(struct run_queue *queue, struct task *task) {
+    enter(queue, task, true);
 }
 
-void hand_end(struct hand *hand, struct held *held) {
-    if (!held->dropped)
-        forget(hand, held);
-    free(held);
+void run_queue_end(struct run_queue *queue, struct task *task) {
+    if (!task->dropped)
+        forget(queue, task);
+    free(task);
 }
 
-void hand_count(struct hand_load *load, const struct item *item, int64_t cap) {
+void run_queue_count(struct run_queue_load *load, const struct item *item, int64_t cap) {
     load->items++;
     load->iterations += item->remaining < cap ? item->remaining : cap;
     load->long_items += item->remaining >= cap;
 }
 
-struct hand_load hand_waiting(const struct hand *hand, int node, int64_t cap) {
-    struct hand_load load = {0};
-    int cap_class = hand_class(cap);
+struct run_queue_load run_queue_waiting(const struct run_queue *queue, int node, int64_t cap) {
+    struct run_queue_load load = {0};
+    int cap_class = run_queue_class(cap);
     for (int class = 0; class < CLASSES; class ++) {
-        const struct class_sums *sums = &hand->waiting[node][class];
-        const struct held *held;
+        const struct class_sums *sums = &queue->waiting[node][class];
+        const struct task *task;
         if (class < cap_class) {
             load.items += sums->items;
             load.iterations += (int64_t)sums->iterations;
@@ -142,9 +142,9 @@ struct hand_load hand_waiting(const struct hand *hand, int node, int64_t cap) {
             load.iterations += sums->items * cap;
             load.long_items += sums->items;
         } else {
-            TAILQ_FOREACH(held, &hand->classes[class], next_of_class) {
-                if (held->item.node == node)
-                    hand_count(&load, &held->item, cap);
+            TAILQ_FOREACH(task, &queue->classes[class], next_of_class) {
+                if (task->item.node == node)
+                    run_queue_count(&load, &task->item, cap);
             }
         }
     }

@@ -7,10 +7,10 @@ enum {
     WAIT_SECONDS = 25, /* how long a node may hold the first lease request */
     WAIT_TIMEOUT_MS = 40000,
     TIMEOUT_MS = 15000, /* for the requests that do not wait */
-    LOOKS = 32,         /* how often in a lease's time a full hand is looked at, at least */
-    LOOK_MS = 5,        /* but not sooner than that, however short the lease */
-    EARLY_MS = 1000,    /* an empty answer sooner than that calls for a pause */
-    OPEN_PART = 8       /* this part of the hand is open for short chains beside long ones */
+    LOOKS = 32,         /* looks at a full prefetch in a lease's time, at least */
+    LOOK_MS = 5,        /* least time between them, however short the lease */
+    EARLY_MS = 1000,    /* an empty answer sooner than that is followed by a pause */
+    OPEN_PART = 8       /* the part of the prefetch that long chains leave to short ones */
 };
 
 static void lease_done(void *context, const struct http_reply *reply);
@@ -20,7 +20,7 @@ static bool waits(const struct lease_request *request) {
     return request == &request->node->requests[0];
 }
 
-/* What the open requests may bring, as it counts in the hand. */
+/* What the open requests may bring, as it counts for the prefetch. */
 struct outstanding {
     int requests;
     int items;
@@ -40,36 +40,36 @@ static struct outstanding sum_outstanding(const struct node *node) {
     return sum;
 }
 
-/* A node's part of the hand that is not used up or asked for yet. */
+/* A node's part of the prefetch that is neither in hand nor requested yet. */
 struct room {
     int items;
     int64_t iterations;
     bool low; /* half of the node's part is used up, or a request's worth of items is missing */
 };
 
-/* What stays open for short chains, as no lane is kept from them by long ones. A node may have long
- * ones to give only, so it ends when the hand has more of these than lanes. */
+/* The iterations that long chains leave to short ones, so that no lane is without them. A node may
+ * have only long ones, so this ends when more of them are in hand than there are lanes. */
 static int64_t open_iterations(const struct node *node, const struct mill_load *load) {
     int lanes = mill_lanes(node->shared->mill);
     if (load->long_items >= lanes + (lanes + OPEN_PART - 1) / OPEN_PART)
         return 0;
-    return node_hand_iterations(node) / node->shared->node_count / OPEN_PART;
+    return node_prefetch_iterations(node) / node->shared->node_count / OPEN_PART;
 }
 
-/* Works the room out. Each node may fill an equal part of the hand. A chain that counts for no more
- * than a lane's part takes that part out of the node's, since it will stay. What is asked for
- * counts as in hand, and so does what the node has not been told of. */
+/* Works the room out. Each node may fill an equal part of the prefetch. A long chain, which counts
+ * as one lane's part, takes that out of its node's part, since it will stay. Requested items count
+ * as in hand, and so do values that were not reported yet. */
 static struct room find_room(const struct node *node, const struct mill_load *load,
                              const struct outstanding *outstanding) {
     int nodes = node->shared->node_count;
-    int64_t hand = node_hand_iterations(node);
+    int64_t prefetch = node_prefetch_iterations(node);
     int64_t long_part = load->long_items * node_lane_part(node);
     int64_t open = open_iterations(node, load);
-    int64_t share = hand / nodes - long_part > open ? hand / nodes - long_part : open;
+    int64_t share = prefetch / nodes - long_part > open ? prefetch / nodes - long_part : open;
     int64_t used = load->iterations - long_part;
-    int64_t left =
-        hand - load->all_iterations > open - used ? hand - load->all_iterations : open - used;
-    int items_share = HAND_ITEMS_MAX / nodes;
+    int64_t left = prefetch - load->all_iterations > open - used ? prefetch - load->all_iterations
+                                                                 : open - used;
+    int items_share = PREFETCH_ITEMS_MAX / nodes;
     int items_low = items_share / 2 < ITEMS_AT_ONCE ? items_share / 2 : ITEMS_AT_ONCE;
     struct room room = {.items =
                             items_share - load->items - node_unreported(node) - outstanding->items,
@@ -91,7 +91,7 @@ static bool size_request(struct node *node, struct lease_request *request) {
     bool starving = load->all_items + outstanding.requests < mill_lanes(node->shared->mill);
     if (room.items < 1 || !(starving || room.low))
         return false;
-    int64_t most = node_hand_iterations(node) / node->shared->node_count / LEASES_AT_ONCE;
+    int64_t most = node_prefetch_iterations(node) / node->shared->node_count / LEASES_AT_ONCE;
     request->items = room.items < ITEMS_AT_ONCE ? room.items : ITEMS_AT_ONCE;
     request->iterations = room.iterations < most ? room.iterations : most;
     if (request->iterations < 1)
@@ -103,8 +103,8 @@ static void send_request(struct node *node, struct lease_request *request) {
     struct node_shared *shared = node->shared;
     shared->worker.rate = mill_rate(shared->mill);
     buffer_clear(&shared->body);
-    wire_put_lease(&shared->body, &shared->worker, request->id, request->items, request->iterations,
-                   waits(request) ? WAIT_SECONDS : 0);
+    protocol_put_lease(&shared->body, &shared->worker, request->id, request->items,
+                       request->iterations, waits(request) ? WAIT_SECONDS : 0);
     node_post(node, &request->call, "/lease", waits(request) ? WAIT_TIMEOUT_MS : TIMEOUT_MS,
               lease_done, request);
 }
@@ -131,7 +131,7 @@ static bool ask(struct node *node, struct lease_request *request, int64_t now_ms
 
 void leases_step(struct node *node, int64_t now_ms) {
     bool enough = false;
-    if (!talk_is_open(&node->lease, now_ms))
+    if (!endpoint_is_open(&node->lease, now_ms))
         return;
     for (int i = 0; i < LEASES_AT_ONCE; i++) {
         struct lease_request *request = &node->requests[i];
@@ -181,15 +181,15 @@ static bool take_in(struct node *node, struct item *item) {
 /* The node has nothing now. Sooner than asked it says so when it is stopping or has no room for one
  * more waiting worker; to a request that does not wait, it says so at once. */
 static void lease_empty(struct lease_request *request, const struct http_reply *reply) {
-    struct talk *talk = &request->node->lease;
+    struct endpoint *endpoint = &request->node->lease;
     bool early = waits(request) ? clock_steady_ms() - request->call.sent_ms < EARLY_MS
                                 : reply->retry_after_ms > 0;
-    int tries = talk->retry.tries;
-    talk_succeeded(talk, &request->call);
+    int tries = endpoint->retry.tries;
+    endpoint_succeeded(endpoint, &request->call);
     if (!early)
         return;
-    talk->retry.tries = tries;
-    talk_pause(talk, reply->retry_after_ms, "the node has nothing, and said so early");
+    endpoint->retry.tries = tries;
+    endpoint_back_off(endpoint, reply->retry_after_ms, "the node has nothing, and said so early");
 }
 
 /* When a lease that has just come in is to be renewed. It was given no earlier than its request was
@@ -228,7 +228,7 @@ static void lease_granted(struct lease_request *request) {
         new_work |= take_in(node, &items->list[i]);
     node_load_changed(node);
     if (!new_work)
-        talk_pause(&node->lease, 0, "the node gave what is in hand already");
+        endpoint_back_off(&node->lease, 0, "the node gave what is in hand already");
     int64_t renew_ms = first_renewal_ms(request);
     if (renew_ms < node->renew_ms)
         node->renew_ms = renew_ms;
@@ -240,20 +240,21 @@ static void lease_done(void *context, const struct http_reply *reply) {
     struct node *node = request->node;
     struct node_shared *shared = node->shared;
     const char *why;
-    enum talk_outcome outcome = talk_judge(&node->lease, &request->call, &shared->json, reply);
-    request->open = outcome == TALK_UNKNOWN;
+    enum endpoint_outcome outcome =
+        endpoint_judge(&node->lease, &request->call, &shared->json, reply);
+    request->open = outcome == ENDPOINT_UNKNOWN;
     node->more = false;
-    if (outcome != TALK_DONE)
+    if (outcome != ENDPOINT_DONE)
         return;
     if (reply->status == 204) {
         lease_empty(request, reply);
     } else if (reply->status != 200) {
-        talk_nonsense(&node->lease, &request->call, "its status is neither 200 nor 204");
-    } else if (!wire_read_grant(&shared->json, reply->body, reply->length, request->id,
-                                request->items, &node->grant, &why)) {
-        talk_nonsense(&node->lease, &request->call, why);
+        endpoint_nonsense(&node->lease, &request->call, "its status is neither 200 nor 204");
+    } else if (!protocol_read_grant(&shared->json, reply->body, reply->length, request->id,
+                                    request->items, &node->grant, &why)) {
+        endpoint_nonsense(&node->lease, &request->call, why);
     } else {
-        talk_succeeded(&node->lease, &request->call);
+        endpoint_succeeded(&node->lease, &request->call);
         shared->drain_asked |= node->grant.drain;
         lease_granted(request);
     }

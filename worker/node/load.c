@@ -8,14 +8,14 @@ enum {
     LOOK_ITEMS_A_MS = 1024 /* a look at so many items may be repeated after a millisecond */
 };
 
-int64_t node_hand_iterations(const struct node *node) {
+int64_t node_prefetch_iterations(const struct node *node) {
     double target =
         (double)mill_rate(node->shared->mill) * (double)node->ttl_ms / 1000 / LEASE_SHARE;
     return target < 1 ? 1 : target > (double)ITERATIONS_MAX ? ITERATIONS_MAX : (int64_t)target;
 }
 
 int64_t node_lane_part(const struct node *node) {
-    return node_hand_iterations(node) / mill_lanes(node->shared->mill) + 1;
+    return node_prefetch_iterations(node) / mill_lanes(node->shared->mill) + 1;
 }
 
 const struct mill_load *node_load(struct node *node) {
@@ -32,13 +32,13 @@ void node_load_changed(struct node *node) {
     node->load_known = false;
 }
 
-void node_hang_up(struct node *node, struct talk_call *call) {
+void node_hang_up(struct node *node, struct endpoint_call *call) {
     if (call->http)
         http_abort(node->shared->http, call->http);
     call->http = NULL;
 }
 
-void node_post(struct node *node, struct talk_call *call, const char *path, int64_t timeout_ms,
+void node_post(struct node *node, struct endpoint_call *call, const char *path, int64_t timeout_ms,
                http_done *done, void *context) {
     struct node_shared *shared = node->shared;
     struct buffer url = {0};

@@ -15,8 +15,8 @@ struct node *node_open(struct node_shared *shared, const char *url) {
     node->url = url;
     node->ttl_ms = TTL_FIRST_MS;
     node->renew_ms = INT64_MAX;
-    node->lease = (struct talk){.url = url, .verb = "lease"};
-    node->report = (struct talk){.url = url, .verb = "report"};
+    node->lease = (struct endpoint){.url = url, .verb = "lease"};
+    node->report = (struct endpoint){.url = url, .verb = "report"};
     for (int i = 0; i < LEASES_AT_ONCE; i++)
         node->requests[i].node = node;
     for (int i = 0; i < REPORTS_AT_ONCE; i++)
@@ -50,7 +50,7 @@ void node_drain(struct node *node) {
     leases_stop(node);
     reports_stop_renewal(node);
     reports_release_all(node);
-    talk_hurry(&node->report);
+    endpoint_retry_now(&node->report);
 }
 
 bool node_is_busy(struct node *node) {

@@ -24,7 +24,7 @@ struct node_shared {
     struct http *http;
     struct mill *mill;
     const char *token;             /* bearer token */
-    struct wire_worker worker;     /* rate is brought up to date before each call */
+    struct protocol_worker worker; /* rate is brought up to date before each call */
     struct node *nodes[NODES_MAX]; /* by index; node_count of them are open */
     int node_count;
     struct items finished; /* on their way from the mill to their nodes; owned */

@@ -11,16 +11,16 @@
  */
 
 enum {
-    HAND_ITEMS_MAX = 4096, /* items that a worker holds of all its nodes */
-    LEASES_AT_ONCE = 4,    /* lease requests of one node under way; the first waits for items */
-    REPORTS_AT_ONCE = 8,   /* reports to one node under way */
-    RENEWALS = 3           /* a lease is renewed after a third of its time */
+    PREFETCH_ITEMS_MAX = 4096, /* items of all nodes that a worker holds */
+    LEASES_AT_ONCE = 4,        /* lease requests of one node under way; the first waits for items */
+    REPORTS_AT_ONCE = 8,       /* reports to one node under way */
+    RENEWALS = 3               /* a lease is renewed after a third of its time */
 };
 
 /* A request for items, from its first post to the moment when its outcome is known. */
 struct lease_request {
     struct node *node;
-    struct talk_call call;
+    struct endpoint_call call;
     bool open; /* its outcome is unknown: under way, or to be posted again under the same id */
     uuid_t id;
     int64_t since_ms; /* when it was first posted: what it brings may be that old */
@@ -31,7 +31,7 @@ struct lease_request {
 /* A report under way. */
 struct report {
     struct node *node;
-    struct talk_call call;
+    struct endpoint_call call;
     struct items sent; /* values and releases, then checkpoints */
     int values;        /* how many of sent are values or releases */
 };
@@ -46,13 +46,13 @@ struct node {
     int64_t load_ms;       /* when that was */
     bool load_known;
 
-    struct talk lease;
+    struct endpoint lease;
     struct lease_request requests[LEASES_AT_ONCE];
     bool more;             /* the last lease was as large as was asked for */
     int64_t look_again_ms; /* enough was in hand: look then how much is left */
-    struct wire_grant grant;
+    struct protocol_grant grant;
 
-    struct talk report;
+    struct endpoint report;
     struct report reports[REPORTS_AT_ONCE];
     int64_t report_ms;       /* when a report was last sent */
     struct items unreported; /* values and releases, in the order of coming; no item twice */
@@ -63,18 +63,18 @@ struct node {
 };
 
 /* Posts the shared body to a path of the node's. context is handed to done. */
-void node_post(struct node *node, struct talk_call *call, const char *path, int64_t timeout_ms,
+void node_post(struct node *node, struct endpoint_call *call, const char *path, int64_t timeout_ms,
                http_done *done, void *context);
 
 /* Gives the call up if it is under way. */
-void node_hang_up(struct node *node, struct talk_call *call);
+void node_hang_up(struct node *node, struct endpoint_call *call);
 
-/* How many iterations may be in hand of all nodes together: what the mill does in a quarter of this
- * node's lease, so that other workers get their share. At least 1. */
-int64_t node_hand_iterations(const struct node *node);
+/* How many iterations of all nodes may be in hand, the prefetch: what the mill does in a quarter of
+ * this node's lease, so that other workers get their share. At least 1. */
+int64_t node_prefetch_iterations(const struct node *node);
 
-/* One lane's part of the hand. A chain counts for no more than that, since it cannot occupy more
- * than one lane however long it is. */
+/* One lane's part of the prefetch. A chain counts for no more than that, since it cannot occupy
+ * more than one lane however long it is. */
 int64_t node_lane_part(const struct node *node);
 
 /* What is in hand, each chain counting for a lane's part at most. A look walks over all of it, so

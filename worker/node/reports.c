@@ -198,7 +198,7 @@ static void send_report(struct node *node, struct report *report) {
         return;
     shared->worker.rate = mill_rate(shared->mill);
     buffer_clear(&shared->body);
-    wire_put_report(&shared->body, &shared->worker, report->sent.list, report->sent.count);
+    protocol_put_report(&shared->body, &shared->worker, report->sent.list, report->sent.count);
     node_post(node, &report->call, "/results", TIMEOUT_MS, report_done, report);
     node->report_ms = report->call.sent_ms;
 }
@@ -268,13 +268,13 @@ static void report_taken(struct report *report, const struct http_reply *reply) 
     bool lost[ITEMS_AT_ONCE];
     bool drain = false;
     const char *why;
-    if (!wire_read_verdict(&shared->json, reply->body, reply->length, report->sent.list,
-                           report->sent.count, lost, &drain, &why)) {
-        talk_nonsense(&node->report, &report->call, why);
+    if (!protocol_read_verdict(&shared->json, reply->body, reply->length, report->sent.list,
+                               report->sent.count, lost, &drain, &why)) {
+        endpoint_nonsense(&node->report, &report->call, why);
         keep_for_later(report);
         return;
     }
-    talk_succeeded(&node->report, &report->call);
+    endpoint_succeeded(&node->report, &report->call);
     shared->drain_asked |= drain;
     forget_lost(report, lost);
 }
@@ -282,11 +282,11 @@ static void report_taken(struct report *report, const struct http_reply *reply) 
 static void report_done(void *context, const struct http_reply *reply) {
     struct report *report = context;
     struct node *node = report->node;
-    enum talk_outcome outcome =
-        talk_judge(&node->report, &report->call, &node->shared->json, reply);
-    if (outcome == TALK_DONE)
+    enum endpoint_outcome outcome =
+        endpoint_judge(&node->report, &report->call, &node->shared->json, reply);
+    if (outcome == ENDPOINT_DONE)
         report_taken(report, reply);
-    else if (outcome == TALK_REFUSED)
+    else if (outcome == ENDPOINT_REFUSED)
         give_up(report);
     else
         keep_for_later(report);

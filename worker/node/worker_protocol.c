@@ -22,7 +22,7 @@ static void put_number(struct buffer *body, const char *name, int64_t value) {
 }
 
 /* Opens a body with what all bodies start with. */
-static void open_body(struct buffer *body, const struct wire_worker *worker) {
+static void open_body(struct buffer *body, const struct protocol_worker *worker) {
     json_open(body, '{');
     put_number(body, "protocol", WORKER_PROTOCOL);
     json_name(body, "worker");
@@ -40,8 +40,8 @@ static void open_body(struct buffer *body, const struct wire_worker *worker) {
     json_close(body, '}');
 }
 
-void wire_put_lease(struct buffer *body, const struct wire_worker *worker, const uuid_t request,
-                    int items, int64_t iterations, int wait_seconds) {
+void protocol_put_lease(struct buffer *body, const struct protocol_worker *worker,
+                        const uuid_t request, int items, int64_t iterations, int wait_seconds) {
     open_body(body, worker);
     put_uuid(body, "request", request);
     put_number(body, "items", items);
@@ -50,8 +50,8 @@ void wire_put_lease(struct buffer *body, const struct wire_worker *worker, const
     json_close(body, '}');
 }
 
-void wire_put_report(struct buffer *body, const struct wire_worker *worker, const struct item *list,
-                     int count) {
+void protocol_put_report(struct buffer *body, const struct protocol_worker *worker,
+                         const struct item *list, int count) {
     open_body(body, worker);
     json_name(body, "items");
     json_open(body, '[');
@@ -72,7 +72,7 @@ void wire_put_report(struct buffer *body, const struct wire_worker *worker, cons
     json_close(body, '}');
 }
 
-void wire_put_retire(struct buffer *body, const struct wire_worker *worker) {
+void protocol_put_retire(struct buffer *body, const struct protocol_worker *worker) {
     open_body(body, worker);
     json_close(body, '}');
 }
@@ -131,8 +131,8 @@ static bool read_leased_items(const struct json *json, int least, int most, cons
     return true;
 }
 
-bool wire_read_grant(struct json *json, const char *text, size_t length, const uuid_t request,
-                     int most, struct wire_grant *grant, const char **why) {
+bool protocol_read_grant(struct json *json, const char *text, size_t length, const uuid_t request,
+                         int most, struct protocol_grant *grant, const char **why) {
     uuid_t lease = {0};
     double ttl_seconds;
     grant->items.count = 0;
@@ -190,8 +190,9 @@ static bool all_seen(const bool *seen, int count) {
     return memchr(seen, 0, (size_t)count * sizeof *seen) == NULL;
 }
 
-bool wire_read_verdict(struct json *json, const char *text, size_t length, const struct item *list,
-                       int count, bool *lost, bool *drain, const char **why) {
+bool protocol_read_verdict(struct json *json, const char *text, size_t length,
+                           const struct item *list, int count, bool *lost, bool *drain,
+                           const char **why) {
     bool seen[ITEMS_AT_ONCE] = {false};
     if (!json_parse(json, text, length, why))
         return false;
@@ -209,10 +210,10 @@ bool wire_read_verdict(struct json *json, const char *text, size_t length, const
     return true;
 }
 
-void wire_read_problem(struct json *json, const char *text, size_t length,
-                       struct wire_problem *problem) {
+void protocol_read_problem(struct json *json, const char *text, size_t length,
+                           struct protocol_problem *problem) {
     const char *why;
-    *problem = (struct wire_problem){0};
+    *problem = (struct protocol_problem){0};
     if (length == 0 || !json_parse(json, text, length, &why))
         return;
     if (!json_string(json, json_member(json, 0, "type"), problem->type, sizeof problem->type))

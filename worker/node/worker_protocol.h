@@ -15,10 +15,10 @@
  * the reason is a phrase that never quotes it.
  */
 
-enum { WIRE_NAME_SIZE = 65 /* bytes of a worker's name with its NUL */ };
+enum { PROTOCOL_NAME_SIZE = 65 /* bytes of a worker's name with its NUL */ };
 
 /* How a worker describes itself in each call. */
-struct wire_worker {
+struct protocol_worker {
     const char *name;    /* 1 to 64 printable bytes */
     const char *machine; /* that a node has launched it on; "" or NULL: none has */
     const char *kernel;  /* what computes: "openssl" */
@@ -27,14 +27,14 @@ struct wire_worker {
 };
 
 /* Write the bodies of POST /lease, /results and /retire into an empty buffer. */
-void wire_put_lease(struct buffer *body, const struct wire_worker *worker, const uuid_t request,
-                    int items, int64_t iterations, int wait_seconds);
-void wire_put_report(struct buffer *body, const struct wire_worker *worker, const struct item *list,
-                     int count);
-void wire_put_retire(struct buffer *body, const struct wire_worker *worker);
+void protocol_put_lease(struct buffer *body, const struct protocol_worker *worker,
+                        const uuid_t request, int items, int64_t iterations, int wait_seconds);
+void protocol_put_report(struct buffer *body, const struct protocol_worker *worker,
+                         const struct item *list, int count);
+void protocol_put_retire(struct buffer *body, const struct protocol_worker *worker);
 
 /* A lease that was given. */
-struct wire_grant {
+struct protocol_grant {
     int64_t ttl_ms;     /* 1 ms to a day */
     struct items items; /* 1 or more, or none with drain; node and release are 0 */
     bool drain;         /* the node wants this worker to give everything back and retire */
@@ -42,22 +42,23 @@ struct wire_grant {
 
 /* Reads the reply to a lease request for at most so many items. False with the reason in *why.
  * grant->items is emptied first and keeps its memory. */
-bool wire_read_grant(struct json *json, const char *text, size_t length, const uuid_t request,
-                     int most, struct wire_grant *grant, const char **why);
+bool protocol_read_grant(struct json *json, const char *text, size_t length, const uuid_t request,
+                         int most, struct protocol_grant *grant, const char **why);
 
 /* Reads the reply to a report of the count items in list, all of them different: lost[i] says for
  * each whether the node called it lost rather than taken. False with the reason in *why, also when
  * the reply does not speak of an item. */
-bool wire_read_verdict(struct json *json, const char *text, size_t length, const struct item *list,
-                       int count, bool *lost, bool *drain, const char **why);
+bool protocol_read_verdict(struct json *json, const char *text, size_t length,
+                           const struct item *list, int count, bool *lost, bool *drain,
+                           const char **why);
 
 /* An error reply (RFC 9457), as far as it could be read; empty texts when it is nothing of the
  * kind. */
-struct wire_problem {
+struct protocol_problem {
     char type[100];
     char detail[300];
 };
-void wire_read_problem(struct json *json, const char *text, size_t length,
-                       struct wire_problem *problem);
+void protocol_read_problem(struct json *json, const char *text, size_t length,
+                           struct protocol_problem *problem);
 
 #endif

@@ -10,8 +10,8 @@
 #include "worker/node/node_parts.h"
 
 enum {
-    HAND_ITEMS = 4096, /* the most that a worker holds */
-    SHORT = 20000,     /* iterations of an item */
+    PREFETCH_ITEMS = 4096, /* the most that a worker holds */
+    SHORT = 20000,         /* iterations of an item */
     RATE = 130000000
 };
 

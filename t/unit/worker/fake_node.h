@@ -147,7 +147,7 @@ static void start_with(struct mill *mill) {
     shared.mill = mill;
     shared.http = http_open(NULL);
     server.client = shared.http;
-    shared.worker = (struct wire_worker){.name = "tester", .kernel = "openssl", .cores = 2};
+    shared.worker = (struct protocol_worker){.name = "tester", .kernel = "openssl", .cores = 2};
     node = node_open(&shared, url);
 }
 

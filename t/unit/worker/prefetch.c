@@ -42,8 +42,8 @@ static void test_full_hand(void) {
     struct connection *list[CONNECTIONS];
     int next = 1;
     start();
-    is_int(fill(&next), HAND_ITEMS, "a node with enough is asked until the hand is full");
-    is_int(mill.held.count, HAND_ITEMS, "which it is then");
+    is_int(fill(&next), PREFETCH_ITEMS, "a node with enough is asked until the hand is full");
+    is_int(mill.held.count, PREFETCH_ITEMS, "which it is then");
     finish(ITEMS_AT_ONCE - 1);
     while (node_unreported(node) > 0 || mill.finished.count > 0)
         judge_this(expect("/results"), false);
@@ -203,7 +203,7 @@ static void test_long_way(void) {
     }
     ok(least >= A_ROUND * WAY, "over a long way there is always work for the time of one (%d)",
        least);
-    ok(most <= HAND_ITEMS, "and never more than a hand (%d)", most);
+    ok(most <= PREFETCH_ITEMS, "and never more than a hand (%d)", most);
     stop();
 }
 

@@ -95,7 +95,7 @@ static void test_renewal_again(void) {
 }
 
 static void test_several_reports(void) {
-    static char seen[HAND_ITEMS + 1];
+    static char seen[PREFETCH_ITEMS + 1];
     struct connection *list[CONNECTIONS];
     int next = 1;
     int values = (REPORTS - 1) * ITEMS_AT_ONCE + 1;

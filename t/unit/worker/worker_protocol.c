@@ -6,11 +6,11 @@
 /* Reads a grant text for a fixed request; true when it is taken. */
 static bool reads_grant(const char *text, int most) {
     static struct json json;
-    static struct wire_grant grant_read;
+    static struct protocol_grant grant_read;
     const char *why = NULL;
     uuid_t request;
     uuid_parse("11111111-2222-4333-8444-555555555555", request);
-    bool good = wire_read_grant(&json, text, strlen(text), request, most, &grant_read, &why);
+    bool good = protocol_read_grant(&json, text, strlen(text), request, most, &grant_read, &why);
     items_free(&grant_read.items);
     json_free(&json);
     return good;
@@ -77,7 +77,7 @@ static bool reads_verdict(const char *text, bool lost[2], bool *drain) {
     const char *why = NULL;
     uuid_parse("00000001-0000-4000-8000-000000000000", list[0].id);
     uuid_parse("00000002-0000-4000-8000-000000000000", list[1].id);
-    bool good = wire_read_verdict(&json, text, strlen(text), list, 2, lost, drain, &why);
+    bool good = protocol_read_verdict(&json, text, strlen(text), list, 2, lost, drain, &why);
     json_free(&json);
     return good;
 }
@@ -108,15 +108,15 @@ static void test_verdict_texts(void) {
 
 static void test_problem_texts(void) {
     struct json json = {0};
-    struct wire_problem problem;
+    struct protocol_problem problem;
     static const char sound[] = "{\"type\":\"urn:x\",\"detail\":\"do this\"}";
     static const char odd[] = "{\"type\":7,\"detail\":{}}";
-    wire_read_problem(&json, sound, strlen(sound), &problem);
+    protocol_read_problem(&json, sound, strlen(sound), &problem);
     is_text(problem.type, "urn:x", "a problem's type");
     is_text(problem.detail, "do this", "a problem's detail");
-    wire_read_problem(&json, odd, strlen(odd), &problem);
+    protocol_read_problem(&json, odd, strlen(odd), &problem);
     ok(problem.type[0] == '\0' && problem.detail[0] == '\0', "a problem of other types");
-    wire_read_problem(&json, "<html>", 6, &problem);
+    protocol_read_problem(&json, "<html>", 6, &problem);
     ok(problem.type[0] == '\0' && problem.detail[0] == '\0', "an error page");
     json_free(&json);
 }
