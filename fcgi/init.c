@@ -440,7 +440,7 @@ static int decide(struct init *init) {
 int init_run(const struct conf *conf, const struct init_options *options) {
     int code;
     struct init init = {.conf = conf, .options = options};
-    if (marker_stands(conf))
+    if (disk_failed_is_marked(conf))
         return EXIT_UNSAFE;
     init.offline = offline_open(conf, &code);
     if (!init.offline)

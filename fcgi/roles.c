@@ -23,7 +23,7 @@ static int serve_replica(const struct child_job *job) {
 }
 
 static int serve_long(const struct child_job *job) {
-    return serve_waits(job, api_routes);
+    return serve_long_polls(job, api_routes);
 }
 
 struct roles roles_of(const struct conf *conf) {

@@ -1,6 +1,6 @@
 -- The fleet: machines that this node launched, what the scaler sees and decided.
 
--- name: machine_change
+-- name: machine_update
 -- Saves a machine: a new one, or its id, or its state, which only ever goes on, but for one that is
 -- gone and turned up again: that one is leaving once more.
 -- ?1 name, ?2 id or '', ?3 state, ?4 clock, ?5 wall time, ?6 how long ago it was launched if it is

@@ -12,23 +12,23 @@ extern const struct route replica_routes[]; /* replica.c: those of the replica p
 void api_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
 
 /* items.c: clients ask for it. */
-void api_pull(struct call *call);              /* POST /pullCompleted?top=N[&order=latest|oldest] */
-void api_look(struct call *call);              /* GET /items/ID[?wait=S], answered at once */
-void api_cancel(struct call *call);            /* DELETE /items/ID */
-extern const struct wait_verbs api_look_waits; /* GET /items/ID?wait=S, held */
+void api_pull(struct call *call);   /* POST /pullCompleted?top=N[&order=latest|oldest] */
+void api_look(struct call *call);   /* GET /items/ID[?wait=S], answered at once */
+void api_cancel(struct call *call); /* DELETE /items/ID */
+extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S, held */
 
 /* workers.c: workers do it. */
-extern const struct wait_verbs api_lease_waits; /* POST /lease, held */
-void api_results(struct call *call);            /* POST /results */
-void api_retire(struct call *call);             /* POST /retire */
+extern const struct long_poll_verbs api_lease_long_poll; /* POST /lease, held */
+void api_results(struct call *call);                     /* POST /results */
+void api_retire(struct call *call);                      /* POST /retire */
 
 /* peers.c: the other node helps and is helped. */
-void api_peer_hello(struct call *call);             /* POST /peer/hello */
-void api_peer_done(struct call *call);              /* POST /peer/done */
-void api_peer_reserve(struct call *call);           /* POST /peer/reserve */
-void api_peer_pulls(struct call *call);             /* POST /peer/pulls */
-void api_peer_cancel(struct call *call);            /* POST /peer/cancel */
-extern const struct wait_verbs api_peer_look_waits; /* POST /peer/look, held */
+void api_peer_hello(struct call *call);                      /* POST /peer/hello */
+void api_peer_done(struct call *call);                       /* POST /peer/done */
+void api_peer_reserve(struct call *call);                    /* POST /peer/reserve */
+void api_peer_pulls(struct call *call);                      /* POST /peer/pulls */
+void api_peer_cancel(struct call *call);                     /* POST /peer/cancel */
+extern const struct long_poll_verbs api_peer_look_long_poll; /* POST /peer/look, held */
 
 /* replica.c: the other node has a replica of its database here. */
 void api_replica_state(struct call *call);   /* POST /peer/replica/state */

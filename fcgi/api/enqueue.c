@@ -152,5 +152,5 @@ void api_enqueue(struct call *call) {
     else if (result == QUEUE_FULL)
         problem_full(reply, queue_retry_seconds(call->server->queue));
     else
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
 }

@@ -82,7 +82,7 @@ void api_pull(struct call *call) {
     else if (unreachable)
         items_reply_unreachable(call);
     else if (result != QUEUE_OK)
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
     else if (accept_plain(call_field(call, "HTTP_ACCEPT")))
         reply_lines(reply, batch);
     else
@@ -195,7 +195,7 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
     return 0;
 }
 
-const struct wait_verbs api_look_waits = {look_start, look_finish, look_here, NULL};
+const struct long_poll_verbs api_look_long_poll = {look_start, look_finish, look_here, NULL};
 
 void api_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
@@ -212,5 +212,5 @@ void api_cancel(struct call *call) {
             reply, PROBLEM_ALREADY_DONE,
             "The item is done already and cannot be cancelled; look at it for its value.");
     else
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
 }

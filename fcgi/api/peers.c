@@ -62,7 +62,7 @@ void api_peer_hello(struct call *call) {
     if (result == QUEUE_CONFLICT) {
         reply_superseded(call, hello.node);
     } else if (result != QUEUE_OK) {
-        problem_of_change(&call->server->reply, result);
+        problem_of_write(&call->server->reply, result);
     } else if (count_done(call, &done)) {
         struct buffer *body = begin_reply(call);
         fields_put_integer(body, "done", done);
@@ -95,7 +95,7 @@ void api_peer_reserve(struct call *call) {
         return;
     }
     if (result != QUEUE_OK) {
-        problem_of_change(&call->server->reply, result);
+        problem_of_write(&call->server->reply, result);
         return;
     }
     struct buffer *body = begin_reply(call);
@@ -143,7 +143,7 @@ void api_peer_pulls(struct call *call) {
     for (int i = 0; i < count && result == QUEUE_OK; i++)
         result = find_fate(call, &pulls[i], &fates[i]);
     if (result != QUEUE_OK) {
-        problem_of_change(&call->server->reply, result);
+        problem_of_write(&call->server->reply, result);
         return;
     }
     struct buffer *body = begin_reply(call);
@@ -204,7 +204,7 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
     return 0;
 }
 
-const struct wait_verbs api_peer_look_waits = {look_start, look_finish, look_now, NULL};
+const struct long_poll_verbs api_peer_look_long_poll = {look_start, look_finish, look_now, NULL};
 
 void api_peer_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
@@ -218,5 +218,5 @@ void api_peer_cancel(struct call *call) {
     else if (result == QUEUE_CONFLICT)
         problem_reply(reply, PROBLEM_ALREADY_DONE, "The item is done and cannot be cancelled.");
     else
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
 }

@@ -232,7 +232,7 @@ static bool raise_epoch(struct call *call, const struct replica_source *source) 
     if (result == QUEUE_CONFLICT)
         refuse_older(call);
     else if (result != QUEUE_OK)
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
     return result == QUEUE_OK;
 }
 
@@ -256,7 +256,7 @@ static void reply_taken(struct call *call, const struct replica_source *source,
                       "The replica is in use or cannot be written now; try again.");
         break;
     default:
-        problem_of_change(&call->server->reply, QUEUE_FAULT);
+        problem_of_write(&call->server->reply, QUEUE_FAULT);
         break;
     }
 }

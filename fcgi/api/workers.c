@@ -64,7 +64,7 @@ static uint64_t lease_finish(struct call *call, const struct queue_answer *answe
     } else if (answer->result == QUEUE_NONE)
         reply_nothing(call);
     else
-        problem_of_change(&call->server->reply, answer->result);
+        problem_of_write(&call->server->reply, answer->result);
     return 0;
 }
 
@@ -72,8 +72,8 @@ static void lease_take_back(struct call *call) {
     queue_return_lease(call->server->queue, call->returnable);
 }
 
-const struct wait_verbs api_lease_waits = {lease_start, lease_finish, reply_nothing,
-                                           lease_take_back};
+const struct long_poll_verbs api_lease_long_poll = {lease_start, lease_finish, reply_nothing,
+                                                    lease_take_back};
 
 /* Appends the ids of the report's items that have this verdict. */
 static void put_ids(struct buffer *body, const char *name, const struct server *server,
@@ -95,7 +95,7 @@ void api_results(struct call *call) {
         return;
     enum queue_result result = queue_report(server->queue, &server->report, &server->verdict);
     if (result != QUEUE_OK) {
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
         return;
     }
     reply_begin(reply, 200, "application/json");
@@ -119,5 +119,5 @@ void api_retire(struct call *call) {
             "This worker holds items, or is one of the last that this node keeps: it goes "
             "on leasing and asks again when it has been idle for as long once more.");
     else
-        problem_of_change(&call->server->reply, result);
+        problem_of_write(&call->server->reply, result);
 }

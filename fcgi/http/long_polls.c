@@ -30,8 +30,8 @@ enum {
 static const uint32_t ABOUT_LISTENER = UINT32_MAX;
 static const uint32_t ABOUT_ANSWERS = UINT32_MAX - 1; /* of the queue or of peers */
 
-/* A request that is open. */
-struct wait {
+/* An open request. */
+struct long_poll {
     struct request request;
     struct call call;
 };
@@ -40,10 +40,11 @@ struct loop {
     struct server *server;
     int listen_fd;
     int epoll_fd;
-    int slots;          /* how many requests may be parked */
-    int parked;         /* how many are */
-    struct wait *waits; /* one more than slots: for the request that comes when all are taken */
-    uint64_t *tickets;  /* the ticket of each; 0: free */
+    int slots;  /* how many requests may be parked */
+    int parked; /* how many are */
+    struct long_poll
+        *polls;        /* one more than slots: for the request that comes when all are taken */
+    uint64_t *tickets; /* the ticket of each; 0: free */
 };
 
 /* The slot with this ticket; the first free one for 0. -1 when there is none. */
@@ -69,8 +70,8 @@ static bool watch(struct loop *loop, int fd, uint32_t events, uint32_t about) {
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
 }
 
-static void finish(struct wait *wait) {
-    if (!call_finish(&wait->call))
+static void finish(struct long_poll *waiting) {
+    if (!call_finish(&waiting->call))
         log_debug("a client went away before its reply");
 }
 
@@ -81,10 +82,10 @@ static void unpark(struct loop *loop, int slot) {
 
 /* Answers a parked request before its ticket is answered. */
 static void cut_short(struct loop *loop, int slot) {
-    struct wait *wait = &loop->waits[slot];
+    struct long_poll *waiting = &loop->polls[slot];
     forget_ticket(loop, loop->tickets[slot]);
-    wait->call.route->waits->cut_short(&wait->call);
-    finish(wait);
+    waiting->call.route->long_poll->cut_short(&waiting->call);
+    finish(waiting);
     unpark(loop, slot);
 }
 
@@ -92,7 +93,7 @@ static void cut_short(struct loop *loop, int slot) {
 static void park(struct loop *loop, int slot, uint64_t ticket) {
     loop->tickets[slot] = ticket;
     loop->parked++;
-    if (!watch(loop, request_descriptor(&loop->waits[slot].request), EPOLLRDHUP, (uint32_t)slot)) {
+    if (!watch(loop, request_descriptor(&loop->polls[slot].request), EPOLLRDHUP, (uint32_t)slot)) {
         log_warn("a client cannot be watched, so its wait is cut short: %m");
         cut_short(loop, slot);
     }
@@ -100,28 +101,29 @@ static void park(struct loop *loop, int slot, uint64_t ticket) {
 
 /* Serves a request that has just come: answers or parks it. */
 static void begin(struct loop *loop, int slot) {
-    struct wait *wait = &loop->waits[slot];
-    struct call *call = &wait->call;
+    struct long_poll *waiting = &loop->polls[slot];
+    struct call *call = &waiting->call;
     uint64_t ticket = 0;
-    *call = (struct call){
-        .server = loop->server, .request = &wait->request, .may_park = loop->parked < loop->slots};
+    *call = (struct call){.server = loop->server,
+                          .request = &waiting->request,
+                          .may_park = loop->parked < loop->slots};
     if (router_match(call)) {
-        if (call->route->waits)
-            ticket = call->route->waits->start(call);
+        if (call->route->long_poll)
+            ticket = call->route->long_poll->start(call);
         else
             router_misdirected(call);
     }
     if (ticket != 0)
         park(loop, slot, ticket);
     else
-        finish(wait);
+        finish(waiting);
 }
 
 /* Takes the requests that have come in. False when this process has no means for more. */
 static bool take_requests(struct loop *loop) {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         int slot = find(loop, 0);
-        switch (request_accept(&loop->waits[slot].request, loop->listen_fd, patience)) {
+        switch (request_accept(&loop->polls[slot].request, loop->listen_fd, patience)) {
         case REQUEST_ACCEPTED:
             begin(loop, slot);
             break;
@@ -137,29 +139,29 @@ static bool take_requests(struct loop *loop) {
 /* The client of a parked request has gone. */
 static void forget(struct loop *loop, int slot) {
     forget_ticket(loop, loop->tickets[slot]);
-    request_drop(&loop->waits[slot].request);
+    request_drop(&loop->polls[slot].request);
     unpark(loop, slot);
 }
 
 /* Hands an answer to its client, or takes its effect back when that one has gone; unless it is to
  * wait for another. */
 static void deliver(struct loop *loop, int slot, const struct queue_answer *answer) {
-    struct wait *wait = &loop->waits[slot];
-    const struct wait_verbs *verbs = wait->call.route->waits;
+    struct long_poll *waiting = &loop->polls[slot];
+    const struct long_poll_verbs *verbs = waiting->call.route->long_poll;
     bool effective = answer->result == QUEUE_OK && verbs->take_back;
     bool delivered = false;
-    uint64_t ticket = verbs->finish(&wait->call, answer);
+    uint64_t ticket = verbs->finish(&waiting->call, answer);
     if (ticket != 0) {
         loop->tickets[slot] = ticket;
         return;
     }
-    if (request_is_gone(&wait->request)) {
-        request_drop(&wait->request);
+    if (request_is_gone(&waiting->request)) {
+        request_drop(&waiting->request);
     } else {
-        delivered = call_finish(&wait->call);
+        delivered = call_finish(&waiting->call);
     }
     if (effective && !delivered)
-        verbs->take_back(&wait->call);
+        verbs->take_back(&waiting->call);
     unpark(loop, slot);
 }
 
@@ -281,11 +283,11 @@ static bool loop_open(struct loop *loop, const struct child_job *job, const stru
     loop->listen_fd = job->listen_fd;
     loop->slots = usable_slots(job->listener == LISTENER_PUBLIC ? conf->wait_slots_public
                                                                 : conf->wait_slots_worker);
-    loop->waits = calloc((size_t)loop->slots + 1, sizeof *loop->waits);
+    loop->polls = calloc((size_t)loop->slots + 1, sizeof *loop->polls);
     loop->tickets = calloc((size_t)loop->slots + 1, sizeof *loop->tickets);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->server = server_open(job, routes);
-    if (!loop->waits || !loop->tickets || loop->epoll_fd < 0 || !loop->server ||
+    if (!loop->polls || !loop->tickets || loop->epoll_fd < 0 || !loop->server ||
         !watch(loop, loop->listen_fd, EPOLLIN, ABOUT_LISTENER)) {
         log_error("the process for long polls cannot start: %m");
         return false;
@@ -297,11 +299,11 @@ static void loop_close(struct loop *loop) {
     server_close(loop->server);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
-    free(loop->waits);
+    free(loop->polls);
     free(loop->tickets);
 }
 
-int serve_waits(const struct child_job *job, const struct route *routes) {
+int serve_long_polls(const struct child_job *job, const struct route *routes) {
     struct loop loop = {.epoll_fd = -1};
     int exit_code = EXIT_TEMPORARY;
     if (loop_open(&loop, job, routes)) {

@@ -82,7 +82,7 @@ void problem_full(struct reply *reply, int retry_after_seconds) {
         "cancel some items, or try again later.");
 }
 
-void problem_of_change(struct reply *reply, enum queue_result result) {
+void problem_of_write(struct reply *reply, enum queue_result result) {
     switch (result) {
     case QUEUE_FULL:
         problem_full(reply, rows[PROBLEM_QUEUE_FULL].retry_after_seconds);
@@ -118,7 +118,7 @@ void problem_of_read(struct reply *reply, enum queue_result result) {
         problem_reply(reply, PROBLEM_UNAVAILABLE,
                       "The queue cannot be read at the moment; try again.");
     else
-        problem_of_change(reply, result);
+        problem_of_write(reply, result);
 }
 
 void problem_of_body(struct reply *reply, enum request_body result, size_t max_bytes) {

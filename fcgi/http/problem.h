@@ -54,7 +54,7 @@ void problem_full(struct reply *reply, int retry_after_seconds);
 /* The problem for how a verb that changes the queue ended: FULL, PAUSED, DISK_FULL, DOWN, UNKNOWN,
  * FAULT.
  * What NONE and CONFLICT mean differs from verb to verb, so their callers answer those. */
-void problem_of_change(struct reply *reply, enum queue_result result);
+void problem_of_write(struct reply *reply, enum queue_result result);
 
 /* The problem for how a verb that only reads ended: DOWN, UNKNOWN, FAULT. */
 void problem_of_read(struct reply *reply, enum queue_result result);

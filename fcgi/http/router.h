@@ -4,7 +4,7 @@
 #include "server.h"
 
 /* What a call does when it is held until the queue answers. */
-struct wait_verbs {
+struct long_poll_verbs {
     /* Parses and checks the request. Returns the ticket of the queue or of server->ask, or 0 when
      * server->reply is the answer already: a mistake, no free slot (call->may_park), or nothing to
      * wait for. */
@@ -30,7 +30,8 @@ struct route {
     const char *parameters[QUERY_PARAMETERS_MAX + 1]; /* of the query; NULL ends them */
     bool reads_body;                                  /* else the router reads it away */
     void (*handle)(struct call *call); /* in the pool of short requests; NULL: not served there */
-    const struct wait_verbs *waits;    /* in the process of long polls; NULL: not served there */
+    const struct long_poll_verbs
+        *long_poll; /* in the process of long polls; NULL: not served there */
 };
 
 /* Finds the route of call->request and fills route, query and id. False when the reply is in

@@ -12,6 +12,6 @@ int serve_requests(const struct child_job *job, const struct route *routes,
                    struct replica *replica);
 
 /* long_polls.c: long polls, many at a time. */
-int serve_waits(const struct child_job *job, const struct route *routes);
+int serve_long_polls(const struct child_job *job, const struct route *routes);
 
 #endif

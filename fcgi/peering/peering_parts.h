@@ -63,8 +63,8 @@ struct stream {
     bool misfit;   /* it took a batch for one of another database, though it is of this one */
     int64_t begun; /* the last batch when it began to follow, */
     bool level;    /* which it has by now */
-    struct queue_told told;  /* the queue, last */
-    int64_t next_compare_ms; /* steady time */
+    struct queue_acknowledged noted; /* by the queue, last */
+    int64_t next_compare_ms;         /* steady time */
     struct queue_range
         range; /* of items to be compared when the replica is at its batch; 0: none */
 };

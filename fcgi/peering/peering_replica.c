@@ -9,12 +9,13 @@
 
 void peering_stream_tell(struct peering *peering, int32_t state) {
     struct stream *stream = &peering->stream;
-    struct queue_told told = {.batch = stream->acked, .state = state, .proven = stream->proven};
-    if (memcmp(&told, &stream->told, sizeof told) == 0)
+    struct queue_acknowledged acknowledged = {
+        .batch = stream->acked, .state = state, .proven = stream->proven};
+    if (memcmp(&acknowledged, &stream->noted, sizeof acknowledged) == 0)
         return;
     child_busy();
-    if (queue_told(peering->queue, &told) == QUEUE_OK)
-        stream->told = told;
+    if (queue_acknowledge(peering->queue, &acknowledged) == QUEUE_OK)
+        stream->noted = acknowledged;
 }
 
 void peering_stream_go(struct peering *peering, enum stream_phase phase, int32_t state) {

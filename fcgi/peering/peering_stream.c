@@ -217,7 +217,7 @@ static void send_batches(struct peering *peering) {
  * batch goes over to it without a word. */
 static void see_to_writer(struct peering *peering) {
     if (queue_descriptor(peering->watch) < 0)
-        peering->stream.told = (struct queue_told){0};
+        peering->stream.noted = (struct queue_acknowledged){0};
 }
 
 /* Takes the answer to the wait for a batch. */

@@ -32,8 +32,8 @@ enum operation {
     OPERATION_REPORT,
     OPERATION_RETIRE,
     OPERATION_TALLY,
-    OPERATION_CHANGE,
-    OPERATION_TOLD,
+    OPERATION_UPDATE_MACHINE,
+    OPERATION_ACKNOWLEDGE,
     OPERATION_CLOSE_PULL,
     OPERATION_RESERVE,
     OPERATION_SETTLE,
@@ -74,7 +74,7 @@ struct channel_message {
         struct queue_return returned;
         struct queue_report report;
         struct queue_worker worker;
-        struct queue_change change;
+        struct queue_machine_update update;
         struct queue_lease lease;
         struct channel_look look;
         struct queue_batch batch;
@@ -82,7 +82,7 @@ struct channel_message {
         struct queue_tally tally;
         struct queue_grant grant;
         struct queue_item item;
-        struct queue_told told;
+        struct queue_acknowledged acknowledged;
         struct queue_close close;
         struct queue_reserve reserve;
         struct queue_settle settle;

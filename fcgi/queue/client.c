@@ -193,8 +193,9 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
     return client_call(queue, OPERATION_RETIRE, worker, sizeof *worker, NULL, 0);
 }
 
-enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
-    return client_call(queue, OPERATION_CHANGE, change, sizeof *change, NULL, 0);
+enum queue_result queue_update_machine(struct queue *queue,
+                                       const struct queue_machine_update *update) {
+    return client_call(queue, OPERATION_UPDATE_MACHINE, update, sizeof *update, NULL, 0);
 }
 
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,

@@ -11,8 +11,9 @@ uint64_t queue_start_batch(struct queue *queue, int64_t seen, int64_t wait_ms) {
     return client_send(queue, ticket);
 }
 
-enum queue_result queue_told(struct queue *queue, const struct queue_told *told) {
-    return client_call(queue, OPERATION_TOLD, told, sizeof *told, NULL, 0);
+enum queue_result queue_acknowledge(struct queue *queue,
+                                    const struct queue_acknowledged *acknowledged) {
+    return client_call(queue, OPERATION_ACKNOWLEDGE, acknowledged, sizeof *acknowledged, NULL, 0);
 }
 
 enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,

@@ -196,7 +196,7 @@ struct queue_tally {
     int64_t remaining;          /* iterations still to compute, over waiting and leased items */
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
     int64_t workers;            /* heard from within the last minute */
-    int64_t parked;             /* leases and looks that are being held */
+    int64_t parked;             /* parked leases and looks */
     struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };

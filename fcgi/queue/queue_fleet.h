@@ -78,8 +78,8 @@ struct queue_fleet_since {
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
                               struct queue_fleet *fleet);
 
-/* A change to be saved. */
-struct queue_change {
+/* An update of a machine, with the decision behind it. */
+struct queue_machine_update {
     char name[QUEUE_NAME_SIZE]; /* a machine; "": none, there is only something to say */
     char id[QUEUE_NAME_SIZE];   /* "": as it was */
     char why[QUEUE_WHY_SIZE];   /* the decision to be kept; "": none */
@@ -92,6 +92,7 @@ struct queue_change {
  * leaving is given nothing. CONFLICT, and nothing is saved, for a new one that is to be launched
  * when as many as WORKERS_MAX and loans allow are there. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN,
  * FAULT. */
-enum queue_result queue_change(struct queue *queue, const struct queue_change *change);
+enum queue_result queue_update_machine(struct queue *queue,
+                                       const struct queue_machine_update *update);
 
 #endif

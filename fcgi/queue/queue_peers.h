@@ -41,20 +41,22 @@ enum copy_state {
     COPY_UNKNOWN,   /* the peer was not asked yet */
     COPY_MISSING,   /* it has no replica, or one that fits no more */
     COPY_COPYING,   /* pages are on their way */
-    COPY_FOLLOWING, /* it has all batches up to told */
+    COPY_FOLLOWING, /* it has all batches up to the acknowledged one */
     COPY_SUPERSEDED /* a newer database has taken the place of this one: nobody is answered any more
                      */
 };
 
-/* What is known of it, told by the process that feeds it. */
-struct queue_told {
+/* How far the replica is, as acknowledged to the process that feeds it. */
+struct queue_acknowledged {
     int64_t batch;  /* all up to this one are durable there */
     int32_t state;  /* enum copy_state */
     int32_t proven; /* 1: its check is known to be that of this database: answers may rely on it */
 };
 
-/* Notes it, in memory only; with COPY=sync answers are waiting for it. OK, DOWN, UNKNOWN. */
-enum queue_result queue_told(struct queue *queue, const struct queue_told *told);
+/* Notes it, in memory only, and lets answers go that COPY=sync withheld for it. OK, DOWN, UNKNOWN.
+ */
+enum queue_result queue_acknowledge(struct queue *queue,
+                                    const struct queue_acknowledged *acknowledged);
 
 /* Some items, as they are at a batch: the SHA-256 over them, to be compared with the replica's. */
 struct queue_range {

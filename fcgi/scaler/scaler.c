@@ -42,19 +42,19 @@ struct scaler {
 
 /* Saves a change and says why in the log. False when it could not be saved: it is decided again. A
  * launch is refused when loans have changed meanwhile. */
-static bool save(struct scaler *scaler, const struct queue_change *change) {
-    if (queue_change(scaler->queue, change) != QUEUE_OK)
+static bool save(struct scaler *scaler, const struct queue_machine_update *update) {
+    if (queue_update_machine(scaler->queue, update) != QUEUE_OK)
         return false;
-    if (change->why[0] != '\0')
-        log_info("%s", change->why);
+    if (update->why[0] != '\0')
+        log_info("%s", update->why);
     return true;
 }
 
 /* Keeps something among the decisions that changes no machine. */
 static void keep(struct scaler *scaler, const char *why) {
-    struct queue_change change = {0};
-    snprintf(change.why, sizeof change.why, "%s", why);
-    queue_change(scaler->queue, &change);
+    struct queue_machine_update update = {0};
+    snprintf(update.why, sizeof update.why, "%s", why);
+    queue_update_machine(scaler->queue, &update);
 }
 
 /* The same, and says it in the log. */
@@ -118,12 +118,12 @@ static void take_launch(struct scaler *scaler, const struct provider_result *res
         return;
     }
     note_success(scaler, PROVIDER_LAUNCH);
-    struct queue_change change = {.state = MACHINE_LAUNCHED,
-                                  .launched_ago_ms = clock_steady_ms() - result->begun_ms};
-    snprintf(change.name, sizeof change.name, "%s", result->name);
-    snprintf(change.id, sizeof change.id, "%s", result->id);
-    snprintf(change.why, sizeof change.why, "%s is launched as %s", result->name, result->id);
-    save(scaler, &change);
+    struct queue_machine_update update = {.state = MACHINE_LAUNCHED,
+                                          .launched_ago_ms = clock_steady_ms() - result->begun_ms};
+    snprintf(update.name, sizeof update.name, "%s", result->name);
+    snprintf(update.id, sizeof update.id, "%s", result->id);
+    snprintf(update.why, sizeof update.why, "%s is launched as %s", result->name, result->id);
+    save(scaler, &update);
 }
 
 static void take_list(struct scaler *scaler, const struct provider_result *result) {
@@ -187,10 +187,10 @@ static void tell_hold(struct scaler *scaler) {
 /* Saves the intents to launch; the provider is called for them like for those of before. */
 static void launch(struct scaler *scaler) {
     for (int i = 0; i < scaler->decision.launch; i++) {
-        struct queue_change change = {.state = MACHINE_LAUNCHING};
-        fleet_new_name(&scaler->fleet, change.name);
-        words_of_launch(change.why, &scaler->snapshot, &scaler->decision, change.name);
-        if (!save(scaler, &change))
+        struct queue_machine_update update = {.state = MACHINE_LAUNCHING};
+        fleet_new_name(&scaler->fleet, update.name);
+        words_of_launch(update.why, &scaler->snapshot, &scaler->decision, update.name);
+        if (!save(scaler, &update))
             return;
         scaler->next_turn_ms = 0;
     }
@@ -199,13 +199,13 @@ static void launch(struct scaler *scaler) {
 /* Saves that a machine is leaving or gone. */
 static void change_state(struct scaler *scaler, int number, enum machine_state state) {
     const struct queue_machine *machine = &scaler->fleet.saved.machines[number];
-    struct queue_change change = {.state = state};
-    memcpy(change.name, machine->name, sizeof change.name);
-    memcpy(change.id, machine->id, sizeof change.id);
-    words_of_step(change.why, &scaler->snapshot.machines[number],
+    struct queue_machine_update update = {.state = state};
+    memcpy(update.name, machine->name, sizeof update.name);
+    memcpy(update.id, machine->id, sizeof update.id);
+    words_of_step(update.why, &scaler->snapshot.machines[number],
                   scaler->decision.machines[number].step, scaler->decision.machines[number].reason,
                   machine->name, machine->id[0] ? machine->id : "no id");
-    if (save(scaler, &change))
+    if (save(scaler, &update))
         scaler->next_turn_ms = 0;
 }
 
@@ -327,17 +327,17 @@ static void adopt_ids(struct scaler *scaler) {
     for (int i = 0; i < scaler->fleet.saved.machine_count; i++) {
         const struct queue_machine *machine = &scaler->fleet.saved.machines[i];
         const char *ids[PROVIDER_IDS_MAX];
-        struct queue_change change = {.state = MACHINE_LAUNCHED,
-                                      .launched_ago_ms =
-                                          scaler->fleet.tally.clock_ms - machine->launched_ms};
+        struct queue_machine_update update = {.state = MACHINE_LAUNCHED,
+                                              .launched_ago_ms = scaler->fleet.tally.clock_ms -
+                                                                 machine->launched_ms};
         if (machine->state != MACHINE_LAUNCHING || machine->id[0] != '\0' ||
             provider_is_calling(&scaler->provider, PROVIDER_LAUNCH, machine->name) ||
             fleet_ids(&scaler->fleet, machine, ids) == 0)
             continue;
-        memcpy(change.name, machine->name, sizeof change.name);
-        snprintf(change.id, sizeof change.id, "%s", ids[0]);
-        snprintf(change.why, sizeof change.why, "%s is there as %s", machine->name, ids[0]);
-        if (save(scaler, &change))
+        memcpy(update.name, machine->name, sizeof update.name);
+        snprintf(update.id, sizeof update.id, "%s", ids[0]);
+        snprintf(update.why, sizeof update.why, "%s is there as %s", machine->name, ids[0]);
+        if (save(scaler, &update))
             scaler->next_turn_ms = 0;
     }
 }

@@ -38,6 +38,6 @@ int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum it
 }
 
 void store_note_level(struct store *store) {
-    if (store->peer.told >= store->saved_counts.batch)
+    if (store->peer.acknowledged >= store->saved_counts.batch)
         store->peer.level_ms = clock_steady_ms();
 }

@@ -43,7 +43,7 @@ int64_t store_last_batch(const struct store *store) {
 
 bool store_may_answer(const struct store *store, int64_t batch) {
     bool waits = store->saved_counts.incomplete_wall_ms == 0 || store->peer.catching;
-    bool has = store->peer.proven && store->peer.told >= batch;
+    bool has = store->peer.proven && store->peer.acknowledged >= batch;
     return store->conf->copying != COPY_SYNC || !waits || has;
 }
 
@@ -77,11 +77,11 @@ static bool catch_up(struct store *store) {
         peer->catching = false;
         return true;
     }
-    if (!peer->catching && last - peer->told <= CLOSE_BATCHES) {
+    if (!peer->catching && last - peer->acknowledged <= CLOSE_BATCHES) {
         peer->catching = true;
         peer->caught = last;
     }
-    if (!peer->catching || !peer->proven || peer->told < peer->caught)
+    if (!peer->catching || !peer->proven || peer->acknowledged < peer->caught)
         return true;
     log_info("the replica at node %d has all again", store->conf->peer.node);
     peer->catching = false;
@@ -92,13 +92,14 @@ bool store_is_superseded(const struct store *store) {
     return store->peer.copying == COPY_SUPERSEDED;
 }
 
-enum queue_result store_told(struct store *store, const struct queue_told *told) {
+enum queue_result store_acknowledge(struct store *store,
+                                    const struct queue_acknowledged *acknowledged) {
     struct peer_state *peer = &store->peer;
-    bool follows = told->state == COPY_FOLLOWING;
-    peer->copying = told->state;
-    if (told->state != COPY_UNKNOWN) /* else it still has what it had */
-        peer->told = follows ? told->batch : 0;
-    peer->proven = follows && told->proven;
+    bool follows = acknowledged->state == COPY_FOLLOWING;
+    peer->copying = acknowledged->state;
+    if (acknowledged->state != COPY_UNKNOWN) /* else it still has what it had */
+        peer->acknowledged = follows ? acknowledged->batch : 0;
+    peer->proven = follows && acknowledged->proven;
     store_note_level(store);
     bool good = store->saved_counts.incomplete_wall_ms == 0 || catch_up(store);
     return good ? QUEUE_OK : QUEUE_FAULT;
@@ -110,13 +111,14 @@ void store_tally_copying(const struct store *store, struct queue_copying *copyin
     int64_t opened = store->opened_ms - store->clock_offset_ms;
     int64_t since = peer->heard_ms > opened ? peer->heard_ms : opened;
     int64_t level = peer->level_ms > 0 ? peer->level_ms : opened;
-    int64_t batches = store->saved_counts.batch - peer->told;
-    *copying = (struct queue_copying){.state = peer->copying,
-                                      .away = now - since >= PEER_AWAY_MS,
-                                      .heard_ms = peer->heard_ms < 0 ? -1 : now - peer->heard_ms,
-                                      .known = peer->copying == COPY_FOLLOWING || peer->told > 0,
-                                      .batches = batches > 0 ? batches : 0,
-                                      .behind_ms = batches > 0 ? now - level : 0};
+    int64_t batches = store->saved_counts.batch - peer->acknowledged;
+    *copying =
+        (struct queue_copying){.state = peer->copying,
+                               .away = now - since >= PEER_AWAY_MS,
+                               .heard_ms = peer->heard_ms < 0 ? -1 : now - peer->heard_ms,
+                               .known = peer->copying == COPY_FOLLOWING || peer->acknowledged > 0,
+                               .batches = batches > 0 ? batches : 0,
+                               .behind_ms = batches > 0 ? now - level : 0};
 }
 
 /* Reads the database of the peer that was met last, epoch 0 when none was. False after a failure.

@@ -33,13 +33,13 @@ struct counts {
 
 /* What is known of the peer, in memory only. Times are steady. */
 struct peer_state {
-    int64_t told;     /* the replica has all batches up to this one, */
-    bool proven;      /* and its check is known to be that of this database */
-    int32_t copying;  /* enum copy_state */
-    int64_t level_ms; /* when it had all there were; 0: never */
-    int64_t heard_ms; /* when the peer answered last; -1: never */
-    bool catching;    /* the replica is incomplete but close: answers wait for it again, */
-    int64_t caught;   /* and it is complete when it has this batch */
+    int64_t acknowledged; /* the replica has all batches up to this one, */
+    bool proven;          /* and its check is known to be that of this database */
+    int32_t copying;      /* enum copy_state */
+    int64_t level_ms;     /* when it had all there were; 0: never */
+    int64_t heard_ms;     /* when the peer answered last; -1: never */
+    bool catching;        /* the replica is incomplete but close: answers wait for it again, */
+    int64_t caught;       /* and it is complete when it has this batch */
 };
 
 /* What of the WAL was seen behind the last batch or checkpoint, to be found again. */

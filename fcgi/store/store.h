@@ -91,12 +91,14 @@ enum queue_result store_return_lease(struct store *store, struct queue_return gr
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
-enum queue_result store_change(struct store *store, const struct queue_change *change);
+enum queue_result store_update_machine(struct store *store,
+                                       const struct queue_machine_update *update);
 enum queue_result store_close_pull(struct store *store, const struct queue_close *close);
 enum queue_result store_reserve_items(struct store *store, const struct queue_reserve *reserve,
                                       struct queue_batch *batch);
 enum queue_result store_settle(struct store *store, const struct queue_settle *settle);
-enum queue_result store_told(struct store *store, const struct queue_told *told);
+enum queue_result store_acknowledge(struct store *store,
+                                    const struct queue_acknowledged *acknowledged);
 enum queue_result store_raise(struct store *store, const struct queue_raise *raise);
 enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
                               struct queue_hello_answer *answer);

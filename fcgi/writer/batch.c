@@ -101,7 +101,7 @@ void batch_return_lease(struct batch *batch, struct queue_return grant) {
 }
 
 void batch_disown(struct batch *batch, void *owner) {
-    struct wait *wait;
+    struct parked_wait *wait;
     while ((wait = parked_of(batch->parked, owner, 0)) != NULL) {
         parked_take(batch->parked, wait);
         parked_discard(batch->parked, wait);
@@ -146,7 +146,7 @@ static void end_answer(struct batch *batch, struct job *job, enum queue_result r
 
 /* Takes a wait out of the parked ones and makes it a job of this batch. NULL when there is no room
  * for more of its kind; it then stays parked. */
-static struct job *unpark(struct batch *batch, struct wait *wait) {
+static struct job *unpark(struct batch *batch, struct parked_wait *wait) {
     size_t most = wait->operation == OPERATION_LEASE ? OUT_BYTES_LEASES : OUT_BYTES;
     if (batch->count == JOBS_MAX || batch->out_used + sizeof(struct channel_message) > most)
         return NULL;
@@ -159,7 +159,7 @@ static struct job *unpark(struct batch *batch, struct wait *wait) {
 
 /* Answers everybody who looks at an item that may just have been done, pulled or cancelled. */
 static void answer_looks(struct batch *batch, struct uuid id) {
-    struct wait *wait;
+    struct parked_wait *wait;
     while ((wait = parked_look(batch->parked, id)) != NULL) {
         struct queue_item item;
         enum queue_result result = store_look(batch->store, id, &item);
@@ -185,7 +185,7 @@ static void answer_looks_of_report(struct batch *batch, const struct queue_repor
  * already. They would get the very items, which nobody would compute until the lease lapses. */
 static void end_leases_of(struct batch *batch, const struct queue_report *report,
                           const struct queue_verdict *verdict) {
-    struct wait *wait;
+    struct parked_wait *wait;
     bool released = false;
     for (int i = 0; i < report->count; i++)
         released |= verdict->taken[i] && report->items[i].release != 0;
@@ -198,10 +198,10 @@ static void end_leases_of(struct batch *batch, const struct queue_report *report
 }
 
 /* Tells the workers on a machine that is to go: their leases that are parked are answered. */
-static void answer_leaving(struct batch *batch, const struct queue_change *change) {
-    struct wait *wait;
-    while (change->state == MACHINE_LEAVING && change->name[0] != '\0' &&
-           (wait = parked_lease_on(batch->parked, change->name)) != NULL) {
+static void answer_leaving(struct batch *batch, const struct queue_machine_update *update) {
+    struct parked_wait *wait;
+    while (update->state == MACHINE_LEAVING && update->name[0] != '\0' &&
+           (wait = parked_lease_on(batch->parked, update->name)) != NULL) {
         struct job *job = unpark(batch, wait);
         if (!job)
             return;
@@ -232,7 +232,7 @@ static enum queue_result apply(struct batch *batch, const struct job *job) {
 
 /* Gives up what a process has sent before: if it is parked it is answered now, else it has been. */
 static void forget(struct batch *batch, const struct job *job) {
-    struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
+    struct parked_wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
     struct job *forgotten = wait ? unpark(batch, wait) : NULL;
     if (forgotten)
         end_answer(batch, forgotten, QUEUE_NONE);
@@ -250,8 +250,8 @@ static void answer_others(struct batch *batch, const struct job *job) {
     case OPERATION_CANCEL:
         answer_looks(batch, operation->body.id);
         break;
-    case OPERATION_CHANGE:
-        answer_leaving(batch, &operation->body.change);
+    case OPERATION_UPDATE_MACHINE:
+        answer_leaving(batch, &operation->body.update);
         break;
     case OPERATION_REPORT:
         answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
@@ -291,7 +291,7 @@ static void apply_job(struct batch *batch, struct job *job) {
 /* Gives what waits to the parked workers, the oldest first, as long as something waits; in the next
  * batch, when this one has enough to do. */
 static void serve_leases(struct batch *batch) {
-    struct wait *wait;
+    struct parked_wait *wait;
     int rows = 0;
     while (store_waiting(batch->store) > 0 && rows < ROWS_MAX_LEASES &&
            store_state(batch->store) == STORE_GOOD &&
@@ -306,7 +306,7 @@ static void serve_leases(struct batch *batch) {
 
 /* Answers everybody who waits for a batch: this one is committed, or one before it was. */
 static void answer_watches(struct batch *batch) {
-    struct wait *wait;
+    struct parked_wait *wait;
     while ((wait = parked_watch(batch->parked, store_last_batch(batch->store))) != NULL) {
         struct job *job = unpark(batch, wait);
         if (!job)
@@ -320,7 +320,7 @@ static void answer_watches(struct batch *batch) {
  * it is. */
 static void answer_expired(struct batch *batch) {
     int64_t now = clock_steady_ms();
-    struct wait *wait;
+    struct parked_wait *wait;
     while ((wait = parked_expired(batch->parked, now)) != NULL) {
         struct job *job = unpark(batch, wait);
         if (!job)
@@ -360,7 +360,8 @@ static void rewind_attempt(struct batch *batch) {
     for (int i = 0; i < batch->operations; i++) {
         struct job *job = &batch->jobs[i];
         if (job->owner && !job->answer && operation_kind(job->operation)->parks) {
-            struct wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
+            struct parked_wait *wait =
+                parked_of(batch->parked, job->owner, job->operation->header.id);
             if (wait) {
                 parked_take(batch->parked, wait);
                 parked_discard(batch->parked, wait);
@@ -392,7 +393,7 @@ static void fail_all(struct batch *batch, enum queue_result result) {
 /* Answers the waits whose time has come, too, though their batch is gone: as the batch is. */
 static void fail_expired(struct batch *batch, enum queue_result result) {
     int64_t now = clock_steady_ms();
-    struct wait *wait;
+    struct parked_wait *wait;
     struct job *job;
     while ((wait = parked_expired(batch->parked, now)) != NULL &&
            (job = unpark(batch, wait)) != NULL)

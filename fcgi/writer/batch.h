@@ -15,7 +15,7 @@
 struct job {
     void *owner;
     const struct channel_message *operation; /* NULL of a wait that was parked before */
-    struct wait *wait;                       /* taken out of the parked ones, else NULL */
+    struct parked_wait *wait;                /* taken out of the parked ones, else NULL */
     struct channel_message *answer;          /* NULL when it gets none now */
 };
 

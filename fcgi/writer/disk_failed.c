@@ -46,7 +46,7 @@ static void tell(const struct conf *conf, const char *path, const char *what) {
               what, conf->database, path);
 }
 
-void marker_set(const struct conf *conf) {
+void disk_failed_mark(const struct conf *conf) {
     char path[PATH_SIZE];
     char text[TEXT_SIZE];
     path_of(path, conf);
@@ -60,7 +60,7 @@ void marker_set(const struct conf *conf) {
     tell(conf, path, "a write to the database failed or the file is damaged: stopping for good");
 }
 
-bool marker_stands(const struct conf *conf) {
+bool disk_failed_is_marked(const struct conf *conf) {
     char path[PATH_SIZE];
     char text[TEXT_SIZE];
     char then[TEXT_SIZE];

@@ -14,10 +14,10 @@
  * (RuntimeDirectoryPreserve=yes).
  */
 
-/* Leaves the mark, and says in the log what an operator has to do. */
-void marker_set(const struct conf *conf);
+/* Leaves the mark, and logs what an operator has to do. */
+void disk_failed_mark(const struct conf *conf);
 
-/* Whether the mark stands, which is said in the log. One that has had its time is removed. */
-bool marker_stands(const struct conf *conf);
+/* Whether there is a mark, which is logged. Removes one that is no longer valid. */
+bool disk_failed_is_marked(const struct conf *conf);
 
 #endif

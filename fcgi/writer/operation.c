@@ -49,12 +49,12 @@ static bool is_sane_retire(struct channel_message *operation) {
     return true;
 }
 
-static bool is_sane_change(struct channel_message *operation) {
-    struct queue_change *change = &operation->body.change;
-    end_text(change->name, sizeof change->name);
-    end_text(change->id, sizeof change->id);
-    end_text(change->why, sizeof change->why);
-    return between(change->state, MACHINE_LAUNCHING, MACHINE_GONE);
+static bool is_sane_update(struct channel_message *operation) {
+    struct queue_machine_update *update = &operation->body.update;
+    end_text(update->name, sizeof update->name);
+    end_text(update->id, sizeof update->id);
+    end_text(update->why, sizeof update->why);
+    return between(update->state, MACHINE_LAUNCHING, MACHINE_GONE);
 }
 
 static bool is_sane_close(struct channel_message *operation) {
@@ -134,8 +134,8 @@ APPLY(cancel, store_cancel(store, operation->body.id))
 APPLY(report, store_report(store, &operation->body.report, &answer->body.verdict))
 APPLY(retire, store_retire(store, &operation->body.worker))
 APPLY(tally, store_tally(store, &answer->body.tally))
-APPLY(change, store_change(store, &operation->body.change))
-APPLY(told, store_told(store, &operation->body.told))
+APPLY(update_machine, store_update_machine(store, &operation->body.update))
+APPLY(acknowledge, store_acknowledge(store, &operation->body.acknowledged))
 APPLY(close_pull, store_close_pull(store, &operation->body.close))
 APPLY(reserve, store_reserve_items(store, &operation->body.reserve, &answer->body.batch))
 APPLY(settle, store_settle(store, &operation->body.settle))
@@ -206,12 +206,15 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                           .is_sane = is_sane_retire,
                           .apply = retire},
     [OPERATION_TALLY] = {.name = "tally", .answer = ONE(tally), .is_alone = true, .apply = tally},
-    [OPERATION_CHANGE] = {.name = "change",
-                          .message = ONE(change),
-                          .is_alone = true,
-                          .is_sane = is_sane_change,
-                          .apply = change},
-    [OPERATION_TOLD] = {.name = "told", .message = ONE(told), .is_alone = true, .apply = told},
+    [OPERATION_UPDATE_MACHINE] = {.name = "update machine",
+                                  .message = ONE(update),
+                                  .is_alone = true,
+                                  .is_sane = is_sane_update,
+                                  .apply = update_machine},
+    [OPERATION_ACKNOWLEDGE] = {.name = "acknowledge",
+                               .message = ONE(acknowledged),
+                               .is_alone = true,
+                               .apply = acknowledge},
     [OPERATION_CLOSE_PULL] = {.name = "close pull",
                               .message = ONE(close),
                               .is_alone = true,

@@ -5,7 +5,7 @@
 
 enum { BUCKETS = 1024 };
 
-TAILQ_HEAD(wait_list, wait);
+TAILQ_HEAD(wait_list, parked_wait);
 
 struct parked {
     struct wait_list leases; /* each list by age */
@@ -13,7 +13,7 @@ struct parked {
     struct wait_list watches;
     struct wait_list items[BUCKETS]; /* the looks again, by item */
     struct wait_list spare;          /* memory for waits to come */
-    int count;                       /* of waits that are held, */
+    int count;                       /* of parked waits */
     int watch_count;                 /* and of watches among them */
     int64_t until_ms;                /* no wait ends before */
 };
@@ -39,27 +39,27 @@ struct parked *parked_new(void) {
 }
 
 /* The list by age that a wait belongs to. */
-static struct wait_list *list_of(struct parked *parked, const struct wait *wait) {
+static struct wait_list *list_of(struct parked *parked, const struct parked_wait *wait) {
     if (wait->operation == OPERATION_LEASE)
         return &parked->leases;
     return wait->operation == OPERATION_LOOK ? &parked->looks : &parked->watches;
 }
 
 /* Links a wait at the young end. */
-static void link_last(struct parked *parked, struct wait *wait) {
+static void link_last(struct parked *parked, struct parked_wait *wait) {
     TAILQ_INSERT_TAIL(list_of(parked, wait), wait, by_age);
     if (wait->operation == OPERATION_LOOK)
         TAILQ_INSERT_TAIL(bucket_of(parked, &wait->item), wait, by_item);
 }
 
 /* Links a wait at the old end. */
-static void link_first(struct parked *parked, struct wait *wait) {
+static void link_first(struct parked *parked, struct parked_wait *wait) {
     TAILQ_INSERT_HEAD(list_of(parked, wait), wait, by_age);
     if (wait->operation == OPERATION_LOOK)
         TAILQ_INSERT_HEAD(bucket_of(parked, &wait->item), wait, by_item);
 }
 
-static void count_in(struct parked *parked, const struct wait *wait) {
+static void count_in(struct parked *parked, const struct parked_wait *wait) {
     parked->count++;
     parked->watch_count += wait->operation == OPERATION_WATCH_BATCH;
     if (wait->until_ms < parked->until_ms)
@@ -67,8 +67,8 @@ static void count_in(struct parked *parked, const struct wait *wait) {
 }
 
 /* Memory for one more wait: of one that has ended, or new. */
-static struct wait *new_wait(struct parked *parked) {
-    struct wait *wait = TAILQ_FIRST(&parked->spare);
+static struct parked_wait *new_wait(struct parked *parked) {
+    struct parked_wait *wait = TAILQ_FIRST(&parked->spare);
     if (!wait)
         return malloc(sizeof *wait);
     TAILQ_REMOVE(&parked->spare, wait, by_age);
@@ -76,13 +76,13 @@ static struct wait *new_wait(struct parked *parked) {
 }
 
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation) {
-    struct wait *wait = new_wait(parked);
+    struct parked_wait *wait = new_wait(parked);
     if (!wait)
         return false;
-    *wait = (struct wait){.operation = operation->header.operation,
-                          .owner = owner,
-                          .ticket = operation->header.id,
-                          .until_ms = operation->header.until_ms};
+    *wait = (struct parked_wait){.operation = operation->header.operation,
+                                 .owner = owner,
+                                 .ticket = operation->header.id,
+                                 .until_ms = operation->header.until_ms};
     if (wait->operation == OPERATION_LEASE)
         wait->lease = operation->body.lease;
     else if (wait->operation == OPERATION_WATCH_BATCH)
@@ -94,12 +94,12 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
     return true;
 }
 
-void parked_put_back(struct parked *parked, struct wait *wait) {
+void parked_put_back(struct parked *parked, struct parked_wait *wait) {
     link_first(parked, wait);
     count_in(parked, wait);
 }
 
-void parked_take(struct parked *parked, struct wait *wait) {
+void parked_take(struct parked *parked, struct parked_wait *wait) {
     TAILQ_REMOVE(list_of(parked, wait), wait, by_age);
     if (wait->operation == OPERATION_LOOK)
         TAILQ_REMOVE(bucket_of(parked, &wait->item), wait, by_item);
@@ -109,14 +109,14 @@ void parked_take(struct parked *parked, struct wait *wait) {
         parked->until_ms = INT64_MAX;
 }
 
-void parked_discard(struct parked *parked, struct wait *wait) {
+void parked_discard(struct parked *parked, struct parked_wait *wait) {
     TAILQ_INSERT_HEAD(&parked->spare, wait, by_age);
 }
 
 static void free_all(struct wait_list *list) {
-    struct wait *wait = TAILQ_FIRST(list);
+    struct parked_wait *wait = TAILQ_FIRST(list);
     while (wait) {
-        struct wait *next = TAILQ_NEXT(wait, by_age);
+        struct parked_wait *next = TAILQ_NEXT(wait, by_age);
         free(wait);
         wait = next;
     }
@@ -130,12 +130,12 @@ void parked_free(struct parked *parked) {
     free(parked);
 }
 
-struct wait *parked_lease(const struct parked *parked) {
+struct parked_wait *parked_lease(const struct parked *parked) {
     return TAILQ_FIRST(&parked->leases);
 }
 
-struct wait *parked_lease_on(const struct parked *parked, const char *machine) {
-    struct wait *wait;
+struct parked_wait *parked_lease_on(const struct parked *parked, const char *machine) {
+    struct parked_wait *wait;
     TAILQ_FOREACH(wait, &parked->leases, by_age) {
         if (strcmp(wait->lease.worker.machine, machine) == 0)
             return wait;
@@ -143,8 +143,9 @@ struct wait *parked_lease_on(const struct parked *parked, const char *machine) {
     return NULL;
 }
 
-struct wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker) {
-    struct wait *wait;
+struct parked_wait *parked_lease_by(const struct parked *parked,
+                                    const struct queue_worker *worker) {
+    struct parked_wait *wait;
     TAILQ_FOREACH(wait, &parked->leases, by_age) {
         if (strcmp(wait->lease.worker.name, worker->name) == 0 &&
             strcmp(wait->lease.worker.machine, worker->machine) == 0)
@@ -153,8 +154,8 @@ struct wait *parked_lease_by(const struct parked *parked, const struct queue_wor
     return NULL;
 }
 
-struct wait *parked_look(struct parked *parked, struct uuid item) {
-    struct wait *wait;
+struct parked_wait *parked_look(struct parked *parked, struct uuid item) {
+    struct parked_wait *wait;
     TAILQ_FOREACH(wait, bucket_of(parked, &item), by_item) {
         if (memcmp(wait->item.bytes, item.bytes, ID_SIZE) == 0)
             return wait;
@@ -162,8 +163,8 @@ struct wait *parked_look(struct parked *parked, struct uuid item) {
     return NULL;
 }
 
-struct wait *parked_watch(const struct parked *parked, int64_t batch) {
-    struct wait *wait;
+struct parked_wait *parked_watch(const struct parked *parked, int64_t batch) {
+    struct parked_wait *wait;
     TAILQ_FOREACH(wait, &parked->watches, by_age) {
         if (wait->seen < batch)
             return wait;
@@ -172,9 +173,9 @@ struct wait *parked_watch(const struct parked *parked, int64_t batch) {
 }
 
 /* The first of a list whose time has come; *next_ms gets the earliest end of the others seen. */
-static struct wait *first_expired(const struct wait_list *list, int64_t steady_ms,
-                                  int64_t *next_ms) {
-    struct wait *wait;
+static struct parked_wait *first_expired(const struct wait_list *list, int64_t steady_ms,
+                                         int64_t *next_ms) {
+    struct parked_wait *wait;
     TAILQ_FOREACH(wait, list, by_age) {
         if (wait->until_ms <= steady_ms)
             return wait;
@@ -184,11 +185,11 @@ static struct wait *first_expired(const struct wait_list *list, int64_t steady_m
     return NULL;
 }
 
-struct wait *parked_expired(struct parked *parked, int64_t steady_ms) {
+struct parked_wait *parked_expired(struct parked *parked, int64_t steady_ms) {
     int64_t next_ms = INT64_MAX;
     if (steady_ms < parked->until_ms)
         return NULL;
-    struct wait *wait = first_expired(&parked->leases, steady_ms, &next_ms);
+    struct parked_wait *wait = first_expired(&parked->leases, steady_ms, &next_ms);
     if (!wait)
         wait = first_expired(&parked->looks, steady_ms, &next_ms);
     if (!wait)
@@ -198,8 +199,9 @@ struct wait *parked_expired(struct parked *parked, int64_t steady_ms) {
     return wait;
 }
 
-static struct wait *first_of(const struct wait_list *list, const void *owner, uint64_t ticket) {
-    struct wait *wait;
+static struct parked_wait *first_of(const struct wait_list *list, const void *owner,
+                                    uint64_t ticket) {
+    struct parked_wait *wait;
     TAILQ_FOREACH(wait, list, by_age) {
         if (wait->owner == owner && (ticket == 0 || wait->ticket == ticket))
             return wait;
@@ -207,8 +209,8 @@ static struct wait *first_of(const struct wait_list *list, const void *owner, ui
     return NULL;
 }
 
-struct wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket) {
-    struct wait *wait = first_of(&parked->leases, owner, ticket);
+struct parked_wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket) {
+    struct parked_wait *wait = first_of(&parked->leases, owner, ticket);
     if (!wait)
         wait = first_of(&parked->looks, owner, ticket);
     return wait ? wait : first_of(&parked->watches, owner, ticket);

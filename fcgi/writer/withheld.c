@@ -8,7 +8,7 @@
 
 /* A place for an answer. */
 struct place {
-    struct held_answer is;
+    struct withheld_answer is;
     struct channel_message *memory;
     size_t room; /* bytes of memory */
     TAILQ_ENTRY(place) next;
@@ -16,18 +16,18 @@ struct place {
 
 TAILQ_HEAD(places, place);
 
-struct held {
-    struct places used; /* the one held longest first */
+struct withheld {
+    struct places used; /* the oldest first */
     struct places spare;
 };
 
-struct held *held_new(void) {
-    struct held *held = calloc(1, sizeof *held);
-    if (!held)
+struct withheld *withheld_new(void) {
+    struct withheld *withheld = calloc(1, sizeof *withheld);
+    if (!withheld)
         return NULL;
-    TAILQ_INIT(&held->used);
-    TAILQ_INIT(&held->spare);
-    return held;
+    TAILQ_INIT(&withheld->used);
+    TAILQ_INIT(&withheld->spare);
+    return withheld;
 }
 
 static void free_all(struct places *places) {
@@ -39,24 +39,24 @@ static void free_all(struct places *places) {
     }
 }
 
-void held_free(struct held *held) {
-    free_all(&held->used);
-    free_all(&held->spare);
-    free(held);
+void withheld_free(struct withheld *withheld) {
+    free_all(&withheld->used);
+    free_all(&withheld->spare);
+    free(withheld);
 }
 
 /* A place with room for so many bytes, in no list. NULL when memory is short. */
-static struct place *new_place(struct held *held, size_t size) {
-    struct place *place = TAILQ_FIRST(&held->spare);
+static struct place *new_place(struct withheld *withheld, size_t size) {
+    struct place *place = TAILQ_FIRST(&withheld->spare);
     if (place)
-        TAILQ_REMOVE(&held->spare, place, next);
+        TAILQ_REMOVE(&withheld->spare, place, next);
     else
         place = calloc(1, sizeof *place);
     if (!place || (place->memory && place->room >= size))
         return place;
     struct channel_message *memory = realloc(place->memory, size);
     if (!memory) {
-        TAILQ_INSERT_HEAD(&held->spare, place, next);
+        TAILQ_INSERT_HEAD(&withheld->spare, place, next);
         return NULL;
     }
     place->memory = memory;
@@ -64,45 +64,45 @@ static struct place *new_place(struct held *held, size_t size) {
     return place;
 }
 
-bool held_add(struct held *held, void *owner, int64_t batch, const struct channel_message *answer,
-              int64_t until_ms) {
+bool withheld_add(struct withheld *withheld, void *owner, int64_t batch,
+                  const struct channel_message *answer, int64_t until_ms) {
     size_t size = operation_answer_size(answer);
-    struct place *place = new_place(held, size);
+    struct place *place = new_place(withheld, size);
     if (!place)
         return false;
     memcpy(place->memory, answer, size);
-    place->is = (struct held_answer){owner, batch, until_ms, size, place->memory};
-    TAILQ_INSERT_TAIL(&held->used, place, next);
+    place->is = (struct withheld_answer){owner, batch, until_ms, size, place->memory};
+    TAILQ_INSERT_TAIL(&withheld->used, place, next);
     return true;
 }
 
-const struct held_answer *held_first(const struct held *held) {
-    const struct place *place = TAILQ_FIRST(&held->used);
+const struct withheld_answer *withheld_first(const struct withheld *withheld) {
+    const struct place *place = TAILQ_FIRST(&withheld->used);
     return place ? &place->is : NULL;
 }
 
-static void spare(struct held *held, struct place *place) {
-    TAILQ_REMOVE(&held->used, place, next);
-    TAILQ_INSERT_HEAD(&held->spare, place, next);
+static void spare(struct withheld *withheld, struct place *place) {
+    TAILQ_REMOVE(&withheld->used, place, next);
+    TAILQ_INSERT_HEAD(&withheld->spare, place, next);
 }
 
-void held_remove(struct held *held) {
-    spare(held, TAILQ_FIRST(&held->used));
+void withheld_remove(struct withheld *withheld) {
+    spare(withheld, TAILQ_FIRST(&withheld->used));
 }
 
-void held_disown(struct held *held, const void *owner) {
-    struct place *place = TAILQ_FIRST(&held->used);
+void withheld_disown(struct withheld *withheld, const void *owner) {
+    struct place *place = TAILQ_FIRST(&withheld->used);
     while (place) {
         struct place *next = TAILQ_NEXT(place, next);
         if (place->is.owner == owner)
-            spare(held, place);
+            spare(withheld, place);
         place = next;
     }
 }
 
-void held_prolong(struct held *held, int64_t until_ms) {
+void withheld_prolong(struct withheld *withheld, int64_t until_ms) {
     struct place *place;
-    TAILQ_FOREACH(place, &held->used, next) {
+    TAILQ_FOREACH(place, &withheld->used, next) {
         place->is.until_ms = until_ms;
     }
 }

@@ -2,18 +2,17 @@
 #define HASHMILL_WITHHELD_H
 
 /*
- * Answers that the writer holds back with COPY=sync until the peer has what they promise, or for
- * HELD_MS: in the order in which they were held. Each process waits for one such answer before it
- * asks for anything else, so there are no more of them than processes, and their memory is kept for
- * those to come.
+ * Answers that the writer withholds with COPY=sync until the replica has what they promise, or
+ * WITHHELD_MS have passed; a queue, the oldest first. A process waits for such an answer before it
+ * sends its next operation, so there are at most as many as processes. Their memory is used again.
  */
 
 #include "queue/channel.h"
 
-enum { HELD_MS = 2000 };
+enum { WITHHELD_MS = 2000 };
 
-/* An answer that is held. */
-struct held_answer {
+/* A withheld answer. */
+struct withheld_answer {
     void *owner;      /* the connection that it goes to */
     int64_t batch;    /* that the replica must have */
     int64_t until_ms; /* steady time: it goes out then anyway */
@@ -21,25 +20,24 @@ struct held_answer {
     const struct channel_message *answer;
 };
 
-struct held;
+struct withheld;
 
 /* NULL when memory is short. */
-struct held *held_new(void);
-void held_free(struct held *held);
+struct withheld *withheld_new(void);
+void withheld_free(struct withheld *withheld);
 
-/* Holds a copy of an answer. False when memory is short. */
-bool held_add(struct held *held, void *owner, int64_t batch, const struct channel_message *answer,
-              int64_t until_ms);
+/* Appends a copy of an answer. False when memory is short. */
+bool withheld_add(struct withheld *withheld, void *owner, int64_t batch,
+                  const struct channel_message *answer, int64_t until_ms);
 
-/* The one held longest, or NULL. held_remove takes it out; it can be read until the next is added.
- */
-const struct held_answer *held_first(const struct held *held);
-void held_remove(struct held *held);
+/* The oldest one, or NULL. withheld_remove takes it out; it can be read until the next is added. */
+const struct withheld_answer *withheld_first(const struct withheld *withheld);
+void withheld_remove(struct withheld *withheld);
 
-/* Has all of them wait until then. */
-void held_prolong(struct held *held, int64_t until_ms);
+/* Sets the deadline of all. */
+void withheld_prolong(struct withheld *withheld, int64_t until_ms);
 
 /* Drops the answers of a connection that is gone. */
-void held_disown(struct held *held, const void *owner);
+void withheld_disown(struct withheld *withheld, const void *owner);
 
 #endif

@@ -29,8 +29,8 @@ enum {
     EVENTS_MAX = 128,
     READS_PER_TURN = 64,                /* operations taken from one connection in one turn */
     UNSENT_BYTES_MAX = 4 * 1024 * 1024, /* answers kept for one connection */
-    /* A turn of the loop takes less, beside its wait; with HELD_MS it is less than the 3 s after
-     * which the peer may give the database to another server. */
+    /* A turn of the loop takes less, beside its wait; with WITHHELD_MS it is less than the 3 s
+     * after which the peer may give the database to another server. */
     PAUSE_MS = 900,
     BACKUP_STALLED_MS = 60000 /* a backup of which nothing was fetched for so long is ended */
 };
@@ -50,7 +50,7 @@ struct writer {
     struct store *store;
     struct parked *parked;
     struct batch *batch;
-    struct held *held;
+    struct withheld *withheld;
     int epoll;
     struct connection *backup; /* whose backup is under way, or NULL, */
     uint64_t backup_id;        /* its operation there, */
@@ -98,7 +98,7 @@ static void drop(struct writer *writer, struct connection *connection) {
     if (writer->backup == connection)
         end_backup(writer, "is broken off");
     batch_disown(writer->batch, connection);
-    held_disown(writer->held, connection);
+    withheld_disown(writer->withheld, connection);
     return_unsent(writer, &connection->unsent);
     LIST_REMOVE(connection, all);
     LIST_INSERT_HEAD(&writer->gone, connection, all);
@@ -229,8 +229,9 @@ static bool must_hold(const struct writer *writer, const struct job *job) {
 static void hold(struct writer *writer, const struct job *job) {
     int64_t most =
         writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
-    int64_t until = clock_steady_ms() + (most < HELD_MS ? most : HELD_MS);
-    if (!held_add(writer->held, job->owner, store_last_batch(writer->store), job->answer, until))
+    int64_t until = clock_steady_ms() + (most < WITHHELD_MS ? most : WITHHELD_MS);
+    if (!withheld_add(writer->withheld, job->owner, store_last_batch(writer->store), job->answer,
+                      until))
         drop(writer, job->owner);
 }
 
@@ -238,14 +239,14 @@ static void hold(struct writer *writer, const struct job *job) {
  * saves that the replica is incomplete from now on; as long as that cannot be saved nobody is
  * answered. */
 static void release_held(struct writer *writer, int64_t now_ms) {
-    const struct held_answer *first;
-    while ((first = held_first(writer->held)) != NULL) {
+    const struct withheld_answer *first;
+    while ((first = withheld_first(writer->withheld)) != NULL) {
         bool good = store_may_answer(writer->store, first->batch);
         if (!good && first->until_ms > now_ms)
             return;
         struct connection *owner = first->owner;
         good = good || store_note_incomplete(writer->store);
-        held_remove(writer->held); /* which leaves its memory as it is for now */
+        withheld_remove(writer->withheld); /* which leaves its memory as it is for now */
         if (!good || !send_answer(writer, owner, first->answer))
             drop(writer, owner);
     }
@@ -295,7 +296,7 @@ static void send_unsent(struct writer *writer, struct connection *connection) {
  * this one. */
 static void note_failure(const struct writer *writer) {
     if (store_state(writer->store) == STORE_POISONED)
-        marker_set(writer->job->conf);
+        disk_failed_mark(writer->job->conf);
 }
 
 /* Runs the batch and delivers its answers. False when the store is poisoned or unsure. */
@@ -353,7 +354,7 @@ static void handle_event(struct writer *writer, const struct epoll_event *event)
 
 /* How long to wait for something to happen: as epoll_wait takes it. */
 static int next_timeout(const struct writer *writer) {
-    const struct held_answer *first = held_first(writer->held);
+    const struct withheld_answer *first = withheld_first(writer->withheld);
     if ((child_stopping() && !first) || (writer->backup && writer->backup->unsent.length == 0))
         return 0;
     int64_t until = batch_due_ms(writer->batch);
@@ -385,8 +386,8 @@ static int run_due(struct writer *writer, bool due) {
  * one meanwhile, which is heard in a moment. */
 static int64_t note_time(struct writer *writer) {
     int64_t now = clock_steady_ms();
-    if (now - writer->noted_ms > HELD_MS + PAUSE_MS)
-        held_prolong(writer->held, now + HELD_MS);
+    if (now - writer->noted_ms > WITHHELD_MS + PAUSE_MS)
+        withheld_prolong(writer->withheld, now + WITHHELD_MS);
     writer->noted_ms = now;
     return now;
 }
@@ -420,7 +421,7 @@ static int serve(struct writer *writer) {
         if (!LIST_EMPTY(&writer->gone))
             accept_all(writer); /* there is room again for one that could not be accepted */
         free_gone(&writer->gone);
-        if (child_stopping() && count <= 0 && !due && !held_first(writer->held))
+        if (child_stopping() && count <= 0 && !due && !withheld_first(writer->withheld))
             return EXIT_OK;
     }
 }
@@ -433,10 +434,10 @@ static bool set_up(struct writer *writer) {
     LIST_INIT(&writer->connections);
     LIST_INIT(&writer->gone);
     writer->parked = parked_new();
-    writer->held = held_new();
+    writer->withheld = withheld_new();
     writer->batch = writer->parked ? batch_new(writer->store, writer->parked) : NULL;
     writer->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (writer->batch && writer->held && writer->epoll >= 0 &&
+    if (writer->batch && writer->withheld && writer->epoll >= 0 &&
         epoll_ctl(writer->epoll, EPOLL_CTL_ADD, writer->job->listen_fd, &event) == 0)
         return true;
     log_error("cannot set the writer up: %m");
@@ -452,8 +453,8 @@ static void tear_down(struct writer *writer) {
         batch_free(writer->batch);
     if (writer->parked)
         parked_free(writer->parked);
-    if (writer->held)
-        held_free(writer->held);
+    if (writer->withheld)
+        withheld_free(writer->withheld);
     if (writer->epoll >= 0)
         close(writer->epoll);
 }
@@ -461,11 +462,11 @@ static void tear_down(struct writer *writer) {
 int serve_writer(const struct child_job *job) {
     struct writer writer = {.job = job, .epoll = -1};
     int exit_code;
-    if (marker_stands(job->conf))
+    if (disk_failed_is_marked(job->conf))
         return EXIT_UNSAFE;
     writer.store = store_open(job->conf, &exit_code);
     if (!writer.store && exit_code == EXIT_UNSAFE)
-        marker_set(job->conf);
+        disk_failed_mark(job->conf);
     if (!writer.store)
         return exit_code;
     exit_code = EXIT_TEMPORARY;
@@ -475,7 +476,7 @@ int serve_writer(const struct child_job *job) {
     }
     tear_down(&writer);
     if (!store_close(writer.store)) {
-        marker_set(job->conf);
+        disk_failed_mark(job->conf);
         exit_code = EXIT_UNSAFE;
     }
     return exit_code;

@@ -13,8 +13,9 @@ uint64_t queue_start_batch(struct queue *queue, int64_t seen, int64_t wait_ms) {
     return 1; /* never answered */
 }
 
-enum queue_result queue_told(struct queue *queue, const struct queue_told *told) {
-    (void)queue, (void)told;
+enum queue_result queue_acknowledge(struct queue *queue,
+                                    const struct queue_acknowledged *acknowledged) {
+    (void)queue, (void)acknowledged;
     return QUEUE_DOWN;
 }
 

@@ -118,8 +118,9 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
-    (void)queue, (void)change;
+enum queue_result queue_update_machine(struct queue *queue,
+                                       const struct queue_machine_update *update) {
+    (void)queue, (void)update;
     return QUEUE_DOWN;
 }
 

@@ -94,9 +94,10 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
     return QUEUE_OK;
 }
 
-enum queue_result queue_change(struct queue *queue, const struct queue_change *change) {
+enum queue_result queue_update_machine(struct queue *queue,
+                                       const struct queue_machine_update *update) {
     (void)queue;
-    (void)change;
+    (void)update;
     return QUEUE_OK;
 }
 

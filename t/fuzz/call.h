@@ -279,13 +279,13 @@ static void check_reply(const struct reply *reply) {
 static void finish(struct call *call) {
     static struct queue_grant grant = {.ttl_ms = 1000, .count = 1};
     struct queue_item item = some_item(ITEM_DONE);
-    bool lease = call->route->waits->take_back != NULL;
+    bool lease = call->route->long_poll->take_back != NULL;
     struct queue_answer answer = {.ticket = 1, .result = fuzz_result};
     if (fuzz_result == QUEUE_OK && lease)
         answer.grant = &grant;
     else if (fuzz_result == QUEUE_OK)
         answer.item = &item;
-    must(call->route->waits->finish(call, &answer) == 0);
+    must(call->route->long_poll->finish(call, &answer) == 0);
 }
 
 /* One request on this listener, to this table, from head to reply. */
@@ -319,7 +319,7 @@ static void run_call(enum listener listener, const struct route *routes, const u
     if (router_match(&call)) {
         if (call.route->handle)
             call.route->handle(&call);
-        else if (call.route->waits->start(&call) != 0)
+        else if (call.route->long_poll->start(&call) != 0)
             finish(&call);
     }
     demands_of_reply(&call);

@@ -86,7 +86,7 @@ static int run_short(const struct child_job *job) {
 }
 
 static int run_long(const struct child_job *job) {
-    return serve_waits(job, api_routes);
+    return serve_long_polls(job, api_routes);
 }
 
 static int run_replica(const struct child_job *job) {

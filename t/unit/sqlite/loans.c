@@ -35,10 +35,10 @@ static int64_t ttl_of(const struct uuid *id) {
 }
 
 static enum queue_result launch_at(struct node *node, const char *name) {
-    struct queue_change launch = {.state = MACHINE_LAUNCHING};
+    struct queue_machine_update launch = {.state = MACHINE_LAUNCHING};
     snprintf(launch.name, sizeof launch.name, "%s", name);
     store_begin(node->store);
-    enum queue_result result = store_change(node->store, &launch);
+    enum queue_result result = store_update_machine(node->store, &launch);
     store_commit(node->store);
     return result;
 }

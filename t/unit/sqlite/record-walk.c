@@ -102,16 +102,16 @@ static void reserves(void) {
 }
 
 static void changes(void) {
-    struct queue_change change = {.state = draw(4), .launched_ago_ms = draw(100)};
+    struct queue_machine_update update = {.state = draw(4), .launched_ago_ms = draw(100)};
     struct queue_worker worker = any_worker();
     if (draw(3))
-        snprintf(change.name, sizeof change.name, "m%d", draw(6));
+        snprintf(update.name, sizeof update.name, "m%d", draw(6));
     if (draw(2))
-        snprintf(change.why, sizeof change.why, "why %d", draw(10));
+        snprintf(update.why, sizeof update.why, "why %d", draw(10));
     if (draw(4) == 0)
         store_retire(store, &worker);
     else
-        store_change(store, &change);
+        store_update_machine(store, &update);
 }
 
 static void talks(void) {
@@ -121,7 +121,8 @@ static void talks(void) {
     struct queue_heard heard = {.sent = {.node = 2, .count = 1, .loans = {step.id}},
                                 .clock_ms = store_now_ms(store) + 1,
                                 .answer = {.count = 1, .ttl_ms = {draw(2) * 5000}}};
-    struct queue_told told = {.batch = store_last_batch(store) - draw(2), .state = COPY_FOLLOWING};
+    struct queue_acknowledged acknowledged = {.batch = store_last_batch(store) - draw(2),
+                                              .state = COPY_FOLLOWING};
     hello.count = draw(4);
     for (int i = 0; i < hello.count; i++)
         hello.loans[i] = loans[4 + i];
@@ -137,7 +138,7 @@ static void talks(void) {
         store_heard(store, &heard);
         break;
     default:
-        store_told(store, &told);
+        store_acknowledge(store, &acknowledged);
         break;
     }
 }

@@ -230,11 +230,11 @@ static void reservations(void) {
 }
 
 static void change(const char *name, enum machine_state state, const char *why) {
-    struct queue_change wanted = {.state = state};
+    struct queue_machine_update wanted = {.state = state};
     snprintf(wanted.name, sizeof wanted.name, "%s", name);
     snprintf(wanted.id, sizeof wanted.id, "i-%s", name);
     snprintf(wanted.why, sizeof wanted.why, "%s", why);
-    if (store_change(store, &wanted) != QUEUE_OK)
+    if (store_update_machine(store, &wanted) != QUEUE_OK)
         abort();
 }
 

@@ -96,8 +96,9 @@ static const struct queue_peers *peers(void) {
 
 /* The replica has all but so many batches. */
 static void tell(int lacks, int state) {
-    struct queue_told told = {.batch = peers()->batch - lacks, .state = state, .proven = 1};
-    is_int(queue_told(queue, &told), QUEUE_OK, "the writer is told");
+    struct queue_acknowledged acknowledged = {
+        .batch = peers()->batch - lacks, .state = state, .proven = 1};
+    is_int(queue_acknowledge(queue, &acknowledged), QUEUE_OK, "the writer is told");
 }
 
 static struct queue_copying copying(void) {
@@ -193,8 +194,9 @@ static void stops(void) {
     ok(!is_answered(fd), "an enqueue waits");
     kill(writer, SIGTERM);
     poll(NULL, 0, 100);
-    struct queue_told told = {.batch = INT64_MAX, .state = COPY_FOLLOWING, .proven = 1};
-    is_int(queue_told(queue, &told), QUEUE_OK, "a writer that is to end is told");
+    struct queue_acknowledged acknowledged = {
+        .batch = INT64_MAX, .state = COPY_FOLLOWING, .proven = 1};
+    is_int(queue_acknowledge(queue, &acknowledged), QUEUE_OK, "a writer that is to end is told");
     is_int(answer(fd), QUEUE_OK, "and answers before");
     stop_writer();
     start_writer();
@@ -344,8 +346,8 @@ static void superseded(void) {
     tell(0, COPY_FOLLOWING);
     int fd = send_item(5, "");
     ok(!is_answered(fd), "an enqueue waits");
-    struct queue_told told = {.state = COPY_SUPERSEDED};
-    queue_told(queue, &told);
+    struct queue_acknowledged acknowledged = {.state = COPY_SUPERSEDED};
+    queue_acknowledge(queue, &acknowledged);
     waitpid(writer, &status, 0);
     ok(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNSAFE, "the writer ends, code 76");
     is_int(answer(fd), QUEUE_UNKNOWN, "and has not answered");

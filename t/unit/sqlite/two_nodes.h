@@ -266,19 +266,19 @@ static inline void read_loans(struct node *node, struct scaling_snapshot *snapsh
     snapshot->has_peer = true;
 }
 
-static inline void change(struct node *node, const char *name, enum machine_state state) {
-    struct queue_change change = {.state = state};
-    snprintf(change.name, sizeof change.name, "%s", name);
-    store_change(node->store, &change);
+static inline void update(struct node *node, const char *name, enum machine_state state) {
+    struct queue_machine_update update = {.state = state};
+    snprintf(update.name, sizeof update.name, "%s", name);
+    store_update_machine(node->store, &update);
 }
 
 static inline void launch(struct node *node) {
-    struct queue_change change = {.state = MACHINE_LAUNCHING};
-    snprintf(change.name, sizeof change.name, "m%d", ++node->launched);
-    if (store_change(node->store, &change) != QUEUE_OK)
+    struct queue_machine_update update = {.state = MACHINE_LAUNCHING};
+    snprintf(update.name, sizeof update.name, "m%d", ++node->launched);
+    if (store_update_machine(node->store, &update) != QUEUE_OK)
         return;
-    change.state = MACHINE_LAUNCHED;
-    store_change(node->store, &change);
+    update.state = MACHINE_LAUNCHED;
+    store_update_machine(node->store, &update);
     node->machines++;
 }
 
@@ -287,9 +287,9 @@ static inline void carry_out(struct node *node, const struct scaling_snapshot *s
                              const struct uuid *ids) {
     for (int i = 0; i < snapshot->count; i++) {
         if (decision->machines[i].step == STEP_LEAVE)
-            change(node, names[i], MACHINE_LEAVING);
+            update(node, names[i], MACHINE_LEAVING);
         if (decision->machines[i].step == STEP_TERMINATE) {
-            change(node, names[i], MACHINE_GONE);
+            update(node, names[i], MACHINE_GONE);
             node->machines--;
         }
     }
