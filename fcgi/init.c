@@ -95,11 +95,11 @@ static int leave(const struct init *init, const char *what) {
 /* --- The peer --- */
 
 /* Asks it while that can do no harm to those who wait for this node. Whether it has answered. */
-static bool ask(struct init *init) {
+static bool query_peer(struct init *init) {
     int64_t until_ms = clock_steady_ms() + PATIENCE_MS;
     int64_t left_ms = PATIENCE_MS;
     enum init_reply reply;
-    while ((reply = init_peer_ask(init->peer, left_ms, &init->answer)) == INIT_LATER) {
+    while ((reply = init_peer_query(init->peer, left_ms, &init->answer)) == INIT_LATER) {
         init_peer_pause(init->peer, LATER_MS);
         left_ms = until_ms - clock_steady_ms();
         if (left_ms <= 0)
@@ -114,7 +114,7 @@ static bool ask(struct init *init) {
 
 /* Asks it until it answers. */
 static void await_answer(struct init *init, const char *otherwise) {
-    while (init_peer_ask(init->peer, PATIENCE_MS, &init->answer) != INIT_ANSWERED) {
+    while (init_peer_query(init->peer, PATIENCE_MS, &init->answer) != INIT_ANSWERED) {
         say_waiting(init, "waiting for node %d, which may have this node's queue: %s. %s",
                     init->conf->peer.node, init_peer_why(init->peer), otherwise);
         init_peer_pause(init->peer, ASK_MS);
@@ -206,7 +206,7 @@ static void say_not_taken(struct init *init, enum init_reply reply) {
 static int take(struct init *init, struct init_file *file) {
     struct queue_identity identity = init->answer.replica.identity;
     int64_t until_ms = 0; /* it is to be silent by then */
-    int64_t asked_ms = clock_steady_ms();
+    int64_t sent_ms = clock_steady_ms();
     enum init_reply reply;
     identity.epoch = next_epoch(init);
     while ((reply = init_peer_take(init->peer, &identity, file)) != INIT_ANSWERED) {
@@ -216,7 +216,7 @@ static int take(struct init *init, struct init_file *file) {
                       init->conf->peer.node, init_peer_why(init->peer));
             return EXIT_TEMPORARY;
         }
-        if (reply != INIT_HEARD || now - asked_ms > TAKE_SLOW_MS)
+        if (reply != INIT_HEARD || now - sent_ms > TAKE_SLOW_MS)
             until_ms = 0; /* it was away or stood still, and listens from the start again */
         else if (until_ms == 0)
             until_ms = now + SILENT_MS;
@@ -226,7 +226,7 @@ static int take(struct init *init, struct init_file *file) {
                                "--init --from-peer");
         say_not_taken(init, reply);
         init_peer_pause(init->peer, reply == INIT_HEARD ? TAKE_MS : ASK_MS);
-        asked_ms = clock_steady_ms();
+        sent_ms = clock_steady_ms();
     }
     return EXIT_OK;
 }
@@ -308,7 +308,7 @@ static int fetch(struct init *init) {
 static int with_nothing(struct init *init) {
     const struct init_replica *replica = &init->answer.replica;
     if (init->options->new)
-        return create(init, ask(init) ? next_epoch(init) : 0);
+        return create(init, query_peer(init) ? next_epoch(init) : 0);
     if (init->options->alone)
         return leave(init, "There is no database: --init --new makes an empty one");
     await_answer(init, "To begin with an empty queue without it: --init --new");
@@ -375,7 +375,7 @@ static bool is_refused(const struct init *init, bool answered) {
 
 /* A person wants what is here, whatever the peer has. It is asked which epochs it knows. */
 static int alone(struct init *init) {
-    bool refused = is_refused(init, ask(init));
+    bool refused = is_refused(init, query_peer(init));
     return init->own.backup || (init->own.known && refused) ? accept_it(init) : serve(init);
 }
 
@@ -385,7 +385,7 @@ static int with_database(struct init *init) {
         return serve(init);
     if (options->from_peer)
         await_answer(init, "To serve the database here without it: --init --alone");
-    else if (!ask(init))
+    else if (!query_peer(init))
         return serve(init);
     if (continues(init, init->own.batch + 1))
         return fetch_unless_doubtful(init);

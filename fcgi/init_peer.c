@@ -181,8 +181,8 @@ static bool find_object(const struct json *json, const char *name, int *object) 
     return null || json->tokens[member].type == JSMN_OBJECT;
 }
 
-enum init_reply init_peer_ask(struct init_peer *peer, int64_t timeout_ms,
-                              struct init_answer *answer) {
+enum init_reply init_peer_query(struct init_peer *peer, int64_t timeout_ms,
+                                struct init_answer *answer) {
     const struct json *json = &peer->json;
     int replica;
     int known;

@@ -51,8 +51,8 @@ struct init_peer *init_peer_open(const struct conf *conf);
 void init_peer_close(struct init_peer *peer);
 
 /* Asks what it has, for timeout_ms at most. */
-enum init_reply init_peer_ask(struct init_peer *peer, int64_t timeout_ms,
-                              struct init_answer *answer);
+enum init_reply init_peer_query(struct init_peer *peer, int64_t timeout_ms,
+                                struct init_answer *answer);
 
 /* Has it prepare the replica, of this database, to be read under this epoch, a higher one. */
 enum init_reply init_peer_take(struct init_peer *peer, const struct queue_identity *identity,

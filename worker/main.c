@@ -138,7 +138,7 @@ static bool may_go(struct worker *worker) {
 static bool work(struct worker *worker) {
     int64_t idle_ms = worker->conf.idle_seconds * 1000;
     worker->busy_ms = clock_steady_ms();
-    while (!worker->stopping && !worker->shared.drain_asked) {
+    while (!worker->stopping && !worker->shared.drain_requested) {
         int64_t now_ms = clock_steady_ms();
         if (is_busy(worker))
             worker->busy_ms = now_ms;
@@ -258,7 +258,7 @@ static int run(struct worker *worker) {
         drain(worker);
         if (idle)
             log_info("nothing to do for %lld s", (long long)worker->conf.idle_seconds);
-        if (worker->shared.drain_asked && worker->conf.retire_node[0] != '\0')
+        if (worker->shared.drain_requested && worker->conf.retire_node[0] != '\0')
             retire(worker);
         log_info("stopped");
     }

@@ -185,7 +185,7 @@ static uint64_t look_start(struct call *call) {
 
 static uint64_t look_finish(struct call *call, const struct queue_answer *answer) {
     struct sight sight;
-    if (!ask_is_ticket(answer->ticket) && answer->result != QUEUE_OK &&
+    if (!peer_client_is_ticket(answer->ticket) && answer->result != QUEUE_OK &&
         answer->result != QUEUE_NONE) {
         look_here(call); /* the engine's writing side has trouble; it can be read all the same */
         return 0;

@@ -9,9 +9,10 @@
 
 /* How many done items the peer has; 0 when it cannot be asked. */
 static int64_t count_there(struct server *server) {
-    const struct ask_message *answer;
-    struct ask_request request = {.kind = ASK_COUNT};
-    return ask_call(server->ask, &request, &answer) == QUEUE_OK ? answer->is.number : 0;
+    const struct peer_message *answer;
+    struct peer_request request = {.kind = PEER_COUNT};
+    return peer_client_call(server->peer_client, &request, &answer) == QUEUE_OK ? answer->is.number
+                                                                                : 0;
 }
 
 /* Adds the peer's items to those of this node, in the order of the pull. */
@@ -43,12 +44,12 @@ static bool is_old(const struct queue_batch *batch, const struct queue_batch *mo
 /* Adds what the peer sets aside, or has set aside, to this node's part. */
 static enum queue_result complete(struct server *server, const struct queue_pull *pull,
                                   struct queue_batch *batch, bool *unreachable) {
-    const struct ask_message *answer;
+    const struct peer_message *answer;
     bool open = batch->share == PULL_OPEN;
-    struct ask_request request = {
-        .kind = ASK_RESERVE, .top = batch->rest, .oldest = pull->oldest, .again = !open};
+    struct peer_request request = {
+        .kind = PEER_RESERVE, .top = batch->rest, .oldest = pull->oldest, .again = !open};
     memcpy(request.tag, batch->tag, PULL_TAG_SIZE);
-    enum queue_result result = ask_call(server->ask, &request, &answer);
+    enum queue_result result = peer_client_call(server->peer_client, &request, &answer);
     int32_t rest = result == QUEUE_OK ? answer->is.batch.count : 0;
     bool keyed = pull->key[0] != '\0';
     if (result != QUEUE_OK && (keyed || !open)) {
@@ -69,7 +70,7 @@ enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
                                  struct queue_batch *batch, bool *unreachable) {
     struct server *server = call->server;
     *unreachable = false;
-    pull->reach = server->ask ? PULL_IF_ENOUGH : PULL_HERE;
+    pull->reach = server->peer_client ? PULL_IF_ENOUGH : PULL_HERE;
     enum queue_result result = queue_pull(server->queue, pull, batch);
     if (result == QUEUE_NONE) {
         pull->reach = count_there(server) > 0 ? PULL_OVER_BOTH : PULL_HERE;
@@ -80,7 +81,7 @@ enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
         return result;
     if (batch->share == PULL_GONE)
         return QUEUE_NONE;
-    if (!server->ask)
+    if (!server->peer_client)
         return QUEUE_PAUSED; /* it needs the peer that PEERS named then */
     return complete(server, pull, batch, unreachable);
 }
@@ -89,7 +90,7 @@ enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
 
 bool items_is_there(const struct call *call) {
     const struct server *server = call->server;
-    return server->ask && id_node(call->id) == server->conf->peer.node;
+    return server->peer_client && id_node(call->id) == server->conf->peer.node;
 }
 
 /* Looks at the item in the replica that is kept here. */
@@ -103,14 +104,14 @@ static void look_in_replica(struct call *call, struct sight *sight) {
 
 void items_look(struct call *call, struct sight *sight) {
     struct server *server = call->server;
-    const struct ask_message *answer;
+    const struct peer_message *answer;
     sight->as_of_ms = 0;
     if (!items_is_there(call)) {
         sight->result = queue_look(server->queue, call->id, &sight->item);
         return;
     }
-    struct ask_request request = {.kind = ASK_LOOK, .id = call->id};
-    sight->result = ask_call(server->ask, &request, &answer);
+    struct peer_request request = {.kind = PEER_LOOK, .id = call->id};
+    sight->result = peer_client_call(server->peer_client, &request, &answer);
     if (sight->result == QUEUE_OK)
         sight->item = answer->is.item;
     else if (sight->result != QUEUE_NONE)
@@ -118,9 +119,9 @@ void items_look(struct call *call, struct sight *sight) {
 }
 
 uint64_t items_start_look(struct call *call, int64_t wait_seconds) {
-    struct ask_request request = {
-        .kind = ASK_LOOK, .id = call->id, .wait_ms = (int32_t)(wait_seconds * 1000)};
-    return ask_start(call->server->ask, &request);
+    struct peer_request request = {
+        .kind = PEER_LOOK, .id = call->id, .wait_ms = (int32_t)(wait_seconds * 1000)};
+    return peer_client_start(call->server->peer_client, &request);
 }
 
 void items_take_look(struct call *call, const struct queue_answer *answer, struct sight *sight) {
@@ -134,12 +135,12 @@ void items_take_look(struct call *call, const struct queue_answer *answer, struc
 
 enum queue_result items_cancel(struct call *call, bool *unreachable) {
     struct server *server = call->server;
-    const struct ask_message *answer;
+    const struct peer_message *answer;
     *unreachable = false;
     if (!items_is_there(call))
         return queue_cancel(server->queue, call->id);
-    struct ask_request request = {.kind = ASK_CANCEL, .id = call->id};
-    enum queue_result result = ask_call(server->ask, &request, &answer);
+    struct peer_request request = {.kind = PEER_CANCEL, .id = call->id};
+    enum queue_result result = peer_client_call(server->peer_client, &request, &answer);
     *unreachable = result == QUEUE_DOWN;
     return result;
 }

@@ -26,7 +26,8 @@ bool items_is_there(const struct call *call);
 /* Looks at call->id wherever it is. PEER_MS at most. */
 void items_look(struct call *call, struct sight *sight);
 
-/* Asks the peer for its item, for an event loop: a ticket of server->ask; and takes its answer. */
+/* Asks the peer for its item, for an event loop: a ticket of server->peer_client; and takes its
+ * answer. */
 uint64_t items_start_look(struct call *call, int64_t wait_seconds);
 void items_take_look(struct call *call, const struct queue_answer *answer, struct sight *sight);
 

@@ -141,7 +141,7 @@ static bool may_be_complete(const struct replica_state *state, const struct queu
 void api_replica_state(struct call *call) {
     struct replica_source source = {0};
     bool named;
-    if (!replica_read_asker(call, &source, &named) || (named && !admit(call, &source)))
+    if (!replica_read_caller(call, &source, &named) || (named && !admit(call, &source)))
         return;
     struct queue_identity met;
     if (!read_met(call, &met))

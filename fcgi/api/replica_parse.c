@@ -126,7 +126,7 @@ static bool read_identity(struct call *call, struct queue_identity *identity) {
            input_refuse(call, -1, "epoch", "the epoch of that database");
 }
 
-bool replica_read_asker(struct call *call, struct replica_source *source, bool *named) {
+bool replica_read_caller(struct call *call, struct replica_source *source, bool *named) {
     if (!peers_read_node(call, &source->node))
         return false;
     *named = input_member(call, "database") >= 0;

@@ -24,7 +24,7 @@ bool replica_read_range(struct call *call, struct queue_range *range);
 
 /* {"protocol","node"} of /peer/replica/state, where a server that runs adds "database","epoch":
  * then *named is true. */
-bool replica_read_asker(struct call *call, struct replica_source *source, bool *named);
+bool replica_read_caller(struct call *call, struct replica_source *source, bool *named);
 
 /* {"protocol","node","database","epoch"} of /peer/replica/take */
 bool replica_read_taker(struct call *call, struct replica_source *source);

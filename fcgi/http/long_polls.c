@@ -58,8 +58,8 @@ static int find(const struct loop *loop, uint64_t ticket) {
 
 /* Gives a ticket up, whoever's it is. */
 static void forget_ticket(struct loop *loop, uint64_t ticket) {
-    if (ask_is_ticket(ticket))
-        ask_forget(loop->server->ask, ticket);
+    if (peer_client_is_ticket(ticket))
+        peer_client_forget(loop->server->peer_client, ticket);
     else
         queue_forget(loop->server->queue, ticket);
 }
@@ -168,7 +168,7 @@ static void deliver(struct loop *loop, int slot, const struct queue_answer *answ
 /* The next answer of the queue or of peers. */
 static bool next_answer(struct loop *loop, struct queue_answer *answer) {
     return queue_next(loop->server->queue, answer) ||
-           (loop->server->ask && ask_next(loop->server->ask, answer));
+           (loop->server->peer_client && peer_client_next(loop->server->peer_client, answer));
 }
 
 static void take_answers(struct loop *loop) {
@@ -195,12 +195,13 @@ static bool look_at(struct loop *loop, const struct epoll_event *events, int cou
 }
 
 /* Watches for the peers' answers. Returns how long the loop may sleep for them. */
-static int watch_asks(struct loop *loop) {
-    const struct ask *ask = loop->server->ask;
-    if (!ask)
+static int watch_peer_client(struct loop *loop) {
+    const struct peer_client *client = loop->server->peer_client;
+    if (!client)
         return -1;
-    int64_t due_ms = ask_due_ms(ask);
-    if (ask_descriptor(ask) >= 0 && !watch(loop, ask_descriptor(ask), EPOLLIN, ABOUT_ANSWERS))
+    int64_t due_ms = peer_client_due_ms(client);
+    if (peer_client_descriptor(client) >= 0 &&
+        !watch(loop, peer_client_descriptor(client), EPOLLIN, ABOUT_ANSWERS))
         return AWAY_POLL_MS;
     return due_ms == INT64_MAX ? -1 : clock_timeout_ms(due_ms);
 }
@@ -210,7 +211,7 @@ static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_M
     int queue_fd = queue_descriptor(loop->server->queue);
     bool watched = queue_fd >= 0 && watch(loop, queue_fd, EPOLLIN, ABOUT_ANSWERS);
     bool behind = !watched || queue_is_behind(loop->server->queue);
-    int timeout_ms = watch_asks(loop);
+    int timeout_ms = watch_peer_client(loop);
     if (behind && loop->parked > 0 && (timeout_ms < 0 || timeout_ms > AWAY_POLL_MS))
         timeout_ms = AWAY_POLL_MS;
     int count = epoll_pwait(loop->epoll_fd, events, EVENTS_MAX, timeout_ms, child_wait_mask());

@@ -5,9 +5,9 @@
 
 /* What a call does when it is held until the queue answers. */
 struct long_poll_verbs {
-    /* Parses and checks the request. Returns the ticket of the queue or of server->ask, or 0 when
-     * server->reply is the answer already: a mistake, no free slot (call->may_park), or nothing to
-     * wait for. */
+    /* Parses and checks the request. Returns the ticket of the queue or of server->peer_client, or
+     * 0 when server->reply is the answer already: a mistake, no free slot (call->may_park), or
+     * nothing to wait for. */
     uint64_t (*start)(struct call *call);
     /* Fills server->reply from the answer, before any other call of the queue, and returns 0; or
      * returns another ticket to wait for. */

@@ -21,7 +21,8 @@ static bool fill(struct server *server, const struct child_job *job) {
     server->sha512 = new_hash(EVP_sha512());
     server->sha256 = new_hash(EVP_sha256());
     server->queue = queue_open(job->conf, job->channel);
-    if (job->conf->has_peer && !(server->ask = ask_open(job->peering, job->conf->peer_ms)))
+    if (job->conf->has_peer &&
+        !(server->peer_client = peer_client_open(job->peering, job->conf->peer_ms)))
         return false;
     return server->sha512 && server->sha256 && server->queue && request_setup();
 }
@@ -46,7 +47,7 @@ void server_close(struct server *server) {
         return;
     if (server->queue)
         queue_close(server->queue);
-    ask_close(server->ask);
+    peer_client_close(server->peer_client);
     EVP_MD_CTX_free(server->sha512);
     EVP_MD_CTX_free(server->sha256);
     reply_free(&server->reply);

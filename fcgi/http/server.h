@@ -31,9 +31,9 @@ struct server {
     const struct route *routes; /* that it serves; see router.h */
     enum listener listener;
     struct queue *queue;
-    struct ask *ask;         /* NULL without PEERS */
-    struct replica *replica; /* the caller's; NULL but in the replica process */
-    struct feeder feeder;    /* of that */
+    struct peer_client *peer_client; /* NULL without PEERS */
+    struct replica *replica;         /* the caller's; NULL but in the replica process */
+    struct feeder feeder;            /* of that */
     EVP_MD_CTX *sha512;
     EVP_MD_CTX *sha256;
     struct reply reply;

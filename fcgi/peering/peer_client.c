@@ -10,16 +10,16 @@
 #include "memory.h"
 #include "queue/channel.h"
 
-#define ASK_QUESTION (-1)              /* the result in a question: there is none yet */
-#define ASK_TICKET (UINT64_C(1) << 63) /* in every ticket; the queue's are far below */
+#define UNANSWERED (-1)                 /* the result in a request: there is none yet */
+#define PEER_TICKET (UINT64_C(1) << 63) /* in every ticket; the queue's are far below */
 
-/* A question of an event loop under way. */
+/* A request of an event loop under way. */
 struct pending {
     uint64_t ticket;
     int64_t until_ms; /* steady time */
 };
 
-struct ask {
+struct peer_client {
     const char *path;
     int64_t answer_ms;
     int fd; /* -1 while there is no connection */
@@ -27,21 +27,21 @@ struct ask {
     struct pending *pending;
     int count;
     int capacity;
-    struct ask_message message;
+    struct peer_message message;
 };
 
-/* The bytes of a message: of a question its head, of an answer what it has besides. 0 when no
- * process can have sent it. */
-static size_t size_of(const struct ask_message *message) {
-    const size_t head = offsetof(struct ask_message, is);
+/* The bytes of a message: a request is its head only, an answer may have a body. 0 when no process
+ * can have sent it. */
+static size_t size_of(const struct peer_message *message) {
+    const size_t head = offsetof(struct peer_message, is);
     if (message->result != QUEUE_OK)
         return head;
     switch (message->request.kind) {
-    case ASK_LOOK:
+    case PEER_LOOK:
         return head + sizeof message->is.item;
-    case ASK_COUNT:
+    case PEER_COUNT:
         return head + sizeof message->is.number;
-    case ASK_RESERVE:
+    case PEER_RESERVE:
         if (message->is.batch.count < 0 || message->is.batch.count > QUEUE_PULL_MAX)
             return 0;
         return head + offsetof(struct queue_batch, items) +
@@ -51,7 +51,7 @@ static size_t size_of(const struct ask_message *message) {
     }
 }
 
-bool ask_send(int fd, const struct ask_message *message) {
+bool peer_message_send(int fd, const struct peer_message *message) {
     size_t size = size_of(message);
     ssize_t sent;
     do {
@@ -60,170 +60,175 @@ bool ask_send(int fd, const struct ask_message *message) {
     return sent == (ssize_t)size;
 }
 
-bool ask_receive(int fd, bool block, struct ask_message *message, bool *gone) {
+bool peer_message_receive(int fd, bool block, struct peer_message *message, bool *gone) {
     ssize_t got;
     do {
         got = recv(fd, message, sizeof *message, MSG_TRUNC | (block ? 0 : MSG_DONTWAIT));
     } while (got < 0 && errno == EINTR);
     *gone = got >= 0 || errno != EAGAIN;
-    if (got < (ssize_t)offsetof(struct ask_message, is) || got > (ssize_t)sizeof *message ||
-        message->version != ASK_VERSION || got != (ssize_t)size_of(message))
+    if (got < (ssize_t)offsetof(struct peer_message, is) || got > (ssize_t)sizeof *message ||
+        message->version != PEER_CLIENT_VERSION || got != (ssize_t)size_of(message))
         return false;
     *gone = false;
     return true;
 }
 
-struct ask *ask_open(const char *path, int64_t answer_ms) {
-    struct ask *ask = calloc(1, sizeof *ask);
-    if (!ask)
+struct peer_client *peer_client_open(const char *path, int64_t answer_ms) {
+    struct peer_client *client = calloc(1, sizeof *client);
+    if (!client)
         return NULL;
-    ask->path = path;
-    ask->answer_ms = answer_ms;
-    ask->fd = -1;
-    return ask;
+    client->path = path;
+    client->answer_ms = answer_ms;
+    client->fd = -1;
+    return client;
 }
 
 /* Closes the connection. What is under way has gone with it, and is due. */
-static void disconnect(struct ask *ask) {
-    if (ask->fd >= 0)
-        close(ask->fd);
-    ask->fd = -1;
-    for (int i = 0; i < ask->count; i++)
-        ask->pending[i].until_ms = 0;
+static void disconnect(struct peer_client *client) {
+    if (client->fd >= 0)
+        close(client->fd);
+    client->fd = -1;
+    for (int i = 0; i < client->count; i++)
+        client->pending[i].until_ms = 0;
 }
 
-void ask_close(struct ask *ask) {
-    if (!ask)
+void peer_client_close(struct peer_client *client) {
+    if (!client)
         return;
-    disconnect(ask);
-    free(ask->pending);
-    free(ask);
+    disconnect(client);
+    free(client->pending);
+    free(client);
 }
 
-/* Begins a question; what an answer would have is left as it is. */
-static void start_message(struct ask_message *message, uint64_t ticket,
-                          const struct ask_request *request) {
-    message->version = ASK_VERSION;
-    message->result = ASK_QUESTION;
+/* Begins a request; the body of an answer is left as it is. */
+static void start_message(struct peer_message *message, uint64_t ticket,
+                          const struct peer_request *request) {
+    message->version = PEER_CLIENT_VERSION;
+    message->result = UNANSWERED;
     message->ticket = ticket;
     message->request = *request;
 }
 
-/* Sends a question. A connection that turns out to be dead is opened again, once. */
-static bool send_request(struct ask *ask, uint64_t ticket, const struct ask_request *request) {
-    start_message(&ask->message, ticket, request);
+/* Sends a request. A connection that turns out to be dead is opened again, once. */
+static bool send_request(struct peer_client *client, uint64_t ticket,
+                         const struct peer_request *request) {
+    start_message(&client->message, ticket, request);
     for (int tries = 0; tries < 2; tries++) {
-        if (ask->fd < 0)
-            ask->fd = channel_connect(ask->path, ask->answer_ms);
-        if (ask->fd < 0)
+        if (client->fd < 0)
+            client->fd = channel_connect(client->path, client->answer_ms);
+        if (client->fd < 0)
             return false;
-        if (ask_send(ask->fd, &ask->message))
+        if (peer_message_send(client->fd, &client->message))
             return true;
-        disconnect(ask);
+        disconnect(client);
     }
     return false;
 }
 
-enum queue_result ask_call(struct ask *ask, const struct ask_request *request,
-                           const struct ask_message **answer) {
+enum queue_result peer_client_call(struct peer_client *client, const struct peer_request *request,
+                                   const struct peer_message **answer) {
     bool gone;
-    uint64_t ticket = ASK_TICKET | ++ask->last;
-    if (!send_request(ask, ticket, request))
+    uint64_t ticket = PEER_TICKET | ++client->last;
+    if (!send_request(client, ticket, request))
         return QUEUE_DOWN;
-    if (!ask_receive(ask->fd, true, &ask->message, &gone) || ask->message.ticket != ticket) {
-        disconnect(ask); /* a late answer must not meet the next question */
+    if (!peer_message_receive(client->fd, true, &client->message, &gone) ||
+        client->message.ticket != ticket) {
+        disconnect(client); /* a late answer must not meet the next request */
         return QUEUE_DOWN;
     }
-    *answer = &ask->message;
-    return (enum queue_result)ask->message.result;
+    *answer = &client->message;
+    return (enum queue_result)client->message.result;
 }
 
 /* --- Tickets --- */
 
-static struct pending *find(struct ask *ask, uint64_t ticket) {
-    for (int i = 0; i < ask->count; i++) {
-        if (ask->pending[i].ticket == ticket)
-            return &ask->pending[i];
+static struct pending *find(struct peer_client *client, uint64_t ticket) {
+    for (int i = 0; i < client->count; i++) {
+        if (client->pending[i].ticket == ticket)
+            return &client->pending[i];
     }
     return NULL;
 }
 
-static void remove_pending(struct ask *ask, struct pending *pending) {
-    *pending = ask->pending[--ask->count];
+static void remove_pending(struct peer_client *client, struct pending *pending) {
+    *pending = client->pending[--client->count];
 }
 
-static struct pending *add_pending(struct ask *ask) {
-    if (ask->count == ask->capacity) {
-        int capacity = ask->capacity ? 2 * ask->capacity : 64;
-        ask->pending = memory_or_end(realloc(ask->pending, (size_t)capacity * sizeof *ask->pending),
-                                     "questions to peers");
-        ask->capacity = capacity;
+static struct pending *add_pending(struct peer_client *client) {
+    if (client->count == client->capacity) {
+        int capacity = client->capacity ? 2 * client->capacity : 64;
+        client->pending =
+            memory_or_end(realloc(client->pending, (size_t)capacity * sizeof *client->pending),
+                          "requests to the peer");
+        client->capacity = capacity;
     }
-    return &ask->pending[ask->count++];
+    return &client->pending[client->count++];
 }
 
-uint64_t ask_start(struct ask *ask, const struct ask_request *request) {
-    uint64_t ticket = ASK_TICKET | ++ask->last;
-    bool sent = send_request(ask, ticket, request);
-    struct pending *pending = add_pending(ask);
+uint64_t peer_client_start(struct peer_client *client, const struct peer_request *request) {
+    uint64_t ticket = PEER_TICKET | ++client->last;
+    bool sent = send_request(client, ticket, request);
+    struct pending *pending = add_pending(client);
     pending->ticket = ticket;
-    pending->until_ms = sent ? clock_steady_ms() + request->wait_ms + 2 * ask->answer_ms : 0;
+    pending->until_ms = sent ? clock_steady_ms() + request->wait_ms + 2 * client->answer_ms : 0;
     return ticket;
 }
 
-bool ask_is_ticket(uint64_t ticket) {
-    return (ticket & ASK_TICKET) != 0;
+bool peer_client_is_ticket(uint64_t ticket) {
+    return (ticket & PEER_TICKET) != 0;
 }
 
-void ask_forget(struct ask *ask, uint64_t ticket) {
-    struct pending *pending = find(ask, ticket);
+void peer_client_forget(struct peer_client *client, uint64_t ticket) {
+    struct pending *pending = find(client, ticket);
     if (!pending)
         return;
-    remove_pending(ask, pending);
-    start_message(&ask->message, ticket, &(struct ask_request){.kind = ASK_FORGET});
-    if (ask->fd >= 0)
-        ask_send(ask->fd, &ask->message); /* without room for it, it ends by its time */
+    remove_pending(client, pending);
+    start_message(&client->message, ticket, &(struct peer_request){.kind = PEER_FORGET});
+    if (client->fd >= 0)
+        peer_message_send(client->fd,
+                          &client->message); /* without room for it, it ends by its time */
 }
 
-int ask_descriptor(const struct ask *ask) {
-    return ask->fd;
+int peer_client_descriptor(const struct peer_client *client) {
+    return client->fd;
 }
 
-int64_t ask_due_ms(const struct ask *ask) {
+int64_t peer_client_due_ms(const struct peer_client *client) {
     int64_t due_ms = INT64_MAX;
-    for (int i = 0; i < ask->count; i++) {
-        if (ask->pending[i].until_ms < due_ms)
-            due_ms = ask->pending[i].until_ms;
+    for (int i = 0; i < client->count; i++) {
+        if (client->pending[i].until_ms < due_ms)
+            due_ms = client->pending[i].until_ms;
     }
     return due_ms;
 }
 
-/* Takes an answer from the connection that is for somebody. */
-static bool receive_answer(struct ask *ask, struct queue_answer *answer) {
+/* Receives the next answer whose ticket is under way. */
+static bool receive_answer(struct peer_client *client, struct queue_answer *answer) {
     bool gone = false;
-    while (ask->fd >= 0 && ask_receive(ask->fd, false, &ask->message, &gone)) {
-        struct pending *pending = find(ask, ask->message.ticket);
+    while (client->fd >= 0 && peer_message_receive(client->fd, false, &client->message, &gone)) {
+        struct pending *pending = find(client, client->message.ticket);
         if (!pending)
             continue;
-        remove_pending(ask, pending);
-        *answer = (struct queue_answer){.ticket = ask->message.ticket,
-                                        .result = (enum queue_result)ask->message.result,
-                                        .item = &ask->message.is.item};
+        remove_pending(client, pending);
+        *answer = (struct queue_answer){.ticket = client->message.ticket,
+                                        .result = (enum queue_result)client->message.result,
+                                        .item = &client->message.is.item};
         return true;
     }
     if (gone)
-        disconnect(ask);
+        disconnect(client);
     return false;
 }
 
-bool ask_next(struct ask *ask, struct queue_answer *answer) {
-    if (receive_answer(ask, answer))
+bool peer_client_next(struct peer_client *client, struct queue_answer *answer) {
+    if (receive_answer(client, answer))
         return true;
     int64_t now_ms = clock_steady_ms();
-    for (int i = 0; i < ask->count; i++) {
-        if (ask->pending[i].until_ms <= now_ms) {
-            *answer = (struct queue_answer){.ticket = ask->pending[i].ticket, .result = QUEUE_DOWN};
-            remove_pending(ask, &ask->pending[i]);
+    for (int i = 0; i < client->count; i++) {
+        if (client->pending[i].until_ms <= now_ms) {
+            *answer =
+                (struct queue_answer){.ticket = client->pending[i].ticket, .result = QUEUE_DOWN};
+            remove_pending(client, &client->pending[i]);
             return true;
         }
     }

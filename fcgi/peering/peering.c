@@ -1,4 +1,4 @@
-/* The process that talks to the other node: an event loop over the requests to them, the questions
+/* The process that talks to the other node: an event loop over the requests to them, the forwards
  * of the other processes and the queue's batches. */
 
 #include "peering.h"
@@ -58,7 +58,7 @@ static void turn(struct peering *peering) {
             listen_to_queue(peering);
         peering->next_look_ms = clock_steady_ms() + LOOK_MS;
     }
-    peering_asks_turn(peering);
+    peering_connections_turn(peering);
     peering_hello_turn(peering);
     peering_stream_turn(peering);
     peering_unfed_turn(peering);
@@ -80,7 +80,7 @@ static void wait_for_events(struct peering *peering) {
 
 /* Whether something is under way that a stop waits for. */
 static bool is_busy(const struct peering *peering) {
-    return !TAILQ_EMPTY(&peering->questions);
+    return !TAILQ_EMPTY(&peering->forwards);
 }
 
 static void serve(struct peering *peering) {
@@ -98,7 +98,7 @@ static void serve(struct peering *peering) {
         note_pause(peering);
         turn(peering);
         if (peering->superseded) {
-            peering_stream_go(peering, STREAM_ASK, COPY_SUPERSEDED);
+            peering_stream_go(peering, STREAM_QUERY, COPY_SUPERSEDED);
             return;
         }
     } while (!peering->stopping || (is_busy(peering) && clock_steady_ms() < until_ms));
@@ -112,9 +112,9 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
     sigaddset(&term, SIGTERM);
     peering->conf = job->conf;
     peering->listen_fd = job->listen_fd;
-    LIST_INIT(&peering->askers);
+    LIST_INIT(&peering->connections);
     LIST_INIT(&peering->gone);
-    TAILQ_INIT(&peering->questions);
+    TAILQ_INIT(&peering->forwards);
     TAILQ_INIT(&peering->ended);
     peering->heard_ms = clock_steady_ms();
     peering->turn_ms = peering->heard_ms;
@@ -132,7 +132,7 @@ static bool set_up(struct peering *peering, const struct child_job *job) {
 
 static void tear_down(struct peering *peering) {
     if (peering->http) {
-        peering_asks_close(peering);
+        peering_connections_close(peering);
         http_close(peering->http);
     }
     peering_copy_end(peering);

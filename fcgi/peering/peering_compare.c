@@ -22,7 +22,7 @@ static void take_comparison(void *context, const struct http_reply *reply) {
     if (strcmp(result, "gap") == 0) {
         log_warn("the replica at node %d has only batch %lld: it was set back",
                  peering->conf->peer.node, (long long)batch);
-        peering_stream_go(peering, STREAM_ASK, COPY_MISSING);
+        peering_stream_go(peering, STREAM_QUERY, COPY_MISSING);
         return;
     }
     log_error(

@@ -106,7 +106,7 @@ static void go_on(struct peering *peering) {
 /* The copy has ended, in one way or another: what has the peer now? */
 static void end(struct peering *peering) {
     peering_copy_end(peering);
-    peering_stream_go(peering, STREAM_ASK, COPY_UNKNOWN);
+    peering_stream_go(peering, STREAM_QUERY, COPY_UNKNOWN);
 }
 
 static void take_part(void *context, const struct http_reply *reply) {

@@ -14,8 +14,9 @@
  *   peering_compare.c compares items with the replica's, some at a time
  *   peering_stream.c  feeds the replica: which batches it is to have, and sends them
  *   peering_unfed.c   says that there will be no more, with COPY=none
- *   peering_pulls.c   asks what has become of pulls for which items are set aside here
- *   peering_connections.c what the other processes ask for
+ *   peering_pulls.c   asks for the fate of pulls for which items are reserved here
+ *   peering_forward.c forwards looks, cancels, counts and reservations to the peer
+ *   peering_connections.c the processes whose requests are forwarded
  *   peering.c         the loop
  */
 
@@ -42,7 +43,7 @@ struct hello {
 
 /* What is going on about the replica. */
 enum stream_phase {
-    STREAM_ASK,    /* what the peer has is asked for */
+    STREAM_QUERY,  /* the peer is asked what it has */
     STREAM_FOLLOW, /* it gets batches */
     STREAM_COPY    /* it gets a copy */
 };
@@ -82,26 +83,26 @@ struct copy {
     struct buffer body;
 };
 
-/* A process that asks. */
-struct asker {
+/* The connection of a process. */
+struct connection {
     struct peering *peering;
     int fd; /* -1 once it is gone */
-    LIST_ENTRY(asker) all;
+    LIST_ENTRY(connection) all;
 };
 
-/* A question under way. */
-struct question {
-    struct asker *asker;
+/* A request that is forwarded to the peer. */
+struct forward {
+    struct connection *connection;
     uint64_t ticket;
-    struct ask_request request;
-    struct http_call *call; /* NULL: it was not passed on yet */
-    bool held;              /* the look takes up a place at the peer */
+    struct peer_request request;
+    struct http_call *call; /* NULL: it was not sent yet */
+    bool parked;            /* the look takes up a place at the peer */
     int64_t until_ms;       /* of a look: steady time at which its wait ends */
-    TAILQ_ENTRY(question) all;
+    TAILQ_ENTRY(forward) all;
 };
 
-LIST_HEAD(askers, asker);
-TAILQ_HEAD(questions, question);
+LIST_HEAD(connections, connection);
+TAILQ_HEAD(forwards, forward);
 
 struct peering {
     const struct conf *conf;
@@ -116,24 +117,24 @@ struct peering {
     bool known;               /* peers was read at least once */
     struct queue_peers peers; /* as read last */
     int64_t next_look_ms;     /* steady time at which they are read again */
-    int64_t heard_ms; /* the same: when the peer was heard from last, or this process began */
+    int64_t heard_ms; /* the same: of the peer's last answer, or the start of this process */
     int64_t turn_ms;  /* of the last turn of the loop */
     struct hello hello;
     struct stream stream;
     struct copy copy;
     struct retry settling;
-    bool settling_asked; /* a message about pulls is under way */
+    bool settling_sent; /* a message about pulls is under way */
     int64_t next_settle_ms;
-    int settling_count;                                             /* of what was asked, */
+    int settling_count;                                             /* of the pulls in it, */
     struct queue_reservation settling_what[QUEUE_RESERVATIONS_MAX]; /* in its order */
-    int looks; /* that the peer is asked to hold */
-    struct askers askers;
-    struct askers gone; /* to be freed when no event can be about them any more */
-    struct questions questions;
-    struct questions ended; /* to be freed */
-    struct json json;       /* of the reply at hand */
-    struct buffer body;     /* of the request at hand */
-    struct ask_message answer;
+    int looks;                                                      /* parked at the peer */
+    struct connections connections;
+    struct connections gone; /* to be freed after this turn */
+    struct forwards forwards;
+    struct forwards ended; /* to be freed */
+    struct json json;      /* of the reply at hand */
+    struct buffer body;    /* of the request at hand */
+    struct peer_message answer;
 };
 
 /* --- peering_known.c --- */
@@ -141,10 +142,10 @@ struct peering {
 /* Reads again what is known of the peer. False when it cannot be read now. */
 bool peering_look(struct peering *peering);
 
-/* Notes that the peer has answered, whatever: it is there. */
+/* Notes that the peer has answered: it is reachable. */
 void peering_heard(struct peering *peering);
 
-/* Whether it was not heard from for PEER_AWAY_MS. */
+/* Whether it has not answered for PEER_AWAY_MS. */
 bool peering_is_away(const struct peering *peering);
 
 /* --- peering_calls.c --- */
@@ -228,15 +229,29 @@ bool peering_compare_turn(struct peering *peering);
 
 /* --- peering_pulls.c --- */
 
-/* Asks what has become of pulls. */
+/* Asks for the fate of pulls. */
 void peering_pulls_turn(struct peering *peering);
+
+/* --- peering_forward.c --- */
+
+/* Forwards a request of a process, and answers it when the peer has. False when memory is short. */
+bool peering_forward_begin(struct connection *connection, const struct peer_message *message);
+
+/* Ends one without an answer. */
+void peering_forward_end(struct peering *peering, struct forward *forward);
+
+/* Answers all when the peer is away; else sends those that were not sent yet. */
+void peering_forwards_turn(struct peering *peering);
+
+/* Frees those that have ended; called when no event can be about them any more. */
+void peering_forwards_free(struct peering *peering);
 
 /* --- peering_connections.c --- */
 
-/* Takes what the processes ask, without waiting. */
-void peering_asks_turn(struct peering *peering);
+/* Accepts connections and reads their requests, without waiting; sees to those under way. */
+void peering_connections_turn(struct peering *peering);
 
 /* Closes all connections. */
-void peering_asks_close(struct peering *peering);
+void peering_connections_close(struct peering *peering);
 
 #endif

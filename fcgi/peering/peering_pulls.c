@@ -45,9 +45,10 @@ static bool settle_all(struct peering *peering, char *why, size_t why_size) {
     }
     int token = json_first(json, array);
     for (int i = 0; i < peering->settling_count; i++) {
-        const struct queue_reservation *asked = &peering->settling_what[i];
-        struct queue_settle settle = {.known = asked->settled, .node = asked->node, .epoch = epoch};
-        memcpy(settle.tag, asked->tag, PULL_TAG_SIZE);
+        const struct queue_reservation *reservation = &peering->settling_what[i];
+        struct queue_settle settle = {
+            .known = reservation->settled, .node = reservation->node, .epoch = epoch};
+        memcpy(settle.tag, reservation->tag, PULL_TAG_SIZE);
         if (!read_fate(json, token, &settle.fate)) {
             snprintf(why, why_size, "it says nothing known of a pull");
             return false;
@@ -63,7 +64,7 @@ static bool settle_all(struct peering *peering, char *why, size_t why_size) {
 static void take_fates(void *context, const struct http_reply *reply) {
     struct peering *peering = context;
     char why[300];
-    peering->settling_asked = false;
+    peering->settling_sent = false;
     if (peering_read_reply(peering, reply, why, sizeof why) && settle_all(peering, why, sizeof why))
         peering_succeeded(peering, &peering->settling, what);
     else
@@ -81,7 +82,7 @@ static bool is_safe(const struct peering *peering) {
 void peering_pulls_turn(struct peering *peering) {
     const struct queue_peers *peers = &peering->peers;
     int64_t now = clock_steady_ms();
-    if (peering->settling_asked || !peering_may_call(peering, &peering->settling) ||
+    if (peering->settling_sent || !peering_may_call(peering, &peering->settling) ||
         peers->reservation_count == 0 || peering->next_settle_ms > now)
         return;
     bool safe = is_safe(peering);
@@ -91,18 +92,18 @@ void peering_pulls_turn(struct peering *peering) {
     json_name(body, "pulls");
     json_open(body, '[');
     for (int i = 0; i < peers->reservation_count; i++) {
-        struct queue_reservation *asked = &peering->settling_what[i];
-        *asked = peers->reservations[i];
-        asked->settled &= safe;
+        struct queue_reservation *reservation = &peering->settling_what[i];
+        *reservation = peers->reservations[i];
+        reservation->settled &= safe;
         json_open(body, '{');
-        peer_json_put_tag(body, asked->tag);
+        peer_json_put_tag(body, reservation->tag);
         json_name(body, "settled");
-        json_put_boolean(body, asked->settled != 0);
+        json_put_boolean(body, reservation->settled != 0);
         json_close(body, '}');
     }
     json_close(body, ']');
     peering->settling_count = peers->reservation_count;
-    peering->settling_asked = true;
+    peering->settling_sent = true;
     peering->next_settle_ms = now + SETTLE_MS;
     peering_post(peering, "/peer/pulls", SETTLE_TIMEOUT_MS, take_fates, peering);
 }

@@ -50,6 +50,6 @@ bool peering_stream_read(struct peering *peering, const struct http_reply *reply
     if (peering_is_problem(peering, reply, 409, "superseded"))
         peering->superseded = true;
     peering_failed(peering, &peering->stream.retry, "feeding its replica", why);
-    peering_stream_go(peering, STREAM_ASK, COPY_UNKNOWN);
+    peering_stream_go(peering, STREAM_QUERY, COPY_UNKNOWN);
     return false;
 }

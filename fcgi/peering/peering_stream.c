@@ -92,7 +92,7 @@ static void want_copy(struct peering *peering, bool fits) {
     bool soon = ended_ms > 0 && clock_steady_ms() - ended_ms < COPY_PAUSE_MS;
     bool waits = fits && soon && !peering->stream.differs;
     peering->stream.misfit &= waits;
-    peering_stream_go(peering, waits ? STREAM_ASK : STREAM_COPY, COPY_MISSING);
+    peering_stream_go(peering, waits ? STREAM_QUERY : STREAM_COPY, COPY_MISSING);
     if (waits)
         peering_failed(peering, &peering->stream.retry, what,
                        "it had a copy just now, and the log lacks batches behind that already");
@@ -142,7 +142,7 @@ static void take_state(void *context, const struct http_reply *reply) {
     }
 }
 
-static void ask_state(struct peering *peering) {
+static void query_state(struct peering *peering) {
     const struct queue_identity *identity = &peering->peers.identity;
     struct buffer *body = peering_begin(peering);
     fields_put_id(body, "database", identity->database);
@@ -166,7 +166,7 @@ static void be_refused(struct peering *peering, const char *result, int64_t batc
     /* When all that it says of itself is right, only a copy can help. */
     stream->misfit = strcmp(result, "other") == 0;
     peering_failed(peering, &stream->retry, what, why);
-    peering_stream_go(peering, STREAM_ASK, COPY_MISSING);
+    peering_stream_go(peering, STREAM_QUERY, COPY_MISSING);
 }
 
 static void take_batches(void *context, const struct http_reply *reply) {
@@ -242,7 +242,7 @@ static void follow(struct peering *peering) {
         return;
     last = last < stream->seen ? last : stream->seen;
     if (stream->acked < last && !gather(peering, last)) {
-        peering_stream_go(peering, STREAM_ASK, COPY_MISSING);
+        peering_stream_go(peering, STREAM_QUERY, COPY_MISSING);
         return;
     }
     if (stream->acked < last) {
@@ -264,8 +264,8 @@ void peering_stream_turn(struct peering *peering) {
     if (stream->sending || !peering_may_call(peering, &stream->retry) ||
         stream->gather_until_ms > clock_steady_ms())
         return;
-    if (stream->phase == STREAM_ASK)
-        ask_state(peering);
+    if (stream->phase == STREAM_QUERY)
+        query_state(peering);
     else if (stream->phase == STREAM_COPY)
         peering_copy_turn(peering);
     else

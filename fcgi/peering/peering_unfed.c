@@ -20,7 +20,7 @@ static void take_told(void *context, const struct http_reply *reply) {
 void peering_unfed_turn(struct peering *peering) {
     struct stream *stream = &peering->stream;
     char path[PATH_SIZE];
-    if (peering->conf->copying != COPY_NONE || stream->phase != STREAM_ASK || stream->sending ||
+    if (peering->conf->copying != COPY_NONE || stream->phase != STREAM_QUERY || stream->sending ||
         !peering_may_call(peering, &stream->retry))
         return;
     peering_source(peering, path, sizeof path, "/peer/replica/batches");

@@ -105,13 +105,13 @@ void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *sn
 }
 
 void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
-                     const struct fleet_asked *asked) {
-    if (asked->answer == ANSWER_LENT)
+                     const struct fleet_wanted *wanted) {
+    if (wanted->answer == ANSWER_LENT)
         snprintf(why, QUEUE_WHY_SIZE, "node %d lends a machine: there may be %lld here now",
-                 (int)asked->answered_by, (long long)decision->limit);
+                 (int)wanted->answered_by, (long long)decision->limit);
     else
         snprintf(why, QUEUE_WHY_SIZE, "node %d lends no machine now; it is asked again",
-                 (int)asked->answered_by);
+                 (int)wanted->answered_by);
 }
 
 void words_of_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,

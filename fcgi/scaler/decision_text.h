@@ -21,7 +21,7 @@ void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *sn
 
 /* What a peer has answered. */
 void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
-                     const struct fleet_asked *asked);
+                     const struct fleet_wanted *wanted);
 
 /* What is done with a loan, and why. */
 void words_of_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,

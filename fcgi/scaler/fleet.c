@@ -18,7 +18,7 @@ enum {
 
 void fleet_open(struct fleet *fleet, const struct conf *conf) {
     fleet->conf = conf;
-    fleet->asked.node = SCALING_NOBODY;
+    fleet->wanted.node = SCALING_NOBODY;
 }
 
 /* What the names of this node's machines begin with. */

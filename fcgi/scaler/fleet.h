@@ -26,10 +26,11 @@ struct fleet_note {
     int64_t absent_ms;          /* when the first of the lists was begun that lack it */
 };
 
-/* What became of asking peers for loans. */
+/* What a peer has answered when it was asked for a loan. */
 enum fleet_answer { ANSWER_NONE, ANSWER_LENT, ANSWER_REFUSED };
 
-struct fleet_asked {
+/* A loan that is wanted. */
+struct fleet_wanted {
     struct uuid loan;         /* that is wanted at the moment */
     int32_t node;             /* of whom; SCALING_NOBODY: none is */
     int64_t refused_ms;       /* steady time of the last refusal; 0: never */
@@ -48,7 +49,7 @@ struct fleet {
     int list_count;
     struct provider_machine list[PROVIDER_LIST_MAX];
     struct queue_peers peers; /* with the loans */
-    struct fleet_asked asked;
+    struct fleet_wanted wanted;
 };
 
 void fleet_open(struct fleet *fleet, const struct conf *conf);

@@ -17,23 +17,23 @@ static const struct queue_loan *find_loan(const struct fleet *fleet, const struc
 /* Learns what has become of the loan that was wanted: it is held now, or the peer has refused it,
  * or that is not known yet. */
 static void note_answer(struct fleet *fleet) {
-    struct fleet_asked *asked = &fleet->asked;
-    asked->answer = ANSWER_NONE;
-    if (asked->node == SCALING_NOBODY)
+    struct fleet_wanted *wanted = &fleet->wanted;
+    wanted->answer = ANSWER_NONE;
+    if (wanted->node == SCALING_NOBODY)
         return;
-    const struct queue_loan *loan = find_loan(fleet, &asked->loan);
+    const struct queue_loan *loan = find_loan(fleet, &wanted->loan);
     if (loan && loan->state == LOAN_WANTED)
         return;
-    asked->answer = loan ? ANSWER_LENT : ANSWER_REFUSED;
-    asked->answered_by = asked->node;
-    asked->node = SCALING_NOBODY;
+    wanted->answer = loan ? ANSWER_LENT : ANSWER_REFUSED;
+    wanted->answered_by = wanted->node;
+    wanted->node = SCALING_NOBODY;
     if (!loan)
-        asked->refused_ms = clock_steady_ms();
+        wanted->refused_ms = clock_steady_ms();
 }
 
 void fleet_note_wanted(struct fleet *fleet, const struct uuid *loan, int32_t node) {
-    fleet->asked.loan = *loan;
-    fleet->asked.node = node;
+    fleet->wanted.loan = *loan;
+    fleet->wanted.node = node;
 }
 
 /* Finds the loan that is wanted; an earlier scaler may have asked for it. */
@@ -56,14 +56,14 @@ bool fleet_read_peers(struct fleet *fleet, struct queue *queue) {
 }
 
 void fleet_forget_wanted(struct fleet *fleet, const struct queue_loan *loan) {
-    if (memcmp(fleet->asked.loan.bytes, loan->id.bytes, ID_SIZE) == 0)
-        fleet->asked.node = SCALING_NOBODY;
+    if (memcmp(fleet->wanted.loan.bytes, loan->id.bytes, ID_SIZE) == 0)
+        fleet->wanted.node = SCALING_NOBODY;
 }
 
 void fleet_describe_loans(const struct fleet *fleet, struct scaling_snapshot *snapshot) {
     const struct conf *conf = fleet->conf;
     bool away = fleet->tally.copying.away != 0;
-    int64_t refused_ms = fleet->asked.refused_ms;
+    int64_t refused_ms = fleet->wanted.refused_ms;
     snapshot->refused = refused_ms > 0 && clock_steady_ms() - refused_ms < SCALING_REFUSED_MS;
     snapshot->has_peer = conf->has_peer;
     snapshot->peer = (struct scaling_peer){.node = conf->peer.node, .away = away};

@@ -249,11 +249,11 @@ static void borrow(struct scaler *scaler) {
 
 /* Says what a peer has answered. */
 static void tell_answer(struct scaler *scaler) {
-    const struct fleet_asked *asked = &scaler->fleet.asked;
+    const struct fleet_wanted *wanted = &scaler->fleet.wanted;
     char why[QUEUE_WHY_SIZE];
-    bool refused = asked->answer == ANSWER_REFUSED;
-    if (asked->answer != ANSWER_NONE && !(refused && scaler->refusal_told)) {
-        words_of_answer(why, &scaler->decision, asked);
+    bool refused = wanted->answer == ANSWER_REFUSED;
+    if (wanted->answer != ANSWER_NONE && !(refused && scaler->refusal_told)) {
+        words_of_answer(why, &scaler->decision, wanted);
         tell(scaler, why);
         scaler->refusal_told = refused;
     }

@@ -111,7 +111,7 @@ static void send_request(struct node *node, struct lease_request *request) {
 
 /* Whether a new request may take this place: one always waits for items; more are of use only when
  * the node seems to have more than one lease can bring. */
-static bool may_ask(const struct lease_request *request) {
+static bool may_request(const struct lease_request *request) {
     return !request->open && (waits(request) || request->node->more);
 }
 
@@ -137,7 +137,7 @@ void leases_step(struct node *node, int64_t now_ms) {
         struct lease_request *request = &node->requests[i];
         if (request->open && !request->call.http)
             send_request(node, request); /* it may have been given: the same id again */
-        else if (!enough && may_ask(request))
+        else if (!enough && may_request(request))
             enough = !ask(node, request, now_ms);
     }
 }
@@ -148,7 +148,7 @@ int64_t leases_due_ms(const struct node *node) {
         const struct lease_request *request = &node->requests[i];
         if (request->open && !request->call.http)
             return node->lease.retry.not_before_ms;
-        if (may_ask(request))
+        if (may_request(request))
             due_ms = node->look_again_ms;
     }
     return due_ms > node->lease.retry.not_before_ms ? due_ms : node->lease.retry.not_before_ms;
@@ -255,7 +255,7 @@ static void lease_done(void *context, const struct http_reply *reply) {
         endpoint_nonsense(&node->lease, &request->call, why);
     } else {
         endpoint_succeeded(&node->lease, &request->call);
-        shared->drain_asked |= node->grant.drain;
+        shared->drain_requested |= node->grant.drain;
         lease_granted(request);
     }
 }

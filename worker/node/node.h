@@ -28,7 +28,7 @@ struct node_shared {
     struct node *nodes[NODES_MAX]; /* by index; node_count of them are open */
     int node_count;
     struct items finished; /* on their way from the mill to their nodes; owned */
-    bool drain_asked;      /* set when some node has asked this worker to stop */
+    bool drain_requested;  /* set when some node has asked this worker to stop */
     struct json json;      /* for reading replies, one at a time */
     struct buffer body;
 };

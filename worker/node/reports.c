@@ -275,7 +275,7 @@ static void report_taken(struct report *report, const struct http_reply *reply) 
         return;
     }
     endpoint_succeeded(&node->report, &report->call);
-    shared->drain_asked |= drain;
+    shared->drain_requested |= drain;
     forget_lost(report, lost);
 }
 

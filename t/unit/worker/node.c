@@ -196,7 +196,7 @@ static void test_command(void) {
     answer(connection, "200 OK",
            "{\"taken\":[\"00000001-0000-4000-8000-000000000000\"],\"lost\":[],"
            "\"command\":\"drain\"}");
-    ok(shared.drain_asked, "a node can ask for a drain");
+    ok(shared.drain_requested, "a node can ask for a drain");
     stop();
 }
 

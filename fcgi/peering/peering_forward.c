@@ -1,0 +1,221 @@
+/* What is forwarded to the peer for the other processes: looks, cancels, counts and reservations.
+ */
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "log.h"
+#include "peer_json.h"
+#include "peering_parts.h"
+#include "queue/fields.h"
+
+enum {
+    ROUND_MS = 50, /* that an answer may come late, rather than a second early */
+    LOOKS_MAX = 64 /* parked at the peer at once: its workers' leases need places, too */
+};
+
+void peering_forward_end(struct peering *peering, struct forward *forward) {
+    if (forward->call)
+        http_abort(peering->http, forward->call);
+    if (forward->parked)
+        peering->looks--;
+    TAILQ_REMOVE(&peering->forwards, forward, all);
+    TAILQ_INSERT_TAIL(&peering->ended, forward, all);
+}
+
+void peering_forwards_free(struct peering *peering) {
+    struct forward *forward;
+    while ((forward = TAILQ_FIRST(&peering->ended)) != NULL) {
+        TAILQ_REMOVE(&peering->ended, forward, all);
+        free(forward);
+    }
+}
+
+/* Sends the answer, whose body is in peering->answer, and ends the request. */
+static void answer(struct peering *peering, struct forward *forward, enum queue_result result) {
+    struct connection *connection = forward->connection;
+    struct peer_message *message = &peering->answer;
+    message->version = PEER_CLIENT_VERSION;
+    message->result = (int32_t)result;
+    message->ticket = forward->ticket;
+    message->request = forward->request;
+    peering_forward_end(peering, forward);
+    if (!peer_message_send(connection->fd, message))
+        shutdown(connection->fd,
+                 SHUT_RDWR); /* it does not fetch its answers; its end is an event */
+}
+
+/* --- Replies --- */
+
+static void complain(const struct peering *peering, const char *what, const char *why) {
+    log_debug("node %d: %s failed: %s", peering->conf->peer.node, what, why);
+}
+
+static void warn_of(const struct peering *peering, const struct peer_fault *fault) {
+    log_warn("node %d: in its item %s is not %s", peering->conf->peer.node, fault->field,
+             fault->rule);
+}
+
+static void take_look(void *context, const struct http_reply *reply) {
+    struct forward *forward = context;
+    struct peering *peering = forward->connection->peering;
+    const struct json *json = &peering->json;
+    struct peer_fault fault = {0};
+    char why[300];
+    enum queue_result result = QUEUE_DOWN;
+    forward->call = NULL;
+    if (peering_read_reply(peering, reply, why, sizeof why)) {
+        bool good = peer_json_read_item(json, json_member(json, 0, "item"),
+                                        &peering->answer.is.item, &fault);
+        if (!good)
+            warn_of(peering, &fault);
+        result = good ? QUEUE_OK : QUEUE_DOWN;
+    } else if (peering_is_problem(peering, reply, 404, "not-found")) {
+        result = QUEUE_NONE;
+    } else {
+        complain(peering, "a look", why);
+    }
+    answer(peering, forward, result);
+}
+
+static void take_cancel(void *context, const struct http_reply *reply) {
+    struct forward *forward = context;
+    struct peering *peering = forward->connection->peering;
+    enum queue_result result = QUEUE_DOWN;
+    child_busy();
+    forward->call = NULL;
+    if (reply->status == 204)
+        result = QUEUE_OK;
+    else if (peering_is_problem(peering, reply, 404, "not-found"))
+        result = QUEUE_NONE;
+    else if (peering_is_problem(peering, reply, 409, "already-done"))
+        result = QUEUE_CONFLICT;
+    answer(peering, forward, result);
+}
+
+static void take_count(void *context, const struct http_reply *reply) {
+    struct forward *forward = context;
+    struct peering *peering = forward->connection->peering;
+    const struct json *json = &peering->json;
+    char why[300] = "it does not say how many it has";
+    forward->call = NULL;
+    bool good =
+        peering_read_reply(peering, reply, why, sizeof why) &&
+        json_integer(json, json_member(json, 0, "done"), 0, INT64_MAX, &peering->answer.is.number);
+    if (!good)
+        complain(peering, "counting done items", why);
+    answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
+}
+
+static void take_reserve(void *context, const struct http_reply *reply) {
+    struct forward *forward = context;
+    struct peering *peering = forward->connection->peering;
+    const struct json *json = &peering->json;
+    struct queue_batch *batch = &peering->answer.is.batch;
+    struct peer_fault fault = {0};
+    char why[300] = "it says something else than for how many days it keeps items";
+    int64_t days = peering->conf->pulled_days; /* of one that does not say it */
+    int index;
+    forward->call = NULL;
+    bool good = peering_read_reply(peering, reply, why, sizeof why);
+    int kept = good ? json_member(json, 0, "kept_days") : -1;
+    good = good && (kept < 0 || json_integer(json, kept, 0, CONF_KEPT_DAYS_MAX, &days));
+    if (!good)
+        complain(peering, "setting items aside", why);
+    memset(batch, 0, offsetof(struct queue_batch, items));
+    batch->kept_days = (int32_t)days;
+    if (good && !peer_json_read_items(json, json_member(json, 0, "items"), forward->request.top,
+                                      batch, &index, &fault)) {
+        warn_of(peering, &fault);
+        good = false;
+    }
+    answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
+}
+
+/* --- Requests --- */
+
+static struct http_call *forward_look(struct forward *forward, int64_t wait_ms) {
+    struct peering *peering = forward->connection->peering;
+    struct buffer *body = peering_begin(peering);
+    fields_put_id(body, "id", forward->request.id);
+    fields_put_integer(body, "wait", (wait_ms + ROUND_MS) / 1000);
+    return peering_post(peering, "/peer/look", wait_ms + peering->conf->peer_ms, take_look,
+                        forward);
+}
+
+static struct http_call *forward_cancel(struct forward *forward) {
+    struct peering *peering = forward->connection->peering;
+    fields_put_id(peering_begin(peering), "id", forward->request.id);
+    return peering_post(peering, "/peer/cancel", peering->conf->peer_ms, take_cancel, forward);
+}
+
+static struct http_call *forward_count(struct forward *forward) {
+    struct peering *peering = forward->connection->peering;
+    peering_begin(peering);
+    return peering_post(peering, "/peer/done", peering->conf->peer_ms, take_count, forward);
+}
+
+static struct http_call *forward_reserve(struct forward *forward) {
+    struct peering *peering = forward->connection->peering;
+    const struct peer_request *request = &forward->request;
+    const char *order = request->oldest ? "oldest" : "latest";
+    struct buffer *body = peering_begin(peering);
+    peer_json_put_tag(body, request->tag);
+    fields_put_id(body, "database", peering->peers.identity.database);
+    fields_put_integer(body, "epoch", peering->peers.identity.epoch);
+    fields_put_integer(body, "top", request->top);
+    json_name(body, "order");
+    json_put_plain(body, order, strlen(order));
+    json_name(body, "again");
+    json_put_boolean(body, request->again != 0);
+    return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, forward);
+}
+
+/* Sends a request to the peer. A look beyond LOOKS_MAX stays here until another one ends, or its
+ * wait does. */
+static void send_to_peer(struct peering *peering, struct forward *forward) {
+    int32_t kind = forward->request.kind;
+    int64_t wait_ms = kind == PEER_LOOK ? forward->until_ms - clock_steady_ms() : 0;
+    if (peering_is_away(peering) || !peering->known) {
+        answer(peering, forward, QUEUE_DOWN);
+        return;
+    }
+    if (wait_ms > 0 && peering->looks == LOOKS_MAX)
+        return;
+    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    forward->parked = wait_ms > 0;
+    peering->looks += forward->parked;
+    forward->call = kind == PEER_LOOK     ? forward_look(forward, wait_ms)
+                    : kind == PEER_CANCEL ? forward_cancel(forward)
+                    : kind == PEER_COUNT  ? forward_count(forward)
+                                          : forward_reserve(forward);
+}
+
+bool peering_forward_begin(struct connection *connection, const struct peer_message *message) {
+    struct peering *peering = connection->peering;
+    struct forward *forward = calloc(1, sizeof *forward);
+    if (!forward)
+        return false;
+    forward->connection = connection;
+    forward->ticket = message->ticket;
+    forward->request = message->request;
+    forward->until_ms = clock_steady_ms() + message->request.wait_ms;
+    TAILQ_INSERT_TAIL(&peering->forwards, forward, all);
+    send_to_peer(peering, forward);
+    return true;
+}
+
+void peering_forwards_turn(struct peering *peering) {
+    struct forward *forward = TAILQ_FIRST(&peering->forwards);
+    while (forward) {
+        struct forward *next = TAILQ_NEXT(forward, all);
+        if (forward->call && peering_is_away(peering))
+            answer(peering, forward, QUEUE_DOWN);
+        else if (!forward->call)
+            send_to_peer(peering, forward);
+        forward = next;
+    }
+}
