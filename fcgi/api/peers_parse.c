@@ -30,25 +30,25 @@ bool peers_know(struct call *call, int32_t node) {
 
 bool peers_read_node(struct call *call, int32_t *node) {
     int64_t number;
-    if (!input_read(call, PEER_PROTOCOL))
+    if (!request_json_read(call, PEER_PROTOCOL))
         return false;
-    if (!json_integer(&call->server->json, input_member(call, "node"), 0, NODE_MAX, &number))
-        return input_refuse(call, -1, "node", "the NODE of the node that calls, 0 to 255");
+    if (!json_integer(&call->server->json, request_json_member(call, "node"), 0, NODE_MAX, &number))
+        return request_json_refuse(call, -1, "node", "the NODE of the node that calls, 0 to 255");
     *node = (int32_t)number;
     return peers_know(call, *node);
 }
 
 static bool read_id(struct call *call, const char *name, const char *rule, struct uuid *id) {
-    return fields_read_id(&call->server->json, input_member(call, name), id) ||
-           input_refuse(call, -1, name, rule);
+    return fields_read_id(&call->server->json, request_json_member(call, name), id) ||
+           request_json_refuse(call, -1, name, rule);
 }
 
 static bool read_identity(struct call *call, struct queue_identity *identity) {
     if (!read_id(call, "database", "the id of a database", &identity->database))
         return false;
-    return json_integer(&call->server->json, input_member(call, "epoch"), 1, QUEUE_EPOCH_MAX,
+    return json_integer(&call->server->json, request_json_member(call, "epoch"), 1, QUEUE_EPOCH_MAX,
                         &identity->epoch) ||
-           input_refuse(call, -1, "epoch", "a whole number from 1 to 2^53 - 1");
+           request_json_refuse(call, -1, "epoch", "a whole number from 1 to 2^53 - 1");
 }
 
 bool peers_read_hello(struct call *call, struct queue_hello *hello) {
@@ -57,16 +57,16 @@ bool peers_read_hello(struct call *call, struct queue_hello *hello) {
         return false;
     if (!read_identity(call, &hello->identity))
         return false;
-    if (!json_integer(json, input_member(call, "nonce"), 0, INT64_MAX, &hello->nonce))
-        return input_refuse(call, -1, "nonce", "that of the last answer to a hello, or 0");
-    int array = input_member(call, "loans");
+    if (!json_integer(json, request_json_member(call, "nonce"), 0, INT64_MAX, &hello->nonce))
+        return request_json_refuse(call, -1, "nonce", "that of the last answer to a hello, or 0");
+    int array = request_json_member(call, "loans");
     hello->count = json_array_size(json, array);
     if (hello->count < 0 || hello->count > QUEUE_LOANS_MAX)
-        return input_refuse(call, -1, "loans", "an array of 0 to 64 ids of loans");
+        return request_json_refuse(call, -1, "loans", "an array of 0 to 64 ids of loans");
     int token = json_first(json, array);
     for (int i = 0; i < hello->count; i++) {
         if (!fields_read_id(json, token, &hello->loans[i]))
-            return input_refuse(call, -1, "loans", "an array of ids, which are UUIDs");
+            return request_json_refuse(call, -1, "loans", "an array of ids, which are UUIDs");
         token = json_next(json, token);
     }
     return true;
@@ -79,17 +79,17 @@ bool peers_read_reserve(struct call *call, struct queue_reserve *reserve) {
     bool again;
     if (!peers_read_node(call, &reserve->node))
         return false;
-    if (!peer_json_read_tag(json, input_member(call, "tag"), reserve->tag))
-        return input_refuse(call, -1, "tag", tag_rule);
+    if (!peer_json_read_tag(json, request_json_member(call, "tag"), reserve->tag))
+        return request_json_refuse(call, -1, "tag", tag_rule);
     if (!read_identity(call, &reserve->identity))
         return false;
-    if (!json_integer(json, input_member(call, "top"), 1, QUEUE_PULL_MAX, &top))
-        return input_refuse(call, -1, "top", "a whole number from 1 to 1000");
-    if (!json_string(json, input_member(call, "order"), order, sizeof order) ||
+    if (!json_integer(json, request_json_member(call, "top"), 1, QUEUE_PULL_MAX, &top))
+        return request_json_refuse(call, -1, "top", "a whole number from 1 to 1000");
+    if (!json_string(json, request_json_member(call, "order"), order, sizeof order) ||
         (strcmp(order, "latest") != 0 && strcmp(order, "oldest") != 0))
-        return input_refuse(call, -1, "order", "latest or oldest");
-    if (!json_boolean(json, input_member(call, "again"), &again))
-        return input_refuse(call, -1, "again", "true or false");
+        return request_json_refuse(call, -1, "order", "latest or oldest");
+    if (!json_boolean(json, request_json_member(call, "again"), &again))
+        return request_json_refuse(call, -1, "again", "true or false");
     reserve->top = (int32_t)top;
     reserve->oldest = strcmp(order, "oldest") == 0;
     reserve->again = again;
@@ -101,16 +101,16 @@ bool peers_read_pulls(struct call *call, struct peers_pull *pulls, int *count) {
     int32_t node;
     if (!peers_read_node(call, &node))
         return false;
-    int array = input_member(call, "pulls");
+    int array = request_json_member(call, "pulls");
     *count = json_array_size(json, array);
     if (*count < 0 || *count > QUEUE_RESERVATIONS_MAX)
-        return input_refuse(call, -1, "pulls", "an array of 0 to 64 pulls");
+        return request_json_refuse(call, -1, "pulls", "an array of 0 to 64 pulls");
     int token = json_first(json, array);
     for (int i = 0; i < *count; i++) {
         if (!peer_json_read_tag(json, json_member(json, token, "tag"), pulls[i].tag))
-            return input_refuse(call, -1, "tag in pulls", tag_rule);
+            return request_json_refuse(call, -1, "tag in pulls", tag_rule);
         if (!json_boolean(json, json_member(json, token, "settled"), &pulls[i].settled))
-            return input_refuse(call, -1, "settled in pulls", "true or false");
+            return request_json_refuse(call, -1, "settled in pulls", "true or false");
         token = json_next(json, token);
     }
     return true;
@@ -119,9 +119,9 @@ bool peers_read_pulls(struct call *call, struct peers_pull *pulls, int *count) {
 bool peers_read_look(struct call *call, int64_t *wait_seconds) {
     if (!peers_read_cancel(call))
         return false;
-    return json_integer(&call->server->json, input_member(call, "wait"), 0, WAIT_SECONDS_MAX,
+    return json_integer(&call->server->json, request_json_member(call, "wait"), 0, WAIT_SECONDS_MAX,
                         wait_seconds) ||
-           input_refuse(call, -1, "wait", "whole seconds from 0 to 30");
+           request_json_refuse(call, -1, "wait", "whole seconds from 0 to 30");
 }
 
 bool peers_read_cancel(struct call *call) {

@@ -120,16 +120,17 @@ bool replica_read_range(struct call *call, struct queue_range *range) {
 /* The two members that name a database. */
 static bool read_identity(struct call *call, struct queue_identity *identity) {
     const struct json *json = &call->server->json;
-    if (!fields_read_id(json, input_member(call, "database"), &identity->database))
-        return input_refuse(call, -1, "database", "the id of a database, a UUID");
-    return json_integer(json, input_member(call, "epoch"), 0, QUEUE_EPOCH_MAX, &identity->epoch) ||
-           input_refuse(call, -1, "epoch", "the epoch of that database");
+    if (!fields_read_id(json, request_json_member(call, "database"), &identity->database))
+        return request_json_refuse(call, -1, "database", "the id of a database, a UUID");
+    return json_integer(json, request_json_member(call, "epoch"), 0, QUEUE_EPOCH_MAX,
+                        &identity->epoch) ||
+           request_json_refuse(call, -1, "epoch", "the epoch of that database");
 }
 
 bool replica_read_caller(struct call *call, struct replica_source *source, bool *named) {
     if (!peers_read_node(call, &source->node))
         return false;
-    *named = input_member(call, "database") >= 0;
+    *named = request_json_member(call, "database") >= 0;
     return !*named || read_identity(call, &source->identity);
 }
 

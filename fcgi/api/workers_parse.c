@@ -42,26 +42,28 @@ static void read_address(const struct request *request, char address[QUEUE_ADDRE
 
 static bool read_worker(struct call *call, struct queue_worker *worker) {
     const struct json *json = &call->server->json;
-    int token = input_member(call, "worker");
+    int token = request_json_member(call, "worker");
     double rate;
     read_address(call->request, worker->address);
     if (!read_name(json, json_member(json, token, "name"), worker->name) || worker->name[0] == '\0')
-        return input_refuse(call, -1, "worker.name", "a string of 1 to 64 printable bytes");
+        return request_json_refuse(call, -1, "worker.name", "a string of 1 to 64 printable bytes");
     if (!read_name(json, json_member(json, token, "kernel"), worker->kernel))
-        return input_refuse(call, -1, "worker.kernel", "a string of 0 to 64 printable bytes");
+        return request_json_refuse(call, -1, "worker.kernel",
+                                   "a string of 0 to 64 printable bytes");
     if (!read_machine(json, json_member(json, token, "machine"), worker->machine))
-        return input_refuse(call, -1, "worker.machine", "a string of 0 to 64 printable bytes");
+        return request_json_refuse(call, -1, "worker.machine",
+                                   "a string of 0 to 64 printable bytes");
     if (!json_integer(json, json_member(json, token, "cores"), 1, CORES_MAX, &worker->cores))
-        return input_refuse(call, -1, "worker.cores", "a whole number from 1 to 1000000");
+        return request_json_refuse(call, -1, "worker.cores", "a whole number from 1 to 1000000");
     if (!json_positive(json, json_member(json, token, "rate"), &rate))
-        return input_refuse(call, -1, "worker.rate", "iterations a second, 0 or more");
+        return request_json_refuse(call, -1, "worker.rate", "iterations a second, 0 or more");
     worker->rate = rate < (double)QUEUE_ITERATIONS_MAX ? (int64_t)rate : QUEUE_ITERATIONS_MAX;
     return true;
 }
 
 /* What all bodies have in common. */
 static bool read_common(struct call *call, struct queue_worker *worker) {
-    return input_read(call, WORKER_PROTOCOL) && read_worker(call, worker);
+    return request_json_read(call, WORKER_PROTOCOL) && read_worker(call, worker);
 }
 
 bool workers_read_lease(struct call *call, struct queue_lease *lease) {
@@ -70,14 +72,15 @@ bool workers_read_lease(struct call *call, struct queue_lease *lease) {
     int64_t seconds;
     if (!read_common(call, &lease->worker))
         return false;
-    if (!fields_read_id(json, input_member(call, "request"), &lease->request))
-        return input_refuse(call, -1, "request", "a UUID of the worker's making");
-    if (!json_integer(json, input_member(call, "items"), 1, QUEUE_LEASE_MAX, &items))
-        return input_refuse(call, -1, "items", "a whole number from 1 to 512");
-    if (!json_integer(json, input_member(call, "iterations"), 1, INT64_MAX, &lease->iterations))
-        return input_refuse(call, -1, "iterations", "a whole number of 1 or more");
-    if (!json_integer(json, input_member(call, "wait"), 0, WAIT_SECONDS_MAX, &seconds))
-        return input_refuse(call, -1, "wait", "whole seconds from 0 to 25");
+    if (!fields_read_id(json, request_json_member(call, "request"), &lease->request))
+        return request_json_refuse(call, -1, "request", "a UUID of the worker's making");
+    if (!json_integer(json, request_json_member(call, "items"), 1, QUEUE_LEASE_MAX, &items))
+        return request_json_refuse(call, -1, "items", "a whole number from 1 to 512");
+    if (!json_integer(json, request_json_member(call, "iterations"), 1, INT64_MAX,
+                      &lease->iterations))
+        return request_json_refuse(call, -1, "iterations", "a whole number of 1 or more");
+    if (!json_integer(json, request_json_member(call, "wait"), 0, WAIT_SECONDS_MAX, &seconds))
+        return request_json_refuse(call, -1, "wait", "whole seconds from 0 to 25");
     if (lease->iterations > QUEUE_ITERATIONS_MAX)
         lease->iterations = QUEUE_ITERATIONS_MAX;
     lease->items = (int32_t)items;
@@ -92,16 +95,16 @@ static bool read_report_item(struct call *call, int token, int index,
     int release_token = json_member(json, token, "release");
     bool release = false;
     if (!fields_read_id(json, json_member(json, token, "id"), &item->id))
-        return input_refuse(call, index, "id", "the id of an item");
+        return request_json_refuse(call, index, "id", "the id of an item");
     if (!fields_read_id(json, json_member(json, token, "lease"), &item->lease))
-        return input_refuse(call, index, "lease", "the id of the item's lease");
+        return request_json_refuse(call, index, "lease", "the id of the item's lease");
     if (!fields_read_digest(json, json_member(json, token, "chain"), item->chain))
-        return input_refuse(call, index, "chain", "128 lower-case hex digits");
+        return request_json_refuse(call, index, "chain", "128 lower-case hex digits");
     if (!json_integer(json, json_member(json, token, "remaining"), 0, QUEUE_ITERATIONS_MAX,
                       &item->remaining))
-        return input_refuse(call, index, "remaining", "a whole number from 0 to 2^53 - 1");
+        return request_json_refuse(call, index, "remaining", "a whole number from 0 to 2^53 - 1");
     if (release_token >= 0 && !json_boolean(json, release_token, &release))
-        return input_refuse(call, index, "release", "true or false, or be left out");
+        return request_json_refuse(call, index, "release", "true or false, or be left out");
     item->release = release;
     item->reserved = 0;
     return true;
@@ -111,10 +114,10 @@ bool workers_read_report(struct call *call, struct queue_report *report) {
     const struct json *json = &call->server->json;
     if (!read_common(call, &report->worker))
         return false;
-    int array = input_member(call, "items");
+    int array = request_json_member(call, "items");
     int count = json_array_size(json, array);
     if (count < 1 || count > QUEUE_LEASE_MAX)
-        return input_refuse(call, -1, "items", "an array of 1 to 512 items");
+        return request_json_refuse(call, -1, "items", "an array of 1 to 512 items");
     int token = json_first(json, array);
     for (int i = 0; i < count; i++) {
         if (!read_report_item(call, token, i, &report->items[i]))

@@ -10,7 +10,7 @@ static void append(void *context, const char *bytes, size_t length) {
     buffer_append(context, bytes, length);
 }
 
-bool input_refuse(struct call *call, int index, const char *field, const char *rule) {
+bool request_json_refuse(struct call *call, int index, const char *field, const char *rule) {
     struct reply *reply = &call->server->reply;
     if (index < 0)
         problem_reply(reply, PROBLEM_BAD_BODY, "%s must be %s. Nothing was changed.", field, rule);
@@ -40,19 +40,19 @@ static bool read_json(struct call *call) {
     return true;
 }
 
-int input_member(const struct call *call, const char *name) {
+int request_json_member(const struct call *call, const char *name) {
     return json_member(&call->server->json, 0, name);
 }
 
-bool input_read(struct call *call, int protocol) {
+bool request_json_read(struct call *call, int protocol) {
     char rule[48];
     int64_t spoken;
     if (!read_json(call))
         return false;
     snprintf(rule, sizeof rule, "the number of the protocol, %d", protocol);
-    if (!json_integer(&call->server->json, input_member(call, "protocol"), INT64_MIN, INT64_MAX,
-                      &spoken))
-        return input_refuse(call, -1, "protocol", rule);
+    if (!json_integer(&call->server->json, request_json_member(call, "protocol"), INT64_MIN,
+                      INT64_MAX, &spoken))
+        return request_json_refuse(call, -1, "protocol", rule);
     if (spoken == protocol)
         return true;
     problem_reply(&call->server->reply, PROBLEM_PROTOCOL,

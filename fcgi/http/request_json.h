@@ -10,13 +10,13 @@
 
 /* Reads call->request's body, parses it and checks that it is of this protocol. False with the
  * problem in server->reply. */
-bool input_read(struct call *call, int protocol);
+bool request_json_read(struct call *call, int protocol);
 
 /* The root's member of that name, or -1. */
-int input_member(const struct call *call, const char *name);
+int request_json_member(const struct call *call, const char *name);
 
 /* Refuses one field of the body, or of the element at index if that is not negative; rule says what
  * it must be. False, so that a check can return it. */
-bool input_refuse(struct call *call, int index, const char *field, const char *rule);
+bool request_json_refuse(struct call *call, int index, const char *field, const char *rule);
 
 #endif

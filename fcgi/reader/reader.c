@@ -114,7 +114,7 @@ enum queue_result reader_look(struct reader *reader, struct uuid id, struct queu
         return QUEUE_DOWN;
     sqlite3_bind_blob(look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
     int code = sqlite3_step(look);
-    bool copied = code == SQLITE_ROW && row_item(look, item);
+    bool copied = code == SQLITE_ROW && item_columns_read(look, item);
     sqlite3_reset(look); /* no read transaction may outlive the request */
     if (code == SQLITE_DONE)
         return QUEUE_NONE;

@@ -42,7 +42,7 @@ static void tell_limit(char text[PHRASE_SIZE], const struct scaling_snapshot *sn
                  (long long)decision->limit);
 }
 
-void words_of_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+void describe_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
                      const struct scaling_decision *decision, const char *name) {
     char limit[PHRASE_SIZE];
     const char *const holds[] = {
@@ -67,7 +67,7 @@ void words_of_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *sn
                  name, seconds(snapshot->oldest_wait_ms), machines, drain);
 }
 
-void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machine,
+void describe_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machine,
                    enum scaling_step step, enum scaling_reason reason, const char *name,
                    const char *id) {
     static const char *const reasons[] = {
@@ -95,7 +95,7 @@ void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
         snprintf(why, QUEUE_WHY_SIZE, "%s (%s) is gone, for %s", name, id, reasons[reason]);
 }
 
-void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+void describe_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
                      const struct scaling_decision *decision) {
     char limit[PHRASE_SIZE];
     tell_limit(limit, snapshot, decision);
@@ -104,7 +104,7 @@ void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *sn
              (int)decision->borrow_from, limit, seconds(snapshot->oldest_wait_ms));
 }
 
-void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
+void describe_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
                      const struct fleet_wanted *wanted) {
     if (wanted->answer == ANSWER_LENT)
         snprintf(why, QUEUE_WHY_SIZE, "node %d lends a machine: there may be %lld here now",
@@ -114,7 +114,7 @@ void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *de
                  (int)wanted->answered_by);
 }
 
-void words_of_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,
+void describe_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,
                    enum scaling_reason reason) {
     const struct scaling_loan *loan = &snapshot->loans[number];
     int node = (int)loan->node;

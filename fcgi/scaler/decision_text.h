@@ -7,24 +7,24 @@
 
 /* Why so many machines are launched; name is the first of them. Or why none is though an item
  * waits. */
-void words_of_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+void describe_launch(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
                      const struct scaling_decision *decision, const char *name);
 
 /* What is done with a machine, and why. */
-void words_of_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machine,
+void describe_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machine,
                    enum scaling_step step, enum scaling_reason reason, const char *name,
                    const char *id);
 
 /* That a peer is asked for a loan, and why. */
-void words_of_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
+void describe_borrow(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot,
                      const struct scaling_decision *decision);
 
 /* What a peer has answered. */
-void words_of_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
+void describe_answer(char why[QUEUE_WHY_SIZE], const struct scaling_decision *decision,
                      const struct fleet_wanted *wanted);
 
 /* What is done with a loan, and why. */
-void words_of_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,
+void describe_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snapshot, int number,
                    enum scaling_reason reason);
 
 #endif

@@ -180,7 +180,7 @@ static void tell_hold(struct scaler *scaler) {
         return;
     scaler->held = decision->reason;
     scaler->held_ms = now_ms;
-    words_of_launch(why, &scaler->snapshot, decision, "");
+    describe_launch(why, &scaler->snapshot, decision, "");
     tell(scaler, why);
 }
 
@@ -189,7 +189,7 @@ static void launch(struct scaler *scaler) {
     for (int i = 0; i < scaler->decision.launch; i++) {
         struct queue_machine_update update = {.state = MACHINE_LAUNCHING};
         fleet_new_name(&scaler->fleet, update.name);
-        words_of_launch(update.why, &scaler->snapshot, &scaler->decision, update.name);
+        describe_launch(update.why, &scaler->snapshot, &scaler->decision, update.name);
         if (!save(scaler, &update))
             return;
         scaler->next_turn_ms = 0;
@@ -202,7 +202,7 @@ static void change_state(struct scaler *scaler, int number, enum machine_state s
     struct queue_machine_update update = {.state = state};
     memcpy(update.name, machine->name, sizeof update.name);
     memcpy(update.id, machine->id, sizeof update.id);
-    words_of_step(update.why, &scaler->snapshot.machines[number],
+    describe_step(update.why, &scaler->snapshot.machines[number],
                   scaler->decision.machines[number].step, scaler->decision.machines[number].reason,
                   machine->name, machine->id[0] ? machine->id : "no id");
     if (save(scaler, &update))
@@ -227,7 +227,7 @@ static void terminate(struct scaler *scaler, int number) {
     if (note->told)
         return;
     note->told = true;
-    words_of_step(why, &scaler->snapshot.machines[number], STEP_TERMINATE,
+    describe_step(why, &scaler->snapshot.machines[number], STEP_TERMINATE,
                   scaler->decision.machines[number].reason, machine->name, ids[0]);
     tell(scaler, why);
 }
@@ -243,7 +243,7 @@ static void borrow(struct scaler *scaler) {
     fleet_note_wanted(&scaler->fleet, &step.id, step.node);
     if (scaler->refusal_told)
         return;
-    words_of_borrow(why, &scaler->snapshot, &scaler->decision);
+    describe_borrow(why, &scaler->snapshot, &scaler->decision);
     tell(scaler, why);
 }
 
@@ -253,7 +253,7 @@ static void tell_answer(struct scaler *scaler) {
     char why[QUEUE_WHY_SIZE];
     bool refused = wanted->answer == ANSWER_REFUSED;
     if (wanted->answer != ANSWER_NONE && !(refused && scaler->refusal_told)) {
-        words_of_answer(why, &scaler->decision, wanted);
+        describe_answer(why, &scaler->decision, wanted);
         tell(scaler, why);
         scaler->refusal_told = refused;
     }
@@ -272,7 +272,7 @@ static void change_loan(struct scaler *scaler, int number) {
         return;
     if (taken)
         fleet_forget_wanted(&scaler->fleet, loan);
-    words_of_loan(why, &scaler->snapshot, number, scaler->decision.loans[number].reason);
+    describe_loan(why, &scaler->snapshot, number, scaler->decision.loans[number].reason);
     tell(scaler, why);
 }
 

@@ -11,7 +11,7 @@ static bool blob(sqlite3_stmt *row, int column, void *to, int size) {
     return true;
 }
 
-bool row_item(sqlite3_stmt *row, struct queue_item *item) {
+bool item_columns_read(sqlite3_stmt *row, struct queue_item *item) {
     if (!blob(row, 0, item->id.bytes, ID_SIZE) || !blob(row, 1, item->chain, DIGEST_SIZE))
         return false;
     item->iterations = sqlite3_column_int64(row, 2);

@@ -7,10 +7,10 @@
 
 /* How many columns the statement look and every pull statement start with: id, chain, iterations,
  * remaining, state, strikes, enqueued_wall, done_wall. */
-enum { ROW_ITEM_COLUMNS = 8 };
+enum { ITEM_COLUMNS = 8 };
 
 /* Reads them. False when a blob has not its
  * size: the database is damaged. */
-bool row_item(sqlite3_stmt *row, struct queue_item *item);
+bool item_columns_read(sqlite3_stmt *row, struct queue_item *item);
 
 #endif

@@ -6,7 +6,7 @@ enum column { COLUMN_N, COLUMN_ID, COLUMN_SEQ, COLUMN_STATE, COLUMN_CHAIN, COLUM
 
 struct table {
     sqlite3_vtab base; /* what SQLite knows of it; the first member */
-    const struct reported *reported;
+    const struct report_table *rows;
 };
 
 struct cursor {
@@ -14,15 +14,15 @@ struct cursor {
     int n;
 };
 
-static const struct reported *reported_of(const sqlite3_vtab_cursor *cursor) {
-    return ((const struct table *)(const void *)cursor->pVtab)->reported;
+static const struct report_table *report_table_of(const sqlite3_vtab_cursor *cursor) {
+    return ((const struct table *)(const void *)cursor->pVtab)->rows;
 }
 
 static struct cursor *cursor_of(sqlite3_vtab_cursor *base) {
     return (struct cursor *)(void *)base;
 }
 
-static int table_connect(sqlite3 *database, void *reported, int argc, const char *const *argv,
+static int table_connect(sqlite3 *database, void *rows, int argc, const char *const *argv,
                          sqlite3_vtab **made, char **why) {
     (void)argc;
     (void)argv;
@@ -30,7 +30,7 @@ static int table_connect(sqlite3 *database, void *reported, int argc, const char
     struct table *table = sqlite3_malloc(sizeof *table);
     if (!table)
         return SQLITE_NOMEM;
-    *table = (struct table){.reported = reported};
+    *table = (struct table){.rows = rows};
     *made = &table->base;
     return sqlite3_declare_vtab(database,
                                 "CREATE TABLE reported (n, id, seq, state, chain, remaining)");
@@ -70,7 +70,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, 
     (void)text;
     (void)argc;
     (void)argv;
-    cursor_of(base)->n = reported_of(base)->first;
+    cursor_of(base)->n = report_table_of(base)->first;
     return SQLITE_OK;
 }
 
@@ -80,13 +80,13 @@ static int cursor_next(sqlite3_vtab_cursor *base) {
 }
 
 static int cursor_eof(sqlite3_vtab_cursor *base) {
-    return cursor_of(base)->n >= reported_of(base)->end;
+    return cursor_of(base)->n >= report_table_of(base)->end;
 }
 
 static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
-    const struct reported *reported = reported_of(base);
+    const struct report_table *rows = report_table_of(base);
     int n = cursor_of(base)->n;
-    const struct queue_report_item *item = &reported->items[n];
+    const struct queue_report_item *item = &rows->items[n];
     switch ((enum column)column) {
     case COLUMN_N:
         sqlite3_result_int(context, n);
@@ -95,11 +95,11 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, in
         sqlite3_result_blob(context, item->id.bytes, ID_SIZE, SQLITE_STATIC);
         break;
     case COLUMN_SEQ:
-        if (reported->seq[n] != 0)
-            sqlite3_result_int64(context, reported->seq[n]);
+        if (rows->seq[n] != 0)
+            sqlite3_result_int64(context, rows->seq[n]);
         break;
     case COLUMN_STATE:
-        sqlite3_result_int(context, reported->state[n]);
+        sqlite3_result_int(context, rows->state[n]);
         break;
     case COLUMN_CHAIN:
         sqlite3_result_blob(context, item->chain, DIGEST_SIZE, SQLITE_STATIC);
@@ -116,7 +116,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
     return SQLITE_OK;
 }
 
-bool reported_register(sqlite3 *database, struct reported *reported) {
+bool report_table_register(sqlite3 *database, struct report_table *rows) {
     /* Without xCreate the table is there by its name, and nowhere in the file. */
     static const sqlite3_module module = {.xConnect = table_connect,
                                           .xBestIndex = table_best_index,
@@ -128,5 +128,5 @@ bool reported_register(sqlite3 *database, struct reported *reported) {
                                           .xEof = cursor_eof,
                                           .xColumn = cursor_column,
                                           .xRowid = cursor_rowid};
-    return sqlite3_create_module(database, "reported", &module, reported) == SQLITE_OK;
+    return sqlite3_create_module(database, "reported", &module, rows) == SQLITE_OK;
 }

@@ -11,7 +11,7 @@
  * Columns: n (place in the report), id; and for what is to be changed: seq (NULL: nothing), state,
  * chain, remaining.
  */
-struct reported {
+struct report_table {
     const struct queue_report_item *items;
     int first; /* the rows are items[first] to items[end - 1] */
     int end;
@@ -19,7 +19,7 @@ struct reported {
     uint8_t state[QUEUE_LEASE_MAX];
 };
 
-/* Adds the table to a connection. Its rows are what *reported holds when a statement is run. */
-bool reported_register(sqlite3 *database, struct reported *reported);
+/* Adds the table to a connection. A statement sees what *rows holds when it runs. */
+bool report_table_register(sqlite3 *database, struct report_table *rows);
 
 #endif

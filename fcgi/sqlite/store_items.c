@@ -120,7 +120,7 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
 }
 
 bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item) {
-    if (row_item(row, item))
+    if (item_columns_read(row, item))
         return true;
     log_error("an item has a blob of the wrong size: the database is damaged");
     store->state = STORE_POISONED;

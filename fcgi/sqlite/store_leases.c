@@ -127,8 +127,8 @@ struct report_row {
 static bool judge(struct store *store, int n, const struct report_row *found,
                   const struct queue_worker *worker) {
     const struct progress_row *row = &found->progress;
-    struct reported *reported = &store->reported;
-    const struct queue_report_item *item = &reported->items[n];
+    struct report_table *rows = &store->report_table;
+    const struct queue_report_item *item = &rows->items[n];
     enum progress progress = progress_of(row, item);
     enum item_state to = ITEM_LEASED;
     if (progress == PROGRESS_FAULT)
@@ -141,9 +141,9 @@ static bool judge(struct store *store, int n, const struct report_row *found,
         to = ITEM_DONE;
     else if (progress == PROGRESS_RELEASE)
         to = ITEM_WAITING;
-    reported->seq[n] = found->seq;
-    reported->state[n] = (uint8_t)to;
-    store->reported_moves[n] = (struct move){
+    rows->seq[n] = found->seq;
+    rows->state[n] = (uint8_t)to;
+    store->report_moves[n] = (struct move){
         .from = row->state, .to = to, .before = row->remaining, .after = item->remaining};
     return true;
 }
@@ -158,7 +158,7 @@ static bool read_row(struct store *store, sqlite3_stmt *statement, struct report
            store_blob(store, statement, 5, row->chain, DIGEST_SIZE);
 }
 
-/* Judges the items of store->reported, whose ids are all different. */
+/* Judges the items of store->report_table, whose ids are all different. */
 static bool judge_all(struct store *store, const struct queue_worker *worker,
                       struct queue_verdict *verdict) {
     struct report_row row = {0};
@@ -195,13 +195,13 @@ static int end_of_run(const struct queue_report *report, int first) {
 
 /* Does what the items that were judged come to. */
 static bool apply_all(struct store *store, int64_t worker) {
-    const struct reported *reported = &store->reported;
+    const struct report_table *rows = &store->report_table;
     if (!store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
                    store_now_ms(store), store->wall_ms))
         return false;
-    for (int n = reported->first; n < reported->end; n++) {
-        const struct move *move = &store->reported_moves[n];
-        if (reported->seq[n] == 0)
+    for (int n = rows->first; n < rows->end; n++) {
+        const struct move *move = &store->report_moves[n];
+        if (rows->seq[n] == 0)
             continue;
         store_count_move(store, move);
         store->counts.work.iterations += move->before - move->after;
@@ -211,18 +211,18 @@ static bool apply_all(struct store *store, int64_t worker) {
 
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict) {
-    struct reported *reported = &store->reported;
+    struct report_table *rows = &store->report_table;
     memset(verdict, 0, sizeof *verdict); /* it is sent whole */
     int64_t worker = store_worker_seen(store, &report->worker, &verdict->drain);
     if (worker == 0)
         return QUEUE_FAULT;
     verdict->count = report->count;
-    memset(reported->seq, 0, sizeof reported->seq);
-    reported->items = report->items;
-    reported->end = 0;
-    while (reported->end < report->count) {
-        reported->first = reported->end;
-        reported->end = end_of_run(report, reported->first);
+    memset(rows->seq, 0, sizeof rows->seq);
+    rows->items = report->items;
+    rows->end = 0;
+    while (rows->end < report->count) {
+        rows->first = rows->end;
+        rows->end = end_of_run(report, rows->first);
         /* What was applied before a failure is taken again when the worker repeats it. */
         if (!judge_all(store, &report->worker, verdict) || !apply_all(store, worker))
             return QUEUE_FAULT;

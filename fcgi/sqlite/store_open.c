@@ -255,7 +255,7 @@ static int open_database(struct store *store) {
     }
     files_name(&store->files, path); /* by now it is there */
     configure(store);
-    if (!reported_register(store->database, &store->reported) ||
+    if (!report_table_register(store->database, &store->report_table) ||
         !run_script(store->database, SQL_OPEN))
         return failure(store);
     store_wal_open(store);

@@ -114,9 +114,9 @@ struct store {
     struct peer_state peer;
     struct changes changes; /* of the batch under way, when there is a replica */
     struct record *record;  /* where they are kept; NULL: there is none */
-    struct reported reported;
-    struct move reported_moves[QUEUE_LEASE_MAX]; /* of reported.items that are to be changed */
-    struct backup *backup;                       /* under way, or NULL; see store_backup.c */
+    struct report_table report_table;
+    struct move report_moves[QUEUE_LEASE_MAX]; /* of report_table.items that are to be changed */
+    struct backup *backup;                     /* under way, or NULL; see store_backup.c */
     int lock_fd; /* holds the flock on the database's lock file; -1 without */
 };
 
