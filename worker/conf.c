@@ -46,7 +46,7 @@ static const struct setting table[] = {
 enum { TABLE_SIZE = sizeof table / sizeof *table };
 
 /* Whether all characters are ASCII from first to '~'. */
-static bool is_printable(const char *text, char first) {
+static bool is_ascii_from(const char *text, char first) {
     for (; *text != '\0'; text++) {
         if (*text < first || *text > '~')
             return false;
@@ -56,7 +56,7 @@ static bool is_printable(const char *text, char first) {
 
 /* Checks a base URL and cuts slashes off its end, in place. */
 static bool tidy_url(char *url) {
-    if (!is_printable(url, '!') || !http_is_base_url(url))
+    if (!is_ascii_from(url, '!') || !http_is_base_url(url))
         return false;
     size_t length = strlen(url);
     while (url[length - 1] == '/')
@@ -103,7 +103,7 @@ static void make_name(char *name) {
     char host[NAME_MAX_LENGTH + 1] = "";
     char base[PROTOCOL_NAME_SIZE];
     uint32_t number;
-    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || !is_printable(host, '!'))
+    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || !is_ascii_from(host, '!'))
         memcpy(host, "host", 5);
     random_fill(&number, sizeof number);
     if (name[0] != '\0')
@@ -116,14 +116,14 @@ static void make_name(char *name) {
 /* Checks the token and the name, of which the first must fit into a header and the second in JSON.
  */
 static bool check_texts(const struct worker_conf *conf, char *why, size_t why_size) {
-    if (strlen(conf->worker_token) < TOKEN_MIN || !is_printable(conf->worker_token, '!')) {
+    if (strlen(conf->worker_token) < TOKEN_MIN || !is_ascii_from(conf->worker_token, '!')) {
         snprintf(why, why_size,
                  "WORKER_TOKEN must be the nodes' WORKER_TOKEN: at least %d ASCII "
                  "characters without spaces or control characters",
                  TOKEN_MIN);
         return false;
     }
-    if (strlen(conf->worker_name) > NAME_MAX_LENGTH || !is_printable(conf->worker_name, ' ')) {
+    if (strlen(conf->worker_name) > NAME_MAX_LENGTH || !is_ascii_from(conf->worker_name, ' ')) {
         snprintf(why, why_size,
                  "WORKER_NAME must have at most %d ASCII characters, "
                  "none of them control characters",
@@ -131,7 +131,7 @@ static bool check_texts(const struct worker_conf *conf, char *why, size_t why_si
         return false;
     }
     if (strlen(conf->worker_machine) >= PROTOCOL_NAME_SIZE ||
-        !is_printable(conf->worker_machine, '!')) {
+        !is_ascii_from(conf->worker_machine, '!')) {
         snprintf(why, why_size,
                  "WORKER_MACHINE must have at most %d ASCII characters, none of them a space or "
                  "control character",

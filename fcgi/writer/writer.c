@@ -216,7 +216,7 @@ static void read_operations(struct writer *writer, struct connection *connection
 }
 
 /* Whether an answer promises what the replica is to have first. */
-static bool must_hold(const struct writer *writer, const struct job *job) {
+static bool must_withhold(const struct writer *writer, const struct job *job) {
     if (!job->answer || !job->owner || job->answer->header.result != QUEUE_OK ||
         store_may_answer(writer->store, store_last_batch(writer->store)))
         return false;
@@ -224,9 +224,9 @@ static bool must_hold(const struct writer *writer, const struct job *job) {
     return kind->promises && kind->promises(job->answer);
 }
 
-/* Holds an answer until the replica has all that has changed by now: what a repeated enqueue or
+/* Withholds an answer until the replica has all that has changed by now: what a repeated enqueue or
  * pull is answered from may have been stored by a batch before. */
-static void hold(struct writer *writer, const struct job *job) {
+static void withhold(struct writer *writer, const struct job *job) {
     int64_t most =
         writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
     int64_t until = clock_steady_ms() + (most < WITHHELD_MS ? most : WITHHELD_MS);
@@ -235,10 +235,10 @@ static void hold(struct writer *writer, const struct job *job) {
         drop(writer, job->owner);
 }
 
-/* Sends the held answers whose batch the replica has. When it is too late for one by now_ms, first
- * saves that the replica is incomplete from now on; as long as that cannot be saved nobody is
+/* Sends the withheld answers whose batch the replica has. When it is too late for one by now_ms,
+ * first saves that the replica is incomplete from now on; as long as that cannot be saved nobody is
  * answered. */
-static void release_held(struct writer *writer, int64_t now_ms) {
+static void release_withheld(struct writer *writer, int64_t now_ms) {
     const struct withheld_answer *first;
     while ((first = withheld_first(writer->withheld)) != NULL) {
         bool good = store_may_answer(writer->store, first->batch);
@@ -257,8 +257,8 @@ static void deliver(struct writer *writer, const struct job *job) {
     struct connection *connection = job->owner;
     if (!job->answer)
         return;
-    if (must_hold(writer, job)) {
-        hold(writer, job);
+    if (must_withhold(writer, job)) {
+        withhold(writer, job);
         return;
     }
     if (send_answer(writer, connection, job->answer))
@@ -413,7 +413,7 @@ static int serve(struct writer *writer) {
             return exit_code;
         if (store_is_superseded(writer->store))
             return EXIT_UNSAFE; /* what is held is never answered */
-        release_held(writer, note_time(writer));
+        release_withheld(writer, note_time(writer));
         if (store_state(writer->store) >= STORE_UNSURE) {
             note_failure(writer);
             return exit_code_of(writer->store);
