@@ -217,7 +217,8 @@ static void check_recovery(struct node *node) {
     bool same = memcmp(look.id, node->lost_id, ID_SIZE) == 0;
     bool enough = same && look.batch >= node->lost_batch;
     bool fetched = look.epoch > node->lost_epoch;
-    if (node->lost_batch > 0 && enough && (fetched || !node->by_hand))
+    /* What --alone serves may be of another history, whatever its number. */
+    if (node->lost_batch > 0 && enough && !node->by_choice && (fetched || !node->by_hand))
         return;
     /* By hand it may be one of another history, or one that was made while a clock was behind. */
     bool other = enough || (!same && fetched);
