@@ -8,7 +8,7 @@ static long long seconds(int64_t ms) {
     return (long long)(ms / 1000);
 }
 
-/* "2 machines run, 1 boots, 1 leaves" */
+/* "running 2, booting 1, leaving 1" */
 static void count_machines(char text[PHRASE_SIZE], const struct scaling_snapshot *snapshot,
                            const struct scaling_decision *decision) {
     int running = 0;
@@ -24,7 +24,7 @@ static void count_machines(char text[PHRASE_SIZE], const struct scaling_snapshot
     snprintf(text, PHRASE_SIZE, "running %d, booting %d, leaving %d", running, booting, leaving);
 }
 
-/* "nothing can be said of when all is done" or "all is done in 12 s as it is" */
+/* "when all is done as it is cannot be said" or "all is done in 12 s as it is" */
 static void tell_drain(char text[PHRASE_SIZE], const struct scaling_decision *decision) {
     if (decision->drain_ms == INT64_MAX)
         snprintf(text, PHRASE_SIZE, "when all is done as it is cannot be said");

@@ -9,8 +9,8 @@
 #include "random.h"
 
 enum {
-    SILENT_MS = 60000,         /* at least: idle workers are heard from every 25 s */
-    SHOWN_MS = 60 * 60 * 1000, /* workers heard from since then are shown */
+    SILENT_MS = 60000,         /* least time of silence: idle workers call every 25 s */
+    SHOWN_MS = 60 * 60 * 1000, /* workers whose last call is not older are shown */
     PREFIX_SIZE = 48,
     NAME_RANDOM_BYTES = 6,
     NAME_RANDOM_DIGITS = 12
@@ -21,7 +21,7 @@ void fleet_open(struct fleet *fleet, const struct conf *conf) {
     fleet->wanted.node = SCALING_NOBODY;
 }
 
-/* What the names of this node's machines begin with. */
+/* The prefix of the names of this node's machines. */
 static void write_prefix(const struct conf *conf, char prefix[PREFIX_SIZE]) {
     snprintf(prefix, PREFIX_SIZE, "%.32s-%d-", conf->fleet, (int)conf->node);
 }
@@ -73,7 +73,7 @@ static struct queue_machine *find_saved(struct fleet *fleet, const char *name) {
     return NULL;
 }
 
-/* Leaves out what was heard from on machines that are no machines of ours. */
+/* Drops machines whose names are not of this node: their workers call, but they are not ours. */
 static void drop_foreign(struct fleet *fleet) {
     int count = 0;
     for (int i = 0; i < fleet->saved.machine_count; i++) {
@@ -83,7 +83,7 @@ static void drop_foreign(struct fleet *fleet) {
     fleet->saved.machine_count = count;
 }
 
-/* Adds machines that are listed under a name of ours but are not known here. */
+/* Adds listed machines that have a name of this node but are not saved. */
 static void add_strays(struct fleet *fleet) {
     for (int i = 0; i < fleet->list_count; i++) {
         const struct provider_machine *listed = &fleet->list[i];
@@ -164,7 +164,7 @@ bool fleet_take_list(struct fleet *fleet, const char *text, int64_t begun_ms, co
     return true;
 }
 
-/* Whether the last list was begun after everything else that is known of a machine. */
+/* Whether the last list was begun after all other news of a machine. */
 static bool list_is_newer(const struct fleet *fleet, const struct provider *provider, int number,
                           const struct scaling_machine *machine) {
     const struct fleet_note *note = fleet->notes[number];
@@ -182,15 +182,15 @@ static bool list_is_newer(const struct fleet *fleet, const struct provider *prov
            (terminated || saved->id[0] == '\0' || machine->listing == LISTING_TERMINATED);
 }
 
-/* How long ago a moment of the queue clock was; -1 for never. The clock may have been read a little
- * earlier than the moment. */
+/* How long ago a moment of the queue clock was; -1 for never. The moment may be a little later than
+ * clock_ms, which was read before it. */
 static int64_t since(int64_t clock_ms, int64_t moment_ms) {
     if (moment_ms < 0)
         return -1;
     return moment_ms < clock_ms ? clock_ms - moment_ms : 0;
 }
 
-/* Fills in what the decision needs to know of one machine. */
+/* Describes one machine for the decision. */
 static void describe(const struct fleet *fleet, const struct provider *provider, int number,
                      struct scaling_machine *machine) {
     const struct queue_machine *saved = &fleet->saved.machines[number];

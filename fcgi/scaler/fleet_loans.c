@@ -1,4 +1,4 @@
-/* What the scaler knows of peers and of loans from and to them. */
+/* The scaler's view of the peer, and of loans from and to it. */
 
 #include <string.h>
 
@@ -14,8 +14,8 @@ static const struct queue_loan *find_loan(const struct fleet *fleet, const struc
     return NULL;
 }
 
-/* Learns what has become of the loan that was wanted: it is held now, or the peer has refused it,
- * or that is not known yet. */
+/* Learns the answer for the wanted loan: it is held now, or the peer has refused it, or there is no
+ * answer yet. */
 static void note_answer(struct fleet *fleet) {
     struct fleet_wanted *wanted = &fleet->wanted;
     wanted->answer = ANSWER_NONE;
@@ -36,7 +36,7 @@ void fleet_note_wanted(struct fleet *fleet, const struct uuid *loan, int32_t nod
     fleet->wanted.node = node;
 }
 
-/* Finds the loan that is wanted; an earlier scaler may have asked for it. */
+/* Finds the wanted loan; an earlier scaler may have asked for it. */
 static void find_wanted(struct fleet *fleet) {
     for (int i = 0; i < fleet->peers.loan_count; i++) {
         const struct queue_loan *loan = &fleet->peers.loans[i];

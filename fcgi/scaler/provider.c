@@ -16,7 +16,7 @@
 #include "notify.h"
 
 enum {
-    OUTPUT_MAX = 256 * 1024, /* bytes of standard output; more is taken for a fault */
+    OUTPUT_MAX = 256 * 1024, /* bytes of standard output; more is a fault */
     ERROR_MAX = 64 * 1024,   /* of standard error */
     CHUNK = 4096,
     ARGUMENTS_MAX = PROVIDER_IDS_MAX + 3
@@ -62,8 +62,8 @@ void provider_close(struct provider *provider) {
     }
 }
 
-/* The new process: a group of its own, as any program expects to be started, and gone with the
- * scaler. */
+/* Executes the program in the new process: in a group of its own, with default signals and no open
+ * files but the standard three. It is killed when the scaler ends. */
 static _Noreturn void become(const char *program, char *const *arguments, int output, int error,
                              pid_t parent) {
     sigset_t none;
@@ -84,7 +84,7 @@ static _Noreturn void become(const char *program, char *const *arguments, int ou
     _exit(127);
 }
 
-/* Pipes for the two outputs, of which this process's ends do not block. */
+/* Makes the pipes for the two outputs; this process's ends do not block. */
 static bool make_pipes(int output[2], int error[2]) {
     if (pipe2(output, O_CLOEXEC) != 0)
         return false;
@@ -104,7 +104,7 @@ static struct provider_call *free_place(struct provider *provider) {
     return NULL;
 }
 
-/* Starts the program with the arguments, of which the first is the verb's. */
+/* Starts the program with these arguments: its path, the verb, and the verb's own. */
 static bool start(struct provider *provider, enum provider_verb verb, const char *name,
                   const char *const *arguments) {
     struct provider_call *call = free_place(provider);
@@ -129,7 +129,7 @@ static bool start(struct provider *provider, enum provider_verb verb, const char
         close(error[0]);
         return false;
     }
-    setpgid(pid, pid); /* whoever of the two comes first */
+    setpgid(pid, pid); /* both processes do it, as either may run first */
     buffer_clear(&call->output);
     buffer_clear(&call->error);
     call->verb = verb;
@@ -189,7 +189,7 @@ int provider_poll(const struct provider *provider, struct pollfd *fds, int64_t *
     return count;
 }
 
-/* Reads what has come so far, up to most bytes in all; the rest is dropped. Whether any was. */
+/* Reads what has come, up to `most` bytes in all, and drops the rest. True when it dropped any. */
 static bool read_some(int *fd, struct buffer *buffer, size_t most) {
     char chunk[CHUNK];
     bool dropped = false;
@@ -207,7 +207,7 @@ static bool read_some(int *fd, struct buffer *buffer, size_t most) {
         dropped |= (size_t)got > room;
         buffer_append(buffer, chunk, (size_t)got < room ? (size_t)got : room);
         if (dropped && buffer->length == most)
-            break; /* whoever writes without end must not keep us here */
+            break; /* endless output must not keep us here */
     }
     return dropped;
 }
@@ -217,7 +217,7 @@ static void read_both(struct provider_call *call) {
     call->too_long |= read_some(&call->error_fd, &call->error, ERROR_MAX);
 }
 
-/* The last line that is not empty of what it wrote to standard error, for the log. */
+/* The last line of its standard error that is not empty, for the log. */
 static const char *last_line(struct buffer *error) {
     buffer_append(error, "", 1);
     size_t end = error->length - 1;
@@ -228,7 +228,7 @@ static const char *last_line(struct buffer *error) {
     return error->data + end;
 }
 
-/* Says what was wrong with a call that ended with this status. */
+/* Makes the complaint about a call that ended with this status. */
 static void complain(struct provider_call *call, int status, struct provider_result *result) {
     char how[60];
     const char *line = last_line(&call->error);
@@ -244,7 +244,7 @@ static void complain(struct provider_call *call, int status, struct provider_res
              line);
 }
 
-/* Takes the id that a launch has printed, a line by itself. */
+/* Takes the id that a launch printed, as its only line. */
 static bool take_id(const char *text, char id[PROVIDER_NAME_SIZE]) {
     size_t length = strcspn(text, "\n");
     if (length >= PROVIDER_NAME_SIZE || (text[length] == '\n' && text[length + 1] != '\0'))
@@ -253,7 +253,8 @@ static bool take_id(const char *text, char id[PROVIDER_NAME_SIZE]) {
     return provider_is_id(id);
 }
 
-/* Makes the result of a call whose process has ended, and frees its place but for its texts. */
+/* Makes the result of a call whose process has ended. Frees its place, but keeps the texts, which
+ * the result points to. */
 static void end_call(struct provider_call *call, struct provider_result *result) {
     int status = 0;
     waitpid(call->pid, &status, 0);

@@ -3,9 +3,8 @@
 
 /*
  * Calls of the provider, the program that launches, lists and terminates machines. Each call is a
- * process of its own in a group of its own, with a time limit; nothing here waits for one. What a
- * provider must do is told in docs/scaling.md; nothing that it
- * prints is trusted.
+ * process in a group of its own, with a time limit; no function here waits for one.
+ * docs/scaling.md says what a provider must do. Its output is not trusted.
  */
 
 #include <poll.h>
@@ -22,7 +21,7 @@ enum {
     PROVIDER_LIST_MAX = 512, /* machines in a list */
     PROVIDER_IDS_MAX = 16,   /* in one call of terminate */
     PROVIDER_NAME_SIZE = QUEUE_NAME_SIZE,
-    PROVIDER_COMPLAINT_SIZE = 200 /* bytes of what went wrong, with the NUL */
+    PROVIDER_COMPLAINT_SIZE = 200 /* bytes of an error text, with the NUL */
 };
 
 enum provider_verb { PROVIDER_LAUNCH, PROVIDER_LIST, PROVIDER_TERMINATE };
@@ -33,15 +32,15 @@ const char *provider_verb_name(enum provider_verb verb);
 /* A call under way or just ended. */
 struct provider_call {
     enum provider_verb verb;
-    char name[PROVIDER_NAME_SIZE]; /* of the machine that it is about; "" of a list */
+    char name[PROVIDER_NAME_SIZE]; /* of the machine; "" for a list */
     pid_t pid;                     /* 0: this place is free */
     int pidfd;
     int output_fd; /* of its standard output and error; -1 once closed */
     int error_fd;
     int64_t begun_ms; /* steady time */
-    int64_t until_ms; /* it is killed then */
+    int64_t until_ms; /* deadline: it is killed then */
     bool killed;
-    bool too_long; /* it printed more than it may */
+    bool too_long; /* it printed more than is allowed */
     struct buffer output;
     struct buffer error;
 };
@@ -51,7 +50,7 @@ struct provider_result {
     enum provider_verb verb;
     const char *name;
     int64_t begun_ms;
-    bool good; /* exit code 0, in time, and what it printed is valid */
+    bool good;                               /* exit code 0, in time, with valid output */
     char complaint[PROVIDER_COMPLAINT_SIZE]; /* unless good */
     char id[PROVIDER_NAME_SIZE];             /* of a launch, when good */
     const char *text;                        /* of a list, when good: for provider_read_list */
@@ -65,10 +64,10 @@ struct provider {
 
 void provider_open(struct provider *provider, const char *program, int64_t limit_ms);
 
-/* Kills what is under way and frees everything. */
+/* Kills the calls under way and frees everything. */
 void provider_close(struct provider *provider);
 
-/* Start a call; name is copied. False when too many are under way or no process can be made (that
+/* Start a call; name is copied. False when too many are under way or no process can be made (which
  * is logged). Terminate takes 1 to PROVIDER_IDS_MAX ids. */
 bool provider_launch(struct provider *provider, const char *name);
 bool provider_list(struct provider *provider);
@@ -79,12 +78,13 @@ bool provider_terminate(struct provider *provider, const char *name, const char 
 bool provider_is_calling(const struct provider *provider, enum provider_verb verb,
                          const char *name);
 
-/* Adds what is to be polled to fds, which has room for 3 * PROVIDER_CALLS_MAX; how many. *until_ms
- * is lowered to the steady time at which provider_next is to be called anyway. */
+/* Fills fds, which has room for 3 * PROVIDER_CALLS_MAX, with what to poll; returns the number.
+ * Lowers *until_ms to the steady time at which provider_next must be called at the latest. */
 int provider_poll(const struct provider *provider, struct pollfd *fds, int64_t *until_ms);
 
-/* Reads what has come, kills what takes too long, and gives one call that has ended; *result is
- * valid until the next call on this provider. False when there is none. Call it until then. */
+/* Reads the output that has come, kills calls that are over their limit, and gives one call that
+ * has ended; *result is valid until the next call on this provider. False when none has ended: call
+ * it until then. */
 bool provider_next(struct provider *provider, struct provider_result *result);
 
 /* One line of a list. */
@@ -95,13 +95,13 @@ struct provider_machine {
     int64_t launched; /* seconds since 1970, as the provider says */
 };
 
-/* Whether text can be an id: 1 to 64 of letters, digits and . _ : / + = -, the first none of the
- * signs. */
+/* Whether text can be an id: 1 to 64 letters, digits and . _ : / + = -, of which the first is a
+ * letter or a digit. */
 bool provider_is_id(const char *text);
 
-/* Reads the text of a list, lines of "ID STATE LAUNCHED NAME", where a machine without a name of
- * that form has "-". How many machines there are; -1, with a phrase in *why, when a line is none of
- * that kind or there are more than PROVIDER_LIST_MAX. */
+/* Reads the text of a list, lines of "ID STATE LAUNCHED NAME". A machine whose name is missing or
+ * not of the form of an id gets the name "-". Returns the number of machines; -1, with a phrase in
+ * *why, when a line has another form or there are more than PROVIDER_LIST_MAX. */
 int provider_read_list(const char *text, struct provider_machine *list, const char **why);
 
 #endif

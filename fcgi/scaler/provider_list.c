@@ -21,7 +21,7 @@ bool provider_is_id(const char *text) {
     return true;
 }
 
-/* Takes the next word of a line into word; *line goes on behind it. False when there is none or it
+/* Copies the next word of a line into word and moves *line past it. False when there is none or it
  * does not fit. */
 static bool next_word(const char **line, char *word, size_t size) {
     const char *begin = *line + strspn(*line, " \t");
@@ -43,7 +43,7 @@ static bool read_seconds(const char *word, int64_t *seconds) {
     return isdigit((unsigned char)word[0]) && errno == 0 && *end == '\0';
 }
 
-/* Reads one line. A name that no node gives, which may have blanks, is shown as "-". */
+/* Reads one line. A name that no node gives, as it may have blanks, becomes "-". */
 static bool read_line(const char *line, struct provider_machine *machine) {
     char state[WORD_SIZE];
     char launched[WORD_SIZE];

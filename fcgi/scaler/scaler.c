@@ -18,9 +18,9 @@
 
 enum {
     TURN_MS = 1000,
-    HOLD_MS = 10000,            /* why nothing is launched is said no more often */
-    TERMINATE_AGAIN_MS = 30000, /* what was terminated and is still there is terminated again */
-    QUIET_LISTS = 6,            /* without machines there are so many times fewer lists */
+    HOLD_MS = 10000,            /* least time between two log lines why nothing is launched */
+    TERMINATE_AGAIN_MS = 30000, /* until a machine that is still there is terminated again */
+    QUIET_LISTS = 6,            /* without machines, lists come this many times less often */
     VERBS = 3
 };
 
@@ -32,16 +32,16 @@ struct scaler {
     struct fleet fleet;
     struct scaling_snapshot snapshot;
     struct scaling_decision decision;
-    bool first_list_over; /* whether it went well or not */
+    bool first_list_over; /* the first call for a list has ended, well or not */
     int64_t next_list_ms;
     int64_t next_turn_ms;
-    enum scaling_reason held; /* why none was launched, as it was said last */
+    enum scaling_reason held; /* why none was launched, as logged last */
     int64_t held_ms;
-    bool refusal_told; /* since then every peer has refused */
+    bool refusal_told; /* the last answer logged was a refusal; further ones are not logged */
 };
 
-/* Saves a change and says why in the log. False when it could not be saved: it is decided again. A
- * launch is refused when loans have changed meanwhile. */
+/* Saves a change and logs why. False when it could not be saved: it is decided again. A launch is
+ * refused when loans have changed meanwhile. */
 static bool save(struct scaler *scaler, const struct queue_machine_update *update) {
     if (queue_update_machine(scaler->queue, update) != QUEUE_OK)
         return false;
@@ -50,14 +50,14 @@ static bool save(struct scaler *scaler, const struct queue_machine_update *updat
     return true;
 }
 
-/* Keeps something among the decisions that changes no machine. */
+/* Saves a decision that changes no machine. */
 static void keep(struct scaler *scaler, const char *why) {
     struct queue_machine_update update = {0};
     snprintf(update.why, sizeof update.why, "%s", why);
     queue_update_machine(scaler->queue, &update);
 }
 
-/* The same, and says it in the log. */
+/* Saves and logs a decision that changes no machine. */
 static void tell(struct scaler *scaler, const char *why) {
     log_info("%s", why);
     keep(scaler, why);
@@ -70,7 +70,8 @@ static void note_success(struct scaler *scaler, enum provider_verb verb) {
         log_info("the provider's %s works again", provider_verb_name(verb));
 }
 
-/* Notes that one failed: the next comes later and later. The first of a row is said. */
+/* Notes that a call failed: the next waits for the back-off. Warns of the first failure in a row.
+ */
 static void note_failure(struct scaler *scaler, enum provider_verb verb, const char *name,
                          const char *complaint) {
     struct retry *retry = &scaler->retries[verb];
@@ -90,14 +91,14 @@ static bool may_call(const struct scaler *scaler, enum provider_verb verb) {
     return retry_is_due(&scaler->retries[verb]);
 }
 
-/* Wants a turn no later than so long from now. */
+/* Schedules the next turn at most ms from now. */
 static void turn_within(struct scaler *scaler, int64_t ms) {
     int64_t then_ms = clock_steady_ms() + ms;
     if (then_ms < scaler->next_turn_ms)
         scaler->next_turn_ms = then_ms;
 }
 
-/* Wants a list no later than so long from now. */
+/* Schedules the next list at most ms from now. */
 static void list_within(struct scaler *scaler, int64_t ms) {
     int64_t then_ms = clock_steady_ms() + ms;
     if (then_ms < scaler->next_list_ms)
@@ -166,13 +167,13 @@ static void take_result(struct scaler *scaler, const struct provider_result *res
 
 /* --- What is decided --- */
 
-/* Says why nothing is launched though something waits, when that is news. */
+/* Logs why nothing is launched although an item waits, when the reason is new. */
 static void tell_hold(struct scaler *scaler) {
     const struct scaling_decision *decision = &scaler->decision;
     int64_t now_ms = clock_steady_ms();
     char why[QUEUE_WHY_SIZE];
     if (decision->launch > 0 || decision->reason == REASON_NONE) {
-        /* That those launched now are waited for is no news. */
+        /* Waiting for the machines launched now is no news. */
         scaler->held = decision->launch > 0 ? REASON_BOOTING : REASON_NONE;
         return;
     }
@@ -184,7 +185,7 @@ static void tell_hold(struct scaler *scaler) {
     tell(scaler, why);
 }
 
-/* Saves the intents to launch; the provider is called for them like for those of before. */
+/* Saves the intents to launch; call_launches then calls the provider, as for earlier intents. */
 static void launch(struct scaler *scaler) {
     for (int i = 0; i < scaler->decision.launch; i++) {
         struct queue_machine_update update = {.state = MACHINE_LAUNCHING};
@@ -209,7 +210,7 @@ static void change_state(struct scaler *scaler, int number, enum machine_state s
         scaler->next_turn_ms = 0;
 }
 
-/* Has the provider end a machine, under every id that it is known by. */
+/* Has the provider terminate a machine, under all its ids. */
 static void terminate(struct scaler *scaler, int number) {
     const struct queue_machine *machine = &scaler->fleet.saved.machines[number];
     struct fleet_note *note = scaler->fleet.notes[number];
@@ -232,7 +233,7 @@ static void terminate(struct scaler *scaler, int number) {
     tell(scaler, why);
 }
 
-/* Asks a peer for a loan. That it is asked again and again is said once. */
+/* Asks a peer for a loan. Repeated requests after a refusal are not logged. */
 static void borrow(struct scaler *scaler) {
     struct queue_loan_step step = {.id = id_new((int)scaler->conf->node),
                                    .node = scaler->decision.borrow_from,
@@ -247,7 +248,7 @@ static void borrow(struct scaler *scaler) {
     tell(scaler, why);
 }
 
-/* Says what a peer has answered. */
+/* Logs a peer's answer. */
 static void tell_answer(struct scaler *scaler) {
     const struct fleet_wanted *wanted = &scaler->fleet.wanted;
     char why[QUEUE_WHY_SIZE];
@@ -261,7 +262,7 @@ static void tell_answer(struct scaler *scaler) {
         scaler->refusal_told = false;
 }
 
-/* Returns a taken loan, or wants a given one back. */
+/* Returns a taken loan, or recalls a given one. */
 static void change_loan(struct scaler *scaler, int number) {
     const struct queue_loan *loan = &scaler->fleet.peers.loans[number];
     bool taken = scaler->decision.loans[number].step == LOAN_STEP_RETURN;
@@ -306,9 +307,9 @@ static void carry_out(struct scaler *scaler) {
     launch(scaler);
 }
 
-/* Calls the provider for every machine that is to be launched and was not heard from: first for
- * those whose launch another scaler began, or whose answer got lost. Launching a name twice gives
- * the same machine. */
+/* Calls the provider for every machine that must be launched and has not called, also when an
+ * earlier scaler began the launch or its answer got lost: launching is idempotent, the same name
+ * gives the same machine. */
 static void call_launches(struct scaler *scaler) {
     struct provider *provider = &scaler->provider;
     for (int i = 0; i < scaler->fleet.saved.machine_count; i++) {
@@ -322,7 +323,7 @@ static void call_launches(struct scaler *scaler) {
     }
 }
 
-/* Takes the ids of machines whose launch was not answered from the list. */
+/* Takes from the list the ids of machines whose launch was not answered. */
 static void adopt_ids(struct scaler *scaler) {
     for (int i = 0; i < scaler->fleet.saved.machine_count; i++) {
         const struct queue_machine *machine = &scaler->fleet.saved.machines[i];
@@ -349,7 +350,7 @@ static void call_list(struct scaler *scaler) {
         provider_list(&scaler->provider);
 }
 
-/* Looks at everything, decides, and carries the decision out. */
+/* Reads the state, decides, and carries the decision out. */
 static void turn(struct scaler *scaler) {
     scaler->next_turn_ms = clock_steady_ms() + TURN_MS;
     call_list(scaler);
@@ -366,7 +367,7 @@ static void turn(struct scaler *scaler) {
     carry_out(scaler);
 }
 
-/* Waits until it is time for the next turn or the provider has something. */
+/* Waits until the next turn is due or a call of the provider has news. */
 static void wait_for_events(struct scaler *scaler) {
     struct pollfd fds[3 * PROVIDER_CALLS_MAX];
     int64_t until_ms = scaler->next_turn_ms;

@@ -2,7 +2,7 @@
 
 #include "scaling_loans.h"
 
-/* Whether a machine is to stay: it is part of the capacity, now or soon. */
+/* Whether a machine stays: it is part of the capacity, now or soon. */
 static bool is_active(const struct scaling_machine *machine) {
     return machine->state == MACHINE_LAUNCHING || machine->state == MACHINE_LAUNCHED;
 }
@@ -15,7 +15,7 @@ static bool is_silent(const struct scaling_rules *rules, const struct scaling_ma
     return was_heard(machine) && machine->heard_ms > rules->silent_ms;
 }
 
-/* Why a machine that is to stay cannot; REASON_NONE when it can. */
+/* Why an active machine must leave; REASON_NONE when it may stay. */
 static enum scaling_reason why_leave(const struct scaling_snapshot *snapshot,
                                      const struct scaling_machine *machine) {
     const struct scaling_rules *rules = &snapshot->rules;
@@ -36,8 +36,8 @@ static enum scaling_reason why_leave(const struct scaling_snapshot *snapshot,
     return REASON_NONE;
 }
 
-/* What becomes of a machine that is not to stay: it keeps what it holds until that is done, given
- * back or lapsed; then it is terminated; when the provider has it no more, it is gone. */
+/* The next step with a leaving machine. It keeps its items until they are done, given back or
+ * lapsed; then it is terminated; once the provider does not have it any more, it is gone. */
 static enum scaling_step send_away(const struct scaling_rules *rules,
                                    const struct scaling_machine *machine,
                                    enum scaling_reason *reason) {
@@ -70,8 +70,8 @@ static enum scaling_step judge(const struct scaling_snapshot *snapshot,
     return *reason == REASON_NONE ? STEP_KEEP : STEP_LEAVE;
 }
 
-/* The machine to go, of those that stay or of those that leave, when there are too many: the one
- * that holds least, among those the youngest. -1 when none is left to choose from. */
+/* The machine to give up when too many stay (or leave, if leaving): the one that holds the fewest
+ * items, of several such the youngest. -1 when none is left to choose from. */
 static int least_needed(const struct scaling_snapshot *snapshot,
                         const struct scaling_decision *decision, bool leaving) {
     int found = -1;
@@ -88,17 +88,18 @@ static int least_needed(const struct scaling_snapshot *snapshot,
     return found;
 }
 
-/* What runs, boots and counts once the decisions about single machines are carried out. */
+/* The machines once the decisions about single machines are carried out. */
 struct capacity {
     int counted;  /* towards the limit: all that may exist, leaving ones too */
-    int active;   /* of them, those that stay */
-    int booting;  /* of them, those that are counted on soon */
-    bool failing; /* one of them cannot be launched at the moment */
-    int64_t rate; /* of everybody who computes, workers from elsewhere too */
+    int active;   /* counted ones that stay */
+    int booting;  /* active ones that are expected to call soon */
+    bool failing; /* an active one cannot be launched at the moment */
+    int64_t rate; /* of all workers, those that no provider launched too */
 };
 
-/* Whether a machine that is not heard from yet takes so much longer than usual that it is not
- * counted on. While it is the provider that takes long, asking for another helps nobody. */
+/* Whether a machine that has not called yet is so late that it is not counted on. A launch that the
+ * provider has not answered is never late: while the provider is slow, asking for another machine
+ * does not help. */
 static bool is_late(const struct scaling_snapshot *snapshot,
                     const struct scaling_machine *machine) {
     return machine->state == MACHINE_LAUNCHED &&
@@ -125,7 +126,7 @@ static struct capacity sum_up(const struct scaling_snapshot *snapshot,
     return sum;
 }
 
-/* Sends away what is too much: a loan ends, WORKERS_MAX was lowered, or a stray turned up. */
+/* Sends surplus machines away: a loan ends, WORKERS_MAX was lowered, or a stray turned up. */
 static void drop_surplus(const struct scaling_snapshot *snapshot,
                          const struct scaling_limits *limits, struct scaling_decision *decision) {
     int active = sum_up(snapshot, decision).active;
@@ -139,8 +140,8 @@ static void drop_surplus(const struct scaling_snapshot *snapshot,
     }
 }
 
-/* Ends leaving machines though they hold items: as many as there are too many for loans that are
- * nearly over. Any other surplus has the time to drain. */
+/* Terminates leaving machines although they hold items, at most one for each loan that is nearly
+ * over. Any other surplus has time to drain. */
 static void end_borrowed(const struct scaling_snapshot *snapshot,
                          const struct scaling_limits *limits, struct scaling_decision *decision) {
     int64_t many = sum_up(snapshot, decision).counted - limits->leaving;
@@ -156,8 +157,8 @@ static void end_borrowed(const struct scaling_snapshot *snapshot,
     }
 }
 
-/* The iterations that are left at a moment from now when the running ones go on and those that boot
- * join them, each when it usually would. */
+/* The iterations that are left after after_ms, if the running workers go on and each booting
+ * machine joins after the usual boot time. */
 static double left_after(const struct scaling_snapshot *snapshot,
                          const struct scaling_decision *decision, double rate, double after_ms) {
     double done = rate * after_ms / 1000;
@@ -174,8 +175,8 @@ static double left_after(const struct scaling_snapshot *snapshot,
     return (double)snapshot->remaining - done;
 }
 
-/* How many machines have something to do for as long as they take to boot, and for as long as an
- * item may wait, if they are launched now. Each needs an item that waits for it. */
+/* How many machines, launched now, would be busy for at least a boot time and the time that an item
+ * may wait. Each needs a waiting item. */
 static int worth_launching(const struct scaling_snapshot *snapshot, const struct capacity *capacity,
                            double left) {
     double least_ms = (double)snapshot->boot_ms;
@@ -189,7 +190,8 @@ static int worth_launching(const struct scaling_snapshot *snapshot, const struct
     return count < 0 ? 0 : count > QUEUE_MACHINES_MAX ? QUEUE_MACHINES_MAX : (int)count;
 }
 
-/* Until everything is done by what runs and boots, as far as its rate is known. */
+/* The time until the running and booting machines have done everything, as far as their rate is
+ * known. */
 static int64_t drain_time(const struct scaling_snapshot *snapshot, const struct capacity *capacity,
                           double left_at_boot) {
     double rate = (double)capacity->rate;
@@ -202,13 +204,14 @@ static int64_t drain_time(const struct scaling_snapshot *snapshot, const struct 
     return ms < 9e15 ? (int64_t)ms : INT64_MAX;
 }
 
-/* An item waits too long: how many machines that is worth, and why no more. */
+/* How many machines to launch for an item that waits too long; the decision's reason says why no
+ * more. */
 static int launch_for_wait(const struct scaling_snapshot *snapshot, const struct capacity *capacity,
                            struct scaling_decision *decision) {
     const struct scaling_rules *rules = &snapshot->rules;
     double left = left_after(snapshot, decision, (double)capacity->rate, (double)snapshot->boot_ms);
     decision->drain_ms = drain_time(snapshot, capacity, left);
-    /* Had it been true a boot ago that everything is done within a boot, nothing would wait now. */
+    /* Nothing would wait now if the same forecast had been right a boot time ago. */
     bool trusted = snapshot->oldest_wait_ms <= rules->wait_launch_ms + snapshot->boot_ms;
     if (left <= 0 && trusted) {
         decision->reason = capacity->booting > 0 ? REASON_BOOTING : REASON_DRAINED;

@@ -2,17 +2,17 @@
 
 #include <stddef.h>
 
-/* Whether it is a loan that machines of this node exist by, or may. */
+/* Whether a machine of this node may exist by this loan. */
 static bool is_taken(const struct scaling_loan *loan) {
     return loan->side == LOAN_TAKEN && loan->state != LOAN_WANTED;
 }
 
-/* What is left of a taken loan when no machine may stay by it any more. */
+/* Time left of a taken loan below which no machine may stay by it. */
 static int64_t drain_ms(const struct scaling_snapshot *snapshot) {
     return snapshot->rules.loan_ms / 3;
 }
 
-/* What is left of it when none may be there by it, not even one that holds items. */
+/* Time left below which no machine may exist by it, not even one that holds items. */
 static int64_t end_ms(const struct scaling_snapshot *snapshot) {
     return snapshot->rules.loan_ms / 6;
 }
@@ -51,8 +51,8 @@ struct scaling_limits scaling_limits(const struct scaling_snapshot *snapshot) {
     return limits;
 }
 
-/* Why a taken loan is to be given up; REASON_NONE when it is to be kept. spare is how many machines
- * more there might be. */
+/* Why to give a taken loan up; REASON_NONE to keep it. spare: how many more machines the limit
+ * allows. */
 static enum scaling_reason why_return(const struct scaling_snapshot *snapshot,
                                       const struct scaling_loan *loan, int64_t spare) {
     bool waits = waits_too_long(snapshot);
@@ -69,7 +69,7 @@ static enum scaling_reason why_return(const struct scaling_snapshot *snapshot,
     return waits ? REASON_NONE : REASON_UNUSED;
 }
 
-/* Gives up what is not needed or has come to its end. */
+/* Gives up taken loans that are not needed or at their end. */
 static void return_loans(const struct scaling_snapshot *snapshot, int64_t spare,
                          struct scaling_decision *decision) {
     for (int i = 0; i < snapshot->loan_count; i++) {
@@ -97,7 +97,7 @@ static void forget_loans(const struct scaling_snapshot *snapshot,
     }
 }
 
-/* Recalls a given loan, one at a time. False when there is none to be had back. */
+/* Recalls a given loan, one at a time. False when none can be recalled. */
 static bool recall(const struct scaling_snapshot *snapshot, struct scaling_decision *decision) {
     int found = -1;
     for (int i = 0; i < snapshot->loan_count; i++) {
@@ -114,7 +114,7 @@ static bool recall(const struct scaling_snapshot *snapshot, struct scaling_decis
     return true;
 }
 
-/* Asks the peer, if it is there, for a loan, one at a time. */
+/* Asks the peer, unless it is silent, for a loan, one at a time. */
 static void borrow(const struct scaling_snapshot *snapshot, struct scaling_decision *decision) {
     if (snapshot->refused || snapshot->rules.workers_max == 0 ||
         snapshot->loan_count == QUEUE_LOANS_MAX)
