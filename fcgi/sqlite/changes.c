@@ -18,7 +18,8 @@ static void put_varint(struct buffer *to, uint32_t number) {
     buffer_append(to, bytes + at, sizeof bytes - (size_t)at);
 }
 
-/* Floating point numbers are in no table: their columns are STRICT integers, texts and blobs. */
+/* Writes a value. False without memory, or for a floating point number, which no table has: all are
+ * STRICT, with integers, texts and blobs only. */
 static bool put_value(struct buffer *to, sqlite3_value *value) {
     int type = sqlite3_value_type(value);
     put_byte(to, type);
@@ -51,7 +52,7 @@ static bool is_same(sqlite3_value *a, sqlite3_value *b) {
            (size == 0 || memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b), (size_t)size) == 0);
 }
 
-/* Says to which table the rows that follow belong. */
+/* Names the table of the rows that follow, unless it is that of the last row. */
 static void put_table(struct changes *changes, const char *table, int columns) {
     struct buffer *bytes = &changes->bytes;
     if (strcmp(changes->table, table) == 0)
@@ -64,8 +65,8 @@ static void put_table(struct changes *changes, const char *table, int columns) {
     buffer_append(bytes, table, strlen(table) + 1);
 }
 
-/* Writes the values of a row that was inserted or updated. False when that cannot be told: a key
- * changed. *changed says whether anything did. */
+/* Writes the values of an inserted or updated row. False when the format cannot express the change,
+ * as when the key changed. Sets *changed if any value changed. */
 static bool put_row(struct buffer *bytes, sqlite3 *database, int columns, bool update,
                     bool *changed) {
     for (int i = 0; i < columns; i++) {
@@ -107,7 +108,7 @@ static void note_row(void *context, sqlite3 *database, int operation, const char
         good = put_value(bytes, key);
     changes->failed |= !good;
     if (!changed)
-        bytes->length = start; /* an update to what was there already is none */
+        bytes->length = start; /* an update to equal values is no change */
 }
 
 void changes_watch(struct changes *changes, sqlite3 *database) {
@@ -139,5 +140,5 @@ void changes_undo(struct changes *changes) {
     if (changes->bytes.length == changes->mark)
         return;
     changes->bytes.length = changes->mark;
-    changes->table[0] = '\0'; /* which table it was is not known any more */
+    changes->table[0] = '\0'; /* the table of the last row is not known any more */
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Copies a blob of exactly size bytes. False when it is not. */
+/* Copies a blob of exactly size bytes. False for another size. */
 static bool blob(sqlite3_stmt *row, int column, void *to, int size) {
     const void *found = sqlite3_column_blob(row, column);
     if (!found || sqlite3_column_bytes(row, column) != size)

@@ -5,7 +5,7 @@
 enum column { COLUMN_N, COLUMN_ID, COLUMN_SEQ, COLUMN_STATE, COLUMN_CHAIN, COLUMN_REMAINING };
 
 struct table {
-    sqlite3_vtab base; /* what SQLite knows of it; the first member */
+    sqlite3_vtab base; /* SQLite's part; must be the first member */
     const struct report_table *rows;
 };
 
@@ -41,7 +41,7 @@ static int table_disconnect(sqlite3_vtab *table) {
     return SQLITE_OK;
 }
 
-/* There is one way to read it: all of it, in order. */
+/* The only plan is to read all rows in order. */
 static int table_best_index(sqlite3_vtab *table, sqlite3_index_info *info) {
     (void)table;
     info->estimatedCost = QUEUE_LEASE_MAX;
@@ -117,7 +117,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
 }
 
 bool report_table_register(sqlite3 *database, struct report_table *rows) {
-    /* Without xCreate the table is there by its name, and nowhere in the file. */
+    /* Without xCreate the table exists by its name alone, and is nowhere in the file. */
     static const sqlite3_module module = {.xConnect = table_connect,
                                           .xBestIndex = table_best_index,
                                           .xDisconnect = table_disconnect,

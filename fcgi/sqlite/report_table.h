@@ -6,16 +6,16 @@
 #include "queue/queue.h"
 
 /*
- * The report at hand as a table `reported` of the writer's connection, so that one statement reads
- * or changes all of its items: some two thirds of the time that one statement for each would take.
- * Columns: n (place in the report), id; and for what is to be changed: seq (NULL: nothing), state,
- * chain, remaining.
+ * The present report as a table `reported` of the writer's connection, so that one statement reads
+ * or changes all of its items. That takes some two thirds of the time of one statement for each.
+ * Columns: n (place in the report), id; and the change to make: seq (NULL: none), state, chain,
+ * remaining.
  */
 struct report_table {
     const struct queue_report_item *items;
     int first; /* the rows are items[first] to items[end - 1] */
     int end;
-    int64_t seq[QUEUE_LEASE_MAX]; /* of items[n]; 0: nothing is to be changed */
+    int64_t seq[QUEUE_LEASE_MAX]; /* of items[n]; 0: no change */
     uint8_t state[QUEUE_LEASE_MAX];
 };
 

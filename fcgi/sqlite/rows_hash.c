@@ -16,7 +16,7 @@ static bool add_value(EVP_MD_CTX *hash, sqlite3_stmt *row, int column) {
         return add_number(hash, sqlite3_column_int64(row, column));
     if (type == SQLITE_NULL)
         return true;
-    const void *bytes = sqlite3_column_blob(row, column); /* a text's, too */
+    const void *bytes = sqlite3_column_blob(row, column); /* also of a text */
     int size = sqlite3_column_bytes(row, column);
     return add_number(hash, size) && EVP_DigestUpdate(hash, bytes, (size_t)size) == 1;
 }

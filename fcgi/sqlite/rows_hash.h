@@ -7,10 +7,10 @@
 
 enum { ROWS_HASH_SIZE = 32 };
 
-/* SHA-256 over all rows that a statement returns, by which two nodes compare theirs: of each value
- * its type (SQLITE_INTEGER ...) as a byte; behind that, of a number its 8 bytes, of a text or blob
- * its length as 8 bytes and itself. Numbers are big-endian. Steps the statement to its end and
- * resets it. SQLite's code, SQLITE_OK when all went well. */
+/* SHA-256 over all rows that a statement returns, by which two nodes compare their rows. Hashed of
+ * each value: its type (SQLITE_INTEGER ...) as a byte; then a number as 8 bytes, or the length of a
+ * text or blob as 8 bytes and its content. Numbers are big-endian. Steps the statement to its end
+ * and resets it. Returns SQLite's code, SQLITE_OK on success. */
 int rows_hash(sqlite3_stmt *rows, uint8_t hash[ROWS_HASH_SIZE]);
 
 #endif

@@ -34,12 +34,12 @@ bool store_begin(struct store *store) {
     return true;
 }
 
-/* Ends the transaction, keeping nothing of it. */
+/* Ends the transaction without any change. */
 static void undo(struct store *store) {
     if (store->in_batch && !sqlite3_get_autocommit(store->database))
         store_run(store, SQL_ROLLBACK, "");
     if (store->in_batch && store->state != STORE_POISONED)
-        store_files_note_commit(store); /* a large batch has reached the WAL before its end */
+        store_files_note_commit(store); /* a large batch has written to the WAL before its end */
     store->in_batch = false;
     store->counts = store->saved_counts;
     changes_end(&store->changes);
@@ -50,12 +50,12 @@ void store_rollback(struct store *store) {
     store_backup_note_rollback(store);
     store->next_removal_ms = 0;
     store->next_given_up_ms = 0;
-    store->next_deadline_ms = 0; /* what it was is not known any more; the next batch looks */
+    store->next_deadline_ms = 0; /* unknown now; the next batch looks it up */
     if (store_state(store) != STORE_POISONED && store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
 }
 
-/* Adds what the batch has done to the rates. */
+/* Adds the batch's work to the rates. */
 static void note_work(struct store *store) {
     const struct queue_work *all = &store->counts.work;
     const struct queue_work *before = &store->saved_counts.work;
@@ -79,7 +79,7 @@ bool store_commit(struct store *store) {
     if (store_state(store) != STORE_GOOD)
         return false;
     if (sqlite3_total_changes64(store->database) == store->changes_before) {
-        undo(store); /* nothing but reading: nothing to write or to sync */
+        undo(store); /* it only read: nothing to write or to sync */
         return store_state(store) == STORE_GOOD;
     }
     bool good = save_tally(store) && store_record_end(store) && store_run(store, SQL_COMMIT, "");

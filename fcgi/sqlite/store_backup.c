@@ -1,10 +1,11 @@
 /*
- * A copy of the database, made while it is written. SQLite's backup copies from the writer's own
- * connection, so it knows of every batch: what a batch changes of the pages that were copied is
- * copied again by its commit, and only a batch that is rolled back has it begin from the start.
- * What it copies to is a database without a file: its VFS keeps the pages that are written until
- * they are fetched. So the writer needs no room on any disk for a copy, waits for none, and may
- * fail at it without harm.
+ * Online backup: a copy of the database, made while the database is written. SQLite's backup copies
+ * from the writer's own connection, so it sees every batch: a commit copies again the copied pages
+ * that its batch changed, and only a batch that is rolled back makes the backup start again.
+ *
+ * The target is a database without a file: its VFS keeps written pages until they are fetched. So
+ * the writer needs no room on any disk for a copy, waits for no disk, and may fail at it without
+ * harm.
  */
 
 #include <stdlib.h>
@@ -16,11 +17,11 @@
 #include "store_sql.h"
 
 enum {
-    STEP_PAGES = 4, /* copied at once; from a disk that has to seek, some milliseconds */
-    STEP_US = 500,  /* then no more are before others have their turn */
+    STEP_PAGES = 4, /* copied at once; some milliseconds from a disk that must seek */
+    STEP_US = 500,  /* after this time others have their turn */
     CACHE_PAGES = 8,
     RESTARTS_MAX = 20,
-    PENDING_MAX = 512 /* parts that are not fetched, 61 MiB; batches may change so much meanwhile */
+    PENDING_MAX = 512 /* parts not fetched yet, 61 MiB: how much batches may change meanwhile */
 };
 
 struct part {
@@ -37,7 +38,7 @@ struct backup {
     int restarts;
 };
 
-/* --- The file that there is not --- */
+/* --- The VFS without files --- */
 
 static const char vfs_name[] = "hashmill-backup";
 
@@ -55,13 +56,13 @@ static int close_file(sqlite3_file *file) {
     return SQLITE_OK;
 }
 
-/* All pages are copied whole, so nobody needs what is read: it stands for what was written. */
+/* Reads zeros in place of the content: pages are copied whole, so nobody needs it. */
 static int read_file(sqlite3_file *file, void *to, int size, sqlite3_int64 at) {
     memset(to, 0, (size_t)size);
     return at + size <= backup_of(file)->file_bytes ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
 }
 
-/* The part that has room for one more page. NULL when too much is pending or memory is short. */
+/* The part with room for one more page. NULL when too many are pending or memory is short. */
 static struct part *part_with_room(struct backup *backup) {
     struct part *last = TAILQ_LAST(&backup->pending, part_list);
     if (last && last->pages.count < PAGES_MAX)
@@ -76,8 +77,8 @@ static struct part *part_with_room(struct backup *backup) {
     return part;
 }
 
-/* Whatever is wrong is told as a full disk: no failure of a copy may look like one of the database
- * (see store_log). */
+/* Reports every failure as a full disk: a failure of the copy must not look like one of the
+ * database (see store_log). */
 static int write_file(sqlite3_file *file, const void *from, int size, sqlite3_int64 at) {
     struct backup *backup = backup_of(file);
     struct part *part = size == PAGE_BYTES ? part_with_room(backup) : NULL;
@@ -150,7 +151,7 @@ static const sqlite3_io_methods file_methods = {.iVersion = 1,
                                                 .xSectorSize = sector_size,
                                                 .xDeviceCharacteristics = characteristics};
 
-/* Opens the database itself; there is no journal nor any other file. */
+/* Opens the database; refuses any other file, such as a journal. */
 static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                      int *flags_out) {
     file->pMethods = NULL;
@@ -184,8 +185,8 @@ static int full_name(sqlite3_vfs *vfs, const char *name, int size, char *full) {
     return SQLITE_OK;
 }
 
-/* Makes the VFS known, whose next file is that of this backup. The rest of it (time, random
- * numbers) is that of the system's. */
+/* Registers the VFS; the next file that it opens belongs to this backup. Time and random numbers
+ * come from the system's VFS. */
 static bool set_vfs(struct backup *backup) {
     static sqlite3_vfs vfs;
     if (!vfs.zName) {
@@ -204,7 +205,7 @@ static bool set_vfs(struct backup *backup) {
 
 /* --- The copy --- */
 
-/* Without a journal, pages go out as soon as the small cache is full. */
+/* Opens the target. Without a journal, pages go out as soon as the small cache is full. */
 static bool open_copy(struct store *store, struct backup *backup) {
     static const char format[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
                                  "PRAGMA cache_size = %d";
@@ -286,8 +287,8 @@ enum queue_result store_backup_copy(struct store *store) {
     return QUEUE_FAULT;
 }
 
-/* How large the file is; while it is copied, how large it is to be: whoever stores it knows at once
- * whether there is room. */
+/* The size of the copy; while it is copied, the expected final size, so that whoever stores it
+ * knows at once whether there is room. */
 static int64_t whole_bytes(const struct backup *backup) {
     int64_t bytes = backup->work ? (int64_t)sqlite3_backup_pagecount(backup->work) * PAGE_BYTES : 0;
     return bytes > backup->file_bytes ? bytes : backup->file_bytes;

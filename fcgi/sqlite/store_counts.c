@@ -1,4 +1,4 @@
-/* What is counted with each change, so that nobody has to count rows. */
+/* Counts that are updated with each change, so that nobody has to count rows. */
 
 #include "clock.h"
 #include "store_sql.h"

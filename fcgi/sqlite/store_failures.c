@@ -1,24 +1,24 @@
-/* What a failed call of SQLite means for the store, and who keeps it from writing. */
+/* The store's state after a failed call of SQLite, and which process keeps it from writing. */
 
 #include "base/lock_holder.h"
 #include "clock.h"
 #include "log.h"
 #include "store_sql.h"
 
-/* Set by SQLite's own log: it reports what its return codes may hide. */
+/* Set by SQLite's own log, which reports what its return codes may hide. */
 static bool saw_damage;
 static bool saw_no_memory;
 
-/* The wal-index could not grow: the disk is full. What is in the WAL is whole, and the next opening
- * reads it again. */
+/* Whether the wal-index could not grow, as the disk is full. The WAL itself is whole; the next
+ * opening reads it again. */
 static bool is_index_trouble(int code) {
     return code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP ||
            code == SQLITE_IOERR_SHMOPEN;
 }
 
-/* There was no memory. A new writer has what this one has let go of, or waits until there is some.
- * Where there was none, SQLite may take a schema that it could not read for a damaged one; if it is
- * one, the new writer says so. */
+/* Whether memory ran out. A new writer gets the memory that this one frees, or waits until there is
+ * some. Without memory SQLite may report a schema that it could not read as damaged; if it really
+ * is, the new writer says so. */
 static bool is_memory_trouble(int code) {
     int primary = code & 0xff;
     return primary == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ||

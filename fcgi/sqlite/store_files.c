@@ -1,5 +1,5 @@
-/* Whether the files below SQLite are still those that it has opened, with what it has written; and
- * what the system says when there is no room. */
+/* Whether the files below SQLite are still those that it has opened, with the content that it has
+ * written; and the errors of the system that mean "no room". */
 
 #include <errno.h>
 #include <string.h>
@@ -10,19 +10,18 @@
 #include "store_sql.h"
 
 /*
- * SQLite writes to the descriptors that it has, whatever has become of the files' names: what it
- * commits to a file that was removed is durable for nobody. Nor does it notice that somebody has
- * written over a file. So before each batch and each checkpoint the files are compared with what
- * they were behind the last one. The database's file is written by checkpoints only, so its time
- * tells. Of the WAL its start and the head of the last frame are compared, whose checksum is over
- * all that is before it: other connections may write behind that.
+ * SQLite writes to its open descriptors, even after a file was removed or replaced: such a commit
+ * is lost. Nor does it notice that somebody has written over a file. So before each batch and each
+ * checkpoint the files are compared with their state after the last one. Only checkpoints write to
+ * the database's file, so its time is enough. Of the WAL, the start and the head of the last frame
+ * are compared: that frame's checksum covers all before it. Other connections may write after it.
  */
 enum { WAL_START_BYTES = 32, FRAME_HEAD_BYTES = 24, FRAME_BYTES = PAGE_BYTES + FRAME_HEAD_BYTES };
 
 _Static_assert(sizeof((struct wal_seen){0}).start == WAL_START_BYTES, "as the file format has it");
 _Static_assert(sizeof((struct wal_seen){0}).last == FRAME_HEAD_BYTES, "as the file format has it");
 
-/* Reads what of the WAL is compared, up to as many pages as are in use. */
+/* Reads the parts of the WAL that are compared; pages are in use. */
 static void look_at_wal(const struct store *store, int pages, struct wal_seen *seen) {
     int fd = store->reserve.fd[RESERVE_WAL];
     off_t last = WAL_START_BYTES + (off_t)(pages - 1) * FRAME_BYTES;
@@ -48,8 +47,8 @@ void store_files_note(struct store *store) {
     store_files_note_commit(store);
 }
 
-/* Whether another connection of SQLite's has committed since this was asked last: it may have begun
- * the WAL again and written to the database, which damages nothing. */
+/* Whether another connection of SQLite has committed since the last call. It may have restarted the
+ * WAL and written to the database, which damages nothing. */
 static bool others_committed(struct store *store) {
     int64_t version = store_number(store, store_bind(store, SQL_DATA_VERSION, ""), 0);
     bool changed = version != store->data_version;
@@ -93,7 +92,8 @@ bool store_files_in_place(struct store *store) {
     return false;
 }
 
-/* SQLite takes only ENOSPC for a full disk, and every other error for a broken one. */
+/* Turns the other errors of a full disk into ENOSPC: SQLite takes all but ENOSPC for a broken one.
+ */
 static ssize_t no_room(ssize_t result) {
     if (result < 0 && (errno == EFBIG || errno == EDQUOT))
         errno = ENOSPC;

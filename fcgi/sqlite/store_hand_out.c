@@ -1,5 +1,5 @@
-/* What pulls of this node and of both have in common: done items are chosen, handed out under a
- * tag, and read again by it. */
+/* Shared by pulls of this node and pulls over both: select done items, hand them out under a tag,
+ * and read them again by it. */
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]) {
     return range;
 }
 
-/* Reads the rows of a statement into the batch, and ends it. */
+/* Reads the rows of a statement into the batch, and ends the statement. */
 static bool read_items(struct store *store, sqlite3_stmt *statement, struct queue_batch *batch) {
     int code = SQLITE_ERROR;
     batch->count = 0;

@@ -18,14 +18,15 @@ enum {
 /* The sum of remaining stays far from the end of int64_t. */
 static const int64_t remaining_sum_max = (int64_t)1 << 62;
 
-/* First in, first out, but an item's size moves it back, an hour at most. */
+/* First in, first out, but an item's size moves it back, by an hour at most. */
 static int64_t rank(const struct store *store, int64_t iterations) {
     double penalty = (double)iterations * (double)store->conf->size_penalty_ns / 1e6;
     return store_now_ms(store) +
            (penalty < RANK_PENALTY_MAX_MS ? (int64_t)penalty : RANK_PENALTY_MAX_MS);
 }
 
-/* Looks an idempotency key up. NONE when it was never used, OK with the id of then, CONFLICT. */
+/* Looks an idempotency key up. NONE: never used; OK with the id of its item; CONFLICT: used for
+ * another request; FAULT. */
 static enum queue_result enqueued_before(struct store *store, const struct queue_enqueue *item,
                                          struct uuid *id) {
     sqlite3_stmt *statement = store_bind(store, SQL_ENQUEUE_AGAIN, "t", item->key);
@@ -50,15 +51,15 @@ static bool has_room_for(const struct store *store, int64_t remaining) {
     return store->counts.remaining <= remaining_sum_max - remaining;
 }
 
-/* In how many seconds so much will have gone, at the rate at which it went in the last minute; or
- * in the last seconds, should that be sooner. */
+/* In how many seconds this amount will be done, at the higher of the rates of the last minute and
+ * the last ten seconds. */
 static double seconds_until(double amount, double last_minute, double last_ten) {
     double rate = last_minute / 60 > last_ten / 10 ? last_minute / 60 : last_ten / 10;
     return rate > 0 ? amount / rate : RETRY_MAX_SECONDS;
 }
 
-/* Notes when there may be room for an item that is refused: more than may be by so many items and
- * so many iterations. */
+/* Notes when there may be room for a refused item, which exceeds the limits by this many items and
+ * remaining iterations. */
 static void note_retry(struct store *store, int64_t items, int64_t remaining) {
     int64_t now = clock_steady_ms();
     struct queue_work minute = rates_sum(&store->rates, now, 60);
@@ -76,7 +77,8 @@ static void note_retry(struct store *store, int64_t items, int64_t remaining) {
                                                          : RETRY_MAX_SECONDS;
 }
 
-/* Whether there is room for one more item, by count and by work. If not, when there may be. */
+/* Whether there is room for one more item, by count and by work. If not, notes when there may be.
+ */
 static bool has_room(struct store *store, int64_t iterations) {
     const int64_t *items = store->counts.items;
     int64_t count = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];

@@ -18,8 +18,8 @@ static int64_t new_deadline(struct store *store) {
     return deadline;
 }
 
-/* Adds the items of a lease statement (id, chain, remaining) to a grant until they are too many or,
- * but for the first, too long in sum. */
+/* Adds the items of a lease statement (id, chain, remaining) to a grant: at most `most` items and,
+ * except for the first one, at most `iterations` links in all. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
                     struct queue_grant *grant) {
     int64_t sum = 0;
@@ -41,7 +41,8 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
     return store_state(store) == STORE_GOOD;
 }
 
-/* The items that a lease of this id holds already, renewed; the same request came before. */
+/* Renews the lease of this id if the same request came before, and gives the items that it still
+ * holds. NONE when it holds none. */
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
     const uint8_t *lease = request->request.bytes;
@@ -50,8 +51,7 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
         return QUEUE_FAULT;
     if (grant->count == 0)
         return QUEUE_NONE;
-    /* One more than it might have been given in this very batch: it must not be taken for that one.
-     */
+    /* One more than a grant of this same batch has: returning that one must not return this. */
     int64_t deadline = new_deadline(store) + 1;
     grant->returnable = (struct queue_return){request->request, deadline};
     return store_run(store, SQL_LEASE_RENEW, "ui", lease, deadline) ? QUEUE_OK : QUEUE_FAULT;
@@ -65,7 +65,7 @@ struct giving {
     int64_t deadline_ms;
 };
 
-/* Leases what waits to the grant, as far as it has room. False when that failed. */
+/* Leases waiting items to the grant, within the limits of the request. False after a failure. */
 static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
@@ -83,7 +83,7 @@ static bool give(struct store *store, const struct giving *giving) {
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
-    memset(grant, 0, offsetof(struct queue_grant, items)); /* its gaps are sent too */
+    memset(grant, 0, offsetof(struct queue_grant, items)); /* its padding is sent, too */
     int64_t worker = store_worker_seen(store, &request->worker, &grant->drain);
     if (worker == 0)
         return QUEUE_FAULT;
@@ -107,7 +107,8 @@ enum queue_result store_return_lease(struct store *store, struct queue_return gr
                                                                                 : QUEUE_FAULT;
 }
 
-/* Somebody computed another chain for the same link. It is refused, and an operator must know. */
+/* Logs that a worker reports another chain for the same link. It is refused, and an operator must
+ * know. */
 static void log_fault(const struct queue_report_item *item, const struct queue_worker *worker) {
     char text[ID_TEXT_SIZE];
     id_format(text, item->id);
@@ -122,8 +123,7 @@ struct report_row {
     struct progress_row progress;
 };
 
-/* What a report comes to for one of its items, given the row as it is; notes what is to be changed.
- * Whether it is taken. */
+/* Judges one item of a report by its row, and notes the change to make. True when it is taken. */
 static bool judge(struct store *store, int n, const struct report_row *found,
                   const struct queue_worker *worker) {
     const struct progress_row *row = &found->progress;
@@ -158,7 +158,7 @@ static bool read_row(struct store *store, sqlite3_stmt *statement, struct report
            store_blob(store, statement, 5, row->chain, DIGEST_SIZE);
 }
 
-/* Judges the items of store->report_table, whose ids are all different. */
+/* Judges the items of store->report_table, whose ids all differ. */
 static bool judge_all(struct store *store, const struct queue_worker *worker,
                       struct queue_verdict *verdict) {
     struct report_row row = {0};
@@ -175,8 +175,8 @@ static bool judge_all(struct store *store, const struct queue_worker *worker,
     return code == SQLITE_DONE;
 }
 
-/* The end of the longest run of a report's items from first on in which no id comes twice: what the
- * second one does depends on what the first has done. */
+/* The end of the longest run of a report's items, from first on, in which no id comes twice: the
+ * effect of the second depends on that of the first. */
 static int end_of_run(const struct queue_report *report, int first) {
     enum { PLACES = 2048 };
     int16_t places[PLACES] = {0}; /* number of an item, plus 1 */
@@ -193,7 +193,7 @@ static int end_of_run(const struct queue_report *report, int first) {
     return report->count;
 }
 
-/* Does what the items that were judged come to. */
+/* Makes the changes that judge_all has noted. */
 static bool apply_all(struct store *store, int64_t worker) {
     const struct report_table *rows = &store->report_table;
     if (!store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
@@ -223,7 +223,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
     while (rows->end < report->count) {
         rows->first = rows->end;
         rows->end = end_of_run(report, rows->first);
-        /* What was applied before a failure is taken again when the worker repeats it. */
+        /* Runs that were applied before a failure are taken again when the worker repeats them. */
         if (!judge_all(store, &report->worker, verdict) || !apply_all(store, worker))
             return QUEUE_FAULT;
     }

@@ -1,8 +1,8 @@
 /*
- * Loans: rights to run one machine more, at the cost of another node's. The lender counts a loan's
- * time from when it answers a hello, the borrower from when it sent it, so that it ends there
- * first. How many machines there may be is decided here only: giving a loan and launching a machine
- * are operations of the one writer, and each sees the other.
+ * Loans: rights to run one machine more, while the lender runs one fewer. The borrower counts a
+ * loan's time from when it sent the hello, the lender from when it answers, so the loan expires at
+ * the borrower first. Only this file limits the number of machines: giving a loan and launching a
+ * machine are operations of the one writer, and each sees the other.
  */
 
 #include <stdio.h>
@@ -20,12 +20,12 @@ struct loan {
     int64_t deadline_ms;
 };
 
-/* What the limit of machines is made of. */
+/* The counts by which machines are limited. */
 struct loan_counts {
     int64_t machines; /* that are not gone */
-    int64_t given;    /* loans, */
-    int64_t held;
-    int64_t loans; /* given and taken, however they are */
+    int64_t given;    /* loans to the peer that have not expired */
+    int64_t held;     /* loans from the peer that have not expired */
+    int64_t loans;    /* all, given and taken, in any state */
 };
 
 static bool count_loans(struct store *store, struct loan_counts *counts) {
@@ -81,7 +81,7 @@ enum queue_result store_may_launch(struct store *store, const char *name) {
 
 /* --- The lender's side --- */
 
-/* Says in the log and among the decisions what has become of this node's machines. */
+/* Logs and saves as a decision how many machines this node may have now. */
 static bool tell(struct store *store, const char *what, int32_t node) {
     struct loan_counts counts;
     char why[QUEUE_WHY_SIZE];
@@ -93,7 +93,7 @@ static bool tell(struct store *store, const char *what, int32_t node) {
     return store_save_decision(store, why);
 }
 
-/* Whether a peer may run one of this node's machines: it has fewer than it may, and wants none. */
+/* Whether this node can lend a machine: it has fewer than it may, and no item waits too long. */
 static bool can_spare(struct store *store) {
     const struct conf *conf = store->conf;
     struct loan_counts counts;
@@ -105,8 +105,8 @@ static bool can_spare(struct store *store) {
            tally.oldest_wait_ms <= conf->wait_launch_seconds * 1000;
 }
 
-/* Whether this database was taken from a copy so lately that the copy may not know of a loan that
- * still counts. */
+/* Whether this database was taken from a copy less than LOAN_SECONDS ago: the copy may lack a loan
+ * that is still valid. */
 static bool is_just_restored(struct store *store) {
     int64_t restored = store->restored_ms;
     return restored >= 0 && store_now_ms(store) - restored < store->conf->loan_seconds * 1000;
@@ -121,7 +121,7 @@ static bool names(const struct queue_hello *hello, const struct uuid *id) {
     return false;
 }
 
-/* Whether there are loans that were given to a peer. */
+/* Whether any loan is given to a peer. */
 static bool has_given(struct store *store, int32_t node) {
     sqlite3_stmt *statement = store_bind(store, SQL_LOANS_GIVEN, "i", (int64_t)node);
     bool found = statement && store_step(store, statement) != SQLITE_DONE;
@@ -130,7 +130,7 @@ static bool has_given(struct store *store, int32_t node) {
     return found;
 }
 
-/* Takes the loans back that a hello does not name. */
+/* Ends the given loans that a hello does not name. */
 static bool take_back(struct store *store, const struct queue_hello *hello) {
     struct uuid given[QUEUE_LOANS_MAX];
     int count = 0;
@@ -151,7 +151,7 @@ static bool take_back(struct store *store, const struct queue_hello *hello) {
     return good;
 }
 
-/* Gives a loan, or renews it. Sets for how long from now on, 0: not. */
+/* Gives a loan, or renews it. Sets *ttl_ms to its time from now on; 0: refused. */
 static bool give(struct store *store, int32_t node, const struct uuid *id, int64_t *ttl_ms) {
     int64_t ms = store->conf->loan_seconds * 1000;
     struct loan loan;
@@ -175,15 +175,15 @@ static bool give(struct store *store, int32_t node, const struct uuid *id, int64
     return true;
 }
 
-/* A number that was never used and cannot be guessed, and that any JSON reader keeps exact. */
+/* A random number from 1 to 2^53: new, impossible to guess, and kept exact by any JSON reader. */
 static int64_t new_nonce(void) {
     uint64_t number;
     random_fill(&number, sizeof number);
     return (int64_t)(number >> 11) + 1;
 }
 
-/* A hello from before the last one that counts may name what has been returned since, or not name
- * what has been lent. */
+/* Only a hello that names the last nonce counts: an older one may still name loans that were
+ * returned since, or not yet name those that were lent. */
 enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
                               struct queue_hello_answer *answer) {
     enum queue_result met = store_meet(store, hello->node, &hello->identity);
@@ -196,7 +196,7 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
     *answer = (struct queue_hello_answer){.nonce = nonce};
     answer->counts = counts && hello->count == 0 && !has_given(store, hello->node);
     if (answer->counts || (!counts && nonce >= 0))
-        return QUEUE_OK; /* nothing to be lent: nothing is saved */
+        return QUEUE_OK; /* no loans to change: nothing is saved */
     *answer = (struct queue_hello_answer){
         .counts = counts, .count = counts ? hello->count : 0, .nonce = new_nonce()};
     bool good = store_run(store, SQL_PEER_NONCE_SAVE, "ii", (int64_t)hello->node, answer->nonce) &&
@@ -209,9 +209,9 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
 
 /* --- The borrower's side --- */
 
-/* Takes the lender's answer about one loan: for how long from sent_ms on, 0: no more. What was
- * wanted back stays so: an answer from before that may come late. Nor does one to a hello from
- * before this start count, as this node's clock has stood still in between. */
+/* Takes the lender's answer about one loan: valid for ttl_ms from sent_ms on, 0: not any more. A
+ * recalled loan stays recalled, as an older answer may come late. A renewal in answer to a hello
+ * from before this start does not count, as this node's clock has stood still in between. */
 static bool take_answer(struct store *store, int32_t node, const struct uuid *id, int64_t sent_ms,
                         int64_t ttl_ms) {
     struct loan loan;
@@ -242,7 +242,7 @@ enum queue_result store_heard(struct store *store, const struct queue_heard *hea
 
 /* --- Both --- */
 
-/* Wants a new loan. */
+/* Saves a new loan as wanted. */
 static bool want(struct store *store, const struct queue_loan_step *step) {
     struct loan loan = {
         .id = step->id, .node = step->node, .side = LOAN_TAKEN, .state = LOAN_WANTED};

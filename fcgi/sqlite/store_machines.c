@@ -1,4 +1,4 @@
-/* The registry: machines that are launched and go. */
+/* The registry: machines that this node launches. */
 
 #include "store_sql.h"
 

@@ -1,4 +1,4 @@
-/* Opening the database: its lock, its schema, its settings, the counts it was left with. */
+/* Opening the database: its lock, schema, settings and saved counts. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,13 +12,13 @@
 #include "store_schema.h"
 #include "store_sql.h"
 
-enum { MERGED_SCHEMA = 5 }; /* the last one whose nodes merged what they had */
+enum { MERGED_SCHEMA = 5 }; /* the last version whose nodes merged their items */
 
-/* What to run to get from each schema version to the next. */
+/* The statements that lead from each schema version to the next. */
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
                                                           SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6};
 
-/* The exit code of an opening that something went wrong with. */
+/* The exit code of an opening that failed. */
 static int failure(const struct store *store) {
     return store_state(store) == STORE_POISONED ? EXIT_UNSAFE : EXIT_TEMPORARY;
 }
@@ -33,7 +33,7 @@ static bool run_script(sqlite3 *database, enum sql sql) {
     return false;
 }
 
-/* The whole number that a one-row statement gives, or -1. */
+/* The integer that a one-row statement gives, or -1. */
 static int64_t number_of(struct store *store, const char *text) {
     sqlite3_stmt *statement = NULL;
     int64_t number = -1;
@@ -50,7 +50,7 @@ static bool set_version(sqlite3 *database, int version) {
     return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Takes a database from one schema version to another. */
+/* Migrates a database from one schema version to another. */
 static bool run_migrations(sqlite3 *database, int from, int to) {
     for (int next = from; next < to; next++) {
         if (!run_script(database, migrations[next]) || !set_version(database, next + 1))
@@ -63,14 +63,14 @@ bool store_migrate(sqlite3 *database, int from) {
     return run_migrations(database, from, STORE_SCHEMA_VERSION);
 }
 
-/* How many items the version that merged nodes has to see to before; -1 when that cannot be read.
- */
+/* The number of items that the former version must deal with before the migration; -1 when that
+ * cannot be read. */
 static int64_t count_merged(struct store *store) {
     return store_number(store, store_bind(store, SQL_MERGED_ITEMS, "i", store->conf->node), -1);
 }
 
-/* Takes a database with items from any version to the next but this one, and lets go of what was
- * merged. The exit code. */
+/* Migrates a database from an older version to MERGED_SCHEMA and removes other nodes' closed items.
+ * Refuses it while the former version must still deal with items. Returns the exit code. */
 static int unmerge(struct store *store, int from) {
     if (!run_migrations(store->database, from, MERGED_SCHEMA))
         return failure(store);
@@ -105,7 +105,7 @@ static bool views_are_current(struct store *store) {
     return missing == 0;
 }
 
-/* Whether this program can do anything with a database of that version. The exit code. */
+/* Whether this program can use a database of that schema version. Returns the exit code. */
 static int check_version(struct store *store, int64_t version) {
     const char *path = store->conf->database;
     if (version < 0) {
@@ -126,7 +126,7 @@ static int check_version(struct store *store, int64_t version) {
     return EXIT_CONFIG;
 }
 
-/* Brings schema and views up to date, within a transaction. The exit code. */
+/* Brings schema and views up to date, within a transaction. Returns the exit code. */
 static int upgrade(struct store *store, int from) {
     sqlite3 *database = store->database;
     if (from <= MERGED_SCHEMA) {
@@ -140,8 +140,8 @@ static int upgrade(struct store *store, int from) {
     return good ? EXIT_OK : failure(store);
 }
 
-/* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. A start
- * that finds both as they should be writes nothing: it must work on a full disk. */
+/* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. If both
+ * are current it writes nothing: a start must work on a full disk. */
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
     int code = check_version(store, version);
@@ -153,7 +153,7 @@ static int migrate(struct store *store) {
     return code;
 }
 
-/* What the statement open asked for must have been granted. */
+/* Checks that SQLite granted what the statement open asked for. Returns the exit code. */
 static int check_settings(struct store *store) {
     int64_t synchronous = number_of(store, "PRAGMA synchronous");
     int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
@@ -174,8 +174,7 @@ static void configure(struct store *store) {
     sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
 }
 
-/* Reads which database it is. False, with the exit code, when it is not one to be served by this
- * node. */
+/* Reads the database's identity. False, with the exit code, when this node must not serve it. */
 static bool check_identity(struct store *store, int *exit_code) {
     const struct conf *conf = store->conf;
     sqlite3_stmt *statement = store_bind(store, SQL_IDENTITY, "");
@@ -202,7 +201,7 @@ static bool check_identity(struct store *store, int *exit_code) {
     return false;
 }
 
-/* Reads the counts and sets the queue clock going from where it stood. */
+/* Reads the counts and starts the queue clock where it stopped. */
 static bool load_counts(struct store *store) {
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
     if (!statement || store_step(store, statement) != SQLITE_ROW)
@@ -224,9 +223,9 @@ static bool load_counts(struct store *store) {
     return good;
 }
 
-/* A writer that was killed may have left a commit in the WAL that was never synced, and it can be
- * seen from now on. Nobody may be answered from it before it is durable. (The checkpoint behind
- * this syncs it, too, but only while nobody reads.) */
+/* A killed writer may have left a commit in the WAL that was never synced. It is visible from now
+ * on, so it must be durable before anybody is answered. (The checkpoint after this syncs it, too,
+ * but only while nobody reads.) */
 static bool sync_wal(struct store *store) {
     const char *path = store->files.path[FILE_WAL];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -238,7 +237,7 @@ static bool sync_wal(struct store *store) {
     return good;
 }
 
-/* Opens, configures, migrates. Returns an exit code, EXIT_OK when all went well. */
+/* Opens, configures, migrates. Returns an exit code, EXIT_OK on success. */
 static int open_database(struct store *store) {
     const char *path = store->conf->database;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -253,7 +252,7 @@ static int open_database(struct store *store) {
         log_error("cannot open %s: %s", path, sqlite3_errmsg(store->database));
         return (code & 0xff) == SQLITE_IOERR ? EXIT_UNSAFE : EXIT_TEMPORARY;
     }
-    files_name(&store->files, path); /* by now it is there */
+    files_name(&store->files, path); /* again, now that the file exists */
     configure(store);
     if (!report_table_register(store->database, &store->report_table) ||
         !run_script(store->database, SQL_OPEN))

@@ -1,4 +1,4 @@
-/* What is known of the peer, and of the replica that it keeps of this database. */
+/* The state of the peer, and of the replica that it keeps of this database. */
 
 #include <string.h>
 
@@ -6,9 +6,10 @@
 #include "log.h"
 #include "store_sql.h"
 
-enum { CLOSE_BATCHES = 64 /* that a replica lacks which may catch up */ };
+enum { CLOSE_BATCHES = 64 /* a replica that lacks at most this many is close */ };
 
-/* Items that are set aside for a node which nobody asks any more stay so: an operator must know. */
+/* Warns of items that are set aside for a node that is not the peer: nobody asks that node, so they
+ * stay set aside. */
 static void warn_of_forgotten(struct store *store) {
     int64_t node = store->conf->has_peer ? store->conf->peer.node : -1;
     int64_t items = store_number(store, store_bind(store, SQL_RESERVED_ELSEWHERE, "i", node), 0);
@@ -68,8 +69,8 @@ bool store_note_incomplete(struct store *store) {
     return false;
 }
 
-/* An incomplete replica that has come close: from now on answers wait for it again, so that it can
- * catch up however much is going on. It is complete when it has what was answered before that. */
+/* Lets an incomplete replica catch up. Once it is close, answers wait for it again, so that it can
+ * catch up under any load. It is complete when it has all batches from before that moment. */
 static bool catch_up(struct store *store) {
     struct peer_state *peer = &store->peer;
     int64_t last = store->saved_counts.batch;
@@ -97,7 +98,7 @@ enum queue_result store_acknowledge(struct store *store,
     struct peer_state *peer = &store->peer;
     bool follows = acknowledged->state == COPY_FOLLOWING;
     peer->copying = acknowledged->state;
-    if (acknowledged->state != COPY_UNKNOWN) /* else it still has what it had */
+    if (acknowledged->state != COPY_UNKNOWN) /* else its position is as before */
         peer->acknowledged = follows ? acknowledged->batch : 0;
     peer->proven = follows && acknowledged->proven;
     store_note_level(store);
@@ -121,8 +122,7 @@ void store_tally_copying(const struct store *store, struct queue_copying *copyin
                                .behind_ms = batches > 0 ? now - level : 0};
 }
 
-/* Reads the database of the peer that was met last, epoch 0 when none was. False after a failure.
- */
+/* Reads the peer's database as last met; epoch 0 when none was. False after a failure. */
 static bool read_met(struct store *store, int32_t node, struct queue_identity *met) {
     sqlite3_stmt *statement = store_bind(store, SQL_PEER_LOAD, "i", (int64_t)node);
     int code = statement ? store_step(store, statement) : SQLITE_ERROR;

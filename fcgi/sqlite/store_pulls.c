@@ -6,8 +6,8 @@
 
 #include "store_sql.h"
 
-/* What a keyed pull is known by: a hash of the key, then top and order, so that one range of the
- * index finds the key whatever they were. */
+/* The tag is a hash of the key, then top and order, so that one range of the index finds the key
+ * with any top and order. */
 bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull) {
     uint8_t hash[EVP_MAX_MD_SIZE];
     if (EVP_Digest(pull->key, strlen(pull->key), hash, NULL, EVP_sha256(), NULL) != 1)
@@ -19,8 +19,8 @@ bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull) {
     return true;
 }
 
-/* Finds the keyed pull of this node alone that has this one's key. OK when it has the same top and
- * order, NONE, CONFLICT. */
+/* Finds the pull of this node alone that the key of this tag was used for. OK when it has the same
+ * top and order, NONE, CONFLICT, FAULT. */
 static enum queue_result find_tag(struct store *store, const uint8_t *tag) {
     struct tag_range range = store_tags_of_key(tag);
     uint8_t found[PULL_TAG_SIZE];
@@ -37,7 +37,7 @@ static enum queue_result find_tag(struct store *store, const uint8_t *tag) {
     return result;
 }
 
-/* What the key was used for before. OK with the batch of then, NONE when it was not, CONFLICT. */
+/* Finds the pull that the key was used for before. OK with its batch, NONE, CONFLICT, FAULT. */
 static enum queue_result pulled_before(struct store *store, const struct queue_pull *pull,
                                        const uint8_t *tag, struct queue_batch *batch) {
     enum queue_result result = store_spread_again(store, pull, tag, batch);
@@ -54,7 +54,7 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     uint8_t tag[PULL_TAG_SIZE];
     bool keyed = pull->key[0] != '\0';
-    memset(batch, 0, offsetof(struct queue_batch, items)); /* its gaps are sent too */
+    memset(batch, 0, offsetof(struct queue_batch, items)); /* its padding is sent, too */
     if (keyed) {
         enum queue_result result =
             store_pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;

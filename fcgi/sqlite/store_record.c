@@ -1,8 +1,8 @@
 /*
- * What a batch has changed goes into the log, for the replica at the peer. The check of a batch is
+ * Writes the changes of each batch to the log, for the replica at the peer. The check of a batch is
  * over the check of the one before, its number and its changes; so equal checks mean equal
- * histories. The changes are in the log before the batch is committed; a batch that is not leaves a
- * record there that the next one replaces.
+ * histories. The changes are logged before the batch is committed. If it is rolled back, the next
+ * batch replaces its record.
  */
 
 #include <stdlib.h>
@@ -44,7 +44,7 @@ void store_record_close(struct store *store) {
     store->record = NULL;
 }
 
-/* Makes the check of the batch and saves it. */
+/* Computes the check of the batch and saves it. */
 static bool save_check(struct store *store, struct batch_record *batch) {
     uint8_t *check = store->counts.batch_check;
     if (!batch_check(store->record->sha256, check, batch)) {
@@ -55,7 +55,7 @@ static bool save_check(struct store *store, struct batch_record *batch) {
     return store_run(store, SQL_TALLY_CHECK, "c", check);
 }
 
-/* Without a replica: no check fits what is not recorded. */
+/* Without a replica nothing is recorded: the check is all zeros. */
 static bool clear_check(struct store *store) {
     static const uint8_t none[BATCH_CHECK_SIZE];
     if (memcmp(store->counts.batch_check, none, sizeof none) == 0)

@@ -1,5 +1,5 @@
-/* The reserve: room on the disk that is taken before it is needed, so that a full disk stops
- * nothing but enqueues. */
+/* The reserve: room on the disk, allocated before it is needed, so that a full disk stops only
+ * enqueues. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +13,10 @@
 #include "store_sql.h"
 
 /*
- * The room is within the database's own files, where nobody else can take it, however much somebody
- * else fills the disk: behind what they hold they are allocated further. An item that is stored
- * goes on to be leased, done and handed out, by which its row and entries of indexes grow; a whole
- * WAL and wal-index are there for the commits. An item is taken only while all that is there for
- * those that are in hand already.
+ * The room lies in the database's own files, which are allocated beyond their content, so that
+ * nobody else can take it. A stored item is later leased, done and handed out, whereby its row and
+ * index entries grow; the commits need a whole WAL and wal-index. A new item is taken only while
+ * there is room for all this and for all present items.
  *
  * Measured: rows of 290 to 360 bytes grow by 115 to 120 on their way. On a filesystem that writes
  * changed blocks elsewhere (btrfs, ZFS) the room cannot be kept; a full disk then answers 507 to
@@ -25,18 +24,18 @@
  */
 enum {
     ITEM_BYTES = 160,              /* that an item may still need */
-    LEAST_BYTES = 8 * 1024 * 1024, /* besides: two whole batches, and workers that come */
-    STEP_BYTES = 1024 * 1024,      /* so much more is taken at once, if there is */
+    LEAST_BYTES = 8 * 1024 * 1024, /* in addition: for two whole batches and new workers */
+    STEP_BYTES = 1024 * 1024,      /* allocated at once beyond the need, if there is room */
     WAL_BYTES =
         24 * 1024 * 1024,  /* a checkpoint that waits for readers comes at two thirds of it */
     SHM_BYTES = 4 * 32768, /* for 16 thousand pages in the WAL */
-    RETRY_MS = 250         /* from one look at a full disk to the next */
+    RETRY_MS = 250         /* between two checks of a full disk */
 };
 
-#define MOST_BYTES (INT64_C(512) << 20) /* of which 3 million items can go on */
+#define MOST_BYTES (INT64_C(512) << 20) /* enough for 3 million items */
 #define CHUNK_BYTES (INT64_C(1) << 30)
 
-/* How much is to be allocated behind what the database holds now. */
+/* The bytes to allocate beyond the present content of the database. */
 static int64_t wanted(const struct store *store) {
     const int64_t *items = store->counts.items;
     int64_t open = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
@@ -44,19 +43,20 @@ static int64_t wanted(const struct store *store) {
     return bytes < MOST_BYTES ? bytes : MOST_BYTES;
 }
 
-/* The bytes of some pages. */
+/* The bytes of the pages that a statement counts. */
 static int64_t bytes_of(struct store *store, enum sql pages) {
     return PAGE_BYTES * store_number(store, store_bind(store, pages, ""), 0);
 }
 
-/* Allocates some bytes of a file. */
+/* Allocates a range of a file. False with errno. */
 static bool allocate(int fd, int64_t from, int64_t to) {
     errno = fd < 0 ? EBADF : to > from ? posix_fallocate(fd, from, to - from) : 0;
     return errno == 0;
 }
 
-/* SQLite cuts the database's file to what it holds, rounded up to a multiple of its chunk: one that
- * ends where the reserve does keeps it. Chunks of over 2 GiB it does not have. */
+/* Sets SQLite's chunk size so that the reserve stays: SQLite truncates the database's file to its
+ * content, rounded up to a multiple of the chunk size, so the reserve must end at a multiple. A
+ * chunk has less than 2 GiB. */
 static void set_chunk(struct store *store) {
     struct reserve *reserve = &store->reserve;
     int64_t holds = bytes_of(store, SQL_PAGE_COUNT);
@@ -68,7 +68,8 @@ static void set_chunk(struct store *store) {
     sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_CHUNK_SIZE, &chunk);
 }
 
-/* Allocates the database's file up to there, and somewhat more so that its parts are chunks. */
+/* Allocates the database's file up to `bytes`, rounded up so that it ends at a multiple of the
+ * chunk. */
 static bool extend(struct store *store, int64_t bytes) {
     struct reserve *reserve = &store->reserve;
     int64_t parts = bytes < CHUNK_BYTES ? 1 : bytes / CHUNK_BYTES;
@@ -83,7 +84,7 @@ static bool extend(struct store *store, int64_t bytes) {
     return true;
 }
 
-/* Allocates what is missing. False with errno when there is no room. */
+/* Allocates missing room. False with errno when the disk has none. */
 static bool fill(struct store *store) {
     struct reserve *reserve = &store->reserve;
     if (!reserve->whole_shm) /* needed only when readers are in the way of a checkpoint */
@@ -124,7 +125,7 @@ void store_reserve_keep(struct store *store) {
     struct reserve *reserve = &store->reserve;
     reserve->checked = false;
     store_reserve_holds(store);
-    set_chunk(store); /* the database may have grown beyond */
+    set_chunk(store); /* the database may have grown beyond the reserve */
 }
 
 void store_reserve_emptied_wal(struct store *store) {
@@ -137,13 +138,13 @@ void store_reserve_open(struct store *store) {
     struct stat info;
     for (int i = 0; i < RESERVE_FILES; i++) {
         reserve->fd[i] = open(store->files.path[files[i]], O_RDWR | O_CLOEXEC);
-        /* The WAL is read behind each commit (store_files.c), and nobody asks when. Who does not
-         * own the file may not say so, and does without. */
+        /* The WAL is read after each commit (store_files.c), and nobody needs its access time. This
+         * fails, harmlessly, if this user does not own the file. */
         fcntl(reserve->fd[i], F_SETFL, O_NOATIME);
     }
     if (fstat(reserve->fd[RESERVE_DATABASE], &info) == 0 &&
         allocate(reserve->fd[RESERVE_DATABASE], 0, info.st_size))
-        reserve->bytes = info.st_size; /* what was reserved before still is */
+        reserve->bytes = info.st_size; /* with the reserve of an earlier run */
     store_reserve_keep(store);
 }
 

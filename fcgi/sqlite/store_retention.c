@@ -1,14 +1,14 @@
-/* Items that were pulled or cancelled leave after some days, a few in each batch. */
+/* Removes pulled and cancelled items after some days, a few in each batch. */
 
 #include "store_sql.h"
 
 enum {
     REMOVE_MAX = 200,    /* of each kind in one batch */
-    REMOVE_PAUSE_MS = 10 /* from one such batch to the next: others are served in between */
+    REMOVE_PAUSE_MS = 10 /* between two such batches, so that others are served */
 };
 
-/* Removes items of one state that were closed so many days ago. The queue clock at which the next
- * one is due; INT64_MAX when none is left. */
+/* Removes items of one state that were closed at least `days` days ago. Returns the queue clock at
+ * which the next one is due; INT64_MAX when none is left. */
 static int64_t remove_old(struct store *store, enum item_state state, int64_t days) {
     enum sql remove = state == ITEM_PULLED ? SQL_REMOVE_PULLED : SQL_REMOVE_CANCELLED;
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;

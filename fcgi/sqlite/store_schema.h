@@ -8,8 +8,8 @@
 
 enum { STORE_SCHEMA_VERSION = 6 };
 
-/* Brings a database's schema from a version (0: it is empty) to STORE_SCHEMA_VERSION, within the
- * transaction under way. False after logging why. */
+/* Migrates a database's schema from a version (0: an empty database) to STORE_SCHEMA_VERSION,
+ * within the transaction under way. False after logging why. */
 bool store_migrate(sqlite3 *database, int from);
 
 #endif

@@ -1,9 +1,12 @@
 /*
- * Pulls that hand out items of both nodes. The node whose client pulls is the coordinator: it saves
- * the pull as open, with its own part; the other node sets its part aside under the pull's tag; the
- * coordinator saves that the pull is closed and with how many items of the other; only then the
- * client is answered. The other node asks the coordinator what has become of a pull, until it
- * knows.
+ * Pulls that hand out items of both nodes. The node whose client pulls is the coordinator.
+ *
+ * 1. The coordinator saves the pull as open, with its own part.
+ * 2. The other node sets its part aside under the pull's tag.
+ * 3. The coordinator saves the pull as closed, with the number of the other's items.
+ * 4. The client is answered.
+ *
+ * The other node asks the coordinator for the fate of a pull until it knows.
  */
 
 #include <stddef.h>
@@ -14,9 +17,9 @@
 #include "store_sql.h"
 
 enum {
-    OPEN_MS = 60000, /* then the process that opened a pull is dead: no request takes so long */
+    OPEN_MS = 60000, /* an older open pull has lost its process: no request takes this long */
     REMOVE_MAX = 200,
-    LATE_MS = 24 * 3600 * 1000 /* no message is under way for so long */
+    LATE_MS = 24 * 3600 * 1000 /* no message is under way for longer */
 };
 
 /* --- The coordinator --- */
@@ -31,7 +34,7 @@ struct spread {
     int64_t closed_ms; /* queue clock; of spread_again, -1 while it is open */
 };
 
-/* Reads the row of a statement, and ends that. OK, NONE, FAULT. */
+/* Reads the row of a statement, and ends the statement. OK, NONE, FAULT. */
 static enum queue_result read_spread(struct store *store, sqlite3_stmt *statement,
                                      struct spread *spread) {
     enum { TAG, OWN, WANTED, REST, KEY, CLOSED };
@@ -51,7 +54,7 @@ static enum queue_result read_spread(struct store *store, sqlite3_stmt *statemen
     return good ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
 }
 
-/* Says in the batch what is missing in it. */
+/* Fills in the batch's part about the pull over both nodes. */
 static void share(const struct store *store, const struct spread *spread,
                   struct queue_batch *batch) {
     bool open = spread->rest < 0;
@@ -91,7 +94,7 @@ enum queue_result store_spread_open(struct store *store, const struct queue_pull
     if (!store_hand_out(store, batch, pull->oldest, spread.tag, -1) ||
         !store_run(store, SQL_SPREAD_ADD, "ppiiii", spread.tag, key, (int64_t)pull->peer,
                    spread.own, spread.wanted, store_now_ms(store))) {
-        store_lose(store); /* all or none of it */
+        store_lose(store); /* all or nothing */
         return QUEUE_FAULT;
     }
     int64_t due = store_now_ms(store) + OPEN_MS;
@@ -101,12 +104,12 @@ enum queue_result store_spread_open(struct store *store, const struct queue_pull
     return QUEUE_OK;
 }
 
-/* The other node knows that the pull is closed. */
+/* Notes that the other node knows that the pull is closed. */
 static enum queue_result settle_own(struct store *store, const struct queue_close *close) {
     return store_run(store, SQL_SPREAD_SETTLED, "p", close->tag) ? QUEUE_OK : QUEUE_FAULT;
 }
 
-/* Saves that a pull is closed; one that has come to nothing is not kept. */
+/* Saves that a pull is closed; removes an empty one. */
 static bool save_closed(struct store *store, const uint8_t *tag, const struct spread *spread,
                         int64_t rest) {
     int64_t now = store_now_ms(store);
@@ -134,7 +137,8 @@ enum queue_result store_close_pull(struct store *store, const struct queue_close
     return QUEUE_FAULT;
 }
 
-/* Takes back what was handed out under a tag. False when that failed. */
+/* Takes back the items that were handed out under a tag: they are done again. False after a
+ * failure. */
 static bool take_back(struct store *store, const uint8_t *tag) {
     sqlite3_stmt *free = store_bind(store, SQL_PULL_FREE, "p", tag);
     return store_change_items(store, free, ITEM_PULLED, ITEM_DONE) >= 0;
@@ -179,7 +183,7 @@ struct reservation {
     bool settled;
 };
 
-/* OK, NONE, FAULT. */
+/* Finds the reservation of a tag. OK, NONE, FAULT. */
 static enum queue_result find_reservation(struct store *store, const uint8_t *tag,
                                           struct reservation *reservation) {
     sqlite3_stmt *statement = store_bind(store, SQL_RESERVATION_FIND, "p", tag);
@@ -194,7 +198,7 @@ static enum queue_result find_reservation(struct store *store, const uint8_t *ta
     return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
 }
 
-/* Sets items aside, if there are any. */
+/* Sets done items aside, if there are any. False after a failure. */
 static bool set_aside(struct store *store, const struct queue_reserve *reserve,
                       struct queue_batch *batch) {
     if (!store_select_done(store, reserve->top, reserve->oldest, batch))
@@ -216,7 +220,7 @@ enum queue_result store_reserve_items(struct store *store, const struct queue_re
     memset(batch, 0, offsetof(struct queue_batch, items));
     batch->kept_days = (int32_t)store->conf->pulled_days;
     if (met != QUEUE_OK)
-        return met; /* one that was replaced must hand nothing out */
+        return met; /* a superseded database must hand nothing out */
     enum queue_result found = find_reservation(store, reserve->tag, &reservation);
     bool good =
         found != QUEUE_FAULT && store_read_pulled(store, reserve->tag, reserve->oldest, batch);
@@ -227,7 +231,8 @@ enum queue_result store_reserve_items(struct store *store, const struct queue_re
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 
-/* The items were handed out. That is kept until the other node knows that this one knows. */
+/* Notes that the other node handed the reserved items out. The reservation stays until the other
+ * node knows that this one knows. */
 static bool hand_over(struct store *store, const struct queue_settle *settle,
                       const struct reservation *reservation) {
     if (settle->fate.rest != reservation->count)
@@ -239,8 +244,8 @@ static bool hand_over(struct store *store, const struct queue_settle *settle,
            store_run(store, SQL_RESERVATION_SETTLE, "p", settle->tag);
 }
 
-/* The other node knows that. A late message about the pull must set nothing aside that nobody gets:
- * the row stays for as long as one may be under way. */
+/* Notes that the other node knows it. The row stays while a late message about the pull may be
+ * under way, which would otherwise set items aside that nobody gets. */
 static bool note_known(struct store *store, const uint8_t *tag) {
     int64_t now = store_now_ms(store);
     if (now + LATE_MS < store->next_removal_ms)

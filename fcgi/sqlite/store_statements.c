@@ -1,4 +1,4 @@
-/* Statements: prepared once, bound by letters, stepped; what fails is noted. */
+/* Statements: prepared once, bound by letters, stepped; failures set the state. */
 
 #include <stdarg.h>
 #include <string.h>

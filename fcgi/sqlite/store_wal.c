@@ -6,19 +6,19 @@
 #include "store_sql.h"
 
 /*
- * A checkpoint copies what no reader needs from the WAL any more. When it has copied everything the
- * next commit begins at the WAL's start again, unless a reader still looks at its old content just
- * then. Readers of our own are gone within microseconds, so from some size on a checkpoint waits
- * for them a little. A reader that stays (a shell with an open transaction, a backup) keeps the WAL
- * growing; that is tried again and again, by the clock.
+ * A checkpoint copies the pages from the WAL that no reader needs there any more. When it has
+ * copied all, the next commit begins at the WAL's start again, unless a reader still uses the old
+ * content at that moment. Readers of our own end within microseconds, so from some size on a
+ * checkpoint waits for them a little. A reader that stays (a shell with an open transaction, a
+ * backup) keeps the WAL growing; then the checkpoint is tried again, by the clock.
  */
 enum {
     FRAME_BYTES = 4096 + 24,
     CHECKPOINT_PAGES = 1000, /* 4 MB of WAL since the last one */
     EMPTY_PAGES = 4000,      /* from here on a checkpoint waits for readers */
     LARGE_PAGES = WAL_LARGE_BYTES / FRAME_BYTES,
-    READERS_MS = 20, /* how long it waits; nothing else is done meanwhile */
-    RETRY_MS = 250,  /* after it waited in vain */
+    READERS_MS = 20, /* how long it waits; the writer does nothing else meanwhile */
+    RETRY_MS = 250,  /* until the next try after it waited in vain */
     RETRY_LARGE_MS = 1000
 };
 
@@ -56,7 +56,7 @@ bool store_wal_is_full(struct store *store) {
     return full;
 }
 
-/* Runs one checkpoint in this mode. SQLITE_OK when it did all that its mode promises. */
+/* Runs one checkpoint in this mode. SQLITE_OK when it did all that the mode promises. */
 static int checkpoint(struct store *store, int mode) {
     store_reserve_keep(store);
     sqlite3_busy_timeout(store->database, READERS_MS);
@@ -119,8 +119,8 @@ int64_t store_checkpoint_due_ms(const struct store *store) {
     return store->wal.retry_ms;
 }
 
-/* SQLite's report of how many pages are in the WAL behind a commit: fewer than before when it has
- * begun again. */
+/* Called by SQLite after a commit with the number of pages in the WAL; fewer than before when the
+ * WAL has begun again. */
 static int note_size(void *store, sqlite3 *database, const char *name, int pages) {
     struct wal *wal = &((struct store *)store)->wal;
     (void)database;

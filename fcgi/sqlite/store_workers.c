@@ -19,7 +19,9 @@ int64_t store_worker_seen(struct store *store, const struct queue_worker *worker
     return seq;
 }
 
-/* Whether the worker on one of this node's machines has to stay. OK when not, CONFLICT, FAULT. */
+/* Whether a worker may retire. OK; CONFLICT: its machine is one of this node's and must stay;
+ * FAULT.
+ */
 static enum queue_result may_retire(struct store *store, const struct queue_worker *worker,
                                     int64_t seq) {
     sqlite3_stmt *statement = store_bind(store, SQL_MACHINE_NEEDED, "tii", worker->machine, seq,

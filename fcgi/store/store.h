@@ -78,7 +78,7 @@ int store_recover(const struct conf *conf, const char *file);
 /* The operations. For their results see the verb of the same name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id);
-/* After FULL: in how many seconds there may be room, judged by the last minute's work. */
+/* After FULL: in how many seconds there may be room, by the recent rate. */
 int32_t store_retry_seconds(const struct store *store);
 enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch);
