@@ -19,7 +19,7 @@ enum replica_result replica_fits(const struct replica *replica,
     return state->bad ? REPLICA_BAD : REPLICA_OK;
 }
 
-/* No conflict can be got over: the replica is not what the batch was made of. */
+/* Aborts on any conflict: it shows that the replica differs from the database of the batch. */
 static int refuse(void *unused, int conflict, sqlite3_changeset_iter *change) {
     (void)unused;
     (void)conflict;
@@ -27,8 +27,8 @@ static int refuse(void *unused, int conflict, sqlite3_changeset_iter *change) {
     return SQLITE_CHANGESET_ABORT;
 }
 
-/* Reads the changes once without applying them: whether they are whole, and of tables as the
- * replica has them. SQLite passes over those of others, and says that all is well. */
+/* Checks, without applying the changes, that they are whole and that the replica has their tables.
+ * sqlite3changeset_apply skips changes of other tables and reports success. */
 static enum replica_result look_through(struct replica *replica,
                                         const struct batch_record *record) {
     sqlite3_changeset_iter *change = NULL;
@@ -50,7 +50,7 @@ static enum replica_result look_through(struct replica *replica,
     return code != SQLITE_OK ? REPLICA_BAD : same ? REPLICA_OK : REPLICA_OTHER;
 }
 
-/* Whether the batch itself says that it has this number. */
+/* Whether the tally, which the batch has changed, has this number. */
 static bool has_number(struct replica *replica, int64_t number) {
     sqlite3_stmt *row = replica_statement(replica, SQL_REPLICA_BATCH);
     bool good = row && sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int64(row, 0) == number;
@@ -67,15 +67,14 @@ static int save_check(struct replica *replica, const uint8_t check[BATCH_CHECK_S
     return replica_finish(save);
 }
 
-/* Whether a code of SQLite's says that a batch does not fit, and not that the file has failed. */
+/* Whether a code of SQLite means that a batch does not fit, and not that the file has failed. */
 static bool is_misfit(int code) {
     int primary = code & 0xff;
     return primary == SQLITE_ABORT || primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH ||
            primary == SQLITE_SCHEMA || primary == SQLITE_ERROR;
 }
 
-/* Has SQLite make the changes that could not be made one by one, as one may have to wait for
- * another. */
+/* Has SQLite make the changes that could not be made one by one, as it can reorder them. */
 static enum replica_result make_changes(struct replica *replica, const struct batch_record *record,
                                         int *code) {
     enum replica_result result = look_through(replica, record);
@@ -86,7 +85,7 @@ static enum replica_result make_changes(struct replica *replica, const struct ba
     return result;
 }
 
-/* Applies the changes of a batch whose check is right, all or nothing. */
+/* Applies the changes of a batch whose check is right, all or none. */
 static enum replica_result change(struct replica *replica, const struct batch_record *record) {
     enum replica_result result = REPLICA_OK;
     int code = replica_run(replica, SQL_REPLICA_MARK);
@@ -110,7 +109,8 @@ static enum replica_result change(struct replica *replica, const struct batch_re
     return code == SQLITE_OK ? result : replica_failed(replica, code, "a batch");
 }
 
-/* Takes one record behind the last batch that is applied, which moves on. */
+/* Applies one record if it is the next batch. One that was applied before is OK if its check is the
+ * same; a later one is a GAP. */
 static enum replica_result take(struct replica *replica, const struct batch_record *record) {
     struct replica_state *state = &replica->state;
     uint8_t check[BATCH_CHECK_SIZE];
@@ -135,7 +135,7 @@ static enum replica_result take(struct replica *replica, const struct batch_reco
     return REPLICA_OK;
 }
 
-/* Takes all records, up to one that does not fit. FAILED, or FULL: the transaction is gone. */
+/* Takes all records, up to one that does not fit. FAILED, FULL: the transaction is gone. */
 static enum replica_result take_all(struct replica *replica, const char *records, size_t length) {
     enum replica_result result = REPLICA_OK;
     struct batch_record record;
@@ -152,7 +152,7 @@ static enum replica_result take_all(struct replica *replica, const char *records
     return result;
 }
 
-/* Makes durable what was taken, with one fsync, and keeps the WAL small. */
+/* Makes the applied batches durable, with one fsync, and keeps the WAL small. */
 static enum replica_result keep(struct replica *replica, enum replica_result result) {
     int code = replica_run(replica, SQL_COMMIT);
     replica->taken = false;
@@ -163,7 +163,8 @@ static enum replica_result keep(struct replica *replica, enum replica_result res
     return code == SQLITE_OK ? result : replica_failed(replica, code, "a commit");
 }
 
-/* Does it in one transaction. What is known of the replica is what is in it, however that ends. */
+/* Applies the records in one transaction. Afterwards the state is read from the file, however the
+ * transaction ended. */
 static enum replica_result apply(struct replica *replica, const char *records, size_t length) {
     int code = replica_run(replica, SQL_BEGIN);
     enum replica_result result = code == SQLITE_OK ? take_all(replica, records, length)

@@ -1,4 +1,4 @@
-/* Rows of the replica, compared with those of the other node. */
+/* Compares rows of the replica with those of the other node. */
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ enum replica_result replica_compare(struct replica *replica, const struct replic
     if (result == REPLICA_OK)
         result = replica_fits(replica, source);
     if (result == REPLICA_OK && state->batch < range->batch)
-        return REPLICA_GAP; /* it was set back: the source takes it for level */
+        return REPLICA_GAP; /* it was set back: the source believes that it has that batch */
     if (result != REPLICA_OK || state->batch != range->batch)
         return result;
     sqlite3_stmt *rows = replica_statement(replica, SQL_REPLICA_ROWS);

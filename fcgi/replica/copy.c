@@ -1,4 +1,4 @@
-/* A copy of the other node's whole database, on its way and in place of the replica. */
+/* Receives a copy of the other node's whole database, and makes it the replica. */
 
 #include <endian.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 enum { PLACE_BYTES = 8, ENTRY_BYTES = PLACE_BYTES + PAGE_BYTES };
 
-/* Gives the copy up. FULL when errno is one of no room. */
+/* Gives the copy up. FULL when errno means "no room", else FAILED. */
 static enum replica_result failed(struct replica *replica) {
     bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
     log_error("cannot write %s-replica-new: %m", replica->conf->database);
@@ -31,7 +31,7 @@ static enum replica_result begin(struct replica *replica, const struct replica_p
     struct upload *upload = &replica->upload;
     char path[REPLICA_PATH_SIZE];
     replica_drop_upload(replica);
-    replica->state.complete = 0; /* there was no other way to what it lacks */
+    replica->state.complete = 0; /* it lacks batches that only a copy can bring */
     if (!replica_has_room(replica, part->file_bytes)) {
         replica_remove(replica, "-bad"); /* of less use than the copy */
         if (!replica_has_room(replica, part->file_bytes))
@@ -44,7 +44,7 @@ static enum replica_result begin(struct replica *replica, const struct replica_p
     return fd >= 0 ? REPLICA_OK : failed(replica);
 }
 
-/* Writes the pages of a part. BAD when they are no pages. */
+/* Writes the pages of a part. BAD when their size or place is wrong. */
 static enum replica_result write_pages(struct replica *replica, const struct replica_part *part) {
     if (part->length % ENTRY_BYTES != 0)
         return REPLICA_BAD;
@@ -63,7 +63,7 @@ static enum replica_result write_pages(struct replica *replica, const struct rep
 
 /* --- The end --- */
 
-/* The first number of a one-row statement; -1 when there is none. */
+/* The number that a one-row statement gives; -1 when it gives none. */
 static int64_t number_of(sqlite3 *database, const char *sql) {
     sqlite3_stmt *row = NULL;
     int64_t number = -1;
@@ -74,7 +74,7 @@ static int64_t number_of(sqlite3 *database, const char *sql) {
     return number;
 }
 
-/* Whether the open copy says of itself what the other node says of it. */
+/* Whether the open copy's own rows agree with what the other node says of it. */
 static bool is_of_source(sqlite3 *copy, const struct replica_source *source) {
     sqlite3_stmt *row = NULL;
     bool good =
@@ -88,13 +88,13 @@ static bool is_of_source(sqlite3 *copy, const struct replica_source *source) {
     return good && number_of(copy, sql_text[SQL_REPLICA_SCHEMA]) == source->schema;
 }
 
-/* Nothing that its schema says may do harm. */
+/* Keeps the copy's schema from doing harm. False after a failure. */
 static bool distrust(sqlite3 *copy) {
     return sqlite3_db_config(copy, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK &&
            sqlite3_db_config(copy, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) == SQLITE_OK;
 }
 
-/* Looks into the copy. BAD when it is no whole database, OTHER when it is another one. */
+/* Checks the copy. OK; BAD: it is no whole database; OTHER: it is another one. */
 static enum replica_result look_into(struct replica *replica, const struct replica_source *source,
                                      int64_t file_bytes) {
     char path[REPLICA_PATH_SIZE];
@@ -113,8 +113,8 @@ static enum replica_result look_into(struct replica *replica, const struct repli
     return result;
 }
 
-/* Closes the replica with all of it in its file, so that its WAL is not needed any more. One that
- * fails at that is put aside, and nothing is in the way. False: later. */
+/* Copies the replica's WAL into its file and closes it, so that the WAL is not needed any more. A
+ * replica that fails at this is put aside. False: a reader or the disk is in the way, try later. */
 static bool close_old(struct replica *replica) {
     int pages = 0;
     int copied = 0;
@@ -123,7 +123,7 @@ static bool close_old(struct replica *replica) {
     int code = sqlite3_wal_checkpoint_v2(replica->database, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
                                          &copied);
     if (code == SQLITE_OK && copied < pages)
-        code = SQLITE_BUSY; /* somebody reads what it was earlier */
+        code = SQLITE_BUSY; /* somebody reads an older state */
     if (code != SQLITE_OK)
         return replica_failed(replica, code, "its end") == REPLICA_FAILED;
     replica_shut(replica);
@@ -141,7 +141,7 @@ static enum replica_result finish(struct replica *replica, const struct replica_
                                              memcmp(&replica->state.identity, &source->identity,
                                                     sizeof source->identity) != 0);
     if (result == REPLICA_OK && !close_old(replica))
-        return REPLICA_FULL; /* with the same part again */
+        return REPLICA_FULL; /* the same part comes again */
     if (result == REPLICA_OK)
         result = replica_put_in_place(replica, differed) ? REPLICA_OK : REPLICA_FAILED;
     replica_drop_upload(replica);

@@ -1,5 +1,4 @@
-/* The files of the replica: their names, the room for them, and how one takes the place of another.
- */
+/* The files of the replica: names, room on the disk, and replacing one by another. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +12,9 @@
 #include "parts.h"
 
 enum {
-    LOCK_WAIT_MS = 5000,   /* for the lock of a process that is just ending */
-    WAL_BYTES = 24 << 20,  /* as in store_reserve.c; both databases have one */
-    NODE_BYTES = 16 << 20, /* so much more is left for this node's own items */
+    LOCK_WAIT_MS = 5000,   /* for a process that is just ending */
+    WAL_BYTES = 24 << 20,  /* as in store_reserve.c; both databases have a WAL */
+    NODE_BYTES = 16 << 20, /* left in addition for this node's own items */
     KEPT_BYTES = 2 * WAL_BYTES + NODE_BYTES
 };
 
@@ -23,7 +22,7 @@ void replica_path(const struct replica *replica, const char *end, char path[REPL
     snprintf(path, REPLICA_PATH_SIZE, "%s-replica%s", replica->conf->database, end);
 }
 
-/* The directory that all of them are in. */
+/* The directory of all these files. */
 static void directory_of(const struct replica *replica, char path[REPLICA_PATH_SIZE]) {
     replica_path(replica, "", path);
     char *slash = strrchr(path, '/');
@@ -38,7 +37,7 @@ bool replica_has_room(struct replica *replica, int64_t bytes) {
     struct statvfs info;
     directory_of(replica, path);
     if (statvfs(path, &info) != 0)
-        return true; /* then writing will tell */
+        return true; /* writing will show whether there is room */
     bool good = (int64_t)info.f_bavail * (int64_t)info.f_frsize - KEPT_BYTES >= bytes;
     if (!good && !replica->told)
         log_warn("the replica of the other node's database is not written: %s must have %lld MiB "
@@ -75,7 +74,7 @@ bool replica_sync_directory(const struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     directory_of(replica, path);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* which some filesystems say */
+    bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* as some filesystems say */
     if (!good)
         log_error("cannot sync %s: %m", path);
     if (fd >= 0)
@@ -94,7 +93,7 @@ bool replica_lock(struct replica *replica) {
     return replica->lock_fd >= 0;
 }
 
-/* Renames one of the files, which need not be there. */
+/* Renames one of the files, which need not exist. */
 static bool rename_file(const struct replica *replica, const char *from, const char *to) {
     char old[REPLICA_PATH_SIZE];
     char new[REPLICA_PATH_SIZE];
@@ -107,14 +106,14 @@ static bool rename_file(const struct replica *replica, const char *from, const c
 }
 
 void replica_put_aside(const struct replica *replica) {
-    replica_remove(replica, "-bad"); /* its WAL may be for no other file */
+    replica_remove(replica, "-bad"); /* its WAL must not meet another file */
     if (!rename_file(replica, "", "-bad") || !rename_file(replica, "-wal", "-bad-wal"))
         log_error("remove that file: what it holds is of no use");
     replica_remove(replica, "");
     replica_sync_directory(replica);
 }
 
-/* Keeps the file under another name, too. */
+/* Gives the file a second name, so that it is kept. */
 static void keep_aside(const struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     char aside[REPLICA_PATH_SIZE];
@@ -135,7 +134,7 @@ bool replica_put_in_place(const struct replica *replica, bool keep) {
         replica_path(replica, files[i], path);
         if (unlink(path) != 0 && errno != ENOENT) {
             log_error("cannot remove %s: %m", path);
-            return false; /* beside another file it would be read into that */
+            return false; /* SQLite would apply it to the new file */
         }
     }
     if (keep)

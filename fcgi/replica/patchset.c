@@ -1,7 +1,7 @@
 /*
- * Whether bytes are a patchset in the format that fcgi/sqlite/store_record.c describes, from the
- * first to the last. SQLite's own reading of one that is not is no safe check: it never ends when a
- * table's name does not.
+ * Checks that bytes are a patchset, from the first to the last, in the format that
+ * fcgi/sqlite/changes.h describes. SQLite's own reader is no safe check: it never ends when a
+ * table's name has no end.
  */
 
 #include <string.h>
@@ -11,7 +11,7 @@
 enum { COLUMNS_MAX = 255, INTEGER_SIZE = 8 };
 enum { VALUE_NONE = 0, VALUE_INTEGER, VALUE_REAL, VALUE_TEXT, VALUE_BLOB, VALUE_NULL };
 
-/* What is not read yet, and the table whose rows come. */
+/* The unread bytes, and the table of the rows that follow. */
 struct reading {
     const uint8_t *at;
     size_t left;
@@ -19,7 +19,7 @@ struct reading {
     const uint8_t *key;
 };
 
-/* The next bytes, passed over; NULL when there are not so many. */
+/* Takes the next size bytes; NULL when fewer are left. */
 static const uint8_t *take(struct reading *reading, uint64_t size) {
     const uint8_t *bytes = reading->at;
     if (size > reading->left)
@@ -53,7 +53,8 @@ static bool take_table(struct reading *reading) {
     return end && take(reading, (uint64_t)(end - reading->at) + 1);
 }
 
-/* Passes over a value. Whether it is there; *none when it is said to have none. */
+/* Takes a value. False when it is cut off or of an unknown type; sets *none for the mark of a
+ * column without a value. */
 static bool take_value(struct reading *reading, bool *none) {
     uint64_t size;
     const uint8_t *type = take(reading, 1);
@@ -65,11 +66,11 @@ static bool take_value(struct reading *reading, bool *none) {
     return *type == VALUE_NONE || *type == VALUE_NULL || take(reading, INTEGER_SIZE);
 }
 
-/* Passes over a row: of an insert all values, of an update the key and at least one other, of a
- * deletion the key. */
+/* Takes a row: of an insert all values, of an update the key and at least one other, of a delete
+ * the key. */
 static bool take_row(struct reading *reading, uint8_t operation) {
     int changed = 0;
-    if (!take(reading, 1)) /* whether it is indirect */
+    if (!take(reading, 1)) /* the flag "indirect" */
         return false;
     for (uint64_t i = 0; i < reading->columns; i++) {
         bool none = true;

@@ -1,7 +1,7 @@
 /*
- * The changes of a batch, made by statements that are prepared once. SQLite's own function prepares
- * all that it needs for each batch, which is most of what a small one costs; it is asked when a
- * batch cannot be made in this way.
+ * Makes the changes of a batch by statements that are prepared once. SQLite's own function prepares
+ * its statements for each batch, which is most of the cost of a small one; apply.c calls it only
+ * when this way fails.
  */
 
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct table {
     sqlite3_stmt *insert;
     sqlite3_stmt *remove;
     struct update updates[UPDATES_MAX];
-    int next_update; /* the place that is taken next */
+    int next_update; /* the next place to use */
 };
 
 struct replay {
@@ -49,7 +49,7 @@ void replica_forget_tables(struct replica *replica) {
 
 /* --- Tables --- */
 
-/* Reads the columns of a table. False when it is not there, is like none of ours, or cannot be
+/* Reads the columns of a table. False when it is missing, exceeds the limits above, or cannot be
  * read. */
 static bool read_columns(struct replica *replica, struct table *table) {
     int code = SQLITE_ERROR;
@@ -87,7 +87,7 @@ static struct table *find_table(struct replica *replica, const char *name) {
     return table;
 }
 
-/* The table that a change is of; NULL when the replica's has other columns. */
+/* The table of a change; NULL when the replica has none or has other columns. */
 static struct table *fitting_table(struct replica *replica, const char *name, int columns,
                                    const unsigned char *key) {
     struct table *table = find_table(replica, name);
@@ -102,7 +102,7 @@ bool replica_has_table(struct replica *replica, const char *name, int columns,
 
 /* --- Statements --- */
 
-/* Appends "NAME" = ?, with the column's number, for each of these. */
+/* Appends "NAME" = ?NUMBER for each of these columns. */
 static void append_columns(sqlite3_str *text, const struct table *table, uint32_t columns,
                            const char *between) {
     const char *before = "";
@@ -121,7 +121,7 @@ static uint32_t key_columns(const struct table *table) {
     return columns;
 }
 
-/* Prepares the text, which ends here. SQLite's code. */
+/* Prepares the text and frees it. Returns SQLite's code. */
 static int prepare(struct replica *replica, sqlite3_str *text, sqlite3_stmt **to) {
     int code = sqlite3_str_errcode(text);
     char *sql = sqlite3_str_finish(text);
@@ -157,7 +157,7 @@ static int prepare_update(struct replica *replica, const struct table *table,
     return prepare(replica, text, &update->statement);
 }
 
-/* The UPDATE of these columns, in the place of another one if there are too many. */
+/* The UPDATE of these columns; replaces another one when there are too many. */
 static struct update *find_update(struct table *table, uint32_t columns) {
     for (int i = 0; i < UPDATES_MAX; i++) {
         if (table->updates[i].statement && table->updates[i].columns == columns)
@@ -172,16 +172,16 @@ static struct update *find_update(struct table *table, uint32_t columns) {
 
 /* --- Changes --- */
 
-/* Steps a statement that must change one row. SQLite's code. */
+/* Steps a statement that must change one row. Returns SQLite's code. */
 static int change_one(struct replica *replica, sqlite3_stmt *statement) {
     int code = replica_finish(statement);
-    sqlite3_clear_bindings(statement); /* what they hold may be large */
+    sqlite3_clear_bindings(statement); /* their values may be large */
     if (code == SQLITE_OK && sqlite3_changes(replica->database) != 1)
         return SQLITE_MISMATCH;
     return code;
 }
 
-/* Binds the values of the primary key, which are the old ones. */
+/* Binds the old values of the primary key. */
 static int bind_key(const struct table *table, sqlite3_changeset_iter *change,
                     sqlite3_stmt *statement) {
     int code = SQLITE_OK;
@@ -261,7 +261,7 @@ int replica_replay(struct replica *replica, const struct batch_record *record) {
         return SQLITE_NOMEM;
     while (code == SQLITE_OK && sqlite3changeset_next(change) == SQLITE_ROW)
         code = replay_one(replica, change);
-    int end = sqlite3changeset_finalize(change); /* what next() said, if it was an error */
+    int end = sqlite3changeset_finalize(change); /* the error of next(), if any */
     if (code != SQLITE_OK || end == SQLITE_OK)
         return code;
     return end == SQLITE_NOMEM ? SQLITE_NOMEM : SQLITE_MISMATCH;

@@ -1,4 +1,4 @@
-/* The replica: opening its file, what becomes of one that fails, and giving it back. */
+/* The replica: opening its file, handling its failures, and giving it back. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static int64_t number_of(struct replica *replica, enum sql sql) {
 
 /* --- Failures --- */
 
-/* Whether a failure says nothing of the file: no room, no memory, somebody else's lock. */
+/* Whether a failure is not the file's fault: no room, no memory, another process's lock. */
 static bool is_passing(int code) {
     int primary = code & 0xff;
     return primary == SQLITE_FULL || primary == SQLITE_NOMEM || primary == SQLITE_BUSY ||
@@ -74,7 +74,7 @@ enum replica_result replica_failed(struct replica *replica, int code, const char
 
 /* --- Opening --- */
 
-/* SQLite's report of how many pages are in the WAL behind a commit. */
+/* Called by SQLite after a commit with the number of pages in the WAL. */
 static int note_pages(void *replica, sqlite3 *database, const char *name, int pages) {
     (void)database;
     (void)name;
@@ -90,12 +90,12 @@ static int configure(struct replica *replica) {
     sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     int code = sqlite3_exec(database, sql_text[SQL_REPLICA_OPEN], NULL, NULL, NULL);
-    sqlite3_wal_hook(database, note_pages, replica); /* behind wal_autocheckpoint = 0 */
+    sqlite3_wal_hook(database, note_pages, replica); /* wal_autocheckpoint = 0 removed any hook */
     return code;
 }
 
-/* Opens the file itself, to be read from; nothing but a file of its own name will do. The
- * descriptor; -1 when there is none, which is logged unless it is simply not there. */
+/* Opens the file for reading; it must be a regular file and no symbolic link. Returns the
+ * descriptor; -1 when there is none, which is logged unless the name does not exist. */
 static int open_file(const struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     struct stat info;
@@ -113,8 +113,8 @@ static int open_file(const struct replica *replica) {
     return -1;
 }
 
-/* A process that was killed may have left a commit in the WAL that was never synced, and from now
- * on it can be seen: nobody may be told of it before it is durable. */
+/* Syncs the WAL: a killed process may have left a commit there that was never synced. It is visible
+ * from now on, so it must be durable before anybody is told of it. Returns SQLite's code. */
 static int sync_wal(const struct replica *replica) {
     char path[REPLICA_PATH_SIZE];
     replica_path(replica, "-wal", path);
@@ -177,8 +177,8 @@ enum replica_result replica_look(struct replica *replica) {
     return REPLICA_NONE;
 }
 
-/* Notes which files are there before they are opened. The lock is held whatever becomes of its
- * name. */
+/* Notes which files exist before they are opened. The lock file is left out: the lock is held even
+ * if its name goes. */
 static void see_files(struct replica *replica, const char *path) {
     files_name(&replica->files, path);
     replica->files.path[FILE_LOCK][0] = '\0';
@@ -223,7 +223,7 @@ struct replica *replica_open(const struct conf *conf) {
     replica->sha256 = batch_hash();
     store_take_no_room_for_full();
     if (replica->sha256 && replica_lock(replica)) {
-        replica_remove(replica, "-new"); /* a copy that was interrupted */
+        replica_remove(replica, "-new"); /* of an interrupted copy */
         if (replica_load(replica) != REPLICA_FULL)
             return replica;
     }
@@ -264,7 +264,7 @@ enum replica_result replica_take(struct replica *replica, const struct queue_ide
     if (code == SQLITE_OK)
         code = replica_finish(raise);
     if (code == SQLITE_OK)
-        code = replica_run(replica, SQL_REPLICA_GOOD); /* no batch fits its epoch now */
+        code = replica_run(replica, SQL_REPLICA_GOOD); /* no batch fits the new epoch anyway */
     if (code == SQLITE_OK)
         code = replica_read_state(replica);
     if (code == SQLITE_OK)
@@ -279,7 +279,7 @@ int64_t replica_read(struct replica *replica, int64_t at, char *to, size_t size)
         return -1;
     if (left <= 0)
         return 0;
-    errno = EIO; /* for a file that is shorter than it says */
+    errno = EIO; /* for a file that is shorter than its header says */
     ssize_t got = pread(replica->file_fd, to, (int64_t)size < left ? size : (size_t)left, at);
     if (got <= 0)
         log_error("cannot read the replica of the other node's database: %m");

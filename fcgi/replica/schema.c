@@ -1,5 +1,5 @@
-/* What a copy that came from the other node may contain: it is a file of somebody else's making,
- * and SQLite runs what its schema says. */
+/* What a copy from the other node may contain. The file is not trusted: SQLite runs what its schema
+ * says. */
 
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "sqlite/rows_hash.h"
 #include "sqlite/store_schema.h"
 
-/* The columns of all tables and indexes, as a hash. False when they cannot be read. */
+/* Hashes the columns of all tables and indexes. False when they cannot be read. */
 static bool hash_columns(sqlite3 *database, uint8_t hash[ROWS_HASH_SIZE]) {
     sqlite3_stmt *rows = NULL;
     bool good =
@@ -18,7 +18,7 @@ static bool hash_columns(sqlite3 *database, uint8_t hash[ROWS_HASH_SIZE]) {
     return good;
 }
 
-/* The same of a new database. */
+/* Hashes the columns of a new database of this program. */
 static bool hash_ours(uint8_t hash[ROWS_HASH_SIZE]) {
     sqlite3 *database = NULL;
     bool good = sqlite3_open_v2(":memory:", &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
@@ -28,7 +28,7 @@ static bool hash_ours(uint8_t hash[ROWS_HASH_SIZE]) {
     return good;
 }
 
-/* Whether there is nothing that runs by itself, or stands in place of a table. */
+/* Whether the copy has nothing that runs by itself or stands in place of a table. */
 static bool is_plain(sqlite3 *copy) {
     sqlite3_stmt *row = NULL;
     bool good =
@@ -43,7 +43,7 @@ bool replica_schema_fits(sqlite3 *copy, int64_t version) {
     uint8_t theirs[ROWS_HASH_SIZE];
     if (!is_plain(copy))
         return false;
-    if (version != STORE_SCHEMA_VERSION) /* while the nodes are upgraded, one behind the other */
+    if (version != STORE_SCHEMA_VERSION) /* while the nodes are upgraded one after the other */
         return true;
     return hash_ours(ours) && hash_columns(copy, theirs) && memcmp(ours, theirs, sizeof ours) == 0;
 }
