@@ -21,9 +21,9 @@ struct offline {
     const struct conf *conf;
     struct files files;
     int lock_fd;
-    int fetch_fd;                 /* of the file that is being fetched; -1: none is */
-    char path[SETTING_TEXT_SIZE]; /* the database's file, behind a symbolic link */
-    char new_path[PATH_SIZE];     /* what is not whole yet */
+    int fetch_fd;                 /* of the file being fetched; -1: none */
+    char path[SETTING_TEXT_SIZE]; /* the database's file, symbolic links resolved */
+    char new_path[PATH_SIZE];     /* the file that is not whole yet */
 };
 
 /* --- SQLite --- */
@@ -45,7 +45,7 @@ static sqlite3 *open_database(const char *path) {
     return database;
 }
 
-/* Runs a script; says why it failed. */
+/* Runs a script. False after logging why. */
 static bool run_script(sqlite3 *database, enum sql sql) {
     if (sqlite3_exec(database, sql_text[sql], NULL, NULL, NULL) == SQLITE_OK)
         return true;
@@ -53,7 +53,7 @@ static bool run_script(sqlite3 *database, enum sql sql) {
     return false;
 }
 
-/* Runs a statement with whole numbers for its parameters. */
+/* Runs a statement with integer parameters. False after logging why. */
 static bool run_with(sqlite3 *database, enum sql sql, const int64_t *numbers, int count) {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(database, sql_text[sql], -1, &statement, NULL);
@@ -68,7 +68,7 @@ static bool run_with(sqlite3 *database, enum sql sql, const int64_t *numbers, in
     return false;
 }
 
-/* The whole number that a one-row statement gives, or -1. */
+/* The integer that a one-row statement gives, or -1. */
 static int64_t number_of(sqlite3 *database, const char *text) {
     sqlite3_stmt *statement = NULL;
     int64_t number = -1;
@@ -115,7 +115,7 @@ static bool read_tally(sqlite3 *database, struct offline_state *state) {
     return good;
 }
 
-/* Reads what a database says of itself. False when it cannot be read. */
+/* Reads a database's state. False when it cannot be read. */
 static bool read_state(sqlite3 *database, struct offline_state *state) {
     state->schema = number_of(database, "PRAGMA user_version");
     if (state->schema < 0)
@@ -126,8 +126,8 @@ static bool read_state(sqlite3 *database, struct offline_state *state) {
     return state->known;
 }
 
-/* Closes a database of which everything is to be in its own file, and removes the empty files
- * beside it. False when somebody else has it open, or a write failed. */
+/* Copies the WAL into the database's file, closes it, and removes the empty files beside it; with
+ * good false it only closes. False if good was, if somebody else has it open, or a write failed. */
 static bool close_whole(sqlite3 *database, const char *path, bool good) {
     char beside[PATH_SIZE + 8];
     if (good && number_of(database, sql_text[SQL_EMPTY_WAL]) != 0) {
@@ -152,7 +152,7 @@ static bool is_empty(const char *path) {
     return stat(path, &info) != 0 ? errno == ENOENT : info.st_size == 0;
 }
 
-/* Removes what is not whole; and of what was, the files that SQLite had beside it. */
+/* Removes the unfinished file and SQLite's files beside it. */
 static void remove_new(const struct offline *offline) {
     static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
     char path[PATH_SIZE + 16];
@@ -173,8 +173,8 @@ static int make_new(const struct offline *offline) {
     return fd;
 }
 
-/* Gives the new file the database's name, durably. Nothing but an empty file, or what was set
- * aside, may be there. */
+/* Gives the new file the database's name, durably. Only an empty file, or one that keep() has named
+ * as well, may have that name. */
 static bool put_in_place(const struct offline *offline) {
     unsigned flags = access(offline->path, F_OK) == 0 ? 0 : RENAME_NOREPLACE;
     int fd = open(offline->new_path, O_RDONLY | O_CLOEXEC);
@@ -195,8 +195,8 @@ static bool is_same_file(const char *one, const char *other) {
            a.st_ino == b.st_ino;
 }
 
-/* Gives the database that is there another name, too, which it keeps: none that was kept before is
- * lost. */
+/* Gives the present database a second name, under which it stays. Never takes a name that another
+ * kept database has. */
 static bool keep(const struct offline *offline, int64_t epoch) {
     char kept[PATH_SIZE];
     int code = EEXIST;
@@ -206,7 +206,7 @@ static bool keep(const struct offline *offline, int64_t epoch) {
             snprintf(kept + length, sizeof kept - (size_t)length, ".%d", count);
         code = link(offline->path, kept) == 0 ? 0 : errno;
         if (code == EEXIST && is_same_file(offline->path, kept))
-            code = 0; /* by a run that was killed */
+            code = 0; /* a killed run has linked it */
     }
     if (code == 0)
         log_info("what was here is kept as %s", kept);
@@ -215,7 +215,7 @@ static bool keep(const struct offline *offline, int64_t epoch) {
     return code == 0;
 }
 
-/* The file that a symbolic link names, which need not be there. False when it is another link, or
+/* The target of a symbolic link that leads to no file. False when the target is another link, or
  * its name too long. */
 static bool read_link(const char *link, char target[SETTING_TEXT_SIZE]) {
     const char *slash = strrchr(link, '/');
@@ -230,7 +230,7 @@ static bool read_link(const char *link, char target[SETTING_TEXT_SIZE]) {
     return length < SETTING_TEXT_SIZE && lstat(target, &info) != 0;
 }
 
-/* The file that DATABASE names, behind symbolic links. */
+/* Finds the file that DATABASE names, with symbolic links resolved. */
 static bool find_path(struct offline *offline) {
     const char *database = offline->conf->database;
     struct stat info;
@@ -284,9 +284,9 @@ void offline_close(struct offline *offline) {
     free(offline);
 }
 
-/* --- What is there --- */
+/* --- The present database --- */
 
-/* Whether this program and this node may use it. */
+/* Whether this program and this node may use the database. */
 static bool is_ours(const struct offline *offline, const struct offline_state *state) {
     const struct conf *conf = offline->conf;
     if (state->schema > STORE_SCHEMA_VERSION)
@@ -330,9 +330,9 @@ bool offline_look(struct offline *offline, struct offline_state *state, int *exi
     return *exit_code == EXIT_OK;
 }
 
-/* --- What is made of it --- */
+/* --- Creating and accepting --- */
 
-/* Fills a new file. */
+/* Makes the tables and the identity in a new file. */
 static bool fill(sqlite3 *database, const struct conf *conf, int64_t epoch) {
     int64_t identity[] = {conf->node, epoch};
     return run_script(database, SQL_OPEN) && run_script(database, SQL_BEGIN) &&
@@ -378,7 +378,7 @@ bool offline_accept(struct offline *offline, int64_t epoch) {
     return good && files_sync_directory(offline->path);
 }
 
-/* --- What is fetched --- */
+/* --- Fetching --- */
 
 bool offline_fetch_begin(struct offline *offline, int64_t bytes) {
     offline->fetch_fd = make_new(offline);
@@ -408,8 +408,8 @@ bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, 
     return true;
 }
 
-/* Whether every page of it is where it should be; if not, whether that is damage, and not what may
- * go better the next time: no room, no memory. */
+/* Checks every page of the fetched file. If that fails, *damaged says whether the file is damaged;
+ * otherwise another try may succeed: no room, no memory. */
 static bool is_whole(sqlite3 *database, bool *damaged) {
     sqlite3_stmt *check = NULL;
     const char *said = NULL;
@@ -428,7 +428,7 @@ static bool is_whole(sqlite3 *database, bool *damaged) {
     return good;
 }
 
-/* Whether it is the one that was asked for. */
+/* Whether the fetched database is the wanted one. */
 static bool is_wanted(sqlite3 *database, const struct offline_state *wanted) {
     struct offline_state got = {0};
     bool good = read_state(database, &got) && got.known && got.node == wanted->node &&
@@ -442,7 +442,7 @@ static bool is_wanted(sqlite3 *database, const struct offline_state *wanted) {
     return good;
 }
 
-/* Makes of the fetched file a database of this node's, checked. */
+/* Checks the fetched file and makes it a database of this node. */
 static bool finish_fetched(struct offline *offline, const struct offline_state *wanted,
                            bool *damaged) {
     sqlite3 *database = open_database(offline->new_path);
@@ -451,8 +451,8 @@ static bool finish_fetched(struct offline *offline, const struct offline_state *
     return database && close_whole(database, offline->new_path, good);
 }
 
-/* Brings the old database into one file, as its WAL must not be found beside the new one, not even
- * after a power cut, and has that kept. */
+/* Copies the old database's WAL into its file, and keeps that file under another name. The old WAL
+ * must not be found beside the new database, not even after a power cut. */
 static bool set_aside(struct offline *offline) {
     struct offline_state state = {0};
     sqlite3 *database = open_database(offline->path);

@@ -16,11 +16,11 @@
 
 enum {
     PATH_SIZE = SETTING_TEXT_SIZE + 64,
-    PIECE = 64 * 1024, /* read at once, */
-    BLOCK = 4096       /* and when that fails */
+    PIECE = 64 * 1024, /* read at once */
+    BLOCK = 4096       /* read at once where a piece fails */
 };
 
-/* Where it works: a directory beside FILE, so that the end is one rename. */
+/* A working directory beside FILE, so that one rename publishes the result. */
 struct place {
     const char *file;
     char directory[PATH_SIZE];
@@ -40,7 +40,7 @@ static void clear(const struct place *place) {
     rmdir(place->directory);
 }
 
-/* Copies some bytes. 1 when they could be read, 0 when not, -1 when they cannot be written. */
+/* Copies some bytes. 1: done; 0: they cannot be read; -1: they cannot be written. */
 static int copy_bytes(int from, int to, char *bytes, size_t size, off_t at) {
     ssize_t length = pread(from, bytes, size, at);
     if (length < 0)
@@ -51,8 +51,8 @@ static int copy_bytes(int from, int to, char *bytes, size_t size, off_t at) {
     return -1;
 }
 
-/* Copies a file; a block that cannot be read becomes one of zeros. How many those were; -1 when it
- * cannot be copied at all. */
+/* Copies a file, with zeros in place of unreadable blocks. Returns the number of these blocks; -1
+ * when it cannot be copied at all. */
 static int64_t copy_open(int from, int to) {
     static char bytes[PIECE];
     struct stat info;
@@ -75,8 +75,8 @@ static int64_t copy_open(int from, int to) {
     return bad;
 }
 
-/* Copies one of the database's files, as copy_open does. One that is not there, if it need not be,
- * is as good as copied. */
+/* Copies one of the database's files, as copy_open does. Returns 0 for a missing file that is not
+ * needed. */
 static int64_t copy_file(const char *from_path, const char *to_path, bool needed) {
     int from = open(from_path, O_RDONLY | O_CLOEXEC);
     if (from < 0 && errno == ENOENT && !needed)
@@ -105,8 +105,8 @@ static bool copy_database(const struct conf *conf, const struct place *place) {
     return copy_file(conf->database, place->copy, true) >= 0 && copy_file(from, to, false) >= 0;
 }
 
-/* Makes sure that nobody serves the database, as long as the descriptor is open. -1 when somebody
- * does. */
+/* Keeps servers out while the returned descriptor is open. -1, logged, when somebody serves the
+ * database or the lock file cannot be opened. */
 static int keep_out(const struct conf *conf) {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s-lock", conf->database);
@@ -122,7 +122,7 @@ static int keep_out(const struct conf *conf) {
     return -1;
 }
 
-/* Chooses where to work. False when FILE is there or its directory cannot be written to. */
+/* Makes the working directory. False when FILE exists or its directory cannot be written to. */
 static bool find_place(struct place *place, const char *file) {
     struct stat info;
     place->file = file;
@@ -156,7 +156,7 @@ static bool sync_path(const char *path) {
     return good;
 }
 
-/* Gives the new file the old one's owner and mode, makes it durable, and its name FILE. */
+/* Gives the new file the old one's owner and mode, makes it durable, and names it FILE. */
 static bool publish(const struct conf *conf, const struct place *place) {
     struct stat info;
     char parent[PATH_SIZE];
@@ -178,7 +178,8 @@ static bool publish(const struct conf *conf, const struct place *place) {
     return sync_path(slash ? parent : ".");
 }
 
-/* What begins with w, s or l is of the database; the replica of the other node's stays. */
+/* Prints the result and how to put FILE in place. The pattern -[wsl]* matches the database's own
+ * files, and not those of the replica. */
 static void tell(const struct conf *conf, const char *file, const struct salvage *result) {
     const char *database = conf->database;
     printf("%lld items saved, %lld lost\n", (long long)result->saved, (long long)result->lost);

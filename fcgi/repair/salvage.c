@@ -9,13 +9,12 @@
 
 enum { COLUMNS_MAX = 64, TEXT_SIZE = 400 };
 
-/* The two databases and, for the table in hand, the statements that take a row from one to the
- * other. */
+/* The two databases and the statements that move the rows of the present table. */
 struct work {
     sqlite3 *from;
     sqlite3 *to;
-    sqlite3_stmt *read;  /* ?1: the rows from this rowid on, in order; the rowid comes first */
-    sqlite3_stmt *write; /* a row */
+    sqlite3_stmt *read;  /* the rows from rowid ?1 on, in order; the first column is the rowid */
+    sqlite3_stmt *write; /* inserts a row */
     bool failed;         /* the new file cannot be written */
 };
 
@@ -25,7 +24,7 @@ static sqlite3_stmt *prepare(sqlite3 *database, const char *sql) {
     return statement;
 }
 
-/* The number that a one-row statement gives; absent when it cannot be read. */
+/* The number that a one-row statement gives; `absent` when it cannot be read. */
 static int64_t number_of(sqlite3 *database, const char *sql, int64_t absent) {
     sqlite3_stmt *statement = prepare(database, sql);
     int64_t number = absent;
@@ -35,7 +34,7 @@ static int64_t number_of(sqlite3 *database, const char *sql, int64_t absent) {
     return number;
 }
 
-/* Writes the row that work->read stands on. One that breaks a rule of the schema is left out. */
+/* Writes the current row of work->read. Leaves out a row that breaks a rule of the schema. */
 static void save_row(struct work *work) {
     int columns = sqlite3_column_count(work->read) - 1;
     for (int i = 0; i < columns; i++)
@@ -48,8 +47,8 @@ static void save_row(struct work *work) {
     }
 }
 
-/* Saves the rows from this rowid on as long as they can be read. Whether that was to the end; if
- * not, *next is the rowid behind the last one. */
+/* Saves the rows from this rowid on while they can be read. True when that was to the end; if not,
+ * *next is the rowid after the last one. */
 static bool save_from(struct work *work, int64_t first, int64_t *next) {
     int code = SQLITE_ERROR;
     *next = first;
@@ -57,14 +56,14 @@ static bool save_from(struct work *work, int64_t first, int64_t *next) {
     while (!work->failed && (code = sqlite3_step(work->read)) == SQLITE_ROW) {
         int64_t rowid = sqlite3_column_int64(work->read, 0);
         save_row(work);
-        if (rowid >= *next && rowid < INT64_MAX) /* in a damaged tree they may go back */
+        if (rowid >= *next && rowid < INT64_MAX) /* rowids may go back in a damaged tree */
             *next = rowid + 1;
     }
     sqlite3_reset(work->read);
     return code == SQLITE_DONE || work->failed;
 }
 
-/* Whether there are rows from this rowid on, or none, that can be read. */
+/* Whether reading from this rowid on gives a row or the end, and no error. */
 static bool can_read(struct work *work, int64_t first) {
     sqlite3_bind_int64(work->read, 1, first);
     int code = sqlite3_step(work->read);
@@ -72,8 +71,8 @@ static bool can_read(struct work *work, int64_t first) {
     return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
-/* The first rowid behind a damaged place: by steps that double, then by halves. What can be read
- * between two damaged places that are close may be missed. -1 when nothing can be read behind. */
+/* The first readable rowid after a damaged place: found by steps that double, then by halves. It
+ * may miss rows between two damaged places that are close. -1 when nothing after can be read. */
 static int64_t find_next(struct work *work, int64_t bad) {
     int64_t step = 1;
     while (!can_read(work, bad + step)) {
@@ -93,8 +92,7 @@ static int64_t find_next(struct work *work, int64_t bad) {
     return high;
 }
 
-/* Prepares what takes the rows of a table over. False when the old one cannot even be looked for.
- */
+/* Prepares the statements for a table. False when the old database does not show the table. */
 static bool begin_table(struct work *work, const char *table) {
     char text[TEXT_SIZE];
     snprintf(text, sizeof text, "SELECT rowid, * FROM \"%s\" WHERE rowid >= ?1 ORDER BY rowid",
@@ -118,16 +116,16 @@ static void end_table(struct work *work) {
     work->write = NULL;
 }
 
-/* Takes over the rows of the table in hand, around every damaged place. */
+/* Saves the rows of the present table, around every damaged place. */
 static void save_all(struct work *work) {
     int64_t next = 0;
     while (!work->failed && next >= 0 && !save_from(work, next, &next))
         next = find_next(work, next);
 }
 
-/* Takes over the items that an index names and that are not there yet, in this order until the
- * index is damaged. Those that cannot be had are put into the table lost. Whether the index was
- * read to its end. */
+/* Saves the items that the index by id names and that are not saved yet, in this order, until a
+ * damaged place of the index. Puts those that cannot be read into the table lost. True when the
+ * index was read to its end. */
 static bool save_named(struct work *work, const char *order) {
     char text[TEXT_SIZE];
     snprintf(text, sizeof text, "SELECT seq FROM item INDEXED BY item_id ORDER BY id %s", order);
@@ -159,7 +157,7 @@ static bool save_named(struct work *work, const char *order) {
     return code == SQLITE_DONE;
 }
 
-/* Takes over every table but the counts. */
+/* Saves every table but the counts. */
 static void save_tables(struct work *work) {
     sqlite3_stmt *tables =
         prepare(work->to, "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
@@ -184,7 +182,7 @@ static bool run(struct work *work, enum sql sql) {
     return sqlite3_exec(work->to, sql_text[sql], NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Makes the counts again. False when that cannot be written. */
+/* Makes the counts again. False when they cannot be written. */
 static bool count_all(struct work *work) {
     sqlite3_stmt *tally = prepare(work->to, sql_text[SQL_RECOVER_TALLY]);
     sqlite3_bind_int64(tally, 1, number_of(work->from, "SELECT clock FROM tally", 0));
@@ -194,7 +192,7 @@ static bool count_all(struct work *work) {
     return good;
 }
 
-/* How many items there are by one count and by the other; see struct salvage. */
+/* Fills in the result; lost is the larger of two counts, see struct salvage. */
 static void compare(struct work *work, struct salvage *result) {
     result->saved = number_of(work->to, "SELECT count(*) FROM item", 0);
     result->lost = number_of(work->to, "SELECT count(*) FROM temp.lost", 0);
@@ -204,7 +202,7 @@ static void compare(struct work *work, struct salvage *result) {
         result->lost = counted - result->saved;
 }
 
-/* Opens both. False when there is nothing to begin with. */
+/* Opens both databases. False after logging why. */
 static bool begin(struct work *work, const char *from, const char *path) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     int version = -1;
@@ -231,8 +229,8 @@ static bool begin(struct work *work, const char *from, const char *path) {
     return good;
 }
 
-/* Ends the new database and looks at it once more. It lacks something, like a backup: rows are lost
- * or of an old state of the disk, and peers may know better. */
+/* Completes the new database and checks it. Marks it as a backup, since rows may be lost or of an
+ * old state of the disk. */
 static bool finish(struct work *work) {
     sqlite3_stmt *check = NULL;
     bool good = !work->failed && run(work, SQL_RECOVER_SENSELESS) && count_all(work) &&

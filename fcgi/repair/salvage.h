@@ -4,18 +4,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What became of the items. */
+/* The numbers of saved and lost items. */
 struct salvage {
     int64_t saved;
-    int64_t lost; /* that an index or the counts name, and that cannot be read or make no sense */
+    int64_t lost; /* named by an index or the counts, but unreadable or senseless */
 };
 
 /*
- * Makes a new database at path out of the rows that can be read of the one at from, which may be
- * damaged anywhere: rows that cannot be read are left out, indexes and counts are made again, and
- * the peers are to be asked for what is missing, as behind a backup. The source is opened as its
- * writer would, so it must be a copy. False, after logging why, when nothing can be read or the new
- * file cannot be written; what is then at path is of no use.
+ * Makes a new database at path from the readable rows of the one at from, which may be damaged
+ * anywhere. Leaves unreadable rows out, makes indexes and counts again, and marks the result as a
+ * backup. The source is opened as by its writer, so it must be a copy. False, after logging why,
+ * when nothing can be read or the new file cannot be written; the file at path is useless then.
  */
 bool salvage_run(const char *from, const char *path, struct salvage *result);
 
