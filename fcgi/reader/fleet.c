@@ -17,7 +17,7 @@ struct held {
     } * list;
     int count;
     int capacity;
-    int last; /* found last: items of one worker follow each other */
+    int last; /* place of the last hit: items of one worker follow each other */
 };
 
 /* A reading under way. */
@@ -34,7 +34,7 @@ static void read_text(sqlite3_stmt *row, int column, char *text, size_t size) {
     snprintf(text, size, "%s", found ? (const char *)found : "");
 }
 
-/* Runs a statement with one or two numbers, handing each row to take. False when it failed. */
+/* Runs a statement with up to two numbers, and calls take for each row. False after a failure. */
 static bool each_row(struct reading *reading, enum sql sql, int64_t first, int64_t second,
                      void (*take)(struct reading *reading, sqlite3_stmt *row)) {
     sqlite3_stmt *statement = reader_statement(reading->reader, sql);
@@ -77,7 +77,7 @@ static struct queue_machine *find_machine(struct queue_fleet *fleet, const char 
     return NULL;
 }
 
-/* A worker on a machine that should not be there: that machine is listed as gone. */
+/* Takes a worker on a machine that should not exist: lists that machine as gone. */
 static void take_stray(struct reading *reading, sqlite3_stmt *row) {
     struct queue_fleet *fleet = reading->fleet;
     char name[QUEUE_NAME_SIZE];
@@ -126,7 +126,7 @@ static int64_t held_by(const struct held *held, int64_t worker) {
     return 0;
 }
 
-/* Adds what a worker holds to its machine, if that is one of ours. */
+/* Adds a worker's items to its machine, if that is listed. */
 static void take_machine_of(struct reading *reading, sqlite3_stmt *row) {
     char name[QUEUE_NAME_SIZE];
     read_text(row, 0, name, sizeof name);
@@ -186,7 +186,7 @@ static int compare_times(const void *a, const void *b) {
     return (one > other) - (one < other);
 }
 
-/* The median of the last boots. */
+/* The median of the last boot times. */
 static bool read_boots(struct reading *reading) {
     sqlite3_stmt *statement = reader_statement(reading->reader, SQL_FLEET_BOOTS);
     int64_t boots_ms[BOOTS] = {0};
@@ -203,7 +203,7 @@ static bool read_boots(struct reading *reading) {
     return reading->code == SQLITE_DONE;
 }
 
-/* Reads everything, machines before what they hold. */
+/* Reads everything, machines before the items that they hold. */
 static bool read_all(struct reading *reading) {
     int64_t silent_ms = reading->since->silent_ms;
     return each_row(reading, SQL_FLEET_MACHINES, silent_ms, QUEUE_MACHINES_MAX, take_machine) &&

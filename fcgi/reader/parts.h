@@ -1,7 +1,7 @@
 #ifndef HASHMILL_READER_PARTS_H
 #define HASHMILL_READER_PARTS_H
 
-/* What the files of the reader share: reader.c, fleet.c, peers.c. */
+/* Shared by the files of the reader: reader.c, fleet.c, peers.c. */
 
 #include <sqlite3.h>
 #include <sys/types.h>
@@ -14,19 +14,19 @@
 struct reader {
     const struct conf *conf;
     char path[SETTING_TEXT_SIZE + 16];
-    struct files files;                  /* as they were when it was opened */
+    struct files files;                  /* as they were at the opening */
     bool told_rights;                    /* the log says that this process may not read them */
     sqlite3 *database;                   /* NULL while it is not open */
     sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
     pid_t owner; /* the process that opened it; a connection must never cross a fork */
 };
 
-/* A statement, to be reset before the request ends; NULL (DOWN) when
- * the file cannot be read now. */
+/* A statement, which the caller resets before the request ends; NULL (DOWN) when the file cannot be
+ * read now. */
 sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql);
 
-/* Closes the file after a step that gave this code instead of what was expected, and logs damage.
- * DOWN, FAULT. */
+/* Closes the file after a step that gave this unexpected code, and logs damage. DOWN; FAULT: the
+ * file is damaged. */
 enum queue_result reader_failed(struct reader *reader, int code);
 
 #endif

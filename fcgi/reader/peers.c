@@ -1,4 +1,4 @@
-/* What has to do with the peer, as the read-only connection sees it. */
+/* The peer, loans and pulls over both nodes, as the read-only connection sees them. */
 
 #include <string.h>
 
@@ -6,7 +6,8 @@
 #include "sqlite/rows_hash.h"
 #include "sqlite/store_schema.h"
 
-/* A statement's numbers, by place; NULL (DOWN) when it cannot be had now. */
+/* A statement with these numbers bound as ?1, ?2 ...; NULL (DOWN) when the file cannot be read now.
+ */
 static sqlite3_stmt *bound(struct reader *reader, enum sql sql, const int64_t *numbers, int count) {
     sqlite3_stmt *statement = reader_statement(reader, sql);
     for (int i = 0; statement && i < count; i++)
@@ -14,7 +15,7 @@ static sqlite3_stmt *bound(struct reader *reader, enum sql sql, const int64_t *n
     return statement;
 }
 
-/* Ends a statement whose last step gave this code. OK when that was its end. */
+/* Ends a statement whose last step gave this code. OK for SQLITE_DONE, else DOWN or FAULT. */
 static enum queue_result end(struct reader *reader, sqlite3_stmt *statement, int code) {
     if (!statement)
         return QUEUE_DOWN;
@@ -22,7 +23,7 @@ static enum queue_result end(struct reader *reader, sqlite3_stmt *statement, int
     return code == SQLITE_DONE ? QUEUE_OK : reader_failed(reader, code);
 }
 
-/* Copies a blob of the first column. False when it has not its size. */
+/* Copies a blob column of exactly size bytes. False for another size. */
 static bool take_blob(sqlite3_stmt *row, int column, void *to, int size) {
     if (sqlite3_column_bytes(row, column) != size)
         return false;
@@ -54,8 +55,8 @@ static enum queue_result read_identity(struct reader *reader, struct queue_peers
     return end(reader, statement, code);
 }
 
-/* Reads what is known of the peer: its database, epoch 0 when none was met, and since when its
- * replica is incomplete. */
+/* Reads the saved state of the peer: its database, with epoch 0 when none was met, and since when
+ * its replica is incomplete. */
 static enum queue_result load_peer(struct reader *reader, struct queue_identity *met,
                                    int64_t *incomplete_wall_ms) {
     const int64_t node = reader->conf->peer.node;
@@ -168,7 +169,7 @@ static int64_t number_of(sqlite3_stmt *statement, int column) {
     return number;
 }
 
-/* Reads a range within one state. SQLite's code. */
+/* Hashes a range of items, within one read transaction. Returns SQLite's code. */
 static int hash_range(struct reader *reader, int64_t items, struct queue_range *range) {
     const int64_t from[] = {range->first, items};
     range->batch = number_of(bound(reader, SQL_TALLY_READ, NULL, 0), 2 + ITEM_STATES);

@@ -41,8 +41,8 @@ void reader_free(struct reader *reader) {
     free(reader);
 }
 
-/* Whether the file is open. It is closed when a writer that has started since may have others: this
- * connection would show what was in the former ones, for ever. */
+/* Whether the file is open. Closes it when its files were removed or replaced: this connection
+ * would show the content of the former ones for ever. */
 static bool is_open(struct reader *reader) {
     if (!reader->database)
         return false;
@@ -56,7 +56,7 @@ static bool is_open(struct reader *reader) {
     return false;
 }
 
-/* Says why the file cannot be read: an operator is told, once, when it is a matter of rights. */
+/* Logs why the file cannot be read; missing rights as an error for the operator, once. */
 static void tell_unreadable(struct reader *reader) {
     errno = reader->database ? sqlite3_system_errno(reader->database) : 0;
     if ((errno == EACCES || errno == EPERM) && !reader->told_rights) {
@@ -66,12 +66,12 @@ static void tell_unreadable(struct reader *reader) {
     log_debug("cannot read %s: %s", reader->path, sqlite3_errmsg(reader->database));
 }
 
-/* Opens the file unless it is open. False with a line in the log when that cannot be done now. */
+/* Opens the file unless it is open. False, logged, when that is not possible now. */
 static bool open_database(struct reader *reader) {
     if (is_open(reader))
         return true;
     files_name(&reader->files, reader->path);
-    files_moved(&reader->files); /* notes which they are */
+    files_moved(&reader->files); /* notes the present ones */
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
     reader->owner = getpid();
     if (sqlite3_open_v2(reader->path, &reader->database, flags, NULL) == SQLITE_OK &&
@@ -134,7 +134,7 @@ enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct
     enum queue_result result = reader_look(reader, id, item);
     if (!reader->database || !files_moved(&reader->files))
         return result;
-    close_database(reader); /* a new copy came meanwhile: what was read may be of both */
+    close_database(reader); /* a new copy came meanwhile: the two reads may be of different ones */
     return QUEUE_DOWN;
 }
 
