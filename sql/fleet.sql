@@ -1,10 +1,10 @@
--- The fleet: machines that this node launched, what the scaler sees and decided.
+-- The fleet: machines that this node launched; the scaler's view and its decisions.
 
 -- name: machine_update
--- Saves a machine: a new one, or its id, or its state, which only ever goes on, but for one that is
--- gone and turned up again: that one is leaving once more.
--- ?1 name, ?2 id or '', ?3 state, ?4 clock, ?5 wall time, ?6 how long ago it was launched if it is
--- launched by this
+-- Saves a machine: a new one, or its id, or its state. The state only moves forward, except that a
+-- gone machine that turns up again is leaving once more.
+-- ?1 name, ?2 id or '', ?3 state, ?4 clock, ?5 wall time, ?6 how long ago it was launched, used when
+-- this update makes it launched
 INSERT INTO machine (name, id, state, launched, changed, launched_wall)
 VALUES (?1, ?2, ?3, ?4, ?4, ?5)
 ON CONFLICT (name) DO UPDATE
@@ -19,23 +19,23 @@ SELECT count(*) FROM machine WHERE name = ?1;
 
 -- name: machine_needed
 -- Whether the worker on a machine must not retire: it holds items, or its machine is one of the last
--- WORKERS_MIN. No row when the machine is to go anyway, or is not of this node.
+-- WORKERS_MIN. No row when the machine is leaving anyway, or is not of this node.
 -- ?1 machine, ?2 worker, ?3 WORKERS_MIN
 SELECT (SELECT count(*) FROM machine WHERE state = 1) <= ?3
     OR EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline >= 0 AND worker = ?2)
 FROM machine WHERE name = ?1 AND state < 2;
 
 -- name: machine_prune
--- Machines that are gone leave when a thousand came after them.
+-- Removes gone machines when a thousand came after them.
 DELETE FROM machine WHERE state = 3 AND seq <= (SELECT max(seq) FROM machine) - 1000;
 
 -- name: machine_retire
--- A worker retires: its machine is to go.
+-- Makes the machine of a retiring worker leaving.
 -- ?1 machine, ?2 clock
 UPDATE machine SET state = 2, changed = ?2 WHERE name = ?1 AND state < 2;
 
 -- name: fleet_boots
--- How long the machines launched last took until their workers were heard from.
+-- Boot times of the last launched machines: from the launch to the worker's first call.
 -- ?1 most
 SELECT (SELECT min(first_seen) FROM worker WHERE worker.machine = machine.name) - launched AS boot
 FROM machine
@@ -43,7 +43,7 @@ WHERE EXISTS (SELECT 1 FROM worker WHERE worker.machine = machine.name AND first
 ORDER BY seq DESC LIMIT ?1;
 
 -- name: fleet_held
--- Who holds each leased item; an index has it all.
+-- The worker of each leased item; an index covers it.
 SELECT worker FROM item WHERE state = 1 AND deadline >= 0;
 
 -- name: fleet_machine_of
@@ -52,9 +52,8 @@ SELECT worker FROM item WHERE state = 1 AND deadline >= 0;
 SELECT machine FROM worker WHERE seq = ?1;
 
 -- name: fleet_machines
--- The machines that are not gone, the oldest first, with when their workers were heard from last and
--- what rate these have.
--- ?1 clock: who was heard from since is not silent, ?2 most
+-- The machines that are not gone, the oldest first, with the last call and the rate of their workers.
+-- ?1 clock: a worker is silent if its last call is older, ?2 most
 SELECT name, id, state, launched, launched_wall,
     (SELECT max(last_seen) FROM worker WHERE worker.machine = machine.name),
     (SELECT sum(rate) FROM worker
@@ -63,22 +62,22 @@ FROM machine WHERE state < 3 ORDER BY seq LIMIT ?2;
 
 -- name: fleet_outside
 -- The rate of the workers that are not silent and that this node did not launch.
--- ?1 clock: who was heard from since is not silent
+-- ?1 clock: a worker is silent if its last call is older
 SELECT coalesce(sum(rate), 0)
 FROM worker
 WHERE last_seen >= ?1 AND retired_wall IS NULL
     AND NOT EXISTS (SELECT 1 FROM machine WHERE name = worker.machine);
 
 -- name: fleet_rate
--- The rate of the machine whose worker was heard from last.
+-- The rate of the machine whose worker has called last.
 SELECT rate
 FROM worker
 WHERE last_seen >= 0 AND rate > 0 AND EXISTS (SELECT 1 FROM machine WHERE name = worker.machine)
 ORDER BY last_seen DESC LIMIT 1;
 
 -- name: fleet_strays
--- Workers that were heard from on machines that are not known or were gone before that.
--- ?1 clock: who was heard from since is not silent
+-- Workers that call from machines that are unknown, or were gone before the call.
+-- ?1 clock: a worker is silent if its last call is older
 SELECT machine, last_seen, rate
 FROM worker
 WHERE last_seen >= ?1 AND machine <> '' AND retired_wall IS NULL
@@ -86,19 +85,19 @@ WHERE last_seen >= ?1 AND machine <> '' AND retired_wall IS NULL
         WHERE name = worker.machine AND (state < 3 OR changed >= worker.last_seen));
 
 -- name: fleet_workers
--- The workers that were heard from since a moment, the last one first.
+-- The workers whose last call is not older than a moment, the latest first.
 -- ?1 clock, ?2 most
 SELECT seq, name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall, last_seen,
     retired_wall IS NOT NULL
 FROM worker WHERE last_seen >= ?1 ORDER BY last_seen DESC LIMIT ?2;
 
 -- name: decision_add
--- Keeps a decision of the scaler.
+-- Saves a decision of the scaler.
 -- ?1 wall time, ?2 why
 INSERT INTO decision (wall, why) VALUES (?1, ?2);
 
 -- name: decision_prune
--- Old decisions leave.
+-- Removes all but the last thousand decisions.
 DELETE FROM decision WHERE seq <= (SELECT max(seq) FROM decision) - 1000;
 
 -- name: decisions_last

@@ -1,4 +1,4 @@
--- One item: enqueued, looked at, cancelled; which waits longest.
+-- One item: enqueue, look, cancel; the longest wait.
 
 -- name: enqueue
 -- Stores a new item. With one iteration it is done at once.
@@ -8,7 +8,7 @@ INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, 
 VALUES (?1, ?2, ?2, ?3, ?3 - 1, ?8, ?4, ?5, ?6, ?7, iif(?8 = 2, ?5, NULL), iif(?8 = 2, ?7, NULL));
 
 -- name: enqueue_again
--- The item that an idempotency key has stored before.
+-- The item that was enqueued with an idempotency key before.
 -- ?1 key
 SELECT id, digest, iterations FROM item WHERE key = ?1;
 
@@ -19,7 +19,7 @@ SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wal
 FROM item WHERE id = ?1;
 
 -- name: cancel_read
--- What a cancellation is judged by.
+-- The columns that decide about a cancellation.
 -- ?1 id
 SELECT seq, state, remaining FROM item WHERE id = ?1;
 
@@ -29,5 +29,5 @@ SELECT seq, state, remaining FROM item WHERE id = ?1;
 UPDATE item SET state = 4, deadline = NULL, closed = ?2 WHERE seq = ?1;
 
 -- name: oldest
--- Since when the item that waits longest has waited; NULL when none waits.
+-- When the longest wait of an item began; NULL when none waits.
 SELECT min(since) FROM item WHERE state = 0;

@@ -1,4 +1,4 @@
--- Loans: the right to run a worker more, lent among nodes.
+-- Loans: the right to run one machine more, lent among nodes.
 
 -- name: loan_save
 -- Saves a loan: a new one, or its state and deadline.
@@ -7,25 +7,25 @@ INSERT INTO loan (id, node, side, state, deadline) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (id) DO UPDATE SET state = ?4, deadline = ?5;
 
 -- name: loan_find
--- A loan.
+-- Reads a loan.
 -- ?1 id
 SELECT node, side, state, deadline FROM loan WHERE id = ?1;
 
 -- name: loan_expire
--- Given loans whose time is over are returned: the borrower has ended what it ran by them before.
+-- Removes expired given loans; the borrower has terminated their machines before.
 -- ?1 clock
 DELETE FROM loan WHERE side = 1 AND deadline <= ?1;
 
 -- name: loan_delete
--- A loan is over.
+-- Removes a loan.
 -- ?1 id
 DELETE FROM loan WHERE id = ?1;
 
 -- name: loan_counts
--- What the limit of machines is made of: machines that are not gone; loans that are given; loans that
--- are held, if the peer was heard from since this start: while the node was down its clock stood
--- still, and the lender's did not; and all loans there are.
--- ?1 clock, ?2 whether it was heard from
+-- The counts that limit the machines: machines that are not gone; given loans; held loans, if there was
+-- contact with the peer since this start (while the node was down, its clock stood still and the
+-- lender's did not); all loans.
+-- ?1 clock, ?2 whether there was contact
 SELECT (SELECT count(*) FROM machine WHERE state < 3),
     (SELECT count(*) FROM loan WHERE side = 1 AND deadline > ?1),
     (SELECT count(*) FROM loan WHERE side = 0 AND state = 1 AND deadline > ?1 AND ?2),

@@ -1,9 +1,8 @@
--- --recover: what makes a salvaged database whole.
+-- --recover: makes a salvaged database whole.
 
 -- name: recover_senseless
--- Takes out of a database that was made anew the items that the schema allows and nothing here makes: half of
--- a row is of an old state of the disk. This node would never get on with one. They
--- count as lost.
+-- Removes items that the schema allows but this program never makes: half of such a row is of an old state of
+-- the disk, and the node could never finish it. They count as lost.
 INSERT OR IGNORE INTO temp.lost
 SELECT seq FROM item WHERE (remaining = 0) <> (state IN (2, 3))
     OR (remaining = iterations - 1 AND chain <> digest)
@@ -14,8 +13,7 @@ SELECT seq FROM item WHERE (remaining = 0) <> (state IN (2, 3))
 DELETE FROM item WHERE seq IN (SELECT seq FROM temp.lost);
 
 -- name: recover_tally
--- Counts the rows of a database that was made anew from an old one. The queue clock does not go back
--- behind what any row says.
+-- Counts the rows of a salvaged database. The queue clock does not go back before the time of any row.
 -- ?1 the old clock or 0, ?2 the old number of the last batch or 0
 UPDATE tally SET
     clock = max(?1,

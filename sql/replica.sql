@@ -1,8 +1,8 @@
--- The replica of the other node's database: a file that only its batches change.
+-- The replica of the other node's database: a file that only that node's batches change.
 
 -- name: replica_open
--- How its connection is set up. FULL makes each commit one fsync of the WAL; checkpoints are made
--- behind commits, where their failures are seen.
+-- Sets the connection up. FULL makes each commit one fsync of the WAL; checkpoints run after commits,
+-- where their failures are seen.
 PRAGMA busy_timeout = 5000;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -18,8 +18,8 @@ PRAGMA cell_size_check = ON;
 PRAGMA user_version;
 
 -- name: replica_state
--- Which database it is of, and up to which batch; whether that one says that this replica is incomplete;
--- whether it was found to fit no batch.
+-- The database and the last batch of the replica; whether that database says that this replica is
+-- incomplete; whether the replica was marked bad.
 -- ?1 NODE of this node
 SELECT id, node, epoch, batch, batch_check, wall,
     EXISTS (SELECT 1 FROM peer WHERE node = ?1 AND incomplete IS NOT NULL),
@@ -28,33 +28,34 @@ FROM identity, tally
 WHERE identity.one = 1 AND tally.one = 1;
 
 -- name: replica_table
--- The columns of a table in their order, and whether each is of its primary key; none when it is not there.
+-- The columns of a table in their order, and whether each is of its primary key; no row without the table.
 -- ?1 its name
 SELECT name, pk FROM pragma_table_info(?1);
 
 -- name: replica_mark
--- Before one batch of several in a transaction.
+-- Marks the state before one of several batches in a transaction.
 SAVEPOINT batch;
 
 -- name: replica_keep
--- Behind it.
+-- Keeps the batch's changes.
 RELEASE batch;
 
 -- name: replica_undo
--- Takes its changes back.
+-- Undoes the batch's changes.
 ROLLBACK TO batch;
 
 -- name: replica_batch
--- The number of the last batch, as the batch itself has it.
+-- The number of the last batch, which the batch itself has set.
 SELECT batch FROM tally WHERE one = 1;
 
 -- name: replica_raise
--- From now on no batch of the former database fits: this is what its node is given back.
+-- Raises the epoch, so that no batch of the former database fits: the replica is given back to its node.
 -- ?1 the epoch
 UPDATE identity SET epoch = ?1, restored = (SELECT clock FROM tally WHERE one = 1) WHERE one = 1;
 
 -- name: replica_strange
--- How much a copy contains that no database of a node does: what runs by itself, or is no table of its own.
+-- The number of objects in a copy that no node's database has: those that run by themselves, virtual tables,
+-- and unknown views.
 SELECT count(*) FROM sqlite_schema
 WHERE type NOT IN ('table', 'index', 'view') OR sql LIKE 'CREATE VIRTUAL%'
     OR (type = 'view' AND name NOT IN
@@ -72,23 +73,23 @@ WHERE i.type = 'index'
 ORDER BY 1, 2, 4;
 
 -- name: replica_bad
--- It fits no batch any more, and a restart does not make it good. What it is of has 0 there.
+-- Marks the replica bad: no batch fits it any more, even after a restart. A node's own database has 0 here.
 PRAGMA application_id = 1;
 
 -- name: replica_good
--- A database of its own again.
+-- Removes the mark: it is a database to be served again.
 PRAGMA application_id = 0;
 
 -- name: replica_rows
--- Items, to be compared on both sides.
+-- Items to compare on both sides.
 -- ?1 the first seq, ?2 the last
 SELECT * FROM item WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq;
 
 -- name: replica_rows_end
--- The last of so many items from one on; NULL when there are none.
+-- The last of ?2 items from ?1 on; NULL when there are none.
 -- ?1 the first seq, ?2 how many
 SELECT max(seq) FROM (SELECT seq FROM item WHERE seq >= ?1 ORDER BY seq LIMIT ?2);
 
 -- name: read_begin
--- Has several statements read one state.
+-- Begins a read transaction, so that several statements see one state.
 BEGIN;

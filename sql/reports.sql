@@ -1,15 +1,15 @@
 -- What workers report.
 
 -- name: report_read
--- What the items of a report are judged by. The table `reported` is the report at hand, see
--- fcgi/sqlite/report_table.h.
+-- Reads the rows by which the items of a report are judged. The table `reported` is the present report,
+-- see fcgi/sqlite/report_table.h.
 SELECT reported.n, item.seq, item.state, item.lease, item.remaining, item.chain
 FROM reported CROSS JOIN item
 WHERE item.id = reported.id;
 
 -- name: report_apply
--- Does what the items of a report come to: state 1 is a checkpoint or a renewal, 2 a result, 0 an item
--- given back. A lease's id stays, so that the same report again is known, unless the item is given back.
+-- Makes the changes of a report: state 1 is a checkpoint or a renewal, 2 a result, 0 an item given back.
+-- The lease's id stays, so that a repeated report is recognized, unless the item is given back.
 -- ?1 worker, ?2 deadline, ?3 clock, ?4 wall time
 UPDATE item SET state = reported.state, worker = ?1,
     chain = reported.chain, remaining = reported.remaining,

@@ -1,11 +1,11 @@
 -- Pulled and cancelled items that have been kept long enough.
 
 -- name: next_pulled
--- When the first of the pulled items was pulled; NULL when there is none.
+-- When the oldest pulled item was pulled; NULL when there is none.
 SELECT min(closed) FROM item WHERE state = 3;
 
 -- name: next_cancelled
--- When the first of the cancelled items was cancelled; NULL when there is none.
+-- When the oldest cancelled item was cancelled; NULL when there is none.
 SELECT min(closed) FROM item WHERE state = 4;
 
 -- name: remove_pulled

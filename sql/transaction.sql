@@ -1,9 +1,9 @@
 -- The connection, its transactions, the counts, and the file.
 
 -- name: open
--- How the writer's connection is set up, before anything else. FULL makes each commit one fsync of
--- the WAL, done before the commit can be seen; checkpoints are the writer's own business.
-PRAGMA busy_timeout = 5000; -- first: after a kill, another process may just be reading the WAL anew
+-- Sets the writer's connection up, before anything else. FULL makes each commit one fsync of the WAL,
+-- done before the commit is visible; checkpoints are run by the writer itself.
+PRAGMA busy_timeout = 5000; -- first: after a kill, another process may just be recovering the WAL
 PRAGMA page_size = 4096;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -41,21 +41,21 @@ UPDATE tally SET clock = ?1, waiting = ?2, leased = ?3, done = ?4, pulled = ?5, 
 WHERE one = 1;
 
 -- name: tally_check
--- Saves the check over all batches so far; no part of what it is over.
+-- Saves the check over all batches so far. The check does not cover this change.
 -- ?1 check
 UPDATE tally SET batch_check = ?1 WHERE one = 1;
 
 -- name: identity
--- Which database this is.
+-- The identity of this database.
 SELECT id, node, epoch, backup, coalesce(restored, -1) FROM identity WHERE one = 1;
 
 -- name: identity_node
--- A database that was made by a version without identities belongs to the node that opens it first.
+-- Gives a database of a version without identities to the node that opens it first.
 -- ?1 NODE
 UPDATE identity SET node = ?1 WHERE node = -1;
 
 -- name: identity_new
--- A new database of a node.
+-- Makes a new database that of a node.
 -- ?1 NODE, ?2 the least epoch
 UPDATE identity SET node = ?1, epoch = max(epoch, ?2);
 
@@ -68,18 +68,18 @@ PRAGMA data_version;
 PRAGMA page_count;
 
 -- name: freelist_count
--- How many of its pages hold nothing.
+-- The number of unused pages.
 PRAGMA freelist_count;
 
 -- name: backup_mark
--- Makes of a copy a backup, or of what was saved of a damaged database. It needs no other file beside it.
+-- Marks a copy or a salvaged database as a backup, in one file without a WAL.
 PRAGMA journal_mode = DELETE;
 UPDATE identity SET backup = 1;
 
 -- name: merged_items
--- Items of schema version 5 that only this one knows what to do with: kept for another node, or given to it and
--- not handed out yet, or asked for and not come yet; open ones that came from another node, and would be looked
--- for there by their ids; and 1 when what happened since a backup was not asked for yet.
+-- The number of items that only programs of schema version 5 can deal with: kept for another node; given to it
+-- and not handed out yet; asked for and not arrived yet; open ones that came from another node, where clients
+-- would look for their ids. Plus 1 when the other node was not yet asked what happened since a backup.
 -- ?1 NODE
 SELECT (SELECT count(*) FROM item WHERE home IS NOT NULL AND state < 3)
     + (SELECT count(*) FROM item WHERE handed = 1 AND home IS NOT NULL)
@@ -91,7 +91,7 @@ SELECT (SELECT count(*) FROM item WHERE home IS NOT NULL AND state < 3)
     + (SELECT count(*) FROM peer WHERE restored = 1 AND (listened >= 0 OR told > 0));
 
 -- name: merged_closed
--- Forgets the closed items of schema version 5 that came from another node.
+-- Removes the closed items of schema version 5 that came from another node.
 -- ?1 NODE
 DELETE FROM item WHERE state >= 3 AND (
         (instr('0123456789ABCDEF', substr(hex(id), 17, 1)) - 1) % 4 * 64
@@ -103,18 +103,18 @@ DELETE FROM item WHERE state >= 3 AND (
 SELECT sql FROM sqlite_schema WHERE type = 'view';
 
 -- name: identity_accept
--- A backup, or a database that others have replaced, becomes one that is served.
+-- Makes a backup, or a superseded database, one that may be served.
 -- ?1 epoch
 UPDATE identity SET backup = 0, epoch = ?1, restored = (SELECT clock FROM tally WHERE one = 1);
 
 -- name: identity_fetched
--- The database was taken from the replica at the other node.
+-- Notes that the database was taken from the replica at the other node.
 UPDATE identity SET backup = 0, restored = (SELECT clock FROM tally WHERE one = 1);
 
 -- name: empty_wal
--- Takes all of the WAL into the database's file. 0 when nobody was in the way.
+-- Copies all of the WAL into the database's file and empties it. 0 when nobody was in the way.
 PRAGMA wal_checkpoint(TRUNCATE);
 
 -- name: whole
--- Whether every page of the file is where it should be: "ok", or what is wrong.
+-- Checks every page of the file: "ok", or what is wrong.
 PRAGMA quick_check(1);

@@ -1,7 +1,7 @@
--- Workers, by what they say of themselves.
+-- Workers, as they describe themselves.
 
 -- name: worker_seen
--- Notes that a worker was heard from. Gives its seq, and 1 when its machine is to go.
+-- Saves a worker's call. Gives its seq, and 1 when its machine is leaving or gone.
 -- ?1 name, ?2 machine, ?3 address, ?4 kernel, ?5 cores, ?6 rate, ?7 wall time, ?8 clock
 INSERT INTO worker (name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall,
     first_seen, last_seen)
@@ -17,6 +17,6 @@ RETURNING seq, EXISTS (SELECT 1 FROM machine WHERE machine.name = ?2 AND state >
 UPDATE worker SET retired_wall = ?2 WHERE seq = ?1;
 
 -- name: workers_alive
--- How many workers were heard from since a moment and have not retired.
+-- The number of workers that have called since a moment and have not retired.
 -- ?1 clock
 SELECT count(*) FROM worker WHERE last_seen >= ?1 AND retired_wall IS NULL;
