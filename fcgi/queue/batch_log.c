@@ -19,10 +19,10 @@
 struct batch_log {
     struct batch_files files;
     int fd;       /* of the current file; -1: there is none */
-    int64_t last; /* number of the last record in it; as the next three, only with fd */
+    int64_t last; /* number of its last record; this and the next two are valid only with fd */
     off_t start;  /* of that record */
     off_t end;
-    bool failed; /* nothing could be written since that was said in the log */
+    bool failed; /* the last write failed, and that was logged */
 };
 
 /* Removes a file; emptied first, since a reader may have it open. */
@@ -58,7 +58,7 @@ static void drop(struct batch_log *log) {
     remove_files(&log->files);
 }
 
-/* Takes up the current file if it has this record; cuts off what is behind that. */
+/* Opens the current file if it has this record; cuts off later records. */
 static bool take_up(struct batch_log *log, int64_t last, const uint8_t check[BATCH_CHECK_SIZE]) {
     struct batch_place place;
     log->fd = batch_file_open(log->files.path[BATCH_FILE_CURRENT], O_RDWR);
@@ -80,7 +80,8 @@ struct batch_log *batch_log_open(const char *database, int64_t last,
         return NULL;
     batch_files_name(&log->files, database);
     const char *current = log->files.path[BATCH_FILE_CURRENT];
-    /* It may end in the old file: all that the current one had was never committed. */
+    /* The last committed record may be in the old file: the current one then has only uncommitted
+     * ones. */
     if (!take_up(log, last, check) &&
         (rename(log->files.path[BATCH_FILE_OLD], current) != 0 || !take_up(log, last, check)))
         drop(log);
@@ -107,8 +108,8 @@ static bool make_way(struct batch_log *log, int64_t number) {
     return ftruncate(log->fd, place.at) == 0;
 }
 
-/* Begins a new file when there is none, or when the current one has no room for so many bytes; a
- * record that is larger than a file has one of its own. */
+/* Begins a new file when there is none, or when the current one has no room for `bytes`. A record
+ * larger than a file gets a file of its own. */
 static bool make_room(struct batch_log *log, off_t bytes) {
     const char *current = log->files.path[BATCH_FILE_CURRENT];
     const char *old = log->files.path[BATCH_FILE_OLD];

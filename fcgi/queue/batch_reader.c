@@ -5,15 +5,15 @@
 
 #include "batch_file.h"
 
-enum { READ_SIZE = 4096 }; /* bytes; what one read has of a record whose size is not known yet */
+enum { READ_SIZE = 4096 }; /* bytes; the first read of a record, whose size is not yet known */
 
 struct batch_reader {
     struct batch_files files;
     EVP_MD_CTX *hash;
     int fd;                          /* of the file that was read last; -1: none */
-    int64_t next;                    /* number of the record that follows in it, */
+    int64_t next;                    /* number of the next record in it, */
     off_t at;                        /* and where */
-    uint8_t check[BATCH_CHECK_SIZE]; /* of the record before that one, */
+    uint8_t check[BATCH_CHECK_SIZE]; /* of the previous record, */
     bool checked;                    /* if that is known */
 };
 
@@ -51,7 +51,7 @@ static bool seek(struct batch_reader *reader, int file, int64_t number) {
     reader->fd = batch_file_open(reader->files.path[file], O_RDONLY);
     if (reader->fd < 0 || !batch_file_find(reader->fd, number, &place))
         return false;
-    /* In front of a file's first record is what was read last, if that was the one before it. */
+    /* The first record of a file follows the record read last, if that was the previous one. */
     reader->checked = place.at > 0 || (reader->checked && reader->next == number);
     if (place.at > 0)
         memcpy(reader->check, place.before, BATCH_CHECK_SIZE);
@@ -60,7 +60,7 @@ static bool seek(struct batch_reader *reader, int file, int64_t number) {
     return true;
 }
 
-/* Whether the check of a record follows that of the one before, as far as that is known. */
+/* Whether the check of a record follows that of the previous one, if that is known. */
 static bool follows(struct batch_reader *reader, const struct batch_record *record) {
     uint8_t check[BATCH_CHECK_SIZE];
     memcpy(check, reader->check, sizeof check);
@@ -68,7 +68,7 @@ static bool follows(struct batch_reader *reader, const struct batch_record *reco
                                 memcmp(check, record->check, sizeof check) == 0);
 }
 
-/* Appends the record behind the one read last, if it is this one. */
+/* Appends the next record of the file, if it has this number. */
 static bool take(struct batch_reader *reader, int64_t number, struct buffer *bytes) {
     struct batch_record record;
     buffer_reserve(bytes, READ_SIZE);

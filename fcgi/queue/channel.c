@@ -31,7 +31,7 @@ void channel_prepare(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
-/* Makes a connected descriptor one that blocks, for so long, in channel_await. */
+/* Makes channel_await block on a connected descriptor for at most answer_ms. */
 static bool set_patience(int fd, int64_t answer_ms) {
     struct timeval time = {.tv_sec = answer_ms / 1000, .tv_usec = answer_ms % 1000 * 1000};
     return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0 &&

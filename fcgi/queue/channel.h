@@ -6,8 +6,8 @@
  * directory that only its user may enter, every process connects after it was forked, the writer
  * accepts. A message is one operation or one answer; the answer carries the operation's id.
  *
- * End of file at a process means that the writer is gone: what was not answered is unknown. End of
- * file at the writer means that nobody waits for the answers any more.
+ * End of file at a process: the writer is gone, and the outcome of unanswered operations is
+ * unknown. End of file at the writer: nobody waits for the answers any more.
  */
 
 #include <stdbool.h>
@@ -23,8 +23,8 @@ enum {
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 
-/* What a process may ask of the writer. What is in a message and in its answer, and what becomes of
- * it, stands in one table: fcgi/writer/operation.c. */
+/* The operations of the writer. fcgi/writer/operation.c has them in one table: their messages,
+ * their answers and what they do. */
 enum operation {
     OPERATION_ENQUEUE,
     OPERATION_PULL,
@@ -60,9 +60,9 @@ struct channel_header {
     uint16_t operation; /* enum operation; the same in the answer */
     uint16_t result;    /* enum queue_result; of an answer */
     uint64_t id;        /* chosen by the process; unique among its operations under way */
-    int64_t until_ms; /* of an operation, steady time: it may be parked until then, or is not begun
-                         after it */
-    int64_t retry_seconds; /* of an answer that is FULL: until there may be room */
+    int64_t until_ms;   /* of an operation, steady time: it may be parked until then, and must not
+                           begin later */
+    int64_t retry_seconds; /* of a FULL answer: until there may be room */
 };
 
 struct channel_message {
@@ -106,19 +106,19 @@ enum { CHANNEL_HEADER_SIZE = sizeof(struct channel_header) };
 
 enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
 
-/* Connects, without blocking. -1 with errno. channel_await will wait answer_ms on this descriptor.
- */
+/* Connects, without blocking. -1 with errno. channel_await on this descriptor waits at most
+ * answer_ms. */
 int channel_connect(const char *path, int64_t answer_ms);
 
-/* Prepares an accepted or connected descriptor: room for whole messages. */
+/* Prepares an accepted or connected descriptor: makes its buffer large enough for whole messages.
+ */
 void channel_prepare(int fd);
 
 /* Sends size bytes of a message without blocking. */
 enum channel_result channel_send(int fd, const struct channel_message *message, size_t size);
 
-/* Receives one message without blocking; *size gets its bytes. A message that is too long, too
- * short for a header or of another version is CHANNEL_GONE: whoever sent it is not to be trusted.
- */
+/* Receives one message without blocking; *size gets its bytes. CHANNEL_GONE for a message that is
+ * too long, shorter than a header or of another version: its sender cannot be trusted. */
 enum channel_result channel_receive(int fd, struct channel_message *message, size_t *size);
 
 /* The same, but waits for a message; CHANNEL_AGAIN when none came in time. */

@@ -1,5 +1,4 @@
-/* The queue's verbs: changes are operations sent to the writer over the channel; a plain look goes
- * to the reader. */
+/* The queue's verbs: changes go to the writer over the channel, plain looks to the reader. */
 
 #include "client.h"
 
@@ -45,8 +44,8 @@ void queue_close(struct queue *queue) {
     free(queue);
 }
 
-/* Sends size bytes of queue->message, waiting for room until a moment of steady time. False when
- * the channel is gone or stays full; nothing was sent then. */
+/* Sends size bytes of queue->message; waits for room until until_ms (steady time). False, with
+ * nothing sent, when the channel is gone or stays full. */
 static bool send_message(struct queue *queue, size_t size, int64_t until_ms) {
     for (;;) {
         enum channel_result result = channel_send(queue->fd, &queue->message, size);
@@ -59,14 +58,15 @@ static bool send_message(struct queue *queue, size_t size, int64_t until_ms) {
     }
 }
 
-/* An answer that no writer of this version gives: it is not to meet another operation. */
+/* Closes the channel after an answer that no writer of this version gives: it must not meet another
+ * operation. */
 static enum queue_result refuse_answer(struct queue *queue) {
     disconnect(queue);
     return QUEUE_UNKNOWN;
 }
 
-/* Waits for an answer to the operation of this id that was sent; *size gets the bytes of its body.
- * UNKNOWN, with the channel closed, when the writer goes away or is too late. */
+/* Waits for the answer to the operation with this id; *size gets the bytes of its body. UNKNOWN,
+ * with the channel closed, when the writer goes away or is too late. */
 static enum queue_result await(struct queue *queue, uint64_t id, enum operation operation,
                                size_t *size) {
     const struct channel_header *header = &queue->message.header;
@@ -77,7 +77,7 @@ static enum queue_result await(struct queue *queue, uint64_t id, enum operation 
     return (enum queue_result)header->result;
 }
 
-/* Sends an operation and waits for its answer, which is in queue->message then. */
+/* Sends an operation and waits for its answer, into queue->message. */
 static enum queue_result exchange(struct queue *queue, enum operation operation, const void *body,
                                   size_t body_size, size_t *size) {
     const struct channel_header header = {.version = CHANNEL_VERSION,
@@ -126,7 +126,7 @@ enum queue_result client_call_batch(struct queue *queue, enum operation operatio
     return QUEUE_OK;
 }
 
-/* Copies the part of a copy that has come with this result. */
+/* Copies the received part of a copy, if the result is OK. */
 static enum queue_result take_pages(struct queue *queue, enum queue_result result, size_t size,
                                     struct pages *pages) {
     const struct pages *got = &queue->message.body.pages;
@@ -151,7 +151,7 @@ enum queue_result queue_copy_next(struct queue *queue, struct pages *pages) {
     return take_pages(queue, result, size, pages);
 }
 
-/* Whatever of it is still under way is of no use any more. */
+/* Parts still under way are of no use. */
 void queue_copy_end(struct queue *queue) {
     disconnect(queue);
 }
@@ -207,13 +207,13 @@ enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
     return client_call(queue, OPERATION_TALLY, NULL, 0, tally, sizeof *tally);
 }
 
-/* A ticket number is its place and the generation of the place, plus one so that it is never 0. */
+/* A ticket's number: its place and generation, plus one so that it is never 0. */
 static uint64_t ticket_number(const struct queue *queue, const struct ticket *ticket) {
     uint64_t place = (uint64_t)(ticket - queue->tickets);
     return ((uint64_t)ticket->generation << 32) + place + 1;
 }
 
-/* The ticket of a number, or NULL when it is not under way. */
+/* The ticket with this number, or NULL when it is not under way. */
 static struct ticket *find_ticket(const struct queue *queue, uint64_t number) {
     uint64_t place = (number & 0xffffffff) - 1;
     if (number == 0 || place >= (uint64_t)queue->ticket_count)
@@ -231,7 +231,7 @@ static void end_ticket(struct queue *queue, struct ticket *ticket) {
     queue->under_way--;
 }
 
-/* Places are doubled when all are taken; the caller limits what is under way. */
+/* Doubles the places when all are taken; the caller limits the tickets under way. */
 struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms) {
     if (queue->under_way == queue->ticket_count) {
         int count = queue->ticket_count ? 2 * queue->ticket_count : 64;
@@ -268,7 +268,6 @@ static enum channel_result send_now(struct queue *queue, const struct channel_he
     return result;
 }
 
-/* Sends a ticket's operation if there is a channel and room in it; queue_next tries again. */
 static void send_ticket(struct queue *queue, struct ticket *ticket) {
     if (queue->fd < 0)
         return;
@@ -290,7 +289,7 @@ static void send_ticket(struct queue *queue, struct ticket *ticket) {
     }
 }
 
-/* Sends what could not be sent before, as far as there is room. */
+/* Sends the unsent tickets while there is room. */
 static void send_unsent(struct queue *queue) {
     for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
         struct ticket *ticket = &queue->tickets[i];
@@ -302,7 +301,7 @@ static void send_unsent(struct queue *queue) {
     }
 }
 
-/* Reopens the channel: every ticket is to be sent again, but for those that nobody wants. */
+/* Reopens the channel. Every ticket will be sent again; forgotten ones end. */
 static void reconnect(struct queue *queue) {
     queue->fd = channel_connect(queue->channel, queue->operation_ms);
     for (int i = 0; i < queue->ticket_count && queue->fd >= 0; i++) {
@@ -347,7 +346,7 @@ void queue_forget(struct queue *queue, uint64_t number) {
     const struct channel_header header = {
         .version = CHANNEL_VERSION, .operation = OPERATION_FORGET, .id = number};
     if (queue->fd >= 0)
-        send_now(queue, &header, NULL, 0); /* without room for it the wait ends by its time */
+        send_now(queue, &header, NULL, 0); /* without room, the wait ends at its deadline */
 }
 
 bool queue_is_behind(const struct queue *queue) {
@@ -362,7 +361,7 @@ int queue_descriptor(const struct queue *queue) {
     return queue->fd;
 }
 
-/* Makes of queue->message, an answer to ticket, what the caller of queue_next gets. */
+/* Fills in the caller's answer from queue->message. */
 static void fill_answer(struct queue *queue, uint64_t number, struct queue_answer *answer) {
     *answer = (struct queue_answer){.ticket = number,
                                     .result = (enum queue_result)queue->message.header.result};
@@ -393,7 +392,7 @@ static bool is_whole_answer(const struct queue *queue, size_t size) {
     }
 }
 
-/* Receives answers until one is for somebody. False when there is none now. */
+/* Receives answers until one is wanted. False when there is none now. */
 static bool receive_answer(struct queue *queue, struct queue_answer *answer) {
     for (;;) {
         size_t size;
@@ -433,6 +432,6 @@ bool queue_next(struct queue *queue, struct queue_answer *answer) {
 void queue_return_lease(struct queue *queue, struct queue_return grant) {
     const struct channel_header header = {.version = CHANNEL_VERSION,
                                           .operation = OPERATION_RETURN};
-    if (queue->fd >= 0) /* without room for it the lease lapses by itself */
+    if (queue->fd >= 0) /* without room, the lease lapses by itself */
         send_now(queue, &header, &grant, sizeof grant);
 }

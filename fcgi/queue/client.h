@@ -1,20 +1,20 @@
 #ifndef HASHMILL_CLIENT_H
 #define HASHMILL_CLIENT_H
 
-/* The queue as every process but the writer sees it. What its files share: client.c (the channel,
- * tickets, most verbs), client_peers.c (the verbs of queue_peers.h), client_backup.c. */
+/* The queue's client side, for every process but the writer. Shared by client.c (the channel,
+ * tickets, most verbs), client_peers.c (the verbs of queue_peers.h) and client_backup.c. */
 
 #include "base/conf.h"
 #include "channel.h"
 #include "queue.h"
 #include "reader.h"
 
-/* A lease, look or watch under way. A free one has operation OPERATION_COUNT. */
+/* A lease, look or watch under way. A free ticket has operation OPERATION_COUNT. */
 struct ticket {
     enum operation operation;
-    uint16_t generation;      /* makes each use of this place another ticket */
+    uint16_t generation;      /* tells apart the uses of this place */
     bool forgotten;           /* nobody wants the answer any more */
-    bool unsent;              /* there was no room in the channel, or no channel */
+    bool unsent;              /* no room in the channel, or no channel */
     int64_t until_ms;         /* steady time at which its wait ends */
     struct queue_lease lease; /* of a lease */
     struct uuid item;         /* of a look */
@@ -26,20 +26,20 @@ struct queue {
     const char *channel; /* path of the writer's socket */
     int64_t operation_ms;
     struct reader *reader;
-    struct reader *replica; /* of the peer's database; NULL until it is looked at */
+    struct reader *replica; /* of the peer's database; NULL until it is used */
     int fd;                 /* the channel, -1 while it is not connected */
     uint64_t last_id;
     struct ticket *tickets;
     int ticket_count; /* places in tickets */
     int under_way;    /* places in use */
-    int unsent;       /* of them, not sent yet */
+    int unsent;       /* tickets not sent yet */
     struct channel_message message;
 };
 
-/* Sends an operation with this body and waits for its answer, whose body is copied when it is OK. A
- * channel that turns out to be dead before anything was sent is opened again, once. UNKNOWN, with
- * the channel closed, when the writer goes away, is too late, or gives another answer: a later one
- * must never meet another operation. */
+/* Sends an operation and waits for its answer; copies the answer's body when OK. Reconnects once if
+ * the channel turns out to be dead before anything was sent. UNKNOWN, with the channel closed, when
+ * the writer goes away, is too late, or gives another answer: a late answer must never meet another
+ * operation. */
 enum queue_result client_call(struct queue *queue, enum operation operation, const void *body,
                               size_t body_size, void *answer, size_t answer_size);
 
@@ -47,11 +47,11 @@ enum queue_result client_call(struct queue *queue, enum operation operation, con
 enum queue_result client_call_batch(struct queue *queue, enum operation operation, const void *body,
                                     size_t body_size, struct queue_batch *batch);
 
-/* A free ticket; to be filled and sent. */
+/* Takes a free ticket, to be filled and sent. */
 struct ticket *client_ticket(struct queue *queue, enum operation operation, int64_t wait_ms);
 
-/* Sends a ticket's operation if there is a channel and room in it; queue_next tries again. Its
- * number. */
+/* Sends a ticket's operation if the channel is open and has room; else queue_next tries again.
+ * Returns the ticket's number. */
 uint64_t client_send(struct queue *queue, struct ticket *ticket);
 
 #endif

@@ -1,5 +1,5 @@
-/* The verb queue_backup: takes the pages that the writer sends and makes a file of them,
- * with its own rights and at its own pace. */
+/* The verb queue_backup: writes the pages that the writer sends to a file, with this process's
+ * rights and at its pace. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include "client.h"
 #include "log.h"
 
-/* What a failed call on the file means; it is logged. */
+/* The result of a failed call on the file, which is logged. */
 static enum queue_result failed(const char *path) {
     bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
     log_error("cannot write %s: %m", path);

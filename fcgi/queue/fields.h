@@ -13,10 +13,10 @@ void fields_put_time(struct buffer *body, const char *name, int64_t wall_ms);
 
 void fields_put_digest(struct buffer *body, const char *name, const uint8_t digest[DIGEST_SIZE]);
 
-/* An id, with its name or, as an element of an array, with NULL. */
+/* An id; name is NULL for an element of an array. */
 void fields_put_id(struct buffer *body, const char *name, struct uuid id);
 
-/* Read a token that was written so. False when it is anything else. */
+/* Read a token written in this form. False when it is anything else. */
 bool fields_read_id(const struct json *json, int token, struct uuid *id);
 bool fields_read_digest(const struct json *json, int token, uint8_t digest[DIGEST_SIZE]);
 

@@ -7,11 +7,11 @@
 
 enum { ID_TEXT_SIZE = 37 }; /* characters of a UUID with the NUL */
 
-/* A new UUIDv7 (RFC 9562, section 5.7): 48 bits of wall time in milliseconds, then random bits, of
- * which the first 8 of rand_b carry node, 0..255. */
+/* Makes a UUIDv7 (RFC 9562, section 5.7): 48 bits of wall time in milliseconds, then random bits.
+ * The first 8 bits of rand_b carry node, 0..255. */
 struct uuid id_new(int node);
 
-/* The node whose number an id carries. */
+/* The number of the node that made an id. */
 int id_node(struct uuid id);
 
 /* Reads the usual form of 36 characters, either case. False when text is anything else. */

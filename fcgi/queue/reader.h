@@ -1,9 +1,8 @@
 #ifndef HASHMILL_READER_H
 #define HASHMILL_READER_H
 
-/* What a process does with the store by itself: it reads, on a read-only connection of its own. It
- * sees what is durable, waits for nobody, and works while the writer is away. The store below
- * implements it.
+/* What a process reads from the store by itself, on a read-only connection of its own. It sees what
+ * is durable, waits for nobody, and works while the writer is away. The store below implements it.
  */
 
 #include "queue_fleet.h"
@@ -12,7 +11,7 @@
 struct reader;
 struct conf;
 
-/* Remembers the settings, which must outlive it; connects at the first look. NULL when memory is
+/* Makes a reader that connects at the first look. The settings must outlive it. NULL when memory is
  * short. */
 struct reader *reader_new(const struct conf *conf);
 
@@ -20,7 +19,8 @@ struct reader *reader_new(const struct conf *conf);
 struct reader *reader_new_of_replica(const struct conf *conf);
 void reader_free(struct reader *reader);
 
-/* Reads an item. OK, NONE, DOWN (the store cannot be read now; tried again next time), FAULT. */
+/* Reads an item. OK, NONE, DOWN (the store cannot be read now; the next call tries again), FAULT.
+ */
 enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item);
 
 /* Reads an item, and the wall time of the last batch. The same results. */
@@ -39,7 +39,7 @@ enum queue_result reader_pull_fate(struct reader *reader, const uint8_t tag[PULL
 enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers);
 enum queue_result reader_met(struct reader *reader, struct queue_identity *met);
 
-/* Notes in a copy of the store, a finished file, that it is one. False after logging why. */
+/* Marks a finished file as a copy of the store. False after logging why. */
 bool reader_mark_copy(const char *path);
 
 #endif
