@@ -10,7 +10,7 @@
 #include "memory.h"
 #include "queue/channel.h"
 
-#define UNANSWERED (-1)                 /* the result in a request: there is none yet */
+#define UNANSWERED (-1)                 /* the result in a request */
 #define PEER_TICKET (UINT64_C(1) << 63) /* in every ticket; the queue's are far below */
 
 /* A request of an event loop under way. */
@@ -30,8 +30,8 @@ struct peer_client {
     struct peer_message message;
 };
 
-/* The bytes of a message: a request is its head only, an answer may have a body. 0 when no process
- * can have sent it. */
+/* The bytes of a message: a request is only the head, an answer may have a body. 0 when no process
+ * can have sent the message. */
 static size_t size_of(const struct peer_message *message) {
     const size_t head = offsetof(struct peer_message, is);
     if (message->result != QUEUE_OK)
@@ -83,7 +83,7 @@ struct peer_client *peer_client_open(const char *path, int64_t answer_ms) {
     return client;
 }
 
-/* Closes the connection. What is under way has gone with it, and is due. */
+/* Closes the connection. Requests under way are lost with it, so they are due. */
 static void disconnect(struct peer_client *client) {
     if (client->fd >= 0)
         close(client->fd);
@@ -100,7 +100,7 @@ void peer_client_close(struct peer_client *client) {
     free(client);
 }
 
-/* Begins a request; the body of an answer is left as it is. */
+/* Fills in the head of a request; leaves the body as it is. */
 static void start_message(struct peer_message *message, uint64_t ticket,
                           const struct peer_request *request) {
     message->version = PEER_CLIENT_VERSION;
@@ -109,7 +109,7 @@ static void start_message(struct peer_message *message, uint64_t ticket,
     message->request = *request;
 }
 
-/* Sends a request. A connection that turns out to be dead is opened again, once. */
+/* Sends a request. Reconnects once if the connection turns out to be dead. */
 static bool send_request(struct peer_client *client, uint64_t ticket,
                          const struct peer_request *request) {
     start_message(&client->message, ticket, request);
@@ -186,7 +186,7 @@ void peer_client_forget(struct peer_client *client, uint64_t ticket) {
     start_message(&client->message, ticket, &(struct peer_request){.kind = PEER_FORGET});
     if (client->fd >= 0)
         peer_message_send(client->fd,
-                          &client->message); /* without room for it, it ends by its time */
+                          &client->message); /* without room, the request ends at its deadline */
 }
 
 int peer_client_descriptor(const struct peer_client *client) {

@@ -2,12 +2,12 @@
 #define HASHMILL_PEER_CLIENT_H
 
 /*
- * The client side of the peering process, by which the other processes have requests forwarded to
- * the peer: a SEQPACKET unix socket like the writer's channel, one message for each request and
- * each answer. All messages have one form.
+ * The client side of the peering process, which forwards requests of the other processes to the
+ * peer: a SEQPACKET unix socket like the writer's channel, with one message for each request and
+ * each answer, all of one form.
  *
- * Each process opens its end once, after it was forked. One thread. The peering process may go away
- * and come back: requests under way are then answered QUEUE_DOWN.
+ * Each process opens its end once, after it was forked, and uses it in one thread. When the peering
+ * process goes away, requests under way are answered QUEUE_DOWN.
  */
 
 #include "queue/queue_peers.h"
@@ -15,11 +15,11 @@
 enum { PEER_CLIENT_VERSION = 2 };
 
 enum peer_request_kind {
-    PEER_LOOK,    /* looks at an item of the peer: id, wait_ms. The answer has the item */
-    PEER_CANCEL,  /* cancels one: id */
-    PEER_COUNT,   /* counts the peer's done items: the answer has the number */
+    PEER_LOOK,    /* looks at an item of the peer: id, wait_ms; answered with the item */
+    PEER_CANCEL,  /* cancels an item of the peer: id */
+    PEER_COUNT,   /* counts the peer's done items; answered with the number */
     PEER_RESERVE, /* reserves items of the peer for a pull: tag, again, top, oldest, as
-                     queue_reserve. The answer has the batch */
+                     queue_reserve; answered with the batch */
     PEER_FORGET   /* gives up the request of this ticket; not answered */
 };
 
@@ -30,7 +30,7 @@ struct peer_request {
     int32_t top;    /* 1..QUEUE_PULL_MAX */
     int32_t oldest; /* as in queue_pull */
     uint8_t tag[PULL_TAG_SIZE];
-    uint8_t again; /* 1: only what is reserved already */
+    uint8_t again; /* 1: only items already reserved */
 };
 
 struct peer_message {
@@ -45,32 +45,33 @@ struct peer_message {
     } is;
 };
 
-/* Does not connect yet. The path must outlive it. An answer is waited for answer_ms, that of a look
- * for its wait besides. NULL only when memory is short. */
+/* Opens a client, without connecting yet. The path must outlive the client. Waits at most answer_ms
+ * for an answer; for that of a look, for the look's wait as well. NULL only when memory is short.
+ */
 struct peer_client *peer_client_open(const char *path, int64_t answer_ms);
 void peer_client_close(struct peer_client *client);
 
-/* Sends a request and waits for the answer, for a process that does one thing at a time. The result
+/* Sends a request and waits for its answer, for a process that does one thing at a time. The result
  * is that of the queue's verb of that name. QUEUE_DOWN: the node, or the peering process, did not
- * answer, and whether it was done is not known. *answer is valid until the next call. */
+ * answer; outcome unknown. *answer is valid until the next call. */
 enum queue_result peer_client_call(struct peer_client *client, const struct peer_request *request,
                                    const struct peer_message **answer);
 
-/* The same for an event loop, with the rules of queue.h's tickets; the descriptor is -1 while there
- * is no connection. Its tickets differ from all tickets of a queue. */
+/* The same for an event loop, with the rules of queue.h's tickets. The descriptor is -1 while there
+ * is no connection. These tickets differ from all tickets of a queue. */
 uint64_t peer_client_start(struct peer_client *client, const struct peer_request *request);
 bool peer_client_is_ticket(uint64_t ticket);
 void peer_client_forget(struct peer_client *client, uint64_t ticket);
 int peer_client_descriptor(const struct peer_client *client);
 
 /* The next answer, without waiting; false when there is none now. Call it when the descriptor is
- * readable, and at peer_client_due_ms: steady time at which a request without an answer is answered
- * QUEUE_DOWN, INT64_MAX while nothing is under way. */
+ * readable, and at peer_client_due_ms: the steady time at which the first unanswered request is
+ * answered QUEUE_DOWN, INT64_MAX without one. */
 bool peer_client_next(struct peer_client *client, struct queue_answer *answer);
 int64_t peer_client_due_ms(const struct peer_client *client);
 
 /* For both ends. Send a message without blocking; receive one, blocking or not. False when there is
- * none, or with *gone when the other end is gone or sends nonsense. */
+ * no message, and with *gone when the other end is gone or sent an invalid message. */
 bool peer_message_send(int fd, const struct peer_message *message);
 bool peer_message_receive(int fd, bool block, struct peer_message *message, bool *gone);
 

@@ -48,7 +48,7 @@ void peer_json_put_tag(struct buffer *body, const uint8_t tag[PULL_TAG_SIZE]) {
 
 /* --- Reading --- */
 
-/* An object that is read. Every function below is false once something was wrong. */
+/* An object being read. Every function below returns false once something was wrong. */
 struct source {
     const struct json *json;
     int token;
@@ -95,7 +95,7 @@ static bool read_state(const struct source *source, int32_t *state) {
     return refuse(source, "state", "waiting, leased, done, pulled or cancelled");
 }
 
-/* Whether an item in this state can have so many iterations left. */
+/* Reads the remaining iterations, which must fit the state. */
 static bool read_remaining(const struct source *source, int64_t iterations, int32_t state,
                            int64_t *remaining) {
     if (has_value(state))

@@ -6,9 +6,9 @@
 #include "queue/queue_peers.h"
 
 /*
- * Items in JSON, as nodes tell each other of them: in the requests that the handlers read and in
- * the replies that the peering process reads. Both come from outside, so every value is checked;
- * members that are not known are ignored.
+ * Items in JSON between nodes: in the requests that the handlers read and in the replies that the
+ * peering process reads. Both come from outside, so every value is checked; unknown members are
+ * ignored.
  */
 
 /* What is wrong with an item: the member, and what it must be. */
@@ -25,17 +25,17 @@ void peer_json_put_item(struct buffer *body, const struct queue_item *item);
 void peer_json_put_items(struct buffer *body, const struct queue_batch *batch);
 void peer_json_put_tag(struct buffer *body, const uint8_t tag[PULL_TAG_SIZE]);
 
-/* Reads what peer_json_put_item has written. False with the fault. */
+/* Reads an item as peer_json_put_item writes it. False with the fault. */
 bool peer_json_read_item(const struct json *json, int token, struct queue_item *item,
                          struct peer_fault *fault);
 
-/* Reads an array of at most so many items. False with the fault, and the place of the item that has
- * it in *index, -1 for the array itself. */
+/* Reads an array of at most `max` items. False with the fault; *index gets the place of the faulty
+ * item, -1 for the array itself. */
 bool peer_json_read_items(const struct json *json, int token, int max, struct queue_batch *batch,
                           int *index, struct peer_fault *fault);
 
-/* Reads the tag of a pull over both nodes, 38 lower-case hex digits. False when it is none: the tag
- * of a client's key is not, and what was pulled with that is no other node's. */
+/* Reads the tag of a pull over both nodes, 38 lower-case hex digits. False for anything else, also
+ * for the tag of a client's key: a pull with a key is of one node only. */
 bool peer_json_read_tag(const struct json *json, int token, uint8_t tag[PULL_TAG_SIZE]);
 
 #endif

@@ -1,5 +1,5 @@
-/* The process that talks to the other node: an event loop over the requests to them, the forwards
- * of the other processes and the queue's batches. */
+/* The process that talks to the other node: an event loop over the requests to it, the forwards for
+ * other processes and the queue's batches. */
 
 #include "peering.h"
 #include "peering_parts.h"
@@ -15,31 +15,31 @@
 #include "log.h"
 
 enum {
-    LOOK_MS = 200,      /* how often it is read what is known of the peer */
-    PAUSE_MS = 1500,    /* a turn of the loop never takes so long */
-    AWAY_POLL_MS = 100, /* how often an engine that is away is tried */
-    DRAIN_MS = 2000,    /* what is under way may take so long when it is time to stop */
-    NICE = 5            /* what clients and workers send goes first */
+    LOOK_MS = 200,      /* how often the queue's knowledge of the peer is read */
+    PAUSE_MS = 1500,    /* a turn of the loop never takes this long */
+    AWAY_POLL_MS = 100, /* how often an absent engine is tried */
+    DRAIN_MS = 2000,    /* how long a stop waits for requests under way */
+    NICE = 5            /* clients' and workers' requests go first */
 };
 
-/* A process that was stopped itself, or whose machine was, has not listened meanwhile: the peer has
- * its time again. */
+/* After a pause of this process or its machine the peer's time starts again: nobody has listened
+ * meanwhile. */
 static void note_pause(struct peering *peering) {
     int64_t now = clock_steady_ms();
     if (now - peering->turn_ms >= PAUSE_MS) {
         peering->heard_ms = now;
-        peering->hello.next_ms = 0; /* and may know by now that this node was replaced */
+        peering->hello.next_ms = 0; /* the peer may know that this node was replaced */
     }
     peering->turn_ms = now;
 }
 
-/* Watches a descriptor; one that is watched already is left alone. */
+/* Watches a descriptor, unless it is watched already. */
 static bool watch(struct peering *peering, int fd) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     return epoll_ctl(peering->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
 }
 
-/* A hello of the peer, which another process has taken, is life, too. */
+/* Counts the peer's hello, which another process has taken, as contact. */
 static void listen_to_queue(struct peering *peering) {
     struct queue_tally tally;
     child_busy();
@@ -50,7 +50,7 @@ static void listen_to_queue(struct peering *peering) {
         peering->heard_ms = heard_ms;
 }
 
-/* Does what it is time for. */
+/* Does all that is due. */
 static void turn(struct peering *peering) {
     if (peering->next_look_ms <= clock_steady_ms()) {
         peering_look(peering);
@@ -65,7 +65,7 @@ static void turn(struct peering *peering) {
     peering_pulls_turn(peering);
 }
 
-/* Waits until something happens. Replies of peers are taken here. */
+/* Waits for events. Replies of the peer are handled here. */
 static void wait_for_events(struct peering *peering) {
     struct http_watch events = {.fd = peering->epoll_fd};
     int64_t gather_ms = peering->stream.gather_until_ms;
@@ -78,7 +78,7 @@ static void wait_for_events(struct peering *peering) {
     http_wait(peering->http, &events, 1, timeout_ms);
 }
 
-/* Whether something is under way that a stop waits for. */
+/* Whether a stop must wait for something under way. */
 static bool is_busy(const struct peering *peering) {
     return !TAILQ_EMPTY(&peering->forwards);
 }
@@ -104,7 +104,7 @@ static void serve(struct peering *peering) {
     } while (!peering->stopping || (is_busy(peering) && clock_steady_ms() < until_ms));
 }
 
-/* Opens what the loop needs; what was opened is closed by tear_down, also after a failure. */
+/* Opens what the loop needs. tear_down closes it, also after a failure. */
 static bool set_up(struct peering *peering, const struct child_job *job) {
     struct http_tls tls = conf_tls(job->conf);
     sigset_t term;

@@ -3,7 +3,7 @@
 
 #include "base/child.h"
 
-/* The main function of the process that talks to the other nodes. Its exit code. */
+/* The main function of the process that talks to the other node. Returns its exit code. */
 int serve_peering(const struct child_job *job);
 
 #endif

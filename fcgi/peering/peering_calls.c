@@ -8,7 +8,7 @@
 #include "queue/fields.h"
 
 enum {
-    PAUSE_MAX_MS = 5000, /* a peer that is back is noticed by its hello anyway */
+    PAUSE_MAX_MS = 5000, /* a returning peer is noticed by its hello anyway */
     BYTES_TIMEOUT_MS = 30000
 };
 
@@ -63,7 +63,7 @@ static bool parse(struct peering *peering, const struct http_reply *reply) {
     return reply->status != 0 && json_parse(&peering->json, reply->body, reply->length, &ignored);
 }
 
-/* Says what is wrong with a reply that is not 200. */
+/* Writes what is wrong with a reply that is not 200. */
 static void complain(struct peering *peering, const struct http_reply *reply, char *why,
                      size_t why_size) {
     char detail[200] = "";

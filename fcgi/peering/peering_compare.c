@@ -1,5 +1,5 @@
-/* Compares the items of this node's database with those of its replica, some each second, over and
- * over: a fault of a disk or of memory on either side does not stay unnoticed. */
+/* Compares this node's items with those of its replica, some each second, over and over, so that a
+ * fault of a disk or of memory on either side is noticed. */
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The connections of the other processes, whose requests are forwarded to the peer. */
+/* The connections of the processes whose requests are forwarded to the peer. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ enum {
     READS_PER_TURN = 64 /* requests taken from one process in one turn */
 };
 
-/* Ends a connection, and the requests that came by it. */
+/* Ends a connection and its requests. */
 static void drop(struct connection *connection) {
     struct peering *peering = connection->peering;
     struct forward *forward = TAILQ_FIRST(&peering->forwards);

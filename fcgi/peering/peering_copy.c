@@ -1,6 +1,6 @@
 /* Sends the peer a whole copy of this node's database: the pages that the writer hands out for a
- * backup, in parts, one at a time. Batches go on meanwhile; the copy is of the batch that it ends
- * with. */
+ * backup, in parts, one at a time. The writer goes on meanwhile; the copy reflects the last batch
+ * before its end. */
 
 #include <endian.h>
 #include <stdio.h>
@@ -13,8 +13,8 @@
 #include "queue/id.h"
 
 enum {
-    PART_BYTES = 960 * 1024, /* then no more pages are added to a part */
-    FULL_MS = 60000, /* a part waits so long for room there: backups here wait for its end */
+    PART_BYTES = 960 * 1024, /* a part this large gets no more pages */
+    FULL_MS = 60000, /* how long a part waits for room at the peer; backups here wait for that */
     PATH_SIZE = 400
 };
 
@@ -30,13 +30,13 @@ void peering_copy_end(struct peering *peering) {
     copy->pages = NULL;
 }
 
-/* The writer has broken the copy off, and said why: the next begins later. */
+/* The writer has broken off the copy and logged why: back off. */
 static void be_broken_off(struct peering *peering) {
     peering_failed(peering, &peering->stream.retry, what, "this node's writer broke it off");
     peering_copy_end(peering);
 }
 
-/* Begins a copy. False when none can be had now. */
+/* Begins a copy. False when that is not possible now. */
 static bool begin(struct peering *peering) {
     struct copy *copy = &peering->copy;
     copy->pages = malloc(sizeof *copy->pages);
@@ -65,8 +65,8 @@ static void put_pages(struct copy *copy) {
     copy->file_bytes = copy->pages->file_bytes;
 }
 
-/* Gathers a part: the pages at hand and more behind them. False when the writer has broken it off.
- */
+/* Gathers a part: the present pages and the next ones. False when the writer has broken off the
+ * copy. */
 static bool gather(struct peering *peering) {
     struct copy *copy = &peering->copy;
     buffer_clear(&copy->body);
@@ -80,8 +80,8 @@ static bool gather(struct peering *peering) {
     return true;
 }
 
-/* There is no room for a part. It is sent again, unless that is the first one, which costs nothing
- * to make again, or there was none for long. */
+/* The peer has no room for a part. Sends the part again later; gives up the copy if that was the
+ * first part, which costs nothing to make again, or if room was missing for long. */
 static void be_full(struct peering *peering) {
     struct copy *copy = &peering->copy;
     int64_t now = clock_steady_ms();
@@ -93,7 +93,7 @@ static void be_full(struct peering *peering) {
         peering_copy_end(peering);
 }
 
-/* Fetches what follows the part that was sent. */
+/* Fetches the pages after the part that was sent. */
 static void go_on(struct peering *peering) {
     struct copy *copy = &peering->copy;
     copy->full_ms = 0;
@@ -103,7 +103,7 @@ static void go_on(struct peering *peering) {
         be_broken_off(peering);
 }
 
-/* The copy has ended, in one way or another: what has the peer now? */
+/* The copy has ended: asks the peer for its state. */
 static void end(struct peering *peering) {
     peering_copy_end(peering);
     peering_stream_go(peering, STREAM_QUERY, COPY_UNKNOWN);
@@ -127,7 +127,7 @@ static void take_part(void *context, const struct http_reply *reply) {
     }
     if (strcmp(result, "ok") != 0) {
         peering_failed(peering, &stream->retry, what, result);
-        end(peering); /* perhaps it has all of it, and only its answer was lost */
+        end(peering); /* perhaps the peer has the whole copy, and only its answer was lost */
         return;
     }
     peering_succeeded(peering, &stream->retry, what);

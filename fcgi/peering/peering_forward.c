@@ -1,5 +1,4 @@
-/* What is forwarded to the peer for the other processes: looks, cancels, counts and reservations.
- */
+/* Forwards requests of the other processes to the peer: looks, cancels, counts and reservations. */
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include "queue/fields.h"
 
 enum {
-    ROUND_MS = 50, /* that an answer may come late, rather than a second early */
+    ROUND_MS = 50, /* an answer may come this late, rather than a second early */
     LOOKS_MAX = 64 /* parked at the peer at once: its workers' leases need places, too */
 };
 
@@ -45,7 +44,7 @@ static void answer(struct peering *peering, struct forward *forward, enum queue_
     peering_forward_end(peering, forward);
     if (!peer_message_send(connection->fd, message))
         shutdown(connection->fd,
-                 SHUT_RDWR); /* it does not fetch its answers; its end is an event */
+                 SHUT_RDWR); /* the process does not fetch its answers; its end will be an event */
 }
 
 /* --- Replies --- */
@@ -117,7 +116,7 @@ static void take_reserve(void *context, const struct http_reply *reply) {
     struct queue_batch *batch = &peering->answer.is.batch;
     struct peer_fault fault = {0};
     char why[300] = "it says something else than for how many days it keeps items";
-    int64_t days = peering->conf->pulled_days; /* of one that does not say it */
+    int64_t days = peering->conf->pulled_days; /* if the peer does not say */
     int index;
     forward->call = NULL;
     bool good = peering_read_reply(peering, reply, why, sizeof why);
@@ -174,8 +173,8 @@ static struct http_call *forward_reserve(struct forward *forward) {
     return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, forward);
 }
 
-/* Sends a request to the peer. A look beyond LOOKS_MAX stays here until another one ends, or its
- * wait does. */
+/* Sends a request to the peer. A look beyond LOOKS_MAX stays here until another look ends or its
+ * own wait does. */
 static void send_to_peer(struct peering *peering, struct forward *forward) {
     int32_t kind = forward->request.kind;
     int64_t wait_ms = kind == PEER_LOOK ? forward->until_ms - clock_steady_ms() : 0;

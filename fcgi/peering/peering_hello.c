@@ -1,5 +1,5 @@
-/* Says to the peer, every second, that this node is there, with which database, and which loans it
- * has or wants. */
+/* The heartbeat to the peer, each second: this node's database, and the loans that it has or wants.
+ */
 
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +12,12 @@
 enum {
     HELLO_MS = 1000,
     HELLO_TIMEOUT_MS = 2000,
-    TTL_SECONDS_MAX = 86400 /* more is not believed */
+    TTL_SECONDS_MAX = 86400 /* a longer one is invalid */
 };
 
 static const char what[] = "hello";
 
-/* Names the loans that this node has, or wants, of the peer. */
+/* Names the loans that this node has from the peer, or wants. */
 static void name_loans(const struct queue_peers *peers, struct queue_hello *hello) {
     hello->count = 0;
     for (int i = 0; i < peers->loan_count; i++) {
@@ -36,7 +36,7 @@ static bool is_named(const struct queue_hello *hello, struct uuid id) {
     return false;
 }
 
-/* Whether a loan is wanted that the peer was not asked for yet. */
+/* Whether a wanted loan was not in the last hello. */
 static bool wants_news(const struct peering *peering) {
     const struct queue_peers *peers = &peering->peers;
     for (int i = 0; i < peers->loan_count; i++) {
@@ -49,14 +49,14 @@ static bool wants_news(const struct peering *peering) {
     return false;
 }
 
-/* Reads whether the hello counts, and what the next has to say for that. */
+/* Reads whether the hello counts, and the nonce for the next one. */
 static bool read_nonce(struct peering *peering, bool *counts) {
     const struct json *json = &peering->json;
     return json_boolean(json, json_member(json, 0, "counts"), counts) &&
            json_integer(json, json_member(json, 0, "nonce"), 0, INT64_MAX, &peering->hello.nonce);
 }
 
-/* Reads for how long each loan holds, in the order in which they were named. */
+/* Reads how long each loan holds, in the order of the hello. */
 static bool read_loans(struct peering *peering) {
     const struct json *json = &peering->json;
     struct queue_heard *heard = &peering->hello.heard;
@@ -79,7 +79,7 @@ static bool read_loans(struct peering *peering) {
     return true;
 }
 
-/* Another database has taken this one's place at the peer: it must not serve any more. */
+/* Another database has replaced this one at the peer: this server must stop. */
 static void be_superseded(struct peering *peering) {
     log_error(
         "node %d knows a newer database of node %d than this one: this server stops. Before it "
@@ -88,11 +88,11 @@ static void be_superseded(struct peering *peering) {
     peering->superseded = true;
 }
 
-/* Reads the reply. False with the reason; *again when it is to be said again at once. */
+/* Reads the reply. False with the reason; *again when the hello must be repeated at once. */
 static bool read_hello(struct peering *peering, const struct http_reply *reply, bool *again,
                        char *why, size_t why_size) {
     bool counts = true;
-    bool told = peering->hello.answered; /* what counts */
+    bool told = peering->hello.answered; /* its answer had the nonce */
     if (!peering_read_reply(peering, reply, why, why_size)) {
         if (peering_is_problem(peering, reply, 409, "superseded"))
             be_superseded(peering);
@@ -129,7 +129,7 @@ static void take_hello(void *context, const struct http_reply *reply) {
     }
     peering_succeeded(peering, &hello->retry, what);
     if (queue_heard(peering->queue, &hello->heard) != QUEUE_OK)
-        return; /* it says so in its own log; the next hello comes soon */
+        return; /* the writer has logged why; the next hello comes soon */
     if (away) {
         peering->stream.retry.not_before_ms = 0;
         peering->settling.not_before_ms = 0;

@@ -1,4 +1,4 @@
-/* What is known of the peer: as the queue has it, and whether it has answered lately. */
+/* What is known of the peer: what the queue has saved, and when the peer answered last. */
 
 #include "clock.h"
 #include "peering_parts.h"

@@ -2,9 +2,9 @@
 #define HASHMILL_PEERING_PARTS_H
 
 /*
- * The peering process: the one that talks to the other node. For its own files only.
+ * The peering process, which talks to the other node. Only its own files include this.
  *
- * Each file uses those before it only:
+ * Each file uses only those before it:
  *
  *   peering_known.c   what is known of the peer
  *   peering_calls.c   one exchange with it: bodies, replies, complaints
@@ -38,10 +38,10 @@ struct hello {
     int64_t next_ms;          /* steady time */
     struct queue_heard heard; /* what was sent last, and the answer to it */
     int64_t nonce;            /* of the last answer; 0: there was none */
-    bool answered;            /* the last hello was, so the next one counts */
+    bool answered;            /* the last hello was answered, so the next one should count */
 };
 
-/* What is going on about the replica. */
+/* What is being done about the replica. */
 enum stream_phase {
     STREAM_QUERY,  /* the peer is asked what it has */
     STREAM_FOLLOW, /* it gets batches */
@@ -53,31 +53,31 @@ struct stream {
     enum stream_phase phase;
     bool sending; /* a message is under way */
     struct batch_reader *reader;
-    struct buffer records;   /* under way */
-    int64_t sent;            /* the last one that was sent */
-    int64_t acked;           /* the replica has all up to this one, */
+    struct buffer records;   /* records in the message under way */
+    int64_t sent;            /* the last batch sent */
+    int64_t acked;           /* the replica has all batches up to this one, */
     bool proven;             /* and its check is known to be that of this database */
-    int64_t seen;            /* the last committed one that is known of */
-    uint64_t ticket;         /* of the wait for the next; 0: none */
-    int64_t gather_until_ms; /* steady time: more batches are waited for until then */
-    bool differs;            /* it was found to differ, and no copy has taken its place since */
-    bool misfit;   /* it took a batch for one of another database, though it is of this one */
-    int64_t begun; /* the last batch when it began to follow, */
-    bool level;    /* which it has by now */
-    struct queue_acknowledged noted; /* by the queue, last */
+    int64_t seen;            /* the last batch known to be committed */
+    uint64_t ticket;         /* of the wait for the next batch; 0: none */
+    int64_t gather_until_ms; /* steady time: wait for more batches until then */
+    bool differs;  /* the replica was found to differ, and was not replaced by a copy since */
+    bool misfit;   /* the replica refused a batch as another database's, though its identity fits */
+    int64_t begun; /* the last batch when the replica began to follow, */
+    bool level;    /* and whether the replica has that batch */
+    struct queue_acknowledged noted; /* what the queue was told last */
     int64_t next_compare_ms;         /* steady time */
     struct queue_range
-        range; /* of items to be compared when the replica is at its batch; 0: none */
+        range; /* items to compare once the replica is at the range's batch; batch 0: none */
 };
 
 struct copy {
-    struct queue *queue; /* of its own: its pages come at any time */
+    struct queue *queue; /* of its own, since pages may come at any time */
     struct uuid id;
     int64_t part;
     bool complete;    /* the last part was read */
-    bool again;       /* the part in body is to be sent once more: */
-    int64_t full_ms;  /* steady time since when there is no room for it; 0: there is */
-    int64_t ended_ms; /* steady time: when the last one ended well; 0: none has */
+    bool again;       /* send the part in body again */
+    int64_t full_ms;  /* steady time since when the peer has no room for the part; 0: it has */
+    int64_t ended_ms; /* steady time of the last success; 0: none */
     int64_t file_bytes;
     struct pages *pages;
     struct buffer body;
@@ -90,13 +90,13 @@ struct connection {
     LIST_ENTRY(connection) all;
 };
 
-/* A request that is forwarded to the peer. */
+/* A request to forward to the peer. */
 struct forward {
     struct connection *connection;
     uint64_t ticket;
     struct peer_request request;
-    struct http_call *call; /* NULL: it was not sent yet */
-    bool parked;            /* the look takes up a place at the peer */
+    struct http_call *call; /* NULL: not sent yet */
+    bool parked;            /* the look is parked at the peer */
     int64_t until_ms;       /* of a look: steady time at which its wait ends */
     TAILQ_ENTRY(forward) all;
 };
@@ -108,7 +108,7 @@ struct peering {
     const struct conf *conf;
     struct http *http;
     struct queue *queue; /* for the verbs that wait for their answer */
-    struct queue *watch; /* for the wait for a batch, whose answer must not meet one of theirs */
+    struct queue *watch; /* for the wait for a batch, whose answer must not meet such a verb */
     int listen_fd;
     int epoll_fd;
     int signal_fd;
@@ -116,93 +116,94 @@ struct peering {
     bool superseded;          /* another database has taken this one's place */
     bool known;               /* peers was read at least once */
     struct queue_peers peers; /* as read last */
-    int64_t next_look_ms;     /* steady time at which they are read again */
-    int64_t heard_ms; /* the same: of the peer's last answer, or the start of this process */
-    int64_t turn_ms;  /* of the last turn of the loop */
+    int64_t next_look_ms;     /* steady time: peers is read again */
+    int64_t
+        heard_ms;    /* steady time of the last contact with the peer, or of this process's start */
+    int64_t turn_ms; /* steady time of the last turn of the loop */
     struct hello hello;
     struct stream stream;
     struct copy copy;
     struct retry settling;
     bool settling_sent; /* a message about pulls is under way */
     int64_t next_settle_ms;
-    int settling_count;                                             /* of the pulls in it, */
+    int settling_count;                                             /* pulls in that message, */
     struct queue_reservation settling_what[QUEUE_RESERVATIONS_MAX]; /* in its order */
     int looks;                                                      /* parked at the peer */
     struct connections connections;
     struct connections gone; /* to be freed after this turn */
     struct forwards forwards;
     struct forwards ended; /* to be freed */
-    struct json json;      /* of the reply at hand */
-    struct buffer body;    /* of the request at hand */
+    struct json json;      /* of the present reply */
+    struct buffer body;    /* of the next request */
     struct peer_message answer;
 };
 
 /* --- peering_known.c --- */
 
-/* Reads again what is known of the peer. False when it cannot be read now. */
+/* Reads again what the queue knows of the peer. False when that cannot be read now. */
 bool peering_look(struct peering *peering);
 
-/* Notes that the peer has answered: it is reachable. */
+/* Notes that the peer has answered. */
 void peering_heard(struct peering *peering);
 
-/* Whether it has not answered for PEER_AWAY_MS. */
+/* Whether the peer has been silent for PEER_AWAY_MS. */
 bool peering_is_away(const struct peering *peering);
 
 /* --- peering_calls.c --- */
 
-/* Begins the body of a request in peering->body; its own members follow. */
+/* Begins the body of a request in peering->body; the caller adds its members. */
 struct buffer *peering_begin(struct peering *peering);
 
-/* Closes the body and posts it to a path of the peer. done gets context. */
+/* Closes the body and posts it to a path of the peer. `done` gets context. */
 struct http_call *peering_post(struct peering *peering, const char *path, int64_t timeout_ms,
                                http_done *done, void *context);
 
-/* Posts bytes to a path, which has a query that begins with the database's identity. */
+/* Posts bytes to a path whose query begins with the database's identity. */
 struct http_call *peering_post_bytes(struct peering *peering, const char *path,
                                      const struct buffer *bytes, http_done *done);
 
-/* Whether the reply is a 200 of the peer; it is then parsed in peering->json, until the next one.
- * Else why gets what is wrong with it. To be called first in every done. */
+/* Whether the reply is a 200 of the peer; peering->json then has it until the next reply. Else
+ * `why` gets what is wrong. Call this first in every `done`. */
 bool peering_read_reply(struct peering *peering, const struct http_reply *reply, char *why,
                         size_t why_size);
 
-/* Whether a reply is the problem of that name, not something that another server said. */
+/* Whether a reply is this problem, and not an error of another server. */
 bool peering_is_problem(struct peering *peering, const struct http_reply *reply, int status,
                         const char *name);
 
-/* Notes how a call went: the next after a failure comes later and later. The first failure of a row
- * is said in the log, and its end. */
+/* Note the result of a call, for the back-off. The first failure of a row is logged, and so is the
+ * success that ends it. */
 void peering_succeeded(struct peering *peering, struct retry *retry, const char *what);
 void peering_failed(struct peering *peering, struct retry *retry, const char *what,
                     const char *why);
 
-/* Whether it is time for the next call of a kind. */
+/* Whether the next call of a kind may be made now. */
 bool peering_may_call(const struct peering *peering, const struct retry *retry);
 
 /* --- peering_hello.c --- */
 
-/* Says hello when it is time for it. */
+/* Says hello when it is due. */
 void peering_hello_turn(struct peering *peering);
 
 /* --- peering_replica.c --- */
 
-/* Writes the path of a call of the replica, with what is said of its source in the query. */
+/* Writes the path of a call about the replica; the query describes the source database. */
 void peering_source(const struct peering *peering, char *path, size_t size, const char *call);
 
-/* Tells the queue how the replica fares. */
+/* Tells the queue the replica's state and replication position. */
 void peering_stream_tell(struct peering *peering, int32_t state);
 
-/* Goes on in a phase; the queue is told how the replica fares. */
+/* Enters a phase, and tells the queue the replica's state. */
 void peering_stream_go(struct peering *peering, enum stream_phase phase, int32_t state);
 
-/* Reads the result of a call of the replica. False with the reason, after which the peer is asked
- * again for what it has. */
+/* Reads the result of a call about the replica. On failure logs the reason, goes back to
+ * STREAM_QUERY and returns false. */
 bool peering_stream_read(struct peering *peering, const struct http_reply *reply, char *result,
                          size_t size, int64_t *batch);
 
 /* --- peering_stream.c --- */
 
-/* Feeds the replica, if nothing is under way. */
+/* Feeds the replica, unless a message is under way. */
 void peering_stream_turn(struct peering *peering);
 
 /* --- peering_copy.c --- */
@@ -210,45 +211,47 @@ void peering_stream_turn(struct peering *peering);
 /* Sends the next part of a copy; begins one when none is under way. */
 void peering_copy_turn(struct peering *peering);
 
-/* Gives the copy up that is under way. */
+/* Gives up the copy under way. */
 void peering_copy_end(struct peering *peering);
 
 /* --- peering_unfed.c --- */
 
-/* Tells the peer, with COPY=none, that its replica is not complete; once. */
+/* With COPY=none: tells the peer once that its replica is no longer complete. */
 void peering_unfed_turn(struct peering *peering);
 
 /* --- peering_compare.c --- */
 
-/* Reads the next items to be compared, when it is time. The batch behind which nothing is to be
- * sent before they are; INT64_MAX without one. */
+/* Reads the next items to compare, when due. Returns the batch that the replica must be at for
+ * that: send no later one before. INT64_MAX when nothing is to be compared. */
 int64_t peering_compare_batch(struct peering *peering);
 
-/* Has them compared if the replica is at their batch. Whether a message is under way now. */
+/* Has the items compared if the replica is at their batch. Returns whether a message is now under
+ * way. */
 bool peering_compare_turn(struct peering *peering);
 
 /* --- peering_pulls.c --- */
 
-/* Asks for the fate of pulls. */
+/* Asks for the fate of pulls, when due. */
 void peering_pulls_turn(struct peering *peering);
 
 /* --- peering_forward.c --- */
 
-/* Forwards a request of a process, and answers it when the peer has. False when memory is short. */
+/* Forwards a request of a process, and answers the process when the peer answers. False when memory
+ * is short. */
 bool peering_forward_begin(struct connection *connection, const struct peer_message *message);
 
-/* Ends one without an answer. */
+/* Ends a forward without an answer. */
 void peering_forward_end(struct peering *peering, struct forward *forward);
 
-/* Answers all when the peer is away; else sends those that were not sent yet. */
+/* Answers all forwards when the peer is away; else sends the unsent ones. */
 void peering_forwards_turn(struct peering *peering);
 
-/* Frees those that have ended; called when no event can be about them any more. */
+/* Frees the ended forwards. Call it when no event can refer to them any more. */
 void peering_forwards_free(struct peering *peering);
 
 /* --- peering_connections.c --- */
 
-/* Accepts connections and reads their requests, without waiting; sees to those under way. */
+/* Accepts connections, reads their requests and serves the forwards, without waiting. */
 void peering_connections_turn(struct peering *peering);
 
 /* Closes all connections. */

@@ -1,5 +1,5 @@
-/* Asks the peer what has become of its pulls for which items are set aside here, once a second
- * while there are any. */
+/* Asks the peer for the fate of its pulls that have items set aside here, once a second while there
+ * are any. */
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 enum {
     SETTLE_MS = 1000,
     SETTLE_TIMEOUT_MS = 5000,
-    SAFE_MS = 500 /* for how long it is waited until the replica has what was settled */
+    SAFE_MS = 500 /* how long to wait until the replica has the settlement */
 };
 
 static const char what[] = "asking it for its pulls";
@@ -33,7 +33,7 @@ static bool read_fate(const struct json *json, int token, struct queue_fate *fat
     return false;
 }
 
-/* Settles each of the pulls that were asked about, in their order. False with the reason. */
+/* Settles each pull of the request, in its order. False with the reason. */
 static bool settle_all(struct peering *peering, char *why, size_t why_size) {
     const struct json *json = &peering->json;
     int array = json_member(json, 0, "pulls");
@@ -55,7 +55,7 @@ static bool settle_all(struct peering *peering, char *why, size_t why_size) {
         }
         child_busy();
         if (queue_settle(peering->queue, &settle) != QUEUE_OK)
-            return true; /* asked again soon */
+            return true; /* the next request comes soon */
         token = json_next(json, token);
     }
     return true;
@@ -71,8 +71,8 @@ static void take_fates(void *context, const struct http_reply *reply) {
         peering_failed(peering, &peering->settling, what, why);
 }
 
-/* Whether the other node may forget its pulls that were settled here: with COPY=sync only when that
- * cannot get lost with this database. */
+/* Whether the peer may forget its pulls that were settled here: with COPY=sync only when the
+ * replica has the settlement, so that it cannot get lost with this database. */
 static bool is_safe(const struct peering *peering) {
     const struct stream *stream = &peering->stream;
     return peering->conf->copying != COPY_SYNC ||
@@ -87,7 +87,7 @@ void peering_pulls_turn(struct peering *peering) {
         return;
     bool safe = is_safe(peering);
     if (!safe && now < peering->next_settle_ms + SAFE_MS)
-        return; /* the replica has it in a moment */
+        return; /* the replica will have the settlement in a moment */
     struct buffer *body = peering_begin(peering);
     json_name(body, "pulls");
     json_open(body, '[');

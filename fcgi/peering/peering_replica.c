@@ -1,5 +1,5 @@
-/* What all calls about the replica have in common: what is said of its source, how they are
- * answered, and what the queue is told of it. */
+/* Common to all calls about the replica: the description of its source, their results, and what the
+ * queue is told. */
 
 #include <stdio.h>
 #include <string.h>

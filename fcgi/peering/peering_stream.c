@@ -1,7 +1,7 @@
 /*
- * Feeds the replica of this node's database at the peer. The peer is asked what it has. When the
- * log holds all that is missing, these batches are sent in order, several in a message, one message
- * at a time; else a whole copy, and the peer is asked again.
+ * Feeds the replica of this node's database at the peer. Asks the peer what it has. When the log
+ * has all the missing batches, sends them in order, several in a message, one message at a time;
+ * else sends a whole copy and asks again.
  */
 
 #include <stdio.h>
@@ -15,10 +15,10 @@
 
 enum {
     STATE_TIMEOUT_MS = 5000,
-    MESSAGE_BYTES = 1024 * 1024, /* of records; one may be larger */
-    GATHER_MS = 20,        /* with COPY=async, from one message that was not full to the next */
-    COPY_PAUSE_MS = 60000, /* from a copy to the next one, when only the log lacks something */
-    BATCH_WAIT_MS = 30000, /* then the wait for a batch is begun again */
+    MESSAGE_BYTES = 1024 * 1024, /* of records; a single one may be larger */
+    GATHER_MS = 20,              /* with COPY=async, the pause after a message that was not full */
+    COPY_PAUSE_MS = 60000,       /* from one copy to the next, when only the log lacks batches */
+    BATCH_WAIT_MS = 30000,       /* a wait for a batch lasts this long, then begins again */
     PATH_SIZE = 300
 };
 
@@ -42,7 +42,7 @@ static bool read_check(const struct json *json, int token, uint8_t check[BATCH_C
            hex_decode(check, BATCH_CHECK_SIZE, text, length);
 }
 
-/* Reads it. False when there is none, or it is told in another way. */
+/* Reads that description. False when there is no replica, or in another form. */
 static bool read_found(const struct json *json, struct found *found) {
     int replica = json_member(json, 0, "replica");
     return replica >= 0 && read_check(json, json_member(json, replica, "check"), found->check) &&
@@ -54,7 +54,7 @@ static bool read_found(const struct json *json, struct found *found) {
            json_boolean(json, json_member(json, replica, "bad"), &found->bad);
 }
 
-/* Whether the replica is at the last batch, and has come there in the same way. */
+/* Whether the replica is at the last batch with the same check. */
 static bool is_level(struct peering *peering, const struct found *found) {
     const struct queue_peers *peers = &peering->peers;
     if (found->batch != peers->batch)
@@ -68,14 +68,14 @@ static bool is_level(struct peering *peering, const struct found *found) {
     return false;
 }
 
-/* Whether it is a replica of this database, and a good one. */
+/* Whether this is a good replica of this database. */
 static bool fits(const struct peering *peering, const struct found *found) {
     const struct queue_peers *peers = &peering->peers;
     return !found->bad && found->schema == peers->schema &&
            memcmp(&found->identity, &peers->identity, sizeof found->identity) == 0;
 }
 
-/* Whether one that fits needs no copy: the log has all that it lacks. */
+/* Whether a fitting replica needs no copy: the log has all that it lacks. */
 static bool can_follow(struct peering *peering, const struct found *found) {
     struct stream *stream = &peering->stream;
     const struct queue_peers *peers = &peering->peers;
@@ -85,8 +85,9 @@ static bool can_follow(struct peering *peering, const struct found *found) {
             batch_reader_get(stream->reader, found->batch + 1, &stream->records));
 }
 
-/* The replica needs a copy. A log that cannot be written or read would have one made as soon as the
- * one before has ended; that costs both nodes too much. */
+/* The replica needs a copy. When only the log lacks batches, waits after a recent copy: a log that
+ * cannot be written or read would otherwise cause one copy after another, at a high cost to both
+ * nodes. */
 static void want_copy(struct peering *peering, bool fits) {
     int64_t ended_ms = peering->copy.ended_ms;
     bool soon = ended_ms > 0 && clock_steady_ms() - ended_ms < COPY_PAUSE_MS;
@@ -98,7 +99,8 @@ static void want_copy(struct peering *peering, bool fits) {
                        "it had a copy just now, and the log lacks batches behind that already");
 }
 
-/* The replica has batches that this database lacks: it was set back, and has served already. */
+/* The replica has batches that this database lacks: this database was set back, and has served
+ * already. */
 static void be_older(struct peering *peering, int64_t batch) {
     log_error("the replica at node %d has batch %lld, and this database only %lld: it is an older "
               "copy, put in place by hand. This server stops: run hashmill-fcgi --init to have the "
@@ -119,7 +121,7 @@ static void take_state(void *context, const struct http_reply *reply) {
         return;
     }
     bool there = read_found(&peering->json, &found);
-    /* Behind the reply: that cannot tell of a batch which is not here. */
+    /* Read after the reply, which cannot name a later batch than this. */
     if (!peering_look(peering)) {
         peering_failed(peering, &stream->retry, what, "this node's database cannot be read");
         return;
@@ -133,7 +135,8 @@ static void take_state(void *context, const struct http_reply *reply) {
     bool good = there && fits(peering, &found);
     if (good && !stream->misfit && can_follow(peering, &found)) {
         stream->acked = found.batch;
-        stream->proven = found.batch == peering->peers.batch; /* then the checks were compared */
+        stream->proven =
+            found.batch == peering->peers.batch; /* is_level has compared the checks then */
         stream->seen = peering->peers.batch;
         stream->begun = stream->seen;
         peering_stream_go(peering, STREAM_FOLLOW, COPY_FOLLOWING);
@@ -153,7 +156,7 @@ static void query_state(struct peering *peering) {
 
 /* --- Batches --- */
 
-/* The peer did not take the batches: what now? */
+/* The peer refused the batches. */
 static void be_refused(struct peering *peering, const char *result, int64_t batch) {
     char why[100];
     struct stream *stream = &peering->stream;
@@ -163,7 +166,7 @@ static void be_refused(struct peering *peering, const char *result, int64_t batc
     }
     snprintf(why, sizeof why, "its replica takes no more batches (%s at batch %lld)", result,
              (long long)batch);
-    /* When all that it says of itself is right, only a copy can help. */
+    /* If its state fits all the same, only a copy can help. */
     stream->misfit = strcmp(result, "other") == 0;
     peering_failed(peering, &stream->retry, what, why);
     peering_stream_go(peering, STREAM_QUERY, COPY_MISSING);
@@ -184,7 +187,7 @@ static void take_batches(void *context, const struct http_reply *reply) {
         be_refused(peering, result, batch);
         return;
     }
-    stream->proven |= batch == stream->sent; /* it has compared what it took */
+    stream->proven |= batch == stream->sent; /* the peer has compared the check */
     peering_succeeded(peering, &stream->retry, what);
     if (peering->conf->copying == COPY_ASYNC && !full)
         stream->gather_until_ms = clock_steady_ms() + GATHER_MS;
@@ -192,7 +195,7 @@ static void take_batches(void *context, const struct http_reply *reply) {
     peering_stream_turn(peering);
 }
 
-/* Gathers what is to be sent next, up to a batch. False when the log has it no more. */
+/* Gathers the next batches to send, up to `last`. False when the log no longer has the next one. */
 static bool gather(struct peering *peering, int64_t last) {
     struct stream *stream = &peering->stream;
     buffer_clear(&stream->records);
@@ -213,8 +216,8 @@ static void send_batches(struct peering *peering) {
     peering_post_bytes(peering, path, &stream->records, take_batches);
 }
 
-/* When the writer has gone, the next one knows nothing of what this one was told. The wait for a
- * batch goes over to it without a word. */
+/* Tells a new writer the replica's state again: it does not know what the old one was told. The
+ * wait for a batch moves to the new writer by itself. */
 static void see_to_writer(struct peering *peering) {
     if (queue_descriptor(peering->watch) < 0)
         peering->stream.noted = (struct queue_acknowledged){0};

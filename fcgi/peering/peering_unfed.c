@@ -1,5 +1,5 @@
-/* With COPY=none: the replica of this node's database that the peer may have from before gets no
- * more batches, so it does not count as complete any more. The peer is told that once. */
+/* With COPY=none: tells the peer once that its replica of this node's database, if any, gets no
+ * more batches, so it no longer counts as complete. */
 
 #include "peering_parts.h"
 
@@ -12,7 +12,7 @@ static void take_told(void *context, const struct http_reply *reply) {
     int64_t batch;
     stream->sending = false;
     if (!peering_stream_read(peering, reply, result, sizeof result, &batch))
-        return; /* it is said again */
+        return; /* tried again */
     peering_succeeded(peering, &stream->retry, "feeding its replica");
     stream->phase = STREAM_FOLLOW;
 }
@@ -25,5 +25,5 @@ void peering_unfed_turn(struct peering *peering) {
         return;
     peering_source(peering, path, sizeof path, "/peer/replica/batches");
     stream->sending = true;
-    peering_post_bytes(peering, path, &stream->records, take_told); /* of no batch */
+    peering_post_bytes(peering, path, &stream->records, take_told); /* no batch */
 }
