@@ -117,9 +117,8 @@ struct peering {
     bool known;               /* peers was read at least once */
     struct queue_peers peers; /* as read last */
     int64_t next_look_ms;     /* steady time: peers is read again */
-    int64_t
-        heard_ms;    /* steady time of the last contact with the peer, or of this process's start */
-    int64_t turn_ms; /* steady time of the last turn of the loop */
+    int64_t heard_ms;         /* steady time of the peer's last contact, or this process's start */
+    int64_t turn_ms;          /* steady time of the last turn of the loop */
     struct hello hello;
     struct stream stream;
     struct copy copy;

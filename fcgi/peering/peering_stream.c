@@ -135,8 +135,7 @@ static void take_state(void *context, const struct http_reply *reply) {
     bool good = there && fits(peering, &found);
     if (good && !stream->misfit && can_follow(peering, &found)) {
         stream->acked = found.batch;
-        stream->proven =
-            found.batch == peering->peers.batch; /* is_level has compared the checks then */
+        stream->proven = found.batch == peering->peers.batch; /* then the checks were compared */
         stream->seen = peering->peers.batch;
         stream->begun = stream->seen;
         peering_stream_go(peering, STREAM_FOLLOW, COPY_FOLLOWING);

@@ -23,8 +23,7 @@ enum {
     QUEUE_NAME_SIZE = 65,  /* bytes of a worker's or machine's name, a kernel or id with its NUL */
     QUEUE_ADDRESS_SIZE = 46, /* bytes of an IP address in text with its NUL */
     PULL_TAG_SIZE = 19,      /* bytes of the tag of a pull */
-    PULL_TAG_END =
-        0xff /* last byte of the tag of a pull over both nodes; tags of keys never have it */
+    PULL_TAG_END = 0xff      /* last byte of the tag of a pull over both nodes; never a key's */
 };
 
 #define QUEUE_ITERATIONS_MAX 9007199254740991 /* 2^53 - 1 */

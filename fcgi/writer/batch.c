@@ -7,38 +7,39 @@
 #include "log.h"
 #include "operation.h"
 
-/* Answers are made in one piece of memory, of which only what is used becomes real. Reading stops
- * while there is still room for the largest answer to everything read; then leases of parked
- * workers may use some; what is left is enough for an answer to every look that can be parked. */
+/* Answers share one piece of memory, of which only the used part becomes real. Reading stops while
+ * there is still room for the largest answer to everything read. After that, leases of parked
+ * workers may use some of the rest; what is left is enough for an answer to every look that can be
+ * parked. */
 enum {
     OPERATIONS_MAX = 2048,
-    ROWS_MAX = 2048, /* that operations may touch, for the sake of those who come next and of */
-    ROWS_MAX_LEASES = 1024, /* the WAL's size; that parked leases may; one may go over its bound */
+    ROWS_MAX = 2048,        /* that operations may touch: bounds the next ones' wait and the */
+    ROWS_MAX_LEASES = 1024, /* WAL's size; that parked leases may; the last one may exceed it */
     JOBS_MAX = 32768,
     IN_BYTES = 16 * 1024 * 1024,
     OUT_BYTES = 40 * 1024 * 1024,
     OUT_BYTES_OPERATIONS = 24 * 1024 * 1024,
     OUT_BYTES_LEASES = 32 * 1024 * 1024,
-    RETRY_MS = 100 /* from a batch that failed to the next that nobody asks for */
+    RETRY_MS = 100 /* after a failed batch, before the next one without operations */
 };
 
 struct batch {
     struct store *store;
     struct parked *parked;
     struct job *jobs;
-    int operations; /* jobs that were read; behind them, waits that were parked */
+    int operations; /* jobs that were read; the rest are waits that were parked */
     int count;
-    int rows; /* that they may touch at most */
+    int rows; /* the most that the operations may touch */
     char *in;
     size_t in_used;
     char *out;
     size_t out_used;
-    size_t out_reserved; /* the largest answers to what was read */
+    size_t out_reserved; /* for the largest answers to what was read */
     struct queue_return *returns;
     int return_count;
     int return_capacity;
-    bool disk_full;       /* it was said in the log */
-    int64_t retry_ms;     /* steady time; nothing is due by itself before */
+    bool disk_full;       /* the full disk was logged */
+    int64_t retry_ms;     /* steady time; no batch is due before */
     bool refuse_enqueues; /* the disk is full: second try without them */
 };
 
@@ -127,7 +128,7 @@ int64_t batch_due_ms(const struct batch *batch) {
     return due > batch->retry_ms ? due : batch->retry_ms;
 }
 
-/* Starts the answer to a job: room for the largest body of its operation, result still OK. */
+/* Starts the answer to a job: room for the largest body of its operation, result OK. */
 static struct channel_message *start_answer(struct batch *batch, struct job *job) {
     job->answer = (struct channel_message *)(void *)(batch->out + batch->out_used);
     job->answer->header = (struct channel_header){
@@ -138,14 +139,14 @@ static struct channel_message *start_answer(struct batch *batch, struct job *job
     return job->answer;
 }
 
-/* Ends it: from here on its memory is its own. */
+/* Ends the answer and keeps its memory. */
 static void end_answer(struct batch *batch, struct job *job, enum queue_result result) {
     job->answer->header.result = (uint16_t)result;
     batch->out_used += align(operation_answer_size(job->answer));
 }
 
-/* Takes a wait out of the parked ones and makes it a job of this batch. NULL when there is no room
- * for more of its kind; it then stays parked. */
+/* Unparks a wait and makes it a job of this batch. NULL, with the wait still parked, when there is
+ * no room for more of its kind. */
 static struct job *unpark(struct batch *batch, struct parked_wait *wait) {
     size_t most = wait->operation == OPERATION_LEASE ? OUT_BYTES_LEASES : OUT_BYTES;
     if (batch->count == JOBS_MAX || batch->out_used + sizeof(struct channel_message) > most)
@@ -157,7 +158,7 @@ static struct job *unpark(struct batch *batch, struct parked_wait *wait) {
     return job;
 }
 
-/* Answers everybody who looks at an item that may just have been done, pulled or cancelled. */
+/* Answers all parked looks at an item, if it is done, pulled or cancelled now. */
 static void answer_looks(struct batch *batch, struct uuid id) {
     struct parked_wait *wait;
     while ((wait = parked_look(batch->parked, id)) != NULL) {
@@ -181,8 +182,9 @@ static void answer_looks_of_report(struct batch *batch, const struct queue_repor
     }
 }
 
-/* Ends the parked leases of a worker that gives items back: it is stopping, and has perhaps hung up
- * already. They would get the very items, which nobody would compute until the lease lapses. */
+/* Ends the parked leases of a worker that gives items back: it is stopping, and may have hung up
+ * already. These leases would get the same items, which nobody would compute until the lease
+ * lapses. */
 static void end_leases_of(struct batch *batch, const struct queue_report *report,
                           const struct queue_verdict *verdict) {
     struct parked_wait *wait;
@@ -197,7 +199,7 @@ static void end_leases_of(struct batch *batch, const struct queue_report *report
     }
 }
 
-/* Tells the workers on a machine that is to go: their leases that are parked are answered. */
+/* Answers the parked leases of the workers on a leaving machine, which tells them to drain. */
 static void answer_leaving(struct batch *batch, const struct queue_machine_update *update) {
     struct parked_wait *wait;
     while (update->state == MACHINE_LEAVING && update->name[0] != '\0' &&
@@ -209,7 +211,7 @@ static void answer_leaving(struct batch *batch, const struct queue_machine_updat
     }
 }
 
-/* Whether a lease, a look or a watch that got this result should rather be parked. */
+/* Whether a lease, look or watch with this result must be parked. */
 static bool should_park(const struct job *job, enum queue_result result) {
     if (job->operation->header.until_ms <= clock_steady_ms())
         return false;
@@ -218,7 +220,7 @@ static bool should_park(const struct job *job, enum queue_result result) {
     return result == QUEUE_OK && job->answer->body.item.state <= ITEM_LEASED;
 }
 
-/* Does what an operation asks for; its answer's body is written in place. */
+/* Applies an operation; writes the answer's body in place. */
 static enum queue_result apply(struct batch *batch, const struct job *job) {
     const struct operation_kind *kind = operation_kind(job->operation);
     if (kind->needs_room && batch->refuse_enqueues)
@@ -230,7 +232,8 @@ static enum queue_result apply(struct batch *batch, const struct job *job) {
     return kind->apply(batch->store, job->operation, job->answer);
 }
 
-/* Gives up what a process has sent before: if it is parked it is answered now, else it has been. */
+/* Gives up an earlier operation of a process: answers it if it is still parked; else it was
+ * answered before. */
 static void forget(struct batch *batch, const struct job *job) {
     struct parked_wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
     struct job *forgotten = wait ? unpark(batch, wait) : NULL;
@@ -238,12 +241,12 @@ static void forget(struct batch *batch, const struct job *job) {
         end_answer(batch, forgotten, QUEUE_NONE);
 }
 
-/* Whether an operation came too late to be begun: its process has given it up. */
+/* Whether an operation came too late to begin: its process has given it up. */
 static bool too_late(const struct channel_message *operation) {
     return !operation_kind(operation)->parks && operation->header.until_ms < clock_steady_ms();
 }
 
-/* Answers those who were waiting for what an operation has just done. */
+/* Answers the waits that an operation has just fulfilled. */
 static void answer_others(struct batch *batch, const struct job *job) {
     const struct channel_message *operation = job->operation;
     switch (operation->header.operation) {
@@ -262,7 +265,7 @@ static void answer_others(struct batch *batch, const struct job *job) {
     }
 }
 
-/* One operation from start to answer. Nobody waits for those whose connection is gone. */
+/* Handles one operation, from start to answer. Skips those whose connection is gone. */
 static void apply_job(struct batch *batch, struct job *job) {
     const struct channel_message *operation = job->operation;
     if (operation->header.operation == OPERATION_RETURN) {
@@ -288,8 +291,8 @@ static void apply_job(struct batch *batch, struct job *job) {
         answer_others(batch, job);
 }
 
-/* Gives what waits to the parked workers, the oldest first, as long as something waits; in the next
- * batch, when this one has enough to do. */
+/* Gives waiting items to the parked leases, the oldest first, while there are any. Leaves the rest
+ * to the next batch when this one has enough to do. */
 static void serve_leases(struct batch *batch) {
     struct parked_wait *wait;
     int rows = 0;
@@ -304,7 +307,7 @@ static void serve_leases(struct batch *batch) {
     }
 }
 
-/* Answers everybody who waits for a batch: this one is committed, or one before it was. */
+/* Answers all watches for a batch that is committed: this one or an earlier one. */
 static void answer_watches(struct batch *batch) {
     struct parked_wait *wait;
     while ((wait = parked_watch(batch->parked, store_last_batch(batch->store))) != NULL) {
@@ -316,8 +319,7 @@ static void answer_watches(struct batch *batch) {
     }
 }
 
-/* Answers the waits whose time has come: a lease or a watch with nothing, a look with the item as
- * it is. */
+/* Answers the expired waits: a lease or a watch with nothing, a look with the item as it is. */
 static void answer_expired(struct batch *batch) {
     int64_t now = clock_steady_ms();
     struct parked_wait *wait;
@@ -332,7 +334,7 @@ static void answer_expired(struct batch *batch) {
     }
 }
 
-/* The whole batch in one transaction. False when it was not committed. */
+/* Applies the whole batch in one transaction. False when it was not committed. */
 static bool attempt(struct batch *batch) {
     if (!store_begin(batch->store))
         return false;
@@ -348,7 +350,7 @@ static bool attempt(struct batch *batch) {
     return store_commit(batch->store);
 }
 
-/* Undoes what an attempt did to the batch itself: waits are parked again, answers forgotten. */
+/* Undoes what an attempt did to the batch itself: parks the waits again, forgets the answers. */
 static void rewind_attempt(struct batch *batch) {
     while (batch->count > batch->operations) {
         struct job *job = &batch->jobs[--batch->count];
@@ -372,7 +374,7 @@ static void rewind_attempt(struct batch *batch) {
     batch->out_used = 0;
 }
 
-/* Answers every operation of a batch that is gone. */
+/* Answers every operation of a failed batch. */
 static void fail_all(struct batch *batch, enum queue_result result) {
     for (int i = 0; i < batch->operations; i++) {
         struct job *job = &batch->jobs[i];
@@ -390,7 +392,7 @@ static void fail_all(struct batch *batch, enum queue_result result) {
     }
 }
 
-/* Answers the waits whose time has come, too, though their batch is gone: as the batch is. */
+/* Answers the expired waits of a failed batch with the same result. */
 static void fail_expired(struct batch *batch, enum queue_result result) {
     int64_t now = clock_steady_ms();
     struct parked_wait *wait;

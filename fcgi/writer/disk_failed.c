@@ -26,7 +26,7 @@ static bool read_text(const char *path, char *text, size_t size) {
     return length > 0;
 }
 
-/* What the mark holds for: this boot of the machine, and the file that is the database now. */
+/* What a mark is valid for: this boot of the machine, and the present database file. */
 static void now(char text[TEXT_SIZE], const struct conf *conf) {
     char boot[BOOT_SIZE];
     struct stat info;

@@ -153,7 +153,8 @@ static bool always(const struct channel_message *answer) {
     return true;
 }
 
-/* Whether it has items, or will have some of the other node. Of an open pull nobody is told yet. */
+/* Whether the answer has items, or will have some of the other node. Nobody is told of an open pull
+ * yet. */
 static bool if_pulled(const struct channel_message *answer) {
     const struct queue_batch *batch = &answer->body.batch;
     return batch->share != PULL_OPEN && (batch->count > 0 || batch->rest > 0);
@@ -257,7 +258,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                         .is_alone = true,
                         .is_sane = is_sane_loan,
                         .apply = loan},
-    /* Many answers, up to the one that is complete. */
+    /* Many answers; the last one is complete. */
     [OPERATION_BACKUP] = {.name = "backup",
                           .answer = LIST(pages, PAGES_MAX),
                           .is_alone = true,
@@ -267,7 +268,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                .message = ONE(number),
                                .answer = ONE(number),
                                .parks = true},
-    /* Parked while nothing waits. */
+    /* Parked while no item waits. */
     [OPERATION_LEASE] = {.name = "lease",
                          .message = ONE(lease),
                          .answer = LIST(queue_grant, QUEUE_LEASE_MAX),
@@ -278,7 +279,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
     /* Parked until the item is done. */
     [OPERATION_LOOK] =
         {.name = "look", .message = ONE(look), .answer = ONE(item), .parks = true, .apply = look},
-    /* The operation of this id is given up: that one is answered, this one is not. */
+    /* Gives up the operation with this id. That one is answered, this one is not. */
     [OPERATION_FORGET] = {.name = "forget"},
     /* A grant that was not delivered; not answered. */
     [OPERATION_RETURN] = {.name = "return", .message = ONE(returned)},
@@ -289,7 +290,7 @@ const struct operation_kind *operation_kind(const struct channel_message *messag
     return operation < OPERATION_COUNT ? &kinds[operation] : NULL;
 }
 
-/* The bytes of a message with this body; 0 when it is none. */
+/* The bytes of a message with this body; 0 when the count is out of range. */
 static size_t size_of(const struct channel_message *message, const struct operation_body *body) {
     int32_t count = 0;
     if (body->element > 0)

@@ -11,14 +11,14 @@ struct parked {
     struct wait_list leases; /* each list by age */
     struct wait_list looks;
     struct wait_list watches;
-    struct wait_list items[BUCKETS]; /* the looks again, by item */
-    struct wait_list spare;          /* memory for waits to come */
+    struct wait_list items[BUCKETS]; /* the looks once more, by item */
+    struct wait_list spare;          /* memory for future waits */
     int count;                       /* of parked waits */
-    int watch_count;                 /* and of watches among them */
-    int64_t until_ms;                /* no wait ends before */
+    int watch_count;                 /* of watches among them */
+    int64_t until_ms;                /* no wait ends earlier */
 };
 
-/* Where the looks at an item are, perhaps among others: its last bytes are random. */
+/* The bucket of an item's looks; it may have others'. The last bytes of an id are random. */
 static struct wait_list *bucket_of(struct parked *parked, const struct uuid *item) {
     unsigned number = item->bytes[ID_SIZE - 1] | (unsigned)item->bytes[ID_SIZE - 2] << 8;
     return &parked->items[number % BUCKETS];
@@ -38,21 +38,21 @@ struct parked *parked_new(void) {
     return parked;
 }
 
-/* The list by age that a wait belongs to. */
+/* The age list of a wait. */
 static struct wait_list *list_of(struct parked *parked, const struct parked_wait *wait) {
     if (wait->operation == OPERATION_LEASE)
         return &parked->leases;
     return wait->operation == OPERATION_LOOK ? &parked->looks : &parked->watches;
 }
 
-/* Links a wait at the young end. */
+/* Links a wait as the youngest. */
 static void link_last(struct parked *parked, struct parked_wait *wait) {
     TAILQ_INSERT_TAIL(list_of(parked, wait), wait, by_age);
     if (wait->operation == OPERATION_LOOK)
         TAILQ_INSERT_TAIL(bucket_of(parked, &wait->item), wait, by_item);
 }
 
-/* Links a wait at the old end. */
+/* Links a wait as the oldest. */
 static void link_first(struct parked *parked, struct parked_wait *wait) {
     TAILQ_INSERT_HEAD(list_of(parked, wait), wait, by_age);
     if (wait->operation == OPERATION_LOOK)
@@ -66,7 +66,7 @@ static void count_in(struct parked *parked, const struct parked_wait *wait) {
         parked->until_ms = wait->until_ms;
 }
 
-/* Memory for one more wait: of one that has ended, or new. */
+/* Memory for a wait: spare, or new. */
 static struct parked_wait *new_wait(struct parked *parked) {
     struct parked_wait *wait = TAILQ_FIRST(&parked->spare);
     if (!wait)
@@ -172,7 +172,7 @@ struct parked_wait *parked_watch(const struct parked *parked, int64_t batch) {
     return NULL;
 }
 
-/* The first of a list whose time has come; *next_ms gets the earliest end of the others seen. */
+/* The first expired wait of a list, or NULL; *next_ms is lowered to the earliest deadline seen. */
 static struct parked_wait *first_expired(const struct wait_list *list, int64_t steady_ms,
                                          int64_t *next_ms) {
     struct parked_wait *wait;

@@ -3,8 +3,8 @@
 
 /*
  * The parked waits of the writer: leases for which no item waits, looks at items that are not done,
- * watches for a batch. They are linked by age, and looks by item as well. Memory is allocated only
- * while there are more than ever before.
+ * watches for a batch. They are linked by age, and looks by item as well. Memory is reused, and
+ * allocated only when more waits are parked than ever before.
  */
 
 #include <sys/queue.h>
@@ -13,12 +13,12 @@
 
 struct parked_wait {
     enum operation operation; /* OPERATION_LEASE, OPERATION_LOOK or OPERATION_WATCH_BATCH */
-    void *owner;              /* the connection it came by */
-    uint64_t ticket;          /* its operation id there */
-    int64_t until_ms;         /* steady time at which it is answered anyway */
+    void *owner;              /* its connection */
+    uint64_t ticket;          /* its operation id on that connection */
+    int64_t until_ms;         /* steady time: answer it then anyway */
     struct queue_lease lease; /* of a lease */
     struct uuid item;         /* of a look */
-    int64_t seen;             /* of a watch: the batch after which it waits for one */
+    int64_t seen;             /* of a watch: it waits for a batch after this one */
     TAILQ_ENTRY(parked_wait) by_age;
     TAILQ_ENTRY(parked_wait) by_item; /* of looks */
 };
@@ -32,9 +32,10 @@ void parked_free(struct parked *parked);
 /* Parks the lease, look or watch of a message. False when memory is short. */
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation);
 
-/* The oldest wait, or NULL, which stays parked: of all leases; of those of workers on a machine; of
- * those of one worker, by its name and machine; of the looks at an item; of the watches that this
- * batch ends; of those whose time is over; of those with that owner (and ticket, unless 0). */
+/* The oldest wait of a kind, which stays parked, or NULL. In this order: a lease; a lease of a
+ * worker on this machine; a lease of this worker, by its name and machine; a look at this item; a
+ * watch that this batch ends; any expired wait; any wait of this owner (with this ticket, unless
+ * 0). */
 struct parked_wait *parked_lease(const struct parked *parked);
 struct parked_wait *parked_lease_on(const struct parked *parked, const char *machine);
 struct parked_wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker);
@@ -43,13 +44,14 @@ struct parked_wait *parked_watch(const struct parked *parked, int64_t batch);
 struct parked_wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct parked_wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);
 
-/* Takes a wait out; it is then the caller's, to discard, or to put back with its old age (the last
- * one taken first). */
+/* Takes a wait out; the caller then owns it and must discard it, or put it back with its old age
+ * (the last one taken first). */
 void parked_take(struct parked *parked, struct parked_wait *wait);
 void parked_put_back(struct parked *parked, struct parked_wait *wait);
 void parked_discard(struct parked *parked, struct parked_wait *wait);
 
-/* How many leases and looks are parked, and when to call parked_expired next (never late). */
+/* How many leases and looks are parked; the steady time at which to call parked_expired next (never
+ * late). */
 int parked_count(const struct parked *parked);
 int64_t parked_until(const struct parked *parked);
 

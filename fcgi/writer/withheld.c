@@ -6,7 +6,7 @@
 
 #include "operation.h"
 
-/* A place for an answer. */
+/* Memory of an answer. */
 struct place {
     struct withheld_answer is;
     struct channel_message *memory;
@@ -45,7 +45,7 @@ void withheld_free(struct withheld *withheld) {
     free(withheld);
 }
 
-/* A place with room for so many bytes, in no list. NULL when memory is short. */
+/* A place with room for `size` bytes, in no list. NULL when memory is short. */
 static struct place *new_place(struct withheld *withheld, size_t size) {
     struct place *place = TAILQ_FIRST(&withheld->spare);
     if (place)

@@ -3,8 +3,9 @@
 
 /*
  * Answers that the writer withholds with COPY=sync until the replica has what they promise, or
- * WITHHELD_MS have passed; a queue, the oldest first. A process waits for such an answer before it
- * sends its next operation, so there are at most as many as processes. Their memory is used again.
+ * WITHHELD_MS have passed; a queue, the oldest first. A process awaits such an answer before it
+ * sends its next operation, so there are at most as many answers as processes. Their memory is
+ * reused.
  */
 
 #include "queue/channel.h"
@@ -13,9 +14,9 @@ enum { WITHHELD_MS = 2000 };
 
 /* A withheld answer. */
 struct withheld_answer {
-    void *owner;      /* the connection that it goes to */
-    int64_t batch;    /* that the replica must have */
-    int64_t until_ms; /* steady time: it goes out then anyway */
+    void *owner;      /* its connection */
+    int64_t batch;    /* the replica must have this batch */
+    int64_t until_ms; /* steady time: send it then anyway */
     size_t size;      /* bytes of the answer */
     const struct channel_message *answer;
 };
@@ -30,11 +31,12 @@ void withheld_free(struct withheld *withheld);
 bool withheld_add(struct withheld *withheld, void *owner, int64_t batch,
                   const struct channel_message *answer, int64_t until_ms);
 
-/* The oldest one, or NULL. withheld_remove takes it out; it can be read until the next is added. */
+/* The oldest answer, or NULL. withheld_remove takes it out; it can be read until the next
+ * withheld_add. */
 const struct withheld_answer *withheld_first(const struct withheld *withheld);
 void withheld_remove(struct withheld *withheld);
 
-/* Sets the deadline of all. */
+/* Sets the deadline of all answers. */
 void withheld_prolong(struct withheld *withheld, int64_t until_ms);
 
 /* Drops the answers of a connection that is gone. */

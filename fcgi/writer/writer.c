@@ -18,25 +18,24 @@
 #include "withheld.h"
 
 /*
- * The writer: the one process that writes the database. It takes every operation that is waiting,
- * applies them in one transaction, and answers them all after its one fsync. With COPY=sync, what
- * clients are promised is held until the replica at the peer has it, too. It sends without ever
- * blocking; what a process does not fetch is kept for it up to a bound. A backup is copied and sent
- * in small parts behind each batch, or one after the other when there is nothing else to do.
+ * The writer: the one process that writes the database. It applies all waiting operations in one
+ * transaction and answers them after its one fsync. With COPY=sync it withholds promises to clients
+ * until the replica at the peer has them, too. It never blocks in sending; it keeps answers that a
+ * process does not fetch, up to a bound. It copies and sends a backup in small parts, after each
+ * batch, or one after the other when there is nothing else to do.
  */
 
 enum {
     EVENTS_MAX = 128,
     READS_PER_TURN = 64,                /* operations taken from one connection in one turn */
     UNSENT_BYTES_MAX = 4 * 1024 * 1024, /* answers kept for one connection */
-    /* A turn of the loop takes less, beside its wait; with WITHHELD_MS it is less than the 3 s
+    /* A turn of the loop takes less, without its wait. With WITHHELD_MS it is less than the 3 s
      * after which the peer may give the database to another server. */
     PAUSE_MS = 900,
-    BACKUP_STALLED_MS = 60000 /* a backup of which nothing was fetched for so long is ended */
+    BACKUP_STALLED_MS = 60000 /* a backup with nothing fetched for this long is ended */
 };
 
-/* A process that has connected. Unsent holds answers as (size_t size, message) one after another.
- */
+/* A connected process. `unsent` holds answers as (size_t size, message), one after another. */
 struct connection {
     int fd; /* -1 once it is gone */
     struct buffer unsent;
@@ -53,8 +52,8 @@ struct writer {
     struct withheld *withheld;
     int epoll;
     struct connection *backup; /* whose backup is under way, or NULL, */
-    uint64_t backup_id;        /* its operation there, */
-    int64_t backup_sent_ms;    /* steady time at which it was sent something last */
+    uint64_t backup_id;        /* its operation id there, */
+    int64_t backup_sent_ms;    /* steady time of the last part sent */
     int64_t noted_ms;          /* steady time of the last note_time */
     struct connections connections;
     struct connections gone; /* to be freed when the batch is done with them */
@@ -68,7 +67,7 @@ static bool watch(struct writer *writer, struct connection *connection, int how)
     return epoll_ctl(writer->epoll, how, connection->fd, &event) == 0;
 }
 
-/* Leases among the unsent answers of a lost connection go back to the queue. */
+/* Gives back the leases among the unsent answers of a lost connection. */
 static void return_unsent(struct writer *writer, const struct buffer *unsent) {
     struct channel_message message;
     size_t at = 0;
@@ -82,7 +81,7 @@ static void return_unsent(struct writer *writer, const struct buffer *unsent) {
     }
 }
 
-/* Ends the backup under way; how says how it went. */
+/* Ends the backup under way; `how` says in what way. */
 static void end_backup(struct writer *writer, const char *how) {
     store_backup_end(writer->store);
     writer->backup = NULL;
@@ -131,7 +130,7 @@ static void accept_all(struct writer *writer) {
         log_error("cannot accept a process: %m; raise the limits on open files or memory");
 }
 
-/* Keeps an answer for later. Whoever lets too much pile up is cut off. */
+/* Keeps an answer for later. False when too much has piled up: its process must be cut off. */
 static bool keep_unsent(struct writer *writer, struct connection *connection,
                         const struct channel_message *answer, size_t size) {
     if (connection->unsent.length + size > UNSENT_BYTES_MAX) {
@@ -143,7 +142,8 @@ static bool keep_unsent(struct writer *writer, struct connection *connection,
     return watch(writer, connection, EPOLL_CTL_MOD);
 }
 
-/* Sends an answer, or keeps it until there is room. Whether its connection still has it. */
+/* Sends an answer, or keeps it until there is room. False when the connection is gone or must be
+ * dropped. */
 static bool send_answer(struct writer *writer, struct connection *connection,
                         const struct channel_message *answer) {
     size_t size = operation_answer_size(answer);
@@ -156,7 +156,7 @@ static bool send_answer(struct writer *writer, struct connection *connection,
            (result == CHANNEL_AGAIN && keep_unsent(writer, connection, answer, size));
 }
 
-/* Answers a process that wants a backup and gets none. */
+/* Refuses a backup. */
 static void refuse_backup(struct writer *writer, struct connection *connection, uint64_t id,
                           enum queue_result result) {
     struct channel_message *answer = batch_room(writer->batch); /* where it was received */
@@ -168,7 +168,7 @@ static void refuse_backup(struct writer *writer, struct connection *connection, 
         drop(writer, connection);
 }
 
-/* A backup is under way of which nothing is fetched. */
+/* Whether a backup is under way and nothing of it is fetched. */
 static bool is_stalled(const struct writer *writer) {
     return writer->backup && writer->backup->unsent.length > 0 &&
            clock_steady_ms() - writer->backup_sent_ms > BACKUP_STALLED_MS;
@@ -189,7 +189,8 @@ static void begin_backup(struct writer *writer, struct connection *connection, u
     log_info("a backup begins");
 }
 
-/* Takes the operations that wait on a connection, some at a time so that all get their turn. */
+/* Reads the operations that wait on a connection, a limited number at a time, so that all get their
+ * turn. */
 static void read_operations(struct writer *writer, struct connection *connection) {
     for (int i = 0; i < READS_PER_TURN && connection->fd >= 0; i++) {
         struct channel_message *message = batch_room(writer->batch);
@@ -215,7 +216,7 @@ static void read_operations(struct writer *writer, struct connection *connection
     }
 }
 
-/* Whether an answer promises what the replica is to have first. */
+/* Whether an answer promises something that the replica must have first. */
 static bool must_withhold(const struct writer *writer, const struct job *job) {
     if (!job->answer || !job->owner || job->answer->header.result != QUEUE_OK ||
         store_may_answer(writer->store, store_last_batch(writer->store)))
@@ -224,8 +225,8 @@ static bool must_withhold(const struct writer *writer, const struct job *job) {
     return kind->promises && kind->promises(job->answer);
 }
 
-/* Withholds an answer until the replica has all that has changed by now: what a repeated enqueue or
- * pull is answered from may have been stored by a batch before. */
+/* Withholds an answer until the replica has all changes up to now: a repeated enqueue or pull may
+ * be answered from an earlier batch. */
 static void withhold(struct writer *writer, const struct job *job) {
     int64_t most =
         writer->job->conf->operation_seconds * 1000 / 2; /* its process waits no longer */
@@ -235,8 +236,8 @@ static void withhold(struct writer *writer, const struct job *job) {
         drop(writer, job->owner);
 }
 
-/* Sends the withheld answers whose batch the replica has. When it is too late for one by now_ms,
- * first saves that the replica is incomplete from now on; as long as that cannot be saved nobody is
+/* Sends the withheld answers whose batch the replica has. Before it sends an expired one (by
+ * now_ms), saves that the replica is incomplete from now on. While that cannot be saved, nobody is
  * answered. */
 static void release_withheld(struct writer *writer, int64_t now_ms) {
     const struct withheld_answer *first;
@@ -246,13 +247,13 @@ static void release_withheld(struct writer *writer, int64_t now_ms) {
             return;
         struct connection *owner = first->owner;
         good = good || store_note_incomplete(writer->store);
-        withheld_remove(writer->withheld); /* which leaves its memory as it is for now */
+        withheld_remove(writer->withheld); /* its memory stays valid for now */
         if (!good || !send_answer(writer, owner, first->answer))
             drop(writer, owner);
     }
 }
 
-/* Delivers a job's answer, or sees to it that a lease does not get lost with it. */
+/* Delivers a job's answer. Gives back a lease that cannot be delivered. */
 static void deliver(struct writer *writer, const struct job *job) {
     struct connection *connection = job->owner;
     if (!job->answer)
@@ -269,7 +270,7 @@ static void deliver(struct writer *writer, const struct job *job) {
         drop(writer, connection);
 }
 
-/* Sends what was kept, as far as it goes now. */
+/* Sends the unsent answers while there is room. */
 static void send_unsent(struct writer *writer, struct connection *connection) {
     static struct channel_message message; /* for its alignment; too large for the stack */
     struct buffer *unsent = &connection->unsent;
@@ -292,8 +293,8 @@ static void send_unsent(struct writer *writer, struct connection *connection) {
         drop(writer, connection);
 }
 
-/* Before anybody hears that the disk has failed: no other writer may start, whatever happens to
- * this one. */
+/* Leaves the mark of a failed disk, before anybody hears of it: no other writer may start, whatever
+ * happens to this one. */
 static void note_failure(const struct writer *writer) {
     if (store_state(writer->store) == STORE_POISONED)
         disk_failed_mark(writer->job->conf);
@@ -312,8 +313,8 @@ static bool run_batch(struct writer *writer) {
     return good;
 }
 
-/* Goes on with the backup: sends what was copied as far as there is room now, and copies a little
- * more. What batches have changed goes first. False when the store is poisoned or unsure. */
+/* Goes on with the backup: sends what was copied while there is room, and copies a little more.
+ * Pages that batches have changed go first. False when the store is poisoned or unsure. */
 static bool go_on_with_backup(struct writer *writer) {
     static struct channel_message part; /* too large for the stack */
     bool copied = false;
@@ -352,7 +353,7 @@ static void handle_event(struct writer *writer, const struct epoll_event *event)
         read_operations(writer, connection);
 }
 
-/* How long to wait for something to happen: as epoll_wait takes it. */
+/* How long epoll_wait may wait, in its form. */
 static int next_timeout(const struct writer *writer) {
     const struct withheld_answer *first = withheld_first(writer->withheld);
     if ((child_stopping() && !first) || (writer->backup && writer->backup->unsent.length == 0))
@@ -365,13 +366,13 @@ static int next_timeout(const struct writer *writer) {
     return until == INT64_MAX ? -1 : clock_timeout_ms(until);
 }
 
-/* The code to exit with when the store cannot go on. Unsure: the next writer reads from the WAL
- * what was committed. */
+/* The exit code when the store cannot go on. Unsure: the next writer reads from the WAL what was
+ * committed. */
 static int exit_code_of(const struct store *store) {
     return store_state(store) == STORE_UNSURE ? EXIT_TEMPORARY : EXIT_UNSAFE;
 }
 
-/* Runs what is due. The exit code, or -1 to go on. */
+/* Runs what is due. Returns the exit code, or -1 to go on. */
 static int run_due(struct writer *writer, bool due) {
     bool good = !due || run_batch(writer);
     if (good && !(store_checkpoint(writer->store) && go_on_with_backup(writer))) {
@@ -381,9 +382,9 @@ static int run_due(struct writer *writer, bool due) {
     return good ? -1 : exit_code_of(writer->store);
 }
 
-/* The steady time, by which held answers are released. When this process stood still since it was
- * asked for last, their time has not passed: the other node may have given the database to another
- * one meanwhile, which is heard in a moment. */
+/* The steady time for releasing withheld answers. After a pause of this process their time starts
+ * again: the peer may have given the database to another server meanwhile, and this process will
+ * hear of that in a moment. */
 static int64_t note_time(struct writer *writer) {
     int64_t now = clock_steady_ms();
     if (now - writer->noted_ms > WITHHELD_MS + PAUSE_MS)
@@ -392,7 +393,8 @@ static int64_t note_time(struct writer *writer) {
     return now;
 }
 
-/* The loop: wait, take what is there, run it. Ends when told to stop and nothing is left to do. */
+/* The loop: waits for operations, reads them, runs them. Ends when told to stop and nothing is left
+ * to do. */
 static int serve(struct writer *writer) {
     struct epoll_event events[EVENTS_MAX];
     for (;;) {
@@ -412,14 +414,14 @@ static int serve(struct writer *writer) {
         if (exit_code >= 0)
             return exit_code;
         if (store_is_superseded(writer->store))
-            return EXIT_UNSAFE; /* what is held is never answered */
+            return EXIT_UNSAFE; /* withheld answers are never sent */
         release_withheld(writer, note_time(writer));
         if (store_state(writer->store) >= STORE_UNSURE) {
             note_failure(writer);
             return exit_code_of(writer->store);
         }
         if (!LIST_EMPTY(&writer->gone))
-            accept_all(writer); /* there is room again for one that could not be accepted */
+            accept_all(writer); /* there is room now for a process that could not be accepted */
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due && !withheld_first(writer->withheld))
             return EXIT_OK;
@@ -428,8 +430,8 @@ static int serve(struct writer *writer) {
 
 /* Makes everything but the store. False when memory or descriptors are short. */
 static bool set_up(struct writer *writer) {
-    /* Told once of each process that comes: one that cannot be accepted for want of descriptors
-     * would else be tried without end. */
+    /* Edge-triggered: a process that cannot be accepted for want of descriptors would else be tried
+     * without end. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     LIST_INIT(&writer->connections);
     LIST_INIT(&writer->gone);

@@ -3,7 +3,8 @@
 
 #include "base/child.h"
 
-/* The main function of the writer, the one process that changes the store. Its exit code. */
+/* The main function of the writer, the one process that changes the store. Returns its exit code.
+ */
 int serve_writer(const struct child_job *job);
 
 #endif
