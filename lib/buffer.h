@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /*
- * A growing run of bytes: request bodies read, replies written. It keeps its memory when cleared,
- * so a process that reuses one allocates only until it has seen its largest text.
+ * A growing run of bytes: request bodies read, replies written. Clearing keeps the memory, so a
+ * process that reuses a buffer allocates only until it has seen its largest text.
  */
 struct buffer {
     char *data; /* owned; NULL until the first append */
@@ -14,7 +14,7 @@ struct buffer {
     size_t capacity;
 };
 
-/* Makes room for extra more bytes behind length. Running out of memory ends the process with a log
+/* Makes room for `extra` more bytes after length. Running out of memory ends the process with a log
  * line: every caller is a supervised process whose requests are bounded in size. */
 void buffer_reserve(struct buffer *buffer, size_t extra);
 

@@ -30,8 +30,8 @@ static bool read_expiry(const X509 *certificate, int64_t *expires_ms) {
     return true;
 }
 
-/* The earliest expiry of all certificates in an open file. False when there is none, or what looks
- * like one is broken. */
+/* The earliest expiry of all certificates in an open file. False when there is no certificate, or a
+ * broken one. */
 static bool read_all(FILE *in, int64_t *expires_ms) {
     X509 *certificate;
     int64_t one_ms;
@@ -65,7 +65,7 @@ int64_t certificate_days_left(int64_t expires_ms) {
     return left_ms >= 0 ? left_ms / DAY_MS : -1 - (-1 - left_ms) / DAY_MS;
 }
 
-/* What OpenSSL is told instead of asking on the terminal for a passphrase. */
+/* Keeps OpenSSL from asking for a passphrase on the terminal. */
 static int no_passphrase(char *text, int size, int writing, void *context) {
     (void)text;
     (void)size;
@@ -95,7 +95,7 @@ static EVP_PKEY *read_key(const char *path, char *why, size_t why_size) {
     return key;
 }
 
-/* Whether a file has the key of the first certificate in another. */
+/* Whether the key file has the key of the first certificate in the certificate file. */
 static bool check_key(const struct http_tls *tls, char *why, size_t why_size) {
     char reason[500];
     EVP_PKEY *key = read_key(tls->key, reason, sizeof reason);
@@ -113,7 +113,7 @@ static bool check_key(const struct http_tls *tls, char *why, size_t why_size) {
     return good;
 }
 
-/* Whether a setting names a file with certificates, or none. */
+/* Whether a setting names a file with certificates, or no file. */
 static bool check_file(const char *setting, const char *path, char *why, size_t why_size) {
     int64_t expires_ms;
     char reason[500];

@@ -23,20 +23,20 @@ enum { CERTIFICATE_WARN_DAYS = 30 };
              "Certificate (PEM) that this program shows to the nodes that it calls by https."),    \
         TEXT("TLS_KEY", tls_key, "path", "", "The key of TLS_CERT (PEM, without a passphrase).")
 
-/* Reads when the first of a file's certificates expires, by wall time. False with the reason in
- * why: the file cannot be read, or holds no certificate, or something broken. */
+/* Reads the earliest expiry, in wall time, of a file's certificates. False with the reason in
+ * `why`: the file cannot be read, holds no certificate, or a broken one. */
 bool certificate_expiry(const char *path, int64_t *expires_ms, char *why, size_t why_size);
 
-/* The whole days from now to a moment in wall time; negative when it has passed. */
+/* The whole days from now to a moment in wall time, rounded down; negative when it has passed. */
 int64_t certificate_days_left(int64_t expires_ms);
 
-/* Checks what TLS_CA, TLS_CERT and TLS_KEY name: readable files with certificates, and the key of
- * the certificate. https says that a URL has that scheme, which needs TLS_CA. False with a sentence
- * that says what to do in why. An expired certificate passes: see certificate_warn. */
+/* Checks the files of TLS_CA, TLS_CERT and TLS_KEY: readable, with certificates, and the key of the
+ * certificate. With `https`, a URL is https, which needs TLS_CA. False with a sentence in `why`
+ * that says what to do. An expired certificate passes: see certificate_warn. */
 bool certificate_check(const struct http_tls *tls, bool https, char *why, size_t why_size);
 
-/* Logs a warning when a certificate of the file that a setting names has expired, will within
- * CERTIFICATE_WARN_DAYS, or cannot be read. An empty path is no file. */
+/* Logs a warning when a certificate in a setting's file has expired, will expire within
+ * CERTIFICATE_WARN_DAYS, or cannot be read. An empty path means no file. */
 void certificate_warn(const char *setting, const char *path);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { OFFSET_WALL, OFFSET_STEADY };
 
-/* The offset in milliseconds that a test has set for one of the clocks; 0 without such a file. */
+/* The offset in milliseconds that a test has set for a clock; 0 without a file. */
 static int64_t test_offset(int which) {
     static const volatile int64_t *offsets;
     static int tried;

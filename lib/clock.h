@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /*
- * The two clocks of a machine. Nothing but what is shown to people may depend on wall time, which
- * jumps; deadlines and durations use steady time (CLOCK_BOOTTIME), which only moves forward.
+ * The two clocks of a machine. Wall time jumps: use it only for what people are shown. Deadlines
+ * and durations use steady time (CLOCK_BOOTTIME), which only moves forward.
  *
  * A test build (-DHASHMILL_TEST) adds offsets from the file that HASHMILL_TEST_CLOCK names: two
  * native 64-bit integers, milliseconds added to wall time and to steady time, read at each call.
@@ -20,7 +20,7 @@ int64_t clock_wall_ms(void);
  * machine until it reboots. */
 int64_t clock_steady_ms(void);
 
-/* How long a poll may sleep until steady time reaches until_ms: 0 when it has passed, at most
+/* How long a poll may sleep until steady time reaches until_ms: 0 when that has passed, at most
  * INT_MAX. A test build never sleeps longer than 20 ms, so that it notices a moved clock. */
 int clock_timeout_ms(int64_t until_ms);
 

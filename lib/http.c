@@ -13,21 +13,21 @@
 enum {
     CONNECT_TIMEOUT_MS = 5000,
     IDLE_CONNECTION_SECONDS = 30,  /* not reused after that: routers forget silent connections */
-    CONNECTION_LIFE_SECONDS = 300, /* so that a change of address is noticed */
+    CONNECTION_LIFE_SECONDS = 300, /* so that a changed address is noticed */
     KEEPALIVE_IDLE_SECONDS = 30,
     KEEPALIVE_INTERVAL_SECONDS = 10,
     RECEIVE_BUFFER_BYTES = 16384,
     RETRY_AFTER_MAX_SECONDS = 86400,
     WATCHES_MAX = 16,
     SPARE_MAX = 16,             /* calls kept for later ones */
-    SPARE_BODY_BYTES_MAX = 4096 /* of a reply, that they keep */
+    SPARE_BODY_BYTES_MAX = 4096 /* of a reply's body that a spare call keeps */
 };
 
 struct http {
     struct http_tls tls;
     CURLM *multi;
-    struct http_call *calls; /* all that are under way */
-    struct http_call *spare; /* ended well: making a new one takes longer than a request */
+    struct http_call *calls; /* all calls under way */
+    struct http_call *spare; /* ended well; a new one costs more time than a request */
     int spare_count;
 };
 
@@ -42,8 +42,7 @@ struct http_call {
     struct http_call *previous, *next;
 };
 
-/* Says so when libcurl refuses what it never refuses; the request will fail or time out by itself.
- */
+/* Logs an error of libcurl that never happens; the request will fail or time out by itself. */
 static void check_multi(CURLMcode code, const char *what) {
     if (code != CURLM_OK)
         log_error("%s: %s", what, curl_multi_strerror(code));
@@ -60,8 +59,7 @@ struct http *http_open(const struct http_tls *tls) {
     return http;
 }
 
-/* libcurl's write callback: keeps the piece, or ends the transfer by taking less than it was given.
- */
+/* libcurl's write callback: keeps the piece, or ends the transfer by taking less. */
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
     struct http_call *call = context;
     size_t length = size * count;
@@ -99,7 +97,7 @@ static void set_headers(struct http_call *call, const char *type, const char *be
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
-/* What holds for the connection: its time limits, and no way to anywhere but the URL's host. */
+/* Sets the connection's time limits, and keeps it to the URL's host. */
 static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -115,8 +113,8 @@ static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES);
 }
 
-/* Whom the client trusts and what it shows. libcurl is kept from reading the files for later
- * connections, too, and from resuming a session that was begun with other files. */
+/* Sets whom the client trusts and what it shows. Keeps libcurl from reusing files read earlier, and
+ * from resuming a session that was begun with other files. */
 static void set_tls(CURL *easy, const struct http_tls *tls) {
     bool usable = tls->ca[0] != '\0';
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, usable ? "http,https" : "http");
@@ -126,17 +124,17 @@ static void set_tls(CURL *easy, const struct http_tls *tls) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else what the system trusts is trusted, too */
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else the system's are trusted, too */
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (tls->cert[0] == '\0')
         return;
     curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert);
     curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key);
-    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* nobody is there to be asked for it */
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* nobody is there to type a passphrase */
 }
 
-/* What is posted, and where the reply goes. The body is copied by COPYPOSTFIELDS. */
+/* Sets what is posted, and where. COPYPOSTFIELDS copies the body. */
 static void set_exchange(struct http_call *call, const struct http_request *request) {
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
@@ -145,7 +143,7 @@ static void set_exchange(struct http_call *call, const struct http_request *requ
     curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
 }
 
-/* A new call, with all that does not differ from one to the next. */
+/* Makes a call with all that is the same for every request. */
 static struct http_call *make_call(const struct http_tls *tls) {
     struct http_call *call = memory_or_end(calloc(1, sizeof *call), "an HTTP request");
     call->easy = memory_or_end(curl_easy_init(), "an HTTP request");
@@ -158,7 +156,7 @@ static struct http_call *make_call(const struct http_tls *tls) {
     return call;
 }
 
-/* A call that was kept, or a new one. */
+/* Takes a spare call, or makes one. */
 static struct http_call *take_call(struct http *http) {
     struct http_call *call = http->spare;
     if (!call)
@@ -185,7 +183,7 @@ struct http_call *http_post(struct http *http, const struct http_request *reques
     return call;
 }
 
-/* Takes a call out of the list and out of libcurl's hands; its reply stays. */
+/* Takes a call out of the list and out of libcurl; its reply stays. */
 static void detach(struct http *http, struct http_call *call) {
     check_multi(curl_multi_remove_handle(http->multi, call->easy), "cannot end a request");
     if (call->next)
@@ -203,7 +201,7 @@ static void destroy(struct http_call *call) {
     free(call);
 }
 
-/* Keeps a call for a later one, without what it posted and received. */
+/* Keeps a call for later requests, without its body and reply. */
 static void keep(struct http *http, struct http_call *call) {
     if (http->spare_count == SPARE_MAX) {
         destroy(call);
@@ -237,8 +235,7 @@ void http_close(struct http *http) {
     curl_global_cleanup();
 }
 
-/* What an operator can do about a certificate that has made a transfer fail; NULL for other
- * reasons. */
+/* What an operator can do about a certificate error; NULL for other errors. */
 static const char *tls_remedy(CURLcode code) {
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         return "its certificate must be valid, for the host of the URL, and signed by TLS_CA";
@@ -249,7 +246,7 @@ static const char *tls_remedy(CURLcode code) {
     return NULL;
 }
 
-/* Says in a failed reply why the transfer failed. */
+/* Writes into a failed reply why the transfer failed. */
 static void explain(struct http_reply *reply, struct http_call *call, CURLcode code) {
     const char *remedy = tls_remedy(code);
     reply->untrusted = remedy != NULL;
@@ -271,7 +268,7 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
     curl_off_t retry_after = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    if (retry_after < 0) /* a date that has passed, by libcurl before 8.12: come at once */
+    if (retry_after < 0) /* a past date, with libcurl before 8.12: retry at once */
         retry_after = 0;
     if (retry_after > RETRY_AFTER_MAX_SECONDS)
         retry_after = RETRY_AFTER_MAX_SECONDS;
@@ -292,8 +289,8 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
         destroy(call);
 }
 
-/* Hands over every call that has ended. A done may post and abort others: the list of messages is
- * libcurl's and stays right under that. */
+/* Finishes every call that has ended. `done` may post and abort other calls: the list of messages
+ * is libcurl's and stays valid. */
 static void finish_ended(struct http *http) {
     int left;
     CURLMsg *message;

@@ -6,37 +6,36 @@
 #include <stdint.h>
 
 /*
- * An HTTP client for one thread that has many requests under way: an event loop over libcurl. All
- * requests are POSTs, their bodies kept in memory, because libcurl may send one a second time
- * by itself when a reused connection turns out to be dead. So whatever is posted must bear
- * repetition.
+ * An HTTP client for one thread with many requests under way: an event loop over libcurl. All
+ * requests are POSTs and must be idempotent: libcurl may send one a second time by itself when a
+ * reused connection turns out to be dead. So their bodies are kept in memory.
  */
 
 enum { HTTP_REPLY_BYTES_MAX = 1024 * 1024 };
 
 /* Paths of PEM files for https, "" for none. They are read for each new connection, which lives for
- * five minutes at most: files that are replaced are in use after that. */
+ * at most five minutes: replaced files are in use after that. */
 struct http_tls {
-    const char *ca;   /* authorities of which one must have signed the server's certificate */
-    const char *cert; /* what the client shows, and its key */
+    const char *ca;   /* authorities, one of which must have signed the server's certificate */
+    const char *cert; /* the client's certificate, and its key */
     const char *key;
 };
 
 struct http;
-struct http_call; /* one request under way */
+struct http_call; /* a request under way */
 
-/* How a request ended; valid during the call of http_done only. */
+/* The result of a request; valid only during the call of http_done. */
 struct http_reply {
-    int status;        /* 100..599; 0: no whole reply came, whether or not the request was done */
+    int status;        /* 100..599; 0: no whole reply; the request may have been done */
     const char *error; /* why, when status is 0 */
-    bool untrusted;    /* the reason is a certificate, of either side */
+    bool untrusted;    /* the reason is a certificate of either side */
     const char *body;  /* length bytes and a NUL */
     size_t length;
-    int64_t retry_after_ms; /* from Retry-After, a day at most; 0 without one, or when its date has
+    int64_t retry_after_ms; /* from Retry-After, at most a day; 0 without one, or when its date has
                                passed */
 };
 
-/* Takes the reply. The call is over: its pointer is not valid any more. May post new requests. */
+/* Takes the reply. The call has ended and its pointer is no longer valid. May post new requests. */
 typedef void http_done(void *context, const struct http_reply *reply);
 
 struct http_request {
@@ -50,33 +49,34 @@ struct http_request {
     void *context; /* passed to done */
 };
 
-/* A descriptor of the caller's that http_wait also watches for reading. */
+/* A descriptor of the caller that http_wait also watches for reading. */
 struct http_watch {
     int fd;
     bool readable; /* set by http_wait */
 };
 
-/* Opens a client. Over https, of which it takes TLS 1.2 and 1.3, a server must have a certificate
- * for the host of the URL by an authority of tls->ca, and no other is trusted; without one https is
- * not spoken. tls may be NULL; its paths must outlive the client. NULL, with a log line, when
- * libcurl cannot start. */
+/* Opens a client. For https (TLS 1.2 and 1.3) a server must have a certificate for the host of the
+ * URL, signed by an authority of tls->ca; no other is trusted. Without tls->ca https is refused.
+ * tls may be NULL; its paths must outlive the client. NULL, with a log line, when libcurl cannot
+ * start. */
 struct http *http_open(const struct http_tls *tls);
 
-/* Closes it. Requests under way are given up without a call of done. */
+/* Closes the client. Gives up requests under way without calling `done`. */
 void http_close(struct http *http);
 
-/* Starts a request; everything in it is copied. Its reply comes out of a later http_wait, never out
- * of this call. Running out of memory ends the process with a log line. */
+/* Starts a request; copies everything in it. The reply comes out of a later http_wait, never out of
+ * this call. Running out of memory ends the process with a log line. */
 struct http_call *http_post(struct http *http, const struct http_request *request);
 
-/* Gives a request up and closes its connection; done is not called. */
+/* Gives up a request and closes its connection, without calling `done`. */
 void http_abort(struct http *http, struct http_call *call);
 
-/* Moves all requests on and calls done for those that ended. Waits until one of them can be moved,
- * a watched descriptor is readable, or timeout_ms have passed, whatever comes first. */
+/* Moves all requests on and calls `done` for those that ended. Waits until a request can be moved
+ * on, a watched descriptor is readable, or timeout_ms have passed. */
 void http_wait(struct http *http, struct http_watch *watches, unsigned count, int timeout_ms);
 
-/* Whether text can be the base of our URLs: http or https, a host, no user, query or fragment. */
+/* Whether text can be the base of our URLs: http or https, with a host, without user, query or
+ * fragment. */
 bool http_is_base_url(const char *text);
 
 /* Whether such a URL is https. */

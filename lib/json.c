@@ -50,7 +50,7 @@ static size_t token_length(const struct json *json, int token) {
     return (size_t)(json->tokens[token].end - json->tokens[token].start);
 }
 
-/* The first token behind everything inside token; json->count at the end. */
+/* The first token after everything inside `token`; json->count at the end. */
 static int behind(const struct json *json, int token) {
     int end = json->tokens[token].end;
     int next = token + 1;
@@ -87,7 +87,8 @@ int json_next(const struct json *json, int element) {
     return next < json->count && json->tokens[next].parent == parent ? next : -1;
 }
 
-/* Copies a number's text, NUL-terminated. False when token is none or the text is absurdly long. */
+/* Copies a number's text, NUL-terminated. False when the token is no number or the text is absurdly
+ * long. */
 static bool number_text(const struct json *json, int token, char text[40]) {
     if (!is_type(json, token, JSMN_PRIMITIVE) || token_length(json, token) >= 40)
         return false;
@@ -138,7 +139,7 @@ bool json_plain(const struct json *json, int token, const char **text, size_t *l
     return memchr(*text, '\\', *length) == NULL;
 }
 
-/* Reads the four hex digits of a \u escape; json_check has seen that they are there. */
+/* Reads the four hex digits of a \u escape, which json_check has verified. */
 static unsigned code_unit(const char *digits) {
     char text[5] = {digits[0], digits[1], digits[2], digits[3], '\0'};
     return (unsigned)strtoul(text, NULL, 16);
@@ -162,8 +163,8 @@ static size_t encode_utf8(char out[4], unsigned code) {
     return length;
 }
 
-/* Resolves the escape at text (behind the backslash). Returns the characters read, 0 when it stands
- * for nothing that can be kept; the result goes to out and *length. */
+/* Resolves the escape at text (after the backslash) into out and *length. Returns the characters
+ * read, 0 for U+0000 and lone surrogates. */
 static size_t resolve_escape(const char *text, const char *end, char out[4], size_t *length) {
     static const char from[] = "\"\\/bfnrt";
     static const char to[] = "\"\\/\b\f\n\r\t";
@@ -211,7 +212,7 @@ bool json_string(const struct json *json, int token, char *text, size_t capacity
     return true;
 }
 
-/* Puts the comma that a value or a name needs when something stands before it. */
+/* Appends the comma that a value or a name needs after another one. */
 static void separate(struct buffer *buffer) {
     if (buffer->length > 0 && !memchr("{[:", buffer->data[buffer->length - 1], 3))
         buffer_append(buffer, ",", 1);

@@ -12,8 +12,9 @@
 
 /*
  * Reading: JSON text from outside, tokenised by jsmn after a check of our own, because jsmn alone
- * takes texts that RFC 8259 does not. A parsed text is walked by token numbers; -1 is "no such
- * token" and is accepted by every function below, so that look-ups chain without checks between.
+ * accepts texts that RFC 8259 does not. A parsed text is walked by token numbers; -1 is "no such
+ * token". Every function below but json_next accepts -1, so that look-ups can be chained without
+ * checks.
  */
 struct json {
     const char *text;  /* borrowed until the next json_parse */
@@ -25,8 +26,8 @@ struct json {
 enum { JSON_DEPTH_MAX = 16, JSON_TOKENS_MAX = 32768 };
 
 /* Parses one whole RFC 8259 text in UTF-8, at most JSON_DEPTH_MAX containers deep. json starts
- * zeroed and is reused from text to text. False with the reason, a phrase that never quotes the
- * text, in *why when it is not such a text. The root is token 0. */
+ * zeroed and is reused from text to text. Token 0 is the root. False, with the reason in *why, for
+ * any other text; the reason never quotes the text. */
 bool json_parse(struct json *json, const char *text, size_t length, const char **why);
 
 /* Gives the memory back. */
@@ -38,7 +39,7 @@ int json_member(const struct json *json, int object, const char *name);
 /* The number of elements of an array, or -1 when token is not an array. */
 int json_array_size(const struct json *json, int token);
 
-/* The first element of an array or -1; the value after an element or -1. A whole loop costs time in
+/* The first element of an array, or -1; the next element, or -1. A whole loop costs time in
  * proportion to the text. */
 int json_first(const struct json *json, int array);
 int json_next(const struct json *json, int element);
@@ -56,19 +57,19 @@ bool json_boolean(const struct json *json, int token, bool *value);
 bool json_plain(const struct json *json, int token, const char **text, size_t *length);
 
 /* The token as a string of at most capacity - 1 bytes, escapes resolved, NUL-terminated. False when
- * it is no string, is longer, or holds U+0000 or half a surrogate pair. */
+ * it is no string, is longer, or has U+0000 or a lone surrogate. */
 bool json_string(const struct json *json, int token, char *text, size_t capacity);
 
 /*
- * Writing: values appended to a buffer; commas are put where they belong. Objects and arrays are
- * opened and closed by character: json_open(b, '{') ... json_close(b, '}').
+ * Writing: appends values to a buffer, with the commas between them. Objects and arrays are opened
+ * and closed by character: json_open(b, '{') ... json_close(b, '}').
  */
 void json_open(struct buffer *buffer, char bracket);
 void json_close(struct buffer *buffer, char bracket);
 /* A member's name, plain ASCII without quotes or backslashes; its value must follow. */
 void json_name(struct buffer *buffer, const char *name);
-/* Text in UTF-8; quotes, backslashes and control characters are escaped, bytes that are not UTF-8
- * are replaced by U+FFFD. */
+/* Text in UTF-8. Escapes quotes, backslashes and control characters; replaces bytes that are not
+ * UTF-8 by U+FFFD. */
 void json_put_string(struct buffer *buffer, const char *text);
 /* ASCII that needs no escaping, such as hex digits and ids. */
 void json_put_plain(struct buffer *buffer, const char *text, size_t length);

@@ -5,7 +5,7 @@
 
 #include "json.h"
 
-/* Where the check stands. Each reader below moves `at` behind what it read, or fails. */
+/* The place of the check. Each reader below moves `at` past what it reads, or fails. */
 struct cursor {
     const unsigned char *at;
     const unsigned char *end;
@@ -120,7 +120,7 @@ static bool scalar(struct cursor *c) {
     return literal(c, "true") || literal(c, "false") || literal(c, "null") || number(c);
 }
 
-/* Reads `"name" :` in front of an object's value. */
+/* Reads `"name" :` before an object's value. */
 static bool name(struct cursor *c) {
     skip_space(c);
     if (!string(c))
@@ -130,7 +130,7 @@ static bool name(struct cursor *c) {
 }
 
 /* Reads what may follow a value: closing brackets, then a comma and, in an object, the next name.
- * True with *depth 0 at the end of the outermost value. */
+ * True with *depth 0 after the outermost value. */
 static bool after_value(struct cursor *c, const char *closers, int *depth) {
     while (*depth > 0) {
         skip_space(c);
@@ -143,8 +143,8 @@ static bool after_value(struct cursor *c, const char *closers, int *depth) {
     return true;
 }
 
-/* Reads an opening bracket and, in an object that is not empty, the first name. *empty tells
- * whether the container was closed again at once. */
+/* Reads an opening bracket and, in an object that is not empty, the first name. *empty says whether
+ * the container was closed at once. */
 static bool open_container(struct cursor *c, char *closer, bool *empty) {
     *closer = *c->at++ == '{' ? '}' : ']';
     skip_space(c);

@@ -38,7 +38,7 @@ bool log_level_named(const char *name, enum log_level *level) {
     return false;
 }
 
-/* Appends text to line from position at on, anything but printable ASCII as \xNN. Returns the new
+/* Appends text to line at position `at`, with anything but printable ASCII as \xNN. Returns the new
  * end. The caller guarantees room for four times strlen(text). */
 static size_t append_escaped(char *line, size_t at, const char *text) {
     static const char digits[] = "0123456789abcdef";
@@ -70,7 +70,7 @@ static void write_line(enum log_level level, const char *format, va_list argumen
     size_t end = append_escaped(line, head < 200 ? (size_t)head : 199, text);
     line[end++] = '\n';
     if (write(STDERR_FILENO, line, end) < 0) {
-        /* Nobody is left to be told. */
+        /* Nobody is left to tell. */
     }
     errno = saved_errno;
 }

@@ -7,9 +7,9 @@
  *
  *     2026-01-31T12:00:00.123Z hashmill-fcgi[4711] writer warn: text
  *
- * Grades: an error is something an operator must act on; a warning is something that hashmill got
- * over by itself; info is what an operator likes to read afterwards; debug is for developers. What
- * a client did wrong is answered to the client and is at most a debug line.
+ * Levels: an error needs an operator; a warning is something that hashmill got over by itself; info
+ * is what an operator likes to read afterwards; debug is for developers. A client's mistake is
+ * answered to the client and is at most a debug line.
  */
 
 #include <stdbool.h>
@@ -17,15 +17,15 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* Names the program and the process's role ("master", "writer", ...). Both strings must outlive
- * their use. May be called again, as after a fork. From here on no write ends the process, to the
- * log or elsewhere: one to a closed pipe fails with EPIPE, one beyond the limit on the size of
- * files with EFBIG (SIGPIPE and SIGXFSZ are ignored). */
+ * their use. May be called again, as after a fork. Ignores SIGPIPE and SIGXFSZ: from here on no
+ * write ends the process. One to a closed pipe fails with EPIPE, one beyond the limit on file sizes
+ * with EFBIG. */
 void log_open(const char *program, const char *role);
 
-/* Sets the least important level that is still written; info until called. */
+/* Sets the least important level that is written; info until called. */
 void log_set_level(enum log_level level);
 
-/* Reads a level's name, "error", "warn", "info" or "debug", in letters of any case. False for any
+/* Reads a level's name, "error", "warn", "info" or "debug", in upper or lower case. False for any
  * other text. */
 bool log_level_named(const char *name, enum log_level *level);
 

@@ -1,8 +1,8 @@
 #ifndef HASHMILL_MEMORY_H
 #define HASHMILL_MEMORY_H
 
-/* Gives back memory that was just allocated. When it is NULL the process ends, after logging that
- * there is none for what: "an item". */
+/* Returns memory that was just allocated. If it is NULL, logs that there is no memory for `what`
+ * ("an item") and ends the process. */
 void *memory_or_end(void *memory, const char *what);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-/* Fills memory with random bytes that nobody can guess. Ends the process, after logging why, on a
- * system that has none. */
+/* Fills memory with unpredictable random bytes. Logs and ends the process on a system that has
+ * none. */
 void random_fill(void *to, size_t size);
 
 #endif

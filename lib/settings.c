@@ -119,7 +119,7 @@ bool settings_add_file(struct settings_files *files, const char *path) {
     return true;
 }
 
-/* The value of a setting in the environment and the variable's name, or NULL. */
+/* The value of a setting in the environment, or NULL; variable gets the variable's name. */
 static const char *in_environment(const struct setting *setting, char variable[VARIABLE_SIZE]) {
     snprintf(variable, VARIABLE_SIZE, "%s%s", prefix, setting->key);
     const char *value = getenv(variable);

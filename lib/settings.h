@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 /*
- * A program's settings: one table that gives the defaults, the range checks, --help, and where each
- * value goes. Values come from files of KEY=VALUE lines, of which a later one wins over an earlier,
- * then from the environment, which wins over all: from HASHMILL_KEY, or else from KEY.
+ * A program's settings: one table gives the defaults, the ranges, --help, and where each value
+ * goes. Values come from files of KEY=VALUE lines, where a later file wins, and from the
+ * environment, which wins over all files: HASHMILL_KEY, or else KEY.
  */
 
 enum {
@@ -17,7 +17,7 @@ enum {
     SETTINGS_FILES_MAX = 8
 };
 
-/* The files to read, in order; nothing of it is copied. */
+/* The files to read, in order. The paths are not copied. */
 struct settings_files {
     const char *path[SETTINGS_FILES_MAX];
     int count;
@@ -33,29 +33,28 @@ struct setting {
     size_t offset;    /* in the program's struct, of an int64_t or a char[SETTING_TEXT_SIZE] */
     int64_t min, max, preset; /* of an integer, in unit */
     const char *preset_text;  /* of a text */
-    bool prefixed; /* others export KEY for themselves: in the environment only HASHMILL_KEY counts
-                    */
+    bool prefixed; /* other programs use KEY: in the environment only HASHMILL_KEY counts */
 };
 
-/* Rows of a table, of a setting that is in a field of the program's struct. */
+/* Rows of a table: a setting in a field of the program's struct. */
 #define SETTING_OF_INTEGER(type, key, field, unit, min, max, preset, help)                         \
     { key, SETTING_INTEGER, unit, help, offsetof(type, field), min, max, preset, NULL, false }
 #define SETTING_OF_TEXT(type, key, field, unit, preset, help)                                      \
     { key, SETTING_TEXT, unit, help, offsetof(type, field), 0, 0, 0, preset, false }
 
-/* Adds a file to the end of the list; false when there are SETTINGS_FILES_MAX already. */
+/* Adds a file to the end of the list; false when there are already SETTINGS_FILES_MAX. */
 bool settings_add_file(struct settings_files *files, const char *path);
 
-/* Fills the struct at target: defaults, then the files, then the environment. Blank lines and lines
- * starting with # are skipped; a value may stand in double quotes. False with a sentence that names
- * the place and the remedy in why: an unreadable file, an unknown key in it, a value out of range.
- * target is then half filled. */
+/* Fills the struct at target: defaults, then the files, then the environment. Skips blank lines and
+ * lines that start with #; a value may be in double quotes. False, with target half filled, for an
+ * unreadable file, an unknown key in a file or a value out of range; `why` gets a sentence that
+ * names the place and the remedy. */
 bool settings_load(const struct setting *table, size_t count, const struct settings_files *files,
                    void *target, char *why, size_t why_size);
 
-/* Adds to a sentence that begins with a key, as those of settings_load and of a program's own
- * checks do, that its value came from the environment by the short name, and how to overrule that.
- * Any other sentence stays as it is. */
+/* For a sentence that begins with a key, as those of settings_load and of a program's own checks
+ * do: if the value came from the environment by the short name, adds that, and how to overrule it.
+ * Leaves any other sentence as it is. */
 void settings_blame(const struct setting *table, size_t count, char *why, size_t why_size);
 
 /* Prints the table: key, unit, range, default, sentence. */
