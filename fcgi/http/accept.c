@@ -10,7 +10,7 @@ enum { WEIGHT_MAX = 1000 }; /* weights are thousandths */
 struct preference {
     const char *type;  /* such as "text/plain" */
     const char *group; /* such as "text/" followed by '*' */
-    int specificity;   /* of the range that counts: 0 none, 1 of all, 2 of the group, 3 of it */
+    int specificity;   /* of the range that counts: 0 none, 1 any, 2 its group, 3 itself */
     int weight;
 };
 
@@ -46,7 +46,7 @@ static bool equals(const char *text, size_t length, const char *wanted) {
     return length == strlen(wanted) && strncasecmp(text, wanted, length) == 0;
 }
 
-/* Reads a weight, "0.25" as 250; digits behind the third are dropped. -1 when it is none. */
+/* Reads a weight, "0.25" as 250; drops digits after the third. -1 when it is none. */
 static int read_weight(const char *text, size_t length) {
     int weight = 0;
     if (length == 0 || (text[0] != '0' && text[0] != '1') || (length > 1 && text[1] != '.'))
@@ -61,15 +61,14 @@ static int read_weight(const char *text, size_t length) {
     return weight > WEIGHT_MAX ? -1 : weight;
 }
 
-/* Reads one parameter behind its ';' and moves behind it. False when the range is to be skipped for
- * it. */
+/* Reads one parameter after its ';' and moves past it. False when the range must be skipped. */
 static bool read_parameter(const char **text, struct range *range) {
     const char *name = *text + blank_length(*text);
     size_t name_length = token_length(name);
     const char *value = name + name_length;
     *text = value;
     if (name_length == 0)
-        return true; /* an empty one, as RFC 9110, section 5.6.6, has it */
+        return true; /* an empty one, which RFC 9110, section 5.6.6, allows */
     if (*value++ != '=')
         return false;
     size_t length = *value == '"' ? quoted_length(value) : token_length(value);
@@ -81,7 +80,7 @@ static bool read_parameter(const char **text, struct range *range) {
     return length > 0 && equals(name, name_length, "charset");
 }
 
-/* Reads the range at *text, which is not empty. False when it is to be skipped. */
+/* Reads the range at *text, which is not empty. False when it must be skipped. */
 static bool read_range(const char **text, struct range *range) {
     *range = (struct range){.text = *text, .weight = WEIGHT_MAX};
     size_t length = token_length(*text);
@@ -98,7 +97,7 @@ static bool read_range(const char **text, struct range *range) {
     return **text == '\0' || **text == ',';
 }
 
-/* Moves to the comma that ends this range, or to the end, as an open quote does. */
+/* Moves to the comma that ends this range, or to the end if there is none or a quote is open. */
 static void skip_range(const char **text) {
     while (*(*text += strcspn(*text, ",\"")) == '"') {
         size_t quoted = quoted_length(*text);
@@ -106,7 +105,7 @@ static void skip_range(const char **text) {
     }
 }
 
-/* Lets a range count for a type if none that is more specific has. */
+/* Counts a range for a type, unless a more specific one has counted. */
 static void weigh(struct preference *preference, const struct range *range) {
     int specificity = equals(range->text, range->length, preference->type)    ? 3
                       : equals(range->text, range->length, preference->group) ? 2

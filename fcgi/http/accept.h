@@ -5,13 +5,12 @@
 
 /*
  * Whether an Accept header field (NULL: none) asks for text/plain rather than application/json, by
- * RFC 9110, section 12.5.1. Each type has the weight of the most specific range that names it; a
- * type that no range names has 0. The heavier type is taken; of two of the same weight the one that
- * is named more specifically; else JSON. When neither is acceptable the field is disregarded, as
- * the RFC allows: JSON.
+ * RFC 9110, section 12.5.1. Each type has the weight of the most specific range that names it, or 0
+ * without one. The heavier type wins; at equal weight the one named more specifically; else JSON.
+ * When neither is acceptable the field is ignored, as the RFC allows: JSON.
  *
- * A range that cannot be read is skipped, and so is one with a parameter that no reply has; charset
- * is ignored, since all of our text is ASCII.
+ * Skips ranges that cannot be read, and those with a parameter that no reply has; ignores charset,
+ * since all of our text is ASCII.
  */
 bool accept_plain(const char *field);
 

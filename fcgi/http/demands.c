@@ -6,7 +6,7 @@
 #include "problem.h"
 #include "router.h"
 
-/* Whether a field's list (NULL: none) has no member but this one; an empty list has none. */
+/* Whether a field's list (NULL: none) has no other member than this one; it may be empty. */
 static bool lists_only(const char *list, const char *member) {
     size_t length = strlen(member);
     while (list && *(list += strspn(list, " \t,")) != '\0') {
@@ -21,7 +21,7 @@ static bool is_get(const struct call *call) {
     return call->route && strcmp(call->route->method, "GET") == 0;
 }
 
-/* RFC 9110, section 10.1.1. What nginx does with 100-continue is done already. */
+/* RFC 9110, section 10.1.1. nginx has handled 100-continue already. */
 static bool expectation_met(struct call *call) {
     const char *expect = call_field(call, "HTTP_EXPECT");
     if (lists_only(expect, "100-continue"))
@@ -32,7 +32,7 @@ static bool expectation_met(struct call *call) {
     return false;
 }
 
-/* RFC 9110, sections 14.5 and 8.4: whether the body is what it looks like. */
+/* RFC 9110, sections 14.5 and 8.4: whether the body is whole and not encoded. */
 static bool body_is_plain(struct call *call) {
     struct reply *reply = &call->server->reply;
     if (call_field(call, "HTTP_CONTENT_RANGE")) {
@@ -50,7 +50,7 @@ static bool body_is_plain(struct call *call) {
     return false;
 }
 
-/* Whether the path of this call shows something to GET. */
+/* Whether a GET of this call's path is served. */
 static bool is_shown(const struct call *call) {
     for (const struct route *route = call->server->routes; route->method; route++) {
         if (route->caller == call->route->caller && strcmp(route->method, "GET") == 0 &&
@@ -66,7 +66,7 @@ static bool is_any(const char *field) {
 }
 
 /* RFC 9110, sections 13.1.1 and 13.2.2. Nothing here has an entity tag, so none matches; "*"
- * matches what is shown to GET. */
+ * matches a path that serves GET. */
 static bool match_holds(struct call *call) {
     const char *match = call_field(call, "HTTP_IF_MATCH");
     if (!match || (is_any(match) && is_shown(call)))
@@ -82,7 +82,7 @@ static bool none_match_holds(const struct call *call) {
     return !is_any(call_field(call, "HTTP_IF_NONE_MATCH")) || !is_shown(call);
 }
 
-/* The preconditions of a call that changes something. */
+/* Whether the preconditions of a call that changes something hold. */
 static bool conditions_hold(struct call *call) {
     if (!match_holds(call))
         return false;

@@ -14,7 +14,7 @@ static bool is_digit(char c) {
 }
 
 /* Reads a key: a lower-case letter or '*', then these, digits, '_', '-' and '.'. Returns its
- * length, 0 when there is none. */
+ * length, 0 without one. */
 static size_t key_length(const char *text) {
     size_t length = 0;
     if (!is_lower(*text) && *text != '*')
@@ -36,8 +36,8 @@ static int base64_value(char c) {
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Reads ":BASE64:" at *text and moves behind it. The first `size` bytes go to out; *length tells
- * how many there were. Padding may be missing (RFC 8941, section 4.2.7). */
+/* Reads ":BASE64:" at *text and moves past it. The first `size` bytes go to out; *length gets the
+ * number of all. Padding may be missing (RFC 8941, section 4.2.7). */
 static bool byte_sequence(const char **text, uint8_t *out, size_t size, size_t *length) {
     const char *at = *text;
     uint32_t bits = 0;
@@ -58,11 +58,11 @@ static bool byte_sequence(const char **text, uint8_t *out, size_t size, size_t *
     size_t padding = strspn(at, "=");
     at += padding;
     *text = at + 1;
-    /* 2 or 4 bits are left of a last group of 3 or 2 digits, which is padded by 1 or 2 signs. */
+    /* A last group of 3 or 2 digits leaves 2 or 4 bits and is padded by 1 or 2 signs. */
     return *at == ':' && held < 6 && (padding == 0 || padding == (size_t)held / 2);
 }
 
-/* Skips parameters, ";key" or ";key=token", which RFC 9530 gives no meaning. */
+/* Skips parameters, ";key" or ";key=token", which have no meaning in RFC 9530. */
 static bool skip_parameters(const char **text) {
     while (**text == ';') {
         *text += 1 + strspn(*text + 1, " ");

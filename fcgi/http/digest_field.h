@@ -10,7 +10,7 @@
  *
  *     sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:, sha-512=:...:
  *
- * sha-512 and sha-256 are read; other algorithms are skipped, as the RFC has it.
+ * sha-512 and sha-256 are read; other algorithms are skipped, as the RFC says.
  */
 struct digest_field {
     bool has_sha512;
@@ -19,8 +19,8 @@ struct digest_field {
     uint8_t sha256[32];
 };
 
-/* Reads a field's text; an empty one holds nothing. False, with a phrase in *why, when it is not
- * such a dictionary or a digest in it has the wrong length. */
+/* Reads a field's text, which may be empty. False, with a phrase in *why, when it is no such
+ * dictionary or a digest has the wrong length. */
 bool digest_field_parse(struct digest_field *field, const char *text, const char **why);
 
 #endif

@@ -14,7 +14,7 @@ bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]) {
     while (field[length] > ' ' && field[length] < 0x7f)
         length++;
     const char *rest = field + length;
-    /* Two lines, the second of them empty, are joined to "KEY, ". */
+    /* Two lines are joined to "KEY, " when the second is empty. */
     bool joined = length > 0 && field[length - 1] == ',' && *rest == ' ';
     if (length == 0 || length >= QUEUE_KEY_SIZE || joined || rest[strspn(rest, " \t")] != '\0') {
         problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,

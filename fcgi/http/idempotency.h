@@ -3,9 +3,9 @@
 
 #include "server.h"
 
-/* Reads the Idempotency-Key header field of a call into key: "" when there is none. False, with the
- * reply filled, when it is not 1 to QUEUE_KEY_SIZE - 1 visible ASCII characters, or is there twice.
- * Quotes around it, which the IETF's draft knows, are taken as a part of it. */
+/* Reads the Idempotency-Key header field of a call into key, "" without one. False, with the reply
+ * filled, when it is not 1 to QUEUE_KEY_SIZE - 1 visible ASCII characters, or comes twice. Quotes
+ * around it, as in the IETF's draft, are part of the key. */
 bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]);
 
 #endif

@@ -1,5 +1,5 @@
-/* A process that holds long polls: an event loop over the listening socket, the queue's answers and
- * the clients of the parked requests. */
+/* A process for long polls: an event loop over the listening socket, the queue's answers and the
+ * clients of the parked requests. */
 
 #include "serve.h"
 
@@ -14,19 +14,19 @@
 #include "clock.h"
 #include "log.h"
 
-/* While one peer is being read or written nothing else happens here, so none gets long. */
+/* Reading or writing one peer holds up all others, so none gets long. */
 static const struct patience patience = {.receive_ms = 200, .send_ms = 1000};
 
 enum {
     EVENTS_MAX = 64,    /* taken in one wake */
-    ACCEPTS_MAX = 16,   /* in one wake, so that answers do not wait for long behind them */
-    AWAY_POLL_MS = 100, /* how often an engine that is away or behind is tried */
+    ACCEPTS_MAX = 16,   /* in one wake, so that answers need not wait long */
+    AWAY_POLL_MS = 100, /* how often an absent engine, or unsent requests, are tried */
     SETTLE_MS = 1000,   /* at the end, for the queue's last answers */
     SETTLE_POLL_MS = 50,
-    SPARE_DESCRIPTORS = 64 /* beside those of the parked requests */
+    SPARE_DESCRIPTORS = 64 /* besides those of the parked requests */
 };
 
-/* What an epoll event is about, when it is not the slot of a parked request. */
+/* The subject of an epoll event, unless it is the slot of a parked request. */
 static const uint32_t ABOUT_LISTENER = UINT32_MAX;
 static const uint32_t ABOUT_ANSWERS = UINT32_MAX - 1; /* of the queue or of peers */
 
@@ -40,11 +40,10 @@ struct loop {
     struct server *server;
     int listen_fd;
     int epoll_fd;
-    int slots;  /* how many requests may be parked */
-    int parked; /* how many are */
-    struct long_poll
-        *polls;        /* one more than slots: for the request that comes when all are taken */
-    uint64_t *tickets; /* the ticket of each; 0: free */
+    int slots;               /* how many requests may be parked */
+    int parked;              /* how many are */
+    struct long_poll *polls; /* slots and one more, for a request when all are taken */
+    uint64_t *tickets;       /* the ticket of each; 0: free */
 };
 
 /* The slot with this ticket; the first free one for 0. -1 when there is none. */
@@ -56,7 +55,7 @@ static int find(const struct loop *loop, uint64_t ticket) {
     return -1;
 }
 
-/* Gives a ticket up, whoever's it is. */
+/* Gives up a ticket of the queue or of the peer client. */
 static void forget_ticket(struct loop *loop, uint64_t ticket) {
     if (peer_client_is_ticket(ticket))
         peer_client_forget(loop->server->peer_client, ticket);
@@ -64,7 +63,7 @@ static void forget_ticket(struct loop *loop, uint64_t ticket) {
         queue_forget(loop->server->queue, ticket);
 }
 
-/* Watches a descriptor. A closed one leaves epoll by itself, and its number may come again. */
+/* Watches a descriptor. A closed one leaves epoll by itself, and its number may be reused. */
 static bool watch(struct loop *loop, int fd, uint32_t events, uint32_t about) {
     struct epoll_event event = {.events = events, .data.u32 = about};
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
@@ -89,7 +88,7 @@ static void cut_short(struct loop *loop, int slot) {
     unpark(loop, slot);
 }
 
-/* Holds a request until its ticket is answered or its client goes away. */
+/* Parks a request until its ticket is answered or its client goes away. */
 static void park(struct loop *loop, int slot, uint64_t ticket) {
     loop->tickets[slot] = ticket;
     loop->parked++;
@@ -99,7 +98,7 @@ static void park(struct loop *loop, int slot, uint64_t ticket) {
     }
 }
 
-/* Serves a request that has just come: answers or parks it. */
+/* Begins a request: answers or parks it. */
 static void begin(struct loop *loop, int slot) {
     struct long_poll *waiting = &loop->polls[slot];
     struct call *call = &waiting->call;
@@ -119,7 +118,7 @@ static void begin(struct loop *loop, int slot) {
         finish(waiting);
 }
 
-/* Takes the requests that have come in. False when this process has no means for more. */
+/* Takes the incoming requests. False when this process lacks memory or descriptors for more. */
 static bool take_requests(struct loop *loop) {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         int slot = find(loop, 0);
@@ -136,15 +135,15 @@ static bool take_requests(struct loop *loop) {
     return true;
 }
 
-/* The client of a parked request has gone. */
+/* Drops a parked request whose client has gone. */
 static void forget(struct loop *loop, int slot) {
     forget_ticket(loop, loop->tickets[slot]);
     request_drop(&loop->polls[slot].request);
     unpark(loop, slot);
 }
 
-/* Hands an answer to its client, or takes its effect back when that one has gone; unless it is to
- * wait for another. */
+/* Delivers an answer to its client, or takes back its effect when the client has gone; unless the
+ * call waits for another ticket now. */
 static void deliver(struct loop *loop, int slot, const struct queue_answer *answer) {
     struct long_poll *waiting = &loop->polls[slot];
     const struct long_poll_verbs *verbs = waiting->call.route->long_poll;
@@ -165,7 +164,7 @@ static void deliver(struct loop *loop, int slot, const struct queue_answer *answ
     unpark(loop, slot);
 }
 
-/* The next answer of the queue or of peers. */
+/* The next answer of the queue or of the peer. */
 static bool next_answer(struct loop *loop, struct queue_answer *answer) {
     return queue_next(loop->server->queue, answer) ||
            (loop->server->peer_client && peer_client_next(loop->server->peer_client, answer));
@@ -180,8 +179,8 @@ static void take_answers(struct loop *loop) {
     }
 }
 
-/* Sees to clients that went away. True when new requests have come, too. Slots that become free
- * here are taken again only after the last of these events. */
+/* Drops the requests of clients that went away. True when new requests have come. Slots freed here
+ * are reused only after the last of these events. */
 static bool look_at(struct loop *loop, const struct epoll_event *events, int count) {
     bool incoming = false;
     for (int i = 0; i < count; i++) {
@@ -194,7 +193,7 @@ static bool look_at(struct loop *loop, const struct epoll_event *events, int cou
     return incoming;
 }
 
-/* Watches for the peers' answers. Returns how long the loop may sleep for them. */
+/* Watches for the peer's answers. Returns the longest sleep that they allow. */
 static int watch_peer_client(struct loop *loop) {
     const struct peer_client *client = loop->server->peer_client;
     if (!client)
@@ -206,7 +205,7 @@ static int watch_peer_client(struct loop *loop) {
     return due_ms == INT64_MAX ? -1 : clock_timeout_ms(due_ms);
 }
 
-/* Waits for something to happen. Returns the number of events, 0 also after a signal. */
+/* Waits for events. Returns their number, 0 also after a signal. */
 static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_MAX]) {
     int queue_fd = queue_descriptor(loop->server->queue);
     bool watched = queue_fd >= 0 && watch(loop, queue_fd, EPOLLIN, ABOUT_ANSWERS);
@@ -218,7 +217,7 @@ static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_M
     return count < 0 ? 0 : count;
 }
 
-/* Serves until it is time to stop or this process cannot go on. Returns its exit code. */
+/* Serves until told to stop or unable to go on. Returns the exit code. */
 static int serve_all(struct loop *loop) {
     struct epoll_event events[EVENTS_MAX];
     bool able = true;
@@ -236,8 +235,8 @@ static int serve_all(struct loop *loop) {
     return able ? EXIT_OK : EXIT_TEMPORARY;
 }
 
-/* Waits a little for the queue's last answers: a lease that was granted just before its request was
- * cut short goes back then. */
+/* Waits a little for the queue's last answers, to give back leases that were granted just before
+ * their requests were cut short. */
 static void settle(struct loop *loop) {
     struct queue *queue = loop->server->queue;
     struct queue_answer ignored;
@@ -251,7 +250,7 @@ static void settle(struct loop *loop) {
     }
 }
 
-/* Answers all that are parked. */
+/* Answers all parked requests. */
 static void drain(struct loop *loop) {
     for (int slot = 0; slot <= loop->slots; slot++) {
         child_busy();
@@ -262,7 +261,7 @@ static void drain(struct loop *loop) {
     child_idle();
 }
 
-/* How many requests may be parked: as many as the settings say, if this process may open as many
+/* How many requests may be parked: as many as `wanted`, if the process may open that many
  * descriptors. */
 static int usable_slots(int64_t wanted) {
     struct rlimit limit;
@@ -278,7 +277,7 @@ static int usable_slots(int64_t wanted) {
     return slots;
 }
 
-/* Prepares the loop; what it allocates is freed by loop_close, also after a failure. */
+/* Prepares the loop. loop_close frees everything, also after a failure. */
 static bool loop_open(struct loop *loop, const struct child_job *job, const struct route *routes) {
     const struct conf *conf = job->conf;
     loop->listen_fd = job->listen_fd;

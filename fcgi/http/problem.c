@@ -9,7 +9,7 @@ struct row {
     const char *name; /* of the type urn:hashmill:problem:NAME */
     const char *title;
     int status;
-    int retry_after_seconds; /* 0: the header is not sent */
+    int retry_after_seconds; /* 0: no Retry-After */
 };
 
 static const struct row rows[] = {
@@ -44,7 +44,7 @@ static const struct row rows[] = {
     [PROBLEM_DISK_FULL] = {"disk-full", "The disk is full", 507, 10},
 };
 
-/* Begins the reply: status, headers, and the members that the table knows. */
+/* Begins the reply: status, headers, and the members from the table. */
 static void begin(struct reply *reply, const struct row *row, int retry_after_seconds) {
     struct buffer *body = &reply->body;
     reply_begin(reply, row->status, "application/problem+json");

@@ -6,8 +6,8 @@
 #include "request.h"
 
 /*
- * Replies that say what went wrong: application/problem+json (RFC 9457). problem.c has the table of
- * their types, titles, statuses and Retry-After.
+ * Error replies: application/problem+json (RFC 9457). problem.c has the table of their types,
+ * titles, statuses and Retry-After.
  */
 enum problem {
     PROBLEM_BAD_PARAMETER,
@@ -44,19 +44,19 @@ enum problem {
 enum { WHY_SIZE = 256 }; /* bytes of a detail that a check writes for its caller, with the NUL */
 
 /* Makes the reply a problem. The detail, printf-style and cut at WHY_SIZE - 1 bytes, says what is
- * wrong and what to do; it may hold bytes of the client, which are escaped. */
+ * wrong and what to do. It may hold bytes of the client, which are escaped. */
 void problem_reply(struct reply *reply, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The problem for an item that is refused as the queue is full, and when to try again. */
+/* The problem for an item refused by a full queue, with the time to try again. */
 void problem_full(struct reply *reply, int retry_after_seconds);
 
-/* The problem for how a verb that changes the queue ended: FULL, PAUSED, DISK_FULL, DOWN, UNKNOWN,
- * FAULT.
- * What NONE and CONFLICT mean differs from verb to verb, so their callers answer those. */
+/* The problem for the result of a verb that changes the queue: FULL, PAUSED, DISK_FULL, DOWN,
+ * UNKNOWN, FAULT. NONE and CONFLICT mean something else for each verb, so the callers answer those.
+ */
 void problem_of_write(struct reply *reply, enum queue_result result);
 
-/* The problem for how a verb that only reads ended: DOWN, UNKNOWN, FAULT. */
+/* The problem for the result of a verb that only reads: DOWN, UNKNOWN, FAULT. */
 void problem_of_read(struct reply *reply, enum queue_result result);
 
 /* The problem for a body that could not be read; result is not REQUEST_BODY_OK. */

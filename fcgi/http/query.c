@@ -12,8 +12,8 @@ static int hex_value(char digit) {
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* Resolves '+' and percent-escapes into out, NUL-terminated. False when an escape is broken, stands
- * for NUL, or the result does not fit. */
+/* Resolves '+' and percent-escapes into out, NUL-terminated. False when an escape is broken or
+ * stands for NUL, or the result does not fit. */
 static bool decode(char *out, size_t size, const char *text, size_t length) {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
@@ -34,7 +34,7 @@ static bool decode(char *out, size_t size, const char *text, size_t length) {
     return true;
 }
 
-/* The place of name among the parameters that the call takes, or -1. */
+/* The place of name among the call's parameters, or -1. */
 static int place(const struct query *query, const char *name) {
     for (int i = 0; query->names[i]; i++) {
         if (strcmp(query->names[i], name) == 0)
@@ -43,7 +43,7 @@ static int place(const struct query *query, const char *name) {
     return -1;
 }
 
-/* Says which parameters there are. */
+/* Refuses a name; says which parameters the call has. */
 static bool refuse_name(const struct query *query, const char *name, char *why, size_t why_size) {
     int used = snprintf(why, why_size, "There is no parameter \"%s\" here; this call takes %s",
                         name, query->names[0] ? "" : "none");

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * The query string of a request. Each call names the parameters it takes; anything else is refused,
- * and so is one given twice, so that a typo never becomes a default.
+ * The query string of a request. Each call names its parameters. Any other parameter is refused,
+ * and so is one given twice: a typo never becomes a default.
  */
 enum {
     QUERY_PARAMETERS_MAX = 10, /* of one call */
@@ -15,26 +15,26 @@ enum {
 };
 
 struct query {
-    const char *const *names; /* what the call takes, ended by NULL; borrowed */
+    const char *const *names; /* the call's parameters, ended by NULL; borrowed */
     bool given[QUERY_PARAMETERS_MAX];
     char values[QUERY_PARAMETERS_MAX][QUERY_VALUE_SIZE]; /* decoded, in the order of names */
 };
 
-/* Reads a query string (without its '?'; "" for none): percent-escapes are resolved and '+' is a
- * space. Empty pieces between '&' are skipped, as URL parsers do. False with a sentence for the
- * client in why. names must outlive the query. */
+/* Reads a query string (without its '?'; "" for none). Resolves percent-escapes, and '+' to a
+ * space; skips empty pieces between '&', as URL parsers do. False with a sentence for the client in
+ * why. names must outlive the query. */
 bool query_parse(struct query *query, const char *text, const char *const *names, char *why,
                  size_t why_size);
 
 /* The value of a parameter, or NULL when it was not given. */
 const char *query_text(const struct query *query, const char *name);
 
-/* A parameter that must be there, as a decimal number from min to max: digits only, no sign, no
- * leading zero. False with a sentence for the client in why; *value is then left alone. */
+/* Reads a required parameter as a decimal number from min to max: digits only, no sign, no leading
+ * zero. False, with *value unchanged and a sentence for the client in why, otherwise. */
 bool query_integer(const struct query *query, const char *name, int64_t min, int64_t max,
                    int64_t *value, char *why, size_t why_size);
 
-/* The same rule for one text. */
+/* The same for a text. */
 bool query_decimal(const char *text, int64_t min, int64_t max, int64_t *value);
 
 #endif

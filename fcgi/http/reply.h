@@ -4,8 +4,8 @@
 #include "buffer.h"
 
 /*
- * A reply while it is being put together. One is enough for a process: it is sent before the next
- * is begun, and its buffers are reused.
+ * A reply under construction. A process needs only one: it sends the reply before it begins the
+ * next, and reuses the buffers.
  */
 struct reply {
     int status;
@@ -14,13 +14,13 @@ struct reply {
     struct buffer body;
 };
 
-/* Begins a reply, forgetting whatever was in it. type must be a literal, or NULL for no body. */
+/* Begins a reply and drops any earlier content. type must be a literal, or NULL for no body. */
 void reply_begin(struct reply *reply, int status, const char *type);
 
-/* Adds a header line; value is of our own making and holds no line break. */
+/* Adds a header line; value must have no line break. */
 void reply_header(struct reply *reply, const char *name, const char *value);
 
-/* The reason phrase of a status that is in use here. */
+/* The reason phrase of a status used here. */
 const char *reply_reason(int status);
 
 void reply_free(struct reply *reply);

@@ -27,7 +27,7 @@ static void set_timeout(int fd, int option, int ms) {
         log_warn("a connection's timeout cannot be set: %m");
 }
 
-/* accept4 with its errors sorted: *fd is the connection when REQUEST_ACCEPTED. */
+/* accept4 with its errors classified; *fd is the connection after REQUEST_ACCEPTED. */
 static enum request_accepted accept_connection(int listen_fd, int *fd) {
     *fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (*fd >= 0)
@@ -47,13 +47,13 @@ static enum request_accepted accept_connection(int listen_fd, int *fd) {
 
 /*
  * Has libfcgi read a request's head from a connection that we accepted. Its own accept would wait
- * for ever, for a connection or for the rest of half a record. FCGX_Accept_r leaves it out when a
- * connection is there already from an earlier request that was to be kept, so that is what the
- * request is made to look like. When this one fails, also by our receive timeout, libfcgi closes it
- * and does call accept, on the listening socket -1, which fails at once with EBADF.
+ * for ever, for a connection or for the rest of half a record. FCGX_Accept_r skips its accept when
+ * a connection is kept open from an earlier request, so the request is made to look like that. When
+ * reading fails, also by our receive timeout, libfcgi closes the connection and does call accept,
+ * on the listening socket -1, which fails at once with EBADF.
  *
- * A detached connection is closed without libfcgi's polite wait for the peer's close, which a peer
- * that sent no valid request does not deserve.
+ * A detached connection is closed without libfcgi's wait for the peer's close; a peer that sent no
+ * valid request needs no such wait.
  */
 static bool read_head(FCGX_Request *fcgi, int fd) {
     FCGX_InitRequest(fcgi, -1, 0);
@@ -62,17 +62,17 @@ static bool read_head(FCGX_Request *fcgi, int fd) {
     fcgi->detached = 1;
     if (FCGX_Accept_r(fcgi) != 0)
         return false;
-    /* libfcgi takes parameters that break off for parameters that end. */
+    /* libfcgi takes parameters that break off as complete. */
     if (FCGX_GetError(fcgi->in) != 0) {
         FCGX_Free(fcgi, 1);
         return false;
     }
     fcgi->detached = 0;
-    fcgi->keepConnection = 0; /* the peer asked for what it liked; we close */
+    fcgi->keepConnection = 0; /* whatever the peer asked for, we close */
     return true;
 }
 
-/* The parameter, or "" when there is none. */
+/* The parameter, or "" without one. */
 static const char *text_of(const struct request *request, const char *name) {
     const char *text = request_parameter(request, name);
     return text ? text : "";
@@ -131,7 +131,7 @@ enum request_body request_read_body(struct request *request, size_t max_bytes, b
     FCGX_Stream *in = request->fcgi.in;
     int64_t count = 0;
     int got;
-    /* FCGX_GetStr gives less than asked for only at the end, or when the peer falls silent. */
+    /* FCGX_GetStr returns less than asked for only at the end, or when the peer falls silent. */
     while ((got = FCGX_GetStr(chunk, sizeof chunk, in)) > 0) {
         count += got;
         if (count > (int64_t)max_bytes)
@@ -150,8 +150,7 @@ int request_descriptor(const struct request *request) {
     return request->fcgi.ipcFd;
 }
 
-/* What is sent after a body: after JSON a line break, so that a terminal's prompt has its own line.
- */
+/* The end of a body: after JSON a line break, so that a terminal's prompt has its own line. */
 static const char *ending_of(const struct reply *reply) {
     return strstr(reply->type, "json") ? "\n" : "";
 }
@@ -183,7 +182,7 @@ bool request_finish(struct request *request, const struct reply *reply) {
     put_reply(request, reply);
     int failed = FCGX_FClose(fcgi->err);
     failed |= FCGX_FClose(fcgi->out);
-    /* With the request read to its end nothing can be lost by closing at once. */
+    /* When the request was read to its end, closing at once loses nothing. */
     if (FCGX_HasSeenEOF(fcgi->in) == EOF && FCGX_GetError(fcgi->in) == 0)
         FCGX_Detach(fcgi);
     FCGX_Finish_r(fcgi);
@@ -192,6 +191,6 @@ bool request_finish(struct request *request, const struct reply *reply) {
 
 void request_drop(struct request *request) {
     FCGX_Detach(&request->fcgi);
-    /* Nothing is written: the streams are freed without being closed. */
+    /* Writes nothing: frees the streams without closing them. */
     FCGX_Free(&request->fcgi, 1);
 }

@@ -10,18 +10,18 @@
 #include "reply.h"
 
 /*
- * One FastCGI request, by libfcgi. It must stay where it is in memory from request_accept to
- * request_finish; several may be open at once and be finished in any order.
+ * A FastCGI request, by libfcgi. It must not move in memory from request_accept to request_finish.
+ * Several may be open at once and be finished in any order.
  */
 struct request {
     FCGX_Request fcgi;
     const char *method; /* "GET", ...; HEAD is shown as GET with head set */
     const char *path;   /* decoded, without the query */
     const char *query;  /* as sent; "" for none */
-    bool head;          /* the reply's body is to be left out */
+    bool head;          /* leave out the reply's body */
 };
 
-/* How long a peer may keep this process waiting in one read or write. */
+/* How long a peer may delay this process in one read or write. */
 struct patience {
     int receive_ms;
     int send_ms;
@@ -29,38 +29,38 @@ struct patience {
 
 enum request_accepted {
     REQUEST_ACCEPTED,
-    REQUEST_NONE,     /* nobody there, or a peer that sent no valid request; go on */
-    REQUEST_EXHAUSTED /* no descriptors or memory; it is logged */
+    REQUEST_NONE,     /* nobody there, or no valid request; go on */
+    REQUEST_EXHAUSTED /* no descriptors or memory; logged */
 };
 
 enum request_body {
     REQUEST_BODY_OK,
     REQUEST_BODY_TOO_LARGE,
-    REQUEST_BODY_BROKEN /* it ended early, or is not as long as announced */
+    REQUEST_BODY_BROKEN /* ended early, or has not the announced length */
 };
 
-/* What takes a body's bytes as they come. */
+/* Takes the bytes of a body as they come. */
 typedef void body_sink(void *context, const char *bytes, size_t length);
 
-/* Prepares libfcgi; once in a process, before the first request. False when it cannot. */
+/* Prepares libfcgi; call it once in a process, before the first request. False on failure. */
 bool request_setup(void);
 
 /* Takes the next connection from a non-blocking listening socket and reads the request's
- * parameters. Only when REQUEST_ACCEPTED the request is open and must be finished. */
+ * parameters. After REQUEST_ACCEPTED, and only then, the request is open and must be finished. */
 enum request_accepted request_accept(struct request *request, int listen_fd,
                                      struct patience patience);
 
-/* A FastCGI parameter that nginx makes, such as "REMOTE_ADDR"; NULL when there is none. */
+/* A FastCGI parameter of nginx's own, such as "REMOTE_ADDR"; NULL without one. */
 const char *request_parameter(const struct request *request, const char *name);
 
-/* A header field of the client by its parameter's name, such as "HTTP_ACCEPT"; NULL when there is
- * none. Several lines of one name are one value, joined by ", " (RFC 9110, section 5.2): nginx
- * before 1.23 hands over a parameter for each, later ones join them so. Where one value is allowed
- * the reader must refuse a joined one. The text may be in *joined, whose content is replaced. */
+/* A header field of the client by its parameter's name, such as "HTTP_ACCEPT"; NULL without one.
+ * Several lines of one name are one value, joined by ", " (RFC 9110, section 5.2): nginx before
+ * 1.23 passes a parameter for each line, later versions join them. A reader that allows one value
+ * must refuse a joined one. The text may be in *joined, whose content is replaced. */
 const char *request_field(const struct request *request, const char *name, struct buffer *joined);
 
-/* Reads the body to its end, at most max_bytes, through a sink. A body announced as longer is not
- * read at all. */
+/* Reads the body to its end, at most max_bytes, and passes it to the sink. A body announced as
+ * longer is not read at all. */
 enum request_body request_read_body(struct request *request, size_t max_bytes, body_sink *sink,
                                     void *context);
 
@@ -70,7 +70,7 @@ bool request_is_gone(const struct request *request);
 /* The connection's descriptor, to poll for a client that goes away. */
 int request_descriptor(const struct request *request);
 
-/* Writes the reply, ends the request and closes its connection. False when the reply could not be
+/* Writes the reply, ends the request and closes its connection. False when the reply was not
  * written whole. */
 bool request_finish(struct request *request, const struct reply *reply);
 

@@ -4,19 +4,19 @@
 #include "server.h"
 
 /*
- * The JSON bodies of the calls on the worker listener: what those of workers and those of other
- * nodes have in common. A body is read into server->text and parsed into server->json.
+ * The JSON bodies of the calls on the worker listener: common to workers and other nodes. A body is
+ * read into server->text and parsed into server->json.
  */
 
-/* Reads call->request's body, parses it and checks that it is of this protocol. False with the
+/* Reads and parses call->request's body, and checks that it has this protocol. False with the
  * problem in server->reply. */
 bool request_json_read(struct call *call, int protocol);
 
 /* The root's member of that name, or -1. */
 int request_json_member(const struct call *call, const char *name);
 
-/* Refuses one field of the body, or of the element at index if that is not negative; rule says what
- * it must be. False, so that a check can return it. */
+/* Refuses a field of the body or, unless index is negative, of the element at index; `rule` says
+ * what the field must be. Returns false, for the check's own return. */
 bool request_json_refuse(struct call *call, int index, const char *field, const char *rule);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { IGNORED_BODY_BYTES_MAX = 524288 };
 
-/* Whether a route has this path; reads the item's id behind a pattern into *id. */
+/* Whether a route has this path; *id gets the id of an item in the path. */
 static bool path_fits(const struct route *route, const char *path, struct uuid *id) {
     size_t length = strlen(route->path);
     if (route->path[length - 1] != '/')
@@ -39,7 +39,7 @@ static const struct route *find_path(struct call *call) {
     return NULL;
 }
 
-/* Who makes a call: of a path that is none, those who make the calls beside it, or else workers. */
+/* Who makes a call. For an unknown path: the callers of the paths beside it, or else workers. */
 static enum caller caller_of(const struct call *call, const struct route *found) {
     if (found)
         return found->caller;
@@ -51,8 +51,8 @@ static enum caller caller_of(const struct call *call, const struct route *found)
     return CALLER_WORKER;
 }
 
-/* Sets call->route, of those from this one on; false with the reply for an unknown path or method.
- */
+/* Sets call->route to the first fitting one from this route on. False, with the reply filled, for
+ * an unknown path or method. */
 static bool find_route(struct call *call, const struct route *route) {
     struct reply *reply = &call->server->reply;
     char allowed[64] = "";
@@ -79,8 +79,8 @@ static bool find_route(struct call *call, const struct route *route) {
     return false;
 }
 
-/* Whether the caller's certificate is of the role that makes these calls; a listener without TLS
- * passes none. CLIENT_ROLE is nginx's word: a header field of that name is HTTP_CLIENT_ROLE. */
+/* Whether the caller's certificate has the role for these calls; a listener without TLS passes no
+ * role. CLIENT_ROLE is set by nginx: a header field of that name would be HTTP_CLIENT_ROLE. */
 static bool check_role(struct call *call, const char *wanted) {
     const char *role = request_parameter(call->request, "CLIENT_ROLE");
     if (auth_role(role, wanted))
@@ -92,8 +92,8 @@ static bool check_role(struct call *call, const char *wanted) {
     return false;
 }
 
-/* Everything on the worker listener needs a token, and with TLS a certificate: other nodes' calls
- * theirs, workers' calls theirs. */
+/* Checks the token, and with TLS the certificate, that every call on the worker listener needs: the
+ * peers' for their calls, the workers' for theirs. */
 static bool authorize(struct call *call, enum caller caller) {
     const char *field = call_field(call, "HTTP_AUTHORIZATION");
     const struct conf *conf = call->server->conf;
@@ -126,7 +126,7 @@ static void ignore(void *context, const char *bytes, size_t length) {
     (void)length;
 }
 
-/* Reads a body away that means nothing to its call. */
+/* Skips a body that has no meaning for its call. */
 static bool skip_body(struct call *call) {
     if (call->route->reads_body)
         return true;

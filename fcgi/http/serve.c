@@ -9,15 +9,14 @@
 
 #include "log.h"
 
-/* The kernel may wake a process for a connection that cannot take it just then (it is stopped); one
- * of the others looks again after this time. */
+/* The kernel may wake a process that cannot take the connection just then (it is stopped); another
+ * process looks again after this time. */
 enum { LOOK_AGAIN_MS = 1000 };
 
 static const struct patience patience = {.receive_ms = 2000, .send_ms = 10000};
 
-/* An epoll descriptor that watches the listening socket, which the whole pool shares:
- * EPOLLEXCLUSIVE has the kernel wake one of the sleepers for a connection rather than all. -1 on
- * failure. */
+/* An epoll descriptor for the listening socket, which the whole pool shares: with EPOLLEXCLUSIVE
+ * the kernel wakes one sleeper for a connection rather than all. -1 on failure. */
 static int watch(int listen_fd) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
     int fd = epoll_create1(EPOLL_CLOEXEC);
@@ -42,8 +41,8 @@ static void serve(struct server *server, struct request *request) {
         log_debug("a client went away before its reply");
 }
 
-/* Serves until it is time to stop. SIGTERM comes in only while this waits, so the request in hand
- * is always finished. */
+/* Serves until told to stop. SIGTERM arrives only during the wait, so the request in hand is always
+ * finished. */
 static int serve_all(struct server *server, int listen_fd, int epoll_fd) {
     struct request request;
     while (!child_stopping()) {

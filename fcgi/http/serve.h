@@ -4,10 +4,10 @@
 #include "base/child.h"
 #include "router.h"
 
-/* The main functions of the processes that serve requests. Each takes the routes that it serves,
- * and returns its exit code. */
+/* The main functions of the processes that serve requests. Each takes the routes that it serves and
+ * returns its exit code. */
 
-/* serve.c: short requests, one at a time. The replica is for server->replica. */
+/* serve.c: short requests, one at a time; replica becomes server->replica. */
 int serve_requests(const struct child_job *job, const struct route *routes,
                    struct replica *replica);
 

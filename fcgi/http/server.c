@@ -4,8 +4,8 @@
 
 #include "log.h"
 
-/* A hash that is begun with EVP_DigestInit_ex(hash, NULL, NULL): to look the algorithm up takes
- * some microseconds, which no request shall wait for. NULL when it cannot be had. */
+/* Makes a hash to be begun with EVP_DigestInit_ex(hash, NULL, NULL): looking the algorithm up for
+ * each request would cost some microseconds. NULL on failure. */
 static EVP_MD_CTX *new_hash(const EVP_MD *algorithm) {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     if (hash && EVP_DigestInit_ex(hash, algorithm, NULL) == 1)
@@ -14,7 +14,7 @@ static EVP_MD_CTX *new_hash(const EVP_MD *algorithm) {
     return NULL;
 }
 
-/* Allocates what the struct points to; false when something is missing. */
+/* Allocates what the struct points to. False when something is missing. */
 static bool fill(struct server *server, const struct child_job *job) {
     server->conf = job->conf;
     server->listener = job->listener;

@@ -16,24 +16,24 @@ struct route;
 struct replica; /* queue/replica.h */
 
 /*
- * What a serving process keeps from request to request: its end of the queue, and memory that each
- * uses again, so that a process does not grow.
+ * What a serving process keeps from request to request: its end of the queue, and memory that
+ * requests reuse, so that the process does not grow.
  */
-/* What the replica process knows of the server whose database the replica is. Steady time. */
+/* What the replica process knows of the server of the replicated database. Steady time. */
 struct feeder {
-    int64_t fed_ms;    /* it sent something for the replica */
-    int64_t silent_ms; /* it was away at all attempts to take the replica since then, */
-    int64_t tried_ms;  /* up to the last one */
+    int64_t fed_ms;    /* when it last sent something for the replica */
+    int64_t silent_ms; /* it was away at all attempts to take the replica from then, */
+    int64_t tried_ms;  /* to this last one */
 };
 
 struct server {
     const struct conf *conf;
-    const struct route *routes; /* that it serves; see router.h */
+    const struct route *routes; /* the routes that it serves; see router.h */
     enum listener listener;
     struct queue *queue;
     struct peer_client *peer_client; /* NULL without PEERS */
-    struct replica *replica;         /* the caller's; NULL but in the replica process */
-    struct feeder feeder;            /* of that */
+    struct replica *replica;         /* the caller's; NULL except in the replica process */
+    struct feeder feeder;            /* used with replica */
     EVP_MD_CTX *sha512;
     EVP_MD_CTX *sha256;
     struct reply reply;
@@ -46,8 +46,8 @@ struct server {
     struct queue_verdict verdict;
 };
 
-/* One request on its way through the router and a handler, which reads the request, checks it,
- * makes one call of the queue and fills server->reply. */
+/* A request on its way through the router and a handler, which reads and checks the request, makes
+ * one call of the queue and fills server->reply. */
 struct call {
     struct server *server;
     struct request *request;
@@ -56,10 +56,10 @@ struct call {
     struct uuid id;                 /* the item named in the path; for a lease, the lease */
     struct queue_return returnable; /* of a lease that was granted */
     int64_t until_ms;               /* steady time at which the wait of a look ends */
-    bool may_park;                  /* there is a free slot for one more long poll */
+    bool may_park;                  /* there is a free slot for a long poll */
 };
 
-/* A header field of the call's request: see request_field. Good until the next call of this. */
+/* A header field of the call's request: see request_field. Valid until the next call_field. */
 const char *call_field(const struct call *call, const char *name);
 
 /* Opens a child's queue and memory. NULL when memory is short; that is logged. */
