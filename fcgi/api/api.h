@@ -8,29 +8,29 @@
 extern const struct route api_routes[];     /* routes.c */
 extern const struct route replica_routes[]; /* replica.c: those of the replica process */
 
-/* enqueue.c: clients bring work. */
+/* enqueue.c: clients enqueue items. */
 void api_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
 
-/* items.c: clients ask for it. */
+/* items.c: clients pull, look at and cancel items. */
 void api_pull(struct call *call);   /* POST /pullCompleted?top=N[&order=latest|oldest] */
 void api_look(struct call *call);   /* GET /items/ID[?wait=S], answered at once */
 void api_cancel(struct call *call); /* DELETE /items/ID */
-extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S, held */
+extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S, parked */
 
-/* workers.c: workers do it. */
-extern const struct long_poll_verbs api_lease_long_poll; /* POST /lease, held */
+/* workers.c: workers lease and report. */
+extern const struct long_poll_verbs api_lease_long_poll; /* POST /lease, parked */
 void api_results(struct call *call);                     /* POST /results */
 void api_retire(struct call *call);                      /* POST /retire */
 
-/* peers.c: the other node helps and is helped. */
+/* peers.c: the peer's calls. */
 void api_peer_hello(struct call *call);                      /* POST /peer/hello */
 void api_peer_done(struct call *call);                       /* POST /peer/done */
 void api_peer_reserve(struct call *call);                    /* POST /peer/reserve */
 void api_peer_pulls(struct call *call);                      /* POST /peer/pulls */
 void api_peer_cancel(struct call *call);                     /* POST /peer/cancel */
-extern const struct long_poll_verbs api_peer_look_long_poll; /* POST /peer/look, held */
+extern const struct long_poll_verbs api_peer_look_long_poll; /* POST /peer/look, parked */
 
-/* replica.c: the other node has a replica of its database here. */
+/* replica.c: the peer's calls about the replica of its database here. */
 void api_replica_state(struct call *call);   /* POST /peer/replica/state */
 void api_replica_batches(struct call *call); /* POST /peer/replica/batches?... */
 void api_replica_pages(struct call *call);   /* POST /peer/replica/pages?... */
@@ -38,7 +38,7 @@ void api_replica_compare(struct call *call); /* POST /peer/replica/compare?... *
 void api_replica_take(struct call *call);    /* POST /peer/replica/take */
 void api_replica_read(struct call *call);    /* POST /peer/replica/read?... */
 
-/* health.c, stats.c: operators and their machines look after it. */
+/* health.c, stats.c: monitoring. */
 void api_health(struct call *call); /* GET /healthz[?probe=ready|live] */
 void api_stats(struct call *call);  /* GET /stats */
 

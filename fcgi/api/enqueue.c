@@ -1,4 +1,4 @@
-/* The calls by which clients bring work. */
+/* The call by which clients enqueue items. */
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "queue/fields.h"
 #include "queue/id.h"
 
-/* What a body is being hashed with; sha256 is NULL unless the client announced one. */
+/* The hashes of a body; sha256 is NULL unless the client announced one. */
 struct hashing {
     EVP_MD_CTX *sha512;
     EVP_MD_CTX *sha256;
@@ -31,8 +31,8 @@ static void refuse_failed_hash(struct call *call) {
                   "The server could not hash the body. Nothing was stored; tell its operator.");
 }
 
-/* The fields that announce a digest. A body is taken whole and without a coding only, so both are
- * about the same bytes (RFC 9530, section 3). */
+/* The fields that announce a digest. Only a whole body without a content coding is accepted, so
+ * both fields are about the same bytes (RFC 9530, section 3). */
 static const struct {
     const char *name;
     const char *parameter;
@@ -41,7 +41,7 @@ static const struct {
 
 enum { DIGEST_FIELDS = sizeof digest_fields / sizeof *digest_fields };
 
-/* Reads these fields; one that is not there announces nothing. */
+/* Reads these fields; an absent one announces nothing. */
 static bool read_announced(struct call *call, struct digest_field announced[DIGEST_FIELDS]) {
     const char *why;
     for (int i = 0; i < DIGEST_FIELDS; i++) {

@@ -95,7 +95,7 @@ static void reply_no_item(struct reply *reply) {
                   "ago.");
 }
 
-/* 200 with an item as it stands, or as it stood then. */
+/* 200 with an item in its present state, or in that of as_of_ms. */
 static void reply_item(struct reply *reply, const struct queue_item *item, int64_t as_of_ms) {
     struct buffer *body = &reply->body;
     const char *state = item_state_name((enum item_state)item->state);
@@ -146,15 +146,15 @@ static void look_now(struct call *call) {
     reply_sight(call, &sight);
 }
 
-/* A wait that reaches this pool, its name escaped past nginx, is answered with the present state.
- */
+/* Answers at once, also a look with a wait, which reaches this pool when its name is escaped past
+ * nginx. */
 void api_look(struct call *call) {
     int64_t seconds;
     if (read_wait(call, &seconds))
         look_now(call);
 }
 
-/* Answers at once with what can be read here. */
+/* Answers at once from what can be read at this node. */
 static void look_here(struct call *call) {
     struct sight sight;
     if (items_is_there(call))
@@ -187,7 +187,7 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
     struct sight sight;
     if (!peer_client_is_ticket(answer->ticket) && answer->result != QUEUE_OK &&
         answer->result != QUEUE_NONE) {
-        look_here(call); /* the engine's writing side has trouble; it can be read all the same */
+        look_here(call); /* the engine's writing side has trouble; reading may work all the same */
         return 0;
     }
     items_take_look(call, answer, &sight);

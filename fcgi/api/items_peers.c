@@ -7,7 +7,7 @@
 
 /* --- Pulls --- */
 
-/* How many done items the peer has; 0 when it cannot be asked. */
+/* How many done items the peer has; 0 when it does not answer. */
 static int64_t count_there(struct server *server) {
     const struct peer_message *answer;
     struct peer_request request = {.kind = PEER_COUNT};
@@ -24,7 +24,7 @@ static void add(struct queue_batch *batch, const struct queue_batch *more, int o
     queue_sort_batch(batch, oldest);
 }
 
-/* Closes the pull with so many items of the peer. */
+/* Closes the pull with `rest` items of the peer. */
 static enum queue_result close_pull(struct server *server, const struct queue_batch *batch,
                                     int32_t rest) {
     struct queue_close close = {.rest = rest};
@@ -33,15 +33,15 @@ static enum queue_result close_pull(struct server *server, const struct queue_ba
     return result == QUEUE_NONE || result == QUEUE_CONFLICT ? QUEUE_UNKNOWN : result;
 }
 
-/* Whether a pull is so old that one node or the other may have removed items of it. The two need
- * not keep them equally long. */
+/* Whether a pull is so old that one of the nodes may have removed items of it; they need not keep
+ * them equally long. */
 static bool is_old(const struct queue_batch *batch, const struct queue_batch *more) {
     static const int64_t day_ms = 24 * 3600 * 1000;
     int32_t days = more->kept_days < batch->kept_days ? more->kept_days : batch->kept_days;
     return batch->age_ms >= days * day_ms;
 }
 
-/* Adds what the peer sets aside, or has set aside, to this node's part. */
+/* Adds the items that the peer sets aside, or has set aside, to this node's part. */
 static enum queue_result complete(struct server *server, const struct queue_pull *pull,
                                   struct queue_batch *batch, bool *unreachable) {
     const struct peer_message *answer;
@@ -53,7 +53,7 @@ static enum queue_result complete(struct server *server, const struct queue_pull
     int32_t rest = result == QUEUE_OK ? answer->is.batch.count : 0;
     bool keyed = pull->key[0] != '\0';
     if (result != QUEUE_OK && (keyed || !open)) {
-        *unreachable = true; /* the pull stays open: it can be asked for again */
+        *unreachable = true; /* the pull stays open, to be repeated */
         return QUEUE_DOWN;
     }
     if (!open && rest < batch->rest) {
@@ -82,7 +82,7 @@ enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
     if (batch->share == PULL_GONE)
         return QUEUE_NONE;
     if (!server->peer_client)
-        return QUEUE_PAUSED; /* it needs the peer that PEERS named then */
+        return QUEUE_PAUSED; /* it needs the peer of that time */
     return complete(server, pull, batch, unreachable);
 }
 
@@ -93,13 +93,13 @@ bool items_is_there(const struct call *call) {
     return server->peer_client && id_node(call->id) == server->conf->peer.node;
 }
 
-/* Looks at the item in the replica that is kept here. */
+/* Looks at the item in the replica at this node. */
 static void look_in_replica(struct call *call, struct sight *sight) {
     struct queue *queue = call->server->queue;
     if (queue_look_replica(queue, call->id, &sight->item, &sight->as_of_ms) == QUEUE_OK)
         sight->result = QUEUE_OK;
     else
-        sight->result = QUEUE_DOWN; /* one that it does not have may have come since */
+        sight->result = QUEUE_DOWN; /* an item that it lacks may be newer */
 }
 
 void items_look(struct call *call, struct sight *sight) {

@@ -1,5 +1,5 @@
-/* The calls by which nodes help each other. All are answered from this node's own database and
- * never passed on, so that no question goes in circles. */
+/* The calls of the peer. All are answered from this node's own database and never passed on, so
+ * that no question goes in circles. */
 
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "peers_parse.h"
 #include "queue/fields.h"
 
-/* Begins a 200 that says who answers. */
+/* Begins a 200 that names this node. */
 static struct buffer *begin_reply(struct call *call) {
     struct buffer *body = &call->server->reply.body;
     reply_begin(&call->server->reply, 200, "application/json");
@@ -104,9 +104,9 @@ void api_peer_reserve(struct call *call) {
     json_close(body, '}');
 }
 
-/* What has become of a pull; the other node tells whether it has settled it. That one is closed is
- * said when the replica knows, as with clients: to close it again in the same way waits for that.
- */
+/* The fate of a pull; the peer tells whether it has settled the pull. With COPY=sync a closed pull
+ * is told only when the replica has it, as with clients: closing it again in the same way waits for
+ * that. */
 static enum queue_result find_fate(struct call *call, const struct peers_pull *pull,
                                    struct queue_fate *fate) {
     enum queue_result result = queue_pull_fate(call->server->queue, pull->tag, fate);
@@ -116,7 +116,7 @@ static enum queue_result find_fate(struct call *call, const struct peers_pull *p
     memcpy(close.tag, pull->tag, PULL_TAG_SIZE);
     result = queue_close_pull(call->server->queue, &close);
     return result == QUEUE_NONE && !pull->settled ? QUEUE_UNKNOWN
-                                                  : result; /* it was just removed */
+                                                  : result; /* the pull was just removed */
 }
 
 static void put_fate(struct buffer *body, const struct queue_fate *fate) {
@@ -137,7 +137,7 @@ void api_peer_pulls(struct call *call) {
     int count;
     if (!peers_read_pulls(call, pulls, &count))
         return;
-    /* The epoch is read first: what is said holds for it. */
+    /* The epoch is read first: the fates hold for it. */
     enum queue_result result = queue_peers(call->server->queue, &peers);
     int64_t epoch = peers.identity.epoch;
     for (int i = 0; i < count && result == QUEUE_OK; i++)

@@ -5,12 +5,12 @@
 #include "queue/queue_peers.h"
 
 /*
- * The bodies of the calls of other nodes. Each function reads call->request's body, checks every
- * field and fills its part of the queue's types. False, with the problem in server->reply, when one
- * is wrong, or when the node is no peer of this one. Members that are not known are ignored.
+ * The bodies of the peer's calls. Each function reads call->request's body, checks every field and
+ * fills its part of the queue's types. False, with the problem in server->reply, when a field is
+ * wrong or the node is no peer of this one. Ignores unknown members.
  */
 
-/* Whether the node that calls is a peer. */
+/* Whether the calling node is a peer; if not, server->reply has the problem. */
 bool peers_know(struct call *call, int32_t node);
 
 /* {"protocol","node"} of /peer/done */

@@ -1,5 +1,5 @@
-/* The calls of the other node about the replica of its database that this node keeps: what there
- * is, batches and copies to be stored, and the whole file back. Served by the replica process. */
+/* The peer's calls about the replica of its database at this node: what there is, batches and
+ * copies to store, and the whole file back. Served by the replica process. */
 
 #include "queue/replica.h"
 
@@ -11,7 +11,7 @@
 #include "queue/fields.h"
 #include "replica_parse.h"
 
-enum { TAKE_GAP_MS = 1500 }; /* at most, from one attempt to take the replica to the next */
+enum { TAKE_GAP_MS = 1500 }; /* the longest gap between two attempts to take the replica */
 
 const struct route replica_routes[] = {
     {CALLER_PEER, "POST", "/peer/replica/state", {NULL}, true, api_replica_state, NULL},
@@ -48,7 +48,7 @@ const struct route replica_routes[] = {
     {.method = NULL},
 };
 
-/* Begins a 200 that says who answers. */
+/* Begins a 200 that names this node. */
 static struct buffer *begin_reply(struct call *call) {
     struct buffer *body = &call->server->reply.body;
     reply_begin(&call->server->reply, 200, "application/json");
@@ -63,7 +63,8 @@ static void refuse_older(struct call *call) {
                   "higher epoch. Stop this server, and start it by hashmill-fcgi --init.");
 }
 
-/* Which database of the caller's node was met last. False with the problem in place. */
+/* Reads the database that the caller's node had at its last hello. False with the problem in place.
+ */
 static bool read_met(struct call *call, struct queue_identity *met) {
     enum queue_result result = queue_met(call->server->queue, met);
     if (result != QUEUE_OK)
@@ -71,8 +72,8 @@ static bool read_met(struct call *call, struct queue_identity *met) {
     return result == QUEUE_OK;
 }
 
-/* Whether the caller's database may go on: none that is newer has said hello, and the replica is of
- * none. False with the problem in place. */
+/* Whether the caller's database may go on: no newer one has said hello, and the replica is of no
+ * newer one. False with the problem in place. */
 static bool admit(struct call *call, const struct replica_source *source) {
     struct queue_identity met;
     if (!read_met(call, &met))
@@ -85,12 +86,12 @@ static bool admit(struct call *call, const struct replica_source *source) {
     return true;
 }
 
-/* What there is of this node's database. */
+/* The state of the replica, if it is of that node's database. */
 static struct replica_state state_of(const struct call *call, int32_t node) {
     struct replica_state state;
     replica_state(call->server->replica, &state);
     if (state.node != node)
-        state.there = 0; /* it is of one that was the peer before */
+        state.there = 0; /* it is of a former peer */
     return state;
 }
 
@@ -132,8 +133,7 @@ static void put_state(struct buffer *body, const struct replica_state *state, in
     json_close(body, '}');
 }
 
-/* Whether the replica can be complete: it is a good one of the database that the other node serves.
- */
+/* Whether the replica can be complete: a good one of the database that the peer serves. */
 static bool may_be_complete(const struct replica_state *state, const struct queue_identity *met) {
     return !state->bad && (met->epoch == 0 || memcmp(&state->identity, met, sizeof *met) == 0);
 }
@@ -204,8 +204,8 @@ static void reply_none(struct call *call) {
                   "This node has no replica of that node's database.");
 }
 
-/* Whether that server has been silent while this node ran. A pause of this node is no silence of
- * the other: what that sent meanwhile is not read yet. So attempts must go on all the time. */
+/* Whether that server has been silent while this node ran. After a pause of this node its messages
+ * may be still unread, so attempts must follow each other closely. */
 static bool is_silent(struct feeder *feeder, bool away) {
     int64_t now = clock_steady_ms();
     if (!away || now - feeder->tried_ms > TAKE_GAP_MS)
@@ -214,8 +214,8 @@ static bool is_silent(struct feeder *feeder, bool away) {
     return now - feeder->silent_ms >= PEER_AWAY_MS && now - feeder->fed_ms >= PEER_AWAY_MS;
 }
 
-/* Has the older database of that node refused from now on, unless its server may live. False with
- * the problem in place. */
+/* Refuses the older database of that node from now on, unless its server may live. False with the
+ * problem in place. */
 static bool raise_epoch(struct call *call, const struct replica_source *source) {
     struct reply *reply = &call->server->reply;
     struct queue_raise raise = {.node = source->node, .identity = source->identity};
@@ -261,7 +261,7 @@ static void reply_taken(struct call *call, const struct replica_source *source,
     }
 }
 
-/* Whether an identity may follow on that of the replica. */
+/* Whether an identity may succeed that of the replica. */
 static bool follows(const struct replica_state *state, const struct queue_identity *next) {
     return memcmp(&state->identity.database, &next->database, sizeof next->database) == 0 &&
            next->epoch > state->identity.epoch;
@@ -275,7 +275,7 @@ void api_replica_take(struct call *call) {
     if (!state.there)
         reply_none(call);
     else if (!follows(&state, &source.identity))
-        refuse_older(call); /* and nothing is noted of it */
+        refuse_older(call); /* and nothing is saved */
     else if (raise_epoch(call, &source))
         reply_taken(call, &source, replica_take(call->server->replica, &source.identity));
 }

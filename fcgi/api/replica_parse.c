@@ -55,7 +55,7 @@ static void append(void *context, const char *bytes, size_t length) {
     buffer_append(context, bytes, length);
 }
 
-/* The whole body into server->text. */
+/* Reads the whole body into server->text. */
 static bool read_body(struct call *call) {
     struct server *server = call->server;
     buffer_clear(&server->text);

@@ -5,25 +5,26 @@
 #include "queue/replica.h"
 
 /*
- * What the calls of the replica's node say. Each function checks its part and fills a type. False,
- * with the problem in server->reply, when something is wrong, or when the node is no peer of this
- * one.
+ * The parameters and bodies of the peer's calls about the replica. Each function checks its part
+ * and fills a type. False, with the problem in server->reply, when something is wrong or the node
+ * is no peer of this one.
  */
 
 /* node, database, epoch and schema of the query, and complete when the call has it. */
 bool replica_read_source(struct call *call, struct replica_source *source);
 
-/* The body into server->text, as records of batches: each whole. */
+/* Reads the body into server->text, as whole records of batches. */
 bool replica_read_records(struct call *call);
 
-/* copy, part, bytes, last of the query and the body as pages, which the part points into. */
+/* copy, part, bytes, last and, if there, differs of the query; the body as pages, which the part
+ * points into. */
 bool replica_read_part(struct call *call, struct replica_part *part);
 
 /* batch, first, last and hash of the query of /peer/replica/compare */
 bool replica_read_range(struct call *call, struct queue_range *range);
 
-/* {"protocol","node"} of /peer/replica/state, where a server that runs adds "database","epoch":
- * then *named is true. */
+/* {"protocol","node"} of /peer/replica/state; a running server adds "database","epoch": then *named
+ * is true. */
 bool replica_read_caller(struct call *call, struct replica_source *source, bool *named);
 
 /* {"protocol","node","database","epoch"} of /peer/replica/take */

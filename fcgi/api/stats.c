@@ -1,4 +1,4 @@
-/* GET /stats: what a node has and does. */
+/* GET /stats: the state of a node. */
 
 #include <stdio.h>
 

@@ -5,7 +5,7 @@
 #include "buffer.h"
 
 /* Appends the member "certificates" of GET /stats, if any is set: for each its name ("ca", "client"
- * or "listener"), and when it expires or why that is not known. */
+ * or "listener"), and its expiry or why that is not known. */
 void stats_put_certificates(struct buffer *body, const struct conf *conf);
 
 #endif

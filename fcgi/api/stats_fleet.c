@@ -3,7 +3,7 @@
 #include "queue/fields.h"
 #include "scaler/fleet.h"
 
-enum { SHOWN_MS = 60 * 60 * 1000 }; /* workers heard from in the last hour are shown */
+enum { SHOWN_MS = 60 * 60 * 1000 }; /* workers that have called in the last hour are shown */
 
 enum queue_result stats_read_fleet(struct queue *queue, const struct conf *conf,
                                    const struct queue_tally *tally, struct queue_fleet *fleet) {
@@ -32,7 +32,7 @@ static const char *state_name(const struct queue_machine *machine) {
     return runs ? "running" : names[machine->state];
 }
 
-/* Workers on other nodes' machines may work for this node, too: that makes these no strays. */
+/* Workers on the peer's machines may work for this node, too: these machines are no strays. */
 static void put_machines(struct buffer *body, const struct conf *conf,
                          const struct queue_fleet *fleet) {
     json_name(body, "machines");

@@ -1,13 +1,13 @@
 #ifndef HASHMILL_STATS_FLEET_H
 #define HASHMILL_STATS_FLEET_H
 
-/* The part of GET /stats that tells of workers, machines and the scaler's decisions. */
+/* The part of GET /stats about workers, machines and the scaler's decisions. */
 
 #include "base/conf.h"
 #include "buffer.h"
 #include "queue/queue_fleet.h"
 
-/* Reads the fleet as of the moment of the tally. OK, DOWN, FAULT. */
+/* Reads the fleet at the moment of the tally. OK, DOWN, FAULT. */
 enum queue_result stats_read_fleet(struct queue *queue, const struct conf *conf,
                                    const struct queue_tally *tally, struct queue_fleet *fleet);
 

@@ -9,7 +9,7 @@ enum queue_result stats_read_peers(struct queue *queue, const struct conf *conf,
     return conf->has_peer ? queue_peers(queue, peers) : QUEUE_OK;
 }
 
-/* How the replica of this node's queue at the peer fares. */
+/* The state of the replica of this node's queue at the peer. */
 static void put_replica(struct buffer *body, const struct queue_copying *copying,
                         const struct queue_peers *peers) {
     static const char *const names[] = {[COPY_UNKNOWN] = "unknown",
@@ -38,7 +38,7 @@ static void put_peer(struct buffer *body, const struct conf *conf,
     fields_put_integer(body, "node", conf->peer.node);
     json_name(body, "away");
     json_put_boolean(body, copying->away != 0);
-    if (copying->heard_ms >= 0) { /* else never */
+    if (copying->heard_ms >= 0) { /* else no contact */
         json_name(body, "heard_seconds");
         json_put_number(body, (double)copying->heard_ms / 1000);
     }

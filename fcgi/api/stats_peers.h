@@ -1,17 +1,17 @@
 #ifndef HASHMILL_STATS_PEERS_H
 #define HASHMILL_STATS_PEERS_H
 
-/* The part of GET /stats that tells of the other nodes. There is none without PEERS. */
+/* The part of GET /stats about the peer; none without PEERS. */
 
 #include "base/conf.h"
 #include "buffer.h"
 #include "queue/queue_peers.h"
 
-/* Reads what is known of the peers; nothing, and OK, without PEERS. OK, DOWN, FAULT. */
+/* Reads what is known of the peer. OK, with nothing read, without PEERS. OK, DOWN, FAULT. */
 enum queue_result stats_read_peers(struct queue *queue, const struct conf *conf,
                                    struct queue_peers *peers);
 
-/* Appends the members "peers", "loans" and "faults", as of the moment of the tally. */
+/* Appends the members "peers", "set_aside" and "loans", at the moment of the tally. */
 void stats_put_peers(struct buffer *body, const struct conf *conf, const struct queue_tally *tally,
                      const struct queue_peers *peers);
 

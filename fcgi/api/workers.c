@@ -5,7 +5,7 @@
 #include "queue/fields.h"
 #include "workers_parse.h"
 
-/* 204: nothing to do at the moment. */
+/* 204: nothing to do now. */
 static void reply_nothing(struct call *call) {
     reply_begin(&call->server->reply, 204, NULL);
 }

@@ -10,8 +10,8 @@
 
 enum { WAIT_SECONDS_MAX = 25, CORES_MAX = 1000000 };
 
-/* Whether text is UTF-8 without control characters, U+0080 to U+009F included; json_parse has seen
- * to the UTF-8. */
+/* Whether text has no control characters, U+0080 to U+009F included; json_parse has checked the
+ * UTF-8. */
 static bool is_printable(const char *text) {
     for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
         if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
@@ -25,13 +25,13 @@ static bool read_name(const struct json *json, int token, char name[QUEUE_NAME_S
     return json_string(json, token, name, QUEUE_NAME_SIZE) && is_printable(name);
 }
 
-/* Reads the optional name of the machine that a node has launched the worker on. */
+/* Reads the optional name of the machine that a node launched for the worker. */
 static bool read_machine(const struct json *json, int token, char machine[QUEUE_NAME_SIZE]) {
     machine[0] = '\0';
     return token < 0 || read_name(json, token, machine);
 }
 
-/* The address that nginx says the call came from; "" when it says none. */
+/* The address of the caller, by nginx; "" when it passes none. */
 static void read_address(const struct request *request, char address[QUEUE_ADDRESS_SIZE]) {
     unsigned char bytes[sizeof(struct in6_addr)];
     const char *text = request_parameter(request, "REMOTE_ADDR");
@@ -61,7 +61,7 @@ static bool read_worker(struct call *call, struct queue_worker *worker) {
     return true;
 }
 
-/* What all bodies have in common. */
+/* Reads what all bodies have in common. */
 static bool read_common(struct call *call, struct queue_worker *worker) {
     return request_json_read(call, WORKER_PROTOCOL) && read_worker(call, worker);
 }

@@ -6,8 +6,7 @@
 /*
  * The bodies of workers' calls. Each function reads call->request's body, checks every field and
  * fills its part of the queue's types. False, with the problem in server->reply that names the
- * field, when one is wrong: a request is taken whole or not at all. Members that are not known are
- * ignored.
+ * field, when one is wrong: a request is accepted whole or not at all. Ignores unknown members.
  */
 
 /* {"protocol","request","worker","items","iterations","wait"} of /lease */
