@@ -1,7 +1,7 @@
 #ifndef HASHMILL_CERTIFICATES_H
 #define HASHMILL_CERTIFICATES_H
 
-/* The certificates that the settings name, and when they expire. */
+/* The certificates that the settings name, and their expiry. */
 
 #include "conf.h"
 
@@ -12,13 +12,13 @@ struct certificate_seen {
     const char *setting; /* "TLS_CA", "TLS_CERT" or "TLS_LISTENER_CERT" */
     bool set;            /* the setting names a file */
     bool known;          /* the file could be read */
-    int64_t expires_ms;  /* wall time; of a known one */
+    int64_t expires_ms;  /* wall time, if known */
 };
 
-/* All of them, as of the last minute: the files are read once a minute at most. */
+/* Returns all CERTIFICATES of them; reads the files at most once a minute. */
 const struct certificate_seen *certificates_look(const struct conf *conf);
 
-/* Logs a warning for each that has expired, will soon, or cannot be read. */
+/* Logs a warning for each that has expired, will expire soon, or cannot be read. */
 void certificates_warn(const struct conf *conf);
 
 #endif

@@ -20,7 +20,7 @@ static void on_term(int signal) {
 }
 
 void child_start(struct child_slot *own, int fd, const char *role, pid_t master) {
-    /* Should the master die, this process goes with it; it may have died already. */
+    /* This process dies with the master, which may have died already. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master)
         _exit(EXIT_TEMPORARY);
@@ -29,7 +29,7 @@ void child_start(struct child_slot *own, int fd, const char *role, pid_t master)
     ready_fd = fd;
     struct sigaction action = {.sa_handler = on_term};
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN; /* a terminal sends these to everybody; the master decides */
+    action.sa_handler = SIG_IGN; /* a terminal sends these to all processes; the master decides */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     sigset_t blocked;
@@ -56,7 +56,7 @@ void child_idle(void) {
 }
 
 bool child_stopping(void) {
-    /* A wait that finds events ready lets no signal in, so a busy child has to ask. */
+    /* A wait that finds events ready lets no signal in, so a busy child must ask. */
     sigset_t pending;
     return stopping != 0 || (sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1);
 }

@@ -9,27 +9,27 @@
 
 /*
  * A child process and what it tells its master. Every child runs the function of its role with
- * SIGTERM blocked, except inside epoll_pwait with child_wait_mask(): so no signal is lost between a
+ * SIGTERM blocked, except inside epoll_pwait with child_wait_mask(). So no signal is lost between a
  * check and a wait, and none interrupts a request.
  */
 
 enum listener { LISTENER_PUBLIC, LISTENER_WORKER };
 
-/* What a child is to serve. */
+/* What a child serves. */
 struct child_job {
     const struct conf *conf;
     const char *channel;    /* path of the writer's socket */
-    const char *peering;    /* path of the peering process's */
+    const char *peering;    /* path of the peering process's socket */
     enum listener listener; /* whose requests come in */
-    int listen_fd; /* the FastCGI listening socket, non-blocking; the writer's channel socket; the
-                      peering process's; the scaler's: -1 */
+    int listen_fd; /* non-blocking listening socket: FastCGI, or the writer's or the peering
+                      process's; -1 for the scaler */
 };
 
-/* Tells the master that this child serves now. */
+/* Tells the master that this child is ready to serve. */
 void child_ready(void);
 
-/* Marks the start and the end of a piece of work. A child busy for longer than BUSY_SECONDS is
- * killed and replaced; another child_busy begins the time again. */
+/* Mark the start and the end of a piece of work. A child busy for longer than BUSY_SECONDS is
+ * killed and replaced; another child_busy restarts that time. */
 void child_busy(void);
 void child_idle(void);
 

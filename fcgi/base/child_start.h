@@ -6,14 +6,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The master's side of child.h: a line of the page that it shares with its children. */
+/* The master's side of child.h: a child's slot in the memory that master and children share. */
 struct child_slot {
     _Atomic int64_t busy_since_ms; /* steady time; 0 while idle */
     atomic_bool ready;
 };
 
-/* Turns a process that was just forked into a child: it dies with its master, blocks SIGTERM, logs
- * under its role, and writes a byte to ready_fd when it is ready. role must be a literal. */
+/* Turns a just forked process into a child: it dies with its master, blocks SIGTERM, logs under its
+ * role, and child_ready writes a byte to ready_fd. role must be a literal. */
 void child_start(struct child_slot *own, int ready_fd, const char *role, pid_t master);
 
 #endif

@@ -16,7 +16,7 @@
 enum { FLEET_MAX = 48 };
 
 static const struct setting table[] = {
-    {.key = "NODE", /* npm exports it as the path of node */
+    {.key = "NODE", /* npm exports NODE as the path of node */
      .prefixed = true,
      .unit = "number",
      .help = "This node's number, carried in every id it gives; differs from node to node.",
@@ -108,7 +108,7 @@ static bool good_fleet(const char *fleet) {
                length;
 }
 
-/* Checks what says how the fleet grows and shrinks. */
+/* Checks the settings of the fleet's size. */
 static bool check_scaling(const struct conf *conf, char *why, size_t why_size) {
     if (conf->provider[0] != '\0' && access(conf->provider, X_OK) != 0) {
         snprintf(why, why_size, "PROVIDER: %.300s cannot be executed: %s", conf->provider,
@@ -134,7 +134,7 @@ struct http_tls conf_tls(const struct conf *conf) {
     return (struct http_tls){.ca = conf->tls_ca, .cert = conf->tls_cert, .key = conf->tls_key};
 }
 
-/* Checks the certificates that are there, and that those are there that PEERS need. */
+/* Checks the certificate files, and that those that PEERS needs are set. */
 static bool check_tls(const struct conf *conf, char *why, size_t why_size) {
     struct http_tls tls = conf_tls(conf);
     int64_t expires_ms;
@@ -149,7 +149,7 @@ static bool check_tls(const struct conf *conf, char *why, size_t why_size) {
     return false;
 }
 
-/* As many as fill a batch of the writer: whatever the number of cores, most of them wait. */
+/* As many as fill a batch of the writer: most of them wait, whatever the number of cores. */
 static int64_t default_processes(void) {
     enum { FOR_EACH_CORE = 8, LEAST = 16, MOST = 64 };
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -157,7 +157,7 @@ static int64_t default_processes(void) {
     return wanted < LEAST ? LEAST : wanted > MOST ? MOST : wanted;
 }
 
-/* Checks what one key's range cannot say, and gives the level that is to be logged. */
+/* Checks rules beyond the ranges of single keys; *level gets the log level. */
 static bool check(struct conf *conf, enum log_level *level, char *why, size_t why_size) {
     if (!log_level_named(conf->log_level, level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");

@@ -11,7 +11,7 @@
 
 enum { PEER_URL_SIZE = 256, CONF_KEPT_DAYS_MAX = 36500 };
 
-/* The other node, of PEERS. */
+/* The other node, from PEERS. */
 struct peer {
     int node;
     char url[PEER_URL_SIZE]; /* base URL of its worker listener */
@@ -20,8 +20,8 @@ struct peer {
 /* COPY: the replica that the peer keeps of this node's queue. */
 enum copying {
     COPY_NONE,
-    COPY_ASYNC, /* it has each batch soon after the batch was answered */
-    COPY_SYNC   /* before it is answered, unless that takes too long */
+    COPY_ASYNC, /* the replica gets each batch soon after clients were answered */
+    COPY_SYNC   /* the replica gets it before that, unless this takes too long */
 };
 
 /* The settings of hashmill-fcgi, by the names of their keys. conf.c has the table with units,
@@ -57,9 +57,9 @@ struct conf {
     int64_t boot_seconds_max;
     int64_t list_seconds;
     int64_t provider_seconds;
-    char peers_text[SETTING_TEXT_SIZE]; /* PEERS as it was given; what it says is in peers */
+    char peers_text[SETTING_TEXT_SIZE]; /* PEERS as given; parsed into has_peer and peer */
     char peer_token[SETTING_TEXT_SIZE];
-    char copy_text[SETTING_TEXT_SIZE]; /* the same of COPY */
+    char copy_text[SETTING_TEXT_SIZE]; /* COPY as given; parsed into copying */
     int64_t peer_ms;
     int64_t loan_seconds;
     char tls_ca[SETTING_TEXT_SIZE];
@@ -71,14 +71,14 @@ struct conf {
     enum copying copying;
 };
 
-/* Reads the settings: defaults, files, environment; then checks what one key's range
- * cannot say. False with a sentence that says what to do in why. */
+/* Reads the settings: defaults, files, environment; then checks rules beyond the ranges of single
+ * keys. False with a sentence in why that says what to do. */
 bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size);
 
-/* The peer with that NODE, or NULL. */
+/* The peer with this NODE, or NULL. */
 const struct peer *conf_peer(const struct conf *conf, int node);
 
-/* The files for conversations with other nodes; they live in conf. */
+/* The certificate files for calls to other nodes; the paths live in conf. */
 struct http_tls conf_tls(const struct conf *conf);
 
 /* Prints every key with unit, range, default. */

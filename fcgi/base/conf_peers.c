@@ -12,7 +12,7 @@ const struct peer *conf_peer(const struct conf *conf, int node) {
     return conf->has_peer && conf->peer.node == node ? &conf->peer : NULL;
 }
 
-/* Reads NODE=URL. False when it is none, or not one of another node. */
+/* Reads NODE=URL. False for anything else, and for this node's NODE. */
 static bool read_peer(struct conf *conf, const char *text, size_t length) {
     char *end;
     struct peer *peer = &conf->peer;
@@ -29,7 +29,7 @@ static bool read_peer(struct conf *conf, const char *text, size_t length) {
     return http_is_base_url(peer->url) && node != conf->node;
 }
 
-/* Reads PEERS, the one other node; blanks and commas around it are skipped. */
+/* Reads PEERS, at most one other node; skips blanks and commas around it. */
 static bool read_list(struct conf *conf, char *why, size_t why_size) {
     static const char between[] = ", \t";
     const char *at = conf->peers_text + strspn(conf->peers_text, between);

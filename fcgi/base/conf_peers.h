@@ -3,8 +3,8 @@
 
 #include "conf.h"
 
-/* Reads PEERS, PEER_TOKEN and COPY into the members that say what they mean. False with a sentence
- * that says what to do in why. */
+/* Checks PEER_TOKEN, and parses PEERS and COPY into has_peer, peer and copying. False with a
+ * sentence in why that says what to do. */
 bool conf_read_peers(struct conf *conf, char *why, size_t why_size);
 
 #endif

@@ -18,9 +18,9 @@
 
 enum {
     NAME_SIZE = 40,
-    LOOK_MS = 100,       /* between looks at each file while their directories do not change */
-    SETTLE_SECONDS = 2,  /* the coarsest clock of a filesystem, and a clock that is set */
-    LOCK_WAIT_MS = 5000, /* for the lock of a process that is just ending */
+    LOOK_MS = 100,       /* between looks at each file while the directories do not change */
+    SETTLE_SECONDS = 2,  /* margin for a filesystem's coarse clock, and for a clock being set */
+    LOCK_WAIT_MS = 5000, /* for a process that is just ending */
     SMB2_MAGIC = (int)0xfe534d42,
     CIFS_MAGIC = (int)0xff534d42,
     FUSE_MAGIC = 0x65735546
@@ -42,7 +42,7 @@ void files_name(struct files *files, const char *database) {
     for (int i = 0; i < FILE_COUNT; i++)
         snprintf(files->path[i], sizeof files->path[i], "%s%s", database, ends[i]);
     name_directory(files->directory[0].path, database);
-    char *target = realpath(database, NULL); /* beside which SQLite has the others */
+    char *target = realpath(database, NULL); /* SQLite keeps -wal and -shm beside it */
     if (target && strlen(target) < SETTING_TEXT_SIZE) {
         snprintf(files->path[FILE_WAL], sizeof files->path[0], "%s-wal", target);
         snprintf(files->path[FILE_SHM], sizeof files->path[0], "%s-shm", target);
@@ -51,7 +51,7 @@ void files_name(struct files *files, const char *database) {
     free(target);
 }
 
-/* The name of a user, or the number of one without a name. */
+/* The name of a user, or else the number. */
 static void name_user(char name[NAME_SIZE], uid_t user) {
     const struct passwd *entry = getpwuid(user);
     if (entry)
@@ -86,8 +86,7 @@ void files_explain(const char *path) {
                   path, owner, (unsigned)info.st_mode & 07777, own, own);
 }
 
-/* Whether a file may be read and written. One that is not there is none that may not; it makes
- * *missing true. */
+/* Whether a file may be read and written. A missing file is usable, too, and sets *missing. */
 static bool file_usable(const char *path, bool *missing) {
     struct stat info;
     if (stat(path, &info) != 0 && errno == ENOENT) {
@@ -107,7 +106,7 @@ static bool file_usable(const char *path, bool *missing) {
     return true;
 }
 
-/* Whether files can be made in the directory of this one. */
+/* Whether files can be made in this file's directory. */
 static bool directory_usable(const char *path) {
     char name[SETTING_TEXT_SIZE + 8];
     name_directory(name, path);
@@ -120,7 +119,7 @@ static bool directory_usable(const char *path) {
     return false;
 }
 
-/* Whether a WAL lies where no database is: its items are lost once a new database is begun. */
+/* Whether there is a WAL without a database: a new database would lose its items. */
 static bool is_orphan(const struct files *files) {
     struct stat info;
     return (stat(files->path[FILE_DATABASE], &info) != 0 || info.st_size == 0) &&
@@ -143,9 +142,8 @@ bool files_usable(const struct files *files) {
     return false;
 }
 
-/* The first of the files that is not the one that was seen first, by a look at each. It asks for no
- * times: the next write to a file whose times were asked for has to note them more exactly, which
- * costs a commit a tenth of a millisecond. */
+/* Looks at each file for files_moved. Asks for no times: after such a request the next write to the
+ * file must note its time more exactly, which costs a commit a tenth of a millisecond. */
 static const char *look_at_all(struct files *files) {
     for (int i = 0; i < FILE_COUNT; i++) {
         struct file_seen *seen = &files->seen[i];
@@ -162,8 +160,8 @@ static const char *look_at_all(struct files *files) {
     return NULL;
 }
 
-/* Whether a directory is as it was; takes it as it is now. One that changed a moment ago may change
- * again at the same time of the filesystem's clock, so it does not count as it was. */
+/* Whether a directory is unchanged; notes its present state. A directory that changed a moment ago
+ * counts as changed: it may change again at the same time of the filesystem's clock. */
 static bool is_settled(struct directory_seen *seen) {
     struct stat info;
     if (stat(seen->path, &info) != 0)
@@ -252,7 +250,7 @@ bool files_sync_directory(const char *path) {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return true;
-    bool good = fsync(fd) == 0 || errno == EINVAL; /* which some filesystems say to that */
+    bool good = fsync(fd) == 0 || errno == EINVAL; /* some filesystems cannot sync a directory */
     if (!good)
         log_error("cannot sync the directory of %s: %m", path);
     close(fd);

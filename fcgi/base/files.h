@@ -9,21 +9,22 @@
 #include "conf.h"
 
 /*
- * The files of a database, looked at from outside SQLite: whether this process may use them, and
- * whether those that it has opened are still the ones that everybody else finds by their names. By
- * stat alone: a process that opens and closes a database's file beside SQLite loses SQLite's locks.
+ * The files of a database, seen from outside SQLite: whether this process may use them, and whether
+ * those that it has open are still the ones under their names. Uses stat only: a process that opens
+ * and closes a database file beside SQLite loses SQLite's locks.
  */
 enum { FILE_DATABASE, FILE_WAL, FILE_SHM, FILE_LOCK, FILE_COUNT };
 
-/* A file as it was seen last. */
+/* A file as first seen; bytes and written as last noted. */
 struct file_seen {
     dev_t device;
-    ino_t inode; /* 0: it was not there */
+    ino_t inode; /* 0: not seen yet */
     int64_t bytes;
     struct timespec written;
 };
 
-/* A directory of theirs: its time changes with each name in it that comes, goes or changes. */
+/* A directory of these files. Its ctime changes with each name in it that comes, goes or changes.
+ */
 struct directory_seen {
     char path[SETTING_TEXT_SIZE + 8];
     dev_t device;
@@ -31,51 +32,49 @@ struct directory_seen {
     struct timespec changed;
 };
 
-enum { FILES_DIRECTORIES = 2 }; /* of DATABASE's name and, behind a symbolic link, of its file */
+enum { FILES_DIRECTORIES = 2 }; /* of DATABASE's name and of the file that it links to */
 
 struct files {
     char path[FILE_COUNT][SETTING_TEXT_SIZE + 8];
     struct file_seen seen[FILE_COUNT];
     struct directory_seen directory[FILES_DIRECTORIES];
-    int64_t looked_ms; /* steady time at which each was last looked at; 0: never */
+    int64_t looked_ms; /* CLOCK_MONOTONIC: each file was last looked at; 0: never */
 };
 
-/* Gives the files of this database their paths; none was seen yet. */
+/* Sets the paths of a database's files; none was seen yet. */
 void files_name(struct files *files, const char *database);
 
-/* Whether this process may read and write them and make those that are missing. If not, the log
- * says which, whose it is, and what to do. Opens and closes them, so only before SQLite has them
- * open. */
+/* Whether this process may read and write the files, and make the missing ones. If not, logs which
+ * one, its owner and what to do. Opens and closes them, so only before SQLite has them open. */
 bool files_usable(const struct files *files);
 
-/* Says in the log what errno means for this file, with its owner and what to do. */
+/* Logs what errno means for this file, with its owner and what to do. */
 void files_explain(const char *path);
 
-/* The first of the files that is not the one that was seen first, or NULL: removed, replaced,
- * hidden under another directory or filesystem. What was never there is seen now. Sizes and times
- * are left as they were. As long as the directories are as they were, each file is looked at ten
- * times a second only: what hides one without a trace there (a mount over it) is noticed then. */
+/* The first file that is no longer the one first seen, or NULL: removed, replaced, or hidden under
+ * another directory or filesystem. A file that was never there counts as first seen now. Leaves
+ * sizes and times. While the directories do not change, each file is looked at only ten times a
+ * second, for what hides a file without a trace in its directory (a mount over it). */
 const char *files_moved(struct files *files);
 
-/* Takes the size and the time of the last write of a file as they are now. */
+/* Notes the present size and time of last write of a file. */
 void files_note(struct files *files, int file);
 
-/* Whether somebody has written to a file, or cut it, since files_note. */
+/* Whether a file was written or cut since files_note. */
 bool files_written(const struct files *files, int file);
 
-/* Takes the lock file of a database, for which it waits some seconds. Its descriptor, which keeps
- * it; -1, after saying why in the log, when another process has it. */
+/* Takes the lock of a database; waits some seconds for another process that has it. Returns the
+ * descriptor that keeps the lock; -1 after logging why. */
 int files_lock(const char *database);
 
-/* Gives a file that root has just made to the owner of its directory: the server runs as that. */
+/* Gives a file just made by root to the owner of its directory, as whom the server runs. */
 void files_give(int fd, const char *path);
 
 /* Whether SQLite's WAL works where the lock file is: it needs memory shared by all processes, which
- * no network filesystem has. If not, the log says so. */
+ * network filesystems lack. If not, the log says so. */
 bool files_good_filesystem(const char *database);
 
-/* Makes the name of this file survive a power cut. False, which is said in the log, when that
- * fails. */
+/* Makes the name of this file survive a power cut. False, logged, when the sync fails. */
 bool files_sync_directory(const char *path);
 
 #endif

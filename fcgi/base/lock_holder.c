@@ -13,20 +13,20 @@ enum { LINE_SIZE = 256 };
 /* A line of the table, as in "12: POSIX  ADVISORY  READ 4711 fe:00:1234 124 EOF". */
 struct line {
     char kind[16];
-    char process[LOCK_HOLDER_SIZE]; /* 0 and less: nobody that this process could name */
+    char process[LOCK_HOLDER_SIZE]; /* 0 or less: a process unknown here */
     char device[40];                /* and inode */
     char first[24];
     char last[24];
 };
 
-/* False for a line of another form, such as one of a process that still waits for a lock. */
+/* Reads a line. False for another form, such as that of a process that still waits for a lock. */
 static bool read_line(const char *text, struct line *line) {
     return sscanf(text, "%*s %*[A-Z] %*s %15s %15s %39[0-9a-f:]", line->kind, line->process,
                   line->device) == 3 &&
            sscanf(text, "%*s %*s %*s %*s %*s %*s %23s %23s", line->first, line->last) == 2;
 }
 
-/* Whether a line speaks of this file. Some filesystems (btrfs) show a device of their own in stat.
+/* Whether a line is about this file. Some filesystems (btrfs) show a device of their own in stat.
  */
 static bool is_of(const struct line *line, const struct stat *info) {
     char device[24];
@@ -37,14 +37,14 @@ static bool is_of(const struct line *line, const struct stat *info) {
            (major(info->st_dev) == 0 || strncmp(line->device, device, (size_t)length) == 0);
 }
 
-/* Whether it is a lock on one of these bytes. */
+/* Whether a line's lock is on one of these bytes. */
 static bool is_on(const struct line *line, long long first, long long last) {
     bool open = strcmp(line->last, "EOF") == 0;
     return strtoll(line->first, NULL, 10) <= last &&
            (open || strtoll(line->last, NULL, 10) >= first);
 }
 
-/* Whether this is the number of a process, other than this one. */
+/* Whether this is the pid of another process. */
 static bool is_another(const char *process) {
     long number = strtol(process, NULL, 10);
     return number > 0 && number != getpid();
