@@ -13,9 +13,9 @@
 #include "log.h"
 
 enum {
-    EARLY_MS = 1000,     /* a child that dies sooner after it was ready died early */
-    BACKOFF_MIN_MS = 50, /* behind the second early death in a row; doubled with each more */
-    BACKOFF_MAX_MS = 800 /* so that service is back within a second of the cause's going away */
+    EARLY_MS = 1000,     /* a death sooner than this after being ready is early */
+    BACKOFF_MIN_MS = 50, /* after the second early death in a row; then doubled each time */
+    BACKOFF_MAX_MS = 800 /* so that service resumes within a second once the cause is gone */
 };
 
 static void lay_out(struct pool *pool, const struct roles *roles, const struct conf *conf,
@@ -39,7 +39,7 @@ static void lay_out(struct pool *pool, const struct roles *roles, const struct c
 bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
                const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
-    size_t most = 1; /* the writer: roles_of gives it one */
+    size_t most = 1; /* the writer */
     for (int i = 1; i < roles->count; i++)
         most += (size_t)roles->list[i].count;
     pool->children = calloc(most, sizeof *pool->children);
@@ -65,8 +65,8 @@ void pool_close(struct pool *pool) {
     free(pool->children);
 }
 
-/* The child's whole life. The listening sockets of the others are closed: each process holds what
- * it serves, nothing else. */
+/* Runs a child until it exits. Closes the listening sockets of other roles: each process holds only
+ * the one that it serves. */
 static void run_child(const struct pool *pool, const struct pool_child *child, pid_t master) {
     child_start(child->slot, pool->ready_pipe[1], child->role, master);
     close(pool->ready_pipe[0]);
@@ -128,7 +128,7 @@ bool pool_ready(struct pool *pool) {
     return all;
 }
 
-/* When to start a child again that has just died. */
+/* Plans when to start a dead child again. */
 static void plan_restart(struct pool_child *child) {
     int64_t now = clock_steady_ms();
     bool early = child->ready_ms == 0 || now - child->ready_ms < EARLY_MS;
@@ -142,7 +142,7 @@ static void plan_restart(struct pool_child *child) {
     child->start_ms = now + (pause < BACKOFF_MAX_MS ? pause : BACKOFF_MAX_MS);
 }
 
-/* Says how a child died; nothing when it was meant to and died well. */
+/* Logs how a child died, unless stopping and with code 0. */
 static void log_death(const struct pool_child *child, pid_t pid, int status, bool stopping) {
     if (WIFSIGNALED(status))
         log_warn("the process %s (pid %d) was killed by SIG%s", child->role, (int)pid,
@@ -177,7 +177,8 @@ void pool_watch(struct pool *pool, int64_t busy_ms) {
         struct pool_child *child = &pool->children[i];
         int64_t since = child->slot->busy_since_ms;
         bool late = child->pid > 0 && since != 0 && now - since > busy_ms;
-        /* Two looks at the same piece of work: one alone may have caught a clock that was moved. */
+        /* Requires two looks at the same piece of work: the clock may have been moved just before
+         * one. */
         if (late && child->suspect_ms == since) {
             log_warn("the process %s (pid %d) has been busy with one thing for %lld ms; killing it",
                      child->role, (int)child->pid, (long long)(now - since));

@@ -1,7 +1,7 @@
 #ifndef HASHMILL_POOL_H
 #define HASHMILL_POOL_H
 
-/* The children of the master: which there are, how one is started, and what its death means. */
+/* The children of the master: their list, their start and their end. */
 
 #include <sys/types.h>
 
@@ -11,16 +11,16 @@
 
 enum { ROLES_MAX = 8 };
 
-/* A kind of child: which function it runs, and how many of it there are. */
+/* A kind of child: its function, and how many there are. */
 struct role {
-    const char *name; /* in the log; a literal */
+    const char *name; /* for the log; a literal */
     int (*serve)(const struct child_job *job);
     int64_t count;
-    enum socket_name socket; /* that it accepts on; SOCKET_COUNT: on none */
-    enum listener listener;  /* whose requests come in by it */
+    enum socket_name socket; /* it accepts on this one; SOCKET_COUNT: on none */
+    enum listener listener;  /* whose requests come in there */
 };
 
-/* What the children of a master are. The first is the writer's, which has one. */
+/* The roles of a master's children. The first is the writer's, with one child. */
 struct roles {
     int count;
     struct role list[ROLES_MAX];
@@ -31,11 +31,11 @@ struct pool_child {
     int (*serve)(const struct child_job *job);
     struct child_job job;
     struct child_slot *slot; /* shared with the child */
-    pid_t pid;               /* 0 while it is not running */
-    int64_t ready_ms;        /* steady time at which it was seen ready, 0 before */
+    pid_t pid;               /* 0 while not running */
+    int64_t ready_ms;        /* steady time at which it was seen ready; 0 before */
     int early_deaths;        /* in a row: before or within a second of ready */
-    int64_t start_ms;        /* steady time before which it is not started again */
-    int64_t suspect_ms;      /* what busy_since_ms was at the last look, if that is too long ago */
+    int64_t start_ms;        /* steady time: not started again before */
+    int64_t suspect_ms;      /* busy_since_ms at the last look, if too long ago */
 };
 
 struct pool {
@@ -44,30 +44,29 @@ struct pool {
     int ready_pipe[2]; /* children write a byte when they are ready */
 };
 
-/* Lays the children out; starts none. False when memory or descriptors are short. */
+/* Sets up the list of children; starts none. False when memory or descriptors are short. */
 bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
                const struct sockets *sockets);
 void pool_close(struct pool *pool);
 
-/* Forks every child that is due. The calling process is the master; a child never returns. */
+/* Forks every child that is due. The caller is the master; a child never returns. */
 void pool_start(struct pool *pool);
 
 /* Steady time at which the next child is due; INT64_MAX when all run. */
 int64_t pool_next_start(const struct pool *pool);
 
-/* Notes which children have become ready; whether all are. */
+/* Notes which children have become ready. Returns whether all are. */
 bool pool_ready(struct pool *pool);
 
-/* Reaps one child that has ended and plans its replacement: at once, but later and later while it
- * dies within a second of being ready. Logs how it died unless it was meant to (stopping). Returns
- * false when none has ended; else *child and its exit code (128 + signal when it was killed). */
+/* Reaps one ended child and plans its restart: at once, or with growing delays while it dies within
+ * a second of being ready. Logs how it died, unless stopping and with code 0. Sets *child and its
+ * exit code (128 + signal when killed). False when none has ended. */
 bool pool_reap(struct pool *pool, bool stopping, struct pool_child **child, int *exit_code);
 
-/* Kills every child that has been busy with one thing for too long. */
+/* Kills every child busy with one thing for longer than busy_ms. */
 void pool_watch(struct pool *pool, int64_t busy_ms);
 
-/* Sends a signal to the running children: to the writer only, or to all others. How many there are.
- */
+/* Sends a signal to the writer only, or to all other running children. Returns how many got it. */
 int pool_signal(const struct pool *pool, bool writer, int signal);
 
 #endif

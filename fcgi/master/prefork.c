@@ -16,9 +16,9 @@
 #include "notify.h"
 
 enum {
-    TICK_MS = 1000,                /* between looks at the children while nothing happens */
-    STOP_TICK_MS = 200,            /* SIGTERM is repeated: one could have come at a bad moment */
-    LOST_MS = 10000,               /* between tries to make again what was removed from RUN_DIR */
+    TICK_MS = 1000,     /* between looks at the children while nothing happens */
+    STOP_TICK_MS = 200, /* between repeated SIGTERMs: one may have come at a bad moment */
+    LOST_MS = 10000,    /* between attempts to restore what was removed from RUN_DIR */
     WARN_MS = 24 * 60 * 60 * 1000, /* between warnings of certificates that expire soon */
     KILL_GRACE_MS = 2000,          /* from the end of the drain time to SIGKILL of the writer */
     PATH_SIZE = SETTING_TEXT_SIZE + 32
@@ -31,12 +31,12 @@ struct master {
     const char *program;
     struct pool pool;
     int signals;
-    int64_t warn_ms; /* steady time at which certificates are looked at next, */
-    int64_t lost_ms; /* and at which what is lost in RUN_DIR is made again, not before */
+    int64_t warn_ms; /* steady time of the next look at certificates, */
+    int64_t lost_ms; /* and of the next attempt to restore RUN_DIR */
     bool announced;  /* the pid file is in place */
     bool stopping;
-    bool killed;         /* the drain time is over and SIGKILL was sent */
-    int64_t drain_until; /* steady time at which requests in hand are given up */
+    bool killed;         /* the drain time is over, SIGKILL was sent */
+    int64_t drain_until; /* steady time: requests in hand are given up */
     enum prefork_end end;
     int exit_code;
 };
@@ -45,7 +45,7 @@ static void pid_path(char path[PATH_SIZE], const struct conf *conf) {
     snprintf(path, PATH_SIZE, "%s/hashmill-fcgi.pid", conf->run_dir);
 }
 
-/* Puts the pid file in place by rename: whoever sees it can send requests. */
+/* Puts the pid file in place by rename. Once it is there, requests can be sent. */
 static void write_pid(const struct master *master) {
     char path[PATH_SIZE];
     char draft[PATH_SIZE + 8];
@@ -59,7 +59,7 @@ static void write_pid(const struct master *master) {
         log_error("cannot write %s: %m", path);
 }
 
-/* Tells that requests can be sent. */
+/* Announces that requests can be sent. */
 static void announce(struct master *master) {
     write_pid(master);
     master->announced = true;
@@ -67,8 +67,8 @@ static void announce(struct master *master) {
     notify("READY=1\nSTATUS=%d processes serve", master->pool.count);
 }
 
-/* Tells the service manager why requests are being finished, and to be patient until the last
- * process has been killed, should it come to that. */
+/* Tells the service manager why requests are being finished, and to wait until the last process
+ * would be killed. */
 static void tell_stopping(const struct master *master) {
     bool again = master->end == PREFORK_RELOAD;
     long long longest_us = (master->conf->drain_seconds * 1000 + 2 * KILL_GRACE_MS) * 1000LL;
@@ -76,7 +76,7 @@ static void tell_stopping(const struct master *master) {
            again ? "RELOADING" : "STOPPING", longest_us, again ? ", to start again" : "");
 }
 
-/* Starts to drain: the children get SIGTERM now and again until they are gone. */
+/* Begins to drain: the children get SIGTERM repeatedly until they are gone. */
 static void stop(struct master *master, enum prefork_end end, int exit_code) {
     if (master->stopping) {
         if (end == PREFORK_FAILED || (end == PREFORK_STOPPED && master->end == PREFORK_RELOAD)) {
@@ -93,7 +93,7 @@ static void stop(struct master *master, enum prefork_end end, int exit_code) {
     tell_stopping(master);
 }
 
-/* Whether the program that is to be executed is there. */
+/* Whether the program to execute is there. */
 static bool can_execute(const struct master *master, char *why, size_t why_size) {
     if (access(master->program, X_OK) == 0)
         return true;
@@ -101,7 +101,7 @@ static bool can_execute(const struct master *master, char *why, size_t why_size)
     return false;
 }
 
-/* SIGHUP: drain and start again, but only with settings and a program that will do. */
+/* SIGHUP: drains and starts again, but only with valid settings and an executable program. */
 static void reload(struct master *master) {
     struct conf *probe = malloc(sizeof *probe);
     char why[600] = "out of memory";
@@ -128,13 +128,13 @@ static void handle_signals(struct master *master) {
     }
 }
 
-/* No writer will come any more: whoever waits for one to accept is told at once. */
+/* No writer will come any more: processes waiting for an accept learn of that at once. */
 static void close_channel(struct pool_child *writer) {
     close(writer->job.listen_fd);
     writer->job.listen_fd = -1;
 }
 
-/* What the death of a child means beyond its replacement. */
+/* Reaps the dead children; some deaths end the service. */
 static void reap(struct master *master) {
     struct pool_child *child;
     int code;
@@ -151,8 +151,8 @@ static void reap(struct master *master) {
     }
 }
 
-/* One round of draining: first everybody who takes requests, then the writer. Whether all are gone.
- */
+/* One round of draining: first all processes that take requests, then the writer. Returns whether
+ * all are gone. */
 static bool drain(struct master *master) {
     int64_t now = clock_steady_ms();
     int signal = SIGTERM;
@@ -179,7 +179,7 @@ static int sleep_ms(const struct master *master) {
     return next - now < TICK_MS ? (int)(next - now) : TICK_MS;
 }
 
-/* Says once a day which certificates expire soon, beginning at the start. */
+/* Warns at the start, and then once a day, of certificates that expire soon. */
 static void watch_certificates(struct master *master) {
     int64_t now = clock_steady_ms();
     if (now < master->warn_ms)
@@ -188,8 +188,8 @@ static void watch_certificates(struct master *master) {
     master->warn_ms = now + WARN_MS;
 }
 
-/* Somebody may clear RUN_DIR under the server, as what tidies up /tmp does: then it starts again,
- * and makes what is missing. */
+/* Restores RUN_DIR after somebody, such as a cleaner of /tmp, has removed files: reloads to make
+ * new sockets, or writes the pid file again. */
 static void watch_run_dir(struct master *master) {
     char path[PATH_SIZE];
     int64_t now = clock_steady_ms();
@@ -230,7 +230,7 @@ static void loop(struct master *master) {
     }
 }
 
-/* Blocks what the master handles and gives a descriptor to read it from. */
+/* Blocks the signals that the master handles. Returns a descriptor to read them from. */
 static int catch_signals(void) {
     sigset_t set;
     sigemptyset(&set);

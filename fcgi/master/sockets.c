@@ -15,8 +15,8 @@
 #include "log.h"
 
 enum {
-    BACKLOG = 4096,      /* a full one is an instant 502; the kernel cuts it to somaxconn */
-    LOCK_WAIT_MS = 3000, /* for the children of a master that was just killed */
+    BACKLOG = 4096,      /* a full one causes an instant 502; the kernel cuts it to somaxconn */
+    LOCK_WAIT_MS = 3000, /* for the children of a master just killed */
     PATH_SIZE = SETTING_TEXT_SIZE + 24
 };
 
@@ -63,7 +63,7 @@ static bool find_group(const struct conf *conf, gid_t *group) {
     return false;
 }
 
-/* Whether a file of RUN_DIR is one that this program makes. */
+/* Whether this program makes a file of this name in RUN_DIR. */
 static bool is_ours(const char *name) {
     static const char *const others[] = {"writer", "hashmill-fcgi.pid", "disk-failed"};
     bool ours = false;
@@ -74,7 +74,7 @@ static bool is_ours(const char *name) {
     return ours;
 }
 
-/* Whether a directory has something in it, but nothing of an earlier master. */
+/* Whether a directory has files, but none of an earlier master. */
 static bool is_foreign(const char *path) {
     bool ours = false;
     bool filled = false;
@@ -128,8 +128,8 @@ int sockets_listen(const char *path, int type, gid_t group) {
     return -1;
 }
 
-/* Takes the lock of RUN_DIR. The children inherit it, so it is free only when the last process of
- * an earlier master has gone. */
+/* Takes the lock of RUN_DIR. The children inherit it, so it is free only after the last process of
+ * an earlier master has ended. */
 static int take_lock(const struct conf *conf) {
     char path[PATH_SIZE];
     path_of(path, conf, SOCKET_LOCK);
@@ -142,9 +142,7 @@ static int take_lock(const struct conf *conf) {
     return fd;
 }
 
-/* Reads one descriptor of the list that was passed. -1 when it was closed; false when there is
- * none.
- */
+/* Reads one descriptor of the passed list; -1 if it was closed. False at the end of the list. */
 static bool read_descriptor(const char **text, int *fd) {
     char *end;
     long number = strtol(*text, &end, 10);
@@ -158,8 +156,8 @@ static bool read_descriptor(const char **text, int *fd) {
     return true;
 }
 
-/* Reads the descriptors that a former generation has passed. False when there are none, or not for
- * this RUN_DIR: they are then closed. */
+/* Reads the descriptors that an earlier generation has passed. False when there are none; closes
+ * them and returns false when they are for another RUN_DIR. */
 static bool take_over(struct sockets *sockets, const struct conf *conf) {
     const char *text = getenv(pass_variable);
     if (!text)
@@ -180,7 +178,7 @@ static bool take_over(struct sockets *sockets, const struct conf *conf) {
     return same;
 }
 
-/* Has a socket that only a node with PEERS has, or not, as the settings say now. */
+/* Opens or closes a socket that only a node with PEERS has, as the settings say now. */
 static bool settle(struct sockets *sockets, const struct conf *conf, enum socket_name name,
                    int type, gid_t group) {
     char path[PATH_SIZE];
@@ -208,7 +206,7 @@ static void forget_all(struct sockets *sockets) {
         sockets->fd[i] = -1;
 }
 
-/* The inode that a path leads to; 0 when there is none. */
+/* The inode of a path; 0 when there is none. */
 static ino_t inode_of(const struct conf *conf, enum socket_name name) {
     char path[PATH_SIZE];
     struct stat info;
@@ -216,7 +214,7 @@ static ino_t inode_of(const struct conf *conf, enum socket_name name) {
     return stat(path, &info) == 0 ? info.st_ino : 0;
 }
 
-/* Makes the directories, and those that are missing; the lock is the first. */
+/* Makes the directories and the missing descriptors, the lock first. */
 static bool make_missing(struct sockets *sockets, const struct conf *conf) {
     gid_t group;
     char path[PATH_SIZE];
@@ -261,7 +259,7 @@ bool sockets_open(struct sockets *sockets, const struct conf *conf) {
     return true;
 }
 
-/* Whether a path does not lead to its descriptor any more. */
+/* Whether a path no longer leads to its descriptor. */
 static bool is_lost(const struct sockets *sockets, const struct conf *conf, int name) {
     return sockets->fd[name] >= 0 && inode_of(conf, (enum socket_name)name) != sockets->inode[name];
 }
