@@ -5,7 +5,7 @@
 #include "master/sockets.h"
 #include "queue/queue.h"
 
-/* What to tell a person; FAULT has been. */
+/* The reason for people; FAULT was logged already. */
 static const char *reason(enum queue_result result) {
     switch (result) {
     case QUEUE_CONFLICT:

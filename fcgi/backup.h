@@ -3,9 +3,9 @@
 
 #include "base/conf.h"
 
-/* hashmill-fcgi --backup: has the server that runs with these settings copy its queue to a new
- * file, which only this process's user may read. The exit code, 0 when it is there and complete;
- * else it was said why and there is none. */
+/* hashmill-fcgi --backup: has the running server with these settings copy its queue to a new file,
+ * readable only by this process's user. Returns the exit code: 0, the file is complete; else the
+ * reason was logged and there is no file. */
 int backup_run(const struct conf *conf, const char *path);
 
 #endif

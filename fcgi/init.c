@@ -13,12 +13,12 @@
 #include "writer/disk_failed.h"
 
 enum {
-    PATIENCE_MS = 3000,  /* for the peer, when there is a database that may be served without it */
-    LATER_MS = 200,      /* from one question to the next, when the peer is just starting; */
-    ASK_MS = 1000,       /* when only it can tell */
-    TAKE_MS = 500,       /* when it is to see that the server is silent all the time, */
-    TAKE_SLOW_MS = 1000, /* which a peer that answers so late does not */
-    SILENT_MS = 10000,   /* a server that was just stopped is not heard any more by then */
+    PATIENCE_MS = 3000,  /* for the peer, when the database may be served without it */
+    LATER_MS = 200,      /* between questions, when the peer is just starting; */
+    ASK_MS = 1000,       /* when only the peer can tell */
+    TAKE_MS = 500,       /* when the peer must see that the server stays silent, */
+    TAKE_SLOW_MS = 1000, /* which a peer this slow cannot */
+    SILENT_MS = 10000,   /* by then a server just stopped counts as silent */
     SAY_AGAIN_MS = 60000,
     PROGRESS_MS = 10000,
     TEXT_SIZE = 500
@@ -28,20 +28,20 @@ struct init {
     const struct conf *conf;
     const struct init_options *options;
     struct offline *offline;
-    struct init_peer *peer; /* NULL: there is none */
+    struct init_peer *peer; /* NULL without PEERS */
     struct offline_state own;
     struct init_answer answer;
-    char said[TEXT_SIZE]; /* what it waits for, as it was said */
-    int64_t say_again_ms; /* steady time */
+    char said[TEXT_SIZE]; /* last message about waiting */
+    int64_t say_again_ms; /* steady time of its next repetition */
 };
 
 /* --- What is said --- */
 
-/* Says what it waits for: once, and then once a minute. */
+/* Logs what this process waits for: once, and then once a minute. */
 static void say_waiting(struct init *init, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Whether two texts are the same but for their numbers: how long an attempt took. */
+/* Whether two texts differ only in their numbers, such as how long an attempt took. */
 static bool same_words(const char *a, const char *b) {
     static const char digits[] = "0123456789";
     for (;;) {
@@ -83,7 +83,7 @@ static void describe(const struct init *init, char text[TEXT_SIZE]) {
              replica->bad ? ", and it does not fit what it was told afterwards" : "");
 }
 
-/* Leaves it to a person, who is told what to do. */
+/* Leaves the decision to a person, and logs what to do. */
 static int leave(const struct init *init, const char *what) {
     char text[TEXT_SIZE] = "";
     if (init->answer.replica.there)
@@ -94,7 +94,8 @@ static int leave(const struct init *init, const char *what) {
 
 /* --- The peer --- */
 
-/* Asks it while that can do no harm to those who wait for this node. Whether it has answered. */
+/* Asks the peer for PATIENCE_MS at most: others wait for this node. Returns whether it has
+ * answered. */
 static bool query_peer(struct init *init) {
     int64_t until_ms = clock_steady_ms() + PATIENCE_MS;
     int64_t left_ms = PATIENCE_MS;
@@ -112,7 +113,7 @@ static bool query_peer(struct init *init) {
     return false;
 }
 
-/* Asks it until it answers. */
+/* Asks the peer until it answers. */
 static void await_answer(struct init *init, const char *otherwise) {
     while (init_peer_query(init->peer, PATIENCE_MS, &init->answer) != INIT_ANSWERED) {
         say_waiting(init, "waiting for node %d, which may have this node's queue: %s. %s",
@@ -125,13 +126,13 @@ static bool is_same(const struct queue_identity *a, const struct queue_identity 
     return memcmp(a->database.bytes, b->database.bytes, ID_SIZE) == 0;
 }
 
-/* Whether an identity takes the place of this database's: the peer would not hear the older one. */
+/* Whether an identity supersedes this database's: the peer would refuse the older one. */
 static bool supersedes(const struct queue_identity *other, const struct queue_identity *own) {
     return other->epoch > own->epoch ||
            (other->epoch > 0 && other->epoch == own->epoch && !is_same(other, own));
 }
 
-/* An epoch that is higher than all that are known. */
+/* An epoch higher than all known ones. */
 static int64_t next_epoch(const struct init *init) {
     int64_t epoch = init->own.identity.epoch;
     if (init->answer.replica.identity.epoch > epoch)
@@ -153,7 +154,7 @@ static int serve(const struct init *init) {
     return EXIT_OK;
 }
 
-/* Nobody would hear a database of a higher epoch. */
+/* Nobody would accept a database with a higher epoch. */
 static int leave_at_last_epoch(const struct init *init) {
     return leave(init,
                  "The other node knows a database of this node whose epoch is the highest there "
@@ -170,8 +171,8 @@ static int create(const struct init *init, int64_t epoch) {
     return EXIT_OK;
 }
 
-/* Serves the database that is here in place of all others, under an epoch that no other run can
- * have given: the time, if that is high enough. */
+/* Accepts the present database in place of all others, under an epoch that no other run can have
+ * given: the time in seconds, if that is high enough. */
 static int accept_it(const struct init *init) {
     int64_t epoch = next_epoch(init);
     int64_t seconds = clock_wall_ms() / 1000;
@@ -201,11 +202,11 @@ static void say_not_taken(struct init *init, enum init_reply reply) {
                     init_peer_why(init->peer));
 }
 
-/* Has the peer prepare its replica, as soon as it can. A server that lives on is not replaced
- * unless a person has asked for that. EXIT_OK, or the code to exit with. */
+/* Has the peer prepare its replica, as soon as it can. Replaces a server that is still alive only
+ * if a person has asked for that. EXIT_OK, or the code to exit with. */
 static int take(struct init *init, struct init_file *file) {
     struct queue_identity identity = init->answer.replica.identity;
-    int64_t until_ms = 0; /* it is to be silent by then */
+    int64_t until_ms = 0; /* steady time: the server must be silent by then */
     int64_t sent_ms = clock_steady_ms();
     enum init_reply reply;
     identity.epoch = next_epoch(init);
@@ -217,7 +218,7 @@ static int take(struct init *init, struct init_file *file) {
             return EXIT_TEMPORARY;
         }
         if (reply != INIT_HEARD || now - sent_ms > TAKE_SLOW_MS)
-            until_ms = 0; /* it was away or stood still, and listens from the start again */
+            until_ms = 0; /* the peer was away or stood still, and begins to listen again */
         else if (until_ms == 0)
             until_ms = now + SILENT_MS;
         if (until_ms != 0 && now >= until_ms && !init->options->from_peer)
@@ -231,7 +232,7 @@ static int take(struct init *init, struct init_file *file) {
     return EXIT_OK;
 }
 
-/* Reads one piece, as soon as the peer can send it. How many bytes; 0 when it cannot be had. */
+/* Reads one piece, as soon as the peer can send it. Returns its bytes; 0 on failure. */
 static size_t fetch_piece(struct init *init, const struct init_file *file, int64_t at) {
     const char *bytes;
     size_t length;
@@ -267,7 +268,7 @@ static bool fetch_all(struct init *init, const struct init_file *file) {
     return true;
 }
 
-/* It may well be as damaged the next time. */
+/* Leaves a damaged replica: it may well be damaged the next time, too. */
 static int leave_damaged(const struct init *init) {
     if (init->own.there)
         return leave(init, "It is damaged, and not taken. To serve what is here: --init --alone. "
@@ -277,7 +278,7 @@ static int leave_damaged(const struct init *init) {
                        "begin with an empty queue: --init --new");
 }
 
-/* Has the database back from the peer. */
+/* Fetches the database from the peer. */
 static int fetch(struct init *init) {
     char text[TEXT_SIZE];
     char at[CLOCK_TEXT_SIZE];
@@ -327,7 +328,7 @@ static int with_nothing(struct init *init) {
     return create(init, next_epoch(init));
 }
 
-/* Whether the replica is this database at a later time. */
+/* Whether the replica is this database at least_batch or later, or with a higher epoch. */
 static bool continues(const struct init *init, int64_t least_batch) {
     const struct init_replica *replica = &init->answer.replica;
     const struct queue_identity *own = &init->own.identity;
@@ -336,7 +337,7 @@ static bool continues(const struct init *init, int64_t least_batch) {
             (replica->identity.epoch == own->epoch && replica->batch >= least_batch));
 }
 
-/* Fetches the replica, unless a person should see first what would get lost. */
+/* Fetches the replica, unless a person should first see what would be lost. */
 static int fetch_unless_doubtful(struct init *init) {
     const struct init_replica *replica = &init->answer.replica;
     if (init->options->from_peer)
@@ -351,7 +352,7 @@ static int fetch_unless_doubtful(struct init *init) {
     return fetch(init);
 }
 
-/* The peer knows a newer database of this node than the one that is here. */
+/* The peer knows a newer database of this node than the present one. */
 static int superseded(struct init *init) {
     if (!init->answer.replica.there)
         return leave(init, "The peer has met a newer database of this node than the one here, and "
@@ -365,7 +366,7 @@ static int superseded(struct init *init) {
                        "beside it. To serve the one here: --init --alone");
 }
 
-/* Whether the peer would refuse what is here, or does not say. */
+/* Whether the peer would refuse the present database, or has not answered. */
 static bool is_refused(const struct init *init, bool answered) {
     const struct init_answer *answer = &init->answer;
     const struct queue_identity *own = &init->own.identity;
@@ -373,7 +374,8 @@ static bool is_refused(const struct init *init, bool answered) {
            (answer->replica.there && supersedes(&answer->replica.identity, own));
 }
 
-/* A person wants what is here, whatever the peer has. It is asked which epochs it knows. */
+/* A person wants the present database, whatever the peer has. Asks the peer only for the epochs
+ * that it knows. */
 static int alone(struct init *init) {
     bool refused = is_refused(init, query_peer(init));
     return init->own.backup || (init->own.known && refused) ? accept_it(init) : serve(init);
@@ -403,7 +405,7 @@ static int with_backup(struct init *init) {
         return fetch_unless_doubtful(init);
     if (init->answer.replica.there && init->options->from_peer)
         return fetch(init);
-    /* One that is only known to the peer may be what the backup is to replace. */
+    /* A database that the peer only knows of may be the one that the backup replaces. */
     if (init->answer.replica.there &&
         supersedes(&init->answer.replica.identity, &init->own.identity))
         return superseded(init);
@@ -413,7 +415,6 @@ static int with_backup(struct init *init) {
                        "--init --alone");
 }
 
-/* Without PEERS nobody else can know anything. */
 static int without_peer(struct init *init) {
     if (init->options->from_peer)
         return leave(init, "PEERS names no other node that could give the queue back");

@@ -14,7 +14,7 @@
 #include "queue/pages.h"
 
 enum {
-    TAKE_TIMEOUT_MS = 60000, /* the peer brings its file in order first */
+    TAKE_TIMEOUT_MS = 60000, /* the peer prepares its file first */
     READ_TIMEOUT_MS = 30000,
     READ_BYTES = 512 * 1024, /* less than HTTP_REPLY_BYTES_MAX */
     WAIT_MS = 1000,
@@ -72,8 +72,7 @@ static void take_reply(void *context, const struct http_reply *reply) {
         snprintf(peer->why, sizeof peer->why, "%s", reply->error);
 }
 
-/* Notes what an answer that is no good one says of itself. Whether it is the problem of a server
- * that lives. */
+/* Notes the reason that a failed answer gives. Returns whether it is the problem peer-alive. */
 static bool note_problem(struct init_peer *peer) {
     const struct json *json = &peer->json;
     const char *why;
@@ -101,7 +100,7 @@ static enum init_reply meaning_of(struct init_peer *peer) {
     return peer->status == 404 ? INIT_NONE : INIT_NONSENSE;
 }
 
-/* Posts what is in the body, and waits for the answer. */
+/* Posts peer->body and waits for the answer. */
 static enum init_reply call(struct init_peer *peer, const char *path, int64_t timeout_ms) {
     const char *base = peer->conf->peer.url;
     size_t length = strlen(base);
@@ -123,7 +122,7 @@ static enum init_reply call(struct init_peer *peer, const char *path, int64_t ti
     return meaning_of(peer);
 }
 
-/* Begins a body; its end. */
+/* Begins a body. */
 static struct buffer *begin(struct init_peer *peer) {
     buffer_clear(&peer->body);
     json_open(&peer->body, '{');
@@ -132,7 +131,7 @@ static struct buffer *begin(struct init_peer *peer) {
     return &peer->body;
 }
 
-/* Posts a body of JSON, and reads the answer, which must be the peer's. */
+/* Ends and posts a body of JSON, and parses the answer, which must be the peer's. */
 static enum init_reply call_json(struct init_peer *peer, const char *path, int64_t timeout_ms) {
     const char *why = "it has no node";
     int64_t node;
@@ -171,7 +170,7 @@ static bool read_replica(const struct json *json, int object, struct init_replic
            json_boolean(json, json_member(json, object, "bad"), &replica->bad);
 }
 
-/* The object that a member is, -1 when it is null. False when it is neither. */
+/* Finds a member that is an object; *object is -1 when it is null. False when it is neither. */
 static bool find_object(const struct json *json, const char *name, int *object) {
     int member = json_member(json, 0, name);
     if (member < 0)

@@ -1,8 +1,8 @@
 #ifndef HASHMILL_INIT_PEER_H
 #define HASHMILL_INIT_PEER_H
 
-/* What hashmill-fcgi --init asks the peer: which replica of this node's database it has, and its
- * bytes. Each call waits for its answer. */
+/* What hashmill-fcgi --init asks the peer: which replica of this node's database it has, and the
+ * replica's bytes. Each call waits for its answer. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,18 +17,18 @@ struct init_peer;
 enum init_reply {
     INIT_ANSWERED,
     INIT_AWAY,    /* no answer came */
-    INIT_LATER,   /* it is just starting */
-    INIT_HEARD,   /* it hears a database of this node, which must be stopped first */
-    INIT_OLDER,   /* it knows an epoch as high: another take came first, or its answer got lost */
+    INIT_LATER,   /* the peer is just starting */
+    INIT_HEARD,   /* it still hears this node's server, which must be stopped first */
+    INIT_OLDER,   /* it knows an epoch as high: after another take, or one whose answer got lost */
     INIT_NONE,    /* it has no such replica any more */
-    INIT_NONSENSE /* it does not know the call, or the token */
+    INIT_NONSENSE /* it does not know the call or the token, or its answer is invalid */
 };
 
 struct init_replica {
     bool there;
     bool complete;
-    bool bad;              /* no batch fits it any more */
-    int64_t heard_seconds; /* since the peer heard of that database last; -1: not since its start */
+    bool bad;              /* no batch fits any more */
+    int64_t heard_seconds; /* since that database's last contact; -1: none since the peer's start */
     int64_t wall_ms;       /* of its last batch */
     int64_t batch;
     struct queue_identity identity;
@@ -46,27 +46,27 @@ struct init_file {
     int64_t bytes;
 };
 
-/* conf must outlive it. NULL after logging why. */
+/* conf must outlive the result. NULL after logging why. */
 struct init_peer *init_peer_open(const struct conf *conf);
 void init_peer_close(struct init_peer *peer);
 
-/* Asks what it has, for timeout_ms at most. */
+/* Asks what the peer has, for timeout_ms at most. */
 enum init_reply init_peer_query(struct init_peer *peer, int64_t timeout_ms,
                                 struct init_answer *answer);
 
-/* Has it prepare the replica, of this database, to be read under this epoch, a higher one. */
+/* Has the peer prepare its replica of this database to be read, under this epoch, a higher one. */
 enum init_reply init_peer_take(struct init_peer *peer, const struct queue_identity *identity,
                                struct init_file *file);
 
-/* Reads bytes of that file, as many as it sends at once, which are valid until the next call; at
- * least one when it answered. */
+/* Reads bytes of that file, as many as the peer sends at once, at least one after INIT_ANSWERED.
+ * They are valid until the next call. */
 enum init_reply init_peer_read(struct init_peer *peer, const struct init_file *file, int64_t at,
                                const char **bytes, size_t *length);
 
-/* Why the last call had no good answer, for people. */
+/* Why the last call failed, for people. */
 const char *init_peer_why(const struct init_peer *peer);
 
-/* Does nothing for ms milliseconds. */
+/* Waits for ms milliseconds. */
 void init_peer_pause(struct init_peer *peer, int ms);
 
 #endif

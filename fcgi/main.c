@@ -20,8 +20,8 @@
 
 struct options {
     struct settings_files files;
-    const char *backup;    /* where a backup is to go; NULL: none is wanted */
-    const char *recovered; /* file to be made of the database; NULL: none */
+    const char *backup;    /* file to back up to; NULL: none */
+    const char *recovered; /* file to recover the database to; NULL: none */
     bool check_only;
     bool init;
     struct init_options how; /* of init */
@@ -83,7 +83,7 @@ static bool check_init(const struct options *options) {
     return false;
 }
 
-/* Reads the command line. -1 to go on, else the code to exit with. */
+/* Reads the command line. Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv, struct options *options) {
     static const struct option names[] = {{"alone", no_argument, NULL, 'a'},
                                           {"backup", required_argument, NULL, 'b'},
@@ -135,17 +135,17 @@ static int parse_options(int argc, char **argv, struct options *options) {
     return EXIT_CONFIG;
 }
 
-/* Replaces this process by the program as it is on disk now, keeping the sockets. */
+/* Replaces this process by the program now on disk, and keeps the sockets. */
 static int exec_anew(char **argv, const char *program, const struct conf *conf,
                      const struct sockets *sockets) {
-    /* Signals stay blocked: one that comes now waits until the new master catches it. */
+    /* Signals stay blocked: one that comes now waits for the new master. */
     sockets_pass(sockets, conf);
     execv(program, argv);
     log_error("cannot execute %s: %m", program);
     return EXIT_TEMPORARY;
 }
 
-/* Serves until told otherwise. The exit code. */
+/* Serves until told to stop. Returns the exit code. */
 static int run(const struct conf *conf, const struct settings_files *files, char **argv) {
     char program[4096];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -168,7 +168,8 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     return exit_code;
 }
 
-/* Nothing of ours may get the numbers 0 to 2, should the caller have closed them. */
+/* Occupies the descriptors 0 to 2, should the caller have closed them, so that nothing else gets
+ * them. */
 static void hold_standard_descriptors(void) {
     int fd;
     do {

@@ -3,7 +3,7 @@
 
 #include "master/pool.h"
 
-/* Which processes a node consists of, by its settings. */
+/* The processes of a node, by its settings. */
 struct roles roles_of(const struct conf *conf);
 
 #endif
