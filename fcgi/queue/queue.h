@@ -89,7 +89,7 @@ struct queue_pull {
 struct queue_worker {
     char name[QUEUE_NAME_SIZE];
     char kernel[QUEUE_NAME_SIZE];
-    char machine[QUEUE_NAME_SIZE];    /* if a node launched it; else "" */
+    char machine[QUEUE_NAME_SIZE];    /* that a node launched it on; else "" */
     char address[QUEUE_ADDRESS_SIZE]; /* source of its calls; "" when not known */
     int64_t cores;
     int64_t rate; /* iterations a second, 0 when not measured yet */

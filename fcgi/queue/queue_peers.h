@@ -125,9 +125,9 @@ enum queue_result queue_reserve(struct queue *queue, const struct queue_reserve 
                                 struct queue_batch *batch);
 
 /* Ends a reservation by the pull's fate, which the peer has told under this epoch: hands the items
- * out when the pull is closed with as many as are set aside; frees them when it is closed with none
- * or unknown. Ignores a fate told under an older epoch than the reservation's. OK, also without a
- * reservation; DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * out when the pull is closed with items (logged unless as many as are set aside); frees them when
+ * it is closed with none or unknown. Ignores a fate told under an older epoch than the
+ * reservation's. OK, also without a reservation; DISK_FULL, DOWN, UNKNOWN, FAULT. */
 struct queue_settle {
     uint8_t tag[PULL_TAG_SIZE];
     uint8_t known; /* 1: the peer knows that this node has settled the pull: the reservation is

@@ -3,8 +3,8 @@
 
 /*
  * The replica of the other node's database: a file of its own beside this node's, kept equal to the
- * other's batch by batch. Only the replica process has it open. Its one use is to give the other
- * node its whole database back.
+ * other's batch by batch. Only the replica process writes it. It serves to give the other node its
+ * whole database back; meanwhile other processes read items from it (queue_look_replica).
  */
 
 #include <stdbool.h>
@@ -94,17 +94,17 @@ struct replica_part {
 enum replica_result replica_copy(struct replica *replica, const struct replica_source *source,
                                  const struct replica_part *part);
 
-/* Prepares the replica of this database to be read as a file: saves the epoch, which must be higher
- * than the replica's, in it, so that no batch of the former epoch fits any more, and moves all data
- * into its one file. Ends a copy under way. OK; NONE; OTHER, another database or an epoch that is
- * not higher; FULL, try again later with a higher epoch; FAILED. */
+/* Prepares the replica of this database to be read as a file: saves this epoch, which must be
+ * higher than its own, so that no batch of the former epoch fits any more, and moves all data into
+ * its one file. Ends a copy under way. OK; NONE; OTHER, another database or an epoch that is not
+ * higher; FULL, try again later with a higher epoch; FAILED. */
 enum replica_result replica_take(struct replica *replica, const struct queue_identity *identity);
 
 /* Whether this process has prepared the replica, and it has not changed since. */
 bool replica_is_taken(const struct replica *replica);
 
-/* Reads bytes of the prepared file. Returns how many, 0 at its end; -1 when it is not prepared or
- * cannot be read, which is logged. */
+/* Reads bytes of the prepared file. Returns how many, 0 at its end; -1 when the read fails, which
+ * is logged, or when it is not prepared. */
 int64_t replica_read(struct replica *replica, int64_t at, char *to, size_t size);
 
 /* Compares the items first <= seq <= last with those of the source at the same batch, by rows_hash
