@@ -9,12 +9,12 @@
  *   peering_known.c   what is known of the peer
  *   peering_calls.c   one exchange with it: bodies, replies, complaints
  *   peering_hello.c   says hello
- *   peering_replica.c what all calls about the replica have in common
+ *   peering_replica.c common to all calls about the replica
  *   peering_copy.c    sends a whole copy, when batches will not do
  *   peering_compare.c compares items with the replica's, some at a time
- *   peering_stream.c  feeds the replica: which batches it is to have, and sends them
- *   peering_unfed.c   says that there will be no more, with COPY=none
- *   peering_pulls.c   asks for the fate of pulls for which items are reserved here
+ *   peering_stream.c  feeds the replica: chooses batches and sends them
+ *   peering_unfed.c   with COPY=none: tells the peer that no batches will come
+ *   peering_pulls.c   asks for the fate of pulls that have items reserved here
  *   peering_forward.c forwards looks, cancels, counts and reservations to the peer
  *   peering_connections.c the processes whose requests are forwarded
  *   peering.c         the loop
@@ -162,7 +162,7 @@ struct http_call *peering_post_bytes(struct peering *peering, const char *path,
                                      const struct buffer *bytes, http_done *done);
 
 /* Whether the reply is a 200 of the peer; peering->json then has it until the next reply. Else
- * `why` gets what is wrong. Call this first in every `done`. */
+ * `why` gets what is wrong. Call this first in a `done` that expects a 200. */
 bool peering_read_reply(struct peering *peering, const struct http_reply *reply, char *why,
                         size_t why_size);
 
