@@ -45,16 +45,17 @@ struct files {
 void files_name(struct files *files, const char *database);
 
 /* Whether this process may read and write the files, and make the missing ones. If not, logs which
- * one, its owner and what to do. Opens and closes them, so only before SQLite has them open. */
+ * one, its owner and what to do. Refuses a WAL without a database, too. Opens and closes the files,
+ * so only before SQLite has them open. */
 bool files_usable(const struct files *files);
 
 /* Logs what errno means for this file, with its owner and what to do. */
 void files_explain(const char *path);
 
 /* The first file that is no longer the one first seen, or NULL: removed, replaced, or hidden under
- * another directory or filesystem. A file that was never there counts as first seen now. Leaves
- * sizes and times. While the directories do not change, each file is looked at only ten times a
- * second, for what hides a file without a trace in its directory (a mount over it). */
+ * another directory or filesystem. Notes a file that is new as first seen. Leaves sizes and times
+ * unchanged. While the directories do not change, each file is looked at only ten times a second,
+ * for what hides a file without a trace in its directory (a mount over it). */
 const char *files_moved(struct files *files);
 
 /* Notes the present size and time of last write of a file. */
@@ -67,7 +68,8 @@ bool files_written(const struct files *files, int file);
  * descriptor that keeps the lock; -1 after logging why. */
 int files_lock(const char *database);
 
-/* Gives a file just made by root to the owner of its directory, as whom the server runs. */
+/* Gives a file that root has just made to the owner of its directory: the server runs as that user.
+ */
 void files_give(int fd, const char *path);
 
 /* Whether SQLite's WAL works where the lock file is: it needs memory shared by all processes, which
