@@ -66,7 +66,8 @@ bool pool_reap(struct pool *pool, bool stopping, struct pool_child **child, int 
 /* Kills every child busy with one thing for longer than busy_ms. */
 void pool_watch(struct pool *pool, int64_t busy_ms);
 
-/* Sends a signal to the writer only, or to all other running children. Returns how many got it. */
+/* Sends a signal to the writer only, or to all other running children. Returns how many there are.
+ */
 int pool_signal(const struct pool *pool, bool writer, int signal);
 
 #endif
