@@ -9,8 +9,8 @@
 #include "kernels/kernels.h"
 #include "log.h"
 
-/* Each figure is the median of REPEATS runs of about RUN_NS, which are seconds apart, so that a
- * busy moment of the machine is seen by few runs of many figures and not by all runs of one. */
+/* Each figure is the median of REPEATS runs of about RUN_NS, spread over the whole bench, so that a
+ * busy moment of the machine hits few runs of many figures and not all runs of one. */
 enum { REPEATS = 15, RUN_NS = 1500000, LINES_MAX = 20 * LANES_MAX };
 
 static int by_size(const void *one, const void *other) {
@@ -24,7 +24,7 @@ static double median(double *values) {
     return values[REPEATS / 2];
 }
 
-/* What is measured: takes some chains forward by so many iterations. */
+/* What is measured: run moves count chains forward by the same number of iterations. */
 struct subject {
     const char *name;
     void (*run)(const struct subject *subject, uint64_t (*chains)[CHAIN_WORDS], int count,

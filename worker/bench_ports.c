@@ -12,8 +12,8 @@ double bench_now_ns(void) {
 }
 
 /*
- * A processor tells no program its clock; but an addition that waits for the one before takes one
- * cycle on every processor that matters here. Some of them in a row, many times.
+ * A program cannot read the processor's clock. But an addition that waits for the one before takes
+ * one cycle on every processor that matters here: this times ROUNDS rows of ADDS such additions.
  */
 double bench_cycle_ns(void) {
     double start = bench_now_ns();
@@ -36,7 +36,7 @@ double bench_cycle_ns(void) {
  * files of the kernels say what they are. */
 enum { OPERATIONS_SCALAR = 1755, OPERATIONS_AVX2 = 3886, OPERATIONS_AVX512 = 1986 };
 
-/* Additions that do not wait for each other, of registers whose names begin so: ADDS of them. */
+/* ADDS additions that do not wait for each other, in registers whose names begin with `name`. */
 #define VECTOR_ADD(name, number)                                                                   \
     "vpaddq %%" name number ", %%" name number ", %%" name number "\n\t"
 #define VECTOR_ADDS(name)                                                                          \
@@ -63,7 +63,7 @@ __attribute__((target("avx512f"))) static void add_512(void) {
     __asm__ volatile(VECTOR_ADDS("zmm")::: VECTORS);
 }
 
-/* How many additions are done in a cycle, or as many as before if that is more. */
+/* The number of additions done in a cycle, or `before` if that is more. */
 static double adds_per_cycle(void (*add)(void), double before) {
     double cycle_ns = 0, add_ns = 0;
     for (int i = 0; i < REPEATS; i++) {
@@ -86,7 +86,7 @@ void bench_ports_measure(struct bench_ports *ports) {
         ports->wide_512 = adds_per_cycle(add_512, ports->wide_512);
 }
 
-/* What one operation of a kernel works on, and how many of them an iteration takes. */
+/* Divides the operations of an iteration by the additions that registers of its width allow. */
 double bench_bound_cycles(const struct bench_ports *ports, const struct kernel *kernel) {
     double adds = 0, operations = 0;
     int lanes = kernel->lanes;

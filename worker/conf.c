@@ -97,8 +97,8 @@ static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
     return conf->url_count > 0;
 }
 
-/* Makes of WORKER_NAME, or else of host and process, a name that no other start of a worker has:
- * with a random part, since containers may share host and process. */
+/* Makes a name that no other start of a worker has: WORKER_NAME, or else host and process, and a
+ * random part, since containers may share host and process. */
 static void make_name(char *name) {
     char host[NAME_MAX_LENGTH + 1] = "";
     char base[PROTOCOL_NAME_SIZE];
@@ -113,8 +113,7 @@ static void make_name(char *name) {
     snprintf(name, PROTOCOL_NAME_SIZE, "%.55s-%08x", base, (unsigned)number);
 }
 
-/* Checks the token and the name, of which the first must fit into a header and the second in JSON.
- */
+/* Checks the token, which must fit into a header, and the names, which must fit into JSON. */
 static bool check_texts(const struct worker_conf *conf, char *why, size_t why_size) {
     if (strlen(conf->worker_token) < TOKEN_MIN || !is_ascii_from(conf->worker_token, '!')) {
         snprintf(why, why_size,
@@ -145,7 +144,7 @@ struct http_tls worker_conf_tls(const struct worker_conf *conf) {
     return (struct http_tls){.ca = conf->tls_ca, .cert = conf->tls_cert, .key = conf->tls_key};
 }
 
-/* Checks the certificates that are there, and that those are there that the URLs need. */
+/* Checks the certificates, and that none is missing that the URLs need. */
 static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size) {
     struct http_tls tls = worker_conf_tls(conf);
     bool https = http_is_secure_url(conf->retire_node);
@@ -154,7 +153,7 @@ static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size
     return certificate_check(&tls, https, why, why_size);
 }
 
-/* Checks what one key's range cannot say, and gives the level that is to be logged. */
+/* Checks what a key's range cannot express, and sets *level to the log level. */
 static bool check(struct worker_conf *conf, enum log_level *level, char *why, size_t why_size) {
     if (!log_level_named(conf->log_level, level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");

@@ -32,9 +32,9 @@ struct worker_conf {
     int url_count;
 };
 
-/* Reads the settings: defaults, files, environment; then checks what one key's range
- * cannot say and fills in what a default leaves open. False with a sentence that says what to do in
- * why. The struct must stay where it is: urls points into it. */
+/* Reads the settings: defaults, files, environment. Then checks what a key's range cannot express,
+ * and fills in what a default leaves open. False with a sentence in why that says what to do. The
+ * struct must not move: urls points into it. */
 bool worker_conf_load(struct worker_conf *conf, const struct settings_files *files, char *why,
                       size_t why_size);
 

@@ -1,4 +1,4 @@
-/* The cores that a worker may use, which in a container or a service are fewer than there are. */
+/* The cores that a worker may use. In a container or a service they can be fewer than there are. */
 #include "cores.h"
 
 #include <errno.h>
@@ -11,13 +11,13 @@
 
 enum { PATH_SIZE = 4096, LINE_SIZE = 2 * PATH_SIZE, CPUS_MAX = 1 << 16 };
 
-/* Where the groups of a version are: as /proc/self/mountinfo has it. */
+/* Where the cgroups of a version are mounted, by /proc/self/mountinfo. */
 struct mount {
-    char root[PATH_SIZE]; /* the group that is seen at the mount's place */
+    char root[PATH_SIZE]; /* the group that is visible at `place` */
     char place[PATH_SIZE];
 };
 
-/* Whether a word is one of a list with commas between. */
+/* Whether a word is in a comma-separated list. */
 static bool has_word(const char *list, const char *word) {
     size_t length = strlen(word);
     for (const char *at = list; at; at = strchr(at, ',')) {
@@ -75,7 +75,7 @@ static bool find_mount(const char *root, bool second, struct mount *mount) {
     return found;
 }
 
-/* The first number of a file, and the second one, both 0 when they are not there: "max" is none. */
+/* The first and the second number of a file, each 0 when it is missing; "max" is no number. */
 static void read_numbers(const char *root, const char *directory, const char *name, double *first,
                          double *second) {
     char path[LINE_SIZE];
@@ -105,7 +105,7 @@ static double quota_of(const char *root, const char *directory, bool second) {
     return quota > 0 && period > 0 ? quota / period : 0;
 }
 
-/* The least quota of the group of this process and all around it, as far as they can be seen. */
+/* The least quota of this process's group and all its parents, as far as they are visible. */
 static double least_quota(const char *root, bool second) {
     static struct mount mount;
     static char group[PATH_SIZE];
@@ -134,7 +134,7 @@ double cores_quota(const char *root) {
     return first > 0 && (second == 0 || first < second) ? first : second;
 }
 
-/* How many cores this process may run on; the system refuses a set that is too small for all. */
+/* How many cores this process may run on. The system refuses a set too small for all its cores. */
 static int count_allowed(void) {
     for (int most = CPU_SETSIZE; most <= CPUS_MAX; most *= 2) {
         cpu_set_t *set = CPU_ALLOC(most);

@@ -25,7 +25,7 @@ enum {
     DRAIN_MS = 5000,     /* for giving everything back at the end */
     ONE_SIGNAL_MS = 500, /* signals that come within this time are one: see take_signal */
     RETIRE_MS = 5000,
-    STATUS_NEEDED = 409 /* a node's answer to a worker that it does not let go */
+    STATUS_NEEDED = 409 /* a node's answer to a worker that it still needs */
 };
 
 struct worker {
@@ -38,9 +38,10 @@ struct worker {
     int64_t busy_ms;    /* when something was last in hand, by the steady clock */
 };
 
-/* Reads a signal. The first asks for a drain; a later one ends the process where it stands, which
- * costs the work since the last reports, as the leases lapse. Who stops a program often signals it
- * and then its group (timeout, npm), or it and its terminal: that is one wish, not two. */
+/* Reads a signal. The first asks for a drain. A later one ends the process at once: the leases
+ * lapse, and the work since the last reports is lost. Signals within ONE_SIGNAL_MS of the first
+ * count with it: whoever stops a program often signals it and then its group (timeout, npm), or it
+ * and its terminal. */
 static void take_signal(struct worker *worker) {
     struct signalfd_siginfo signal_info;
     int64_t now_ms = clock_steady_ms();
@@ -124,8 +125,8 @@ static bool retire(struct worker *worker) {
     return true;
 }
 
-/* Whether a worker that is idle goes: always, unless the node that launched it needs it. It asks
- * while it still leases, so that no item that comes meanwhile is lost on the way. */
+/* Whether an idle worker may go: always, unless the node that launched it needs it. It asks while
+ * it still leases, so that no item that comes meanwhile is lost on the way. */
 static bool may_go(struct worker *worker) {
     bool gone = worker->conf.retire_node[0] == '\0' || retire(worker);
     if (!gone)
@@ -186,7 +187,7 @@ static bool catch_signals(struct worker *worker) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGXCPU); /* the time that this process may use is nearly over */
+    sigaddset(&set, SIGXCPU); /* this process has nearly used up its CPU time */
     if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
         worker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (worker->signals < 0)
@@ -323,7 +324,7 @@ static bool read_options(struct options *options, int argc, char **argv) {
     return optind == argc;
 }
 
-/* Does what was wished for instead of working. Returns the exit code. */
+/* Does what the options ask for instead of working. Returns the exit code. */
 static int do_instead(const struct options *options) {
     if (options->instead == 'b')
         return print_bench(stdout, options->extent) ? EXIT_OK : EXIT_CONFIG;
