@@ -7,9 +7,9 @@
 #include "kernels/kernels.h"
 
 /*
- * The cross-check: a share of what the kernels compute is computed again by OpenSSL, which shares
- * no code with them. A segment of some iterations is enough, since a chain that was wrong once
- * stays wrong; what the check promises is about machines and kernels, not about one item.
+ * The cross-check: OpenSSL, which shares no code with the kernels, computes a share of their work
+ * again. A segment of some iterations is enough, since a chain that was wrong once stays wrong. The
+ * check judges machines and kernels, not single items.
  */
 
 /* One thread's dice. */
@@ -18,25 +18,25 @@ struct crosscheck {
     unsigned short random[3]; /* state of erand48(3) */
 };
 
-/* How many iterations a segment has at most: OpenSSL takes some 15 us for so many. */
+/* The most iterations of a segment; they take OpenSSL some 15 us. */
 enum { SEGMENT_ITERATIONS = 64 };
 
 void crosscheck_init(struct crosscheck *crosscheck, double share);
 
-/* Whether to check, in a share of the calls, or a part of that share. */
+/* Draws whether to check: true in share * part of the calls. */
 bool crosscheck_draw(struct crosscheck *crosscheck, double part);
 
 /* A random number from 0 to most. */
 int64_t crosscheck_place(struct crosscheck *crosscheck, int64_t most);
 
-/* Whether OpenSSL gets from one link of a chain to another in so many iterations. */
+/* Whether OpenSSL, too, gets from `from` to `to` in this number of iterations. */
 bool crosscheck_holds(const uint64_t from[CHAIN_WORDS], const uint64_t to[CHAIN_WORDS],
                       int64_t iterations);
 
-/* Ends the process with exit code 76, after which nobody should start it again, and a line in the
- * log that names kernel and processor, if the log takes it within a second: nothing that this
- * machine has computed may be reported any more. Its leases lapse, and other machines start again
- * from what was reported before. */
+/* Ends the process with exit code 76, after which nobody should start it again, and a log line that
+ * names kernel and processor, if the log takes the line within a second. Nothing that this machine
+ * has computed may be reported any more: its leases lapse, and other machines continue from its
+ * last reports. */
 _Noreturn void crosscheck_stop(const struct kernel *kernel);
 
 #endif

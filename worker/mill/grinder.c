@@ -10,9 +10,9 @@
 enum {
     SLICE_NS = 500000,       /* the longest that a thread computes before it looks around */
     TURN_NS = 1000000,       /* how long a chain keeps its lane at least */
-    MEASURE_NS = 1000000000, /* of work, before the rate is brought up to date */
-    OLDEST_EVERY = 4,        /* one pick in so many is the chain that was fed first */
-    MUCH_SHORTER = 2,        /* a chain of half the length or less takes a lane away */
+    MEASURE_NS = 1000000000, /* of work between two updates of the rate */
+    OLDEST_EVERY = 4,        /* one pick in this many is the chain that was fed first */
+    MUCH_SHORTER = 2,        /* a chain of half the length or less preempts */
     NICENESS = 10            /* the thread that leases and reports goes first */
 };
 
@@ -37,8 +37,8 @@ static int64_t slice_iterations(const struct grinder *grinder) {
     return iterations;
 }
 
-/* The lanes of which a segment is to be checked in this slice, a bit each: chains that will be
- * finished with the set probability, others with so much of it as the slice is of a whole one. */
+/* Draws the lanes to check in this slice, a bit each. A chain that will be finished is drawn with
+ * the set probability, any other with that times the slice's part of a whole slice. */
 static unsigned draw_lanes(struct grinder *grinder, int64_t iterations) {
     double part = (double)iterations / (double)whole_slice(grinder);
     unsigned drawn = 0;
@@ -49,7 +49,7 @@ static unsigned draw_lanes(struct grinder *grinder, int64_t iterations) {
     return drawn;
 }
 
-/* Moves the chains forward by one segment and has OpenSSL do the same with the drawn ones. */
+/* Moves the chains forward by one segment and compares the drawn ones with OpenSSL. */
 static void compute_checked(struct grinder *grinder, unsigned drawn, int64_t iterations) {
     const struct kernels *kernels = grinder->mill->kernels;
     uint64_t from[LANES_MAX][CHAIN_WORDS];
@@ -63,7 +63,7 @@ static void compute_checked(struct grinder *grinder, unsigned drawn, int64_t ite
     }
 }
 
-/* Moves the chains forward; of the drawn ones a random segment is checked. */
+/* Moves the chains forward, and checks a random segment of the drawn ones. */
 static void compute(struct grinder *grinder, unsigned drawn, int64_t iterations) {
     const struct kernels *kernels = grinder->mill->kernels;
     if (drawn) {
@@ -76,11 +76,10 @@ static void compute(struct grinder *grinder, unsigned drawn, int64_t iterations)
     kernels_run(kernels, grinder->chains, grinder->count, iterations);
 }
 
-/* Brings a thread's rate up to date whenever it has had work for a second. By the wall: whatever
- * keeps it from running meanwhile (a CPU quota, which stops it for most of each tenth of a second,
- * a busy neighbour) makes the rate less; having nothing to do does not. With fewer chains than
- * lanes it goes by how long such a step takes when nothing disturbs it. Half of each new
- * measurement counts. */
+/* Updates a thread's rate after each second of work, by elapsed time: a CPU quota (which stops the
+ * thread for most of each tenth of a second) or a busy neighbour lowers the rate; having nothing to
+ * do does not. Steps with fewer chains than lanes count by their undisturbed times. A new
+ * measurement counts half. */
 static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed_ns) {
     const struct kernels_step *steps = grinder->mill->kernels->steps;
     int width = grinder->mill->width;
@@ -95,8 +94,8 @@ static void measure(struct grinder *grinder, int64_t iterations, int64_t elapsed
     grinder->measured_ns = 0;
 }
 
-/* Makes the descriptor readable if this thread finished the first of what is to be collected.
- * Called without the lock, which the owner will want as soon as it wakes up. */
+/* Makes the descriptor readable if this thread finished the first item to be collected. Called
+ * without the lock: the owner takes it as soon as it wakes up. */
 static void tell_owner(struct grinder *grinder) {
     uint64_t one = 1;
     if (grinder->tell && write(grinder->mill->descriptor, &one, sizeof one) < 0 && errno != EAGAIN)
@@ -104,8 +103,8 @@ static void tell_owner(struct grinder *grinder) {
     grinder->tell = false;
 }
 
-/* Works for one slice, and has since a moment; returns when it ended. Called and left with the lock
- * held, which is open in between. */
+/* Works for one slice, which counts from since_ns; returns when it ended. Called and left with the
+ * lock held; computes without it. */
 static int64_t grind_slice(struct grinder *grinder, int64_t since_ns) {
     struct mill *mill = grinder->mill;
     int64_t iterations = slice_iterations(grinder);
@@ -142,7 +141,7 @@ static void clear_lanes(struct grinder *grinder) {
     }
 }
 
-/* Gives a lane's item back to those that wait, where another thread may take it. */
+/* Gives a lane's item back to the run queue, where another thread may take it. */
 static void give_back(struct grinder *grinder, int lane) {
     run_queue_give_back(&grinder->mill->run_queue, grinder->lanes[lane].task);
     grinder->lanes[lane] = grinder->lanes[--grinder->count];
@@ -170,7 +169,7 @@ static int longest_lane(const struct grinder *grinder, int64_t now) {
     return longest;
 }
 
-/* Lets short chains have the lanes of long ones. */
+/* Gives lanes of long chains to much shorter ones. */
 static void preempt(struct grinder *grinder, int64_t now) {
     const struct task *shortest;
     int longest;
@@ -213,7 +212,7 @@ static void rest(struct grinder *grinder) {
     }
 }
 
-/* Makes this thread, on Linux only this one, at least so nice. Best effort. */
+/* Raises the niceness of this thread (on Linux of no other) to NICENESS. Best effort. */
 static void yield_to_others(void) {
     id_t thread = (id_t)gettid();
     if (getpriority(PRIO_PROCESS, thread) < NICENESS)

@@ -22,7 +22,7 @@ struct item {
     uint8_t chain[CHAIN_SIZE]; /* the value when remaining is 0 */
     int64_t remaining;
     int node;     /* whose item it is: the node's place in NODES */
-    bool release; /* in a report: the node is to give it to somebody else */
+    bool release; /* in a report: asks the node to give it to another worker */
 };
 
 /* Whether two UUIDs are the same; uuid_compare would also order them, which takes ten times as

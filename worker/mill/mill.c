@@ -154,7 +154,7 @@ void mill_snapshot(struct mill *mill, int node, struct items *list) {
     pthread_mutex_unlock(&mill->lock);
 }
 
-/* Adds what is on the lanes of a node. */
+/* Adds a node's items that are on lanes. */
 static void count_running(const struct mill *mill, int node, int64_t cap,
                           struct run_queue_load *load) {
     for (int i = 0; i < mill->grinder_count; i++) {

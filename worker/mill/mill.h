@@ -8,14 +8,14 @@
 #include "kernels/kernels.h"
 
 /*
- * The mill: threads that move chains forward. Items are fed in and collected when their values are
- * there. A thread moves up to 16 of them forward side by side, in slices of half a millisecond.
- * Whenever one of them is finished another takes its lane: the shortest of those that wait, among
- * those of about the same length the one fed first, and one time in four the one fed first of all.
- * A short one does not wait for long ones to finish: after two milliseconds at most it has the lane
- * of one, which goes on later. After each slice every item's (chain, remaining) is published as a
- * pair that fits together, so that checkpoints, drops and a halt never wait for longer than a
- * slice. All functions are for one thread, the owner's.
+ * The mill: threads that move chains forward. Its owner feeds items in and collects them when they
+ * are finished. A thread moves up to 16 chains forward side by side, in slices of half a
+ * millisecond. When a chain is finished, the shortest waiting one takes its lane; of about equal
+ * lengths, the one fed first; one time in four, the one fed first of all. A short chain does not
+ * wait for long ones to finish: within two milliseconds it preempts one, which goes on later. After
+ * each slice every item's (chain, remaining) is published as a pair that fits together, so
+ * checkpoints, drops and a halt wait for a slice at most. Only one thread, the owner's, may call
+ * these functions.
  */
 struct mill;
 
@@ -28,11 +28,10 @@ struct mill_load {
     int64_t all_iterations;
 };
 
-/* Starts a mill with threads that compute with these kernels, which must outlive it. Of
- * check_percent of the finished chains, and of each slice's worth of work on the others, a random
- * segment is compared with OpenSSL; a difference ends the process, see crosscheck.h. All signals
- * should be blocked, as the threads inherit the mask. NULL, with a log line, when the machine gives
- * no more threads. */
+/* Starts a mill whose threads compute with these kernels, which must outlive it. OpenSSL checks a
+ * random segment in check_percent of the finished chains, and of the whole slices of the others; a
+ * difference ends the process, see crosscheck.h. All signals should be blocked, as the threads
+ * inherit the mask. NULL, with a log line, when the system refuses a thread or the descriptor. */
 struct mill *mill_open(int threads, const struct kernels *kernels, int check_percent);
 
 /* Stops the threads and frees everything that is still in the mill. */
@@ -44,9 +43,9 @@ int mill_lanes(const struct mill *mill);
 /* Iterations a second over all threads when all are busy, as measured of late. */
 int64_t mill_rate(struct mill *mill);
 
-/* Takes an item in; a copy is kept. An item that is in hand already (the same id of the same node),
- * or finished and not collected, goes on under the new lease, from whichever of the two chains is
- * further. False when that is the one in hand, so that there is no new work. */
+/* Adds a copy of an item. If the mill has the item already (same node and id), in hand or finished
+ * and not collected, it goes on under the new lease, from the chain that is further. False when
+ * that is the chain the mill had: there is no new work. */
 bool mill_feed(struct mill *mill, const struct item *item);
 
 /* A descriptor that is readable while finished items wait to be collected. */
@@ -65,8 +64,8 @@ struct mill_load mill_load(struct mill *mill, int node, int64_t cap);
 /* Forgets an item of a node if it is still held under that lease. */
 void mill_drop(struct mill *mill, int node, const uuid_t id, const uuid_t lease);
 
-/* Ends all work within a slice and waits for that: what has been finished can be collected, the
- * rest is in the snapshots. For good. */
+/* Stops the threads for good, and waits until they have: a slice at most. Then the finished items
+ * can be collected; the others are in the snapshots. */
 void mill_halt(struct mill *mill);
 
 #endif

@@ -8,9 +8,9 @@
 #include "run_queue.h"
 
 /*
- * What mill.c, the owner's side, and grinder.c, the threads, share. A thread is a grinder with
- * lanes. It works in slices: for each the lock is held, lanes are filled and their chains loaded;
- * then it computes without the lock; then the lock is held again and the chains are stored.
+ * Shared by mill.c, the owner's side, and grinder.c, the threads. A thread is a grinder with lanes.
+ * It works in slices: it takes the lock, fills the lanes and loads their chains; computes without
+ * the lock; takes the lock again and stores the chains.
  */
 
 /* A place in a thread for one chain. */
@@ -26,15 +26,15 @@ struct grinder {
     int count;
     unsigned picks;                          /* chains that came from the queue */
     uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice */
-    bool tell;                               /* the owner is to be told of what is finished */
+    bool tell;                               /* the owner must be told of finished items */
     struct crosscheck crosscheck;
-    double rate;           /* iterations a second with full lanes, as things are */
-    double undisturbed_ns; /* what the work since rate was last brought up to date takes alone, */
-    int64_t measured_ns;   /* and what it took */
+    double rate;           /* iterations a second with full lanes, as measured */
+    double undisturbed_ns; /* undisturbed time of the work since rate was last updated, */
+    int64_t measured_ns;   /* and its elapsed time */
 };
 
 struct mill {
-    pthread_mutex_t lock; /* guards everything below but descriptor and what a slice works on */
+    pthread_mutex_t lock; /* guards all below except descriptor and the chains of a running slice */
     pthread_cond_t fed;   /* there may be an item to start, or halting was set */
     const struct kernels *kernels;
     int width; /* lanes of a thread */

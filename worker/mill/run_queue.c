@@ -37,7 +37,7 @@ struct task *run_queue_find(const struct run_queue *queue, int node, const uuid_
     return found ? *found : NULL;
 }
 
-/* Puts an item into the queues of those that wait. */
+/* Puts an item into the queue of its class, and its sums. */
 static void enter(struct run_queue *queue, struct task *task, bool first_of_class) {
     int class = run_queue_class(task->item.remaining);
     struct class_sums *sums = &queue->waiting[task->item.node][class];
@@ -51,7 +51,7 @@ static void enter(struct run_queue *queue, struct task *task, bool first_of_clas
     task->running = false;
 }
 
-/* Takes an item out of them. */
+/* Takes an item out of both. */
 static void leave(struct run_queue *queue, struct task *task) {
     int class = run_queue_class(task->item.remaining);
     struct class_sums *sums = &queue->waiting[task->item.node][class];

@@ -28,7 +28,7 @@ struct task {
 
 TAILQ_HEAD(task_list, task);
 
-/* The sums of what waits, of one node and one class. */
+/* Sums over the waiting items of one node and one class. */
 struct class_sums {
     int items;
     uint64_t iterations; /* of remaining; wraps around for classes that are beyond every cap */
@@ -38,7 +38,7 @@ struct run_queue {
     void *index;                       /* by node and id, see tsearch(3) */
     struct task_list fed;              /* all, in the order of feeding */
     struct task_list classes[CLASSES]; /* those that wait, by class */
-    uint64_t filled;                   /* bit c: somebody waits in class c */
+    uint64_t filled;                   /* bit c: an item waits in class c */
     int count;                         /* all */
     int items[NODES_MAX];              /* all, by node */
     struct class_sums waiting[NODES_MAX][CLASSES];
@@ -56,7 +56,7 @@ void run_queue_init(struct run_queue *queue);
 /* Frees all items. None may be on a lane. */
 void run_queue_free(struct run_queue *queue);
 
-/* The class of a chain that has so many iterations before it. */
+/* The class of a chain with this number of iterations left. */
 int run_queue_class(int64_t remaining);
 
 /* A node's item with that id, or NULL. Takes logarithmic time. */
@@ -65,24 +65,24 @@ struct task *run_queue_find(const struct run_queue *queue, int node, const uuid_
 /* Adds a copy of an item that is not in the queue yet; it waits. Takes logarithmic time. */
 void run_queue_add(struct run_queue *queue, const struct item *item);
 
-/* Forgets an item. It is gone, or when it is on a lane run_queue_end has to be called for it. */
+/* Forgets an item. Frees it, unless it is on a lane: then run_queue_end must be called for it. */
 void run_queue_drop(struct run_queue *queue, struct task *task);
 
-/* Takes an item that waits for a lane: the shortest, or the one that was fed first. NULL when none
- * waits. For the latter it looks at those that were fed before, which are all on lanes. */
+/* Takes a waiting item for a lane: the shortest, or with `oldest` the one that was fed first. NULL
+ * when none waits. For the oldest it passes over the items fed before it, all on lanes. */
 struct task *run_queue_take(struct run_queue *queue, bool oldest);
 
-/* An item on a lane waits again, as the first of its class. */
+/* Makes an item on a lane wait again, as the first of its class. */
 void run_queue_give_back(struct run_queue *queue, struct task *task);
 
-/* An item on a lane is finished or was dropped: forgets and frees it. */
+/* Forgets and frees an item on a lane that is finished or was dropped. */
 void run_queue_end(struct run_queue *queue, struct task *task);
 
 /* The item that is taken next as the shortest, or NULL. */
 const struct task *run_queue_shortest(const struct run_queue *queue);
 
-/* Sums up what waits of a node, each item counted up to the cap. Looks at each class, and at the
- * items of the one class that lies across the cap. */
+/* Sums up a node's waiting items, each counted up to cap. Looks at each class, and at each item of
+ * the one class that the cap is in. */
 struct run_queue_load run_queue_waiting(const struct run_queue *queue, int node, int64_t cap);
 
 /* Adds an item to a sum. */
