@@ -8,8 +8,8 @@
 #include "worker_protocol.h"
 
 enum {
-    RETRY_AFTER_MAX_MS = 300000, /* longer requests to stay away are cut to this */
-    LONG_MS = 30000 /* longer than back-off waits by itself: told each time, not once in a row */
+    RETRY_AFTER_MAX_MS = 300000, /* a longer Retry-After is cut to this */
+    LONG_MS = 30000 /* beyond any back-off without Retry-After: logged each time at level info */
 };
 
 bool endpoint_is_open(const struct endpoint *endpoint, int64_t now_ms) {
@@ -98,14 +98,14 @@ static enum endpoint_outcome outcome_of(int status, const struct protocol_proble
     return ENDPOINT_REFUSED;
 }
 
-/* Says in words what a reply that is no success says, and what to do about it. */
+/* Describes a reply that is no success, with what to do about it. */
 static void describe(char *why, size_t size, const struct http_reply *reply,
                      const struct protocol_problem *problem) {
     const char *remedy = "";
     if (strcmp(problem->type, "urn:hashmill:problem:protocol") == 0)
         remedy = "; upgrade this worker or the node so that both speak the same protocol";
     else if (strcmp(problem->type, "urn:hashmill:problem:certificate") == 0)
-        remedy = ""; /* it says itself what is wrong with TLS_CERT */
+        remedy = ""; /* the detail says what is wrong with TLS_CERT */
     else if (reply->status == 401 || reply->status == 403)
         remedy = "; set WORKER_TOKEN to the node's";
     else if (reply->status == 404 || reply->status == 405 || reply->status < 400)

@@ -31,9 +31,8 @@ struct endpoint_call {
 /* What a reply means for the request. */
 enum endpoint_outcome {
     ENDPOINT_DONE,    /* 2xx: the node did it */
-    ENDPOINT_UNKNOWN, /* no reply, or one that says to come again: done or not, nobody knows */
-    ENDPOINT_BARRED,  /* not done: token, address or protocol are wrong, which an operator must mend
-                       */
+    ENDPOINT_UNKNOWN, /* no reply, or one that says to try again: perhaps done */
+    ENDPOINT_BARRED,  /* not done: an operator must mend token, address or protocol */
     ENDPOINT_REFUSED  /* not done: the node does not take what was sent */
 };
 

@@ -9,18 +9,18 @@ enum {
     TIMEOUT_MS = 15000, /* for the requests that do not wait */
     LOOKS = 32,         /* looks at a full prefetch in a lease's time, at least */
     LOOK_MS = 5,        /* least time between them, however short the lease */
-    EARLY_MS = 1000,    /* an empty answer sooner than that is followed by a pause */
-    OPEN_PART = 8       /* the part of the prefetch that long chains leave to short ones */
+    EARLY_MS = 1000,    /* an empty answer sooner than this is followed by a back-off */
+    OPEN_PART = 8       /* one part in this many of the prefetch is for short chains only */
 };
 
 static void lease_done(void *context, const struct http_reply *reply);
 
-/* Whether a request is the one that waits at the node until there is something. */
+/* Whether a request is the one that waits at the node for items. */
 static bool waits(const struct lease_request *request) {
     return request == &request->node->requests[0];
 }
 
-/* What the open requests may bring, as it counts for the prefetch. */
+/* What the open requests may bring. */
 struct outstanding {
     int requests;
     int items;
@@ -44,11 +44,11 @@ static struct outstanding sum_outstanding(const struct node *node) {
 struct room {
     int items;
     int64_t iterations;
-    bool low; /* half of the node's part is used up, or a request's worth of items is missing */
+    bool low; /* time to ask: at most half of the part is in hand, and a request's worth is free */
 };
 
-/* The iterations that long chains leave to short ones, so that no lane is without them. A node may
- * have only long ones, so this ends when more of them are in hand than there are lanes. */
+/* The iterations kept free for short chains beside long ones, so that no lane idles. None once long
+ * chains outnumber the lanes by 1 / OPEN_PART: the node may have only long ones. */
 static int64_t open_iterations(const struct node *node, const struct mill_load *load) {
     int lanes = mill_lanes(node->shared->mill);
     if (load->long_items >= lanes + (lanes + OPEN_PART - 1) / OPEN_PART)
@@ -56,9 +56,9 @@ static int64_t open_iterations(const struct node *node, const struct mill_load *
     return node_prefetch_iterations(node) / node->shared->node_count / OPEN_PART;
 }
 
-/* Works the room out. Each node may fill an equal part of the prefetch. A long chain, which counts
- * as one lane's part, takes that out of its node's part, since it will stay. Requested items count
- * as in hand, and so do values that were not reported yet. */
+/* Computes the room. Each node may fill an equal part of the prefetch. A long chain counts as one
+ * lane's part, and reduces its node's part by that, since it will stay. Requested items and
+ * unreported values count as in hand. */
 static struct room find_room(const struct node *node, const struct mill_load *load,
                              const struct outstanding *outstanding) {
     int nodes = node->shared->node_count;
@@ -81,9 +81,8 @@ static struct room find_room(const struct node *node, const struct mill_load *lo
     return room;
 }
 
-/* Decides how much to ask for in one more request; false: nothing. A request asks for a part of
- * what may be in hand, so that several fill it. As long as a lane has nothing to do, one item is
- * always welcome. */
+/* Decides how much to ask for in one more request; false: nothing. A request asks for a part of the
+ * prefetch, so that several fill it. While a lane would idle, room for one item is enough. */
 static bool size_request(struct node *node, struct lease_request *request) {
     const struct mill_load *load = node_load(node);
     struct outstanding outstanding = sum_outstanding(node);
@@ -136,7 +135,7 @@ void leases_step(struct node *node, int64_t now_ms) {
     for (int i = 0; i < LEASES_AT_ONCE; i++) {
         struct lease_request *request = &node->requests[i];
         if (request->open && !request->call.http)
-            send_request(node, request); /* it may have been given: the same id again */
+            send_request(node, request); /* perhaps granted: the same id again */
         else if (!enough && may_request(request))
             enough = !ask(node, request, now_ms);
     }
@@ -159,9 +158,9 @@ void leases_stop(struct node *node) {
         node_hang_up(node, &node->requests[i].call);
 }
 
-/* Gives a leased item to the mill. An item whose value is there already, because an earlier lease
- * of it lapsed before the report came through, is only reported again, under the new lease. True
- * when there is new work. */
+/* Gives a leased item to the mill. If its value is known already (an earlier lease lapsed before
+ * the report came through), the value is only reported again, under the new lease. True when there
+ * is new work. */
 static bool take_in(struct node *node, struct item *item) {
     struct item *value = items_find(&node->unreported, item->id);
     const struct item *sent = reports_find_value(node, item->id);
@@ -178,8 +177,8 @@ static bool take_in(struct node *node, struct item *item) {
     return false;
 }
 
-/* The node has nothing now. Sooner than asked it says so when it is stopping or has no room for one
- * more waiting worker; to a request that does not wait, it says so at once. */
+/* Handles a reply without items. It comes early when the node is stopping or cannot park one more
+ * worker; a request without a wait is answered at once. */
 static void lease_empty(struct lease_request *request, const struct http_reply *reply) {
     struct endpoint *endpoint = &request->node->lease;
     bool early = waits(request) ? clock_steady_ms() - request->call.sent_ms < EARLY_MS
@@ -192,10 +191,9 @@ static void lease_empty(struct lease_request *request, const struct http_reply *
     endpoint_back_off(endpoint, reply->retry_after_ms, "the node has nothing, and said so early");
 }
 
-/* When a lease that has just come in is to be renewed. It was given no earlier than its request was
- * first posted, and if that was posted once, no earlier than the reply can have been under way,
- * which is taken to be at most half of the time to a renewal: the node may have held it for long.
- */
+/* When to renew a lease that has just come in: a third of its time after it was granted, which was
+ * after the first post of its request. The node may have held the request for long, so after a
+ * single post the reply is assumed to have been under way for at most half of that third. */
 static int64_t first_renewal_ms(const struct lease_request *request) {
     int64_t third_ms = request->node->ttl_ms / RENEWALS;
     int64_t since_ms = request->since_ms;
@@ -205,9 +203,9 @@ static int64_t first_renewal_ms(const struct lease_request *request) {
     return since_ms + third_ms;
 }
 
-/* Whether a lease is as large as was asked for, so that the node may have more: it has all the
- * items, or the next would have been too long. Of items of one length, more than half of the
- * iterations come then. */
+/* Whether a lease is as large as requested, so that the node may have more: it has all the items,
+ * or the next one would have exceeded the iterations. With items of one length, a lease cut off so
+ * has more than half of the iterations. */
 static bool is_full(const struct lease_request *request, const struct items *items) {
     int64_t iterations = 0;
     for (int i = 0; i < items->count; i++)
@@ -215,15 +213,15 @@ static bool is_full(const struct lease_request *request, const struct items *ite
     return items->count == request->items || iterations >= request->iterations / 2;
 }
 
-/* Takes the leased items in. Should all of them be in hand already, there is a pause before the
- * next request, or a node that gives the same again and again would be asked without end. */
+/* Takes the leased items in. If none is new, backs off, so that a node that repeats itself is not
+ * polled in a loop. */
 static void lease_granted(struct lease_request *request) {
     struct node *node = request->node;
     struct items *items = &node->grant.items;
     bool new_work = false;
     node->ttl_ms = node->grant.ttl_ms;
     node->more = is_full(request, items);
-    nodes_collect(node->shared); /* or an item that is finished would be computed again */
+    nodes_collect(node->shared); /* else a finished item would be computed again */
     for (int i = 0; i < items->count; i++)
         new_work |= take_in(node, &items->list[i]);
     node_load_changed(node);

@@ -1,11 +1,11 @@
-/* What is in hand, what may be, and the posts by which that is asked for and told. */
+/* What is in hand, what may be in hand (the prefetch), and the posting of requests. */
 
 #include "clock.h"
 #include "node_parts.h"
 
 enum {
     LEASE_SHARE = 4,       /* work for a quarter of the lease's time is kept in hand */
-    LOOK_ITEMS_A_MS = 1024 /* a look at so many items may be repeated after a millisecond */
+    LOOK_ITEMS_A_MS = 1024 /* a count of 1024 items is good for a millisecond, of 2048 for two */
 };
 
 int64_t node_prefetch_iterations(const struct node *node) {

@@ -13,9 +13,9 @@
 /*
  * The conversation with one node: it leases items and feeds them to the mill, reports values as
  * soon as they are there, renews leases with checkpoints, and gives everything back at the end. A
- * worker has one such conversation for each of its nodes; none waits for another. Whatever a node
- * does, stays away or answers nonsense, ends in waiting and trying again, never in a wrong or lost
- * item.
+ * worker has one such conversation for each of its nodes; none waits for another. When a node is
+ * silent or answers nonsense, the conversation waits and tries again; no item becomes wrong or
+ * lost.
  */
 struct node;
 
@@ -33,12 +33,12 @@ struct node_shared {
     struct buffer body;
 };
 
-/* Starts a conversation with the next node, at url, a base URL without a slash at its end that
- * outlives it. Its index in shared->nodes is its place in NODES. Nothing is sent before node_step.
- */
+/* Starts the conversation with the next node. url is a base URL without a slash at its end, and
+ * must outlive the conversation. The index in shared->nodes is the place in NODES. Nothing is sent
+ * before node_step. */
 struct node *node_open(struct node_shared *shared, const char *url);
 
-/* Ends it; requests under way are given up. Its place in shared->nodes stays as it is. */
+/* Ends a conversation and aborts its requests. Its place in shared->nodes stays as it is. */
 void node_close(struct node *node);
 
 /* Hands the mill's finished items to the conversations that leased them, which report them at their
@@ -48,18 +48,18 @@ void nodes_collect(struct node_shared *shared);
 /* Sends what is due now. */
 void node_step(struct node *node);
 
-/* When node_step wants to be called at the latest, in steady milliseconds; INT64_MAX when only a
- * reply or the mill will give it something to do. */
+/* The latest time to call node_step, in steady milliseconds; INT64_MAX when only a reply or the
+ * mill can give it something to do. */
 int64_t node_due_ms(struct node *node);
 
-/* Stops leasing, and puts all of the node's items that are still in the mill, which must have been
- * halted, among those to be reported, as releases. */
+/* Stops leasing, and queues all of the node's items that are still in the mill for reporting, as
+ * releases. The mill must have been halted. */
 void node_drain(struct node *node);
 
-/* Items that the node has not been told of yet: values and releases. */
+/* The number of values and releases that the node has not acknowledged yet. */
 int node_unreported(const struct node *node);
 
-/* Whether something is in hand of this node or might be: items in the mill, values not reported. */
+/* Whether items of this node are in hand: in the mill, or values that it has not acknowledged. */
 bool node_is_busy(struct node *node);
 
 /* The node's URL. */

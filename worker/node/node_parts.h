@@ -5,9 +5,10 @@
 #include "node.h"
 
 /*
- * The insides of a conversation, for the files that hold it. Each uses only those before it: load.c
- * knows what is in hand and posts, reports.c tells the node of values, checkpoints and releases,
- * leases.c asks for items and feeds them to the mill, node.c has its life.
+ * The insides of a conversation, for its files. Each uses only those before it: load.c counts what
+ * is in hand and posts requests; reports.c reports values, checkpoints and releases; leases.c
+ * requests items and feeds them to the mill; node.c starts, steps, drains and ends the
+ * conversation.
  */
 
 enum {
@@ -23,7 +24,7 @@ struct lease_request {
     struct endpoint_call call;
     bool open; /* its outcome is unknown: under way, or to be posted again under the same id */
     uuid_t id;
-    int64_t since_ms; /* when it was first posted: what it brings may be that old */
+    int64_t since_ms; /* when it was first posted: the lease it brings may be this old */
     int items;
     int64_t iterations;
 };
@@ -48,62 +49,62 @@ struct node {
 
     struct endpoint lease;
     struct lease_request requests[LEASES_AT_ONCE];
-    bool more;             /* the last lease was as large as was asked for */
-    int64_t look_again_ms; /* enough was in hand: look then how much is left */
+    bool more;             /* the last lease was as large as requested */
+    int64_t look_again_ms; /* enough was in hand: when to look again */
     struct protocol_grant grant;
 
     struct endpoint report;
     struct report reports[REPORTS_AT_ONCE];
     int64_t report_ms;       /* when a report was last sent */
-    struct items unreported; /* values and releases, in the order of coming; no item twice */
+    struct items unreported; /* values and releases, in order of arrival; no item twice */
     int64_t first_ms;        /* when the first of them came */
     struct items renewal;    /* checkpoints; those before renewal_next have been sent */
     int renewal_next;
-    int64_t renew_ms; /* when the leases in hand are to be renewed; INT64_MAX without any */
+    int64_t renew_ms; /* next renewal of the leases in hand; INT64_MAX without any */
 };
 
 /* Posts the shared body to a path of the node's. context is handed to done. */
 void node_post(struct node *node, struct endpoint_call *call, const char *path, int64_t timeout_ms,
                http_done *done, void *context);
 
-/* Gives the call up if it is under way. */
+/* Aborts the call if it is under way. */
 void node_hang_up(struct node *node, struct endpoint_call *call);
 
-/* How many iterations of all nodes may be in hand, the prefetch: what the mill does in a quarter of
+/* The prefetch: the iterations of all nodes that may be in hand. What the mill does in a quarter of
  * this node's lease, so that other workers get their share. At least 1. */
 int64_t node_prefetch_iterations(const struct node *node);
 
-/* One lane's part of the prefetch. A chain counts for no more than that, since it cannot occupy
- * more than one lane however long it is. */
+/* One lane's part of the prefetch. A chain counts for no more than that, since it occupies one lane
+ * however long it is. */
 int64_t node_lane_part(const struct node *node);
 
-/* What is in hand, each chain counting for a lane's part at most. A look walks over all of it, so
- * when much is in hand, a look that is a few milliseconds old will do. */
+/* What is in hand, each chain counted up to a lane's part. Counting can walk over all items, so
+ * with many in hand the result may be a few milliseconds old. */
 const struct mill_load *node_load(struct node *node);
 
-/* What is in hand has changed: the next node_load looks again. */
+/* Makes the next node_load count again. */
 void node_load_changed(struct node *node);
 
 /* Sends the lease requests that are due. */
 void leases_step(struct node *node, int64_t now_ms);
 
-/* When leases_step wants to be called at the latest; INT64_MAX: not before a reply. */
+/* The latest time to call leases_step; INT64_MAX: not before a reply. */
 int64_t leases_due_ms(const struct node *node);
 
-/* Gives all lease requests up. */
+/* Aborts all lease requests. */
 void leases_stop(struct node *node);
 
 /* Sends the reports that are due. */
 void reports_step(struct node *node, int64_t now_ms);
 
-/* When reports_step wants to be called at the latest; INT64_MAX: not before a reply or a value. */
+/* The latest time to call reports_step; INT64_MAX: not before a reply or a value. */
 int64_t reports_due_ms(struct node *node);
 
-/* Takes the value of one of the node's items, to be reported soon. */
+/* Queues the value of one of the node's items for a report. */
 void reports_take_value(struct node *node, const struct item *item);
 
-/* Takes all of the node's items that are still in the mill as releases, but those whose values are
- * known as values. */
+/* Queues all of the node's items that are still in the mill for reporting: as a value where that is
+ * in a report under way, else as a release. */
 void reports_release_all(struct node *node);
 
 /* The value of an item in a report under way, or NULL. */
@@ -112,10 +113,10 @@ const struct item *reports_find_value(const struct node *node, const uuid_t id);
 /* How many values and releases are in the reports under way. */
 int reports_values(const struct node *node);
 
-/* Forgets all checkpoints that wait; those under way are still sent but not acted upon. */
+/* Forgets all waiting checkpoints, and ignores the node's verdicts on those under way. */
 void reports_stop_renewal(struct node *node);
 
-/* Gives the reports under way up and frees all lists. */
+/* Aborts the reports under way and frees all lists. */
 void reports_free(struct node *node);
 
 #endif

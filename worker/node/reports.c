@@ -6,10 +6,10 @@
 enum {
     TIMEOUT_MS = 15000,
     GATHER_MS =
-        2, /* a value waits no longer for others than that, with so many reports under way: */
-    SWIFT_REPORTS = 5,
-    CHECKPOINT_REPORTS = 3, /* while fewer reports than that are under way, checkpoints go out */
-    /* Of a report's places, for checkpoints when there are enough values to fill it. */
+        2, /* a value waits for others this long at most; doubled by each report under way from */
+    SWIFT_REPORTS = 5,      /* this many on */
+    CHECKPOINT_REPORTS = 3, /* checkpoints go out while fewer reports than this are under way */
+    /* Places in a report kept for checkpoints when values could fill all of it. */
     CHECKPOINTS_LEAST = ITEMS_AT_ONCE / 4
 };
 
@@ -58,9 +58,9 @@ static void clear_renewal(struct node *node) {
     node->renewal_next = 0;
 }
 
-/* A checkpoint whose item has gone on to a value or a release stays in its list with this mark: it
- * is not sent any more, and if it has been, the node may rightly call it lost. No item in the mill
- * has nothing remaining. */
+/* Marks a checkpoint whose item has since become a value or a release. It stays in its list, but is
+ * not sent any more; if it has been sent, the node may rightly call it lost. Unmarked ones have
+ * remaining > 0, like all items in the mill. */
 static void mark_settled(struct item *checkpoint) {
     checkpoint->remaining = 0;
 }
@@ -69,7 +69,7 @@ static bool is_settled(const struct item *checkpoint) {
     return checkpoint->remaining == 0;
 }
 
-/* Marks the checkpoints of an item in a list. */
+/* Marks the checkpoints of an item in a list, from a place on. */
 static void settle(struct items *list, int from, const uuid_t id) {
     for (int i = from; i < list->count; i++) {
         if (same_id(list->list[i].id, id))
@@ -77,9 +77,9 @@ static void settle(struct items *list, int from, const uuid_t id) {
     }
 }
 
-/* Puts a value or a release among those to be reported. No item is in a report twice: the node's
- * verdict names items by their ids alone. One that comes again, since it was leased again while its
- * value was on the way from the mill to here, is reported under the later lease. */
+/* Queues a value or a release for reporting. No item is in a report twice: the node's verdict names
+ * items by their ids alone. If an item comes again (it was leased again while its value was on the
+ * way from the mill), it is reported under the later lease. */
 static void add_unreported(struct node *node, const struct item *item) {
     struct item *known = items_find(&node->unreported, item->id);
     if (node->unreported.count == 0)
@@ -97,9 +97,9 @@ void reports_take_value(struct node *node, const struct item *item) {
         settle(&node->reports[i].sent, node->reports[i].values, item->id);
 }
 
-/* Takes an item that is still in the mill as a release; or, when its value is in a report under
- * way, that value again under the lease that the mill has: a release would give away what is
- * computed. */
+/* Queues an item that is still in the mill as a release. If its value is in a report under way,
+ * queues that value again instead, under the mill's lease: a release would give finished work away.
+ */
 static void take_release(struct node *node, const struct item *item) {
     const struct item *sent = reports_find_value(node, item->id);
     struct item again = sent ? *sent : *item;
@@ -126,9 +126,8 @@ void reports_stop_renewal(struct node *node) {
     }
 }
 
-/* Takes checkpoints of everything in hand when the leases are to be renewed. Not while some are
- * still under way: should they overtake each other, the later ones would be refused, and their
- * items dropped. */
+/* Takes checkpoints of everything in hand when a renewal is due, but not while checkpoints are
+ * under way: one that is overtaken would be refused, and its item dropped. */
 static void start_renewal(struct node *node, int64_t now_ms) {
     if (node->renew_ms > now_ms || checkpoints_waiting(node) > 0 || checkpoints_under_way(node))
         return;
@@ -137,12 +136,11 @@ static void start_renewal(struct node *node, int64_t now_ms) {
     node->renew_ms = node->renewal.count > 0 ? now_ms + node->ttl_ms / RENEWALS : INT64_MAX;
 }
 
-/* When values and releases are to go out. At once when there are enough for a whole report, or when
- * nothing else is being computed; else they are gathered a little, as each report costs both sides
- * about as much whether it has one value or twenty. While every lane is busy and so the cores' time
- * counts most, each first value waits for others; else only when a report went out just before it.
- * With many reports under way, which takes a long way to the node, they are spread over the time
- * that one is under way. */
+/* When values and releases must go out: at once when they fill a report, or when nothing else is
+ * being computed. Otherwise they are gathered briefly, as a report costs both sides about the same
+ * with one value or twenty. While every lane is busy, and the cores' time counts most, the first
+ * value waits for others; else only if a report has just gone out. Many reports under way mean a
+ * long way to the node: further ones are then spread over the time of a round trip. */
 static int64_t values_due_ms(struct node *node, int under_way) {
     const struct mill_load *load = node_load(node);
     if (node->draining || node->unreported.count >= ITEMS_AT_ONCE || load->all_items == 0)
@@ -170,7 +168,7 @@ int64_t reports_due_ms(struct node *node) {
     return due_ms > node->report.retry.not_before_ms ? due_ms : node->report.retry.not_before_ms;
 }
 
-/* Puts a report together: the values and releases that there are, then checkpoints that wait. */
+/* Composes a report: the values and releases that wait, then checkpoints that wait. */
 static void compose(struct node *node, struct report *report) {
     int room = ITEMS_AT_ONCE;
     if (checkpoints_waiting(node) > 0)
@@ -190,7 +188,7 @@ static void compose(struct node *node, struct report *report) {
     }
 }
 
-/* Sends what is due in a place that is free. */
+/* Sends what is due, in a free place for a report. */
 static void send_report(struct node *node, struct report *report) {
     struct node_shared *shared = node->shared;
     compose(node, report);
@@ -214,13 +212,13 @@ void reports_step(struct node *node, int64_t now_ms) {
     }
 }
 
-/* The report failed: its values and releases are to be reported again, before those that came since
- * and unless they came again since; and a renewal is due at once if this was part of one. */
+/* After a failed report, queues its values and releases again, before newer ones, except those that
+ * have come again since. If it had checkpoints, a renewal is due at once. */
 static void keep_for_later(struct report *report) {
     struct node *node = report->node;
     struct items kept = {0};
     int values = report->values;
-    report->values = 0; /* so that what is found is in another report */
+    report->values = 0; /* so that only other reports are searched */
     for (int i = 0; i < values; i++) {
         const struct item *item = &report->sent.list[i];
         if (!items_find(&node->unreported, item->id) && !reports_find_value(node, item->id))
@@ -234,14 +232,15 @@ static void keep_for_later(struct report *report) {
     }
 }
 
-/* The node will never take this report. Its items' leases lapse and they are computed again. */
+/* Gives up a report that the node will never take: its items' leases lapse, and they are computed
+ * again. */
 static void give_up(const struct report *report) {
     if (report->values > 0)
         log_error("%s: dropped %d values that the node does not take", report->node->url,
                   report->values);
 }
 
-/* Forgets the items that the node called lost: they belong to somebody else by now. */
+/* Forgets the items that the node called lost: they are no longer this worker's. */
 static void forget_lost(const struct report *report, const bool *lost) {
     struct node *node = report->node;
     int count = 0;
@@ -261,7 +260,7 @@ static void forget_lost(const struct report *report, const bool *lost) {
              report->sent.count);
 }
 
-/* Reads the reply to a report that the node has done. */
+/* Reads the verdict on a report that the node has processed. */
 static void report_taken(struct report *report, const struct http_reply *reply) {
     struct node *node = report->node;
     struct node_shared *shared = node->shared;

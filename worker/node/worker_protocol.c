@@ -21,7 +21,7 @@ static void put_number(struct buffer *body, const char *name, int64_t value) {
     json_put_integer(body, value);
 }
 
-/* Opens a body with what all bodies start with. */
+/* Opens a body with the members that all bodies have. */
 static void open_body(struct buffer *body, const struct protocol_worker *worker) {
     json_open(body, '{');
     put_number(body, "protocol", WORKER_PROTOCOL);
@@ -88,7 +88,8 @@ static bool read_uuid(const struct json *json, int token, uuid_t id) {
     return uuid_parse(copy, id) == 0;
 }
 
-/* Reads the optional member "command". An unknown command is left for a later protocol to mean. */
+/* Reads the optional member "command". An unknown command is ignored: a later protocol may define
+ * it. */
 static bool reads_drain(const struct json *json) {
     const char *text;
     size_t length;
@@ -106,7 +107,7 @@ static bool read_leased(const struct json *json, int token, struct item *item) {
                         &item->remaining);
 }
 
-/* Reads the items of a grant, which has at least so many. */
+/* Reads the items of a grant, which must have `least` to `most`. */
 static bool read_leased_items(const struct json *json, int least, int most, const uuid_t lease,
                               struct items *items, const char **why) {
     int array = json_member(json, 0, "items");
@@ -164,7 +165,7 @@ static int place_of(const struct item *list, int count, int guess, const uuid_t 
 }
 
 /* Marks the items of one of the verdict's lists in seen, and in lost when that list is "lost". Ids
- * that were not in the report are passed over. */
+ * that were not in the report are ignored. */
 static bool read_ids(const struct json *json, const char *name, const struct item *list, int count,
                      bool *seen, bool *lost) {
     int array = json_member(json, 0, name);

@@ -10,9 +10,9 @@
 #include "mill/item.h"
 
 /*
- * The worker protocol's texts: what is posted to a node, and the reading of its replies. A reply is
- * trusted in nothing: a field that is missing or out of range makes the whole reply a bad one, and
- * the reason is a phrase that never quotes it.
+ * The texts of the worker protocol: writes what is posted to a node, and reads its replies. Replies
+ * are not trusted: a field that is missing or out of range makes the whole reply bad. The reason is
+ * a phrase that never quotes the reply.
  */
 
 enum { PROTOCOL_NAME_SIZE = 65 /* bytes of a worker's name with its NUL */ };
@@ -20,8 +20,8 @@ enum { PROTOCOL_NAME_SIZE = 65 /* bytes of a worker's name with its NUL */ };
 /* How a worker describes itself in each call. */
 struct protocol_worker {
     const char *name;    /* 1 to 64 printable bytes */
-    const char *machine; /* that a node has launched it on; "" or NULL: none has */
-    const char *kernel;  /* what computes: "openssl" */
+    const char *machine; /* that a node launched to run it; "" or NULL: none has */
+    const char *kernel;  /* name of the one that computes most: "openssl" */
     int cores;           /* threads that compute */
     int64_t rate;        /* iterations a second */
 };
@@ -40,14 +40,14 @@ struct protocol_grant {
     bool drain;         /* the node wants this worker to give everything back and retire */
 };
 
-/* Reads the reply to a lease request for at most so many items. False with the reason in *why.
+/* Reads the reply to a lease request for at most `most` items. False with the reason in *why.
  * grant->items is emptied first and keeps its memory. */
 bool protocol_read_grant(struct json *json, const char *text, size_t length, const uuid_t request,
                          int most, struct protocol_grant *grant, const char **why);
 
-/* Reads the reply to a report of the count items in list, all of them different: lost[i] says for
- * each whether the node called it lost rather than taken. False with the reason in *why, also when
- * the reply does not speak of an item. */
+/* Reads the reply to a report of the count items in list, all of them different. Sets lost[i] to
+ * whether the node called item i lost, not taken. False with the reason in *why, also when the
+ * reply leaves an item out. */
 bool protocol_read_verdict(struct json *json, const char *text, size_t length,
                            const struct item *list, int count, bool *lost, bool *drain,
                            const char **why);
