@@ -7,11 +7,11 @@
 #include <string.h>
 
 /*
- * A kernel takes chains forward: digest -> SHA-512(digest), so many times. All kernels share one
- * layout, in which a chain is a row of eight words of the host's byte order, the digest's first
- * eight bytes (big endian, FIPS 180-4 section 3.1) in word 0. So that no kernel ever swaps bytes,
- * the conversion is left to the edges of the mill (chain_load and chain_store below), and a chain
- * can move between rows and kernels by one copy of 64 bytes.
+ * A kernel moves chains forward: digest -> SHA-512(digest), `iterations` times. All kernels share
+ * one layout: a chain is a row of eight words in the host's byte order. Word 0 has the digest's
+ * first eight bytes, which are big endian (FIPS 180-4 section 3.1). No kernel swaps bytes: the
+ * edges of the mill convert (chain_load and chain_store below). A chain can move between rows and
+ * kernels by one copy of 64 bytes.
  */
 
 enum {
@@ -25,16 +25,16 @@ struct kernel {
     int lanes;        /* rows that run works on, a power of two, at most LANES_MAX */
 
     /* Moves exactly `lanes` rows forward, in place, by the same number of iterations; 0 leaves them
-     * as they are. Rows that hold no chain must be readable and writable all the same: they are
-     * padding whose content is spoiled. Needs no alignment, keeps no state, may be called by any
-     * number of threads at once. */
+     * as they are. Rows without a chain are padding: they must be readable and writable, and their
+     * content is spoiled. Needs no alignment, keeps no state, may be called by any number of
+     * threads at once. */
     void (*run)(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations);
 
     /* Whether this processor and its operating system can run it. */
     bool (*usable)(void);
 
-    /* A narrower kernel that takes longer for the same number of chains, or else something is wrong
-     * with this one on this machine, such as code that does not fit a cache. NULL: none. */
+    /* A narrower kernel that must be slower for the same number of chains. If not, something is
+     * wrong with this one on this machine, such as code that does not fit a cache. NULL: none. */
     const struct kernel *slower;
 };
 

@@ -9,7 +9,7 @@
 #include "sha512_openssl.h"
 
 /* MEASURE_NS of processor time for all kernels together, of the 50 ms that a start may take; a run
- * takes about twice HALF_RUN_NS, so that an interruption spoils one of many. */
+ * takes HALF_RUN_NS to twice that, so that an interruption spoils one of many. */
 enum { MEASURE_NS = 25000000, HALF_RUN_NS = 30000, PASSES = 30, RUN_ITERATIONS_MAX = 4096 };
 
 #ifdef __x86_64__
@@ -60,8 +60,8 @@ static double run_ns(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS
     return now_ns(clock) - start;
 }
 
-/* How many iterations take a kernel that long. The first runs also wake up units of the
- * processor that sleep. */
+/* How many iterations of a kernel a run needs. The first runs also wake up sleeping units of the
+ * processor. */
 static int64_t iterations_of_run(const struct kernel *kernel, uint64_t (*chains)[CHAIN_WORDS],
                                  clockid_t clock) {
     int64_t iterations = 16;
@@ -71,9 +71,9 @@ static int64_t iterations_of_run(const struct kernel *kernel, uint64_t (*chains)
     return iterations;
 }
 
-/* Measures all kernels of the list in turns, so that a busy moment hits all of them alike; the best
- * run of each counts, as what can disturb one makes it slower. False when the clock is too coarse:
- * one has taken no time. */
+/* Measures all kernels of the list in turns, so that a busy moment hits all of them alike. The best
+ * run of each counts, as disturbances only make runs slower. False when the clock is too coarse: a
+ * run took no time. */
 static bool measure_by(struct kernels *kernels, clockid_t clock) {
     uint64_t chains[LANES_MAX][CHAIN_WORDS] = {{0}};
     int64_t iterations[KERNELS_MAX];
@@ -95,8 +95,8 @@ static bool measure_by(struct kernels *kernels, clockid_t clock) {
     return good;
 }
 
-/* Measures by the time that this thread has had on a processor: on a machine with other work to do,
- * a kernel is not to seem slow because it had to wait. */
+/* Measures by this thread's processor time, so that no kernel seems slow because it had to wait on
+ * a busy machine. */
 static void measure(struct kernels *kernels) {
     if (!measure_by(kernels, CLOCK_THREAD_CPUTIME_ID))
         measure_by(kernels, CLOCK_MONOTONIC);
@@ -119,7 +119,7 @@ static void leave_out(struct kernels *kernels, int place) {
     }
 }
 
-/* Leaves out kernels for which the narrower one that should be slower is not. */
+/* Leaves out kernels whose `slower` one is not slower. */
 static void leave_out_slow(struct kernels *kernels) {
     for (int i = kernels->count - 1; i >= 0; i--) {
         const struct kernel *kernel = kernels->list[i];
@@ -135,9 +135,9 @@ static void leave_out_slow(struct kernels *kernels) {
     }
 }
 
-/* Fills the table: for each number of chains the kernel with which the sum of all steps is least.
- * Kernels come by lanes, so that what a kernel leaves is done by kernels no wider than itself; as
- * lanes are powers of two, the steps together never go beyond LANES_MAX rows. */
+/* Fills the table: for each number of chains, the kernel with the least sum of all steps. Kernels
+ * come by lanes, so those that do the rest are no wider than this one; as lanes are powers of two,
+ * the steps together never go beyond LANES_MAX rows. */
 static void plan(struct kernels *kernels) {
     struct kernels_step *steps = kernels->steps;
     memset(steps, 0, sizeof kernels->steps);

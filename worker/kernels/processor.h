@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* The processor's name as the kernel of this machine tells it, "unknown" when it does not. */
+/* The processor's name by /proc/cpuinfo; "unknown" when there is none. */
 void processor_name(char *name, size_t size);
 
 #endif

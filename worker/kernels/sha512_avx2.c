@@ -3,9 +3,9 @@
 #include <immintrin.h>
 
 /*
- * Four chains with AVX2. A rotation takes three operations but for that by whole bytes, and Ch and
- * Maj take three each (of Maj, the x ^ y of one round is the y ^ z of the next, which the compilers
- * see): 3963 operations. Two groups would need more than the 16 registers there are.
+ * Four chains with AVX2. A rotation takes three operations, except by whole bytes. Ch and Maj take
+ * three each: compilers see that the x ^ y of Maj in one round is the y ^ z of the next. 3963
+ * operations in all. Two groups would need more than the 16 registers that there are.
  */
 #define TARGET __attribute__((target("avx2")))
 #define VECTOR __m256i

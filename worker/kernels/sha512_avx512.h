@@ -2,7 +2,7 @@
  * The operations of sha512_vector.h in AVX-512, whose rotations and three-operand logic make a
  * round 17 operations (AVX2: 36). A file that includes this defines LANES before: 8 for registers
  * of 512 bits, 4 for 256. TARGET is on every function rather than in the Makefile, so that nothing
- * else is built for this processor by accident; the file is to be used behind usable() only.
+ * else is built for this processor by accident. Call run only if usable().
  */
 
 #include <immintrin.h>

@@ -1,9 +1,9 @@
 #ifdef __x86_64__
 
-/* Sixteen chains, two registers of them side by side: the units are busy, what counts is the number
- * of operations, 3972 for 16 chains. A Zen 5 does four in a cycle at best, 993 cycles; a Zen 4,
- * whose units are half as wide, two: 1986 cycles, which is 94 to 95 % of what it takes; why not
- * more is said in sha512_vector.h. */
+/* Sixteen chains in two registers side by side. The units are busy, so the number of operations
+ * counts: 3972 for 16 chains. A Zen 5 does four in a cycle at best: 993 cycles. A Zen 4, whose
+ * units are half as wide, does two: 1986 cycles, 94 to 95 % of the time that it takes;
+ * sha512_vector.h says why not more. */
 #define LANES 8
 #define GROUPS 2
 #define SHORT_PATH 0

@@ -31,7 +31,7 @@ struct sha512_constants {
 
 extern const struct sha512_constants sha512_constants;
 
-/* Whether that constant part of W[t] is other than 0. */
+/* Whether the constant part of W[t] is not 0. */
 #define SHA512_WORD_HAS_CONSTANT(t)                                                                \
     ((t) == 17 || (t) == 22 || (t) == 23 || (t) == 24 || (t) == 30 || (t) == 31)
 

@@ -16,10 +16,11 @@
  * and K[t] + W[t] in vector registers nothing else is left to them: 1755 operations in all, 439
  * cycles on the four units of a Zen 4. The longest dependency is 5 cycles a round, 400 in all; a
  * form with 4 (see SHORT_PATH in sha512_vector.h) costs one operation more a round and is no
- * faster. Straight, 10 KB, the code fits its cache and a loop takes two registers more. Where
- * another thread of the core takes its half of the cache of decoded operations it does not: on a
- * Zen 3 with a busy neighbour the straight form takes 1.14 times as long as SHA512_Transform with
- * gcc, 1.08 with clang, the loop 1.08 and 1.00; with a quiet one 0.97 and 0.97, 0.98 and 0.96.
+ * faster. Straight code, 10 KB, fits the cache of decoded operations, and a loop takes two
+ * registers more. But it does not fit where another thread of the core takes its half of that
+ * cache. Times on a Zen 3, as multiples of SHA512_Transform, with gcc and clang: with a busy
+ * neighbour 1.14 and 1.08 straight, 1.08 and 1.00 as a loop; with a quiet one 0.97 and 0.97, 0.98
+ * and 0.96.
  *
  * A(t), E(t): see sha512_vector.h. The loops at the ends of an iteration must be unrolled, as
  * there, which gcc 12 does not do by itself: 523 cycles instead of 539.
@@ -49,9 +50,9 @@ struct lone {
  * the next a, and ab the next bc; x and y are free.
  *
  * This is written in assembly because the order counts and compilers do not keep it: each queue of
- * the processor takes what it is given in turn, and only some units rotate. Of many orders that are
- * right this was the best on a Zen 4 (523 cycles an iteration with gcc, 510 with clang, where
- * their own orders took 540 to 600 and more, and SHA512_Transform 570).
+ * the processor takes what it is given in turn, and only some units rotate. Of many right orders
+ * this was the best on a Zen 4 (523 cycles an iteration with gcc, 510 with clang, where their own
+ * orders took 540 to 600 and more, and SHA512_Transform 570).
  */
 INLINE void round_of(struct lone *s, int t, uint64_t h) {
     uint64_t a = A(t), b = A(t - 1), d = A(t - 3), e = E(t), f = E(t - 1), g = E(t - 2);
@@ -87,8 +88,8 @@ INLINE void round_of(struct lone *s, int t, uint64_t h) {
     s->bc = ab;
 }
 
-/* W[t] and W[t+1] for an even t >= 16, and with K[t], K[t+1] added to where rounds t, t + 1 will
- * read them. round = &K[t]. */
+/* Computes W[t] and W[t+1] for an even t >= 16, and stores them with K[t], K[t+1] added where
+ * rounds t, t + 1 will read them. round = &K[t]. */
 INLINE void next_pair(struct lone *s, __m128i *sums, const uint64_t *round, int t) {
     __m128i late = PAIR(t - 2), early = _mm_alignr_epi8(PAIR(t - 14), PAIR(t - 16), 8);
     __m128i sigma0 = XOR3(ROTR2(early, 1), ROTR2(early, 8), _mm_srli_epi64(early, 7));
@@ -97,7 +98,7 @@ INLINE void next_pair(struct lone *s, __m128i *sums, const uint64_t *round, int 
     sum = _mm_add_epi64(_mm_add_epi64(sum, sigma0), sigma1);
     PAIR(t) = sum;
     sums[(t >> 1) & 7] = _mm_add_epi64(sum, _mm_loadu_si128((const __m128i *)round));
-    /* Not to be passed on in registers: moving words from vector to general ones is slow. */
+    /* Through memory: moving words from vector to general registers is slow. */
     __asm__("" : "+m"(sums[(t >> 1) & 7]));
 }
 

@@ -7,10 +7,10 @@
 #include "kernel.h"
 
 /*
- * SHA-512 by OpenSSL, one chain after the other: the reference that the kernels are checked
- * against, and what computes where none of them can (kernel_openssl, in kernel.h). This is the same
- * on digests as bytes and with a context that its owner, one thread, keeps. Anything that OpenSSL
- * refuses here it would refuse always: it ends the process with a log line.
+ * SHA-512 by OpenSSL, one chain after the other: the reference for the kernels, and the fallback
+ * where none of them can run (kernel_openssl, in kernel.h). The functions here take digests as
+ * bytes and a context that one thread owns. What OpenSSL refuses here it would always refuse, so
+ * that ends the process with a log line.
  */
 struct sha512_openssl;
 

@@ -20,22 +20,22 @@
  * - PIN on what operations yield. Compilers re-associate vector additions, and the operand that
  *   comes last then goes through more than one of them: 1142 cycles instead of 1053, one group 983
  *   instead of 660 (Zen 5). They move operations, too; the PINs, being volatile, keep their order,
- *   and that of what they pin. Ch and Maj, of which gcc would make a copy more, go without.
- * - The order of the program, which the processor takes for priority, and by which it spreads
- *   operations over its units before it knows how busy these will be. The path to the next e, which
- *   is the longest, goes first, then what it does not wait for. Each operation is done for one
+ *   and that of what they pin. Ch and Maj are not pinned: gcc would make a copy more of them.
+ * - The order of the program: the processor takes it for priority, and spreads operations over its
+ *   units by it before it knows how busy they will be. The path to the next e, which is the
+ *   longest, goes first, then what that path does not wait for. Each operation is done for one
  *   group, then for the other: neighbours do not wait for each other. The first additions to a word
- *   and to a sum are apart from the others (start_word, start_sum). 2087 cycles with gcc 12,
- *   2075 with clang 14 (Zen 4); 2193 and 2159 with a round of one group after that of the other.
+ *   and to a sum are apart from the others (start_word, start_sum). 2087 cycles with gcc 12, 2075
+ *   with clang 14 (Zen 4); 2193 and 2159 with a round of one group after that of the other.
  * - Constants read through a pointer that is made unknown in each iteration. Otherwise some 90
  *   broadcasts are moved before the loop and spilled, 64 bytes each.
  * - The words that are constant: see sha512_constants.h. 4 %.
  *
  * What did not help on a Zen 4: rotations by 8 as vpshufb, which another unit could take (up to 1 %
  * slower); rotations spread evenly among the other operations (4 % slower); orders by chance (up to
- * 15 % slower); fewer moves and spills, none of which takes a unit that computes (1 %). What is
- * between these and the bound of 1986 cycles is mostly three-operand logic: the units do 1.65 of it
- * in a cycle when they do nothing else, where they do two additions.
+ * 15 % slower); fewer moves and spills, none of which takes a unit that computes (1 %). The gap to
+ * the bound of 1986 cycles is mostly three-operand logic: alone, the units do 1.65 such operations
+ * in a cycle, but two additions.
  *
  * Naming: A(t) and E(t) are a and e before round t. FIPS 180-4's b, c, d are then A(t-1), A(t-2),
  * A(t-3), and f, g, h are E(t-1), E(t-2), E(t-3): nothing is ever moved from one to the next. Every
@@ -71,7 +71,7 @@ struct group {
 /* Whether there is a W[t] to compute. */
 #define HAS_WORD(t) ((t) >= 16 && (t) <= 79)
 
-/* An expression about g, for each of the groups. */
+/* Evaluates an expression about g for each of the groups. */
 #define EACH_GROUP(expression)                                                                     \
     do {                                                                                           \
         struct group *g = &groups[0];                                                              \
@@ -89,9 +89,8 @@ INLINE VECTOR pinned(VECTOR x) {
     return x;
 }
 
-/* W[t] = sigma1(W[t-2]) + W[t-7] + sigma0(W[t-15]) + W[t-16], t >= 16. Before t = 32 terms are
- * left out that are 0, and those from W[8..15] that are not are one constant. Here the first
- * sum. */
+/* W[t] = sigma1(W[t-2]) + W[t-7] + sigma0(W[t-15]) + W[t-16], t >= 16. Before t = 32, terms that
+ * are 0 are left out, and the others from W[8..15] are one constant. Computes the first sum. */
 INLINE void start_word(struct group *groups, int t) {
     EACH_GROUP(g->word = t < 24 || t > 31 ? g->W(t - 16) : g->W(t - 7));
     if (t == 23 || t > 31)
@@ -113,7 +112,7 @@ INLINE void small_sigma1(struct group *groups, int t) {
     SET(one, XOR3(g->one, g->two, g->three));
 }
 
-/* And here the rest of W[t]. */
+/* Computes the rest of W[t]. */
 INLINE void finish_word(struct group *groups, const struct sha512_constants *constants, int t) {
     if (t < 23 || t > 30) {
         small_sigma0(groups, t - 15);
@@ -128,13 +127,13 @@ INLINE void finish_word(struct group *groups, const struct sha512_constants *con
     EACH_GROUP(g->W(t) = g->word);
 }
 
-/* What round t adds that does not depend on the round before it: here h + K[t]; round = &K[t]. */
+/* Starts what round t adds that does not depend on the round before: h + K[t]. round = &K[t]. */
 INLINE void start_sum(struct group *groups, const uint64_t *round, int t) {
     if (t >= 4 && t < 80)
         SET(next, ADD(g->E(t - 3), BROADCAST(*round)));
 }
 
-/* And here W[t]. Words 8..15 are in K[t], and the state of rounds 1..3 is in head. */
+/* Adds W[t] to it. Words 8..15 are in K[t], and the state of rounds 1..3 is in head. */
 INLINE void finish_sum(struct group *groups, const struct sha512_constants *constants, int t) {
     const uint64_t *head = SHORT_PATH ? constants->head_with_d : constants->head;
     if (t < 4)
