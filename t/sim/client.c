@@ -1,5 +1,5 @@
-/* What clients and workers do: each act is a fiber that talks to a node until it knows how it
- * ended, or has given up. */
+/* What clients and workers do: each act is a fiber that talks to a node until it knows the outcome,
+ * or gives up. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,7 +214,7 @@ static void look(struct job *job, struct exchange *exchange) {
     if (!record)
         return;
     bool wait = dice_one_in(&job->dice, 3);
-    bool cancelled = record->cancelled; /* else the answer may be of before */
+    bool cancelled = record->cancelled; /* else the answer may be from before a cancel */
     id_format(text, record->id);
     snprintf(path, sizeof path, "/items/%s", text);
     struct arrival *arrival =
@@ -285,7 +285,7 @@ static int lease_some(int node, struct dice *dice, int worker, struct leased lea
     return count;
 }
 
-/* Computes on to so much left, and tells that. */
+/* Computes until `left` iterations remain, and reports that. */
 static void put_report(struct buffer *body, struct leased *item, const char *lease, int left,
                        bool release) {
     char text[ID_TEXT_SIZE];
@@ -431,8 +431,8 @@ static void insist(struct pull *pull, struct exchange *exchange) {
              exchange->status, exchange->body.data);
 }
 
-/* Works until all items are done, has the keyed pulls answered that were not, then pulls until none
- * is left. */
+/* Works until all items are done, repeats keyed pulls until they are answered, then pulls until
+ * nothing is left. */
 static void finish_node(void *context) {
     struct finish *finish = context;
     struct exchange exchange = {0};

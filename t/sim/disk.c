@@ -141,7 +141,7 @@ static void put_back(FILE *stream, const struct write *write) {
         fwrite(write->before, 1, (size_t)write->length, stream);
 }
 
-/* Undoes all of it, the last of it, or some of it. */
+/* Undoes none, all or some of the unsynced writes. */
 static void undo(struct inode *inode, struct dice *dice) {
     FILE *stream = fopen(inode->path, "r+");
     int how = dice_below(dice, 4);
@@ -176,7 +176,7 @@ void disk_settle(const char *directory) {
     }
 }
 
-/* Notes what is to be overwritten. */
+/* Notes what a write will overwrite. */
 static void note_write(struct file *file, int64_t at, int length) {
     struct write *write = calloc(1, sizeof *write);
     if (!write || !(write->before = malloc((size_t)length + 1)))
@@ -250,7 +250,7 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *size) {
     return file->real->pMethods->xFileSize(file->real, size);
 }
 
-/* The highest lock that another one has. */
+/* The highest lock of another open file. */
 static int highest_of_others(const struct file *own) {
     int highest = SQLITE_LOCK_NONE;
     struct file *file;

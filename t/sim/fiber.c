@@ -27,7 +27,7 @@ struct fiber {
     bool killed;
     bool woken;
     bool stopping;
-    bool signal; /* that interrupts its next wait */
+    bool signal; /* interrupts its next wait */
     bool started;
     int points; /* until it is killed; 0: never */
     struct pollfd waits[WAITS_MAX];
@@ -297,7 +297,7 @@ static bool is_paused(const struct fiber *fiber) {
     return fiber->node >= 0 && paused_until[fiber->node] > sim_now_us;
 }
 
-/* Marks those woken that wait for a descriptor that is ready. */
+/* Wakes the fibers that wait for a descriptor that is ready. */
 static void look_at_descriptors(void) {
     static struct pollfd fds[FIBERS_MAX * WAITS_MAX];
     static struct fiber *whose[FIBERS_MAX * WAITS_MAX];
@@ -318,7 +318,7 @@ static void look_at_descriptors(void) {
     }
 }
 
-/* One of those that can run, drawn; NULL when none can. */
+/* Draws one of the fibers that can run; NULL when none can. */
 static struct fiber *choose(void) {
     struct fiber *chosen = NULL;
     int count = 0;
@@ -344,7 +344,7 @@ static void resume(struct fiber *fiber) {
         clean_up(fiber);
 }
 
-/* The next moment at which something is due by its time. */
+/* The next time at which an event or a fiber is due. */
 static int64_t next_moment(void) {
     int64_t next = event_count > 0 ? events[0].us : INT64_MAX;
     for (struct fiber *fiber = fibers; fiber < fibers + FIBERS_MAX; fiber++) {
@@ -366,7 +366,7 @@ void sim_run_until(int64_t until_us) {
             event.happen(event.context);
         }
         struct fiber *fiber = choose();
-        if (fiber && idle < 8) { /* now and then descriptors are looked at all the same */
+        if (fiber && idle < 8) { /* after 8 in a row descriptors are looked at */
             idle++;
             resume(fiber);
             continue;

@@ -21,9 +21,9 @@ const char *step_name(int kind) {
     return names[kind];
 }
 
-/* How often each kind is to come. Half of the kinds of faults are left out of a history, so that
- * what needs a long time without them comes, too; the fewer faults, the longer undisturbed work is.
- */
+/* Draws how often each kind comes. Half of the kinds of faults are left out of a history, so that
+ * what needs a long time without them happens, too; the fewer faults, the longer work is
+ * undisturbed. */
 static void draw_weights(struct dice *dice, int drawn[STEP_COUNT]) {
     int calm = 1 + dice_below(dice, 4);
     for (int i = 0; i < STEP_COUNT; i++) {

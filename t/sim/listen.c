@@ -40,7 +40,7 @@ void arrival_header(struct arrival *arrival, const char *name, const char *value
     arrival->parameters[i] = arrival->text[i];
 }
 
-/* Tells its sender, and ends it. */
+/* Tells the sender the answer, and ends the request. */
 static void answer(struct arrival *arrival, int status, const char *body, size_t length) {
     arrival->answer(arrival, status, body, length);
     buffer_free(&arrival->body);
@@ -176,7 +176,7 @@ bool request_is_gone(const struct request *request) {
     return false;
 }
 
-/* To be watched for the client's end, which never comes. */
+/* A descriptor to watch for the client's end, which never comes. */
 int request_descriptor(const struct request *request) {
     int *fd = &((struct request *)request)->fcgi.ipcFd; /* the real one has it from the start */
     if (*fd < 0) {

@@ -3,8 +3,8 @@
  *              [--history FILE] ...
  *
  * Runs histories drawn from seeds, each in a process of its own, or one from a file. A run that
- * breaks a promise is named with its seed; --shrink then leaves steps out of it while it still
- * does, and prints what is left.
+ * breaks a promise is named with its seed; --shrink then leaves out steps as long as the run still
+ * fails, and prints those that are left.
  */
 
 #include <errno.h>
@@ -60,7 +60,7 @@ static double real_seconds(void) {
 }
 
 #if defined(__SANITIZE_ADDRESS__)
-/* What a killed process had is lost, and stays where it is. */
+/* Leaks are expected: nothing frees the memory of a killed process. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) {
     return "detect_leaks=0";
@@ -69,7 +69,7 @@ const char *__asan_default_options(void) {
 
 /* --- What is said --- */
 
-/* What kind of failure it is: shrinking must not end with another. */
+/* Notes the kind of failure: shrinking must not end with another. */
 static void note_failure(const char *text) {
     size_t length = 0;
     for (; *text != '\0' && length + 1 < (size_t)FAILURE_SIZE; text++) {
@@ -258,7 +258,7 @@ static void run_job(const struct options *options, double until) {
     }
 }
 
-/* Told to stop: the histories under way are the last, and what was done is said. */
+/* Told to stop: begins no more histories, and reports those that were run. */
 static void stop(int number) {
     (void)number;
     totals->stopped = 1;

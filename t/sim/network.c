@@ -1,4 +1,4 @@
-/* lib/http.h over a network of our own, between nodes, and what becomes of a message. */
+/* lib/http.h over a network of our own between nodes, and the fate of its messages. */
 
 #include "sim.h"
 

@@ -204,7 +204,7 @@ static void check_recovery(struct node *node) {
     struct look look;
     if (!look_at(node, "", &look))
         sim_fail("node %d: --init has made no database", node->number);
-    /* One more is given to what continues the database that was served. */
+    /* A continued database has the epoch that was served, or the next one. */
     bool newer = node->served_epoch > 0 && look.epoch > node->served_epoch + 1;
     node->served_epoch = look.epoch;
     if (newer || (node->old && look.epoch != node->old_epoch)) {
@@ -220,7 +220,7 @@ static void check_recovery(struct node *node) {
     /* What --alone serves may be of another history, whatever its number. */
     if (node->lost_batch > 0 && enough && !node->by_choice && (fetched || !node->by_hand))
         return;
-    /* By hand it may be one of another history, or one that was made while a clock was behind. */
+    /* Put in place by hand, it may be of another history, or made while a clock was behind. */
     bool other = enough || (!same && fetched);
     bool by_hand = node->by_hand && (other || !could_be_asked(node));
     node->old = look.epoch < node->lost_epoch || (same && look.batch < node->kept_batch);
@@ -244,7 +244,7 @@ static void check_volume(struct node *node) {
     oracle_excuse("a queue was begun where the volume was missing");
 }
 
-/* The operator, whom --init has left the decision. */
+/* Decides as the operator when --init refuses. */
 static void decide(struct node *node) {
     char path[160];
     node_file(node, "", path);

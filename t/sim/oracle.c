@@ -124,7 +124,8 @@ struct record *oracle_find(struct uuid id) {
     return NULL;
 }
 
-/* When items leave the queue by their age, so do their keys: the same enqueue may make another. */
+/* Items that leave the queue by their age take their keys along: the same enqueue may then make
+ * another item. */
 static void note_id(struct record *record, struct uuid id, bool same) {
     if (!same) {
         record->cancelled = false;
@@ -229,7 +230,7 @@ void oracle_pulled(struct pull *pull, const char *lines, bool first) {
         pull->count > 0 && !pull->excused && !oracle_retention; /* an empty one is not recorded */
     int count = 0;
     if (first && *lines == '\0' && pull->count > 0)
-        return; /* it came before the one that was answered meanwhile */
+        return; /* an answer with items came meanwhile */
     if (!pull->ids && !(pull->ids = calloc((size_t)pull->top, sizeof *pull->ids)))
         abort();
     while ((lines = read_line(lines, &id, value)) != NULL) {
@@ -258,8 +259,8 @@ void oracle_excuse(const char *why) {
         pulls[i]->excused = true;
 }
 
-/* Whether the row of an item that nobody was told the end of says what may have become of it: an
- * answer to a pull was lost, or one to a cancel. */
+/* Whether an item whose end nobody was told may have ended as its row says: the answer to a pull or
+ * to a cancel was lost. */
 static bool may_have_ended(const struct record *record, int64_t *lost) {
     enum { PULLED = 3, CANCELLED = 4 };
     int state = compare_item_state(&nodes[id_node(record->id)], record->id);
@@ -270,8 +271,8 @@ static bool may_have_ended(const struct record *record, int64_t *lost) {
     return (state < 0 || state == PULLED) && ++*lost <= may_be_lost;
 }
 
-/* How many items may have been handed out without anybody being told: by pulls without a key, or
- * with one that may be forgotten by its age. */
+/* How many items may have been handed out in lost answers: to pulls without a key, or with a key
+ * that may have been forgotten by its age. */
 static int64_t count_untold(void) {
     int64_t untold = 0;
     for (int i = 0; i < pull_count; i++) {

@@ -2,7 +2,7 @@
 #define HASHMILL_SIM_ORACLE_H
 
 /* What clients did and were told. A record is an enqueue; each has a body of its own, so its value
- * names it. A pull is a client's, by key or not. */
+ * identifies it. A pull is a client's, with a key or without. */
 
 #include "sim.h"
 
@@ -17,7 +17,7 @@ struct record {
     struct uuid id;
     bool cancelled;        /* a client was told so */
     bool may_be_cancelled; /* a client was not told whether it is */
-    bool excused;          /* what happened allows that it is lost, or comes twice */
+    bool excused;          /* a fault excuses that it is lost, or comes twice */
     int pull;              /* that handed it out; 0: none */
     uint8_t digest[DIGEST_SIZE];
     uint8_t value[DIGEST_SIZE];
@@ -43,10 +43,11 @@ int oracle_records(void);
 struct record *oracle_record_at(int index);
 struct record *oracle_find(struct uuid id);
 
-/* A client was told the id of it. */
+/* A client was told the record's id. */
 void oracle_enqueued(struct record *record, struct uuid id);
 void oracle_cancelled(struct record *record);
-/* A client saw it: its value, when it has one, and its state, when it was cancelled before. */
+/* A client saw the item: its value, or NULL; its state, if it had been cancelled before, or NULL.
+ */
 void oracle_seen(struct record *record, const char *state, const uint8_t *value, int remaining);
 /* A client was told that there is no such item. */
 void oracle_missing(struct record *record);
@@ -54,10 +55,11 @@ void oracle_missing(struct record *record);
 struct pull *oracle_pull(int node, int top, bool oldest, bool keyed);
 int oracle_pulls(void);
 struct pull *oracle_pull_at(int index);
-/* An answer: lines "ID VALUE". first: none with items was known when it was asked. */
+/* A pull was answered with lines "ID VALUE". first: no answer with items was known when it was
+ * sent. */
 void oracle_pulled(struct pull *pull, const char *lines, bool first);
 
-/* The chain of a record with so much left. */
+/* The chain of a record with `remaining` iterations left. */
 void oracle_chain(const struct record *record, int remaining, uint8_t chain[DIGEST_SIZE]);
 
 void oracle_hash(uint8_t to[DIGEST_SIZE], const void *from, size_t size);

@@ -1,4 +1,4 @@
-/* The end of a run: all is mended, and what was promised must come true. */
+/* The end of a run: mends everything, then checks that all promises are kept. */
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 
 #define SECOND INT64_C(1000000)
 
-enum { LAST_STEPS_US = 7000000 }; /* a copy that is put back, and what is enqueued behind that */
+enum { LAST_STEPS_US = 7000000 }; /* for a last restore and the enqueues after it */
 
 /* Mends all that is broken, and starts what was stopped. */
 static void mend(void) {
@@ -60,7 +60,8 @@ static const char *unrest(void) {
     return NULL;
 }
 
-/* A database that comes back while they wait has not seen what clients did last. */
+/* Waits until all is at rest. A database that comes back meanwhile has not seen what clients did
+ * last, so they finish again. */
 static void await_rest(void) {
     const char *what;
     int excuses = oracle_excuses;

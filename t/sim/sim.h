@@ -3,8 +3,8 @@
 
 /*
  * Two nodes with their processes, workers and clients in one process, under virtual time and one
- * seed. Every process of a node is a fiber that runs the real function of its role; what it calls
- * of the system is replaced where it would wait, tell the time, or be random:
+ * seed. Every process of a node is a fiber that runs the real function of its role; system calls
+ * that wait, tell the time or are random are replaced:
  *
  *   fiber.c    fibers, virtual time, who runs next; what a process has open
  *   system.c   the wrapped calls of the system: clocks, random bytes, waits, descriptors
@@ -36,11 +36,11 @@ enum { NODES = 2, NOBODY = -1 };
 
 struct fiber;
 
-/* Where it is now, in microseconds since the beginning. It moves on by itself when it is asked for
- * (a loop that waits for a time ends), else when nobody can run. */
+/* The virtual time, in microseconds since the beginning. It advances whenever a clock is read (so
+ * that a loop that waits for a time ends), and when no fiber can run. */
 extern int64_t sim_now_us;
 
-/* In which order those that can run do. */
+/* Seeds the order in which fibers that can run do so. */
 void fibers_begin(uint64_t seed);
 
 /* Begins a fiber of a node (or NOBODY): run(context) on a stack of its own. */
@@ -53,7 +53,7 @@ const char *fiber_role(void);
 uint32_t fiber_number(void);
 uint32_t fiber_number_of(const struct fiber *fiber);
 
-/* Waits until a descriptor is ready, fiber_wake was called for it, or a moment has come. */
+/* Waits until a descriptor is ready, fiber_wake is called for this fiber, or until_us has come. */
 void fiber_wait(const struct pollfd *fds, int count, int64_t until_us);
 void fiber_sleep(int64_t us);
 void fiber_wake(struct fiber *fiber);
@@ -62,23 +62,23 @@ void fiber_wake(struct fiber *fiber);
  * itself does not return. */
 void fiber_kill(struct fiber *fiber);
 
-/* Kills it at its so manieth point of danger from now on; a point is a write, a sync, a rename. */
+/* Kills a process at its point of danger number `points` from now on: a write, a sync, a rename. */
 void fiber_kill_at(struct fiber *fiber, int points);
 void fiber_point(void);
 
-/* Whether it is to stop by itself. */
+/* Asks a fiber to stop by itself; whether the current one was asked to. */
 void fiber_stop(struct fiber *fiber);
 bool fiber_is_stopping(void);
-/* Once after that: a wait is interrupted. */
+/* True once after that, to interrupt a wait. */
 bool fiber_is_told(void);
 
 /* Stops and continues all fibers of a node. */
 void fibers_pause(int node, int64_t until_us);
 
-/* Calls of the end of a fiber: killed or returned. Set once, by node.c and listen.c. */
+/* Called when a fiber ends: killed or returned. Set once, by node.c. */
 extern void (*fiber_on_end)(struct fiber *fiber, bool killed);
 
-/* Runs what can run until a moment; true when a stop was asked for by sim_fail. */
+/* Runs fibers and events until a time. */
 void sim_run_until(int64_t until_us);
 
 /* What a process has open; system.c. */
@@ -86,7 +86,7 @@ void descriptors_own(int fd);
 void descriptors_forget(int fd);
 void descriptors_close_of(uint32_t number);
 
-/* An event at a moment, outside of all fibers. */
+/* Calls happen(context) at a time, outside of all fibers. */
 void event_at(int64_t us, void (*happen)(void *context), void *context);
 
 /* --- random numbers: splitmix64 --- */
@@ -120,13 +120,13 @@ void machine_drift(int node, int64_t ppm);
 
 /* Makes the VFS that SQLite uses. */
 void disk_open(void);
-/* What a process held of SQLite's files is free. */
+/* Closes SQLite's files of a process and frees its locks. */
 void disk_forget(uint32_t number);
-/* Nothing that was not synced of the files of a directory is sure any more. */
+/* Undoes none, some or all unsynced writes to each file of a directory. */
 void disk_power_cut(const char *directory, struct dice *dice);
-/* All is synced that is there; the files were put there by hand. */
+/* Takes a directory's files as synced: they were put there by hand. */
 void disk_settle(const char *directory);
-/* The syncs and writes that fail from now on, for one call; 0 none. */
+/* The syncs so far. */
 extern int64_t disk_syncs;
 
 /* --- listen.c --- */
@@ -151,21 +151,21 @@ struct arrival {
 };
 struct arrival *arrival_new(int node, enum door door);
 void arrival_header(struct arrival *arrival, const char *name, const char *value);
-/* Comes in; the server's answer, or status 0 when it dies, is told by answer. */
+/* Delivers it; its `answer` gets the server's answer, or status 0 when the server dies. */
 void arrival_come(struct arrival *arrival);
 /* Opens and closes a node's doors; the descriptor of one. */
 void doors_closed(int node);
 void doors_open(int node);
 void doors_close(int node);
 int door_descriptor(int node, enum door door);
-/* A process is gone with the requests that it had taken. */
+/* Ends the requests that a process had taken: it is gone. */
 void doors_forget(uint32_t number);
 
 /* --- network.c --- */
 
 struct network {
-    int loss;        /* of 1000 messages so many are lost, */
-    int twice;       /* so many come twice */
+    int loss;        /* of 1000 messages, how many are lost, */
+    int twice;       /* and how many come twice */
     int64_t most_us; /* delay */
     int64_t lossy_until;
     int64_t slow_until[NODES]; /* what comes to it takes seconds until then */
@@ -174,10 +174,10 @@ struct network {
 extern struct network network;
 void network_begin(uint64_t seed);
 void network_heal(void);
-/* Whether nothing was lost or late since then. */
+/* Whether no message was lost or late since then. */
 bool network_was_well(int64_t since_us);
 void network_forget(struct fiber *fiber);
-/* The fate of one message to a node: false: lost; else when it comes. */
+/* Draws the fate of a message to a node: false when it is lost; else at_us is when it comes. */
 bool network_fate(int to, int64_t *at_us);
 
 /* --- node.c --- */
@@ -196,25 +196,25 @@ struct node {
     bool up;
     bool wanted; /* an operator has started it */
     struct init_plan plan;
-    int refusals; /* of --init in a row, with which a person must decide */
+    int refusals; /* of --init in a row; the operator must decide */
     bool mounted;
-    bool kept_there;  /* while it is not: the peer had a replica */
+    bool kept_there;  /* while not mounted: the peer had a replica */
     bool lost;        /* its database was lost or set back, and it has not started since */
     bool by_hand;     /* an old file was put in its place */
     int64_t since_us; /* when it began to serve, or to be made ready for it */
     int64_t paused_until_us;
     bool by_choice;     /* the operator has asked for --new or --alone */
-    int64_t kept_batch; /* of the replica then */
+    int64_t kept_batch; /* of the replica when it was lost */
     int64_t replica_lost_us;
-    bool set_back; /* its database or the replica of it became another by hand */
+    bool set_back; /* its database or the replica of it was replaced by hand */
     int64_t old_epoch;
     int64_t served_epoch;
-    int64_t met_epoch; /* the highest of its database that its peer has met, and not forgotten */
+    int64_t met_epoch; /* highest epoch of its database that its peer has met and not forgotten */
     bool old;          /* it serves an older database than its peer has a replica of */
-    bool doubt; /* COPY or the replica has changed: what was answered before may be missing there */
+    bool doubt;        /* COPY or the replica changed: it may lack what was acknowledged before */
     uint8_t lost_id[ID_SIZE];
     int64_t lost_epoch;
-    int64_t lost_batch; /* what it must have again: 0 when nothing is promised */
+    int64_t lost_batch; /* what it must have again; 0: nothing is promised */
 };
 extern struct node nodes[NODES];
 
@@ -231,16 +231,16 @@ void node_file(const struct node *node, const char *end, char path[160]);
 void node_wipe(struct node *node);
 void node_remove_database(const struct node *node);
 void remove_all(const char *directory);
-/* Copies and puts in place the files of the database, with -wal. */
+/* Copies the database's files, with -wal, to a place or back. */
 bool node_save(const struct node *node, const char *to);
 bool node_restore(struct node *node, const char *from);
 /* Copies the replica that it keeps to a file, or back. */
 void node_copy_replica(const struct node *node, const char *path, bool back);
 /* A backup, in a process of its own. */
 void node_backup(struct node *node, const char *to);
-/* The volume of its data goes and comes back. */
+/* Takes the volume of its data away, or brings it back. */
 void node_mount(struct node *node, bool there);
-/* Before its database is lost: notes what it must have again. */
+/* Called before its database is lost: notes what it must have again. */
 void node_note_loss(struct node *node, bool by_hand);
 
 /* --- client.c --- */
@@ -256,7 +256,7 @@ enum act {
     ACT_LOOK,
     ACT_REPEAT
 };
-/* Begins it in a fiber of its own. */
+/* Begins an act in a fiber of its own. */
 void client_act(enum act act, uint64_t seed);
 void client_enqueue(void *seed); /* for event_at() */
 /* How many are under way. */
@@ -270,12 +270,12 @@ void clients_finish(void);
 void oracle_begin(void);
 void oracle_end(void);
 void oracle_check_at_rest(void);
-/* A database of a node was replaced by an older one in a way that breaks promises. */
+/* Excuses all records and pulls so far: for the reason in why, their promises may be broken. */
 void oracle_excuse(const char *why);
 
 /* --- failing --- */
 
-/* The run is over: a promise was broken. */
+/* Ends the run: a promise was broken. */
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern bool sim_verbose;

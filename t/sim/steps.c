@@ -11,7 +11,7 @@
 
 enum { SAVED_MAX = 8, LATE_MAX = 60 };
 
-/* Backups and copies of files that were made: of which node, and where. */
+/* Backups and copies of files: whose, and where. */
 struct saved {
     int node;
     bool backup;
@@ -19,7 +19,7 @@ struct saved {
 };
 static struct saved saved[SAVED_MAX + NODES];
 static int saved_count;
-static uint64_t late[LATE_MAX]; /* what enqueues behind a restore are drawn from */
+static uint64_t late[LATE_MAX]; /* seeds of the enqueues after a restore */
 static const char *directory;
 static bool
     missed; /* the step that was taken last has found nothing to change: it is not counted */
@@ -93,8 +93,8 @@ static void restore(const struct saved *from, struct dice *dice, bool alone) {
     node_start(node, (struct init_plan){.alone = alone});
 }
 
-/* Puts an older copy of a node's database in its place, while its peer can be asked or cannot: then
- * it is served, and goes as far as what it was a copy of, or not. */
+/* Puts an older copy of a node's database in its place. If the network is cut, the node cannot ask
+ * its peer and serves the copy; enqueues then take it as far as the replaced database, or not. */
 static void restore_old(const struct saved *from, struct dice *dice) {
     bool cut = dice_one_in(dice, 2);
     if (cut)
@@ -114,7 +114,7 @@ static void restore_latest(void *context) {
     restore_old(from, &dice);
 }
 
-/* The copy is of any age, or was made a moment before. */
+/* Restores a copy of any age, or one made a moment before. */
 static void restore_copy(struct node *node, struct dice *dice) {
     if (dice_one_in(dice, 3) || !node->up) {
         restore_old(draw_saved(dice, false), dice);
@@ -152,14 +152,14 @@ void mount_again(void *context) {
         node_start(node, (struct init_plan){0});
 }
 
-/* The volume is not there: --init must not begin with an empty queue. */
+/* Takes the volume away: --init must not begin an empty queue. */
 static void unmount(struct node *node, struct dice *dice) {
     missed = !node->mounted;
     if (missed)
         return;
     end_node(node, dice, true);
     missed = false;
-    bool replaced = dice_one_in(dice, 3); /* by an operator who has the queue back from the peer */
+    bool replaced = dice_one_in(dice, 3); /* an operator fetches the queue from the peer */
     if (replaced)
         node_note_loss(node, false);
     node_mount(node, false);
@@ -194,7 +194,7 @@ static void compare_event(void *context) {
     compare_both();
 }
 
-static bool under_process[NODES]; /* the replica is replaced under it */
+static bool under_process[NODES]; /* replaces the replica while its process runs */
 
 static void put_replica_back(void *context) {
     struct node *node = context;
@@ -213,8 +213,7 @@ static void put_replica_back(void *context) {
         event_at(sim_now_us + i * SECOND / 5, compare_event, NULL);
 }
 
-/* The replica that a node keeps becomes what it was a moment before, and no other process is told.
- */
+/* Sets the replica that a node keeps back by a moment, and tells no other process. */
 static void set_replica_back(struct node *node, struct dice *dice) {
     char path[160];
     snprintf(path, sizeof path, "%s/replica-%d", directory, node->number);
@@ -226,7 +225,7 @@ static void set_replica_back(struct node *node, struct dice *dice) {
     under_process[node->number] = dice_one_in(dice, 3);
 }
 
-/* Days that are raised are a gap of docs/nodes.md. */
+/* Only lowers days: raising them is a known gap (docs/nodes.md). */
 static void shorten(int64_t *days, int64_t to) {
     if (to < *days)
         *days = to;

@@ -81,7 +81,7 @@ void history_run(const struct history *history, const char *directory, int64_t c
 /* Mends what is broken, waits until nothing is left to be done, and judges. */
 void rest_reach(void);
 
-/* A volume that was taken away is there again; of a node. */
+/* Brings a node's volume back; for event_at(). */
 void mount_again(void *node);
 
 const char *step_name(int kind);

@@ -28,7 +28,7 @@ enum { DESCRIPTORS_MAX = 4096 };
 
 struct machine machines[NODES];
 
-/* Which process has it, and how long a receive of it waits. */
+/* By descriptor: the process that has it, and how long a receive waits. */
 static uint32_t owners[DESCRIPTORS_MAX];
 static int64_t patience_us[DESCRIPTORS_MAX];
 
@@ -251,7 +251,7 @@ static bool is_full(void) {
     return fiber_node() >= 0 && machines[fiber_node()].disk_full;
 }
 
-/* Makes the file as long, without filling it: the room is not what is tried here. */
+/* Extends the file without allocating: room on the disk is not tested here. */
 int __wrap_posix_fallocate(int fd, off_t at, off_t size);
 int __wrap_posix_fallocate(int fd, off_t at, off_t size) {
     if (fd < 0)

@@ -32,7 +32,7 @@ void remove_all(const char *directory) {
     nftw(directory, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A node's replica is gone, or another takes its place: nothing of it can be fetched any more. */
+/* Notes that a node's replica is gone or replaced: it cannot be fetched any more. */
 static void lose_replica(struct node *of) {
     of->lost_batch = 0;
     of->kept_there = false;
@@ -54,7 +54,7 @@ static bool copy_file(const char *from, const char *to) {
     static char bytes[65536];
     FILE *in = fopen(from, "r");
     if (in)
-        unlink(to); /* who has the former one open goes on with that */
+        unlink(to); /* processes that have the old file open keep it */
     FILE *out = in ? fopen(to, "w") : NULL;
     size_t length;
     while (out && (length = fread(bytes, 1, sizeof bytes, in)) > 0)
@@ -106,8 +106,8 @@ void node_copy_replica(const struct node *node, const char *path, bool back) {
     copy_file(back ? path : replica, back ? replica : path);
 }
 
-/* Without its volume there is an empty directory, where --init must not begin a queue if the peer
- * knows better. */
+/* Leaves an empty directory instead of the volume. --init must not begin a queue there if the peer
+ * has a replica. */
 static void unmount(struct node *node, const char *data, const char *away) {
     struct look own;
     struct look there;
@@ -121,7 +121,7 @@ static void unmount(struct node *node, const char *data, const char *away) {
 static void mount(struct node *node, const char *data, const char *away) {
     char path[160];
     node_file(node, "", path);
-    if (access(path, F_OK) == 0) /* what was made in its place goes; the old one must be noticed */
+    if (access(path, F_OK) == 0) /* the one made meanwhile goes; --init must notice the old one */
         node_note_loss(node, true);
     remove_all(data);
     if (rename(away, data) != 0)
@@ -142,9 +142,9 @@ void node_mount(struct node *node, bool there) {
     node->mounted = there;
 }
 
-/* With COPY=sync, and unless it was noted that the replica is incomplete, all that clients were
- * told is in it. It may have more than an old database that was put in place by hand, and that may
- * come back with its volume. */
+/* With COPY=sync the replica has all that clients were told, unless it was noted as incomplete. It
+ * may have more than an old database that was put in place by hand, and that may come back with its
+ * volume. */
 void node_note_loss(struct node *node, bool by_hand) {
     struct look own = {0};
     struct look there = {0};
