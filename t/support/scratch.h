@@ -11,7 +11,7 @@ __attribute__((unused)) static const char *scratch_parent(void) {
     return parent && parent[0] != '\0' ? parent : "/tmp";
 }
 
-/* Makes a template in there for mkdtemp or mkstemp. Sockets are to fit into it, so it is short. */
+/* Makes a template in there for mkdtemp or mkstemp: a short path, so that sockets fit in it. */
 __attribute__((unused)) static void scratch_template(char path[60], const char *name) {
     if (snprintf(path, 60, "%s/%s-XXXXXX", scratch_parent(), name) < 60)
         return;

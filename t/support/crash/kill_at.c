@@ -3,11 +3,11 @@
  *
  *     kill_at N PID [PID ...]
  *
- * waits until the first process waits for events, says "ready", and lets it run until it is about
- * to make its Nth system call from then on. That call
- * is not made: the other processes get SIGKILL, then this one does, and it says "killed CALL", the
- * number of the system call. On SIGTERM it waits until the process waits for events again, lets go
- * of it and says "finished COUNT", the calls that it has seen.
+ * Waits until the first process waits for events, says "ready", and lets that process run until it
+ * is about to make its Nth system call from then on. Then SIGKILL goes to the other processes, then
+ * to the first, so that the call is not made, and it says "killed CALL", the number of the system
+ * call. On SIGTERM it waits until the process waits for events again, lets go of it and says
+ * "finished COUNT", the number of calls seen.
  */
 
 #include <errno.h>
@@ -37,7 +37,7 @@ _Noreturn static void fail(const char *what) {
     exit(1);
 }
 
-/* Lets the process run to its next stop and gives that. While it waits for events, false when it is
+/* Lets the process run to its next stop and returns that. False when it waits for events and it is
  * time to finish. */
 static bool next_stop(pid_t pid, int signal, bool waits, int *status) {
     if (ptrace(PTRACE_SYSCALL, pid, 0, signal) != 0)
@@ -59,7 +59,7 @@ static bool next_stop(pid_t pid, int signal, bool waits, int *status) {
     }
 }
 
-/* The signal that a stop is to be left with. */
+/* The signal to continue a stopped process with. */
 static int signal_of(int status) {
     bool event = status >> 16 != 0 || WSTOPSIG(status) == SYSCALL_STOP;
     return event ? 0 : WSTOPSIG(status);
@@ -83,7 +83,7 @@ static bool is_wait(long call) {
     return call == SYS_epoll_pwait;
 }
 
-/* Takes hold of the process and leaves it as it is about to wait for events. */
+/* Attaches to the process and stops it as it is about to wait for events. */
 static void attach(pid_t pid) {
     int status;
     if (ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) != 0 ||
@@ -94,7 +94,7 @@ static void attach(pid_t pid) {
     while (!is_wait(call_of(pid, status)));
 }
 
-/* Lets go of a process that waits for events. */
+/* Detaches from a process that waits for events. */
 static void detach(pid_t pid) {
     int status;
     if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) != 0 || waitpid(pid, &status, __WALL) != pid ||

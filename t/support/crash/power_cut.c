@@ -3,17 +3,17 @@
  *
  *     power_cut LOG FACTS VARIANTS STEP SEED
  *
- * reads a log of record.so and, just before every STEPth sync in it and at its end, makes the files
- * as they may be on the disk at that moment: only what was synced; all that was written; and in as
- * many other ways, at random, some of what was written since, each 512 bytes of a write there or
- * not, and of what was made and unlinked. The store opens each; it must be whole and hold what the
- * facts say up to that position of the log, a line each and in the order of their positions:
+ * Reads a log of record.so. Just before every STEPth sync in it, and at its end, makes the files as
+ * they may be on the disk at that moment: only what was synced; all that was written; and in
+ * VARIANTS random ways some of the later writes, each 512 bytes of a write there or not, and some
+ * of the later creations and unlinks. The store opens each variant. It must be whole and hold what
+ * the facts say up to that position of the log, a line each, in the order of their positions:
  *
  *     POSITION exists ID DIGEST ITERATIONS       POSITION held ID LEASE      POSITION done ID
  *     POSITION left ID REMAINING (or fewer)      POSITION freed ID           POSITION pulled ID
  *                                                                            POSITION cancelled ID
  *
- * freed: from here on the item may be given back, whether that was acknowledged or not.
+ * freed: from here on the item may have been given back, acknowledged or not.
  */
 
 #include "t/unit/sqlite/fixture.h"
@@ -139,7 +139,7 @@ struct inode {
     int count;
 };
 
-/* A name that was given to an inode or taken away, which the directory was not synced since. */
+/* A name that was given to an inode or taken away since the last sync of the directory. */
 struct naming {
     int name, inode; /* -1: unlinked */
 };
@@ -168,7 +168,7 @@ static int draw(int limit) {
     return (int)(random() % limit);
 }
 
-/* Brings a write or truncation onto an inode; of each sector so many in a hundred. */
+/* Brings a write or truncation onto an inode: each sector with a chance of `percent`. */
 static void apply(struct inode *inode, const struct record *record, int percent) {
     const uint8_t *bytes = (const uint8_t *)(record + 1);
     if (record->kind == RECORD_TRUNCATE) {
@@ -205,7 +205,7 @@ static void give_name(int name, int inode) {
     named[name] = inode;
 }
 
-/* What a record does to the disk and to what is not yet on it. */
+/* Applies a record to the disk and to what is not yet on it. */
 static void happen(const struct record *record) {
     int name = (int)record->name;
     if (name == RECORD_DIRECTORY) {
@@ -242,7 +242,7 @@ static void write_file(const char *path, const struct inode *inode) {
         give_up("cannot write the files of a cut");
 }
 
-/* Makes the files as the cut has left them. In a process of its own: the inodes are spoiled. */
+/* Makes the files as the cut has left them. Spoils the inodes, so it needs a process of its own. */
 static void make_files(const struct cut *cut) {
     static const char *const suffixes[FILES] = {"", "-wal", "-journal"};
     static const char *const others[] = {"-shm", "-lock"};
@@ -293,7 +293,7 @@ static const char *wrong_with(const struct known *item, sqlite3_stmt *row) {
     return NULL;
 }
 
-/* The number of items of which something is wrong; some are named. */
+/* The number of items with something wrong; names some of them. */
 static int count_wrong(struct store *store) {
     char id[ID_TEXT_SIZE];
     int count = 0;
@@ -307,7 +307,7 @@ static int count_wrong(struct store *store) {
         sqlite3_bind_blob(row, 1, items[i].id.bytes, ID_SIZE, SQLITE_STATIC);
         const char *why = "is missing";
         if (!items[i].exists)
-            why = NULL; /* told by somebody else before its own client was answered */
+            why = NULL; /* somebody else was told of it before its own client was answered */
         else if (sqlite3_step(row) == SQLITE_ROW)
             why = wrong_with(&items[i], row);
         if (why && count++ < 3) {

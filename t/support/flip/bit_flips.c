@@ -1,7 +1,7 @@
 /*
  * A worker whose arithmetic fails: linked into build/test/flip/hashmill-worker, and nowhere else,
- * with --wrap=kernels_run. Of the runs of its kernels one in BIT_FLIPS has a random bit of a random
- * chain turned over in what comes out.
+ * with --wrap=kernels_run. One in BIT_FLIPS of the runs of its kernels has a random bit of a random
+ * chain flipped in its result.
  */
 
 #include <stdlib.h>

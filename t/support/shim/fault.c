@@ -1,13 +1,13 @@
 /*
- * A disk that fails when a test says so: a library to be preloaded,
+ * A disk that fails when a test says so; a library to preload:
  *
  *     LD_PRELOAD=fault.so SHIM_FAULTS=FILE program
  *
  * FILE holds one struct control (t/support/Hashmill/Faults.pm writes it). It is mapped, so a test
- * switches faults on and off in processes that run, and in all that they fork, at once. Only files
- * are touched whose path holds control.path: never sockets or pipes. Whatever is to fail does
- * nothing besides: what was written before a failed fsync stays where it was, in the system's
- * cache.
+ * switches faults on and off at once in running processes and all that they fork. Only files whose
+ * path contains control.path (with a $ at its end: ends with it) are affected, never sockets or
+ * pipes. A call that fails does nothing else: what was written before a failed fsync stays in the
+ * system's cache.
  */
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What is to happen, as bits of control.mode. */
+/* The faults to inject, as bits of control.mode. */
 enum {
     FAULT_FSYNC = 1,  /* fsync and fdatasync fail with EIO */
     FAULT_READ = 2,   /* reads fail with EIO */
@@ -37,9 +37,9 @@ enum {
 
 struct control {
     int32_t mode;
-    int32_t percent;  /* of the calls that are concerned */
+    int32_t percent;  /* of the affected calls that fail */
     int32_t delay_us; /* of FAULT_SLOW */
-    int32_t left;     /* so many faults more, then none; below 0: without a bound */
+    int32_t left;     /* faults still to come; below 0: without a bound */
     int32_t done;     /* faults so far; written by the library */
     char path[CONTROL_BYTES - 5 * sizeof(int32_t)]; /* see above; "" is every file's */
 };
@@ -59,7 +59,7 @@ __attribute__((constructor)) static void find_control(void) {
         control = page;
 }
 
-/* A number from 0 to 99, others in each process. */
+/* A random number from 0 to 99, different in each process. */
 static int draw(void) {
     static uint32_t state;
     static pid_t owner;
@@ -98,7 +98,7 @@ static int take(void) {
     return left != 0;
 }
 
-/* Which of these faults, if any, is to happen to a call on this descriptor. */
+/* Which of these faults, if any, a call on this descriptor must have. */
 static int fault(int fd, int faults) {
     int due = control ? __atomic_load_n(&control->mode, __ATOMIC_SEQ_CST) & faults : 0;
     if (due == 0)

@@ -4,11 +4,10 @@
  *     LD_PRELOAD=record.so RECORD_LOG=FILE RECORD_DATABASE=PATH [RECORD_SYNC_US=N] hashmill-fcgi
  * ...
  *
- * appends a struct record (see record.h) to the file for each write, truncation and sync of the
- * database, its WAL and its rollback journal, for each time that one of them is made or unlinked,
- * and for each sync of their directory. A sync takes so many microseconds more than it does. The
- * -shm and -lock files have nothing that must last. Nobody renames these files; whoever does is
- * stopped, so that this is noticed.
+ * Appends a struct record (see record.h) to the file for each write, truncation, sync, creation and
+ * unlink of the database, its WAL and its rollback journal, and for each sync of their directory. A
+ * sync takes N microseconds longer than it would. The -shm and -lock files have nothing that must
+ * last. Nobody renames these files; a process that does is aborted, so that it is noticed.
  */
 
 #include "record.h"
@@ -81,7 +80,7 @@ static void note(enum record_kind kind, unsigned char name, off_t offset, size_t
     struct iovec parts[3] = {{.iov_base = &record, .iov_len = sizeof record},
                              {.iov_len = bytes ? size : 0},
                              {.iov_base = fill}};
-    memcpy(&parts[1].iov_base, &bytes, sizeof bytes); /* which is only read */
+    memcpy(&parts[1].iov_base, &bytes, sizeof bytes); /* writev only reads it */
     parts[2].iov_len = whole - sizeof record - parts[1].iov_len;
     if (writev(log_fd, parts, 3) != (ssize_t)whole)
         abort();

@@ -2,10 +2,10 @@
 #define HASHMILL_RECORD_H
 
 /*
- * What record.so writes down and power_cut reads: a header, and the bytes of a write behind it,
- * filled up to a multiple of eight, for everything that happens to the database's files. A write is
- * noted before it is made, a sync when it is done, so that whatever is behind a sync in the log may
- * not be on the disk yet.
+ * What record.so writes and power_cut reads: for everything that happens to the database's files a
+ * header and, for a write, its bytes, filled up to a multiple of eight. A write is noted before it
+ * is made, a sync after it is done, so whatever follows a sync in the log may not be on the disk
+ * yet.
  */
 
 #include <stddef.h>
@@ -26,7 +26,7 @@ struct record {
     uint64_t offset, size;
 };
 
-/* The size of a record with what belongs to it. */
+/* The size of a record with the bytes that belong to it. */
 static inline size_t record_size(const struct record *record) {
     size_t bytes = record->kind == RECORD_WRITE ? record->size : 0;
     return sizeof *record + (bytes + 7) / 8 * 8;
