@@ -67,7 +67,7 @@ sub start ($class, %options) {
         inside  => delete $options{inside} // [], # a command that runs another somewhere else
         worker_inside => delete $options{worker_inside} // [],
         fleet_program => delete $options{fleet_program},
-        (delete $options{own} // {})->%*,      # what else a class of its own keeps
+        (delete $options{own} // {})->%*,      # what a derived class keeps besides
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', TMPDIR => 1),
         expected => [],
@@ -187,7 +187,7 @@ sub start_worker ($self, %settings) {
     return $worker;
 }
 
-# What Hashmill::Fleet has to do besides: before the server is started, when nginx has its port, at the end.
+# Hooks of Hashmill::Fleet: before the server is started, when nginx has its port, at the end.
 sub prepare ($self)     { return }
 sub port_chosen ($self) { return }
 sub stop_fleet ($self)  { return }
@@ -306,7 +306,7 @@ sub stop_workers ($self) {
     return;
 }
 
-# Lines in the logs that must not be there. HTTP clients' mistakes are nobody's error.
+# Lines in the logs that must not be there. Mistakes of HTTP clients are not among them.
 sub complaints ($self) {
     my @bad;
     for my $file (glob "$self->{dir}/server.log $self->{dir}/worker-*.log") {
@@ -315,7 +315,7 @@ sub complaints ($self) {
             push @bad, $line if $line =~ /did not finish in time/;
         }
     }
-    # Of a process that is killed while it is looked through for leaks, at its end, nothing can be said.
+    # A process that is killed while it checks for leaks, at its end, proves nothing.
     push @bad, grep { !/^==\d+==Unable to get registers from thread \d+\.$/ }
         map { split /\n/, slurp($_) } glob "$self->{dir}/sanitizer*";
     push @bad, grep { /\[(?:emerg|alert|crit)\]/ } split /\n/, slurp("$self->{dir}/nginx.log") // '';
@@ -364,7 +364,7 @@ sub nginx_configuration ($self) {
     return $self->{nginx_change}->($text);
 }
 
-# Moves the instance's clocks by that much against the machine's (a test build only).
+# Moves the instance's clocks against the machine's (a test build only).
 sub move_clock ($self, %by) {
     $self->{clock}{$_} = $by{$_} for keys %by;
     # Written in place: the processes have the file mapped.
@@ -407,7 +407,7 @@ sub enqueue ($self, $body, $iterations, %headers) {
     return $self->call('PUT', "/enqueue?iterations=$iterations", content => $body, headers => \%headers);
 }
 
-# Enqueues and returns the id; for tests that are about something else.
+# Enqueues and returns the id; for tests of other things.
 sub new_item ($self, $body, $iterations) {
     my $reply = $self->enqueue($body, $iterations);
     return $reply->json->{id} if $reply->status == 201;
@@ -454,7 +454,7 @@ sub report ($self, @items) {
     return $self->worker_call('/results', { protocol => 1, worker => worker_fields(), items => \@items });
 }
 
-# Leases everything there is and reports the right values; how many. A worker in one line.
+# Leases everything there is and reports the right values; returns how many. A worker in one line.
 sub work_all ($self) {
     my $reply = $self->lease;
     return 0 if $reply->status == 204;

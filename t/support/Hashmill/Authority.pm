@@ -1,7 +1,7 @@
 package Hashmill::Authority;
 
-# A certificate authority of a test, made by scripts/tls.sh, and what it signs. Certificates are given by
-# their path without .pem and .key.
+# A certificate authority for a test, made by scripts/tls.sh, and what it signs. Certificates are named by their path
+# without .pem and .key.
 
 use v5.36;
 use File::Temp qw(tempdir);
@@ -26,10 +26,10 @@ sub run ($self, @arguments) {
     return;
 }
 
-# A directory that no other call gets.
+# A new directory for each call.
 sub place ($self) { return "$self->{dir}/" . ++$self->{made} }
 
-# A directory with the files of a node at 127.0.0.1, or of a worker; given one, they are made again there.
+# A directory with the files of a node at 127.0.0.1, or of a worker; makes them again in $place, if given.
 sub node ($self, $place = $self->place) {
     $self->run('node', $self->dir, $place, '127.0.0.1');
     return $place;
@@ -40,7 +40,7 @@ sub worker ($self, $place = $self->place) {
     return $place;
 }
 
-# A client's certificate with any subject, valid for so many days, less than none for one that has expired.
+# A client's certificate with any subject, valid for $days; a negative number makes an expired one.
 sub client ($self, $subject, $days = 10) {
     my $path = $self->place;
     spew("$path.cnf", "extendedKeyUsage = clientAuth\n");

@@ -1,6 +1,6 @@
 package Hashmill::Aws;
 
-# AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH, each call of which is logged and can be
+# AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH. Each call of the CLI is logged and can be
 # disturbed; see t/support/aws.py. Nothing reaches anything else: proxies are set to a port that only counts.
 #
 #     plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
@@ -80,7 +80,7 @@ sub run ($self, $script, @arguments) {
     return ($status & 127 ? 128 + ($status & 127) : $status >> 8, $process->log);
 }
 
-# deploy.sh with a package, which is not waited for, as no machine boots here.
+# deploy.sh with a package; does not wait for machines, as none boots here.
 sub deploy ($self, @arguments) {
     my @more = ref $arguments[0] ? shift @arguments : ();
     return $self->run('deploy.sh', @more, '--package', "$self->{dir}/hashmill.deb", '--no-wait', @arguments);
@@ -95,7 +95,7 @@ sub call ($self, @arguments) {
     return length($text // '') ? decode_json($text) : undef;
 }
 
-# The calls that scripts have made since they were looked at last, each an array of arguments.
+# The calls that scripts have made since the last look, each an array of arguments.
 sub calls ($self) {
     my @calls = map { decode_json($_) } split /\n/, slurp("$self->{dir}/calls");
     spew("$self->{dir}/calls", '');
@@ -125,7 +125,7 @@ sub inventory ($self) {
     return sort grep { $_ ne 'group default' } @lines;
 }
 
-# How many calls went to a proxy, which are those that did not go to the endpoint.
+# How many calls went to a proxy, and so not to the endpoint.
 sub strayed ($self) {
     my $count = 0;
     $count++ while $self->{trap}->accept;

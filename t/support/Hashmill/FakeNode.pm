@@ -34,7 +34,7 @@ sub start ($class, %options) {
     if ($pid == 0) {
         $SIG{$_} = 'DEFAULT' for qw(INT TERM);
         $SIG{PIPE} = 'IGNORE';
-        # Of its own, since a handle from before the fork would share its position with the parent's.
+        # A handle of its own: one from before the fork would share its position with the parent's.
         eval {
             open my $file, '+<:raw', "$counts" or die "$counts: $!";
             serve(\%options, $test, $file, @listeners);
@@ -81,8 +81,8 @@ sub serve ($options, $test, $counts_file, @listeners) {
     }
 }
 
-# Answers the request that is there, once it is whole. False when the connection is to end: status 0
-# of the test's code.
+# Answers the request that has come, once it is whole. False when the connection must end: the test's code returned
+# status 0.
 sub answer ($socket, $text, $options, $counts, $counts_file) {
     my $head = index $$text, "\r\n\r\n";
     return 1 if $head < 0;

@@ -29,7 +29,7 @@ use POSIX ();
 use Hashmill::FakeReplica;
 use Hashmill::Util;
 
-use constant { EPOCH => 1_700_000_000 }; # of the database that it says it has
+use constant { EPOCH => 1_700_000_000 }; # of its pretended database
 
 sub start ($class, %options) {
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64,
@@ -54,23 +54,22 @@ sub start ($class, %options) {
 sub url ($self)   { return $self->{url} }
 sub token ($self) { return $self->{token} }
 
-# From now on this is the answer to /peer/NAME: status and json (none: no body), silent or cut; with
-# undef the usual one again.
+# Sets the answer to /peer/NAME: status and json (none: no body), silent or cut; undef: the usual one again.
 sub answer ($self, $name, $answer) {
     $self->{plan}{$name} = $answer;
     $self->save_plan;
     return;
 }
 
-# By rename, so that the server never reads half of it.
+# By rename, so that the server never reads half a plan.
 sub save_plan ($self) {
     spew("$self->{plan_file}.new", encode_json($self->{plan}));
     rename "$self->{plan_file}.new", "$self->{plan_file}" or die "$self->{plan_file}: $!";
     return;
 }
 
-# The bodies of all requests of /peer/NAME so far. Each has the token as sent besides, as TOKEN. One that is
-# no JSON is there as BYTES (but for pages), with what its path had behind the question mark.
+# The bodies of all requests of /peer/NAME so far. Each has the token as sent in TOKEN. A body that is not JSON is in
+# BYTES (except pages), with the query parameters beside it.
 sub asked ($self, $name) {
     my @notes = map { decode_json($_) } (slurp("$self->{notes_file}") // '') =~ /(.*)\n/g; # not one that is half written
     my @asked = map { { $_->{body}->%*, TOKEN => $_->{token} } } grep { $_->{name} eq $name } @notes;
@@ -105,7 +104,7 @@ sub serve ($self, $test, $listener) {
     return;
 }
 
-# Answers the request that is there, once it is whole. False when the connection is to end.
+# Answers the request that has come, once it is whole. False when the connection must end.
 sub take ($self, $socket, $text) {
     my $head = index $$text, "\r\n\r\n";
     return 1 if $head < 0;
@@ -122,13 +121,13 @@ sub take ($self, $socket, $text) {
     close $notes or die "notes: $!";
     my $answer = $self->planned($name) // $self->usual($name, $body);
     return 0 if $answer->{cut};
-    select undef, undef, undef, $answer->{after} if $answer->{after}; # seconds, in which it serves nobody
+    select undef, undef, undef, $answer->{after} if $answer->{after}; # serves nobody for these seconds
     $answer->{bytes} = piece($answer->{file}, $body) if defined $answer->{file};
     reply($socket, $answer) if !$answer->{silent};
     return 1;
 }
 
-# The answer that the test has told, undef without one.
+# The answer that the test has set, or undef.
 sub planned ($self, $name) {
     my $text = slurp("$self->{plan_file}");
     my $answer = decode_json($text)->{$name};
@@ -146,8 +145,8 @@ sub heard ($self, $body) {
     return (counts => $counts ? JSON::PP::true : JSON::PP::false, nonce => $self->{nonce}, loans => \@loans);
 }
 
-# What a peer says that has nothing, wants nothing, lends whatever is asked for, knows of no pull, has no
-# replica, takes no copy and all batches.
+# The answers of a peer that has nothing, wants nothing, lends whatever is asked for, knows of no pull, has no replica,
+# takes no copy, and takes all batches.
 sub usual ($self, $name, $body) {
     my %nothing = (node => $self->{node}, done => 0);
     return { status => 200, json => { %nothing, $self->heard($body) } } if $name eq 'hello';
@@ -173,13 +172,13 @@ sub last_batch ($records) {
     return $last;
 }
 
-# An answer that says what is wrong.
+# A problem as an answer.
 sub problem ($status, $type) {
     return { status => $status, json => { type => "urn:hashmill:problem:$type", title => 'No', status => $status,
         detail => 'No.' } };
 }
 
-# What of a file was asked for.
+# The part of a file that was asked for.
 sub piece ($path, $body) {
     open my $file, '<:raw', $path or die "$path: $!";
     seek $file, $body->{at}, 0 or die "$path: $!";

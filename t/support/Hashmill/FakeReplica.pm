@@ -1,8 +1,8 @@
 package Hashmill::FakeReplica;
 
-# The replica of a node's database as a peer keeps it that a test plays (Hashmill::FakePeer, with replica =>
-# a path): pages make a file there, and of batches it is seen that each follows from the one before, by an
-# implementation of the check that hashmill has no part in. They are not applied.
+# The replica of a node's database, as kept by a peer that a test plays (Hashmill::FakePeer, with replica => a path).
+# Pages make a file there. Batches are not applied, but checked to follow from each other, by an implementation of the
+# check that hashmill has no part in.
 
 use v5.36;
 use Digest::SHA qw(sha256);
@@ -34,7 +34,7 @@ sub take_pages ($self, $body) {
     return 'ok';
 }
 
-# What is in the file that has come.
+# Looks into the file that has come.
 sub look ($self, $body) {
     my ($batch, $check) = split /\|/, qx{sqlite3 -readonly 'file:$self->{path}?immutable=1' 'SELECT batch, hex(batch_check) FROM tally'};
     chomp $check;

@@ -1,7 +1,7 @@
 package Hashmill::FastCGI;
 
-# The few FastCGI records (version 1, request 1) with which a test can speak to the server's sockets
-# in nginx's place: to send what nginx never would, or slower than it ever would.
+# The few FastCGI records (version 1, request 1) with which a test speaks to the server's sockets in nginx's place: to
+# send what nginx never would, or more slowly.
 
 use v5.36;
 use parent 'Exporter';
@@ -15,7 +15,7 @@ sub fcgi_connect ($path) {
 
 sub record ($type, $content) { return pack('CCnnCC', 1, $type, 1, length $content, 0, 0) . $content }
 
-# The records that open a request with these parameters; a value that is an array is several of one name, as nginx
+# The records that open a request with these parameters. An array value gives several parameters of one name, as nginx
 # before 1.23 sends a header field of several lines.
 sub fcgi_begin (%parameters) {
     my $pairs = '';

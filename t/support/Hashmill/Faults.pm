@@ -36,8 +36,9 @@ sub put ($self, $at, $bytes) {
     return;
 }
 
-# From now on these faults happen: fsync, read, write (EIO), space (ENOSPC when writing or allocating), grow
-# (only when allocating), quota and size (as space, with EDQUOT and EFBIG), slow. Options: path, percent, left (how many), delay_us.
+# Sets the faults from now on: fsync, read, write (EIO), space (ENOSPC when writing or allocating), grow (only when
+# allocating), quota and size (as space, with EDQUOT and EFBIG), slow. Options: path, percent, left (how many),
+# delay_us.
 sub set ($self, $faults, %options) {
     my $mode = 0;
     $mode |= $bits{$_} // die "no fault $_\n" for split / /, $faults;

@@ -73,7 +73,7 @@ sub pass_seconds ($self, $seconds) {
     return;
 }
 
-# Has the provider do something else than it should ("launch fail"); '' for nothing else.
+# Sets the provider's misbehaviour ("launch fail"); '' for none.
 sub provider_mode ($self, $mode) {
     my $file = $self->fleet_dir . '/mode';
     if ($mode eq '') { unlink $file }
@@ -95,7 +95,7 @@ sub machines ($self, $state = qr/./) {
 
 sub decisions ($self) { return map { $_->{why} } $self->fleet_stats->{decisions}->@* }
 
-# Waits until that many machines are there, that many run, and as many workers do as processes.
+# Waits until $count machines are there and run, with as many worker processes.
 sub wait_running ($self, $count, $seconds = 60) {
     return wait_until($seconds, sub {
         my @all = $self->machines;

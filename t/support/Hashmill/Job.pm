@@ -12,7 +12,7 @@ our @EXPORT = qw(background parallel stopping);
 my $codec = JSON::PP->new->utf8->allow_nonref;
 my $stopping = 0;
 
-# Whether the job in which this is asked was told to stop.
+# Whether the calling job was told to stop.
 sub stopping { return $stopping }
 
 # Runs the code in a new process. What it returns (a list of anything that JSON can carry) is the
@@ -34,7 +34,7 @@ sub background ($code) {
     return bless { pid => $pid, from => $from, owner => $$ }, __PACKAGE__;
 }
 
-# Runs the code so many times at once, each with its number from 0; their results, each an array.
+# Runs the code $count times at once, each with its number from 0; their results, each an array.
 sub parallel ($count, $code) {
     my @jobs = map { my $number = $_; background(sub { $code->($number) }) } 0 .. $count - 1;
     return map { [$_->result] } @jobs;

@@ -1,7 +1,7 @@
 package Hashmill::Load;
 
-# Clients of one or more nodes, as good ones are: what changes something has an Idempotency-Key, and is
-# asked for again until it is answered. They run beside a test:
+# Well-behaved clients of one or more nodes: each change has an Idempotency-Key and is repeated until it is answered.
+# They run beside a test:
 #
 #     my @enqueuers = map { my $node = $_; background(sub { enqueuer($node, 'a' . $node->{settings}{NODE}) }) } @nodes;
 #     my @pullers = ...puller...
@@ -19,7 +19,7 @@ use Hashmill::Util;
 
 our @EXPORT = qw(body_of enqueue_key enqueuer judge persist pull_key pull_rest puller);
 
-# Asks until the answer is 200 or 201; what else came is no more than 503, or nothing at all.
+# Asks until the answer is 200 or 201; before that only 503 and no answer are allowed.
 sub persist ($ask, $seconds = 60) {
     my $end = time + $seconds;
     my $reply;
@@ -46,8 +46,8 @@ sub pull_key ($node, $key, $top, %options) {
     return $node->pull($top, headers => { 'Idempotency-Key' => $key }, %options);
 }
 
-# Enqueues at a node until told to stop, or so many (most). iterations => code that gives the number,
-# pause => seconds after each. Returns [id, digest, iterations, key] for each.
+# Enqueues at a node until told to stop, or `most` items. iterations => code that gives the number, pause => seconds
+# after each. Returns [id, digest, iterations, key] for each.
 sub enqueuer ($node, $name, %options) {
     my $iterations = $options{iterations} // sub { 1 + int rand 2000 };
     my @items;
@@ -90,8 +90,8 @@ sub pull_rest (@nodes) {
     return @items;
 }
 
-# What is wrong with what was pulled: ids that were enqueued and never pulled, ids that were pulled more
-# than once, and those of which another value came at least once.
+# What is wrong with the pulled items: ids that were enqueued and never pulled, ids that were pulled more than once, and
+# ids with a wrong value at least once.
 sub judge ($enqueued, $pulled) {
     my (%values, %times);
     for my $item (@$pulled) {

@@ -1,9 +1,8 @@
 package Hashmill::Loans;
 
-# Loans between two nodes and what may befall them: each test of these has one kind of mishap happen in the
-# middle of every step of a loan, and looks whether both nodes are back at their own limit in time. The
-# machines compute nothing (t/tools/idle-worker): each holds one item, so the number of items that a node has says
-# how many machines it could use.
+# Loans between two nodes, and mishaps: each test causes one kind of mishap in the middle of every step of a loan, and
+# checks that both nodes are back at their own limit in time. The machines compute nothing (t/tools/idle-worker): each
+# holds one item, so the number of items that a node has says how many machines it could use.
 
 use v5.36;
 use parent 'Exporter';
@@ -20,8 +19,8 @@ use constant {
     LIMIT => 3,           # WORKERS_MAX of both
     LOAN_SECONDS => 6,
     SLACK_SECONDS => 12,  # for the scaler's turns, the provider's calls and a busy computer
-    PAUSE_SECONDS => 31,  # longer than a node that was refused a loan, or whose provider fails, asks no more
-    PHANTOM_SECONDS => 31, # a machine that the provider may still launch counts for so long
+    PAUSE_SECONDS => 31,  # a node that was refused a loan, or whose provider fails, asks again within this time
+    PHANTOM_SECONDS => 31, # a machine that the provider may still launch counts for this time
     LONG => 9_000_000_000_000_000,
 };
 
@@ -42,7 +41,7 @@ sub start ($class) {
 
 # --- what the nodes have to do --------------------------------------------------------------------
 
-# Makes it so that a node has that many items; those that nobody holds go first.
+# Gives a node exactly $count items; cancels those that nobody holds first.
 sub set_items ($self, $node, $count) {
     my $ids = $self->{items}{$node} //= [];
     push @$ids, $node->new_item(uuid(), LONG) while @$ids < $count;
@@ -53,7 +52,7 @@ sub set_items ($self, $node, $count) {
     return;
 }
 
-# Waits until a node has that many machines that count, all of them at work, and nobody else works for it.
+# Waits until $count machines of a node count, all of them at work, and nobody else works for it.
 sub wait_machines ($self, $node, $count, $seconds = 30) {
     return wait_until($seconds, sub {
         $self->watch;
@@ -61,7 +60,7 @@ sub wait_machines ($self, $node, $count, $seconds = 30) {
     });
 }
 
-# Notes how many workers there are on both sides; not too often, as others need the computer, too.
+# Notes the most workers seen on both sides; not too often, as others need the computer, too.
 sub watch ($self) {
     sleep 0.1;
     my $all = map { $_->fleet_pids } $self->{pair}->nodes;
@@ -73,8 +72,8 @@ sub wait_loans ($self, $node, @loans) {
     return wait_until(30, sub { $self->watch; "@{[$node->loans]}" eq "@loans" });
 }
 
-# What a case begins with: the borrower has as many machines as it may and no need of more, the lender has
-# none, and the borrower was not refused anything lately.
+# Waits for the state in which a case begins: the borrower has as many machines as it may and needs no more, the lender
+# has none, and the borrower was not refused anything lately.
 sub calm ($self) {
     my ($borrower, $lender) = $self->@{qw(borrower lender)};
     $self->set_items($lender, 0);
@@ -102,13 +101,13 @@ sub tell ($self) {
 # Gives the borrower work for one machine more than it may have.
 sub press ($self) { return $self->set_items($self->{borrower}, LIMIT + 1) }
 
-# The processes of the lender that answer other nodes stand still, and go on.
+# Stops the lender's processes that answer other nodes, and continues them.
 sub hold_lender ($self)    { return kill STOP => ($self->{held} = [$self->{lender}->children("worker")])->@* }
 sub release_lender ($self) { return kill 'CONT', (delete $self->{held} // [])->@* }
 
 # --- the middle of each step ----------------------------------------------------------------------
 
-# The lender has not answered yet. If the borrower takes it for dead before it wants a loan: once more.
+# The lender has not answered yet. Tries once more if the borrower takes it for dead before it wants a loan.
 sub reach_wanted ($self) {
     for my $try (1 .. 5) {
         $self->hold_lender;
@@ -152,8 +151,8 @@ sub reach_returning ($self) {
 
 # --- the cases ------------------------------------------------------------------------------------
 
-# Has a mishap happen in every step. $happen begins it; then the nodes in $survivors must come back to their
-# limit; $over ends it, and both must.
+# Causes a mishap in every step. $happen begins it; then the nodes in $survivors must come back to their limit. $over
+# ends it; then both must.
 sub run ($self, $mishap, $happen, $survivors, $over) {
     my @todo = @steps;
     while (my ($step, $reach) = splice @todo, 0, 2) {
@@ -179,7 +178,7 @@ sub run ($self, $mishap, $happen, $survivors, $over) {
     return;
 }
 
-# A node that has enough to do gets to its own limit in time, and not beyond.
+# Checks that a node with enough to do reaches its own limit in time, and does not exceed it.
 sub comes_back ($self, $node, $begin, $step) {
     my $name = $node == $self->{borrower} ? 'the borrower' : 'the lender';
     $self->set_items($node, LIMIT + 1);
@@ -191,8 +190,8 @@ sub comes_back ($self, $node, $begin, $step) {
     return;
 }
 
-# A machine whose launch has failed so far counts for half a minute after it was given up: it may come yet.
-# That time is skipped.
+# Skips the half minute for which a machine whose launch has failed still counts after it was given up: it may still
+# come.
 sub give_up_phantom ($self) {
     my $borrower = $self->{borrower};
     wait_until(LOAN_SECONDS + SLACK_SECONDS, sub {
@@ -200,7 +199,7 @@ sub give_up_phantom ($self) {
     });
     return if $borrower->counted == LIMIT;
     my $lists = $borrower->provider_calls('list');
-    wait_until(30, sub { $borrower->provider_calls('list') > $lists + 1 }); # one that began after that is over
+    wait_until(30, sub { $borrower->provider_calls('list') > $lists + 1 }); # a list that began after that is over
     $borrower->pass_seconds(PHANTOM_SECONDS);
     return;
 }

@@ -86,7 +86,7 @@ sub add_host ($name, %addresses) {
 # The command that runs another one on a host, in its own place.
 sub inside ($name) { return ('nsenter', "--net=/run/netns/$name") }
 
-# From now on whatever is sent on a network vanishes.
+# Makes whatever is sent on a network vanish.
 sub cut_network ($name) { return ip(qw(link set), $name, 'down') }
 
 sub heal_network ($name) { return ip(qw(link set), $name, 'up') }

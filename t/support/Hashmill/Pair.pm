@@ -46,19 +46,19 @@ sub start ($class, %options) {
 
 sub nodes ($self) { return $self->{nodes}->@* }
 
-# Nothing that either sends to the other arrives any more.
+# Cuts the nodes off from each other.
 sub cut ($self)  { return cut_network('peers') }
 sub heal ($self) { return heal_network('peers') }
 
-# Waits until each hears the other, and asks it; or neither does any more.
+# Waits until each node reaches the other and can ask it; or until neither does.
 sub wait_together ($self) { return !grep { !$_->wait_away(0) || !$_->wait_asked } $self->nodes }
 sub wait_apart ($self)    { return !grep { !$_->wait_away(1) } $self->nodes }
 
 # Waits until each has all batches of the other.
 sub wait_told ($self) { return !grep { !$_->wait_told } $self->nodes }
 
-# Waits until the replica of a node's database is equal to it, row by row. It is asked for again and again, as
-# the database goes on meanwhile.
+# Waits until the replica of a node's database is equal to it, row by row. Compares repeatedly, as the database changes
+# meanwhile.
 sub wait_equal ($self, $node) {
     my ($other) = grep { $_ != $node } $self->nodes;
     my ($here, $there);
@@ -78,7 +78,7 @@ sub tell_difference ($self, $here, $there) {
     return;
 }
 
-# A worker of neither: it lives on when a node is killed with all its own processes.
+# A worker that belongs to neither node: it lives on when a node is killed with all its own processes.
 sub start_worker ($self, %settings) {
     return $self->{nodes}[0]->start_worker(env => { HASHMILL_TEST_INSTANCE => 'workers' }, %settings);
 }

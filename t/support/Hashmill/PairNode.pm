@@ -50,7 +50,7 @@ sub fleet_worker ($self) {
     return $file;
 }
 
-# What it says of the other.
+# What its /stats says of the other.
 sub peer_stats ($self) { return $self->stats->{peers}[0] }
 
 # Waits until the other counts as away, or not any more.
@@ -58,7 +58,7 @@ sub wait_away ($self, $away = 1) {
     return wait_until(60, sub { !!$self->peer_stats->{away} eq !!$away });
 }
 
-# Waits until a question about the other's items is passed on and answered: there is no such item.
+# Waits until a look at an item of the other's is forwarded and answered: there is no such item.
 sub wait_asked ($self) {
     my $variant = sprintf '%02x%02x', 0x80 | (1 - $self->{settings}{NODE}) >> 2, (1 - $self->{settings}{NODE} & 3) << 6;
     return wait_until(60, sub { $self->item("00000000-0000-7000-$variant-000000000000")->status == 404 });
@@ -72,7 +72,7 @@ sub wait_told ($self) {
     });
 }
 
-# Everything in its database, as text; and in the replica that it keeps of the other's.
+# Everything in its database, as text; or in the replica that it keeps of the other's.
 sub dump_database ($self, $file = '') {
     return '' if !-e "$self->{settings}{DATABASE}$file";
     open my $pipe, '-|', 'sqlite3', '-readonly', "$self->{settings}{DATABASE}$file", '.dump' or die "sqlite3: $!";
@@ -83,7 +83,7 @@ sub dump_database ($self, $file = '') {
 
 sub dump_replica ($self) { return $self->dump_database('-replica') }
 
-# Its disk is gone: all files of its queue, and of the other's replica. It must not run.
+# Loses its disk: all files of its queue and of the other's replica. It must not run.
 sub lose_disk ($self) {
     unlink glob "$self->{settings}{DATABASE}*";
     return;
@@ -101,7 +101,7 @@ sub counted ($self) {
     return ($self->sql('SELECT count(*) FROM machine WHERE state < 3'))[0][0];
 }
 
-# The same, and how many it has lent, all of one moment.
+# The same, and how many it has lent, at one moment.
 sub counted_and_lent ($self) {
     my ($row) = $self->sql('SELECT (SELECT count(*) FROM machine WHERE state < 3), (SELECT count(*) FROM loan WHERE side = 1)');
     return @$row;

@@ -44,7 +44,7 @@ sub kill ($self, $signal) {
     return $self->alive && CORE::kill($signal, $self->{pid});
 }
 
-# Its exit status as in $? when it ends within so many seconds, else undef.
+# Its exit status as in $? when it ends within $seconds, else undef.
 sub wait_exit ($self, $seconds) {
     wait_until($seconds, sub { !$self->alive });
     return $self->{status};

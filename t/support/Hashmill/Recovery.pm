@@ -15,8 +15,8 @@ use Hashmill::Util;
 
 our @EXPORT = qw(lose_pages lose_rows put_in_place recover);
 
-# Overwrites every so manieth page of a database from one on with zeros, as a disk that has lost them.
-# Its WAL, which may have the pages, too, is removed.
+# Overwrites every $step-th page of a database from $first on with zeros, like a disk that has lost them. Removes the
+# WAL, which may have the pages, too.
 sub lose_pages ($path, $first, $step) {
     unlink "$path-wal";
     open my $file, '+<:raw', $path or die "$path: $!\n";
@@ -29,7 +29,7 @@ sub lose_pages ($path, $first, $step) {
     return;
 }
 
-# Overwrites pages that hold only rows of items, but for every tenth. How many rows they had.
+# Overwrites pages that hold only rows of items, except every tenth. Returns how many rows they had.
 sub lose_rows ($path) {
     my @leaves = split /\n/, qx(sqlite3 $path "SELECT pageno, ncell FROM dbstat WHERE name = 'item' AND pagetype = 'leaf' ORDER BY pageno");
     unlink "$path-wal";
@@ -54,7 +54,7 @@ sub recover ($mill, $file, @wrap) {
     return ($process->exit_code, slurp("$file.log"));
 }
 
-# Runs the commands that it told. How many there were.
+# Runs the commands that --recover printed. Returns how many.
 sub put_in_place ($text) {
     my @commands = $text =~ /^    (.*)$/mg;
     system('sh', '-c', $_) == 0 or die "$_ failed\n" for @commands;

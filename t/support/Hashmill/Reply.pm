@@ -1,6 +1,6 @@
 package Hashmill::Reply;
 
-# What came back for one HTTP request, and the client that asked.
+# The reply to one HTTP request, and the client that asked.
 
 use v5.36;
 use parent 'Exporter';

@@ -1,7 +1,7 @@
 package Hashmill::TlsNode;
 
-# An instance whose worker listener speaks TLS, by the same files that a deployment uses but for their
-# places. Its public listener is plain HTTP, and TLS on a socket of its own: see public_call.
+# An instance whose worker listener speaks TLS, with the files of a deployment in other places. Its public listener is
+# plain HTTP, and TLS on a socket of its own: see public_call.
 
 use v5.36;
 use parent 'Hashmill';

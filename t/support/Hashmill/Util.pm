@@ -16,7 +16,7 @@ use Time::HiRes qw(time sleep);
 our @EXPORT = qw(advance free_port_pair kill_until_gone name_elsewhere nginx_program parent_of process_ids process_state
     random_body skip_for_rights slurp spew uuid value_of wait_until);
 
-# Calls the code until it answers something true, and returns that; false after so many seconds.
+# Calls the code until it returns something true, and returns that; false after $seconds.
 sub wait_until ($seconds, $code) {
     my $end = time + $seconds;
     while (1) {
@@ -33,7 +33,7 @@ sub skip_for_rights ($why) {
     return;
 }
 
-# How the name of something begins that a test makes outside of its directory, so that t/support/guard finds it.
+# The prefix of names that a test makes outside of its directory, so that t/support/guard finds them.
 sub name_elsewhere { return basename(File::Spec->tmpdir) . "-$$" }
 
 # The whole file, or undef.
@@ -65,7 +65,7 @@ sub uuid {
     return join '-', unpack 'A8 A4 A4 A4 A12', $hex;
 }
 
-# A chain, 128 hex digits, so many iterations further.
+# A chain, 128 hex digits, moved forward by $iterations.
 sub advance ($chain, $iterations) {
     my $bytes = pack 'H*', $chain;
     $bytes = sha512($bytes) for 1 .. $iterations;
@@ -75,9 +75,9 @@ sub advance ($chain, $iterations) {
 # The value of an item, by an implementation that hashmill has no part in.
 sub value_of ($body, $iterations) { return advance(unpack('H*', sha512($body)), $iterations - 1) }
 
-# So many pairs of free ports in a row, of which the first port is returned. Below the range that the
-# kernel takes the ports of outgoing connections from. No other test gets them while this one runs:
-# whoever takes a pair holds a socket of its name, which is on no disk.
+# Takes $pairs pairs of free ports in a row and returns the first port. They are below the range from which the kernel
+# takes ports of outgoing connections. No other test gets them while this one runs: whoever takes a pair holds an
+# abstract socket with its name.
 sub free_port_pair ($pairs = 1) {
     state @locks;
     for my $try (1 .. 200) {
@@ -106,7 +106,7 @@ sub nginx_program {
 
 sub process_ids { return map { m{(\d+)} } glob '/proc/[0-9]*' }
 
-# State letter and parent of a process; 'Z' and 0 when there is none: as dead as a zombie.
+# State letter and parent of a process; 'Z' and 0, as for a zombie, when there is none.
 sub process_state ($pid) { return (stat_fields($pid))[0] // 'Z' }
 sub parent_of ($pid)     { return (stat_fields($pid))[1] // 0 }
 
@@ -115,9 +115,9 @@ sub stat_fields ($pid) {
     return split / /, $rest;
 }
 
-# kill -9 of all that a function lists, until they have ended; false if some have not within 20 seconds. Again and
-# again: a master may have started a new child between our look and its own death. And while it dies, a process
-# has no environment or directory to be known by any more, but still its files, locks and ports.
+# kill -9 of all that a function lists, until they have ended; false if some have not within 20 seconds. Lists and kills
+# repeatedly: a master may have started a new child between our look and its own death. While it dies, a process has no
+# environment or directory to be known by any more, but still its files, locks and ports.
 sub kill_until_gone ($list) {
     my %killed;
     return wait_until(20, sub {
