@@ -1,7 +1,7 @@
 package Hashmill::Soak::Clients;
 
-# The clients of a soak, as good ones are: what changes something has an Idempotency-Key, and is asked for
-# again at the same node until it is answered. Each is a job beside the soak and writes its history.
+# Well-behaved clients for a soak: each change has an Idempotency-Key and is repeated at the same node until it is
+# answered. Each client is a job beside the soak and writes its history.
 
 use v5.36;
 use parent 'Exporter';
@@ -34,8 +34,8 @@ sub read_look ($reply) {
     return map { defined $json->{$_} ? ($_ => $json->{$_}) : () } qw(state remaining iterations value);
 }
 
-# Asks until the status is wanted, or, when the soak is to end, not much longer. What is refused for good ends it,
-# too: the judge has an opinion of that.
+# Asks until the wanted status comes; when the soak ends, not much longer. A final refusal ends it, too, and is left to
+# the judge.
 sub until_answered ($history, $what, $wanted, $ask) {
     my $end;
     while (1) {
@@ -64,14 +64,14 @@ sub pull_until ($history, $node, $key, $top, $order) {
         $node->pull($top, order => $order, headers => { 'Idempotency-Key' => $key }) }, \&read_pull) });
 }
 
-# How many iterations: mostly few, some so many that they are interrupted.
+# A number of iterations: mostly few, sometimes enough that they are interrupted.
 sub iterations {
     my $dice = rand;
     return $dice < 0.02 ? 1 : $dice < 0.97 ? 1 + int rand 2000 : $dice < 0.997 ? 20_000 + int rand 50_000 : 300_000 + int rand 600_000;
 }
 
-# Puts items to its node, its home, until it is told to stop; looks what becomes of them, at either node; cancels
-# some, among them such as never end. Names are the clients' own.
+# Puts items to its node, its home, until it is told to stop; looks at them, at either node; cancels some, among them
+# endless ones. Names are the clients' own.
 sub enqueuer ($shared, $name, $home, $other) {
     my $history = $shared->writer($name);
     my (@recent, @endless);
@@ -100,7 +100,7 @@ sub look ($history, $node, $home, $id) {
     return;
 }
 
-# Until it is cancelled, or done already.
+# Repeats until the item is cancelled, or done already.
 sub cancel ($history, $home, $id) {
     my %entry = (op => 'cancel', id => $id, node => $home->number, home => $home->number);
     until_answered($history, "cancel $id", qr/^(?:204|409)$/,
@@ -108,7 +108,7 @@ sub cancel ($history, $home, $id) {
     return;
 }
 
-# Asks nodes how they are until it is told to stop.
+# Asks nodes for their /stats until it is told to stop.
 sub watcher ($shared, $name, @nodes) {
     my $history = $shared->writer($name);
     while (!stopping()) {
@@ -121,8 +121,7 @@ sub watcher ($shared, $name, @nodes) {
     return;
 }
 
-# Pulls at a node until it is told to stop and then until nothing is left there. A pull that was answered is made
-# again now and then.
+# Pulls at a node until it is told to stop and then until nothing is left there. Repeats an answered pull now and then.
 sub puller ($shared, $name, $node) {
     my $history = $shared->writer($name);
     my @past;

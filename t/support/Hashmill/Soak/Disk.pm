@@ -6,7 +6,7 @@ use v5.36;
 
 use Hashmill::Util;
 
-# Fills the small disk of a node to the last byte; whoever writes gets there first now and then, so again.
+# Fills the small disk of a node to the last byte; tries again, as others write meanwhile.
 sub fill ($node) {
     my $filler = $node->disk_dir . '/filler';
     my $size = 0;
@@ -24,8 +24,8 @@ sub fill ($node) {
 # Every fsync takes some 5 to 50 ms longer.
 sub slow ($node, $dice) { return shim($node, 'slow', delay_us => int(5000 + 45_000 * $dice)) }
 
-# Reads and writes, or fsyncs, of the database fail now and then, until the node gives up, for good. It is not set
-# going again before that is over.
+# Makes reads and writes, or fsyncs, of the database fail now and then, until the node gives up for good. The node is
+# not started again before the fault is over.
 sub fail ($node, $faults, $dice) {
     my $end = shim($node, $faults, percent => 1 + int($dice * 100)) or return 0;
     $node->{failing} = 1;

@@ -1,6 +1,6 @@
 package Hashmill::Soak::End;
 
-# The end of a soak: what the nodes say and what their rows say, once everything is at rest, for the judge.
+# The end of a soak: notes for the judge what the nodes say and what their rows say, once everything is at rest.
 
 use v5.36;
 
@@ -59,7 +59,8 @@ sub pull_again ($self, $world) {
         push @pulls, $entry if $entry->{items}->@*;
         push @overtaken, $entry if $entry->{by} =~ /^reset-/ && !$entry->{items}->@*;
     });
-    # A request that was broken off may come behind its repetition, which brought nothing: then that has the batch.
+    # A request that was broken off may arrive after its repetition. If the repetition brought nothing, the late request
+    # has the batch.
     pull_until($self->{history}, $world->node($_->{node}), $_->@{qw(key top order)}) for @overtaken;
     my $last = $#pulls < AGAIN ? $#pulls : AGAIN;
     for my $pull (@pulls[0 .. $last], reverse @pulls[$#pulls - $last .. $#pulls]) {
@@ -68,7 +69,7 @@ sub pull_again ($self, $world) {
     return;
 }
 
-# What /stats counts, and a count over the rows.
+# Notes the counts of /stats, and a count over the rows.
 sub count ($self, $node, $moment) {
     my $stats = wait_until(PATIENCE, sub { eval { $node->stats } });
     return $self->complain('no /stats', 'node ' . $node->number . " $moment") if !$stats;

@@ -1,6 +1,6 @@
 package Hashmill::Soak::Faults;
 
-# Does what a schedule says to a world: every fault has a beginning and, if it lasts, an end.
+# Plays the faults of a schedule on a world: each fault has a beginning and, if it lasts, an end.
 #
 #     my $faults = Hashmill::Soak::Faults->new($world, $shared, [schedule($seed, $seconds)]);
 #     $faults->play;     # takes as long as the schedule
@@ -39,7 +39,7 @@ sub new ($class, $world, $shared, $events) {
 
 sub node_of ($self, $event) { return $self->{world}->node($event->{node}) }
 
-# Begins and ends everything in its time, and has the world tended.
+# Begins and ends every fault in its time, and tends the world.
 sub play ($self) {
     my $began = time;
     my @events = $self->{events}->@*;
@@ -72,7 +72,7 @@ sub begin ($self, $event, $now) {
     return;
 }
 
-# Ends what has lasted until then.
+# Ends the faults that are over by then.
 sub undo_until ($self, $now) {
     while ($self->{undo}->@* && $self->{undo}[0][0] <= $now) {
         (shift $self->{undo}->@*)->[1]->();
@@ -80,7 +80,7 @@ sub undo_until ($self, $now) {
     return;
 }
 
-# How many there were of each kind; and of how many nobody was there to be hit.
+# How many faults of each kind were done; and how many found nothing to hit.
 sub done ($self)   { return $self->{done} }
 sub missed ($self) { return $self->{missed} }
 
@@ -89,7 +89,7 @@ sub jobs ($self) { return $self->{jobs}->@* }
 
 # --- processes ------------------------------------------------------------------------------------
 
-# A process that an event is aimed at; undef when there is none at the moment.
+# A process that an event is aimed at, or undef when there is none now.
 sub victim ($self, $event) {
     if (defined $event->{number}) {
         my $worker = $self->{world}->worker($event->{number});
@@ -111,7 +111,7 @@ sub begin_stop ($self, $event) {
     return sub { kill 'CONT', $pid if start_of($pid) eq $start };
 }
 
-# When a process started, so that another one with its number is not taken for it.
+# When a process started, to tell it from another one with its number.
 sub start_of ($pid) { return (Hashmill::Util::stat_fields($pid))[19] // '' }
 
 sub begin_fall ($self, $event) {
@@ -123,7 +123,7 @@ sub begin_fall ($self, $event) {
     return sub { $node->rise };
 }
 
-# A node is lost for good, with its disk: never while its replica is not all there, or not safe.
+# Loses a node for good, with its disk, but never while its replica is incomplete or not safe.
 sub begin_loss ($self, $event) {
     my $node = $self->node_of($event);
     my $other = $self->{world}->node(1 - $event->{node});
@@ -135,7 +135,7 @@ sub begin_loss ($self, $event) {
     return sub { $node->rise };
 }
 
-# The disk of a node fails, unless that has the only copy of what the other one has lost.
+# Makes the disk of a node fail, unless it has the only copy of what the other node has lost.
 sub fail_disk ($self, $event, $how) {
     return 0 if $self->{world}->node(1 - $event->{node})->{lost};
     return Hashmill::Soak::Disk::fail($self->node_of($event), $how, $event->{dice});

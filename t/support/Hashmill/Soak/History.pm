@@ -1,8 +1,7 @@
 package Hashmill::Soak::History;
 
-# What was asked and answered. Everybody who asks writes a file of its own, one JSON object in a line, as it
-# happens, so that what was written before a death is there; the judge reads them all. Times are seconds
-# since the soak began. What there is, by op:
+# What was asked and answered. Each client writes a file of its own, one JSON object a line, as it happens, so that
+# nothing is lost when it dies; the judge reads all files. Times are seconds since the soak began. The entries, by op:
 #
 #   enqueue  key, n, node                status, id, digest
 #   pull     key, top, order, node       status, items: [[id, value, iterations], ...]
@@ -32,7 +31,7 @@ sub new ($class, $dir, $began = time) { return bless { dir => $dir, began => $be
 
 sub now ($self) { return sprintf('%.4f', time - $self->{began}) + 0 }
 
-# The same, to be written by somebody of this name.
+# The same history, with a file for the writer of this name.
 sub writer ($self, $name) {
     open my $file, '>>:raw', "$self->{dir}/$name.jsonl" or die "$self->{dir}/$name.jsonl: $!\n";
     $file->autoflush(1);
@@ -44,8 +43,8 @@ sub note ($self, %entry) {
     return;
 }
 
-# Asks by the code, which returns a Hashmill::Reply, and notes it with what of the answer is taken out of it by
-# read, when it was answered with success.
+# Asks by the code, which returns a Hashmill::Reply, and notes the entry; after success with what `read` takes out of
+# the answer.
 sub ask ($self, $entry, $ask, $read = sub ($reply) { return () }) {
     my $begin = $self->now;
     my $reply = $ask->();

@@ -12,8 +12,8 @@ package Hashmill::Soak::Judge;
 #   - a lie is refused, and all that is asked is answered as it should be, or with a status that says: try again;
 #   - what /stats counts is what a count over the rows gives.
 #
-# A node that is lost with its disk gets everything from its replica. With COPY=async that lacks what was acknowledged
-# in the last moment: of an item or a pull of that moment nothing of this is asked.
+# A node that is lost with its disk gets everything from its replica. With COPY=async the replica lacks what was
+# acknowledged in the last moment: items and pulls of that moment are not judged.
 
 use v5.36;
 use Digest::SHA qw(sha512_hex);
@@ -21,7 +21,7 @@ use Digest::SHA qw(sha512_hex);
 use Hashmill::Soak::Clients qw(asked_body);
 use Hashmill::Util;
 
-# Chains longer than that are of items that are to be cancelled.
+# Longer chains than this are of items that must be cancelled.
 use constant { COMPUTED_MOST => 50_000_000, EACH_MOST => 20, GRACE => 1, MOMENT => 2 };
 
 # What a node may answer beside success: not now, no room, no answer at all.
@@ -115,7 +115,7 @@ sub add_stopped ($self, $entry) {
     return;
 }
 
-# A disk that cannot be read for some time; what cannot be read is answered 500 then.
+# A disk that cannot be read for some time; until then answers may be 500.
 sub add_fault ($self, $entry) {
     my $fault = $entry->{fault};
     push $self->{disks}->@*, [$fault->{node}, $entry->{begin}, $entry->{end} + $fault->{seconds} + GRACE] if $fault->{kind} eq 'disk errors';
@@ -153,7 +153,7 @@ sub verdict ($self) {
     return $self->{wrong};
 }
 
-# What was acknowledged just before a node was lost whose replica may lack it: ids and keys.
+# Forgives what was acknowledged just before a node was lost, as its replica may lack it: ids and keys.
 sub forgive ($self) {
     for my $change ($self->{changes}->@*) {
         my ($node, $end, @names) = @$change;
@@ -195,7 +195,7 @@ sub hand_out ($self, $key, @items) {
 sub judge_pulls ($self) {
     for my $key (sort keys $self->{pulls}->%*) {
         my $batch;
-        if ($self->{forgiven}{$key}) { # it may have become another pull since
+        if ($self->{forgiven}{$key}) { # it may be another pull by now
             $self->hand_out($key, $_->{items}->@*) for $self->{pulls}{$key}->@*;
             next;
         }
@@ -291,7 +291,7 @@ sub judge_row ($self, $asked, $row) {
     return;
 }
 
-# Items that were never acknowledged: they must be what somebody asked for in vain.
+# Items that were never acknowledged: each must come from an enqueue that got no answer.
 sub judge_strangers ($self) {
     my %unanswered = map { sha512_hex(asked_body($_)) . " $self->{attempts}{$_}" => $_ }
         grep { !$self->{keys}{$_} } keys $self->{attempts}->%*;
@@ -324,7 +324,7 @@ sub flat ($entry) {
         map { ($_ => $entry->{$_}) } grep { defined $entry->{$_} } qw(remaining) };
 }
 
-# How many requests were judged, items completed, links of chains computed to judge them.
+# How many requests were judged, items were completed, and links were computed to judge them.
 sub figures ($self) {
     return { operations => $self->{operations}, acknowledged => scalar keys $self->{asked}->%*,
         completed => scalar keys $self->{handed}->%*, links => $self->{links} };

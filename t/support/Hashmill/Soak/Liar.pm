@@ -1,7 +1,7 @@
 package Hashmill::Soak::Liar;
 
-# A worker with a valid token that lies, in ways that a server can see: it must take no such report. What it
-# computes for items that it holds is right; a wrong value of those is beyond any check of one node.
+# A worker with a valid token that lies in ways that a server can detect: the server must take no such report. Its
+# results for items that it holds are right: no node alone can detect a wrong value of those.
 
 use v5.36;
 use parent 'Exporter';
@@ -12,7 +12,7 @@ use Hashmill::Util;
 
 our @EXPORT = qw(lie);
 
-# A lease of the soak lapses within that, seconds.
+# A lease of the soak lapses within LAPSED seconds.
 use constant { LAPSED => 5.5, MOST_REMAINING => 3000, WANTED => 4 };
 
 sub random_chain { return unpack 'H*', random_body(64) }
@@ -57,7 +57,7 @@ sub lie ($shared, $name, $node, $kind) {
     return;
 }
 
-# Some items to lie about, each with its lease. Others want them as well, so it waits for them in turn.
+# Some items to lie about, each with its lease. Other workers want items as well, so this waits for some.
 sub items ($self) {
     my @items;
     for my $try (1 .. 10) {
@@ -71,7 +71,7 @@ sub items ($self) {
 
 sub worker ($self) { return { name => "liar $self->{kind} $$", cores => 1, kernel => 'lies', rate => 1000 } }
 
-# One report; all => 1: none of it may be taken; allowed: statuses beside those of a node in trouble.
+# Sends one report; all => 1: no item of it may be taken; allowed: statuses besides those of a node in trouble.
 sub report ($self, $items, %right) {
     return if !@$items;
     return $self->post({ protocol => 1, worker => $self->worker, items => $items },
@@ -84,7 +84,7 @@ sub post ($self, $content, %right) {
         sub ($reply) { my $json = $reply->json; return map { $_ => $json->{$_} } qw(taken lost) });
 }
 
-# What is too large, or no report at all.
+# Reports that are too large, or no reports at all.
 sub large ($self) {
     my $item = { id => uuid(), lease => uuid(), chain => random_chain(), remaining => 0 };
     $self->post('{"protocol":1,"items":[' . ' ' x 600_000 . ']}', false => [], allowed => [413]);

@@ -1,7 +1,7 @@
 package Hashmill::Soak::Memory;
 
-# A process that runs out of memory: it gets none (RLIMIT_AS), or it is killed for wanting some (a control group
-# with a limit, as of a machine that has none left).
+# A process that runs out of memory: it gets none (RLIMIT_AS), or is killed for asking (a control group with a limit,
+# like a machine with no memory left).
 
 use v5.36;
 
@@ -11,7 +11,7 @@ use constant { SPARE_AS => 256 * 1024, SPARE => 0 };
 
 my $killed = 0;
 
-# It may not have more than a little beside what it has.
+# Limits a process to little more memory than it has.
 sub limit ($pid) {
     return 0 if !defined $pid;
     my ($kilobytes) = (slurp("/proc/$pid/status") // '') =~ /^VmSize:\s+(\d+)/m or return 0;
@@ -21,7 +21,7 @@ sub limit ($pid) {
 
 sub set_limit ($pid, $bytes) { return system("prlimit --pid $pid --as=$bytes: 2>/dev/null") == 0 }
 
-# Where control groups with a limit of memory can be made: [directory, name of the limit's file]; undef for nowhere.
+# Where control groups with a memory limit can be made: [directory, name of the limit's file]; undef: nowhere.
 sub groups {
     state $found;
     state $looked = 0;
@@ -36,7 +36,7 @@ sub groups {
     return;
 }
 
-# Whatever it asks for from now on kills it.
+# Makes any request for memory kill the process from now on.
 sub exhaust ($pid) {
     return 0 if !defined $pid;
     my ($dir, $limit) = groups()->@*;
@@ -44,7 +44,7 @@ sub exhaust ($pid) {
     mkdir $group or return 0;
     my $caught = put("$group/$limit", SPARE) && put("$group/cgroup.procs", $pid);
     return sub {
-        # Alive: it was at rest. Then as the system does that needs room for somebody else.
+        # If it is alive, it was at rest. Kills it then, like a system that needs room for another process.
         my $alive = $caught && (slurp("$group/cgroup.procs") // '') =~ /^$pid$/m && kill 'KILL', $pid;
         $killed++ if $caught && !$alive;
         my $gone = wait_until(5, sub { rmdir $group });
@@ -59,7 +59,7 @@ sub put ($path, $text) {
     return $written;
 }
 
-# How many the system itself has killed.
+# How many processes the system itself has killed.
 sub killed { return $killed }
 
 1;

@@ -1,7 +1,7 @@
 package Hashmill::Soak::Node;
 
-# One of the two nodes of a soak: an instance that is killed, stopped and starved, and the operator who sets it
-# going again. On a host of its own where there are hosts, else on this machine beside the other.
+# One of the two nodes of a soak: an instance that is killed, stopped and starved, and the operator who starts it again.
+# On a host of its own where there are hosts, else on this machine beside the other.
 
 use v5.36;
 use parent 'Hashmill::Fleet';
@@ -72,7 +72,7 @@ sub fleet_worker ($self) {
     return $file;
 }
 
-# The processes of a role, of which any may be hit.
+# The processes of a role; a fault may hit any of them.
 sub victims ($self, $role) {
     return $self->{server}->alive ? $self->{server}->pid : () if $role eq 'master';
     return $self->scaler_pid if $role eq 'scaler';
@@ -84,7 +84,7 @@ sub victims ($self, $role) {
 
 # --- the operator ---------------------------------------------------------------------------------
 
-# Kills all of it at once but its machines, which are elsewhere. It stays down until rise.
+# Kills all of it at once except its machines, which are elsewhere. It stays down until rise.
 sub fall ($self) {
     $self->{down} = 1;
     delete @{$self}{qw(init init_began)};
@@ -92,7 +92,7 @@ sub fall ($self) {
     return;
 }
 
-# The same, and its disk is gone. It will have everything from the other node.
+# The same, and its disk is lost. It will get everything from the other node.
 sub lose ($self) {
     $self->fall;
     unlink glob "$self->{settings}{DATABASE}*";
@@ -100,8 +100,8 @@ sub lose ($self) {
     return;
 }
 
-# It was a failed disk, which only the operator may deal with: the machine is booted again, which
-# ends all that was left in memory; or what can be read is put in the database's place. In turn.
+# Repairs a failed disk as the operator, in turn in two ways: boots the machine again, which ends all that was left in
+# memory; or recovers what can be read into the database's place.
 sub repair ($self) {
     $self->{repairs}++;
     my $mark = "$self->{settings}{RUN_DIR}/disk-failed";
@@ -126,8 +126,7 @@ sub rise ($self) {
     return;
 }
 
-# Starts what has ended; as systemd would, and the operator where systemd would not. Returns what happened,
-# in words.
+# Starts what has ended, as systemd would, or the operator where systemd would not. Returns what happened, in words.
 sub tend ($self) {
     return if $self->{down};
     my @said;
@@ -148,13 +147,14 @@ sub tend ($self) {
     return @said;
 }
 
-# What there is, or comes from the other node, is served; nobody waits for that here, as the other one may be down.
+# Serves the database that is there or comes from the other node. Does not wait for --init, as the other node may be
+# down.
 sub go_on ($self) {
     my $init = $self->{init} //= $self->start_init($self->{lost} ? '--from-peer' : $self->{alone} ? '--alone' : ());
     $self->{init_began} //= time;
     return if $init->alive;
     delete $self->{init_began};
-    my $code = $init->exit_code // 75; # killed, as its machine
+    my $code = $init->exit_code // 75; # killed with its machine
     delete $self->{init};
     return if $code == 75;
     $self->give_up("--init exited with $code: " . $init->log) if $code != 0;
@@ -162,7 +162,7 @@ sub go_on ($self) {
     return $self->launch_server;
 }
 
-# For how long its --init has been waiting.
+# How many seconds its --init has been waiting.
 sub waits_seconds ($self) { return $self->{init} && !$self->{down} ? time - ($self->{init_began} // time) : 0 }
 
 # Each of the nodes has a backup and waits for the other one: this one goes on alone.
@@ -188,11 +188,11 @@ sub clear_server ($self) {
     return;
 }
 
-# The peer, as it is told by this one; undef when nothing is told.
+# What its /stats says of the peer; undef without an answer.
 sub peer_stats ($self) { return eval { $self->stats->{peers}[0] } }
 
-# Whether the other one could give all back that this one has acknowledged: now, and if what it sends were not
-# taken any more, for as long as it takes to save that (two seconds).
+# Whether the other node could give back all that this one has acknowledged: now, and also if it stopped taking batches,
+# until this node has saved that (two seconds).
 sub is_safe ($self) {
     my $peer = $self->peer_stats or return 0;
     return !$peer->{away} && $peer->{replica} eq 'following' && $peer->{behind}{seconds} < 0.5 && !exists $peer->{incomplete_since};
@@ -223,7 +223,7 @@ sub DESTROY ($self) {
     return;
 }
 
-# Ends it in order; returns what was wrong with that. Its directory stays.
+# Ends it in order; returns what went wrong. Its directory stays.
 sub end ($self) {
     my @wrong;
     $self->stop_fleet;

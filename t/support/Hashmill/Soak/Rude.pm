@@ -1,7 +1,7 @@
 package Hashmill::Soak::Rude;
 
-# Clients and workers that break off: connections are reset in the middle of a request, or of its answer. What
-# they had asked for is then asked for again, as by a client that came back.
+# Clients and workers that break off: they reset connections in the middle of a request, or of its answer. Then they
+# repeat the request, like a client that came back.
 
 use v5.36;
 use parent 'Exporter';
@@ -19,7 +19,7 @@ our @EXPORT = qw(break_off);
 
 use constant { TIMES => 6, LINGER => pack('i i', 1, 0) };
 
-# Resets connections to a node, so many times: where is request or answer.
+# Resets TIMES connections to a node; where is request or answer.
 sub break_off ($shared, $name, $node, $where) {
     my $history = $shared->writer($name);
     for my $number (1 .. TIMES) {

@@ -22,10 +22,10 @@ use Hashmill::Soak::Schedule;
 use Hashmill::Soak::Switch;
 use Hashmill::Soak::World;
 
-# A disk has room for the log of batches and for what a replica leaves free of it.
+# A disk has room for the log of batches and for what a replica must leave free.
 use constant { CLIENTS => 4, PATIENCE => 180, DISK => 384 << 20, DISK_A_SECOND => 256 << 10 };
 
-# Goes among hosts of its own if it can; whether it is there. What is done so far is done again, inside.
+# Enters hosts of its own if it can; whether it is inside. The program starts again inside.
 sub enter (%option) {
     local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
     return 0 if $option{PLAIN};
@@ -41,7 +41,7 @@ sub enter (%option) {
     return 0;
 }
 
-# What there is of what faults need.
+# Which needs of faults this machine meets.
 sub there_is ($hosts, $shim) {
     return ('' => 1, 'build without sanitizers' => !Hashmill::sanitized(), hosts => $hosts, 'small disk' => $hosts, shim => $shim, cgroup => $hosts && !!Hashmill::Soak::Memory::groups());
 }

@@ -1,8 +1,8 @@
 package Hashmill::Soak::Schedule;
 
-# Which fault comes when, a function of the seed alone. There are lanes, which go on side by side; in each
-# the faults come one after another, from a deck that is shuffled again whenever it is used up. So faults of
-# different lanes overlap at random, and each kind comes equally often.
+# Which fault comes when, a function of the seed alone. Lanes go on side by side. In each, faults come one after another
+# from a deck that is shuffled again when it is used up. So faults of different lanes overlap at random, and each kind
+# comes equally often.
 
 use v5.36;
 use parent 'Exporter';
@@ -52,7 +52,7 @@ my @lanes = (
     ] },
 );
 
-# What must be there for a kind; '' for nothing.
+# What a kind needs; '' for nothing.
 sub needs_of ($kind) {
     return 'hosts' if $kind =~ /^link /;
     return 'small disk' if $kind eq 'disk full';
@@ -67,8 +67,8 @@ sub kinds {
     return grep { !$seen{$_}++ } map { map { $_->{kind} } $_->{cards}->@* } @lanes;
 }
 
-# One deck of a lane, which takes its seconds exactly: gaps are drawn, then scaled to fill what the faults
-# themselves leave.
+# One deck of a lane, which takes exactly the lane's seconds: gaps are drawn, then scaled to fill the time that the
+# faults leave.
 sub deck ($random, $lane, $begin) {
     my @events = map { draw($random, $_) } $random->shuffled($lane->{cards}->@*);
     my @gaps = map { $random->between(0.3, 1.7) } @events;
@@ -86,7 +86,7 @@ sub deck ($random, $lane, $begin) {
     return @events;
 }
 
-# A fault of a card; dice decides what else there is to choose.
+# Draws a fault from a card; its dice decides the other choices.
 sub draw ($random, $card) {
     my %event = (kind => $card->{kind}, seconds => $random->between($card->{lasts}->@*), dice => $random->unit);
     $event{$_} = $card->{$_} for grep { exists $card->{$_} } qw(node role link number);
@@ -95,8 +95,7 @@ sub draw ($random, $card) {
     return \%event;
 }
 
-# All faults of so many seconds in order, each { at, seconds, kind, dice, and of node, role, link, number
-# what it is aimed at }.
+# All faults of $seconds in order, each { at, seconds, kind, dice } and its aim: some of node, role, link, number.
 sub schedule ($seed, $seconds) {
     my @events;
     for my $lane (@lanes) {

@@ -1,8 +1,8 @@
 package Hashmill::Soak::Switch;
 
-# A network of hosts (namespaces) with a link between any two of them, each of which can be cut, slowed down,
-# made to lose packets and to deliver them out of order. Every host has one TAP device; what is sent to one host by
-# another comes through a process that does to it what the link does. Kernels without tc's netem will do.
+# A network of hosts (namespaces) with a link between any two of them. Each link can be cut, slowed down, or made to
+# lose or reorder packets. Every host has one TAP device; all packets between hosts pass through a process that acts as
+# their link. Kernels without tc's netem will do.
 #
 #     my $switch = Hashmill::Soak::Switch->start(node0 => ['10.77.0.10/24', '10.77.1.10/24'], here => [...]);
 #     $switch->set(node0 => 'here', cut => 1);
@@ -66,7 +66,7 @@ sub ip (@command)  { return Hashmill::Namespaces::ip(@command) }
 
 sub address ($number) { return "02:00:00:00:00:0$number" }
 
-# What a link between two hosts does from now on: nothing, or what is given.
+# Sets what a link between two hosts does from now on; by default nothing.
 sub set ($self, $one, $other, %does) {
     my @ends = map { $self->{number}{$_} // die "no host $_\n" } $one, $other;
     print { $self->{control} } encode_json([@ends, \%does]), "\n";
@@ -81,7 +81,7 @@ sub stop ($self) {
 
 # --- the process ----------------------------------------------------------------------------------
 
-# Carries frames until there can be no more orders.
+# Carries frames until the pipe of orders is closed.
 sub forward ($orders, @taps) {
     my %wires; # by both ends in order: { does, last => when the latest frame is due }
     my @due;   # [when, number of the tap, frame], earliest first
@@ -117,7 +117,7 @@ sub receivers ($frame, $from, $hosts) {
     return $last < $hosts ? $last : ();
 }
 
-# Puts a frame where it belongs in time, or nowhere.
+# Queues a frame by its due time, or drops it.
 sub send_frame ($to, $frame, $due, $wire, $count) {
     my %does = ($wire->{does} // {})->%*;
     if ($does{cut} || @$due > QUEUE_MAX || rand() < ($does{lossy} // 0)) {
@@ -128,7 +128,7 @@ sub send_frame ($to, $frame, $due, $wire, $count) {
     my $when = $now + ($does{slow} // 0) * (0.5 + rand);
     if (rand() < ($does{disordered} // 0)) {
         $count->{disordered}++;
-        $when += rand DISORDER_SECONDS; # and those after it do not wait for it
+        $when += rand DISORDER_SECONDS; # later frames do not wait for it
     }
     else {
         $when = $wire->{last} if $when < ($wire->{last} // 0);

@@ -1,6 +1,6 @@
 package Hashmill::Soak::World;
 
-# What a soak has: two nodes, two workers for both, and the links among them, where there can be hosts.
+# The world of a soak: two nodes, two workers for both, and the links among them, where there can be hosts.
 
 use v5.36;
 use Digest::SHA qw(sha512_hex);
@@ -40,7 +40,7 @@ sub node ($self, $number) { return $self->{nodes}[$number] }
 
 sub worker ($self, $number) { return $self->{workers}[$number] }
 
-# A worker of neither node.
+# A worker that belongs to neither node.
 sub start_worker ($self, $number) {
     $self->{workers}[$number] = $self->node($number)->start_worker(THREADS => 1, env => { HASHMILL_TEST_INSTANCE => 'workers' });
     return;
@@ -53,7 +53,7 @@ sub set_link ($self, $link, %does) {
     return;
 }
 
-# Starts what has ended, and notes why it had.
+# Starts what has ended, and notes why it ended.
 sub tend ($self) {
     for my $node ($self->nodes) {
         $self->{history}->note(op => 'stopped', what => 'node ' . $node->number, why => $_) for $node->tend;
@@ -72,7 +72,7 @@ sub tend ($self) {
     return;
 }
 
-# Waits, while what ends is started again, until the code says something true; that, or false.
+# Waits until the code returns something true; that, or false. Starts again what ends meanwhile.
 sub wait_for ($self, $seconds, $code) {
     my $end = time + $seconds;
     while (time < $end) {
@@ -92,7 +92,7 @@ sub wait_told ($self, $seconds) {
         $peer->{away} || $peer->{replica} ne 'following' || $peer->{behind}{batches} || $stats->{set_aside} } $self->nodes });
 }
 
-# Waits until the replica of each node's database is equal to it; what is wrong with that, or ''.
+# Waits until the replica of each node's database is equal to it; returns the nodes without such a replica, or ''.
 sub wait_equal ($self, $seconds) {
     my $which;
     $self->wait_for($seconds, sub {
@@ -109,7 +109,7 @@ sub wait_computed ($self, $seconds) {
         $stats->{items}{waiting} || $stats->{items}{leased} } $self->nodes });
 }
 
-# Waits for jobs, while what ends is started again.
+# Waits for jobs. Starts again what ends meanwhile.
 sub wait_jobs ($self, @jobs) {
     $self->wait_for(PATIENCE_JOBS, sub { !grep { !$_->ended } @jobs });
     $_->result for @jobs;
@@ -119,7 +119,7 @@ sub wait_jobs ($self, @jobs) {
 # Lines in the logs that must not be there, of all that was started here.
 sub complaints ($self) { return map { my $node = $_; map { 'node ' . $node->number . ": $_" } $node->complaints } $self->nodes }
 
-# Ends everything in order; what was wrong with that.
+# Ends everything in order; returns what went wrong.
 sub end ($self) {
     my @wrong;
     for my $worker ($self->{workers}->@*) {
