@@ -34,7 +34,7 @@ sub has_replica (%differs) {
 sub copies { return scalar grep { $_->{part} == 0 } $peer->asked('replica/pages') }
 sub replica { return $mill->stats->{peers}[0]{replica} }
 
-# How many calls come in so many seconds.
+# How many calls come within $seconds.
 sub calls_within ($seconds, $count) {
     my $before = $count->();
     sleep $seconds;

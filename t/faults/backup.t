@@ -37,7 +37,7 @@ sub restore ($mill, $file) {
 # What there is of a backup that failed.
 sub left ($file) { return glob "$file*" }
 
-# What makes each page written take so long.
+# A command that delays each write of a page by $microseconds.
 sub slowly ($microseconds) {
     return ('strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64', '-e',
         "inject=pwrite64:delay_enter=$microseconds");

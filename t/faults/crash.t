@@ -2,8 +2,8 @@
 # other: all of it, or only the writer, or only the process that serves the request. Each time it comes
 # up again, the client asks again, and nothing is lost, twice or another's.
 #
-# HASHMILL_CRASH_STEP=1 kills it before every single call (make crash-sweep), else before one in so many; but
-# a process that serves clients alone always before every one, as a reply waits for it before only one of them.
+# HASHMILL_CRASH_STEP=N kills it before one call in N, 1 (make crash-sweep) before every call. A process that serves
+# clients, killed alone, is always killed before every call, as a reply waits for it before only one of them.
 
 use v5.36;
 use FindBin;

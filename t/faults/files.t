@@ -8,7 +8,7 @@ use Test::More;
 use File::Copy qw(copy);
 use Hashmill;
 
-# A server with some items of which it has checkpointed the first.
+# A server with some items; it has checkpointed the first ones.
 sub start_mill (%options) {
     my $mill = Hashmill->start(%options);
     my @stored = map { $mill->new_item("first $_", 10) } 1 .. 3;

@@ -19,8 +19,8 @@ my $mill = Hashmill::Fleet->start(workers => { IDLE_SECONDS => 20 });
 $mill->expect_log(qr/scaler.*killed/);
 my ($most, $kills) = (0, 0);
 
-# Kills the scaler now and again until the code answers something true, moving the clock on by so many seconds
-# each time; then waits for that to be true with the scaler alive.
+# Kills the scaler now and again until the code returns something true, moving the clock on by $seconds each time; then
+# waits until it does so with the scaler alive.
 sub kill_until ($seconds, $code) {
     my $reached = wait_until(90, sub {
         my ($scaler) = $mill->scaler_pid;

@@ -14,7 +14,7 @@ plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 my $mill = Hashmill::Fleet->start;
 my $most = 0; # workers at one time
 
-# Notes how many workers run, and waits until that is so many.
+# Waits until $count workers run, and notes the most that did.
 sub wait_running ($count) {
     return wait_until(60, sub {
         my $running = $mill->fleet_pids;

@@ -16,7 +16,7 @@ my $pair = Hashmill::Pair->start(COPY => 'sync', LEASE_SECONDS => 5, PEER_MS => 
 my @nodes = $pair->nodes;
 my @workers = map { $pair->start_worker(THREADS => 1) } 1, 2;
 
-# Mostly short, some so long that they are interrupted.
+# Mostly short, some long enough to be interrupted.
 sub iterations { return rand() < 0.01 ? 100_000 + int rand 200_000 : 1 + int rand 2000 }
 
 my @enqueuers = map { my ($node, $client) = ($nodes[$_ / CLIENTS], $_);

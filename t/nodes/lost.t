@@ -19,8 +19,8 @@ my $pair = Hashmill::Pair->start(COPY => 'sync', PEER_MS => 500);
 my ($dying, $other) = $pair->nodes;
 my $worker = $pair->start_worker;
 
-# Enqueues until the node answers no more. What was acknowledged, as Hashmill::Load has it; and the last
-# one, [key, iterations], of which nobody knows.
+# Enqueues until the node answers no more. Returns what was acknowledged, as Hashmill::Load does; and the last one,
+# [key, iterations], whose outcome nobody knows.
 sub client ($name) {
     my @items;
     for (my $count = 0; ; $count++) {

@@ -1,5 +1,5 @@
-# A thousand items on each of two nodes, one of which is killed with all that belongs to it every few
-# seconds and started again: every item is pulled once, with its right value, from one node or the other.
+# A thousand items on each of two nodes. Every few seconds one node is killed with all that belongs to it and started
+# again. Every item is pulled once, with its right value, from one node or the other.
 
 use v5.36;
 use FindBin;
@@ -16,7 +16,7 @@ my $pair = Hashmill::Pair->start(LEASE_SECONDS => 5, PEER_MS => PEER_MS);
 my @nodes = $pair->nodes;
 my @workers = map { $pair->start_worker(THREADS => 1) } 1, 2;
 
-# Mostly short, some so long that they are interrupted.
+# Mostly short, some long enough to be interrupted.
 sub iterations { return rand() < 0.01 ? 100_000 + int rand 200_000 : 1 + int rand 2000 }
 
 # The clients of node 0, then those of node 1.

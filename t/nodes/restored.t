@@ -104,7 +104,7 @@ subtest 'an older copy of the file' => sub {
     is_deeply [sort map { $_->{id} } $lost->pull(10)->json->@*], [sort @later], 'nothing is handed out once more';
 };
 
-# The same while the other node cannot be asked: so many items came since. Their ids.
+# The same while the other node cannot be asked. Returns the ids of the $count items that came since.
 sub serve_older ($count) {
     ok $lost->stop_server, 'the server is stopped';
     copy_files($database, "$lost->{dir}/older");

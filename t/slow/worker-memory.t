@@ -46,7 +46,7 @@ sub results ($request) {
     return (200, '{"lost":[' . join(',', @lost) . '],"taken":[' . join(',', @ids) . ']}');
 }
 
-# Resident memory in KiB once so many reports were made.
+# Resident memory in KiB once $count reports were made.
 sub rss_after ($fake, $worker, $count) {
     wait_until(SECONDS_MAX, sub { $fake->counts->{results} >= $count || !$worker->alive });
     return (slurp('/proc/' . $worker->pid . '/status') =~ /^VmRSS:\s+(\d+)/m)[0];

@@ -19,7 +19,7 @@ use constant {
 
 my $bound = sanitized() ? 5 : 1; # seconds for a request beside others
 
-# The longest time that one of so many enqueues took, and how many were answered 201.
+# The longest time that one of $count enqueues took, and how many were answered 201.
 sub enqueues ($mill, $count) {
     my ($longest, $good) = (0, 0);
     for my $number (1 .. $count) {
@@ -40,7 +40,7 @@ sub serves ($mill, $name) {
     return;
 }
 
-# Lets this process have so many files. How many it may have now.
+# Lets this process open $wanted files, if it may. Returns how many it may open now.
 sub raise_files ($wanted) {
     my ($soft, $hard) = slurp("/proc/$$/limits") =~ /^Max open files\s+(\d+)\s+(\d+)/m or return 1024;
     my $new = $hard < $wanted ? $hard : $wanted;

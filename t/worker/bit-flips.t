@@ -12,7 +12,7 @@ use constant { EXIT_UNSAFE => 76, ITEMS => 1500 };
 my $mill = Hashmill->start(LEASE_SECONDS => 2);
 $mill->expect_log(qr/computed a chain wrongly/);
 
-# A worker that goes wrong in one run of its kernels in so many; its log, once it has stopped.
+# Runs a worker whose kernels go wrong in one run in $flips, and checks its log once it has stopped.
 sub log_of_wrong_worker ($flips, %settings) {
     my $worker = $mill->start_worker(program => $mill->program('flip/hashmill-worker'),
         env => { BIT_FLIPS => $flips }, %settings);

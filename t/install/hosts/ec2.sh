@@ -60,7 +60,7 @@ check() {
     [[ $verdict == ok ]] || tail -n 40 "$work/output" | sed 's/^/# /'
 }
 
-# Waits for a command to end well, up to so many seconds.
+# within SECONDS COMMAND...: repeats the command until it succeeds or the time is up.
 within() {
     local until=$((SECONDS + $1))
     shift

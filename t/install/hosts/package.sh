@@ -45,7 +45,7 @@ not() {
     ! "$@"
 }
 
-# Waits for a command to end well, up to so many seconds.
+# within SECONDS COMMAND...: repeats the command until it succeeds or the time is up.
 within() {
     local until=$((SECONDS + $1))
     shift

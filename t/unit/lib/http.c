@@ -1,6 +1,6 @@
-/* Requests one after the other, each of which gets its own reply and sends nothing of an earlier
- * one: calls and connections are used again. And where it does not go: elsewhere than it
- * was told, and anywhere by https without the files for that. */
+/* Requests one after the other: calls and connections are used again, but each request gets its own
+ * reply and sends nothing of an earlier one. And no request goes elsewhere than it was told, or
+ * anywhere by https without the files for that. */
 #include "clock.h"
 #include "fake_server.h"
 #include "log.h"

@@ -15,7 +15,7 @@ enum { RATE = 100, BOOT = 60, NEVER = -1 };
 struct a {
     enum { NOBODY, LAUNCHING, FAILING, BOOTING, RUNNING, LEAVING, UNLAUNCHED, STRAY } what;
     int age;              /* s since its launch was decided */
-    int heard;            /* s since it was heard from last; 0: just now, or never while it boots */
+    int heard;            /* s since its last call; 0: just now, or never while it boots */
     int items;            /* that it holds */
     enum listing listing; /* LISTING_UNKNOWN stands for what is usual of such a machine */
     int copies;           /* 0 stands for one, if it is listed at all */

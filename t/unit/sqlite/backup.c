@@ -10,7 +10,7 @@ static struct queue_grant grant;
 static int copy_fd = -1;
 static int64_t pages_sent;
 
-/* Stores so many items in one batch, of which every third is done at once. */
+/* Stores count items in one batch; every third is done at once. */
 static void put_items(int count) {
     struct uuid id;
     store_begin(one.store);

@@ -227,7 +227,7 @@ static void test_backup(void) {
     remove_files();
 }
 
-/* Copies the file with that end into the hands of a fetch, but for so many bytes at its end. */
+/* Fetches a copy of the file with this end, without the last `without` bytes. */
 static void fetch(struct offline *offline, const char *end, int64_t without) {
     static char bytes[1 << 20];
     int fd = open(beside(end), O_RDONLY);

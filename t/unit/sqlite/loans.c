@@ -220,9 +220,9 @@ static bool both_at_three(void) {
            nodes[1].machines == MAX;
 }
 
-/* A loan is wanted, given, used, wanted back and returned; so long after its beginning something
- * happens for good, and then both have too much to do. Returns whether all is as it should be:
- * within a loan's time both are back at three, or the one that is left. Then it is mended: both. */
+/* A loan is wanted, given, used, wanted back and returned. at_ms after its beginning a fault
+ * happens that lasts, and both nodes have too much to do. Returns whether both, or the one that is
+ * left, are back at three within a loan's time; and both again once the fault is mended. */
 static bool survives(enum fault fault, int64_t at_ms, int leaving_turns) {
     static const int64_t second_busy_ms = 9000;
     begin_anew();

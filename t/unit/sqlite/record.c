@@ -307,7 +307,7 @@ static void loans(void) {
 
 /* --- What leaves no trace --- */
 
-/* An update of several rows of which one cannot be. */
+/* An update of several rows, one of which fails. */
 static void statement_fails(void) {
     struct queue_lease request = lease_of(4);
     char sql[300];

@@ -22,7 +22,7 @@ static int64_t rows(struct node *node, const char *table) {
     return number(node->store, sql);
 }
 
-/* Reservations of which the other node is asked what has become. */
+/* The number of reservations whose outcome the other node is asked for. */
 static int64_t asked_about(struct node *node) {
     return rows(node, "reservation WHERE settled < 2");
 }
@@ -304,7 +304,7 @@ static void is_given_up(void) {
     clear();
 }
 
-/* Two are open when the writer starts, one of which has a key. */
+/* Two are open when the writer starts, one with a key. */
 static void over_a_start(void) {
     struct queue_pull keyed = spread_of(&one, 10, "keyed");
     struct queue_pull other = spread_of(&one, 10, "");

@@ -51,7 +51,7 @@ static void full_disk(struct store *store) {
     ok(store_commit(store), "and committed");
 }
 
-/* SQLite's memory, of which there may be too little: it is had so many times more. */
+/* SQLite's memory, which can run out: memory_left allocations still succeed. */
 static sqlite3_mem_methods memory;
 static int memory_left = INT_MAX;
 

@@ -94,7 +94,7 @@ static const struct queue_peers *peers(void) {
     return &known;
 }
 
-/* The replica has all but so many batches. */
+/* The replica has acknowledged all batches but the last `lacks`. */
 static void tell(int lacks, int state) {
     struct queue_acknowledged acknowledged = {
         .batch = peers()->batch - lacks, .state = state, .proven = 1};

@@ -46,7 +46,7 @@ struct message {
 static struct node nodes[2];
 static struct message messages[MESSAGES];
 static bool cut;             /* nothing gets through */
-static int trouble;          /* percent of messages that are lost, and so many that come twice */
+static int trouble;          /* percent of messages that are lost, and percent that come twice */
 static int64_t delay_max_ms; /* of a message */
 static int64_t real_ms;
 static int most_machines; /* of both nodes, since it was set to 0 */
@@ -354,7 +354,7 @@ static inline void pass(int64_t ms) {
     }
 }
 
-/* Lets time pass until a node has so many machines; false when it has not within so long. */
+/* Lets time pass until a node has `machines` machines; false when it has not within within_ms. */
 static inline bool reaches(struct node *node, int machines, int64_t within_ms) {
     for (; within_ms > 0 && node->machines != machines; within_ms -= STEP_MS)
         pass(STEP_MS);

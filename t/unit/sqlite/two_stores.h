@@ -57,7 +57,7 @@ static inline struct uuid put(struct node *node, int64_t iterations, const char 
     return id;
 }
 
-/* Stores so many items that are done, one a millisecond. */
+/* Stores count items that are done, one a millisecond. */
 static inline void put_done(struct node *node, int count) {
     for (int i = 0; i < count; i++) {
         put(node, 1, "");
@@ -79,7 +79,7 @@ static inline void put_done_at_once(struct node *node, int count) {
         abort();
 }
 
-/* Leases up to so many items. */
+/* Leases up to `items` items. */
 static inline enum queue_result lease(struct node *node, int items, struct queue_grant *grant) {
     struct queue_lease request = lease_of(items);
     store_begin(node->store);

@@ -22,7 +22,7 @@ struct told {
 };
 
 static struct told *told;
-static int flip_every; /* of the kernel's runs, one in so many goes wrong */
+static int flip_every; /* one in this many of the kernel's runs goes wrong */
 
 /* OpenSSL's results, in which a random bit is turned over now and then. */
 static void run_flipping(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {

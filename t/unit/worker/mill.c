@@ -22,7 +22,7 @@ static struct item make_item(int number, int node, int64_t remaining) {
     return item;
 }
 
-/* Whether an item is its number's chain, moved forward by so many iterations. */
+/* Whether an item is its number's chain, moved forward by `iterations`. */
 static bool is_forward(const struct item *item, int64_t iterations) {
     uint8_t chain[1][CHAIN_SIZE];
     struct sha512_openssl *kernel = sha512_openssl_open();
