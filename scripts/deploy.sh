@@ -24,7 +24,7 @@
 #   DISK_GB          the volumes of their queues when they are made (default: 20)
 #   INSTANCE_TYPE    type of the workers' machines (default: c7a.medium, which has AVX-512)
 #   SPOT             1: workers are spot instances (default: 0)
-#   IDLE_SECONDS     a worker with nothing to do for so long retires (default: 600)
+#   IDLE_SECONDS     a worker with nothing to do for this long retires (default: 600)
 #   IMAGE            an AMI, or the public SSM parameter that has it (default: Debian 12 for amd64)
 #   HEALTHZ_SECONDS  how long to wait until both nodes are well (default: 900)
 #   HASHMILL_HOME    where the certificate authority and the tokens are kept (default: ~/.hashmill)

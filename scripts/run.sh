@@ -115,7 +115,7 @@ signal_program() {
     done
 }
 
-# Waits until no process of a program is left; false after so many tenths of a second.
+# Waits until no process of a program is left; false after $2 tenths of a second.
 gone_within() {
     local left=$2
     while [[ -n $(find_program "$1") ]]; do
@@ -290,7 +290,7 @@ restart() {
     start_later "$name" "${pauses[$deaths]}"
 }
 
-start_later() { # after so many seconds
+start_later() { # after $2 seconds
     sleep "$2" 8>&- 9>&- &
     name_of[$!]="later $1"
 }

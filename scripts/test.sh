@@ -5,7 +5,7 @@
 #
 #   --lint          also installs the linters and runs `make lint` first
 #   --no-install    installs nothing
-#   --root          runs only the tests of which a part needs root, and takes leaving one out for a failure
+#   --root          runs only the tests that need root in part, and takes leaving one out for a failure
 #
 # When it is interrupted or killed, everything that it started ends; see t/support/guard, through which prove
 # runs each test (.proverc).

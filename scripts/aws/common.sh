@@ -51,7 +51,7 @@ tolerating() {
     }
 }
 
-# Repeats a call for so many seconds as long as it fails with one of the codes.
+# patiently CODES SECONDS CALL...: repeats the call for at most SECONDS while it fails with one of the codes.
 patiently() {
     local codes=$1 until=$((SECONDS + $2))
     shift 2

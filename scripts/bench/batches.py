@@ -42,7 +42,7 @@ def run(bench, suffix, slow):
 
 
 def full_node(bench, rows, slow):
-    """A node with so many rows, six tenths of which are waiting."""
+    """A node with `rows` rows, six tenths of them waiting."""
     maker = servers.Node(bench.scratch, "maker", bench.build)
     maker.stop()
     with bench.quiet():

@@ -17,7 +17,7 @@ enum {
     RANDOM_CHAINS = 10000,
     RANDOM_ITERATIONS = 100000,
     SHORT_CHAINS = 10000,
-    SHORT_ITERATIONS = 5000, /* 1 to so many */
+    SHORT_ITERATIONS = 5000, /* 1 to this many */
     FULL_NS = 300000000      /* for the rate of lanes that are never refilled */
 };
 
@@ -124,8 +124,8 @@ static void collect(struct mill *mill, struct shorts *shorts) {
     items_free(&list);
 }
 
-/* Feeds the short chains at random times, at a share of what the mill can do, beside so many
- * endless ones. */
+/* Feeds the short chains at random times, at `load` of the mill's rate, beside `endless` endless
+ * ones. */
 static void feed_shorts(struct shorts *shorts, int endless, double load, double rate) {
     struct mill *mill = open_mill();
     for (int i = 0; i < endless; i++)

@@ -8,7 +8,7 @@ import subprocess
 
 
 def put_for(url, body, clients, seconds, iterations=1000):
-    """PUTs the file body on so many connections. Returns {"rate", "p50_ms", "p99_ms", "max_ms",
+    """PUTs the file body on `clients` connections. Returns {"rate", "p50_ms", "p99_ms", "max_ms",
     "requests"}; ends the program when a request failed."""
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "10s", "-s",
                os.path.join(os.path.dirname(os.path.abspath(__file__)), "put.lua"),
@@ -26,7 +26,7 @@ def put_for(url, body, clients, seconds, iterations=1000):
 
 
 def put_count(url, body, clients, count, iterations):
-    """Starts so many PUTs; the caller waits for the process that is returned."""
+    """Starts count PUTs; the caller waits for the process that is returned."""
     return subprocess.Popen(
         ["h2load", "--h1", "-t1", f"-c{clients}", f"-n{count}", "-d", str(body), "-H",
          ":method: PUT", f"{url}/enqueue?iterations={iterations}"],

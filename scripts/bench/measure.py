@@ -51,7 +51,7 @@ class Bench:
         self.scratch = kept
 
     def body(self, size):
-        """A file of so many random bytes."""
+        """A file of `size` random bytes."""
         path = self.scratch / f"body-{size}"
         path.write_bytes(os.urandom(size))
         return path
@@ -68,7 +68,7 @@ class Bench:
             **settings))
 
     def interleave(self, what, runs, repeats=None):
-        """Calls each of runs ({server: function}) so many times, in turn, and keeps the medians of
+        """Calls each of runs ({server: function}) `repeats` times, in turn, and keeps the medians of
         the figures that they return as results[what]."""
         figures = {name: [] for name in runs}
         with self.quiet():

@@ -74,7 +74,7 @@ def ask_for_some(bench, nodes):
 
 
 def ask_random(node, method, among, state, count):
-    """Asks for random items; among: of the last so many that came (None: of all); state: only for
+    """Asks for random items; among: only the last `among` that came (None: all); state: only for
     those in it (None: in any)."""
     requests = [talk.request(method, f"/items/{item}")
                 for item in random_ids(node.database, among, state, count)]

@@ -146,7 +146,7 @@ def put_beside_parked(bench, node, body):
 
 
 def wait_parked(node, count):
-    """Returns when /stats says that so many requests are parked."""
+    """Returns when /stats says that count requests are parked."""
     connection = talk.Connection(node.port)
     give_up_at = time.monotonic() + 20
     while True:

@@ -76,7 +76,7 @@ def report_request(server, lease, reply):
 
 
 def ask_all(port, requests, connections):
-    """Sends the requests on so many connections at once, each as soon as one is free. Returns
+    """Sends the requests on `connections` at once, each as soon as one is free. Returns
     (seconds, [(status, body)] in the order of the requests, [milliseconds of each])."""
     replies, took = [None] * len(requests), [0.0] * len(requests)
     numbers = iter(range(len(requests)))

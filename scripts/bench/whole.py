@@ -38,7 +38,7 @@ def put_all(node, body, count):
 
 
 def put_and_pull_all(node, body, count):
-    """From the first PUT to the last value, of which every one is checked."""
+    """From the first PUT to the last value; checks every value."""
     value = value_of(body)
     pull = talk.request("POST", f"/pullCompleted?top={PULL_TOP}")
     connection = talk.Connection(node.port)
