@@ -1,6 +1,6 @@
-# Header fields of requests: several lines of one name are one value (RFC 9110, 5.2 and 5.3), whichever nginx hands
-# them over; what changes what the body is, or on what condition it may be stored, is heeded or refused and never
-# ignored; what asks for a form of the reply is weighed.
+# Header fields of requests. Several lines of one name are one value (RFC 9110, 5.2 and 5.3), with any version of nginx.
+# Fields that change the meaning of the body, or the condition for storing it, are obeyed or refused, never ignored.
+# Fields that ask for a form of the reply are weighed.
 
 use v5.36;
 use FindBin;
@@ -45,7 +45,7 @@ sub refused ($status, $name, @answer) {
 
 sub count_items { my $items = $mill->stats->{items}; my $sum = 0; $sum += $_ for values %$items; return $sum }
 
-# What the server answers behind an nginx that hands the lines over as this parameter of FastCGI says.
+# The server's answer when nginx passes the lines as these FastCGI parameters.
 sub fastcgi (%parameters) {
     my $peer = fcgi_connect("$mill->{settings}{RUN_DIR}/public.sock");
     $peer->syswrite(fcgi_begin(REQUEST_METHOD => 'PUT', DOCUMENT_URI => '/enqueue', QUERY_STRING => 'iterations=5',

@@ -16,7 +16,7 @@ my $worker_port = $mill->{port} + 1;
 my $close = "Host: x\r\nConnection: close\r\n";
 my $put = "PUT /enqueue?iterations=5 HTTP/1.1\r\n";
 
-# Everything that is answered to these bytes; half: the sending side is shut behind them.
+# The whole answer to these bytes; half: the sending side is shut after them.
 sub answer_to ($bytes, %options) {
     my $socket = $mill->connection($options{port} // $mill->{port});
     print {$socket} $bytes;
@@ -42,7 +42,7 @@ sub refused ($status, $name, $bytes, %options) {
 
 sub count_items { my $items = $mill->stats->{items}; my $sum = 0; $sum += $_ for values %$items; return $sum }
 
-# A worker's call whose body is too poor for it, so that what is refused before the body is told apart.
+# A worker's call with a bad body, so that refusals before the body is read can be told apart.
 sub worker_call ($lines, $body = '{}') {
     return "POST /results HTTP/1.1\r\n${close}Authorization: Bearer $mill->{token}\r\n${lines}\r\n$body";
 }

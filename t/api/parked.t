@@ -1,5 +1,5 @@
-# Waits that are held: who is answered first, that nobody is woken for nothing, and that what was
-# meant for a client that has gone goes to the next one at once.
+# Parked requests: who is answered first, that nobody is woken for nothing, and that an item for a client that has gone
+# goes to the next one at once.
 
 use v5.36;
 use FindBin;

@@ -31,7 +31,7 @@ sub id_of ($node) {
     return join '-', unpack 'A8 A4 A4 A4 A12', unpack 'H*', pack 'C16', @bytes;
 }
 
-# An item of node 1 as nodes tell each other of it.
+# An item of node 1 as nodes send it to each other.
 sub item_of ($body, $iterations, $state, %more) {
     my %item = (id => id_of(1), chain => sha512_hex($body), iterations => $iterations, state => $state,
         remaining => $iterations - 1, strikes => 0, enqueued => 1_700_000_000_000);
@@ -218,7 +218,7 @@ sub reserve ($tag, %more) {
         again => JSON::PP::false, %more);
 }
 
-# What the peer says to whoever asks for that pull, and how it is asked for.
+# Sets the peer's answer to a question about its pulls.
 sub fate ($tag, %fate) {
     $peer->answer(pulls => { status => 200, json => { node => 1, epoch => $database{epoch}, pulls => [\%fate] } });
     return;

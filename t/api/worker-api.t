@@ -24,7 +24,7 @@ sub result_of ($lease, $item) {
         chain => advance($item->{chain}, $item->{remaining}) };
 }
 
-# The report that a leased item has come so much further.
+# The report of $done more iterations of a leased item.
 sub checkpoint_of ($lease, $item, $done, %more) {
     return { id => $item->{id}, lease => $lease, remaining => $item->{remaining} - $done,
         chain => advance($item->{chain}, $done), %more };

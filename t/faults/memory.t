@@ -14,7 +14,7 @@ plan skip_all => 'no build without sanitizers: make' if !Hashmill::has_build($bu
 # A server whose processes may die.
 sub start_mill (%options) { return Hashmill->start(build => $build, PROCESSES_PUBLIC => 2, %options) }
 
-# Lets a process have so much address space.
+# Limits the address space of a process to $bytes.
 sub limit ($pid, $bytes) { return system("prlimit --pid $pid --as=$bytes: 2>/dev/null") == 0 }
 
 # Requests of every kind; the ids that were answered 201, and how many answers were not good.

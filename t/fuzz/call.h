@@ -2,8 +2,8 @@
 #define HASHMILL_T_FUZZ_CALL_H
 
 /*
- * A request in memory and a queue that is none, so that the router and all handlers can be fuzzed
- * in process. An input looks like a request:
+ * A request in memory and a stand-in for the queue, so that the router and all handlers can be
+ * fuzzed in process. An input looks like a request:
  *
  *     POST /results
  *     HTTP_ACCEPT=text/plain          any FastCGI parameters

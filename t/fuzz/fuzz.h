@@ -3,8 +3,8 @@
 
 /* Fuzz targets: each file beside this one is a program that feeds inputs to one reader of what
  * comes from outside. Built with libFuzzer (make fuzz) it looks for inputs by itself; with driver.c
- * it is given its seeds (t/stress/fuzz-seeds.t). What an input must never do besides crash is said
- * by must(). */
+ * it is given its seeds (t/stress/fuzz-seeds.t). must() says what an input must never do besides
+ * crash. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static inline char *fuzz_text(const uint8_t *data, size_t size) {
     return text;
 }
 
-/* Cuts the first line off, so that an input may say what it is for. The rest. */
+/* Cuts off the first line, by which an input says what it is for. Returns the rest. */
 static inline char *fuzz_cut_line(char *text) {
     char *end = strchr(text, '\n');
     if (!end)

@@ -1,4 +1,4 @@
-/* Items as nodes tell each other of them. What is read is written again and then read the same. */
+/* Items as nodes send them to each other. What is read is written again and then read the same. */
 #include "fcgi/peering/peer_json.h"
 
 #include "fuzz.h"

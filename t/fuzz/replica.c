@@ -1,9 +1,9 @@
-/* The calls of the other node about the replica of its database; what they would change is none. */
+/* The calls of the other node about the replica of its database, on a stand-in for the replica. */
 #include "fcgi/queue/replica.h"
 
 #include "call.h"
 
-/* What a handler gives to the replica must be as told there. */
+/* Checks what a handler gives to the replica, and ends with the result that the input asks for. */
 static enum replica_result end(const struct replica_source *source) {
     must(source->node == 1 && source->schema >= 1 && source->identity.epoch >= 0);
     must(source->complete == 0 || source->complete == 1);

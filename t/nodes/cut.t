@@ -1,5 +1,5 @@
-# The link between two nodes is cut in the middle of their work. Each goes on with what is its own, also in
-# scaling; what belongs to the other waits, however long it takes. Nothing is lost, and nothing is handed out twice.
+# The link between two nodes is cut in the middle of their work. Each goes on with its own items and its own scaling;
+# requests that need the other node wait, however long it takes. Nothing is lost, and nothing is handed out twice.
 
 use v5.36;
 use FindBin;
@@ -37,7 +37,7 @@ subtest 'for a short time' => sub {
     }
     my @cancelled = each_node(sub ($node) { map { $node->call('DELETE', "/items/$_")->status } $long{ number($node) }->@* });
     is_deeply [grep { $_ != 204 } @cancelled], [], 'what was too long for them is cancelled';
-    # A keyed pull that waits for the other node's part does so until that can be reached. Others go on.
+    # A keyed pull waits for the other node's part until that node can be reached. Other pulls go on.
     push @pullers, map { my $node = $_; background(sub { puller($node, 'cut-' . number($node)) }) } @nodes;
     my @before = each_node(sub ($node) { $node->stats->{items}{pulled} });
     each_node(sub ($node) { my $before = shift @before;
@@ -58,7 +58,7 @@ subtest 'for a short time' => sub {
     ok wait_until(20, sub { !grep { $_->stats->{set_aside} } @nodes }), 'nothing stays set aside';
 };
 
-# So many items at each node.
+# Enqueues $count items at each node.
 sub put ($name, $count) {
     return map { my $node = $_; enqueuer($node, "$name-" . number($node), most => $count, pause => 0) } @nodes;
 }

@@ -1,4 +1,4 @@
-# Eleven histories by which two nodes that merged what they knew broke what is promised, and what happens now.
+# Eleven histories in which nodes that merged their databases broke promises, and what happens now.
 
 use v5.36;
 use FindBin;
@@ -33,8 +33,8 @@ sub peer_call ($name, $body, $type = 'application/json') {
     return $there->worker_call("/peer/$name", $body, Authorization => "Bearer $here->{settings}{PEER_TOKEN}", 'Content-Type' => $type);
 }
 
-# A keyed pull at node 0 whose request to node 1 is lost at first, and arrives later, when nobody waits for its
-# answer any more. How many items are set aside for it.
+# A keyed pull at node 0 whose request to node 1 is lost at first, and arrives when nobody waits for its answer any
+# more. Returns how many items are set aside for it.
 sub torn_pull ($key, $top) {
     spew($lose, '');
     is_problem(pull_key($here, $key, $top), 503, 'half of it is no answer');

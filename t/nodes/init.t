@@ -72,7 +72,7 @@ sub change ($file, %with) {
 
 sub as_uuid ($hex) { return lc join '-', unpack 'a8 a4 a4 a4 a12', $hex }
 
-# What the peer says of its replica, and the file that it has: under the epoch that it is to be taken under.
+# Sets what the peer says of its replica, and its file, under the epoch with which it must be taken.
 sub peer_has (%with) {
     my $has = { id => as_uuid($with{id} // $id), epoch => $with{epoch}, schema => 6, batch => $with{batch},
         check => '00' x 32, complete => JSON::PP::true, bad => $with{bad} ? JSON::PP::true : JSON::PP::false,
@@ -97,7 +97,7 @@ sub epoch { return sql($database, 'SELECT epoch FROM identity') }
 sub is_now ($name) { local $Test::Builder::Level = $Test::Builder::Level + 1; return cmp_ok abs(epoch() - time), '<', 100, $name }
 sub batch ($file = $database) { return sql($file, 'SELECT batch FROM tally') }
 
-# Starts it, waits until it says that it waits, and lets $change happen; the exit code of the end, if there is one.
+# Starts it, waits until it says that it waits, and lets $change happen; returns the exit code, if it ends.
 sub waits ($settings, $options, $said, $name, $change = undef) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $run = start_init($settings, @$options);

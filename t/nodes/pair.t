@@ -153,7 +153,7 @@ subtest 'keys are known to the node that was asked' => sub {
     is_deeply [map { [ids(pull_key($_, 'one-key', 1))] } $pair->nodes], \@pulled, 'again at each: its own';
 };
 
-# A keyed pull at a node while the code does harm, and what makes it good again; then it is made again.
+# A keyed pull at a node while $harm happens; after $mend the pull is repeated.
 sub harmed_pull ($node, $key, $harm, $mend) {
     my $first = background(sub { my $reply = pull_key($node, $key, 12); return ($reply->status, $reply->content) });
     sleep rand 0.01;

@@ -1,6 +1,6 @@
-# A disk of one of two nodes loses pages. What --recover makes of it knows that it is no more than a backup: the node
-# gets its database back from the replica at the other one, and nothing is lost or handed out twice. Without the
-# other node, --alone serves what could be saved.
+# A disk of one of two nodes loses pages. The database that --recover saves counts as a backup: the node gets its
+# database back from the replica at the other node, and nothing is lost or handed out twice. Without the other node,
+# --alone serves what could be saved.
 
 use v5.36;
 use FindBin;
@@ -30,7 +30,7 @@ $worker->wait_exit(30);
 push @enqueued, enqueue_some('late', 20);
 ok $pair->wait_told, 'the other node has everything';
 
-# The node is stopped, its disk loses most items, and --recover makes of that what can be made. How many it lacks.
+# Stops the node, has its disk lose most items, and runs --recover. Returns how many items are lost.
 sub hurt_disk ($name) {
     $hurt->expect_log(qr/connect\(\) to unix:/);
     ok $hurt->stop_server, 'the node is stopped';

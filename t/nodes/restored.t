@@ -1,6 +1,6 @@
-# One of two nodes gets an older database: a backup, which knows that it is one and waits for the other node, whose
-# replica is newer; with --alone it is served without it, and what came since is lost. Or an older copy of the file,
-# put in place by hand: it is fetched back, or refused.
+# One of two nodes gets an older database. A backup is marked as one, and waits for the other node, whose replica is
+# newer; with --alone it is served without that node, and what came since is lost. An older copy of the file, put in
+# place by hand, is replaced by the newer one from the other node, or refused.
 
 use v5.36;
 use FindBin;

@@ -15,8 +15,7 @@ plan skip_all => 'valgrind is not installed' if !grep { -x "$_/valgrind" } split
 
 use constant REQUESTS => 10_000;
 
-# So many requests of every kind that clients and workers make, good ones and bad ones; then pulls
-# what is done.
+# Makes $requests requests of every kind that clients and workers make, good ones and bad ones; then pulls what is done.
 sub work ($mill, $requests) {
     my $id = $mill->new_item('looked at', 1);
     $mill->pull(1);

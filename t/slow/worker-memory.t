@@ -58,8 +58,8 @@ my @rss = map { rss_after($fake, $worker, $reports * $_ / 3) } 1 .. 3;
 my $counts = $fake->counts;
 cmp_ok $counts->{results}, '>=', $reports, "$counts->{results} reports of $counts->{items} items were made";
 diag "RSS in KiB after each third: @rss";
-# The smallest piece of memory lost with each report would be 5,400 KiB by the end. What grows for long
-# by some 300 KiB are the gaps between pieces.
+# A leak of the smallest piece of memory with each report would be 5,400 KiB by the end. The gaps between pieces grow by
+# some 300 KiB over a long time.
 cmp_ok $rss[$_] - $rss[0], '<', GROWTH_KIB_MAX, 'no growth since the first third' for 1, 2;
 cmp_ok $rss[2], '<', RSS_KIB_MAX, 'nor too much in all';
 $worker->kill('TERM');

@@ -44,7 +44,7 @@ static void test_refused(void) {
         "top=5;order", "top =5",      "top=5?order=a"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         bool taken = parse(bad[i]);
-        /* The last of them is one value, which no number is. */
+        /* The last one is a single value, but not a number. */
         if (taken) {
             int64_t top;
             taken = query_integer(&query, "top", 1, 10, &top, why, sizeof why);

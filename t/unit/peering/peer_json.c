@@ -1,4 +1,4 @@
-/* Items as nodes tell each other of them: what is written is read back, and nothing else is taken.
+/* Items as nodes send them to each other: what is written is read back, and nothing else is taken.
  */
 #include "fcgi/peering/peer_json.h"
 
@@ -56,7 +56,7 @@ static void test_round_trips(void) {
     }
 }
 
-/* Items as they should be, and with one thing wrong; field is what is then complained of. */
+/* Good items, and items with one mistake; field is the one that the error names. */
 static const struct {
     const char *field; /* NULL: nothing is wrong */
     const char *text;

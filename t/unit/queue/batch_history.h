@@ -42,7 +42,7 @@ static char byte_of(int number, int salt, size_t i) {
     return (char)(number * 31 + salt * 7 + (int)(i * 13));
 }
 
-/* A record whose bytes number and salt tell. */
+/* A record whose bytes follow from number and salt. */
 static struct batch_record make(int number, size_t size, int salt) {
     struct batch_record record = {.number = number, .changes = changes, .size = size};
     for (size_t i = 0; i < size; i++)
@@ -66,7 +66,7 @@ static void append_all(struct batch_log *log, int first, int last, size_t size) 
         append(log, number, size, 0);
 }
 
-/* Whether a byte is followed by the record that was last made under a number, and nothing else. */
+/* Whether the bytes after the first are exactly the record that was last made under a number. */
 static bool is_record(const struct buffer *bytes, int number) {
     struct batch_record record;
     if (batch_record_read(bytes->data + 1, bytes->length - 1, &record) != bytes->length - 1 ||

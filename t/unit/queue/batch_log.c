@@ -231,8 +231,7 @@ static void test_switch(void) {
     batch_reader_close(reader);
 }
 
-/* Where a file begins the reader has the check of what it read last; what it knows needs no search.
- */
+/* At the start of a file the reader has the check of its last record, and needs no search. */
 static void test_reader_knows(void) {
     char away[130];
     fresh_log();

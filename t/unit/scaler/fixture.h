@@ -17,7 +17,7 @@ struct a {
     int age;              /* s since its launch was decided */
     int heard;            /* s since its last call; 0: just now, or never while it boots */
     int items;            /* that it holds */
-    enum listing listing; /* LISTING_UNKNOWN stands for what is usual of such a machine */
+    enum listing listing; /* LISTING_UNKNOWN: the usual one of such a machine */
     int copies;           /* 0 stands for one, if it is listed at all */
     int absent;           /* s for which lists have lacked it */
     bool fresh;           /* the list is newer than everything else that is known */
@@ -49,7 +49,7 @@ static inline struct scaling_machine machine_of(const struct a *a) {
     return machine;
 }
 
-/* The snapshot of a case; what is left out is as said on top. */
+/* The snapshot of a case; the rest is as the comment on top says. */
 static inline struct scaling_snapshot snapshot_of(int wait, int work, int outside,
                                                   const struct a *list) {
     struct scaling_snapshot snapshot = {

@@ -177,8 +177,8 @@ static void test_cases(void) {
     }
 }
 
-/* Three run, an item waits too long: whom is a loan wanted of, in what the table leaves as it is?
- */
+/* Three run, an item waits too long: which node is asked for a loan, in cases that the table leaves
+ * out? */
 static void test_whom(void) {
     struct scaling_decision decision;
     struct scaling_snapshot snapshot = moment_of("16 RRR -");
@@ -240,7 +240,7 @@ static void test_reasons(void) {
     is_int(decision.machines[2].reason, REASON_AWAY, "beside it");
 }
 
-/* A decision that is due when less of a loan holds comes at that moment, not up to a turn later. */
+/* A decision that is due when less of a loan is left comes at that time, not up to a turn later. */
 static void test_due(void) {
     static const struct {
         const char *name, *known;

@@ -56,7 +56,7 @@ static void begin_copy(void) {
     is_int(store_backup_begin(one.store), QUEUE_OK, "a copy begins");
 }
 
-/* Takes a part that is there into the file. Whether it was one. */
+/* Takes a part, if there is one, into the file. Returns whether there was. */
 static bool take(void) {
     if (!store_backup_take(one.store, &pages))
         return false;
@@ -68,7 +68,7 @@ static bool take(void) {
     return true;
 }
 
-/* Goes on to the end; between the steps others do this. How many steps it took. */
+/* Copies to the end; calls others between the steps. Returns the number of steps. */
 static int go_on(void (*others)(void)) {
     int steps = 0;
     bool complete = false;
@@ -169,7 +169,7 @@ static void failures(void) {
     close(copy_fd);
 }
 
-/* Batches change more than may be kept for whoever does not fetch it. */
+/* Batches change more pages than are kept for a copy that nobody fetches. */
 static void not_fetched(void) {
     static struct queue_batch batch;
     struct queue_pull pull = {.top = 500, .oldest = 1};

@@ -1,5 +1,4 @@
-/* A copy of a store's database that is kept equal to it by what the store records of its batches.
- */
+/* A copy of a store's database, kept equal by the records of the store's batches. */
 #ifndef HASHMILL_T_FOLLOW_H
 #define HASHMILL_T_FOLLOW_H
 
@@ -11,7 +10,7 @@
 
 enum { FOLLOW_SQL_SIZE = SETTING_TEXT_SIZE + 200 };
 
-/* The copy, another one that is fed by a session on the first, and how far they are. */
+/* The copy, a second one that gets the changes of a session on the first, and how far they are. */
 struct follower {
     struct store *store;
     sqlite3 *copy;
@@ -86,7 +85,7 @@ static inline int follow_conflict(void *unused, int conflict, sqlite3_changeset_
     return SQLITE_CHANGESET_ABORT;
 }
 
-/* Applies some changes to a copy and saves the check, which is not among them. */
+/* Applies changes to a copy and saves the check, which is not among the changes. */
 static inline bool follow_apply(sqlite3 *copy, const void *changes, size_t size,
                                 const uint8_t *check) {
     sqlite3_stmt *save;
@@ -103,7 +102,7 @@ static inline bool follow_apply(sqlite3 *copy, const void *changes, size_t size,
     return code == SQLITE_OK;
 }
 
-/* Applies a batch to the copy under a session, and what that has seen to the second copy. */
+/* Applies a batch to the copy under a session, and the session's changes to the second copy. */
 static inline bool follow_twice(struct follower *follower, const struct batch_record *record) {
     sqlite3_session *session;
     void *changes = NULL;

@@ -1,4 +1,4 @@
-/* How much may wait, and when those that are refused are to try again. */
+/* How much may wait, and when refused clients should try again. */
 #include "fixture.h"
 
 static enum queue_result enqueue(struct store *store, int64_t iterations) {
@@ -12,7 +12,7 @@ static enum queue_result enqueue(struct store *store, int64_t iterations) {
     return result;
 }
 
-/* Leases all that waits and takes it down to so much remaining; 0: done. */
+/* Leases all waiting items and reports `remaining` for each; 0: done. */
 static void work(struct store *store, int64_t remaining) {
     static struct queue_grant grant;
     static struct queue_report report;

@@ -19,15 +19,15 @@ static struct queue_hello_answer hello_of(int64_t nonce, const struct uuid *id) 
     return answer;
 }
 
-static int64_t nonce; /* that the lender has told last */
+static int64_t nonce; /* the lender's last one */
 
-/* A lender that has heard of nobody, and a borrower that knows what counts. */
+/* A lender without any calls so far, and a borrower that knows the lender's nonce. */
 static void meet(void) {
     begin_anew();
     nonce = hello_of(0, NULL).nonce;
 }
 
-/* The next hello. What the loan gets; -1: it did not count. */
+/* Sends the next hello. Returns the loan's time; -1: the hello did not count. */
 static int64_t ttl_of(const struct uuid *id) {
     struct queue_hello_answer answer = hello_of(nonce, id);
     nonce = answer.nonce;
@@ -270,8 +270,8 @@ static void in_the_middle(void) {
 
 /* --- Anything happens --- */
 
-/* Whether there are more than six machines, or may be by what is in the stores, without an excuse:
- * a node that has borrowed was down, for a loan's time after it came up again. */
+/* Whether there are more than six machines, or may be by the stores' limits, without an excuse. The
+ * excuse: a borrower is down, or came up less than a loan's time ago. */
 static bool too_many(void) {
     int64_t limits = 0;
     int machines = 0;

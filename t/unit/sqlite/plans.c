@@ -34,7 +34,7 @@ static bool is_script(enum sql sql) {
     }
 }
 
-/* Appends a statement's plan to text, a line each step. False when there is none to be had. */
+/* Appends a statement's plan to text, a line each step. False when SQLite gives none. */
 static bool read_plan(sqlite3 *database, enum sql sql, char *text, size_t size) {
     char explain[8192];
     sqlite3_stmt *statement;

@@ -1,4 +1,4 @@
-/* What is recorded of batches with everything in them at random: the copy stays equal. */
+/* Records of random batches of every kind: the copy stays equal. */
 #include "follow.h"
 
 enum { BATCHES = 350, OPERATIONS = 12, KEYS = 40, TAGS = 30 };

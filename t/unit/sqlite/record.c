@@ -1,5 +1,5 @@
-/* What is recorded of a batch: applied to a copy of the database as it was before, it makes that
- * one equal. Each kind of change on its own; record-walk.c mixes them. */
+/* Records of batches: applied to a copy of the database as it was before, a record makes the copy
+ * equal. Each kind of change on its own; record-walk.c mixes them. */
 #include "follow.h"
 
 static struct store *store;
@@ -343,7 +343,7 @@ static int refuse_commit(void *times) {
     return (*(int *)times)-- > 0;
 }
 
-/* Batches that are not committed: what is in the log of them is replaced. */
+/* Batches that are not committed: their records in the log are replaced. */
 static void batch_fails(void) {
     int times = 1;
     int64_t before = store_last_batch(store);
@@ -365,7 +365,7 @@ static void batch_fails(void) {
     is_int(number(store, "SELECT count(*) FROM item WHERE iterations = 77"), 1, "once");
 }
 
-/* A start drops what was recorded of a batch that was not committed. */
+/* A start drops the record of a batch that was not committed. */
 static void starts_again(void) {
     int times = 1;
     sqlite3_commit_hook(store->database, refuse_commit, &times);

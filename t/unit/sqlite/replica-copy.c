@@ -86,7 +86,7 @@ static int64_t kept_batch(void) {
     return batch;
 }
 
-/* A copy of another database, or of one that was set back, does not remove what it follows on. */
+/* A copy of another database, or of one that was set back, keeps the replica that it replaces. */
 static void test_another(void) {
     fresh();
     run_batch(&one, INSERT(10, "NULL"));
@@ -109,8 +109,8 @@ static void test_another(void) {
     is_int(kept_batch(), 1, "the replica of before is kept in its place");
 }
 
-/* In a process of its own: takes what it is sent, which stays in the WAL, then a copy, and dies
- * before one of its steps. Whether it came to its end. */
+/* In a process of its own: takes records, which stay in the WAL, then a copy, and dies before one
+ * of its steps. Returns whether it came to its end. */
 static bool copy_killed_at(int steps, const struct buffer *records) {
     int status;
     pid_t child = fork();
@@ -239,7 +239,7 @@ static void test_sync(void) {
     ok(equal(&one), "taken");
 }
 
-/* A WAL beside which its file is gone must not be read into another. */
+/* A WAL whose file is gone must not be read into another file. */
 static void test_stray_wal(void) {
     char path[PRIMARY_PATH_SIZE];
     char wal[PRIMARY_PATH_SIZE];

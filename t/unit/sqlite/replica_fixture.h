@@ -5,7 +5,7 @@
 
 #include "primary.h"
 
-/* What a kill may come before. */
+/* Steps before which the process can be killed: it dies when steps_left are done; -1: never. */
 static int steps_left = -1;
 
 static inline void step(void) {
@@ -112,7 +112,7 @@ static struct replica_part part_of(const char *file, int64_t bytes, int64_t numb
     return part;
 }
 
-/* Copies the primary as it is, but for what is done to the source and the file before. */
+/* Sends a copy of the file from the source; a test may have changed both. */
 static inline enum replica_result send_file(const struct replica_source *source, const char *file,
                                             int64_t bytes) {
     enum replica_result result = REPLICA_OK;

@@ -67,8 +67,8 @@ static int send_item(int64_t iterations, const char *key) {
     return send_operation(OPERATION_ENQUEUE);
 }
 
-/* Whether a process has its answer by now. Of the two tallies that the writer answers before this,
- * it has accepted the process with the first, and applied its operation with the second. */
+/* Whether a process has its answer. Two tallies before make this certain: with the first the writer
+ * has accepted the process, with the second it has applied the operation. */
 static bool is_answered(int fd) {
     struct queue_tally tally;
     struct pollfd readable = {.fd = fd, .events = POLLIN};
@@ -79,7 +79,7 @@ static bool is_answered(int fd) {
     return poll(&readable, 1, 0) == 1;
 }
 
-/* How it ends, and the process with it. */
+/* Waits for the result of an operation, and ends its process. */
 static enum queue_result answer(int fd) {
     size_t size;
     enum channel_result result = channel_await(fd, &message, &size);
@@ -188,7 +188,7 @@ static void over_a_start(void) {
     is_int(answer(fd), QUEUE_OK, "until it is");
 }
 
-/* Who stops waits for the answers that are held. */
+/* A writer that stops gives the withheld answers before. */
 static void stops(void) {
     int fd = send_item(5, "");
     ok(!is_answered(fd), "an enqueue waits");
@@ -241,7 +241,7 @@ static void watches(void) {
     tell(0, COPY_FOLLOWING);
 }
 
-/* What of pulls over both nodes waits for the replica. */
+/* Which answers of pulls over both nodes wait for the replica. */
 static void waits_of_pulls(void) {
     struct queue_pull pull = {.top = 5, .reach = PULL_OVER_BOTH, .peer = 2, .key = "pull"};
     close(send_item(1, ""));
@@ -339,7 +339,7 @@ static void verbs_of_hellos(void) {
     ok(!copying().known, "not when there is none");
 }
 
-/* What waits for the replica when a newer database has taken its place is never answered. */
+/* Withheld answers are never given when a newer database has taken the place. */
 static void superseded(void) {
     int status = 0;
     tell(0, COPY_FOLLOWING);
@@ -354,7 +354,7 @@ static void superseded(void) {
     start_writer();
 }
 
-/* A writer that stood still hears first whether another one has its database. */
+/* A writer that stood still first waits to hear whether another one has its database. */
 static void pause_of_the_writer(void) {
     tell(0, COPY_FOLLOWING);
     tell(0, COPY_FOLLOWING);

@@ -25,7 +25,7 @@ struct node {
     struct conf conf;
     struct store *store;
     bool busy;         /* more to do than any number of machines could */
-    struct uuid item;  /* that waits as long */
+    struct uuid item;  /* waits while busy */
     int64_t up_ms;     /* real time of the last start */
     int launched;      /* ever */
     int machines;      /* that exist */
@@ -128,7 +128,7 @@ static inline int64_t clock_of(const struct node *node) {
     return clock_steady_ms() + node->store->clock_offset_ms;
 }
 
-/* How many machines a node's writer lets there be. */
+/* How many machines a node's writer allows. */
 static inline int64_t limit_of(struct node *node) {
     char sql[300];
     int64_t now = clock_of(node);

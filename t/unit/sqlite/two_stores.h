@@ -34,7 +34,7 @@ static inline void close_node(struct node *node) {
     store_close(node->store);
 }
 
-/* Behind set_up. */
+/* Call after set_up. */
 static inline void open_two(void) {
     one.conf = conf;
     two.conf = conf;
@@ -104,7 +104,7 @@ static inline void report(struct node *node, const struct queue_grant *grant, in
     store_commit(node->store);
 }
 
-/* A batch with nothing but what a batch does by itself. */
+/* A batch without operations, with only what every batch does. */
 static inline void idle_batch(struct node *node) {
     store_begin(node->store);
     store_lapse(node->store);
@@ -137,7 +137,7 @@ static inline int64_t epoch_of(const struct node *node) {
     return node->store->identity.epoch;
 }
 
-/* The node asks the other for what is missing in a batch, under this epoch. */
+/* The node asks the other to reserve what its batch lacks, under this epoch. */
 static inline void reserve_at(struct node *other, const struct queue_batch *batch, int64_t epoch,
                               struct queue_batch *more) {
     struct queue_reserve reserve = {.again = batch->share != PULL_OPEN,
@@ -185,7 +185,7 @@ static inline const struct queue_peers *peers_of(struct node *node) {
     return &peers;
 }
 
-/* The other node asks once what has become of all that it has set aside, and settles that. */
+/* The other node asks once for the outcome of all its reservations, and settles them. */
 static inline void settle_all(struct node *other, struct node *node) {
     static struct queue_peers peers;
     peers = *peers_of(other);

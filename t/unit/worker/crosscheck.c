@@ -82,8 +82,8 @@ static void work_long(int check_percent) {
     poll(NULL, 0, WAIT_MS);
 }
 
-/* Has as many mills as runs work like this until they stop, or until one does not stop as it
- * should. What they told, and how many stopped. */
+/* Has up to `runs` mills do this work, one after the other, until one does not stop as it should.
+ * Sets *told, and returns how many stopped. */
 static int work_often(void (*work)(int), int check_percent, int runs) {
     int stopped = 0;
     *told = (struct told){.wrong = 0};

@@ -7,8 +7,8 @@
 
 #include "tap.h"
 
-/* What the test says of a machine that computes wrongly, which a child plays: once a process has
- * computed, it is one or the other for life. Empty when it finds nothing. */
+/* What the test says of a machine that computes wrongly; empty when it finds nothing. A child plays
+ * the machine: once a process has computed, it stays right or wrong for life. */
 static void judge_broken(char *why, size_t size) {
     int pipe_ends[2];
     if (pipe(pipe_ends) != 0)
