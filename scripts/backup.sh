@@ -79,13 +79,13 @@ server_program() {
     if [[ -x $built ]]; then printf '%s' "$built"; else command -v hashmill-fcgi; fi
 }
 
-# Fails when something is at a path that no file may take the place of: a directory, a device, a link...
+# Fails if a path has something that no file may replace: a directory, a device, a link...
 need_file() {
     [[ ! -L $1 ]] || fail "$1 is a symbolic link, to $(readlink -m -- "$1"); name the file itself"
     [[ ! -e $1 || -f $1 ]] || fail "$1 is a $(stat -c %F -- "$1") and stays; name another file"
 }
 
-# Fails unless FILE is not there yet or is a backup of whom it is to be, for that is replaced.
+# Fails unless FILE is missing, or is a backup of this user's, which may be replaced.
 check_target() {
     need_file "$file"
     [[ -e $file ]] || return 0

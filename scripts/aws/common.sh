@@ -32,7 +32,7 @@ call() {
         --output text --cli-connect-timeout 10 --cli-read-timeout 60 "$@" </dev/null
 }
 
-# Whether the call that failed last, with its complaint in $work/error, did so with a code that begins like this.
+# Whether the last failed call, whose complaint is in $work/error, failed with a code that begins like this.
 failed_with() {
     grep -qE "\\(($1)" "$work/error"
 }
@@ -111,7 +111,7 @@ choose_region() {
     [[ $region =~ ^[a-z]{2}(-[a-z]+)+-[0-9]$ ]] || fail "$region is not a region, like eu-west-1"
 }
 
-# Checks options and credentials, sets account, partition and the names of what is found by name.
+# Checks options and credentials; sets account, partition and the names of resources that are found by name.
 begin() {
     local identity
     [[ $stack =~ ^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$ ]] ||
@@ -125,7 +125,7 @@ begin() {
     }
     read -r account identity <<<"$identity"
     partition=$(cut -d : -f 2 <<<"$identity")
-    prefix=hashmill-$stack-$region # of what is global in the account
+    prefix=hashmill-$stack-$region # of names that are global in the account
     node_role=$prefix-node
     worker_role=$prefix-worker
     bucket=hashmill-$stack-$account-$region

@@ -57,8 +57,8 @@ launch_node() {
     say "  launched node $number: ${node[number]}"
 }
 
-# Terminates nodes whose volume is gone, and waits until every node that is about to be gone is: no node is there
-# twice.
+# Terminates nodes whose volume is gone, and waits until every node that is shutting down is gone, so that no node is
+# there twice.
 end_lost_nodes() {
     local number
     for number in 0 1; do

@@ -115,7 +115,7 @@ enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
     return QUEUE_OK;
 }
 
-/* Notes what is to be answered. The event loop asks for the answers behind every few requests. */
+/* Notes a request to be answered. The event loop fetches the answers after every few requests. */
 static uint64_t start(struct queue *queue, struct uuid id, int32_t items) {
     if (queue->count == TICKETS_MAX)
         abort();

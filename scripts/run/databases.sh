@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154  # the variables are those of run.sh
-# What run.sh, which sources this file, does before it starts a server: its database is to be there.
+# For run.sh, which sources this file: makes sure of each server's database before the server starts.
 
-# Sees to it that each node's database may be served; what follows is init_ended's. Two nodes without a database and
-# without a replica have nothing of the other's. Where one is missing, the other node is asked when it serves; so is
-# a peer elsewhere.
+# Starts --init for each node's database; init_ended does the rest. If neither node has a database or a replica, both
+# begin new queues. Otherwise a node without a database asks the other one, once that serves; so it does with a peer
+# elsewhere.
 prepare_databases() {
     local directory there=no
     ((nodes == 2)) || there=unknown

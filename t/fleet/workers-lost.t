@@ -58,8 +58,8 @@ subtest 'a worker that stood still, and nobody took its item' => sub {
     my $mill = Hashmill::Fleet->start(PROVIDER => '');
     my $id = $mill->new_item('stopped', STOPPED);
     my $worker = stopped_for_a_lease($mill, $id, sub { });
-    # Its report may come before or behind its own next lease, which gets the item again: taken in the one
-    # case, lost in the other, as t/api/worker-api.t has them one by one.
+    # Its report may come before its own next lease, which gets the item again, or after it: it is taken or lost then.
+    # t/api/worker-api.t has both cases.
     ok wait_until(60, sub { $mill->state_of($id) eq 'done' }), 'it goes on and does it';
     my $item = $mill->item($id)->json;
     is $item->{value}, value_of('stopped', STOPPED), 'the value is right';

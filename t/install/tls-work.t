@@ -84,7 +84,7 @@ sub reload_nginx {
     return;
 }
 
-# Waits until nginx answers a client with that certificate, which trusts that authority, so.
+# Waits until nginx of both nodes gives the wanted answer to a client with this certificate that trusts this authority.
 sub wait_answer ($wanted, $cert, $ca) {
     return !grep {
         my $one = $_;

@@ -1,5 +1,5 @@
-# The judge of a soak finds what it is there for: in histories that are made up, each with one thing wrong. And its
-# schedule is a function of the seed, with enough of each fault.
+# The judge of a soak finds what is wrong with a history, in made-up ones with one thing wrong each. And the schedule of
+# a soak is a function of the seed, with enough of each fault.
 
 use v5.36;
 use FindBin;

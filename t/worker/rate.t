@@ -1,5 +1,5 @@
-# The rate that a worker reports is what it does in a second of the wall, however little of that it is
-# let run. Here it is stopped for most of each tenth of a second, as a CPU quota does it.
+# The rate that a worker reports is its work in a second of wall time, however little of that second it may run. Here it
+# is stopped for most of each tenth of a second, as by a CPU quota.
 
 use v5.36;
 use FindBin;
@@ -15,10 +15,10 @@ my $mill = Hashmill->start(LEASE_SECONDS => 6);
 my @ids = map { $mill->new_item("item $_", 900_000_000_000) } 1 .. 40;
 my $worker = $mill->start_worker(THREADS => 1);
 
-# What the node has been told, in iterations a second; 0: nothing yet.
+# The rate that the node was told, in iterations a second; 0: none yet.
 sub reported { return $mill->stats->{fleet}{workers}[0]{rate} // 0 }
 
-# Waits until something is in hand; what one second of that brings undisturbed.
+# Waits for the rate without disturbance.
 ok wait_until(30, sub { reported() > 0 }), 'the worker reports a rate';
 my $free = reported();
 
@@ -36,7 +36,7 @@ my $throttle = background(sub {
 ok wait_until(60, sub { reported() < $free / 2 }),
     'stopped for four fifths of the time, it reports less than half: ' . reported() . " of $free";
 
-# The links that are to be computed, when the worker has just reported; and the time.
+# Waits for the worker's next report; returns the links that are left, and the time.
 sub progress ($before) {
     my $left = $before;
     wait_until(30, sub { ($left) = map { $_->[0] } $mill->sql('SELECT sum(remaining) FROM item'); $left != $before });
@@ -52,7 +52,7 @@ cmp_ok reported(), '>', $true / 2, 'no less, either';
 cmp_ok reported(), '>', 0, 'and not nothing';
 $throttle->stop->result;
 
-# What is in hand is cancelled: an idle worker can do what it could.
+# Cancels what is in hand: an idle worker keeps its rate.
 $mill->call('DELETE', "/items/$_") for @ids;
 ok wait_until(60, sub { my $items = $mill->stats->{items}; $items->{leased} == 0 }), 'nothing is in hand any more';
 my $slow = reported();

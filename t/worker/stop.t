@@ -1,5 +1,5 @@
-# Who stops a worker often signals it twice within a moment, as timeout and npm do: that is one wish. A
-# later signal is another one.
+# Whoever stops a worker often signals it twice within a moment, as timeout and npm do: both signals count as one. A
+# later signal counts as the second.
 
 use v5.36;
 use FindBin;
