@@ -193,7 +193,7 @@ test-shims: $(TEST_SHIMS)
 
 unit-tests: $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
 
-# Each fuzz target for so many seconds; what it finds goes to $(BUILD)/fuzz/.
+# Each fuzz target for SECONDS; what it finds goes to $(BUILD)/fuzz/.
 SECONDS ?= 60
 .PHONY: fuzz fuzz-programs
 fuzz:
@@ -217,7 +217,7 @@ test:
 test-slow:
 	HASHMILL_SLOW=1 scripts/test.sh --no-install t/slow/*.t
 
-# The tests of which a part needs root: for networks, disks and limits of memory of their own. `make test`
+# The tests that need root in part: for networks, disks and limits of memory of their own. `make test`
 # leaves out what this user has no right to; here that is a failure.
 .PHONY: test-root
 test-root:

@@ -82,6 +82,8 @@ int json_first(const struct json *json, int array) {
 }
 
 int json_next(const struct json *json, int element) {
+    if (element < 0)
+        return -1;
     int next = behind(json, element);
     int parent = json->tokens[element].parent;
     return next < json->count && json->tokens[next].parent == parent ? next : -1;

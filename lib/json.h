@@ -13,7 +13,7 @@
 /*
  * Reading: JSON text from outside, tokenised by jsmn after a check of our own, because jsmn alone
  * accepts texts that RFC 8259 does not. A parsed text is walked by token numbers; -1 is "no such
- * token". Every function below but json_next accepts -1, so that look-ups can be chained without
+ * token". Every function below accepts -1, so that look-ups can be chained without
  * checks.
  */
 struct json {

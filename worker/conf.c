@@ -36,7 +36,7 @@ static const struct setting table[] = {
     TEXT("WORKER_KERNEL", kernel, "name", "",
          "Compute with this kernel only, as --bench names them; empty: what is fastest here."),
     INTEGER("CHECK_PERCENT", check_percent, "percent", 0, 100, 1,
-            "Share of the chains of which a random segment is computed again by OpenSSL; a "
+            "Share of the chains that have a random segment computed again by OpenSSL; a "
             "difference stops the worker before it reports."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),

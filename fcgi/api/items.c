@@ -75,10 +75,9 @@ void api_pull(struct call *call) {
                       "This Idempotency-Key was used for a pull with another top or order; use a "
                       "new key for a new pull.");
     else if (result == QUEUE_NONE)
-        problem_reply(
-            reply, PROBLEM_GONE,
-            "Some items of this batch were handed out so long ago that they have left the "
-            "queue; use a new key for a new pull.");
+        problem_reply(reply, PROBLEM_GONE,
+                      "Some items of this batch were handed out too long ago: they have left the "
+                      "queue; use a new key for a new pull.");
     else if (unreachable)
         items_reply_unreachable(call);
     else if (result != QUEUE_OK)

@@ -73,8 +73,8 @@ void describe_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
     static const char *const reasons[] = {
         [REASON_SURPLUS] = "there are more than WORKERS_MAX and loans allow",
         [REASON_TWICE] = "the provider has launched it more than once",
-        [REASON_SILENT] = "its worker was not heard from for too long",
-        [REASON_NO_BOOT] = "its worker was never heard from",
+        [REASON_SILENT] = "its worker has been silent for too long",
+        [REASON_NO_BOOT] = "its worker has never called",
         [REASON_LOST] = "the provider does not list it",
         [REASON_UNWANTED] = "it could not be launched and is not needed any more",
         [REASON_STRAY] = "this node does not know it, or took it for gone",
@@ -82,7 +82,7 @@ void describe_step(char why[QUEUE_WHY_SIZE], const struct scaling_machine *machi
         [REASON_EMPTY] = "it is leaving and holds no item",
         [REASON_OVER] = "the provider does not run it any more",
         [REASON_RECALLED] = "the node that it was borrowed from wants it back",
-        [REASON_AWAY] = "the node that it was borrowed from was not heard from",
+        [REASON_AWAY] = "the node that it was borrowed from does not answer",
     };
     if (step == STEP_LEAVE && machine->state == MACHINE_GONE)
         snprintf(why, QUEUE_WHY_SIZE, "sending %s (%s) away, for %s", name, id, reasons[reason]);
@@ -127,10 +127,10 @@ void describe_loan(char why[QUEUE_WHY_SIZE], const struct scaling_snapshot *snap
                  "a machine lent to node %d counts as returned, for its time is over", node);
     else if (loan->state == LOAN_WANTED)
         snprintf(why, QUEUE_WHY_SIZE, "asking node %d for a machine no more, for %s", node,
-                 reason == REASON_AWAY ? "it was not heard from" : "nothing waits for long");
+                 reason == REASON_AWAY ? "it does not answer" : "nothing waits for long");
     else
         snprintf(why, QUEUE_WHY_SIZE, "returning a machine to node %d, for %s", node,
                  reason == REASON_RECALLED ? "it wants it back"
-                 : reason == REASON_AWAY   ? "it was not heard from and its time is over"
+                 : reason == REASON_AWAY   ? "it does not answer and the loan is over"
                                            : "none needs it");
 }

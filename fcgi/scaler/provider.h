@@ -95,7 +95,7 @@ struct provider_machine {
     int64_t launched; /* seconds since 1970, as the provider says */
 };
 
-/* Whether text can be an id: 1 to 64 letters, digits and . _ : / + = -, of which the first is a
+/* Whether text can be an id: 1 to 64 letters, digits and . _ : / + = -, the first a
  * letter or a digit. */
 bool provider_is_id(const char *text);
 

@@ -243,12 +243,6 @@ void store_count_all(struct store *store, int64_t items, enum item_state from, e
 int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
                            enum item_state to);
 
-/* The order of leasing of an item that comes now. */
-int64_t store_rank(const struct store *store, int64_t iterations);
-
-/* Whether `remaining` more links can be counted: all sums stay far from the end of int64_t. */
-bool store_has_room_for(const struct store *store, int64_t remaining);
-
 /* Reads an item's row; a damaged one poisons the store. */
 bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item);
 

@@ -7,7 +7,7 @@
 #include "log.h"
 #include "operation.h"
 
-/* Answers share one piece of memory, of which only the used part becomes real. Reading stops while
+/* Answers share one piece of memory, whose used part alone becomes real. Reading stops while
  * there is still room for the largest answer to everything read. After that, leases of parked
  * workers may use some of the rest; what is left is enough for an answer to every look that can be
  * parked. */
