@@ -33,7 +33,6 @@ enum operation {
     OPERATION_RETIRE,
     OPERATION_TALLY,
     OPERATION_UPDATE_MACHINE,
-    OPERATION_REMARK,
     OPERATION_ACKNOWLEDGE,
     OPERATION_CLOSE_PULL,
     OPERATION_RESERVE,
@@ -76,7 +75,6 @@ struct channel_message {
         struct queue_report report;
         struct queue_worker worker;
         struct queue_machine_update update;
-        struct queue_remark remark;
         struct queue_lease lease;
         struct channel_look look;
         struct queue_batch batch;

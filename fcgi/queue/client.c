@@ -198,10 +198,6 @@ enum queue_result queue_update_machine(struct queue *queue,
     return client_call(queue, OPERATION_UPDATE_MACHINE, update, sizeof *update, NULL, 0);
 }
 
-enum queue_result queue_remark(struct queue *queue, const struct queue_remark *remark) {
-    return client_call(queue, OPERATION_REMARK, remark, sizeof *remark, NULL, 0);
-}
-
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
                               struct queue_fleet *fleet) {
     return reader_fleet(queue->reader, since, fleet);

@@ -93,10 +93,4 @@ struct queue_machine_update {
 enum queue_result queue_update_machine(struct queue *queue,
                                        const struct queue_machine_update *update);
 
-/* Keeps a remark of an operator among the decisions. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
-struct queue_remark {
-    char text[QUEUE_WHY_SIZE];
-};
-enum queue_result queue_remark(struct queue *queue, const struct queue_remark *remark);
-
 #endif

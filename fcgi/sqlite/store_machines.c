@@ -20,7 +20,3 @@ enum queue_result store_update_machine(struct store *store,
                 (update->why[0] == '\0' || store_save_decision(store, update->why));
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
-
-enum queue_result store_remark(struct store *store, const struct queue_remark *remark) {
-    return store_save_decision(store, remark->text) ? QUEUE_OK : QUEUE_FAULT;
-}

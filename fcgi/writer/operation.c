@@ -57,11 +57,6 @@ static bool is_sane_update(struct channel_message *operation) {
     return between(update->state, MACHINE_LAUNCHING, MACHINE_GONE);
 }
 
-static bool is_sane_remark(struct channel_message *operation) {
-    end_text(operation->body.remark.text, sizeof operation->body.remark.text);
-    return true;
-}
-
 static bool is_sane_close(struct channel_message *operation) {
     return between(operation->body.close.rest, 0, QUEUE_PULL_MAX);
 }
@@ -140,7 +135,6 @@ APPLY(report, store_report(store, &operation->body.report, &answer->body.verdict
 APPLY(retire, store_retire(store, &operation->body.worker))
 APPLY(tally, store_tally(store, &answer->body.tally))
 APPLY(update_machine, store_update_machine(store, &operation->body.update))
-APPLY(remark, store_remark(store, &operation->body.remark))
 APPLY(acknowledge, store_acknowledge(store, &operation->body.acknowledged))
 APPLY(close_pull, store_close_pull(store, &operation->body.close))
 APPLY(reserve, store_reserve_items(store, &operation->body.reserve, &answer->body.batch))
@@ -218,11 +212,6 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                   .is_alone = true,
                                   .is_sane = is_sane_update,
                                   .apply = update_machine},
-    [OPERATION_REMARK] = {.name = "remark",
-                          .message = ONE(remark),
-                          .is_alone = true,
-                          .is_sane = is_sane_remark,
-                          .apply = remark},
     [OPERATION_ACKNOWLEDGE] = {.name = "acknowledge",
                                .message = ONE(acknowledged),
                                .is_alone = true,
