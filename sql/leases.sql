@@ -1,7 +1,7 @@
 -- Leases: given to workers, renewed, returned, lapsed.
 
 -- name: lease_next
--- The items to lease next. No rank is below 0; the condition on it makes SQLite search the index.
+-- The items to lease next, by the rank of fcgi/store/rank.h. No rank is below 0; the condition on it makes SQLite search the index.
 -- ?1 most
 SELECT id, chain, remaining FROM item
 WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?1;

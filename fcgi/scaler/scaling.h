@@ -3,7 +3,9 @@
 
 /*
  * The decision of the scaler: how many machines to launch and which to send away, as a pure
- * function of a snapshot. t/unit/scaler/scaling.c is its specification by cases.
+ * function of a snapshot. t/unit/scaler/scaling.c is its specification by cases. A machine whose
+ * worker is idle is not chosen here: that worker retires (IDLE_SECONDS of the worker,
+ * store_retire).
  *
  * The provider launches a machine under a name that this node gave it. The machine is launching
  * until the provider has told its id, booting until its worker's first call, and leaving once it

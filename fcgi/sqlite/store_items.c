@@ -1,29 +1,19 @@
 /* The operations of clients on one item: enqueue, look, cancel; and the counts. */
 
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "clock.h"
 #include "item_columns.h"
 #include "log.h"
+#include "store/rank.h"
+#include "store/retry_after.h"
 #include "store_sql.h"
 
-enum {
-    RANK_PENALTY_MAX_MS = 3600 * 1000,
-    WORKER_ALIVE_MS = 60 * 1000,
-    RETRY_MAX_SECONDS = 60 /* room may come sooner than the rate says: a cancel, a new worker */
-};
+enum { WORKER_ALIVE_MS = 60 * 1000 };
 
 /* The sum of remaining stays far from the end of int64_t. */
 static const int64_t remaining_sum_max = (int64_t)1 << 62;
-
-/* First in, first out, but an item's size moves it back, by an hour at most. */
-static int64_t rank(const struct store *store, int64_t iterations) {
-    double penalty = (double)iterations * (double)store->conf->size_penalty_ns / 1e6;
-    return store_now_ms(store) +
-           (penalty < RANK_PENALTY_MAX_MS ? (int64_t)penalty : RANK_PENALTY_MAX_MS);
-}
 
 /* Looks an idempotency key up. NONE: never used; OK with the id of its item; CONFLICT: used for
  * another request; FAULT. */
@@ -51,32 +41,6 @@ static bool has_room_for(const struct store *store, int64_t remaining) {
     return store->counts.remaining <= remaining_sum_max - remaining;
 }
 
-/* In how many seconds this amount will be done, at the higher of the rates of the last minute and
- * the last ten seconds. */
-static double seconds_until(double amount, double last_minute, double last_ten) {
-    double rate = last_minute / 60 > last_ten / 10 ? last_minute / 60 : last_ten / 10;
-    return rate > 0 ? amount / rate : RETRY_MAX_SECONDS;
-}
-
-/* Notes when there may be room for a refused item, which exceeds the limits by this many items and
- * remaining iterations. */
-static void note_retry(struct store *store, int64_t items, int64_t remaining) {
-    int64_t now = clock_steady_ms();
-    struct queue_work minute = rates_sum(&store->rates, now, 60);
-    struct queue_work ten = rates_sum(&store->rates, now, 10);
-    double seconds = 1;
-    if (items > 0)
-        seconds = seconds_until((double)items, (double)minute.pulled, (double)ten.pulled);
-    if (remaining > 0) {
-        double more =
-            seconds_until((double)remaining, (double)minute.iterations, (double)ten.iterations);
-        seconds = more > seconds ? more : seconds;
-    }
-    store->retry_seconds = seconds < 1                   ? 1
-                           : seconds < RETRY_MAX_SECONDS ? (int32_t)ceil(seconds)
-                                                         : RETRY_MAX_SECONDS;
-}
-
 /* Whether there is room for one more item, by count and by work. If not, notes when there may be.
  */
 static bool has_room(struct store *store, int64_t iterations) {
@@ -86,7 +50,7 @@ static bool has_room(struct store *store, int64_t iterations) {
     int64_t more_work = store->counts.remaining + iterations - 1 - store->conf->remaining_max;
     if (more_items <= 0 && more_work <= 0 && has_room_for(store, iterations))
         return true;
-    note_retry(store, more_items, more_work);
+    store->retry_seconds = retry_after(&store->rates, clock_steady_ms(), more_items, more_work);
     return false;
 }
 
@@ -110,8 +74,8 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         return QUEUE_DISK_FULL;
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
     if (!store_run(store, SQL_ENQUEUE, "udiiitii", item->id.bytes, item->digest, item->iterations,
-                   rank(store, item->iterations), store_now_ms(store), key, store->wall_ms,
-                   (int64_t)state))
+                   rank_of(store_now_ms(store), item->iterations, store->conf->size_penalty_ns),
+                   store_now_ms(store), key, store->wall_ms, (int64_t)state))
         return QUEUE_FAULT;
     store->counts.items[state]++;
     store->counts.remaining += item->iterations - 1;

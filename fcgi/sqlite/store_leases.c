@@ -5,7 +5,7 @@
 
 #include "log.h"
 #include "queue/id.h"
-#include "store/progress.h"
+#include "store/report_rule.h"
 #include "store_sql.h"
 
 enum { LAPSE_MAX = 2000 /* leases that lapse in one batch */ };

@@ -1,4 +1,4 @@
-#include "progress.h"
+#include "report_rule.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_PROGRESS_H
-#define HASHMILL_PROGRESS_H
+#ifndef HASHMILL_REPORT_RULE_H
+#define HASHMILL_REPORT_RULE_H
 
 #include "queue/queue.h"
 

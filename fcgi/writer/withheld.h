@@ -2,10 +2,12 @@
 #define HASHMILL_WITHHELD_H
 
 /*
- * Answers that the writer withholds with COPY=sync until the replica has what they promise, or
- * WITHHELD_MS have passed; a queue, the oldest first. A process awaits such an answer before it
- * sends its next operation, so there are at most as many answers as processes. Their memory is
- * reused.
+ * The list of answers that the writer withholds with COPY=sync until the replica has what they
+ * promise, or WITHHELD_MS have passed; the oldest first. When: must_withhold in writer.c; which
+ * operations: their promises in operation.c; until when: store_may_answer in the store.
+ *
+ * A process awaits such an answer before it sends its next operation, so there are at most as many
+ * answers as processes. Their memory is reused.
  */
 
 #include "queue/channel.h"

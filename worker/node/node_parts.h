@@ -5,10 +5,10 @@
 #include "node.h"
 
 /*
- * The insides of a conversation, for its files. Each uses only those before it: load.c counts what
- * is in hand and posts requests; reports.c reports values, checkpoints and releases; leases.c
- * requests items and feeds them to the mill; node.c starts, steps, drains and ends the
- * conversation.
+ * The insides of a conversation, for its files. Each uses only those before it: post.c posts
+ * requests; prefetch.c counts what is and may be in hand; reports.c reports values, checkpoints and
+ * releases; leases.c requests items and feeds them to the mill; node.c starts, steps, drains and
+ * ends the conversation.
  */
 
 enum {

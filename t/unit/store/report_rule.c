@@ -1,5 +1,5 @@
 /* What a report does to its item: the queue's rule as a table. */
-#include "fcgi/store/progress.h"
+#include "fcgi/store/report_rule.h"
 
 #include <string.h>
 
