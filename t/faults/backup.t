@@ -35,7 +35,7 @@ sub restore ($mill, $file) {
 }
 
 # What there is of a backup that failed.
-sub left ($file) { return glob "$file*" }
+sub left ($file) { my @left = glob "$file*"; return @left }
 
 # A command that delays each write of a page by $microseconds.
 sub slowly ($microseconds) {
@@ -121,7 +121,7 @@ subtest 'one at a time, and broken off' => sub {
     my $good = slurp($file);
     kill 'STOP', $mill->server_pids;
     $slow = start_backup($mill, $file);
-    sleep 0.2;
+    ok wait_until(10, sub { grep { /\.new\./ } left($file) }), 'another has begun';
     $mill->kill_everything($slow);
     ok $slow->wait_exit(20), 'one whose server dies fails';
     ok slurp($file) eq $good, 'and leaves the file as it was';
