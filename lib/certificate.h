@@ -17,7 +17,7 @@ enum { CERTIFICATE_WARN_DAYS = 30 };
  * TEXT(key, field, unit, preset, help). The program's struct has tls_ca, tls_cert and tls_key. */
 #define CERTIFICATE_SETTINGS(TEXT)                                                                 \
     TEXT("TLS_CA", tls_ca, "path", "",                                                             \
-         "Certificate authorities (PEM), one of which must have signed the certificate of a node " \
+         "Certificate authorities (PEM); one of them must have signed the certificate of a node "  \
          "that is called by https; no other is trusted."),                                         \
         TEXT("TLS_CERT", tls_cert, "path", "",                                                     \
              "Certificate (PEM) that this program shows to the nodes that it calls by https."),    \

@@ -16,7 +16,7 @@ enum { HTTP_REPLY_BYTES_MAX = 1024 * 1024 };
 /* Paths of PEM files for https, "" for none. They are read for each new connection, which lives for
  * at most five minutes: replaced files are in use after that. */
 struct http_tls {
-    const char *ca;   /* authorities, one of which must have signed the server's certificate */
+    const char *ca;   /* authorities; one of them must have signed the server's certificate */
     const char *cert; /* the client's certificate, and its key */
     const char *key;
 };

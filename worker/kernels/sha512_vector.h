@@ -33,7 +33,7 @@
  *
  * What did not help on a Zen 4: rotations by 8 as vpshufb, which another unit could take (up to 1 %
  * slower); rotations spread evenly among the other operations (4 % slower); orders by chance (up to
- * 15 % slower); fewer moves and spills, none of which takes a unit that computes (1 %). The gap to
+ * 15 % slower); fewer moves and spills, and none takes a unit that computes (1 %). The gap to
  * the bound of 1986 cycles is mostly three-operand logic: alone, the units do 1.65 such operations
  * in a cycle, but two additions.
  *

@@ -307,7 +307,7 @@ static void loans(void) {
 
 /* --- What leaves no trace --- */
 
-/* An update of several rows, one of which fails. */
+/* An update of several rows; one of them fails. */
 static void statement_fails(void) {
     struct queue_lease request = lease_of(4);
     char sql[300];
