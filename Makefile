@@ -16,14 +16,14 @@ CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 
 # Every library but jsmn (one header) has a pkg-config file; what is missing is named with its remedy.
-LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid
+LIBRARIES := fcgi sqlite3 libcurl libcrypto uuid zlib
 ifeq ($(filter clean deb fresh help lint-docs lint-floors lint-python lint-shell lint-sizes,$(MAKECMDGOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && test -f /usr/include/jsmn.h && echo yes),yes)
 $(error a library is missing; install all of them with: apt-get install \
 $(shell bash -c '. scripts/build/packages.sh && echo "$${packages_build[@]}"'))
 endif
 endif
-FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid) -lm
+FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid zlib) -lm
 WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
 
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \

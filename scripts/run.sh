@@ -433,7 +433,7 @@ main() {
     check_settings
     # These are this script's to decide.
     unset VAR PORT BUILD MAKEFLAGS MAKEFILES
-    for name in DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN NODES RETIRE_NODE WORKER_MACHINE; do
+    for name in DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN MACHINE_SECRET MACHINE_TOKEN NODES RETIRE_NODE WORKER_MACHINE; do
         unset "$name" "HASHMILL_$name"
     done
     ((nodes == 1)) || unset {,HASHMILL_}{NODE,PEERS,PEER_TOKEN}
@@ -457,6 +457,7 @@ main() {
     install_packages "${packages_build[@]}" "${packages_run[@]}" "${packages_demo[@]}" 9>&-
     build_programs
     write_token worker-token
+    write_token machine-secret
     ((nodes == 1)) || write_token peer-token
     for ((node = 0; node < nodes; node++)); do
         write_files "$node"

@@ -7,6 +7,7 @@
 
 #include "certificate.h"
 #include "conf_peers.h"
+#include "keys.h"
 #include "log.h"
 #include "protocol.h"
 
@@ -29,7 +30,16 @@ static const struct setting table[] = {
     TEXT("SOCKET_GROUP", socket_group, "group", "",
          "Group that may connect to the FastCGI sockets, nginx's; empty: this process's own."),
     TEXT("WORKER_TOKEN", worker_token, "secret", "",
-         "Bearer token that workers must send, 16 bytes or more; empty: no worker is let in."),
+         "Bearer token of workers that are started by hand, 16 bytes or more; empty: none is let "
+         "in."),
+    TEXT("KEYS", keys_file, "path", "",
+         "File of keys by which callers are known, a line each; hashmill-fcgi --key makes one. "
+         "Read again on SIGHUP."),
+    TEXT("MACHINE_SECRET", machine_secret, "secret", "",
+         "What the tokens of launched machines are made of, 16 bytes or more, the same on all "
+         "nodes and on no worker; needed with PROVIDER."),
+    TEXT("MACHINE_SECRET_OLD", machine_secret_old, "secret", "",
+         "The former MACHINE_SECRET, while machines have tokens of it."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
     INTEGER("PROCESSES_PUBLIC", processes_public, "processes", 0, 256, 0,
@@ -99,7 +109,7 @@ static const struct setting table[] = {
          "The certificate of nginx's worker listener, read only to tell when it expires."),
 };
 
-enum { TABLE_SIZE = sizeof table / sizeof *table, TOKEN_MIN = 16, FLEET_NAME_MAX = 32 };
+enum { TABLE_SIZE = sizeof table / sizeof *table, FLEET_NAME_MAX = 32, TOKEN_MIN = 16 };
 
 /* Whether FLEET can begin the names of machines: letters, digits, ._-, first a letter or digit. */
 static bool good_fleet(const char *fleet) {
@@ -158,6 +168,33 @@ static int64_t default_processes(void) {
     return wanted < LEAST ? LEAST : wanted > MOST ? MOST : wanted;
 }
 
+/* Whether a secret is empty or long enough. */
+static bool check_length(const char *setting, const char *secret, char *why, size_t why_size) {
+    size_t length = strlen(secret);
+    if (length == 0 || length >= TOKEN_MIN)
+        return true;
+    snprintf(why, why_size, "%s must have at least %d bytes; make one with: openssl rand -hex 32",
+             setting, TOKEN_MIN);
+    return false;
+}
+
+/* Checks the secrets and reads the file KEYS. */
+static bool read_credentials(struct conf *conf, char *why, size_t why_size) {
+    if (!check_length("WORKER_TOKEN", conf->worker_token, why, why_size) ||
+        !check_length("MACHINE_SECRET", conf->machine_secret, why, why_size) ||
+        !check_length("MACHINE_SECRET_OLD", conf->machine_secret_old, why, why_size))
+        return false;
+    if (conf->provider[0] != '\0' && conf->machine_secret[0] == '\0') {
+        snprintf(
+            why, why_size,
+            "MACHINE_SECRET must be set with PROVIDER, the same on all nodes: what it launches "
+            "gets a token made of it; make one with: openssl rand -hex 32");
+        return false;
+    }
+    conf->keys = conf->keys_file[0] == '\0' ? NULL : keys_read(conf->keys_file, why, why_size);
+    return conf->keys_file[0] == '\0' || conf->keys;
+}
+
 /* Checks rules beyond the ranges of single keys; *level gets the log level. */
 static bool check(struct conf *conf, enum log_level *level, char *why, size_t why_size) {
     if (!log_level_named(conf->log_level, level)) {
@@ -168,12 +205,6 @@ static bool check(struct conf *conf, enum log_level *level, char *why, size_t wh
         snprintf(why, why_size, "DATABASE and RUN_DIR must not be empty");
         return false;
     }
-    size_t token = strlen(conf->worker_token);
-    if (token > 0 && token < TOKEN_MIN) {
-        snprintf(why, why_size, "WORKER_TOKEN must have at least %d bytes; make one with: %s",
-                 TOKEN_MIN, "openssl rand -hex 32");
-        return false;
-    }
     if (conf->busy_seconds <= conf->operation_seconds) {
         snprintf(why, why_size,
                  "BUSY_SECONDS must be greater than OPERATION_SECONDS, or processes "
@@ -181,11 +212,12 @@ static bool check(struct conf *conf, enum log_level *level, char *why, size_t wh
         return false;
     }
     return check_scaling(conf, why, why_size) && conf_read_peers(conf, why, why_size) &&
-           check_tls(conf, why, why_size);
+           check_tls(conf, why, why_size) && read_credentials(conf, why, why_size);
 }
 
 bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {
     enum log_level level;
+    conf->keys = NULL;
     if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
     if (!check(conf, &level, why, why_size)) {

@@ -9,6 +9,8 @@
 #include "http.h"
 #include "settings.h"
 
+struct keys;
+
 enum { PEER_URL_SIZE = 256, CONF_KEPT_DAYS_MAX = 36500 };
 
 /* The other node, from PEERS. */
@@ -32,6 +34,9 @@ struct conf {
     char run_dir[SETTING_TEXT_SIZE];
     char socket_group[SETTING_TEXT_SIZE];
     char worker_token[SETTING_TEXT_SIZE];
+    char keys_file[SETTING_TEXT_SIZE];
+    char machine_secret[SETTING_TEXT_SIZE];
+    char machine_secret_old[SETTING_TEXT_SIZE];
     char log_level[SETTING_TEXT_SIZE];
     int64_t processes_public;
     int64_t processes_worker;
@@ -66,6 +71,7 @@ struct conf {
     char tls_cert[SETTING_TEXT_SIZE];
     char tls_key[SETTING_TEXT_SIZE];
     char tls_listener_cert[SETTING_TEXT_SIZE];
+    struct keys *keys; /* of KEYS; NULL without it */
     bool has_peer;
     struct peer peer;
     enum copying copying;

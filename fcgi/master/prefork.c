@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/certificates.h"
+#include "base/keys.h"
 #include "clock.h"
 #include "log.h"
 #include "notify.h"
@@ -103,7 +104,7 @@ static bool can_execute(const struct master *master, char *why, size_t why_size)
 
 /* SIGHUP: drains and starts again, but only with valid settings and an executable program. */
 static void reload(struct master *master) {
-    struct conf *probe = malloc(sizeof *probe);
+    struct conf *probe = calloc(1, sizeof *probe);
     char why[600] = "out of memory";
     if (probe && conf_load(probe, master->files, why, sizeof why) &&
         can_execute(master, why, sizeof why) && sockets_fit(probe, why, sizeof why)) {
@@ -113,6 +114,8 @@ static void reload(struct master *master) {
         log_error("not reloading: %s", why);
         notify("STATUS=serves with the settings from before; not reloaded: %s", why);
     }
+    if (probe)
+        keys_free(probe->keys);
     free(probe);
 }
 

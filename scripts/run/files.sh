@@ -87,6 +87,7 @@ server_settings() {
 DATABASE="${directories[$1]}/hashmill.db"
 RUN_DIR="${directories[$1]}/run"
 WORKER_TOKEN=$(<"$var/worker-token")
+MACHINE_SECRET=$(<"$var/machine-secret")
 PROVIDER="$root/scripts/providers/provider-local"
 END
     ((nodes == 1)) || cat <<END

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "fcgi/base/conf.h"
+#include "fcgi/base/keys.h"
 #include "fuzz.h"
 #include "worker/conf.h"
 
@@ -20,6 +21,7 @@ static void check_server(const char *path) {
                             conf.peer.node != conf.node && strlen(conf.peer.url) < PEER_URL_SIZE));
     must(conf.has_peer || conf.copying == COPY_NONE);
     must(conf.workers_min <= conf.workers_max);
+    keys_free(conf.keys);
 }
 
 static void check_worker(const char *path) {

@@ -42,7 +42,7 @@ our @EXPORT = (@Hashmill::Util::EXPORT, @Hashmill::Job::EXPORT,
     qw(finish has_build is_problem sanitized));
 
 my $root = "$FindBin::Bin/../..";
-my @instances;
+my ($machine_secret, @instances) = (sha512_hex(random_body(32))); # the secret of all nodes of a test
 
 # Ctrl-C and prove's SIGTERM end a test through END blocks, so that nothing stays behind.
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
@@ -78,7 +78,7 @@ sub start ($class, %options) {
     $self->{token} = $options{WORKER_TOKEN} // sha512_hex(random_body(32));
     $self->{settings} = {
         RUN_DIR => "$self->{dir}/run", DATABASE => "$self->{dir}/hashmill.db",
-        WORKER_TOKEN => $self->{token}, PROCESSES_PUBLIC => 4, %options,
+        WORKER_TOKEN => $self->{token}, MACHINE_SECRET => $machine_secret, PROCESSES_PUBLIC => 4, %options,
     };
     spew("$self->{dir}/clock", pack 'q q', 0, 0);
     mkdir "$self->{dir}/nginx" or die;
@@ -104,20 +104,21 @@ sub sanitized ($build = build_directory()) {
     return index(slurp("$build/hashmill-fcgi") // '', '__asan_init') >= 0;
 }
 
-# hashmill-fcgi --init with these options: its exit code, undef when it does not end, and what it has said.
-sub init ($self, @options) {
-    my $process = $self->start_init(@options);
+# hashmill-fcgi with its settings and these options: its exit code, undef when it does not end, and what it has said.
+sub command ($self, @options) {
+    my $process = $self->start_command(@options);
     my $code = defined $process->wait_exit(60) ? $process->exit_code : undef;
     $process->kill('KILL');
     return ($code, $process->log);
 }
 
-# Its process.
-sub start_init ($self, @options) {
+sub init ($self, @options) { return $self->command('--init', @options) }
+
+sub start_command ($self, @options) {
     $self->write_settings;
     my $log = "$self->{dir}/init-" . ++$self->{inits} . '.log';
     return Hashmill::Process->start(log => $log, env => $self->environment,
-        command => [$self->{inside}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file, '--init', @options]);
+        command => [$self->{inside}->@*, $self->program('hashmill-fcgi'), '-c', $self->settings_file, @options]);
 }
 
 # Options are those of --init; the first start makes an empty database, whatever another node has.

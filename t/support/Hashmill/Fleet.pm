@@ -5,7 +5,9 @@ package Hashmill::Fleet;
 
 use v5.36;
 use parent 'Hashmill';
+use Digest::SHA qw(hmac_sha256);
 use FindBin ();
+use MIME::Base64 qw(encode_base64url);
 
 use Hashmill::Util;
 
@@ -44,6 +46,11 @@ sub environment ($self) {
     return { $self->SUPER::environment->%*,
         FLEET_DIR => $self->fleet_dir, FLEET_WORKER => $self->fleet_worker, FLEET_SECONDS => 1,
         FLEET_SETTINGS => "$self->{dir}/worker-fleet.env", FLEET_LOG => "$self->{dir}/worker-fleet.log" };
+}
+
+# The token of a machine, as its node makes it for the launch.
+sub machine_token ($self, $name, $secret = $self->{settings}{MACHINE_SECRET}) {
+    return "hmm_$name~" . encode_base64url(hmac_sha256("machine-1\0$name", $secret));
 }
 
 # Ends every worker that the scaler has launched.

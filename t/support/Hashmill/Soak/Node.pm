@@ -150,7 +150,7 @@ sub tend ($self) {
 # Serves the database that is there or comes from the other node. Does not wait for --init, as the other node may be
 # down.
 sub go_on ($self) {
-    my $init = $self->{init} //= $self->start_init($self->{lost} ? '--from-peer' : $self->{alone} ? '--alone' : ());
+    my $init = $self->{init} //= $self->start_command('--init', $self->{lost} ? '--from-peer' : $self->{alone} ? '--alone' : ());
     $self->{init_began} //= time;
     return if $init->alive;
     delete $self->{init_began};

@@ -1,0 +1,64 @@
+#ifndef HASHMILL_KEYS_H
+#define HASHMILL_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The keys file (setting KEYS): who may call, and as what. A line a key:
+ *
+ *   ROLE NAME SHA256HEX [until=2027-01-31]
+ *
+ * ROLE is worker, client, operator or viewer. SHA256HEX is the SHA-256 of the whole key, so the
+ * file holds no secret that could be used. Several lines may have one name: an old and a new key
+ * both count while one is replaced. A key ends at 24:00 UTC of its last day. Blank lines and lines
+ * that start with # are skipped.
+ */
+
+enum key_role { KEY_WORKER, KEY_CLIENT, KEY_OPERATOR, KEY_VIEWER, KEY_ROLES };
+
+enum {
+    KEY_NAME_SIZE = 65, /* bytes of a name with its NUL */
+    KEY_HASH_SIZE = 32, /* SHA-256 */
+    KEYS_MAX = 10000    /* lines with a key */
+};
+
+struct key {
+    uint8_t hash[KEY_HASH_SIZE];
+    enum key_role role;
+    int64_t until_seconds; /* since 1970: the key counts before; INT64_MAX: for ever */
+    char name[KEY_NAME_SIZE];
+};
+
+struct keys;
+
+/* Reads a keys file. NULL with a sentence that names file, line and remedy in why: it cannot be
+ * read, others than its owner (or, of root's, this process's group) may read it, or a line is
+ * wrong. */
+struct keys *keys_read(const char *path, char *why, size_t why_size);
+void keys_free(struct keys *keys);
+
+/* How many keys there are. */
+int keys_count(const struct keys *keys);
+
+/* The key with this text at this time, in seconds since 1970; NULL when there is none or its time
+ * is over. */
+const struct key *keys_find(const struct keys *keys, const char *text, int64_t now_seconds);
+
+/* "worker", "client", ... */
+const char *key_role_name(enum key_role role);
+
+/* The role of that name; KEY_ROLES when it is none. */
+enum key_role key_role_named(const char *name);
+
+/* Whether a name can stand in the file: 1 to 64 letters, digits and ._-, the first a letter or
+ * digit. Not for keys are "shared", the identity of who sends WORKER_TOKEN, and names of the form
+ * that machines have. */
+bool key_name_is_good(const char *name);
+
+/* Reads the attributes of a line, blank-separated, such as "until=2027-01-31". False with the
+ * remedy in why. */
+bool key_read_attributes(struct key *key, char *attributes, char *why, size_t why_size);
+
+#endif
