@@ -11,17 +11,23 @@
 #include "base/certificates.h"
 #include "base/child.h"
 #include "base/conf.h"
+#include "base/key_text.h"
+#include "base/refusals.h"
 #include "init.h"
 #include "log.h"
 #include "master/prefork.h"
 #include "master/sockets.h"
+#include "quarantine.h"
 #include "roles.h"
 #include "store/store.h"
 
 struct options {
     struct settings_files files;
-    const char *backup;    /* file to back up to; NULL: none */
-    const char *recovered; /* file to recover the database to; NULL: none */
+    const char *backup;      /* file to back up to; NULL: none */
+    const char *recovered;   /* file to recover the database to; NULL: none */
+    const char *key_role;    /* role of the key to make; NULL: none */
+    const char *quarantined; /* identity to put into quarantine; NULL: none */
+    const char *released;    /* identity to release from it; NULL: none */
     bool check_only;
     bool init;
     struct init_options how; /* of init */
@@ -31,7 +37,9 @@ static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
         "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY | --recover NEW_FILE]\n"
-        "usage: hashmill-fcgi [-c FILE]... --init [--from-peer | --new] [--alone]\n\n"
+        "usage: hashmill-fcgi [-c FILE]... --init [--from-peer | --new] [--alone]\n"
+        "usage: hashmill-fcgi [-c FILE]... --quarantine NAME | --release NAME\n"
+        "usage: hashmill-fcgi --key ROLE NAME [until=YYYY-MM-DD]\n\n"
         "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
         "  --init      before each start: see to it that DATABASE may be served, and exit with 0.\n"
@@ -51,6 +59,15 @@ static void print_help(void) {
         "              backup.sh does more\n"
         "  --recover NEW_FILE\n"
         "              make a whole database of what can be read of DATABASE, and exit\n"
+        "  --key ROLE NAME\n"
+        "              print a new key and its line for the file KEYS; ROLE is worker, client,\n"
+        "              operator or viewer\n"
+        "  --quarantine NAME, --release NAME\n"
+        "              have the server that runs with these settings begin or end the quarantine "
+        "of\n"
+        "              a key, a machine, or shared (WORKER_TOKEN): it is given nothing, and "
+        "nothing\n"
+        "              that it reports is taken\n"
         "  --help      print this\n"
         "  --version   print the version\n\n"
         "SIGTERM finishes the requests in hand and exits; SIGHUP does the same, rereads every\n"
@@ -83,17 +100,23 @@ static bool check_init(const struct options *options) {
     return false;
 }
 
+/* Makes a key of words, NAME and its attributes. Returns the exit code. */
+static int make_key(const char *role, int count, char **words) {
+    if (count == 1 || count == 2)
+        return key_text_print(role, words[0], count == 2 ? words[1] : "");
+    fprintf(stderr, "hashmill-fcgi: --key takes ROLE NAME [until=YYYY-MM-DD]\n");
+    return EXIT_CONFIG;
+}
+
 /* Reads the command line. Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {{"alone", no_argument, NULL, 'a'},
-                                          {"backup", required_argument, NULL, 'b'},
-                                          {"from-peer", no_argument, NULL, 'f'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"init", no_argument, NULL, 'i'},
-                                          {"new", no_argument, NULL, 'n'},
-                                          {"recover", required_argument, NULL, 'r'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {0}};
+    static const struct option names[] = {
+        {"alone", no_argument, NULL, 'a'},         {"backup", required_argument, NULL, 'b'},
+        {"from-peer", no_argument, NULL, 'f'},     {"help", no_argument, NULL, 'h'},
+        {"init", no_argument, NULL, 'i'},          {"key", required_argument, NULL, 'k'},
+        {"new", no_argument, NULL, 'n'},           {"quarantine", required_argument, NULL, 'q'},
+        {"recover", required_argument, NULL, 'r'}, {"release", required_argument, NULL, 'l'},
+        {"version", no_argument, NULL, 'v'},       {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         switch (letter) {
@@ -116,6 +139,15 @@ static int parse_options(int argc, char **argv, struct options *options) {
         case 'r':
             options->recovered = optarg;
             break;
+        case 'k':
+            options->key_role = optarg;
+            break;
+        case 'q':
+            options->quarantined = optarg;
+            break;
+        case 'l':
+            options->released = optarg;
+            break;
         case 't':
             options->check_only = true;
             break;
@@ -129,6 +161,8 @@ static int parse_options(int argc, char **argv, struct options *options) {
             return EXIT_CONFIG;
         }
     }
+    if (options->key_role)
+        return make_key(options->key_role, argc - optind, argv + optind);
     if (optind == argc)
         return check_init(options) ? -1 : EXIT_CONFIG;
     fprintf(stderr, "hashmill-fcgi: takes no argument \"%s\"; see --help\n", argv[optind]);
@@ -155,6 +189,10 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     }
     program[length] = '\0';
     struct sockets sockets;
+    if (!refusals_open()) {
+        log_error("cannot make memory for all processes: %m");
+        return EXIT_TEMPORARY;
+    }
     if (!sockets_open(&sockets, conf))
         return EXIT_TEMPORARY;
     log_info("hashmill %s, node %lld, database %s, %s, %s", HASHMILL_VERSION, (long long)conf->node,
@@ -205,6 +243,9 @@ int main(int argc, char **argv) {
     }
     if (options.backup)
         return backup_run(&conf, options.backup);
+    if (options.quarantined || options.released)
+        return quarantine_run(&conf, options.quarantined ? options.quarantined : options.released,
+                              options.quarantined != NULL);
     if (options.recovered)
         return store_recover(&conf, options.recovered);
     return run(&conf, &options.files, argv);

@@ -12,6 +12,11 @@ SET id = iif(?2 = '', id, ?2), changed = iif(?3 > state OR ?3 = 2, ?4, changed),
     launched = iif(?3 = 1 AND state = 0, ?4 - ?6, launched),
     state = iif(?3 > state OR ?3 = 2, ?3, state);
 
+-- name: machines_alive
+-- The names of the machines that exist, or are about to.
+-- ?1 most
+SELECT name FROM machine WHERE state < 3 ORDER BY seq LIMIT ?1;
+
 -- name: machine_known
 -- Whether a machine was saved before.
 -- ?1 name
@@ -88,7 +93,7 @@ WHERE last_seen >= ?1 AND machine <> '' AND retired_wall IS NULL
 -- The workers whose last call is not older than a moment, the latest first.
 -- ?1 clock, ?2 most
 SELECT seq, name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall, last_seen,
-    retired_wall IS NOT NULL
+    retired_wall IS NOT NULL, identity
 FROM worker WHERE last_seen >= ?1 ORDER BY last_seen DESC LIMIT ?2;
 
 -- name: decision_add

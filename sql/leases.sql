@@ -8,8 +8,9 @@ WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?1;
 
 -- name: lease_give
 -- Leases the first ?3 items that lease_next gives.
--- ?1 lease, ?2 deadline, ?3 how many, ?4 worker
-UPDATE item SET state = 1, lease = ?1, deadline = ?2, worker = ?4, granted = remaining
+-- ?1 lease, ?2 deadline, ?3 how many, ?4 worker, ?5 clock, ?6 wall time
+UPDATE item SET state = 1, lease = ?1, deadline = ?2, worker = ?4, granted = remaining, granted_at = ?5,
+    granted_wall = ?6, moved = ?5
 WHERE seq IN (
     SELECT seq FROM item WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?3);
 
@@ -17,6 +18,12 @@ WHERE seq IN (
 -- The items that a lease still holds.
 -- ?1 lease
 SELECT id, chain, remaining FROM item WHERE state = 1 AND lease = ?1 ORDER BY seq;
+
+-- name: lease_of_others
+-- How many items a lease holds that were leased by another identity.
+-- ?1 lease, ?2 machine, ?3 identity
+SELECT count(*) FROM item JOIN worker ON worker.seq = item.worker
+WHERE item.state = 1 AND item.lease = ?1 AND NOT (worker.machine = ?2 AND worker.identity = ?3);
 
 -- name: lease_renew
 -- Sets a new deadline for all items of a lease.

@@ -59,7 +59,7 @@ UPDATE identity SET epoch = ?1, restored = (SELECT clock FROM tally WHERE one = 
 SELECT count(*) FROM sqlite_schema
 WHERE type NOT IN ('table', 'index', 'view') OR sql LIKE 'CREATE VIRTUAL%'
     OR (type = 'view' AND name NOT IN
-        ('queue', 'items', 'workers', 'machines', 'decisions', 'slowest', 'throughput'));
+        ('queue', 'items', 'workers', 'machines', 'decisions', 'slowest', 'throughput', 'quarantined'));
 
 -- name: replica_shape
 -- The columns of all tables and indexes.

@@ -1,15 +1,48 @@
--- Workers, as they describe themselves.
+-- Workers: who they are by their credentials, and what they say of themselves.
 
 -- name: worker_seen
--- Saves a worker's call. Gives its seq, and 1 when its machine is leaving or gone.
--- ?1 name, ?2 machine, ?3 address, ?4 kernel, ?5 cores, ?6 rate, ?7 wall time, ?8 clock
-INSERT INTO worker (name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall,
-    first_seen, last_seen)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?8)
-ON CONFLICT (name) DO UPDATE
-SET machine = ?2, address = ?3, kernel = ?4, cores = ?5, rate = ?6, last_seen_wall = ?7,
-    last_seen = ?8, retired_wall = NULL
-RETURNING seq, EXISTS (SELECT 1 FROM machine WHERE machine.name = ?2 AND state >= 2);
+-- Notes a call of a worker that has called before. Gives its seq.
+-- ?1 identity, ?2 machine, ?3 name, ?4 address, ?5 kernel, ?6 cores, ?7 rate, ?8 wall time, ?9 clock
+UPDATE worker
+SET address = ?4, kernel = ?5, cores = ?6, rate = ?7, last_seen_wall = ?8, last_seen = ?9,
+    retired_wall = NULL
+WHERE machine = ?2 AND identity = ?1 AND name = ?3
+RETURNING seq;
+
+-- name: worker_new
+-- The same of one that has not. Gives its seq.
+INSERT INTO worker (identity, machine, name, address, kernel, cores, rate, first_seen_wall,
+    last_seen_wall, first_seen, last_seen)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?9)
+RETURNING seq;
+
+-- name: worker_instead
+-- The same, in place of a worker of this identity. Gives its seq.
+UPDATE worker
+SET name = ?3, address = ?4, kernel = ?5, cores = ?6, rate = ?7, first_seen_wall = ?8, last_seen_wall = ?8,
+    first_seen = ?9, last_seen = ?9, retired_wall = NULL
+WHERE seq = (SELECT seq FROM worker WHERE machine = ?2 AND identity = ?1 LIMIT 1)
+RETURNING seq;
+
+-- name: worker_names
+-- How many workers an identity has.
+-- ?1 identity, ?2 machine
+SELECT count(*) FROM worker WHERE machine = ?2 AND identity = ?1;
+
+-- name: worker_prune
+-- Removes workers that were silent for long: they hold nothing any more.
+-- ?1 clock until which they were, ?2 most
+DELETE FROM worker WHERE seq IN (SELECT seq FROM worker WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2);
+
+-- name: worker_is
+-- Whether a worker calls by this credential.
+-- ?1 seq, ?2 machine, ?3 identity
+SELECT count(*) FROM worker WHERE seq = ?1 AND machine = ?2 AND identity = ?3;
+
+-- name: machine_state
+-- The state of a machine of this node; no row when it has none of that name.
+-- ?1 name
+SELECT state FROM machine WHERE name = ?1;
 
 -- name: worker_retired
 -- Notes that a worker retires.
@@ -20,3 +53,27 @@ UPDATE worker SET retired_wall = ?2 WHERE seq = ?1;
 -- The number of workers that have called since a moment and have not retired.
 -- ?1 clock
 SELECT count(*) FROM worker WHERE last_seen >= ?1 AND retired_wall IS NULL;
+
+-- name: quarantine_begin
+-- Puts an identity into quarantine; one that is there stays as it is.
+-- ?1 identity, ?2 wall time, ?3 why
+INSERT INTO quarantine (identity, wall, why) VALUES (?1, ?2, ?3) ON CONFLICT (identity) DO NOTHING;
+
+-- name: quarantine_end
+-- Lets an identity out.
+-- ?1 identity
+DELETE FROM quarantine WHERE identity = ?1;
+
+-- name: quarantine_has
+-- Whether an identity is in quarantine.
+-- ?1 identity
+SELECT count(*) FROM quarantine WHERE identity = ?1;
+
+-- name: quarantine_count
+-- How many are.
+SELECT count(*) FROM quarantine;
+
+-- name: quarantine_list
+-- Who is, the latest first.
+-- ?1 most
+SELECT identity, wall, why FROM quarantine ORDER BY seq DESC LIMIT ?1;

@@ -19,7 +19,11 @@ static const struct setting table[] = {
     TEXT("NODES", nodes, "URLs", "http://127.0.0.1:8081",
          "Base URLs of the worker listeners to lease from, separated by commas or spaces."),
     TEXT("WORKER_TOKEN", worker_token, "secret", "",
-         "Bearer token for the nodes, the same as theirs; 16 bytes or more."),
+         "Bearer token for the nodes, the same as theirs, or a key of the role worker; 16 bytes or "
+         "more."),
+    TEXT("MACHINE_TOKEN", machine_token, "secret", "",
+         "Bearer token of this machine, given by the node that launched it; wins over "
+         "WORKER_TOKEN."),
     TEXT("WORKER_NAME", worker_name, "text", "",
          "What this worker calls itself, up to 40 characters, to which a random part is added; "
          "empty: host and pid."),
@@ -113,12 +117,25 @@ static void make_name(char *name) {
     snprintf(name, PROTOCOL_NAME_SIZE, "%.55s-%08x", base, (unsigned)number);
 }
 
-/* Checks the token, which must fit into a header, and the names, which must fit into JSON. */
+/* Whether a text can stand in a header field as a bearer token. */
+static bool is_token(const char *text) {
+    return strlen(text) >= TOKEN_MIN && is_ascii_from(text, '!');
+}
+
+/* Checks the token and the name, of which the first must fit into a header and the second in JSON.
+ */
 static bool check_texts(const struct worker_conf *conf, char *why, size_t why_size) {
-    if (strlen(conf->worker_token) < TOKEN_MIN || !is_ascii_from(conf->worker_token, '!')) {
+    if (conf->machine_token[0] != '\0' && !is_token(conf->machine_token)) {
         snprintf(why, why_size,
-                 "WORKER_TOKEN must be the nodes' WORKER_TOKEN: at least %d ASCII "
+                 "MACHINE_TOKEN must be what the node gave this machine: at least %d ASCII "
                  "characters without spaces or control characters",
+                 TOKEN_MIN);
+        return false;
+    }
+    if (conf->machine_token[0] == '\0' && !is_token(conf->worker_token)) {
+        snprintf(why, why_size,
+                 "WORKER_TOKEN must be the nodes' WORKER_TOKEN or a key of the role worker: at "
+                 "least %d ASCII characters without spaces or control characters",
                  TOKEN_MIN);
         return false;
     }

@@ -15,7 +15,8 @@
 struct worker_conf {
     char nodes[SETTING_TEXT_SIZE];
     char worker_token[SETTING_TEXT_SIZE];
-    char worker_name[SETTING_TEXT_SIZE]; /* unique per start once loaded */
+    char machine_token[SETTING_TEXT_SIZE]; /* it wins over worker_token */
+    char worker_name[SETTING_TEXT_SIZE];   /* unique per start once loaded */
     char worker_machine[SETTING_TEXT_SIZE];
     int64_t threads; /* never 0 once loaded */
     int64_t idle_seconds;

@@ -216,7 +216,7 @@ static int start(struct worker *worker) {
     shared->http = shared->mill ? http_open(&tls) : NULL;
     if (!shared->http)
         return EXIT_TEMPORARY;
-    shared->token = conf->worker_token;
+    shared->token = conf->machine_token[0] != '\0' ? conf->machine_token : conf->worker_token;
     shared->worker.name = conf->worker_name;
     shared->worker.machine = conf->worker_machine;
     shared->worker.kernel = kernels_name(&worker->kernels);

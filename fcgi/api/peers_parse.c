@@ -51,6 +51,24 @@ static bool read_identity(struct call *call, struct queue_identity *identity) {
            request_json_refuse(call, -1, "epoch", "a whole number from 1 to 2^53 - 1");
 }
 
+/* Reads the names of the caller's machines; a node of an earlier version says none. */
+static bool read_machines(struct call *call, struct queue_hello *hello) {
+    const struct json *json = &call->server->json;
+    int array = request_json_member(call, "machines");
+    hello->machine_count = array < 0 ? -1 : json_array_size(json, array);
+    if (array < 0)
+        return true;
+    if (hello->machine_count < 0 || hello->machine_count > QUEUE_MACHINES_MAX)
+        return request_json_refuse(call, -1, "machines", "an array of 0 to 64 names of machines");
+    int token = json_first(json, array);
+    for (int i = 0; i < hello->machine_count; i++) {
+        if (!json_string(json, token, hello->machines[i], QUEUE_NAME_SIZE))
+            return request_json_refuse(call, -1, "machines", "an array of names of 0 to 64 bytes");
+        token = json_next(json, token);
+    }
+    return true;
+}
+
 bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     const struct json *json = &call->server->json;
     if (!peers_read_node(call, &hello->node))
@@ -69,7 +87,7 @@ bool peers_read_hello(struct call *call, struct queue_hello *hello) {
             return request_json_refuse(call, -1, "loans", "an array of ids, which are UUIDs");
         token = json_next(json, token);
     }
-    return true;
+    return read_machines(call, hello);
 }
 
 bool peers_read_reserve(struct call *call, struct queue_reserve *reserve) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api.h"
+#include "base/refusals.h"
 #include "http/problem.h"
 #include "queue/fields.h"
 #include "stats_certificates.h"
@@ -52,6 +53,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     json_put_number(body, (double)tally->oldest_wait_ms / 1000);
     fields_put_integer(body, "workers", tally->workers);
     fields_put_integer(body, "parked", tally->parked);
+    fields_put_integer(body, "refused", refusals_count());
     put_rates(body, tally);
     stats_put_fleet(body, conf, fleet);
     stats_put_peers(body, conf, tally, peers);

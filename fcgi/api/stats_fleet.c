@@ -1,5 +1,6 @@
 #include "stats_fleet.h"
 
+#include "base/machine_token.h"
 #include "queue/fields.h"
 #include "scaler/fleet.h"
 
@@ -39,7 +40,7 @@ static void put_machines(struct buffer *body, const struct conf *conf,
     json_open(body, '[');
     for (int i = 0; i < fleet->machine_count; i++) {
         const struct queue_machine *machine = &fleet->machines[i];
-        if (machine->state == MACHINE_GONE && !fleet_is_own(conf, machine->name))
+        if (machine->state == MACHINE_GONE && !machine_is_own(conf, machine->name))
             continue;
         json_open(body, '{');
         put_text(body, "name", machine->name);
@@ -60,6 +61,7 @@ static void put_workers(struct buffer *body, const struct queue_fleet *fleet) {
         const struct queue_seen *seen = &fleet->workers[i];
         json_open(body, '{');
         put_text(body, "name", seen->worker.name);
+        put_text(body, "identity", seen->worker.identity);
         put_text(body, "machine", seen->worker.machine);
         put_text(body, "address", seen->worker.address);
         fields_put_integer(body, "cores", seen->worker.cores);
@@ -87,6 +89,19 @@ static void put_decisions(struct buffer *body, const struct queue_fleet *fleet) 
     json_close(body, ']');
 }
 
+static void put_quarantine(struct buffer *body, const struct queue_fleet *fleet) {
+    json_name(body, "quarantine");
+    json_open(body, '[');
+    for (int i = 0; i < fleet->quarantine_count; i++) {
+        json_open(body, '{');
+        put_text(body, "identity", fleet->quarantine[i].identity);
+        fields_put_time(body, "since", fleet->quarantine[i].wall_ms);
+        put_text(body, "why", fleet->quarantine[i].why);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+}
+
 void stats_put_fleet(struct buffer *body, const struct conf *conf,
                      const struct queue_fleet *fleet) {
     json_name(body, "fleet");
@@ -99,6 +114,7 @@ void stats_put_fleet(struct buffer *body, const struct conf *conf,
                 fleet->boot_ms >= 0 ? fleet->boot_ms : conf->boot_seconds * 1000);
     put_machines(body, conf, fleet);
     put_workers(body, fleet);
+    put_quarantine(body, fleet);
     put_decisions(body, fleet);
     json_close(body, '}');
 }

@@ -14,11 +14,12 @@ static uint64_t lease_start(struct call *call) {
     struct queue_lease *lease = &call->server->lease;
     if (!workers_read_lease(call, lease))
         return 0;
-    if (!call->may_park) {
+    if (!call->may_park && lease->wait_ms > 0) {
         /* Not 204: this may be a repeated request whose lease has items already. */
         problem_reply(
             &call->server->reply, PROBLEM_WAITS_FULL,
-            "This node holds as many leases as it may; send the same request again later.");
+            "As many leases wait here as may, in all or with this credential; send the same "
+            "request again later, or with \"wait\": 0.");
         return 0;
     }
     call->id = lease->request;
@@ -63,6 +64,9 @@ static uint64_t lease_finish(struct call *call, const struct queue_answer *answe
         reply_grant(call, answer->grant);
     } else if (answer->result == QUEUE_NONE)
         reply_nothing(call);
+    else if (answer->result == QUEUE_CONFLICT)
+        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
+                      "This request id is that of another's lease; make a new one, a random UUID.");
     else
         problem_of_write(&call->server->reply, answer->result);
     return 0;

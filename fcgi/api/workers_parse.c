@@ -25,12 +25,6 @@ static bool read_name(const struct json *json, int token, char name[QUEUE_NAME_S
     return json_string(json, token, name, QUEUE_NAME_SIZE) && is_printable(name);
 }
 
-/* Reads the optional name of the machine that a node launched for the worker. */
-static bool read_machine(const struct json *json, int token, char machine[QUEUE_NAME_SIZE]) {
-    machine[0] = '\0';
-    return token < 0 || read_name(json, token, machine);
-}
-
 /* The address of the caller, by nginx; "" when it passes none. */
 static void read_address(const struct request *request, char address[QUEUE_ADDRESS_SIZE]) {
     unsigned char bytes[sizeof(struct in6_addr)];
@@ -40,18 +34,24 @@ static void read_address(const struct request *request, char address[QUEUE_ADDRE
     snprintf(address, QUEUE_ADDRESS_SIZE, "%s", good ? text : "");
 }
 
+/* Who calls is what its credential says, whatever the body has. */
+static void read_identity(const struct call *call, struct queue_worker *worker) {
+    const struct identity *identity = &call->identity;
+    bool machine = identity->kind == IDENTITY_MACHINE;
+    snprintf(worker->identity, sizeof worker->identity, "%s", identity->name);
+    snprintf(worker->machine, sizeof worker->machine, "%s", machine ? identity->name : "");
+}
+
 static bool read_worker(struct call *call, struct queue_worker *worker) {
     const struct json *json = &call->server->json;
     int token = request_json_member(call, "worker");
     double rate;
+    read_identity(call, worker);
     read_address(call->request, worker->address);
     if (!read_name(json, json_member(json, token, "name"), worker->name) || worker->name[0] == '\0')
         return request_json_refuse(call, -1, "worker.name", "a string of 1 to 64 printable bytes");
     if (!read_name(json, json_member(json, token, "kernel"), worker->kernel))
         return request_json_refuse(call, -1, "worker.kernel",
-                                   "a string of 0 to 64 printable bytes");
-    if (!read_machine(json, json_member(json, token, "machine"), worker->machine))
-        return request_json_refuse(call, -1, "worker.machine",
                                    "a string of 0 to 64 printable bytes");
     if (!json_integer(json, json_member(json, token, "cores"), 1, CORES_MAX, &worker->cores))
         return request_json_refuse(call, -1, "worker.cores", "a whole number from 1 to 1000000");

@@ -1,25 +1,70 @@
 #include "auth.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/keys.h"
+#include "base/machine_token.h"
+#include "clock.h"
+
+enum { TOKEN_SIZE = SETTING_TEXT_SIZE };
 
 bool auth_role(const char *role, const char *wanted) {
     return !role || *role == '\0' || strcmp(role, wanted) == 0;
 }
 
-bool auth_bearer(const char *authorization, const char *token) {
+/* Copies the token of "Bearer TOKEN"; blanks around it do not count. False when there is none. */
+static bool read_token(const char *authorization, char token[TOKEN_SIZE]) {
     static const char scheme[] = "Bearer ";
-    size_t length = strlen(token);
-    if (!authorization || length == 0)
+    if (!authorization)
         return false;
     authorization += strspn(authorization, " \t");
     if (strncasecmp(authorization, scheme, strlen(scheme)) != 0)
         return false;
     const char *given = authorization + strlen(scheme);
     given += strspn(given, " ");
-    size_t given_length = strlen(given);
-    while (given_length > length && strchr(" \t", given[given_length - 1]))
-        given_length--;
-    return given_length == length && CRYPTO_memcmp(given, token, length) == 0;
+    size_t length = strlen(given);
+    while (length > 0 && strchr(" \t", given[length - 1]))
+        length--;
+    if (length == 0 || length >= TOKEN_SIZE)
+        return false;
+    memcpy(token, given, length);
+    token[length] = '\0';
+    return true;
+}
+
+/* Whether a token is this secret; an empty one is nobody's. */
+static bool is_secret(const char *token, const char *secret) {
+    size_t length = strlen(secret);
+    return length > 0 && strlen(token) == length && CRYPTO_memcmp(token, secret, length) == 0;
+}
+
+static void be(struct identity *identity, enum identity_kind kind, const char *name) {
+    identity->kind = kind;
+    snprintf(identity->name, sizeof identity->name, "%s", name);
+}
+
+void auth_identify(const struct conf *conf, const char *authorization, struct identity *identity) {
+    char token[TOKEN_SIZE];
+    char machine[MACHINE_NAME_SIZE];
+    const struct key *key;
+    be(identity, IDENTITY_NONE, "");
+    if (!read_token(authorization, token))
+        return;
+    if (is_secret(token, conf->worker_token))
+        be(identity, IDENTITY_SHARED, "shared");
+    else if (is_secret(token, conf->peer_token))
+        be(identity, IDENTITY_PEER, "");
+    else if (machine_token_is_one(token)) {
+        if (machine_token_check(conf, token, machine))
+            be(identity, IDENTITY_MACHINE, machine);
+    } else if (conf->keys && (key = keys_find(conf->keys, token, clock_wall_ms() / 1000)) != NULL)
+        be(identity, key->role == KEY_WORKER ? IDENTITY_WORKER : IDENTITY_OTHER, key->name);
+}
+
+bool auth_is_worker(const struct identity *identity) {
+    return identity->kind == IDENTITY_SHARED || identity->kind == IDENTITY_WORKER ||
+           identity->kind == IDENTITY_MACHINE;
 }

@@ -3,10 +3,30 @@
 
 #include <stdbool.h>
 
-/* Whether an Authorization header field (NULL: none) is "Bearer TOKEN" with this token. The time
- * taken reveals only the token's length. Blanks around the field do not count. An empty token
- * admits nobody. */
-bool auth_bearer(const char *authorization, const char *token);
+#include "base/conf.h"
+#include "queue/queue.h"
+
+/* Whose credential a call on the worker listener carries. */
+enum identity_kind {
+    IDENTITY_NONE,    /* no credential, or one that does not count */
+    IDENTITY_SHARED,  /* WORKER_TOKEN: workers that are started by hand */
+    IDENTITY_WORKER,  /* a key of the role worker */
+    IDENTITY_MACHINE, /* the token of a machine; whether it still exists is the queue's to say */
+    IDENTITY_PEER,    /* PEER_TOKEN */
+    IDENTITY_OTHER    /* a key of another role */
+};
+
+struct identity {
+    enum identity_kind kind;
+    char name[QUEUE_NAME_SIZE]; /* the key's, the machine's, or "shared" */
+};
+
+/* Finds out whose credential an Authorization header field has (NULL: there is none): "Bearer", and
+ * a token or a key. The time it takes tells nothing about any of them but their lengths. */
+void auth_identify(const struct conf *conf, const char *authorization, struct identity *identity);
+
+/* Whether it makes the calls of workers. */
+bool auth_is_worker(const struct identity *identity);
 
 /* Whether a caller with this role may make calls of the wanted role. The role is that of its
  * verified certificate; NULL or "" when the listener asks for none: then the token alone decides.

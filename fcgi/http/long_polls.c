@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -23,6 +24,8 @@ enum {
     AWAY_POLL_MS = 100, /* how often an absent engine, or unsent requests, are tried */
     SETTLE_MS = 1000,   /* at the end, for the queue's last answers */
     SETTLE_POLL_MS = 50,
+    PARKED_MAX = 8,        /* leases of one key or machine; of WORKER_TOKEN half of all slots */
+    EXTRA_SLOTS = 16,      /* for requests that do not wait while all slots are taken */
     SPARE_DESCRIPTORS = 64 /* besides those of the parked requests */
 };
 
@@ -42,13 +45,13 @@ struct loop {
     int epoll_fd;
     int slots;               /* how many requests may be parked */
     int parked;              /* how many are */
-    struct long_poll *polls; /* slots and one more, for a request when all are taken */
+    struct long_poll *polls; /* slots and EXTRA_SLOTS more */
     uint64_t *tickets;       /* the ticket of each; 0: free */
 };
 
 /* The slot with this ticket; the first free one for 0. -1 when there is none. */
 static int find(const struct loop *loop, uint64_t ticket) {
-    for (int slot = 0; slot <= loop->slots; slot++) {
+    for (int slot = 0; slot < loop->slots + EXTRA_SLOTS; slot++) {
         if (loop->tickets[slot] == ticket)
             return slot;
     }
@@ -98,15 +101,28 @@ static void park(struct loop *loop, int slot, uint64_t ticket) {
     }
 }
 
+/* Whether one more request of this identity may be parked: no worker shuts the others out. */
+static bool may_park(const struct loop *loop, const struct identity *identity) {
+    int most = identity->kind == IDENTITY_SHARED ? (loop->slots + 1) / 2 : PARKED_MAX;
+    int parked = 0;
+    if (!auth_is_worker(identity))
+        return loop->parked < loop->slots;
+    for (int slot = 0; slot < loop->slots + EXTRA_SLOTS; slot++) {
+        const struct identity *other = &loop->polls[slot].call.identity;
+        parked += loop->tickets[slot] != 0 && other->kind == identity->kind &&
+                  strcmp(other->name, identity->name) == 0;
+    }
+    return loop->parked < loop->slots && parked < most;
+}
+
 /* Begins a request: answers or parks it. */
 static void begin(struct loop *loop, int slot) {
     struct long_poll *waiting = &loop->polls[slot];
     struct call *call = &waiting->call;
     uint64_t ticket = 0;
-    *call = (struct call){.server = loop->server,
-                          .request = &waiting->request,
-                          .may_park = loop->parked < loop->slots};
+    *call = (struct call){.server = loop->server, .request = &waiting->request};
     if (router_match(call)) {
+        call->may_park = may_park(loop, &call->identity);
         if (call->route->long_poll)
             ticket = call->route->long_poll->start(call);
         else
@@ -122,6 +138,8 @@ static void begin(struct loop *loop, int slot) {
 static bool take_requests(struct loop *loop) {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         int slot = find(loop, 0);
+        if (slot < 0)
+            return true; /* one is free again in a moment: the extra ones are not waited in */
         switch (request_accept(&loop->polls[slot].request, loop->listen_fd, patience)) {
         case REQUEST_ACCEPTED:
             begin(loop, slot);
@@ -252,7 +270,7 @@ static void settle(struct loop *loop) {
 
 /* Answers all parked requests. */
 static void drain(struct loop *loop) {
-    for (int slot = 0; slot <= loop->slots; slot++) {
+    for (int slot = 0; slot < loop->slots + EXTRA_SLOTS; slot++) {
         child_busy();
         if (loop->tickets[slot] != 0)
             cut_short(loop, slot);
@@ -283,8 +301,8 @@ static bool loop_open(struct loop *loop, const struct child_job *job, const stru
     loop->listen_fd = job->listen_fd;
     loop->slots = usable_slots(job->listener == LISTENER_PUBLIC ? conf->wait_slots_public
                                                                 : conf->wait_slots_worker);
-    loop->polls = calloc((size_t)loop->slots + 1, sizeof *loop->polls);
-    loop->tickets = calloc((size_t)loop->slots + 1, sizeof *loop->tickets);
+    loop->polls = calloc((size_t)loop->slots + EXTRA_SLOTS, sizeof *loop->polls);
+    loop->tickets = calloc((size_t)loop->slots + EXTRA_SLOTS, sizeof *loop->tickets);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->server = server_open(job, routes);
     if (!loop->polls || !loop->tickets || loop->epoll_fd < 0 || !loop->server ||

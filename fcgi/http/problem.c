@@ -20,6 +20,7 @@ static const struct row rows[] = {
     [PROBLEM_PROTOCOL] = {"protocol", "Another protocol is spoken here", 400, 0},
     [PROBLEM_UNAUTHORIZED] = {"unauthorized", "Unauthorized", 401, 0},
     [PROBLEM_FORBIDDEN] = {"forbidden", "Forbidden", 403, 0},
+    [PROBLEM_QUARANTINED] = {"quarantined", "This worker is in quarantine", 403, 0},
     [PROBLEM_CERTIFICATE] = {"certificate", "Another certificate is needed", 403, 0},
     [PROBLEM_NOT_FOUND] = {"not-found", "Not found", 404, 0},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "Method not allowed", 405, 0},
@@ -86,6 +87,18 @@ void problem_of_write(struct reply *reply, enum queue_result result) {
     switch (result) {
     case QUEUE_FULL:
         problem_full(reply, rows[PROBLEM_QUEUE_FULL].retry_after_seconds);
+        break;
+    case QUEUE_DENIED:
+        problem_reply(reply, PROBLEM_UNAUTHORIZED,
+                      "The machine of this token does not exist any more, as far as this node "
+                      "knows: it gets nothing and its reports are not taken.");
+        reply_header(reply, "WWW-Authenticate", "Bearer");
+        break;
+    case QUEUE_QUARANTINED:
+        problem_reply(reply, PROBLEM_QUARANTINED,
+                      "What was reported with this credential cannot be, so it gets nothing and "
+                      "its reports are not taken. An operator who has looked at that machine ends "
+                      "this with hashmill-fcgi --release NAME.");
         break;
     case QUEUE_PAUSED:
         problem_reply(reply, PROBLEM_PAUSED,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth.h"
+#include "base/refusals.h"
 #include "demands.h"
 #include "problem.h"
 #include "queue/id.h"
@@ -92,31 +92,46 @@ static bool check_role(struct call *call, const char *wanted) {
     return false;
 }
 
-/* Checks the token, and with TLS the certificate, that every call on the worker listener needs: the
- * peers' for their calls, the workers' for theirs. */
-static bool authorize(struct call *call, enum caller caller) {
-    const char *field = call_field(call, "HTTP_AUTHORIZATION");
-    const struct conf *conf = call->server->conf;
+/* The reply to a call whose credential is not one of those that make it. */
+static void refuse_credential(struct call *call, bool peers) {
     struct reply *reply = &call->server->reply;
+    if (call->identity.kind == IDENTITY_NONE) {
+        problem_reply(reply, PROBLEM_UNAUTHORIZED,
+                      "Send the header Authorization: Bearer TOKEN with this node's %s.",
+                      peers ? "PEER_TOKEN, the same on all nodes"
+                            : "WORKER_TOKEN, a worker's key, or the token of a machine that it "
+                              "launched");
+        reply_header(reply, "WWW-Authenticate", "Bearer");
+        return;
+    }
+    problem_reply(reply, PROBLEM_FORBIDDEN, "%s",
+                  peers ? "Only other nodes make these calls, with PEER_TOKEN: workers and keys "
+                          "have no part in them."
+                        : "Only workers make these calls, with WORKER_TOKEN, a key of the role "
+                          "worker or the token of a machine.");
+}
+
+/* Counts the refusal. What the caller sent is in no log. */
+static void note_refusal(const struct call *call) {
+    const char *address = request_parameter(call->request, "REMOTE_ADDR");
+    refusals_note(address ? address : "an unknown address",
+                  call->identity.kind == IDENTITY_NONE ? "its credential does not count"
+                                                       : "its credential is not for this call");
+}
+
+/* Everything on the worker listener needs a credential, and with TLS a certificate: other nodes'
+ * calls theirs, workers' calls theirs. Sets call->identity. */
+static bool authorize(struct call *call, enum caller caller) {
     bool peers = caller == CALLER_PEER;
     if (call->server->listener == LISTENER_PUBLIC)
         return true;
     if (!check_role(call, peers ? "peer" : "worker"))
         return false;
-    if (auth_bearer(field, peers ? conf->peer_token : conf->worker_token))
+    auth_identify(call->server->conf, call_field(call, "HTTP_AUTHORIZATION"), &call->identity);
+    if (peers ? call->identity.kind == IDENTITY_PEER : auth_is_worker(&call->identity))
         return true;
-    if (auth_bearer(field, peers ? conf->worker_token : conf->peer_token)) {
-        problem_reply(reply, PROBLEM_FORBIDDEN, "%s",
-                      peers ? "Workers have no part in the calls of other nodes, which send "
-                              "PEER_TOKEN."
-                            : "Other nodes have no part in the calls of workers, which send "
-                              "WORKER_TOKEN.");
-        return false;
-    }
-    problem_reply(reply, PROBLEM_UNAUTHORIZED,
-                  "Send the header Authorization: Bearer TOKEN with this node's %s.",
-                  peers ? "PEER_TOKEN, the same on all nodes" : "WORKER_TOKEN");
-    reply_header(reply, "WWW-Authenticate", "Bearer");
+    refuse_credential(call, peers);
+    note_refusal(call);
     return false;
 }
 

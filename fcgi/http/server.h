@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 
+#include "auth.h"
 #include "base/child.h"
 #include "json.h"
 #include "peering/peer_client.h"
@@ -52,6 +53,7 @@ struct call {
     struct server *server;
     struct request *request;
     const struct route *route;
+    struct identity identity; /* on the worker listener */
     struct query query;
     struct uuid id;                 /* the item named in the path; for a lease, the lease */
     struct queue_return returnable; /* of a lease that was granted */

@@ -27,6 +27,12 @@ static void name_loans(const struct queue_peers *peers, struct queue_hello *hell
     }
 }
 
+/* Names the machines of this node: their tokens count at the peer, too. */
+static void name_machines(const struct queue_peers *peers, struct queue_hello *hello) {
+    hello->machine_count = peers->machine_count;
+    memcpy(hello->machines, peers->machines, sizeof hello->machines);
+}
+
 /* Whether the last hello named a loan. */
 static bool is_named(const struct queue_hello *hello, struct uuid id) {
     for (int i = 0; i < hello->count; i++) {
@@ -137,6 +143,15 @@ static void take_hello(void *context, const struct http_reply *reply) {
     peering_look(peering);
 }
 
+static void put_machines(struct buffer *body, const struct queue_hello *hello) {
+    json_name(body, "machines");
+    json_open(body, '[');
+    for (int i = 0; i < hello->machine_count; i++) {
+        json_put_string(body, hello->machines[i]);
+    }
+    json_close(body, ']');
+}
+
 static void say_hello(struct peering *peering, int64_t clock_ms) {
     struct hello *hello = &peering->hello;
     struct queue_hello *sent = &hello->heard.sent;
@@ -146,6 +161,7 @@ static void say_hello(struct peering *peering, int64_t clock_ms) {
                                  .nonce = hello->nonce,
                                  .identity = peering->peers.identity};
     name_loans(&peering->peers, sent);
+    name_machines(&peering->peers, sent);
     fields_put_id(body, "database", sent->identity.database);
     fields_put_integer(body, "epoch", sent->identity.epoch);
     fields_put_integer(body, "nonce", hello->nonce);
@@ -154,6 +170,7 @@ static void say_hello(struct peering *peering, int64_t clock_ms) {
     for (int i = 0; i < sent->count; i++)
         fields_put_id(body, NULL, sent->loans[i]);
     json_close(body, ']');
+    put_machines(body, sent);
     hello->call = peering_post(peering, "/peer/hello", HELLO_TIMEOUT_MS, take_hello, peering);
     hello->next_ms = clock_steady_ms() + HELLO_MS;
 }

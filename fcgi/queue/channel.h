@@ -19,7 +19,7 @@
 #include "queue_peers.h"
 
 enum {
-    CHANNEL_VERSION = 5,
+    CHANNEL_VERSION = 6,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 
@@ -33,6 +33,7 @@ enum operation {
     OPERATION_RETIRE,
     OPERATION_TALLY,
     OPERATION_UPDATE_MACHINE,
+    OPERATION_QUARANTINE,
     OPERATION_ACKNOWLEDGE,
     OPERATION_CLOSE_PULL,
     OPERATION_RESERVE,
@@ -75,6 +76,7 @@ struct channel_message {
         struct queue_report report;
         struct queue_worker worker;
         struct queue_machine_update update;
+        struct queue_quarantine quarantine;
         struct queue_lease lease;
         struct channel_look look;
         struct queue_batch batch;

@@ -198,6 +198,10 @@ enum queue_result queue_update_machine(struct queue *queue,
     return client_call(queue, OPERATION_UPDATE_MACHINE, update, sizeof *update, NULL, 0);
 }
 
+enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine) {
+    return client_call(queue, OPERATION_QUARANTINE, quarantine, sizeof *quarantine, NULL, 0);
+}
+
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
                               struct queue_fleet *fleet) {
     return reader_fleet(queue->reader, since, fleet);

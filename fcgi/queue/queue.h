@@ -37,14 +37,16 @@ const char *item_state_name(enum item_state state);
 /* How a verb ended. */
 enum queue_result {
     QUEUE_OK,
-    QUEUE_NONE,      /* no such item; nothing to lease; not enough to pull */
-    QUEUE_CONFLICT,  /* the idempotency key was used for something else; the item is already done */
-    QUEUE_FULL,      /* ITEMS_MAX or REMAINING_MAX reached; nothing stored */
-    QUEUE_PAUSED,    /* the engine cannot do this for now and has logged why; nothing stored */
-    QUEUE_DISK_FULL, /* no room on disk; nothing stored */
-    QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
-    QUEUE_UNKNOWN,   /* the engine went away or was too late; outcome unknown */
-    QUEUE_FAULT      /* the engine could not do this one thing; it has logged why */
+    QUEUE_NONE,     /* no such item; nothing to lease; not enough to pull */
+    QUEUE_CONFLICT, /* the idempotency key was used for something else; the item is already done */
+    QUEUE_FULL,     /* ITEMS_MAX or REMAINING_MAX reached; nothing stored */
+    QUEUE_DENIED,   /* the caller's machine does not exist any more; nothing done */
+    QUEUE_QUARANTINED, /* the caller's identity is in quarantine; nothing done */
+    QUEUE_PAUSED,      /* the engine cannot do this for now, and has logged why; nothing stored */
+    QUEUE_DISK_FULL,   /* no room on disk; nothing stored */
+    QUEUE_DOWN,        /* the engine cannot be reached; nothing was sent to it, nothing stored */
+    QUEUE_UNKNOWN,     /* the engine went away or was too late; outcome unknown */
+    QUEUE_FAULT        /* the engine could not do this one thing; it has logged why */
 };
 
 /* UUIDs as 16 bytes. */
@@ -85,11 +87,12 @@ struct queue_pull {
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
 };
 
-/* A worker, as it describes itself with each of its calls. */
+/* A worker that calls: who it is by its credential, and what it says of itself. */
 struct queue_worker {
-    char name[QUEUE_NAME_SIZE];
+    char identity[QUEUE_NAME_SIZE]; /* whose credential: a key's name, a machine's, or "shared" */
+    char machine[QUEUE_NAME_SIZE];  /* the same when it is a machine's, else "" */
+    char name[QUEUE_NAME_SIZE];     /* tells the workers of one identity apart */
     char kernel[QUEUE_NAME_SIZE];
-    char machine[QUEUE_NAME_SIZE];    /* that a node launched it on; else "" */
     char address[QUEUE_ADDRESS_SIZE]; /* source of its calls; "" when not known */
     int64_t cores;
     int64_t rate; /* iterations a second, 0 when not measured yet */

@@ -53,6 +53,13 @@ struct queue_decision {
     char why[QUEUE_WHY_SIZE];
 };
 
+/* An identity in quarantine. */
+struct queue_quarantined {
+    char identity[QUEUE_NAME_SIZE];
+    char why[QUEUE_WHY_SIZE];
+    int64_t wall_ms; /* since when */
+};
+
 struct queue_fleet {
     int machine_count; /* the oldest first */
     struct queue_machine machines[QUEUE_MACHINES_MAX];
@@ -60,6 +67,8 @@ struct queue_fleet {
     struct queue_seen workers[QUEUE_WORKERS_MAX];
     int decision_count; /* the latest first */
     struct queue_decision decisions[QUEUE_DECISIONS_MAX];
+    int quarantine_count; /* the latest first */
+    struct queue_quarantined quarantine[QUEUE_DECISIONS_MAX];
     int64_t boot_ms;      /* median of the last boot times; -1 without one */
     int64_t machine_rate; /* of the machine with the last contact; 0 when not known */
     int64_t outside_rate; /* sum over the workers without a machine that are not silent */
@@ -92,5 +101,15 @@ struct queue_machine_update {
  * machines as WORKERS_MAX and loans allow. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_update_machine(struct queue *queue,
                                        const struct queue_machine_update *update);
+
+/* Begins or ends the quarantine of an identity: it is given nothing, and nothing that it reports is
+ * taken. OK; NONE, it is as wanted already; DISK_FULL, DOWN, UNKNOWN, FAULT. */
+struct queue_quarantine {
+    char identity[QUEUE_NAME_SIZE]; /* as in struct queue_worker */
+    char why[QUEUE_WHY_SIZE];
+    int32_t begins; /* 0: it ends */
+    int32_t reserved;
+};
+enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine);
 
 #endif

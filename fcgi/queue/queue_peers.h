@@ -12,6 +12,7 @@
 
 #include "batch_log.h"
 #include "queue.h"
+#include "queue_fleet.h"
 
 enum {
     QUEUE_LOANS_MAX = 64,        /* loans of one node, given and taken */
@@ -191,6 +192,8 @@ struct queue_hello {
     int64_t nonce; /* of the last answer that it received; 0: none since it started */
     struct queue_identity identity;
     struct uuid loans[QUEUE_LOANS_MAX];
+    int32_t machine_count; /* of its machines that exist; -1: it does not say */
+    char machines[QUEUE_MACHINES_MAX][QUEUE_NAME_SIZE];
 };
 
 /* A hello counts when it names the nonce of the last answer that gave a new one. Earlier hellos do
@@ -244,6 +247,8 @@ struct queue_peers {
     int32_t reservation_count; /* used elements of reservations */
     int64_t reserved_items;    /* items in all reservations */
     struct queue_loan loans[QUEUE_LOANS_MAX];
+    int32_t machine_count; /* of this node's machines that exist, by name */
+    char machines[QUEUE_MACHINES_MAX][QUEUE_NAME_SIZE];
     struct queue_reservation
         reservations[QUEUE_RESERVATIONS_MAX]; /* those for the peer's pulls, in any order */
 };

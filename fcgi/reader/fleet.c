@@ -160,6 +160,7 @@ static void take_worker(struct reading *reading, sqlite3_stmt *row) {
     read_text(row, 4, seen->worker.kernel, sizeof seen->worker.kernel);
     seen->worker.cores = sqlite3_column_int64(row, 5);
     seen->worker.rate = sqlite3_column_int64(row, 6);
+    read_text(row, 11, seen->worker.identity, sizeof seen->worker.identity);
     seen->items = held_by(&reading->held, seen->seq);
 }
 
@@ -170,6 +171,16 @@ static void take_decision(struct reading *reading, sqlite3_stmt *row) {
     struct queue_decision *decision = &fleet->decisions[fleet->decision_count++];
     decision->wall_ms = sqlite3_column_int64(row, 0);
     read_text(row, 1, decision->why, sizeof decision->why);
+}
+
+static void take_quarantined(struct reading *reading, sqlite3_stmt *row) {
+    struct queue_fleet *fleet = reading->fleet;
+    if (fleet->quarantine_count == QUEUE_DECISIONS_MAX)
+        return;
+    struct queue_quarantined *found = &fleet->quarantine[fleet->quarantine_count++];
+    read_text(row, 0, found->identity, sizeof found->identity);
+    found->wall_ms = sqlite3_column_int64(row, 1);
+    read_text(row, 2, found->why, sizeof found->why);
 }
 
 static void take_rate(struct reading *reading, sqlite3_stmt *row) {
@@ -211,6 +222,7 @@ static bool read_all(struct reading *reading) {
            each_row(reading, SQL_FLEET_WORKERS, reading->since->shown_ms, QUEUE_WORKERS_MAX,
                     take_worker) &&
            each_row(reading, SQL_DECISIONS_LAST, QUEUE_DECISIONS_MAX, 0, take_decision) &&
+           each_row(reading, SQL_QUARANTINE_LIST, QUEUE_DECISIONS_MAX, 0, take_quarantined) &&
            each_row(reading, SQL_FLEET_RATE, 0, 0, take_rate) &&
            each_row(reading, SQL_FLEET_OUTSIDE, silent_ms, 0, take_outside) && read_boots(reading);
 }

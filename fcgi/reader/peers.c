@@ -1,5 +1,6 @@
 /* The peer, loans and pulls over both nodes, as the read-only connection sees them. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "parts.h"
@@ -95,6 +96,15 @@ static enum queue_result read_loans(struct reader *reader, struct queue_peers *p
     return end(reader, statement, code);
 }
 
+static enum queue_result read_machines(struct reader *reader, struct queue_peers *peers) {
+    sqlite3_stmt *statement = bound(reader, SQL_MACHINES_ALIVE, &(int64_t){QUEUE_MACHINES_MAX}, 1);
+    int code = SQLITE_ERROR;
+    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        snprintf(peers->machines[peers->machine_count++], QUEUE_NAME_SIZE, "%s",
+                 (const char *)sqlite3_column_text(statement, 0));
+    return end(reader, statement, code);
+}
+
 static enum queue_result read_reservations(struct reader *reader, struct queue_peers *peers) {
     const int64_t numbers[] = {reader->conf->peer.node, QUEUE_RESERVATIONS_MAX};
     sqlite3_stmt *statement = bound(reader, SQL_RESERVATIONS, numbers, 2);
@@ -123,8 +133,8 @@ static enum queue_result read_reserved(struct reader *reader, struct queue_peers
 
 enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers) {
     typedef enum queue_result part(struct reader *, struct queue_peers *);
-    static part *const parts[] = {read_tally, read_identity,     read_peer,
-                                  read_loans, read_reservations, read_reserved};
+    static part *const parts[] = {read_tally,    read_identity,     read_peer,    read_loans,
+                                  read_machines, read_reservations, read_reserved};
     enum queue_result result = QUEUE_OK;
     memset(peers, 0, sizeof *peers);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && result == QUEUE_OK; i++)

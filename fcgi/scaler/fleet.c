@@ -4,16 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/machine_token.h"
 #include "clock.h"
-#include "hex.h"
-#include "random.h"
 
 enum {
-    SILENT_MS = 60000,         /* least time of silence: idle workers call every 25 s */
-    SHOWN_MS = 60 * 60 * 1000, /* workers whose last call is not older are shown */
-    PREFIX_SIZE = 48,
-    NAME_RANDOM_BYTES = 6,
-    NAME_RANDOM_DIGITS = 12
+    SILENT_MS = 60000,        /* least time of silence: idle workers call every 25 s */
+    SHOWN_MS = 60 * 60 * 1000 /* workers whose last call is not older are shown */
 };
 
 void fleet_open(struct fleet *fleet, const struct conf *conf) {
@@ -21,33 +17,9 @@ void fleet_open(struct fleet *fleet, const struct conf *conf) {
     fleet->wanted.node = SCALING_NOBODY;
 }
 
-/* The prefix of the names of this node's machines. */
-static void write_prefix(const struct conf *conf, char prefix[PREFIX_SIZE]) {
-    snprintf(prefix, PREFIX_SIZE, "%.32s-%d-", conf->fleet, (int)conf->node);
-}
-
 int64_t fleet_silent_ms(const struct conf *conf) {
     int64_t lease_ms = conf->lease_seconds * 1000;
     return lease_ms > SILENT_MS ? lease_ms : SILENT_MS;
-}
-
-void fleet_new_name(const struct fleet *fleet, char name[QUEUE_NAME_SIZE]) {
-    uint8_t bytes[NAME_RANDOM_BYTES];
-    char prefix[PREFIX_SIZE];
-    char digits[NAME_RANDOM_DIGITS + 1] = "";
-    random_fill(bytes, sizeof bytes);
-    hex_encode(digits, bytes, sizeof bytes);
-    write_prefix(fleet->conf, prefix);
-    snprintf(name, QUEUE_NAME_SIZE, "%s%.*s", prefix, NAME_RANDOM_DIGITS, digits);
-}
-
-bool fleet_is_own(const struct conf *conf, const char *name) {
-    char prefix[PREFIX_SIZE];
-    write_prefix(conf, prefix);
-    size_t length = strlen(prefix);
-    return strncmp(name, prefix, length) == 0 &&
-           strspn(name + length, "0123456789abcdef") == NAME_RANDOM_DIGITS &&
-           name[length + NAME_RANDOM_DIGITS] == '\0';
 }
 
 struct fleet_note *fleet_note(struct fleet *fleet, const char *name) {
@@ -77,7 +49,7 @@ static struct queue_machine *find_saved(struct fleet *fleet, const char *name) {
 static void drop_foreign(struct fleet *fleet) {
     int count = 0;
     for (int i = 0; i < fleet->saved.machine_count; i++) {
-        if (fleet_is_own(fleet->conf, fleet->saved.machines[i].name))
+        if (machine_is_own(fleet->conf, fleet->saved.machines[i].name))
             fleet->saved.machines[count++] = fleet->saved.machines[i];
     }
     fleet->saved.machine_count = count;
@@ -87,7 +59,7 @@ static void drop_foreign(struct fleet *fleet) {
 static void add_strays(struct fleet *fleet) {
     for (int i = 0; i < fleet->list_count; i++) {
         const struct provider_machine *listed = &fleet->list[i];
-        if (listed->over || !fleet_is_own(fleet->conf, listed->name) ||
+        if (listed->over || !machine_is_own(fleet->conf, listed->name) ||
             find_saved(fleet, listed->name) || fleet->saved.machine_count == QUEUE_MACHINES_MAX)
             continue;
         struct queue_machine *machine = &fleet->saved.machines[fleet->saved.machine_count++];

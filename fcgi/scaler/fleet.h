@@ -65,13 +65,7 @@ bool fleet_take_list(struct fleet *fleet, const char *text, int64_t begun_ms, co
 void fleet_snapshot(const struct fleet *fleet, const struct provider *provider,
                     struct scaling_snapshot *snapshot);
 
-/* Makes a new name for a machine. */
-void fleet_new_name(const struct fleet *fleet, char name[QUEUE_NAME_SIZE]);
-
-/* Whether fleet_new_name makes such names on this node. No other machine is ever terminated. */
-bool fleet_is_own(const struct conf *conf, const char *name);
-
-/* The note on a machine, made when there is none; NULL when there are too many notes. */
+/* The note of a machine, made when there is none; NULL when there are too many. */
 struct fleet_note *fleet_note(struct fleet *fleet, const char *name);
 
 /* The provider's ids of a machine: the saved one and those of the list. Returns their number, at

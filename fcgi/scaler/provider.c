@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/machine_token.h"
 #include "clock.h"
 #include "log.h"
 #include "notify.h"
@@ -27,8 +28,8 @@ const char *provider_verb_name(enum provider_verb verb) {
     return names[verb];
 }
 
-void provider_open(struct provider *provider, const char *program, int64_t limit_ms) {
-    *provider = (struct provider){.program = program, .limit_ms = limit_ms};
+void provider_open(struct provider *provider, const struct conf *conf) {
+    *provider = (struct provider){.conf = conf};
     for (int i = 0; i < PROVIDER_CALLS_MAX; i++)
         provider->calls[i].output_fd = provider->calls[i].error_fd = -1;
 }
@@ -62,10 +63,24 @@ void provider_close(struct provider *provider) {
     }
 }
 
+/* Gives the new process its environment: the machine's token, and none of the secrets that only
+ * nodes may have. */
+static void set_environment(const char *machine_token) {
+    static const char *const secrets[] = {"MACHINE_SECRET", "MACHINE_SECRET_OLD", "PEER_TOKEN"};
+    char variable[64];
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        unsetenv(secrets[i]);
+        snprintf(variable, sizeof variable, "HASHMILL_%s", secrets[i]);
+        unsetenv(variable);
+    }
+    if (machine_token)
+        setenv("MACHINE_TOKEN", machine_token, 1);
+}
+
 /* Executes the program in the new process: in a group of its own, with default signals and no open
  * files but the standard three. It is killed when the scaler ends. */
-static _Noreturn void become(const char *program, char *const *arguments, int output, int error,
-                             pid_t parent) {
+static _Noreturn void become(const char *program, char *const *arguments, const char *machine_token,
+                             int output, int error, pid_t parent) {
     sigset_t none;
     sigemptyset(&none);
     setpgid(0, 0);
@@ -76,6 +91,7 @@ static _Noreturn void become(const char *program, char *const *arguments, int ou
         signal(number, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     notify_forget();
+    set_environment(machine_token);
     int nothing = open("/dev/null", O_RDONLY);
     if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
         dup2(error, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
@@ -106,7 +122,7 @@ static struct provider_call *free_place(struct provider *provider) {
 
 /* Starts the program with these arguments: its path, the verb, and the verb's own. */
 static bool start(struct provider *provider, enum provider_verb verb, const char *name,
-                  const char *const *arguments) {
+                  const char *const *arguments, const char *machine_token) {
     struct provider_call *call = free_place(provider);
     int output[2];
     int error[2];
@@ -115,7 +131,8 @@ static bool start(struct provider *provider, enum provider_verb verb, const char
         return false;
     pid_t pid = fork();
     if (pid == 0)
-        become(provider->program, (char *const *)arguments, output[1], error[1], parent);
+        become(provider->conf->provider, (char *const *)arguments, machine_token, output[1],
+               error[1], parent);
     close(output[1]);
     close(error[1]);
     call->pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
@@ -138,28 +155,30 @@ static bool start(struct provider *provider, enum provider_verb verb, const char
     call->output_fd = output[0];
     call->error_fd = error[0];
     call->begun_ms = clock_steady_ms();
-    call->until_ms = call->begun_ms + provider->limit_ms;
+    call->until_ms = call->begun_ms + provider->conf->provider_seconds * 1000;
     call->killed = false;
     call->too_long = false;
     return true;
 }
 
 bool provider_launch(struct provider *provider, const char *name) {
-    const char *arguments[] = {provider->program, "launch", name, NULL};
-    return start(provider, PROVIDER_LAUNCH, name, arguments);
+    const char *arguments[] = {provider->conf->provider, "launch", name, NULL};
+    char token[MACHINE_TOKEN_SIZE];
+    machine_token_make(provider->conf, name, token);
+    return start(provider, PROVIDER_LAUNCH, name, arguments, token);
 }
 
 bool provider_list(struct provider *provider) {
-    const char *arguments[] = {provider->program, "list", NULL};
-    return start(provider, PROVIDER_LIST, "", arguments);
+    const char *arguments[] = {provider->conf->provider, "list", NULL};
+    return start(provider, PROVIDER_LIST, "", arguments, NULL);
 }
 
 bool provider_terminate(struct provider *provider, const char *name, const char *const *ids,
                         int count) {
-    const char *arguments[ARGUMENTS_MAX] = {provider->program, "terminate"};
+    const char *arguments[ARGUMENTS_MAX] = {provider->conf->provider, "terminate"};
     for (int i = 0; i < count && i < PROVIDER_IDS_MAX; i++)
         arguments[2 + i] = ids[i];
-    return start(provider, PROVIDER_TERMINATE, name, arguments);
+    return start(provider, PROVIDER_TERMINATE, name, arguments, NULL);
 }
 
 bool provider_is_calling(const struct provider *provider, enum provider_verb verb,

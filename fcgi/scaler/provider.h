@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/conf.h"
 #include "buffer.h"
 #include "queue/queue_fleet.h"
 
@@ -57,18 +58,19 @@ struct provider_result {
 };
 
 struct provider {
-    const char *program;
-    int64_t limit_ms;
+    const struct conf *conf;
     struct provider_call calls[PROVIDER_CALLS_MAX];
 };
 
-void provider_open(struct provider *provider, const char *program, int64_t limit_ms);
+/* conf, which must outlive it, names the program (PROVIDER) and the time that a call may take. */
+void provider_open(struct provider *provider, const struct conf *conf);
 
 /* Kills the calls under way and frees everything. */
 void provider_close(struct provider *provider);
 
-/* Start a call; name is copied. False when too many are under way or no process can be made (which
- * is logged). Terminate takes 1 to PROVIDER_IDS_MAX ids. */
+/* Start a call; name is copied. A launch gets the machine's token in the environment, as
+ * MACHINE_TOKEN; no call gets a secret of the nodes. False when too many are under way or no
+ * process can be made (that is logged). Terminate takes 1 to PROVIDER_IDS_MAX ids. */
 bool provider_launch(struct provider *provider, const char *name);
 bool provider_list(struct provider *provider);
 bool provider_terminate(struct provider *provider, const char *name, const char *const *ids,

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/child.h"
+#include "base/machine_token.h"
 #include "clock.h"
 #include "decision_text.h"
 #include "log.h"
@@ -189,7 +190,7 @@ static void tell_hold(struct scaler *scaler) {
 static void launch(struct scaler *scaler) {
     for (int i = 0; i < scaler->decision.launch; i++) {
         struct queue_machine_update update = {.state = MACHINE_LAUNCHING};
-        fleet_new_name(&scaler->fleet, update.name);
+        machine_new_name(scaler->fleet.conf, update.name);
         describe_launch(update.why, &scaler->snapshot, &scaler->decision, update.name);
         if (!save(scaler, &update))
             return;
@@ -401,7 +402,7 @@ int serve_scaler(const struct child_job *job) {
     }
     scaler->conf = job->conf;
     fleet_open(&scaler->fleet, job->conf);
-    provider_open(&scaler->provider, job->conf->provider, job->conf->provider_seconds * 1000);
+    provider_open(&scaler->provider, job->conf);
     child_ready();
     serve(scaler);
     provider_close(&scaler->provider);

@@ -2,7 +2,15 @@
 
 #include <stddef.h>
 
-enum column { COLUMN_N, COLUMN_ID, COLUMN_SEQ, COLUMN_STATE, COLUMN_CHAIN, COLUMN_REMAINING };
+enum column {
+    COLUMN_N,
+    COLUMN_ID,
+    COLUMN_SEQ,
+    COLUMN_STATE,
+    COLUMN_CHAIN,
+    COLUMN_REMAINING,
+    COLUMN_STRIKE
+};
 
 struct table {
     sqlite3_vtab base; /* SQLite's part; must be the first member */
@@ -32,8 +40,8 @@ static int table_connect(sqlite3 *database, void *rows, int argc, const char *co
         return SQLITE_NOMEM;
     *table = (struct table){.rows = rows};
     *made = &table->base;
-    return sqlite3_declare_vtab(database,
-                                "CREATE TABLE reported (n, id, seq, state, chain, remaining)");
+    return sqlite3_declare_vtab(
+        database, "CREATE TABLE reported (n, id, seq, state, chain, remaining, strike)");
 }
 
 static int table_disconnect(sqlite3_vtab *table) {
@@ -106,6 +114,9 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, in
         break;
     case COLUMN_REMAINING:
         sqlite3_result_int64(context, item->remaining);
+        break;
+    case COLUMN_STRIKE:
+        sqlite3_result_int(context, rows->strike[n]);
         break;
     }
     return SQLITE_OK;

@@ -9,7 +9,7 @@
  * The present report as a table `reported` of the writer's connection, so that one statement reads
  * or changes all of its items. That takes some two thirds of the time of one statement for each.
  * Columns: n (place in the report), id; and the change to make: seq (NULL: none), state, chain,
- * remaining.
+ * remaining, strike.
  */
 struct report_table {
     const struct queue_report_item *items;
@@ -17,6 +17,7 @@ struct report_table {
     int end;
     int64_t seq[QUEUE_LEASE_MAX]; /* of items[n]; 0: no change */
     uint8_t state[QUEUE_LEASE_MAX];
+    uint8_t strike[QUEUE_LEASE_MAX]; /* 1: it gets one */
 };
 
 /* Adds the table to a connection. A statement sees what *rows holds when it runs. */

@@ -8,7 +8,14 @@
 #include "store/report_rule.h"
 #include "store_sql.h"
 
-enum { LAPSE_MAX = 2000 /* leases that lapse in one batch */ };
+enum {
+    LAPSE_MAX = 2000, /* leases that lapse in one batch */
+    IDLE_LEASES = 3   /* of this many LEASE_SECONDS without progress comes a strike */
+};
+
+static int64_t idle_max_ms(const struct store *store) {
+    return IDLE_LEASES * store->conf->lease_seconds * 1000;
+}
 
 /* The deadline of a lease given or renewed now; also keeps next_deadline_ms a lower bound. */
 static int64_t new_deadline(struct store *store) {
@@ -42,7 +49,7 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
 }
 
 /* Renews the lease of this id if the same request came before, and gives the items that it still
- * holds. NONE when it holds none. */
+ * holds. NONE when it holds none; CONFLICT when it is another identity's. */
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
     const uint8_t *lease = request->request.bytes;
@@ -51,6 +58,12 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
         return QUEUE_FAULT;
     if (grant->count == 0)
         return QUEUE_NONE;
+    statement = store_bind(store, SQL_LEASE_OF_OTHERS, "utt", lease, request->worker.machine,
+                           request->worker.identity);
+    if (store_number(store, statement, 1) > 0) {
+        grant->count = 0;
+        return QUEUE_CONFLICT;
+    }
     /* One more than a grant of this same batch has: returning that one must not return this. */
     int64_t deadline = new_deadline(store) + 1;
     grant->returnable = (struct queue_return){request->request, deadline};
@@ -75,20 +88,21 @@ static bool give(struct store *store, const struct giving *giving) {
     if (grant->count == 0)
         return true;
     return store_change_items(store,
-                              store_bind(store, SQL_LEASE_GIVE, "uiii", request->request.bytes,
-                                         giving->deadline_ms, (int64_t)grant->count,
-                                         giving->worker),
+                              store_bind(store, SQL_LEASE_GIVE, "uiiiii", request->request.bytes,
+                                         giving->deadline_ms, (int64_t)grant->count, giving->worker,
+                                         store_now_ms(store), store->wall_ms),
                               ITEM_WAITING, ITEM_LEASED) == grant->count;
 }
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant) {
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its padding is sent, too */
-    int64_t worker = store_worker_seen(store, &request->worker, &grant->drain);
-    if (worker == 0)
-        return QUEUE_FAULT;
+    int64_t worker;
+    enum queue_result result = store_worker_seen(store, &request->worker, &worker, &grant->drain);
+    if (result != QUEUE_OK)
+        return result;
     grant->ttl_ms = store->conf->lease_seconds * 1000;
-    enum queue_result result = leased_before(store, request, grant);
+    result = leased_before(store, request, grant);
     if (result == QUEUE_NONE && grant->drain)
         return QUEUE_OK;
     if (result != QUEUE_NONE || store_waiting(store) == 0)
@@ -109,43 +123,76 @@ enum queue_result store_return_lease(struct store *store, struct queue_return gr
 
 /* Logs that a worker reports another chain for the same link. It is refused, and an operator must
  * know. */
-static void log_fault(const struct queue_report_item *item, const struct queue_worker *worker) {
+static void log_fault(struct store *store, const struct queue_report_item *item,
+                      const struct queue_worker *worker) {
     char text[ID_TEXT_SIZE];
+    int64_t left_out;
+    if (!log_limit_passes(&store->faults, worker->identity, &left_out))
+        return;
     id_format(text, item->id);
-    log_error("item %s: worker %s (kernel %s) reports another chain than is stored for %lld "
-              "iterations remaining; it was refused: check that worker's machine",
-              text, worker->name, worker->kernel, (long long)item->remaining);
+    log_error("item %s: worker %s of %s (kernel %s) reports another chain than is stored for %lld "
+              "iterations remaining; it was refused: check that worker's machine (%lld more since "
+              "the last such line)",
+              text, worker->name, worker->identity, worker->kernel, (long long)item->remaining,
+              (long long)left_out);
 }
 
 /* A row of report_read. */
 struct report_row {
     int64_t seq;
+    int64_t worker; /* that leased or reported it last */
     struct progress_row progress;
 };
 
+/* Who reports. */
+struct reporter {
+    const struct queue_worker *worker;
+    int64_t seq;
+    int64_t same; /* seq of another worker of the same identity, found last; 0: none */
+};
+
+/* Whether an item is leased to the identity that reports it. */
+static bool has_leased(struct store *store, const struct report_row *found,
+                       struct reporter *reporter) {
+    const struct queue_worker *worker = reporter->worker;
+    if (found->worker == reporter->seq || found->worker == reporter->same)
+        return true;
+    sqlite3_stmt *statement =
+        store_bind(store, SQL_WORKER_IS, "itt", found->worker, worker->machine, worker->identity);
+    if (store_number(store, statement, 0) == 0)
+        return false;
+    reporter->same = found->worker;
+    return true;
+}
+
 /* Judges one item of a report by its row, and notes the change to make. True when it is taken. */
 static bool judge(struct store *store, int n, const struct report_row *found,
-                  const struct queue_worker *worker) {
+                  struct reporter *reporter) {
     const struct progress_row *row = &found->progress;
     struct report_table *rows = &store->report_table;
     const struct queue_report_item *item = &rows->items[n];
-    enum progress progress = progress_of(row, item);
+    enum progress progress = progress_of(row, item, idle_max_ms(store));
     enum item_state to = ITEM_LEASED;
+    if (progress != PROGRESS_LOST && !has_leased(store, found, reporter))
+        return false;
     if (progress == PROGRESS_FAULT)
-        log_fault(item, worker);
-    if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT)
+        log_fault(store, item, reporter->worker);
+    if (progress == PROGRESS_IMPOSSIBLE)
+        store_quarantine_for(store, reporter->worker, item, row);
+    if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE)
         return false;
     if (progress == PROGRESS_SAME)
         return true;
     if (progress == PROGRESS_DONE)
         to = ITEM_DONE;
-    else if (progress == PROGRESS_RELEASE)
+    else if (progress == PROGRESS_RELEASE || progress == PROGRESS_IDLE)
         to = ITEM_WAITING;
     rows->seq[n] = found->seq;
     rows->state[n] = (uint8_t)to;
+    rows->strike[n] = progress == PROGRESS_IDLE;
     store->report_moves[n] = (struct move){
         .from = row->state, .to = to, .before = row->remaining, .after = item->remaining};
-    return true;
+    return progress != PROGRESS_IDLE;
 }
 
 static bool read_row(struct store *store, sqlite3_stmt *statement, struct report_row *found) {
@@ -154,12 +201,19 @@ static bool read_row(struct store *store, sqlite3_stmt *statement, struct report
     row->state = (enum item_state)sqlite3_column_int(statement, 2);
     row->has_lease = sqlite3_column_type(statement, 3) != SQLITE_NULL;
     row->remaining = sqlite3_column_int64(statement, 4);
+    row->has_grant = sqlite3_column_type(statement, 7) != SQLITE_NULL;
+    row->granted = sqlite3_column_int64(statement, 6);
+    int64_t clock_ms = store_now_ms(store) - sqlite3_column_int64(statement, 7);
+    int64_t wall_ms = store->wall_ms - sqlite3_column_int64(statement, 8);
+    row->elapsed_ms = clock_ms > wall_ms ? clock_ms : wall_ms; /* one stands still, one is set */
+    row->idle_ms = row->has_grant ? store_now_ms(store) - sqlite3_column_int64(statement, 9) : 0;
+    found->worker = sqlite3_column_int64(statement, 10);
     return (!row->has_lease || store_blob(store, statement, 3, row->lease.bytes, ID_SIZE)) &&
            store_blob(store, statement, 5, row->chain, DIGEST_SIZE);
 }
 
 /* Judges the items of store->report_table, whose ids all differ. */
-static bool judge_all(struct store *store, const struct queue_worker *worker,
+static bool judge_all(struct store *store, struct reporter *reporter,
                       struct queue_verdict *verdict) {
     struct report_row row = {0};
     int code = SQLITE_ERROR;
@@ -169,7 +223,7 @@ static bool judge_all(struct store *store, const struct queue_worker *worker,
     while ((code = store_step(store, statement)) == SQLITE_ROW &&
            read_row(store, statement, &row)) {
         int n = sqlite3_column_int(statement, 0);
-        verdict->taken[n] = judge(store, n, &row, worker);
+        verdict->taken[n] = judge(store, n, &row, reporter);
     }
     store_end(statement);
     return code == SQLITE_DONE;
@@ -213,9 +267,11 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
                                struct queue_verdict *verdict) {
     struct report_table *rows = &store->report_table;
     memset(verdict, 0, sizeof *verdict); /* it is sent whole */
-    int64_t worker = store_worker_seen(store, &report->worker, &verdict->drain);
-    if (worker == 0)
-        return QUEUE_FAULT;
+    int64_t worker;
+    enum queue_result result = store_worker_seen(store, &report->worker, &worker, &verdict->drain);
+    if (result != QUEUE_OK)
+        return result;
+    struct reporter reporter = {.worker = &report->worker, .seq = worker};
     verdict->count = report->count;
     memset(rows->seq, 0, sizeof rows->seq);
     rows->items = report->items;
@@ -224,7 +280,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
         rows->first = rows->end;
         rows->end = end_of_run(report, rows->first);
         /* Runs that were applied before a failure are taken again when the worker repeats them. */
-        if (!judge_all(store, &report->worker, verdict) || !apply_all(store, worker))
+        if (!judge_all(store, &reporter, verdict) || !apply_all(store, worker))
             return QUEUE_FAULT;
     }
     return QUEUE_OK;

@@ -190,6 +190,8 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
     if (met != QUEUE_OK)
         return met;
     store_heard_from(store);
+    store->peer.machine_count = hello->machine_count;
+    memcpy(store->peer.machines, hello->machines, sizeof store->peer.machines);
     sqlite3_stmt *statement = store_bind(store, SQL_PEER_LOAD, "i", (int64_t)hello->node);
     int64_t nonce = store_number(store, statement, -1);
     bool counts = hello->nonce == nonce;

@@ -16,7 +16,8 @@ enum { MERGED_SCHEMA = 5 }; /* the last version whose nodes merged their items *
 
 /* The statements that lead from each schema version to the next. */
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                                          SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6};
+                                                          SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6,
+                                                          SQL_SCHEMA_7};
 
 /* The exit code of an opening that failed. */
 static int failure(const struct store *store) {
@@ -291,6 +292,7 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
     files_name(&store->files, conf->database);
     store_take_no_room_for_full();
     store->lock_fd = -1;
+    store->quarantined = -1;
     if (!files_usable(&store->files))
         *exit_code = EXIT_CONFIG;
     else

@@ -21,7 +21,7 @@ static void warn_of_forgotten(struct store *store) {
 
 bool store_load_peer(struct store *store) {
     warn_of_forgotten(store);
-    store->peer = (struct peer_state){.heard_ms = -1};
+    store->peer = (struct peer_state){.heard_ms = -1, .machine_count = -1};
     if (!store->conf->has_peer)
         return true;
     sqlite3_stmt *statement =

@@ -6,7 +6,7 @@
 
 #include "sql.h"
 
-enum { STORE_SCHEMA_VERSION = 6 };
+enum { STORE_SCHEMA_VERSION = 7 };
 
 /* Migrates a database's schema from a version (0: an empty database) to STORE_SCHEMA_VERSION,
  * within the transaction under way. False after logging why. */

@@ -13,11 +13,13 @@
 #include <sqlite3.h>
 
 #include "base/files.h"
+#include "base/log_limit.h"
 #include "changes.h"
 #include "queue/batch_log.h"
 #include "report_table.h"
 #include "sql.h"
 #include "store/rates.h"
+#include "store/report_rule.h"
 #include "store/store.h"
 
 /* Saved with each batch, except work, which is in memory only. */
@@ -31,6 +33,8 @@ struct counts {
     struct queue_work work;     /* done since the start */
 };
 
+enum { QUEUE_DOUBTED_MAX = 16 };
+
 /* State of the peer and its replica, in memory only. Times are steady. */
 struct peer_state {
     int64_t acknowledged; /* the replica has all batches up to this one */
@@ -38,8 +42,14 @@ struct peer_state {
     int32_t copying;      /* enum copy_state */
     int64_t level_ms;     /* when the replica last lacked nothing; 0: never */
     int64_t heard_ms;     /* last contact with the peer; -1: never */
-    bool catching;        /* the replica is incomplete but close: answers wait for it again */
-    int64_t caught;       /* while catching: the replica is complete when it has this batch */
+    int machine_count;    /* machines of its own, as its last hello says; -1: it has said none */
+    char machines[QUEUE_MACHINES_MAX][QUEUE_NAME_SIZE];
+    struct {
+        char name[QUEUE_NAME_SIZE]; /* of a machine with a good token that is not named, */
+        int64_t since_ms;           /* since this time; "": the place is free */
+    } doubted[QUEUE_DOUBTED_MAX];
+    bool catching;  /* the replica is incomplete but close: answers wait for it again */
+    int64_t caught; /* while catching: the replica is complete when it has this batch */
 };
 
 /* The parts of the WAL that are compared before a batch, as the last batch or checkpoint left them.
@@ -114,8 +124,10 @@ struct store {
     struct reserve reserve;
     int64_t next_given_up_ms; /* queue clock; a lower bound, INT64_MAX without open pulls */
     struct peer_state peer;
-    struct changes changes; /* of the batch under way, with a replica */
-    struct record *record;  /* writes them to the log; NULL without a replica */
+    struct log_limit faults; /* of reports with another chain than is stored */
+    int64_t quarantined;     /* identities in quarantine; -1: to be counted */
+    struct changes changes;  /* of the batch under way, with a replica */
+    struct record *record;   /* writes them to the log; NULL without a replica */
     struct report_table report_table;
     struct move report_moves[QUEUE_LEASE_MAX]; /* of the report_table.items that change */
     struct backup *backup;                     /* under way, or NULL; see store_backup.c */
@@ -141,9 +153,14 @@ void store_end(sqlite3_stmt *statement);
 /* Copies a blob column of exactly size bytes. False, with the state poisoned, for another size. */
 bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size);
 
-/* Saves a worker's call. Returns its row's seq, 0 after a failure. *drain says whether its machine
- * must go: give it no more items then. */
-int64_t store_worker_seen(struct store *store, const struct queue_worker *worker, int32_t *drain);
+/* Notes a call of a worker. *seq gets that of its row; *drain says whether its machine is to go:
+ * then it must be given nothing more. OK; DENIED, its machine does not exist; FAULT. */
+enum queue_result store_worker_seen(struct store *store, const struct queue_worker *worker,
+                                    int64_t *seq, int32_t *drain);
+
+/* Puts the identity of a worker into quarantine that reported what cannot be; said in the log. */
+void store_quarantine_for(struct store *store, const struct queue_worker *worker,
+                          const struct queue_report_item *item, const struct progress_row *row);
 
 /* The number that a one-row statement gives; absent when it is NULL or the statement fails. Ends
  * the statement. */

@@ -1,22 +1,147 @@
 /* The registry: workers that have called, and decisions. */
 
+#include <stdio.h>
+#include <string.h>
+
+#include "base/machine_token.h"
+#include "clock.h"
+#include "log.h"
+#include "queue/id.h"
 #include "store_sql.h"
 
-int64_t store_worker_seen(struct store *store, const struct queue_worker *worker, int32_t *drain) {
-    sqlite3_stmt *statement = store_bind(
-        store, SQL_WORKER_SEEN, "ttttiiii", worker->name, worker->machine, worker->address,
-        worker->kernel, worker->cores, worker->rate, store->wall_ms, store_now_ms(store));
-    *drain = 0;
-    if (!statement)
-        return 0;
-    int64_t seq = 0;
-    if (store_step(store, statement) == SQLITE_ROW) {
-        seq = sqlite3_column_int64(statement, 0);
-        *drain = sqlite3_column_int(statement, 1);
-        store_step(store, statement);
+static const char SHARED[] = "shared"; /* the identity of WORKER_TOKEN */
+
+enum {
+    NAMES_MAX = 64, /* workers of one identity; by WORKER_TOKEN any number may be started by hand */
+    NAMES_MAX_SHARED = 1024,
+    PRUNE_MAX = 100 /* removed for a new one */
+};
+
+/* Whether the last hello of the other node names a machine. */
+static bool is_named(const struct peer_state *peer, const char *machine) {
+    for (int i = 0; i < peer->machine_count; i++) {
+        if (strcmp(peer->machines[i], machine) == 0)
+            return true;
     }
-    store_end(statement);
-    return seq;
+    return false;
+}
+
+/* Whether a machine that is not named may be a new one, which the next hello names: for a short
+ * time from its first call. */
+static bool may_be_new(struct peer_state *peer, const char *machine) {
+    int64_t now_ms = clock_steady_ms();
+    int place = 0;
+    for (int i = 0; i < QUEUE_DOUBTED_MAX; i++) {
+        if (strcmp(peer->doubted[i].name, machine) == 0)
+            return now_ms - peer->doubted[i].since_ms <= PEER_AWAY_MS;
+        if (peer->doubted[i].since_ms < peer->doubted[place].since_ms)
+            place = i;
+    }
+    snprintf(peer->doubted[place].name, QUEUE_NAME_SIZE, "%s", machine);
+    peer->doubted[place].since_ms = now_ms;
+    return true;
+}
+
+/* Whether a machine with a good token belongs to the other node. While that is away, or has not
+ * said which machines it has, the token alone must do. OK; DOWN, it may be named soon; DENIED. */
+static enum queue_result check_at_peer(struct store *store, const char *machine) {
+    struct peer_state *peer = &store->peer;
+    if (!store->conf->has_peer || machine_is_own(store->conf, machine))
+        return QUEUE_DENIED;
+    if (peer->machine_count < 0 || clock_steady_ms() - peer->heard_ms > PEER_AWAY_MS ||
+        is_named(peer, machine))
+        return QUEUE_OK;
+    return may_be_new(peer, machine) ? QUEUE_DOWN : QUEUE_DENIED;
+}
+
+/* Whether a machine exists, and with *drain, whether it is to go. OK, DOWN, DENIED, FAULT. */
+static enum queue_result check_machine(struct store *store, const char *machine, int32_t *drain) {
+    sqlite3_stmt *statement = store_bind(store, SQL_MACHINE_STATE, "t", machine);
+    int64_t state = store_number(store, statement, MACHINE_GONE);
+    if (store_state(store) != STORE_GOOD)
+        return QUEUE_FAULT;
+    *drain = state == MACHINE_LEAVING;
+    return state < MACHINE_GONE ? QUEUE_OK : check_at_peer(store, machine);
+}
+
+/* Whether an identity is in quarantine. Mostly nobody is, and then nothing is looked up. */
+static bool is_quarantined(struct store *store, const char *identity) {
+    if (store->quarantined < 0)
+        store->quarantined = store_number(store, store_bind(store, SQL_QUARANTINE_COUNT, ""), 0);
+    return store->quarantined > 0 &&
+           store_number(store, store_bind(store, SQL_QUARANTINE_HAS, "t", identity), 0) > 0;
+}
+
+enum queue_result store_quarantine(struct store *store, const struct queue_quarantine *quarantine) {
+    const char *name = quarantine->identity;
+    bool known = is_quarantined(store, name);
+    if (known == (quarantine->begins != 0))
+        return store_state(store) == STORE_GOOD ? QUEUE_NONE : QUEUE_FAULT;
+    bool good = quarantine->begins ? store_run(store, SQL_QUARANTINE_BEGIN, "tit", name,
+                                               store->wall_ms, quarantine->why)
+                                   : store_run(store, SQL_QUARANTINE_END, "t", name);
+    store->quarantined = -1; /* counted when it is wanted */
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}
+
+void store_quarantine_for(struct store *store, const struct queue_worker *worker,
+                          const struct queue_report_item *item, const struct progress_row *row) {
+    char text[ID_TEXT_SIZE];
+    struct queue_quarantine quarantine = {.begins = 1};
+    id_format(text, item->id);
+    snprintf(quarantine.identity, sizeof quarantine.identity, "%s", worker->identity);
+    snprintf(quarantine.why, sizeof quarantine.why,
+             "worker %s reported %lld links of item %s within %lld ms, more than any machine "
+             "computes",
+             worker->name, (long long)(row->granted - item->remaining), text,
+             (long long)row->elapsed_ms);
+    if (store_quarantine(store, &quarantine) == QUEUE_OK)
+        log_error("%s is in quarantine: %s; look at that machine, then run hashmill-fcgi "
+                  "--release %s",
+                  worker->identity, quarantine.why, worker->identity);
+}
+
+/* Runs a statement that notes a call of a worker. The seq of its row; 0 when there is none, or
+ * after a failure. */
+static int64_t run_seen(struct store *store, enum sql sql, const struct queue_worker *worker) {
+    return store_number(store,
+                        store_bind(store, sql, "tttttiiii", worker->identity, worker->machine,
+                                   worker->name, worker->address, worker->kernel, worker->cores,
+                                   worker->rate, store->wall_ms, store_now_ms(store)),
+                        0);
+}
+
+/* Adds a worker that has not called before. An identity with as many as it may have gets it in
+ * place of one of its own: many names cost no room. A full disk keeps its room for reports. */
+static enum queue_result add_worker(struct store *store, const struct queue_worker *worker,
+                                    int64_t *seq) {
+    bool shared = strcmp(worker->identity, SHARED) == 0;
+    sqlite3_stmt *statement =
+        store_bind(store, SQL_WORKER_NAMES, "tt", worker->identity, worker->machine);
+    int64_t names = store_number(store, statement, 0);
+    bool full = names >= (shared ? NAMES_MAX_SHARED : NAMES_MAX);
+    if (store_state(store) != STORE_GOOD)
+        return QUEUE_FAULT;
+    if (!full && !store_reserve_holds(store))
+        return QUEUE_DISK_FULL;
+    if (!store_run(store, SQL_WORKER_PRUNE, "ii", store_now_ms(store) - DAY_MS, (int64_t)PRUNE_MAX))
+        return QUEUE_FAULT;
+    *seq = run_seen(store, full ? SQL_WORKER_INSTEAD : SQL_WORKER_NEW, worker);
+    return *seq > 0 ? QUEUE_OK : QUEUE_FAULT;
+}
+
+enum queue_result store_worker_seen(struct store *store, const struct queue_worker *worker,
+                                    int64_t *seq, int32_t *drain) {
+    *drain = 0;
+    if (is_quarantined(store, worker->identity))
+        return QUEUE_QUARANTINED;
+    if (worker->machine[0] != '\0') {
+        enum queue_result result = check_machine(store, worker->machine, drain);
+        if (result != QUEUE_OK)
+            return result;
+    }
+    *seq = run_seen(store, SQL_WORKER_SEEN, worker);
+    return *seq > 0 ? QUEUE_OK : add_worker(store, worker, seq);
 }
 
 /* Whether a worker may retire. OK; CONFLICT: its machine is one of this node's and must stay;
@@ -40,10 +165,10 @@ static enum queue_result may_retire(struct store *store, const struct queue_work
 
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker) {
     int32_t drain;
-    int64_t seq = store_worker_seen(store, worker, &drain);
-    if (seq == 0)
-        return QUEUE_FAULT;
-    enum queue_result result = may_retire(store, worker, seq);
+    int64_t seq;
+    enum queue_result result = store_worker_seen(store, worker, &seq, &drain);
+    if (result == QUEUE_OK)
+        result = may_retire(store, worker, seq);
     if (result != QUEUE_OK)
         return result;
     bool good = store_run(store, SQL_WORKER_RETIRED, "ii", seq, store->wall_ms) &&

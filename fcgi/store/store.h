@@ -91,6 +91,7 @@ enum queue_result store_return_lease(struct store *store, struct queue_return gr
 enum queue_result store_report(struct store *store, const struct queue_report *report,
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
+enum queue_result store_quarantine(struct store *store, const struct queue_quarantine *quarantine);
 enum queue_result store_update_machine(struct store *store,
                                        const struct queue_machine_update *update);
 enum queue_result store_close_pull(struct store *store, const struct queue_close *close);

@@ -16,6 +16,7 @@ static void end_text(char *text, size_t size) {
 static void end_worker(struct queue_worker *worker) {
     end_text(worker->name, sizeof worker->name);
     end_text(worker->kernel, sizeof worker->kernel);
+    end_text(worker->identity, sizeof worker->identity);
     end_text(worker->machine, sizeof worker->machine);
     end_text(worker->address, sizeof worker->address);
 }
@@ -57,6 +58,13 @@ static bool is_sane_update(struct channel_message *operation) {
     return between(update->state, MACHINE_LAUNCHING, MACHINE_GONE);
 }
 
+static bool is_sane_quarantine(struct channel_message *operation) {
+    struct queue_quarantine *quarantine = &operation->body.quarantine;
+    end_text(quarantine->identity, sizeof quarantine->identity);
+    end_text(quarantine->why, sizeof quarantine->why);
+    return quarantine->identity[0] != '\0';
+}
+
 static bool is_sane_close(struct channel_message *operation) {
     return between(operation->body.close.rest, 0, QUEUE_PULL_MAX);
 }
@@ -77,8 +85,11 @@ static bool is_sane_raise(struct channel_message *operation) {
 }
 
 static bool is_sane_hello(struct channel_message *operation) {
-    const struct queue_hello *hello = &operation->body.hello;
-    return between(hello->node, 0, NODE_MAX) && between(hello->count, 0, QUEUE_LOANS_MAX);
+    struct queue_hello *hello = &operation->body.hello;
+    for (int i = 0; i < QUEUE_MACHINES_MAX; i++)
+        end_text(hello->machines[i], sizeof hello->machines[i]);
+    return between(hello->node, 0, NODE_MAX) && between(hello->count, 0, QUEUE_LOANS_MAX) &&
+           between(hello->machine_count, -1, QUEUE_MACHINES_MAX);
 }
 
 static bool is_sane_heard(struct channel_message *operation) {
@@ -135,6 +146,7 @@ APPLY(report, store_report(store, &operation->body.report, &answer->body.verdict
 APPLY(retire, store_retire(store, &operation->body.worker))
 APPLY(tally, store_tally(store, &answer->body.tally))
 APPLY(update_machine, store_update_machine(store, &operation->body.update))
+APPLY(quarantine, store_quarantine(store, &operation->body.quarantine))
 APPLY(acknowledge, store_acknowledge(store, &operation->body.acknowledged))
 APPLY(close_pull, store_close_pull(store, &operation->body.close))
 APPLY(reserve, store_reserve_items(store, &operation->body.reserve, &answer->body.batch))
@@ -212,6 +224,11 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                   .is_alone = true,
                                   .is_sane = is_sane_update,
                                   .apply = update_machine},
+    [OPERATION_QUARANTINE] = {.name = "quarantine",
+                              .message = ONE(quarantine),
+                              .is_alone = true,
+                              .is_sane = is_sane_quarantine,
+                              .apply = quarantine},
     [OPERATION_ACKNOWLEDGE] = {.name = "acknowledge",
                                .message = ONE(acknowledged),
                                .is_alone = true,

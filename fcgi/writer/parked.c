@@ -148,7 +148,7 @@ struct parked_wait *parked_lease_by(const struct parked *parked,
     struct parked_wait *wait;
     TAILQ_FOREACH(wait, &parked->leases, by_age) {
         if (strcmp(wait->lease.worker.name, worker->name) == 0 &&
-            strcmp(wait->lease.worker.machine, worker->machine) == 0)
+            strcmp(wait->lease.worker.identity, worker->identity) == 0)
             return wait;
     }
     return NULL;

@@ -311,10 +311,11 @@ subtest 'a worker that vanishes' => sub {
 };
 
 subtest 'more leases than are held' => sub {
-    my $small = Hashmill->start(WAIT_SLOTS_WORKER => 2);
+    my $small = Hashmill->start(WAIT_SLOTS_WORKER => 4);
     my @workers = map { background(sub { $small->lease(wait => 25)->status }) } 1 .. 2;
-    ok $small->wait_parked(2), 'as many as WAIT_SLOTS_WORKER are held';
+    ok $small->wait_parked(2), 'half of WAIT_SLOTS_WORKER are held for one token';
     is $small->lease(wait => 25)->status, 503, 'one more is sent away at once';
+    is $small->lease->status, 204, 'one that does not wait is answered';
     $small->new_item("for $_", 10) for 1 .. 2;
     is $_->result, 200, 'the others are served' for @workers;
 };

@@ -8,6 +8,7 @@ use JSON::PP qw(encode_json);
 use Test::More;
 use Time::HiRes qw(time);
 use Hashmill;
+use Hashmill::Fleet;
 use Hashmill::Aws;
 
 plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
@@ -147,7 +148,7 @@ subtest 'asked by the scaler' => sub {
     like $name, qr/^mill-0-/, 'under a name of the node';
     ok wait_until(120, sub { grep { ($_->{id} // '') eq $machine->{InstanceId} } $mill->stats->{fleet}{machines}->@* }), 'the node knows it';
     # This is what its user data would have started there.
-    my $worker = $mill->start_worker(WORKER_MACHINE => $name, RETIRE_NODE => $mill->worker_url, IDLE_SECONDS => 1);
+    my $worker = $mill->start_worker(WORKER_MACHINE => $name, MACHINE_TOKEN => Hashmill::Fleet::machine_token($mill, $name), RETIRE_NODE => $mill->worker_url, IDLE_SECONDS => 1);
     is $mill->item($item, wait => 30)->json->{value}, value_of('body', 1000), 'its worker computes the value';
     is $worker->wait_exit(60), 0, 'it retires when there is nothing to do';
     ok wait_until(120, sub { !workers() }), 'then the instance is terminated';

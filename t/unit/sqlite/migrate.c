@@ -50,7 +50,7 @@ static void from_1(void) {
                      02) "," REST ", 8, 0, 0, 0, 0, NULL, NULL);"
                          "UPDATE tally SET clock = 1000, waiting = 1, pulled = 1, remaining = 8;");
     struct store *store = open_store();
-    is_int(number(store, "PRAGMA user_version"), 6, "a database of schema version 1 is brought up");
+    is_int(number(store, "PRAGMA user_version"), 7, "a database of schema version 1 is brought up");
     ok(counts_true(store), "the counts are true");
     is_int(batch_of_retention(store), 2, "what was pulled before stays");
     clock_offsets[1] += INT64_C(7) * 24 * 3600 * 1000;
@@ -80,7 +80,7 @@ static void from_3(void) {
     struct queue_lease request = lease_of(5);
     make(3, version_3);
     struct store *store = open_store();
-    is_int(number(store, "PRAGMA user_version"), 6, "a database of schema version 3 is brought up");
+    is_int(number(store, "PRAGMA user_version"), 7, "a database of schema version 3 is brought up");
     ok(counts_true(store), "the counts are true");
     store_begin(store);
     store_lapse(store);
@@ -186,7 +186,7 @@ static struct store *open_5(void) {
 
 static void from_5(void) {
     struct store *store = open_5();
-    is_int(number(store, "PRAGMA main.user_version"), 6,
+    is_int(number(store, "PRAGMA main.user_version"), 7,
            "a database of schema version 5 is brought up");
     ok(counts_true(store), "the counts are true");
     is_int(number(store, "SELECT count(*) FROM item"), 5, "its own items are there");
@@ -198,9 +198,14 @@ static void from_5(void) {
                   " lease, deadline, granted, worker, done_at, pull, key, enqueued_wall,"
                   " done_wall, closed"),
            0, "they have not changed");
-    is_int(differ(store, "worker", "*") + differ(store, "machine", "*") +
-               differ(store, "decision", "*") + differ(store, "loan", "*"),
+    is_int(differ(store, "worker",
+                  "seq, name, address, kernel, cores, rate, first_seen_wall, last_seen_wall, "
+                  "first_seen, last_seen, retired_wall") +
+               differ(store, "machine", "*") + differ(store, "decision", "*") +
+               differ(store, "loan", "*"),
            0, "nor have workers, machines, decisions and loans");
+    is_int(number(store, "SELECT count(*) FROM worker WHERE identity <> 'shared' OR machine <> ''"),
+           0, "all workers of before are known by WORKER_TOKEN");
     is_int(number(store, "SELECT node FROM identity"), 7, "it belongs to this node");
     is_int(number(store, "SELECT length(id) = 16 AND epoch > 1700000000 AND backup = 0"
                          " AND restored IS NULL FROM identity"),

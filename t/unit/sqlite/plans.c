@@ -17,6 +17,7 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_4:
     case SQL_SCHEMA_5:
     case SQL_SCHEMA_6:
+    case SQL_SCHEMA_7:
     case SQL_MERGED_ITEMS: /* these two are of an older schema */
     case SQL_MERGED_CLOSED:
     case SQL_BACKUP_MARK: /* of a copy */

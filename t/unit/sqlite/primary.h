@@ -19,6 +19,7 @@
 #include "fcgi/sqlite/rows_hash.h"
 #include "scratch.h"
 #include "sql.h"
+#include "sqlite/store_schema.h"
 #include "tap.h"
 
 #define INSERT(seq, key)                                                                           \
@@ -99,9 +100,10 @@ static inline void primary_set_up(struct conf *conf) {
 
 /* Makes an empty one of node 1. */
 static inline void primary_open(struct primary *primary) {
-    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                       SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6};
-    *primary = (struct primary){.source = {.node = 1, .schema = 6, .identity.epoch = 7}};
+    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,
+                                       SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7};
+    *primary = (struct primary){
+        .source = {.node = 1, .schema = STORE_SCHEMA_VERSION, .identity.epoch = 7}};
     memset(&primary->source.identity.database, 'p', ID_SIZE);
     primary_name(primary->path, "-primary");
     if (sqlite3_open(primary->path, &primary->database) != SQLITE_OK)
@@ -110,7 +112,7 @@ static inline void primary_open(struct primary *primary) {
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
         primary_exec(primary->database, sql_text[schemas[i]]);
     primary_exec(primary->database,
-                 "PRAGMA user_version = 6; UPDATE identity SET node = 1, epoch = 7,"
+                 "PRAGMA user_version = 7; UPDATE identity SET node = 1, epoch = 7,"
                  " id = x'70707070707070707070707070707070';");
 }
 

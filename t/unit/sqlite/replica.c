@@ -23,8 +23,9 @@ static void test_equal(void) {
         /* the one that takes the key over was changed first */
         "UPDATE item SET strikes = 9 WHERE seq = 4; UPDATE item SET key = NULL WHERE seq = 5;"
         "UPDATE item SET key = 'k4' WHERE seq = 4;",
-        "INSERT INTO worker (name, kernel, cores, rate, first_seen_wall, last_seen_wall, last_seen)"
-        " VALUES ('w', 'k', 2, 0, 1, 1, 1);",
+        "INSERT INTO worker (identity, machine, address, first_seen, name, kernel, cores, rate,"
+        " first_seen_wall, last_seen_wall, last_seen)"
+        " VALUES ('shared', '', '', 1, 'w', 'k', 2, 0, 1, 1, 1);",
         "UPDATE tally SET waiting = 17;",
     };
     fresh();
@@ -36,7 +37,7 @@ static void test_equal(void) {
     is_int(now()->bytes % PAGE_BYTES, 0, "its size is one of pages");
     ok(memcmp(state.check, one.check, sizeof state.check) == 0, "and the check");
     reopen();
-    ok(now()->there && state.batch == one.batch && state.node == 1 && state.schema == 6 &&
+    ok(now()->there && state.batch == one.batch && state.node == 1 && state.schema == STORE_SCHEMA_VERSION &&
            memcmp(&state.identity, &one.source.identity, sizeof state.identity) == 0,
        "all that is known when it is opened again");
     ok(run_batch(&one, INSERT(9, "NULL")) == REPLICA_OK && equal(&one), "and it goes on");

@@ -5,7 +5,7 @@
 
 #include "tap.h"
 
-enum { CHAIN_A = 'a', NO_LEASE = 0 };
+enum { CHAIN_A = 'a', NO_LEASE = 0, IDLE_MAX_MS = 180000 };
 
 static const struct {
     const char *what;
@@ -42,6 +42,48 @@ static const struct {
     {"cancelled, equal", ITEM_CANCELLED, 1, 50, 1, 50, 'a', 0, PROGRESS_LOST},
 };
 
+/* What time makes of a report: too long without progress, and more progress than can be. */
+static void by_time(void) {
+    static const struct {
+        const char *what;
+        enum item_state state;
+        int64_t elapsed_ms;
+        int64_t idle_ms;
+        int64_t remaining; /* of 10^9 when the lease was given, and now */
+        bool release;
+        enum progress expected;
+    } times[] = {
+        {"a renewal in time", ITEM_LEASED, 180000, 180000, 1000000000, false, PROGRESS_RENEW},
+        {"one that is idle", ITEM_LEASED, 180001, 180001, 1000000000, false, PROGRESS_IDLE},
+        {"idle, but given back", ITEM_LEASED, 180001, 180001, 1000000000, true, PROGRESS_RELEASE},
+        {"idle and lapsed", ITEM_WAITING, 180001, 180001, 1000000000, false, PROGRESS_LOST},
+        {"idle before, now progress", ITEM_LEASED, 180001, 180001, 999999999, false,
+         PROGRESS_ADVANCE},
+        {"all of it in ten seconds", ITEM_LEASED, 10000, 0, 0, false, PROGRESS_DONE},
+        {"all of it in nine", ITEM_LEASED, 9000, 0, 0, false, PROGRESS_IMPOSSIBLE},
+        {"part of it at once", ITEM_LEASED, 0, 0, 999900001, false, PROGRESS_ADVANCE},
+        {"more of it at once", ITEM_LEASED, 0, 0, 999900000, false, PROGRESS_IMPOSSIBLE},
+        {"more, given back", ITEM_LEASED, 0, 0, 1000, true, PROGRESS_IMPOSSIBLE},
+        {"a clock that was set back", ITEM_LEASED, -5000, 0, 999900001, false, PROGRESS_ADVANCE},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        struct progress_row row = {.state = times[i].state,
+                                   .has_lease = true,
+                                   .remaining = 1000000000,
+                                   .has_grant = true,
+                                   .granted = 1000000000,
+                                   .elapsed_ms = times[i].elapsed_ms,
+                                   .idle_ms = times[i].idle_ms};
+        struct queue_report_item report = {.remaining = times[i].remaining,
+                                           .release = times[i].release};
+        is_int(progress_of(&row, &report, IDLE_MAX_MS), times[i].expected, times[i].what);
+    }
+    struct progress_row old = {
+        .state = ITEM_LEASED, .has_lease = true, .remaining = 1000000000, .idle_ms = 0};
+    is_int(progress_of(&old, &(struct queue_report_item){.remaining = 0}, IDLE_MAX_MS),
+           PROGRESS_DONE, "a lease from before this was noted is believed");
+}
+
 int main(void) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct progress_row row = {.state = cases[i].state,
@@ -53,7 +95,8 @@ int main(void) {
         memset(row.chain, CHAIN_A, DIGEST_SIZE);
         memset(report.lease.bytes, cases[i].lease, ID_SIZE);
         memset(report.chain, cases[i].chain, DIGEST_SIZE);
-        is_int(progress_of(&row, &report), cases[i].expected, cases[i].what);
+        is_int(progress_of(&row, &report, IDLE_MAX_MS), cases[i].expected, cases[i].what);
     }
+    by_time();
     return done_testing();
 }
