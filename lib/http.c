@@ -1,6 +1,8 @@
 #include "http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +28,9 @@ enum {
 struct http {
     struct http_tls tls;
     CURLM *multi;
-    struct http_call *calls; /* all calls under way */
-    struct http_call *spare; /* ended well; a new one costs more time than a request */
+    CURLSH *apart;           /* has the connections of requests that go apart */
+    struct http_call *calls; /* all that are under way */
+    struct http_call *spare; /* ended well: making a new one takes longer than a request */
     int spare_count;
 };
 
@@ -56,6 +59,8 @@ struct http *http_open(const struct http_tls *tls) {
     struct http *http = memory_or_end(calloc(1, sizeof *http), "an HTTP request");
     http->tls = tls ? *tls : (struct http_tls){"", "", ""};
     http->multi = memory_or_end(curl_multi_init(), "an HTTP request");
+    http->apart = memory_or_end(curl_share_init(), "an HTTP request");
+    curl_share_setopt(http->apart, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT);
     return http;
 }
 
@@ -134,9 +139,12 @@ static void set_tls(CURL *easy, const struct http_tls *tls) {
     curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* nobody is there to type a passphrase */
 }
 
-/* Sets what is posted, and where. COPYPOSTFIELDS copies the body. */
-static void set_exchange(struct http_call *call, const struct http_request *request) {
+/* What is posted, by which connections, and where the reply goes. The body is copied by
+ * COPYPOSTFIELDS. */
+static void set_exchange(const struct http *http, struct http_call *call,
+                         const struct http_request *request) {
     CURL *easy = call->easy;
+    curl_easy_setopt(easy, CURLOPT_SHARE, request->apart ? http->apart : NULL);
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
@@ -173,7 +181,7 @@ struct http_call *http_post(struct http *http, const struct http_request *reques
     call->too_long = false;
     call->error[0] = '\0';
     set_headers(call, request->type, request->bearer);
-    set_exchange(call, request);
+    set_exchange(http, call, request);
     call->previous = NULL;
     call->next = http->calls;
     if (call->next)
@@ -231,6 +239,7 @@ void http_close(struct http *http) {
     while (http->spare)
         destroy(take_call(http));
     curl_multi_cleanup(http->multi);
+    curl_share_cleanup(http->apart);
     free(http);
     curl_global_cleanup();
 }
@@ -320,6 +329,31 @@ void http_wait(struct http *http, struct http_watch *watches, unsigned count, in
 
 bool http_is_secure_url(const char *url) {
     return strncasecmp(url, "https:", strlen("https:")) == 0;
+}
+
+/* Whether a host, as it stands in a URL, is a loopback address or localhost, which libcurl never
+ * asks a name server for. */
+static bool is_loopback(char *host) {
+    struct in_addr four;
+    struct in6_addr six;
+    size_t length = strlen(host);
+    if (host[0] == '[' && host[length - 1] == ']') {
+        host[length - 1] = '\0';
+        return inet_pton(AF_INET6, host + 1, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+    }
+    if (inet_pton(AF_INET, host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    return strcasecmp(host, "localhost") == 0;
+}
+
+bool http_is_local_url(const char *text) {
+    CURLU *url = curl_url();
+    char *host = NULL;
+    bool local = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+                 curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK && is_loopback(host);
+    curl_free(host);
+    curl_url_cleanup(url);
+    return local;
 }
 
 bool http_is_base_url(const char *text) {

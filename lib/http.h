@@ -45,6 +45,7 @@ struct http_request {
     const char *body;   /* length bytes */
     size_t length;
     int64_t timeout_ms; /* for the whole exchange */
+    bool apart;         /* by a connection that only requests of this kind use */
     http_done *done;
     void *context; /* passed to done */
 };
@@ -81,5 +82,9 @@ bool http_is_base_url(const char *text);
 
 /* Whether such a URL is https. */
 bool http_is_secure_url(const char *url);
+
+/* Whether the host of such a URL is this machine: localhost, 127.0.0.0/8 or ::1. A name that only
+ * resolves to one of them is not. */
+bool http_is_local_url(const char *url);
 
 #endif

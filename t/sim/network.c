@@ -273,6 +273,11 @@ bool http_is_base_url(const char *text) {
     return strncmp(text, "http://", 7) == 0;
 }
 
+bool http_is_local_url(const char *url) {
+    (void)url;
+    return true;
+}
+
 bool http_is_secure_url(const char *url) {
     (void)url;
     return false;

@@ -29,6 +29,8 @@ static void take_reply(void *context, const struct http_reply *reply) {
     snprintf(outcome->error, sizeof outcome->error, "%s", reply->error ? reply->error : "");
 }
 
+static bool apart; /* what is posted now goes by a connection of its own */
+
 /* Posts to a path; length bytes of the body, NULL: no token. */
 static void post(struct outcome *outcome, const char *path, const char *body, size_t length,
                  const char *bearer) {
@@ -39,6 +41,7 @@ static void post(struct outcome *outcome, const char *path, const char *body, si
                                    .body = body,
                                    .length = length,
                                    .timeout_ms = WAIT_MS,
+                                   .apart = apart,
                                    .done = take_reply,
                                    .context = outcome};
     outcome->over = false;
@@ -215,6 +218,42 @@ static void test_at_once(void) {
     stop(outcomes, 3);
 }
 
+/* What goes apart has a connection that nothing else uses, and keeps it. */
+static void test_apart(void) {
+    struct outcome outcome = {0};
+    struct connection *used[2] = {NULL, NULL};
+    start();
+    for (int round = 0; round < 6; round++) {
+        apart = round % 2 == 1;
+        post(&outcome, "/here", "{}", 2, NULL);
+        struct connection *connection = await_request("/here ");
+        if (!used[apart])
+            used[apart] = connection;
+        ok(connection == used[apart], "round %d: its own connection", round);
+        send_answer(connection, "200 OK", "1");
+        await_reply(&outcome);
+        is_reply(&outcome, 200, "1", 0);
+    }
+    apart = false;
+    ok(used[0] != used[1], "that of the others is another");
+    is_int(count_connections(), 2, "there are these two");
+    stop(&outcome, 1);
+}
+
+static void test_local(void) {
+    static const char *const here[] = {"http://127.0.0.1:1", "http://127.9.9.9",
+                                       "http://[::1]:8/x",   "http://localhost:8081",
+                                       "http://LOCALHOST",   "https://127.0.0.1:8443/"};
+    static const char *const elsewhere[] = {
+        "http://10.0.0.1:1",        "http://128.0.0.1",         "http://[::2]:8",
+        "http://[::ffff:10.0.0.1]", "http://localhost.example", "http://127.0.0.1.example",
+        "http://node1:8081",        "http://0.0.0.0:8081",      "http://126.255.255.255"};
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        ok(http_is_local_url(here[i]), "%s is here", here[i]);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        ok(!http_is_local_url(elsewhere[i]), "%s is not", elsewhere[i]);
+}
+
 /* A long reply, then a short one, then a request that fails, then one that does not. */
 static void test_long_and_failed(void) {
     static char text[LONG_BYTES + 1];
@@ -296,6 +335,8 @@ int main(void) {
     test_retry_after();
     test_one_after_the_other();
     test_at_once();
+    test_apart();
+    test_local();
     test_long_and_failed();
     test_redirect();
     test_secure();
