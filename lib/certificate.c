@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "clock.h"
@@ -138,6 +139,22 @@ bool certificate_check(const struct http_tls *tls, bool https, char *why, size_t
     return check_file("TLS_CA", tls->ca, why, why_size) &&
            check_file("TLS_CERT", tls->cert, why, why_size) &&
            (tls->cert[0] == '\0' || check_key(tls, why, why_size));
+}
+
+bool certificate_guards(const char *setting, const char *url, const char *plain_tokens, char *why,
+                        size_t why_size) {
+    bool anywhere = strcasecmp(plain_tokens, "yes") == 0;
+    if (!anywhere && strcasecmp(plain_tokens, "no") != 0) {
+        snprintf(why, why_size, "PLAIN_TOKENS must be yes or no");
+        return false;
+    }
+    if (anywhere || url[0] == '\0' || http_is_secure_url(url) || http_is_local_url(url))
+        return true;
+    snprintf(why, why_size,
+             "%s: the token would go to %.300s for everybody on the way to read: use https, see "
+             "docs/tls.md, or in a network where nobody else is PLAIN_TOKENS=yes",
+             setting, url);
+    return false;
 }
 
 void certificate_warn(const char *setting, const char *path) {

@@ -89,7 +89,7 @@ static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
         }
         if (!tidy_url(url) || known(conf, url)) {
             snprintf(why, why_size,
-                     "NODES must be different URLs like http://10.0.0.5:8081, "
+                     "NODES must be different URLs like https://10.0.0.5:8443, "
                      "separated by commas; number %d is not",
                      conf->url_count + 1);
             return false;
@@ -161,13 +161,18 @@ struct http_tls worker_conf_tls(const struct worker_conf *conf) {
     return (struct http_tls){.ca = conf->tls_ca, .cert = conf->tls_cert, .key = conf->tls_key};
 }
 
-/* Checks the certificates, and that none is missing that the URLs need. */
+/* Checks the certificates that are there, that those are there that the URLs need, and that
+ * WORKER_TOKEN goes nowhere in the clear. */
 static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size) {
     struct http_tls tls = worker_conf_tls(conf);
+    const char *plain = conf->plain_tokens;
     bool https = http_is_secure_url(conf->retire_node);
-    for (int i = 0; i < conf->url_count; i++)
+    bool guarded = certificate_guards("RETIRE_NODE", conf->retire_node, plain, why, why_size);
+    for (int i = 0; i < conf->url_count && guarded; i++) {
         https |= http_is_secure_url(conf->urls[i]);
-    return certificate_check(&tls, https, why, why_size);
+        guarded = certificate_guards("NODES", conf->urls[i], plain, why, why_size);
+    }
+    return guarded && certificate_check(&tls, https, why, why_size);
 }
 
 /* Checks what a key's range cannot express, and sets *level to the log level. */
@@ -179,7 +184,7 @@ static bool check(struct worker_conf *conf, enum log_level *level, char *why, si
     if (!split_nodes(conf, why, why_size) || !check_texts(conf, why, why_size))
         return false;
     if (conf->retire_node[0] != '\0' && !tidy_url(conf->retire_node)) {
-        snprintf(why, why_size, "RETIRE_NODE must be a URL like http://10.0.0.5:8081, or empty");
+        snprintf(why, why_size, "RETIRE_NODE must be a URL like https://10.0.0.5:8443, or empty");
         return false;
     }
     return check_tls(conf, why, why_size);

@@ -27,6 +27,7 @@ struct worker_conf {
     char tls_ca[SETTING_TEXT_SIZE];
     char tls_cert[SETTING_TEXT_SIZE];
     char tls_key[SETTING_TEXT_SIZE];
+    char plain_tokens[SETTING_TEXT_SIZE];
 
     char urls_text[SETTING_TEXT_SIZE]; /* nodes, cut into strings */
     const char *urls[NODES_MAX];       /* base URLs without a slash at the end, in urls_text */

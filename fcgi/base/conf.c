@@ -150,8 +150,9 @@ static bool check_tls(const struct conf *conf, char *why, size_t why_size) {
     struct http_tls tls = conf_tls(conf);
     int64_t expires_ms;
     char reason[500];
-    bool https = conf->has_peer && http_is_secure_url(conf->peer.url);
-    if (!certificate_check(&tls, https, why, why_size))
+    const char *url = conf->has_peer ? conf->peer.url : "";
+    if (!certificate_check(&tls, http_is_secure_url(url), why, why_size) ||
+        !certificate_guards("PEERS", url, conf->plain_tokens, why, why_size))
         return false;
     if (conf->tls_listener_cert[0] == '\0' ||
         certificate_expiry(conf->tls_listener_cert, &expires_ms, reason, sizeof reason))

@@ -73,6 +73,7 @@ struct conf {
     char tls_listener_cert[SETTING_TEXT_SIZE];
     struct keys *keys; /* of KEYS; NULL without it */
     bool has_peer;
+    char plain_tokens[SETTING_TEXT_SIZE];
     struct peer peer;
     enum copying copying;
 };

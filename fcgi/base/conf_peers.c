@@ -48,7 +48,7 @@ static bool read_list(struct conf *conf, char *why, size_t why_size) {
     if (!conf->has_peer)
         snprintf(why, why_size,
                  "PEERS: \"%.*s\" must be NODE=URL with the number of another node than %lld, like "
-                 "1=http://10.0.0.2:8081",
+                 "1=https://10.0.0.2:8443",
                  length < 300 ? (int)length : 300, at, (long long)conf->node);
     return conf->has_peer;
 }

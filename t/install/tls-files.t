@@ -164,6 +164,32 @@ subtest 'settings' => sub {
     ok((check('hashmill-fcgi', PEERS => '', map { $_ => '' } qw(TLS_CA TLS_CERT TLS_KEY TLS_LISTENER_CERT)))[0], 'nor for a node');
 };
 
+subtest 'tokens in the clear' => sub {
+    my %none = map { $_ => '' } qw(TLS_CA TLS_CERT TLS_KEY TLS_LISTENER_CERT);
+    my %url = ('hashmill-worker' => [map { my $key = $_; sub ($url) { return ($key => $url) } } qw(NODES RETIRE_NODE)],
+        'hashmill-fcgi' => [sub ($url) { return (PEERS => "1=$url") }]);
+    for my $name (sort keys %url) {
+        for my $setting ($url{$name}->@*) {
+            my ($key) = $setting->('');
+            my %local = (%none, $name eq 'hashmill-worker' ? (NODES => 'http://127.0.0.1:1') : ());
+            for my $far ('http://10.0.0.9:8081', 'http://node9:8081', 'HTTP://127.0.0.1.example', 'http://[fd00::1]:1') {
+                my ($good, $said) = check($name, %local, $setting->($far));
+                ok !$good, "$name: $key=$far is refused";
+                like $said, qr/$key: .*everybody on the way.*https.*PLAIN_TOKENS=yes/, 'says why, and what to do';
+                ok((check($name, %local, $setting->($far), PLAIN_TOKENS => 'yes'))[0], 'unless PLAIN_TOKENS=yes');
+            }
+            for my $near ('http://127.0.0.1:8081', 'http://127.1.2.3', 'http://localhost:8081', 'http://[::1]:8081') {
+                my ($good, $said) = check($name, %local, $setting->($near));
+                ok $good, "$name: $key=$near is taken";
+                unlike $said, qr/PLAIN_TOKENS/, 'without a word';
+            }
+        }
+        like((check($name, PLAIN_TOKENS => 'perhaps'))[1], qr/PLAIN_TOKENS must be yes or no/, "$name: yes or no");
+    }
+    my ($good, $said) = check('hashmill-worker', %none, NODES => 'http://127.0.0.1:1,http://10.0.0.9:1');
+    ok !$good, 'the second of two nodes counts, too';
+};
+
 subtest 'when certificates expire' => sub {
     my $mill = Hashmill::TlsNode->start(authority => $authority, PROCESSES_PUBLIC => 1);
     my $place = $mill->place;

@@ -347,6 +347,7 @@ sub reload ($self, %changes) {
 
 sub environment ($self) {
     return {
+        $self->{address} =~ /^127\./ ? () : (HASHMILL_PLAIN_TOKENS => 'yes'), # in namespaces of the test's own
         HASHMILL_TEST_INSTANCE => $self->{dir},
         HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
         ASAN_OPTIONS => "detect_leaks=1:verify_asan_link_order=0:log_path=$self->{dir}/sanitizer",
