@@ -106,7 +106,8 @@ static const struct setting table[] = {
         "hello of the peer."),
     CERTIFICATE_SETTINGS(TEXT),
     TEXT("TLS_LISTENER_CERT", tls_listener_cert, "path", "",
-         "The certificate of nginx's worker listener, read only to tell when it expires."),
+         "The certificate of nginx's worker listener, read only to tell when it expires. With it "
+         "every call there must come with the role of a certificate."),
 };
 
 enum { TABLE_SIZE = sizeof table / sizeof *table, FLEET_NAME_MAX = 32, TOKEN_MIN = 16 };

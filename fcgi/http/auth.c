@@ -11,8 +11,10 @@
 
 enum { TOKEN_SIZE = SETTING_TEXT_SIZE };
 
-bool auth_role(const char *role, const char *wanted) {
-    return !role || *role == '\0' || strcmp(role, wanted) == 0;
+bool auth_role(const char *role, const char *wanted, bool demanded) {
+    if (!role || *role == '\0')
+        return !demanded;
+    return strcmp(role, wanted) == 0;
 }
 
 /* Copies the token of "Bearer TOKEN"; blanks around it do not count. False when there is none. */

@@ -28,9 +28,8 @@ void auth_identify(const struct conf *conf, const char *authorization, struct id
 /* Whether it makes the calls of workers. */
 bool auth_is_worker(const struct identity *identity);
 
-/* Whether a caller with this role may make calls of the wanted role. The role is that of its
- * verified certificate; NULL or "" when the listener asks for none: then the token alone decides.
- */
-bool auth_role(const char *role, const char *wanted);
+/* Whether a caller in that role may make calls of the wanted one. The role is what its verified
+ * certificate says; without one (NULL or "") the token alone decides, unless a role is demanded. */
+bool auth_role(const char *role, const char *wanted, bool demanded);
 
 #endif

@@ -79,16 +79,27 @@ static bool find_route(struct call *call, const struct route *route) {
     return false;
 }
 
-/* Whether the caller's certificate has the role for these calls; a listener without TLS passes no
- * role. CLIENT_ROLE is set by nginx: a header field of that name would be HTTP_CLIENT_ROLE. */
+/* Whether the call came by TLS: nginx says so of this one, or the settings of the listener. */
+static bool is_by_tls(const struct call *call) {
+    const char *https = request_parameter(call->request, "HTTPS");
+    return call->server->conf->tls_listener_cert[0] != '\0' || (https && *https != '\0');
+}
+
+/* Whether the caller's certificate is of the role that makes these calls; a listener without TLS
+ * passes none. CLIENT_ROLE is nginx's word: a header field of that name is HTTP_CLIENT_ROLE. */
 static bool check_role(struct call *call, const char *wanted) {
     const char *role = request_parameter(call->request, "CLIENT_ROLE");
-    if (auth_role(role, wanted))
+    if (auth_role(role, wanted, is_by_tls(call)))
         return true;
-    problem_reply(&call->server->reply, PROBLEM_CERTIFICATE,
-                  "This call takes a certificate with OU=%s in its subject; that of the caller is "
-                  "of the role %s.",
-                  wanted, role);
+    if (role && *role != '\0')
+        problem_reply(&call->server->reply, PROBLEM_CERTIFICATE,
+                      "This call takes a certificate with OU=%s in its subject; that of the caller "
+                      "is of the role %s.",
+                      wanted, role);
+    else
+        problem_reply(&call->server->reply, PROBLEM_CERTIFICATE,
+                      "This listener speaks TLS, and its web server does not pass the role of the "
+                      "caller's certificate; its operator must use hashmill-worker.conf as it is.");
     return false;
 }
 

@@ -64,6 +64,23 @@ subtest 'roles' => sub {
     }
 };
 
+# Another configuration of nginx than ours, that does not say who calls, lets nobody in.
+subtest 'a listener that passes no role' => sub {
+    for my $case (['CLIENT_ROLE', ''], ['CLIENT_ROLE', 'fastcgi_param CLIENT_ROLE "";'], ['CLIENT_ROLE|HTTPS', '']) {
+        my ($names, $instead) = @$case;
+        my $other = Hashmill::TlsNode->start(authority => $authority, PROCESSES_PUBLIC => 1,
+            own => { worker_change => sub ($text) { return $text =~ s/^fastcgi_param (?:$names) .*/$instead/gmr } });
+        my $name = "without $names" . ($instead ? ', which is empty' : '');
+        for my $cert ($other->place . '/peer', $worker) {
+            my $reply = $other->worker_call('/lease', $lease, cert => $cert);
+            is_kept_out($reply, qr/does not pass the role/, "$name: @{[$cert =~ m{(\w+)$}]}");
+        }
+        next if $names =~ /HTTPS/;
+        ok $other->reload(TLS_LISTENER_CERT => ''), 'the settings do not speak of TLS';
+        is_kept_out($other->worker_call('/lease', $lease), qr/does not pass the role/, "$name: nginx does");
+    }
+};
+
 # Subjects, and the role that each has.
 subtest 'what a subject says' => sub {
     my @subjects = (

@@ -15,7 +15,8 @@ use Hashmill::Util;
 
 my $root = "$FindBin::Bin/../..";
 
-# Starts it; authority => who signs its certificates, the rest as Hashmill's.
+# Starts it; authority => who signs its certificates, own => { worker_change => sub { what it returns of
+# hashmill-worker.conf is used } }, the rest as Hashmill's.
 sub start ($class, %options) {
     my $authority = delete $options{authority};
     my $place = $authority->node;
@@ -26,7 +27,7 @@ sub start ($class, %options) {
 }
 
 # The directory of its certificates.
-sub place ($self) { return $self->{settings}{TLS_LISTENER_CERT} =~ s{/[^/]+$}{}r }
+sub place ($self) { return $self->{place} //= $self->{settings}{TLS_LISTENER_CERT} =~ s{/[^/]+$}{}r }
 
 sub worker_url ($self) { return $self->SUPER::worker_url =~ s/^http:/https:/r }
 
@@ -42,6 +43,7 @@ sub adapted ($self, $name, @more) {
     my %place = ('/etc/hashmill/tls' => $self->place, '/var/lib/hashmill-package' => "$self->{dir}/package", @more);
     my $text = slurp("$root/nginx/$name") // die "no nginx/$name\n";
     $text =~ s/\Q$_\E/$place{$_}/g for keys %place;
+    $text = $self->{worker_change}->($text) if $name eq 'hashmill-worker.conf' && $self->{worker_change};
     spew("$self->{dir}/$name", $text);
     return "include $self->{dir}/$name;";
 }
