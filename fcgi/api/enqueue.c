@@ -129,17 +129,30 @@ static void reply_created(struct call *call, struct uuid id, const uint8_t diges
     json_close(&reply->body, '}');
 }
 
+/* Reads how many iterations are asked for, which the node limits. False with the reply in place. */
+static bool read_iterations(struct call *call, int64_t *iterations) {
+    struct reply *reply = &call->server->reply;
+    int64_t most = call->server->conf->iterations_max;
+    char why[WHY_SIZE];
+    if (!query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, iterations, why,
+                       sizeof why))
+        problem_reply(reply, PROBLEM_BAD_PARAMETER, "%s", why);
+    else if (*iterations > most)
+        problem_reply(reply, PROBLEM_BAD_PARAMETER,
+                      "iterations may be at most %lld here, which is this node's ITERATIONS_MAX. "
+                      "Nothing was stored.",
+                      (long long)most);
+    else
+        return true;
+    return false;
+}
+
 void api_enqueue(struct call *call) {
     struct queue_enqueue item = {0};
     struct reply *reply = &call->server->reply;
-    char why[WHY_SIZE];
     struct uuid id;
-    if (!query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, &item.iterations, why,
-                       sizeof why)) {
-        problem_reply(reply, PROBLEM_BAD_PARAMETER, "%s", why);
-        return;
-    }
-    if (!idempotency_key(call, item.key) || !take_body(call, item.digest))
+    if (!read_iterations(call, &item.iterations) || !idempotency_key(call, item.key) ||
+        !take_body(call, item.digest))
         return;
     item.id = id_new((int)call->server->conf->node);
     enum queue_result result = queue_enqueue(call->server->queue, &item, &id);

@@ -16,6 +16,8 @@
 
 enum { FLEET_MAX = 48 };
 
+#define ITERATIONS_LIMIT 9007199254740991 /* 2^53 - 1: JSON has no greater whole number */
+
 static const struct setting table[] = {
     {.key = "NODE", /* npm exports NODE as the path of node */
      .prefixed = true,
@@ -56,6 +58,8 @@ static const struct setting table[] = {
             "Largest body that /enqueue takes."),
     INTEGER("ITEMS_MAX", items_max, "items", 1, 1000000000, 20000000,
             "Items not yet pulled or cancelled; /enqueue answers 503 beyond it."),
+    INTEGER("ITERATIONS_MAX", iterations_max, "iterations", 1, ITERATIONS_LIMIT, 10000000000000,
+            "Iterations of one item; /enqueue answers 400 beyond it."),
     INTEGER("REMAINING_MAX", remaining_max, "iterations", 1, INT64_C(1) << 62, INT64_C(1) << 60,
             "Iterations still to do of all items together; /enqueue answers 503 beyond it."),
     INTEGER("WAL_MAX", wal_max, "bytes", 1 << 20, INT64_C(1) << 40, 1 << 30,

@@ -44,6 +44,7 @@ struct conf {
     int64_t wait_slots_worker;
     int64_t body_bytes_max;
     int64_t items_max;
+    int64_t iterations_max;
     int64_t remaining_max;
     int64_t wal_max;
     int64_t pulled_days;

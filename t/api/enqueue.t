@@ -73,11 +73,22 @@ subtest 'iterations' => sub {
     is item_count($mill), $before, 'nothing was stored';
     like $mill->enqueue('x', 0)->json->{detail}, qr/9007199254740991/, 'the detail names the range';
 
-    my $reply = $mill->enqueue('x', '9007199254740991');
-    is $reply->status, 201, '2^53 - 1 is taken';
-    is $mill->item($reply->json->{id})->json->{remaining}, 9007199254740990, 'and kept exactly';
-    $mill->call('DELETE', $reply->header('location'));
+    is $mill->enqueue('x', 10**13)->status, 201, '10^13 is taken';
+    my $problem = is_problem($mill->enqueue('x', 10**13 + 1), 400, 'one more is the client\'s mistake');
+    like $problem->{detail}, qr/at most 10000000000000 here.*ITERATIONS_MAX/, 'the detail names the limit and the setting';
+    is item_count($mill), $before + 1, 'which stored nothing';
     is $mill->call('PUT', '/enqueue?iter%61tions=%35', content => 'x')->status, 201, 'escapes are decoded';
+};
+
+subtest 'the most iterations that can be set' => sub {
+    my $long = Hashmill->start(ITERATIONS_MAX => 9007199254740991);
+    my $reply = $long->enqueue('x', '9007199254740991');
+    is $reply->status, 201, '2^53 - 1 is taken';
+    is $long->item($reply->json->{id})->json->{remaining}, 9007199254740990, 'and kept exactly';
+    ok $long->reload(ITERATIONS_MAX => 5), 'a lower limit';
+    is_problem($long->enqueue('x', 6), 400, 'counts from the next request on');
+    is $long->item($reply->json->{id})->json->{remaining}, 9007199254740990, 'and changes no item that is there';
+    $long->close_instance;
 };
 
 subtest 'sizes' => sub {

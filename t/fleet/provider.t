@@ -11,7 +11,7 @@ use Hashmill::Fleet;
 
 plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 
-use constant LONG => 9_000_000_000_000_000;
+use constant LONG => 9_000_000_000_000;
 
 # Waits until an item is leased and its worker holds it.
 sub wait_leased ($mill, $id) {

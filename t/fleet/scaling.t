@@ -43,7 +43,7 @@ subtest 'from none to one' => sub {
 };
 
 subtest 'no more than three' => sub {
-    my @ids = map { $mill->new_item("much $_", 9_000_000_000_000_000) } 1 .. 100;
+    my @ids = map { $mill->new_item("much $_", 9_000_000_000_000) } 1 .. 100;
     for my $round (1 .. 4) {
         $mill->pass_seconds(16);
         ok $mill->wait_heard, 'workers are at work';

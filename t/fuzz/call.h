@@ -302,6 +302,7 @@ static void run_call(enum listener listener, const struct route *routes, const u
         snprintf(conf.worker_token, sizeof conf.worker_token, "%s", worker_token);
         snprintf(conf.peer_token, sizeof conf.peer_token, "%s", peer_token);
         conf.body_bytes_max = 262144;
+        conf.iterations_max = QUEUE_ITERATIONS_MAX;
         conf.lease_seconds = 60;
         if (listener == LISTENER_WORKER) {
             conf.has_peer = true;

@@ -98,7 +98,7 @@ subtest 'new certificates, then a new authority' => sub {
     my $pid = $worker->pid;
     my $old_client = $authority->worker . '/worker';
     my $new_client = $new->worker . '/worker';
-    my $endless = $node->new_item('endless', 1_000_000_000_000_000); # is under way all the time
+    my $endless = $node->new_item('endless', 9_000_000_000_000); # is under way all the time
     ok wait_until(30, sub { $node->state_of($endless) eq 'leased' }), 'an item is under way';
 
     $authority->node($_) for map { $_->place } @nodes;

@@ -12,7 +12,7 @@ use Hashmill::Load;
 
 plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 
-use constant { LONG_SECONDS => 3600, LONG => 9_000_000_000_000_000, WORKERS => 2 };
+use constant { LONG_SECONDS => 3600, LONG => 9_000_000_000_000, WORKERS => 2 };
 
 my $pair = Hashmill::Pair->start(fleet => 1, WORKERS_MAX => WORKERS, WAIT_LAUNCH_SECONDS => 1, LEASE_SECONDS => 6,
     PEER_MS => 500, workers => { IDLE_SECONDS => 3 });

@@ -12,7 +12,7 @@ use Hashmill::Load;
 
 plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 
-use constant { PEER_MS => 500, LONG => 9_000_000_000_000_000, DAY => 86_400 };
+use constant { PEER_MS => 500, LONG => 9_000_000_000_000, DAY => 86_400 };
 
 # nginx that loses the requests to set items aside, as long as there is a file.
 sub lossy ($text) {

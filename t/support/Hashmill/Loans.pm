@@ -21,7 +21,7 @@ use constant {
     SLACK_SECONDS => 12,  # for the scaler's turns, the provider's calls and a busy computer
     PAUSE_SECONDS => 31,  # a node that was refused a loan, or whose provider fails, asks again within this time
     PHANTOM_SECONDS => 31, # a machine that the provider may still launch counts for this time
-    LONG => 9_000_000_000_000_000,
+    LONG => 9_000_000_000_000,
 };
 
 # The steps of a loan, in their order; each leads up to its middle.

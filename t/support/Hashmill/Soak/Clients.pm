@@ -14,7 +14,7 @@ use Hashmill::Soak::History;
 our @EXPORT = qw(asked_body enqueue_until enqueuer pull_until puller watcher);
 
 use constant {
-    ENDLESS => 1_000_000_000_000_000, PATIENCE => 60, RECENT => 40,
+    ENDLESS => 9_000_000_000_000, PATIENCE => 60, RECENT => 40,
     LARGE => 262_144, PAUSE => 0.08, ENDLESS_MOST => 1,
 };
 
