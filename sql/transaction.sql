@@ -32,6 +32,20 @@ ROLLBACK;
 SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall FROM tally
 WHERE one = 1;
 
+-- name: tally_presence
+-- Whether there is an item of each state, in their order.
+SELECT EXISTS (SELECT 1 FROM item WHERE state = 0), EXISTS (SELECT 1 FROM item WHERE state = 1),
+    EXISTS (SELECT 1 FROM item WHERE state = 2), EXISTS (SELECT 1 FROM item WHERE state = 3),
+    EXISTS (SELECT 1 FROM item WHERE state = 4);
+
+-- name: tally_count
+-- Counts the rows: of each state, in their order; and what remains, its upper bits and its lower 32.
+SELECT (SELECT count(*) FROM item WHERE state = 0), (SELECT count(*) FROM item WHERE state = 1),
+    (SELECT count(*) FROM item WHERE state = 2), (SELECT count(*) FROM item WHERE state = 3),
+    (SELECT count(*) FROM item WHERE state = 4), coalesce(sum(remaining >> 32), 0),
+    coalesce(sum(remaining & 4294967295), 0)
+FROM item WHERE state IN (0, 1);
+
 -- name: tally_save
 -- Saves the counts and the queue clock; part of each batch.
 -- ?1 clock, ?2 waiting, ?3 leased, ?4 done, ?5 pulled, ?6 cancelled, ?7 remaining,

@@ -48,7 +48,8 @@ void child_ready(void) {
 }
 
 void child_busy(void) {
-    slot->busy_since_ms = clock_steady_ms();
+    if (slot) /* else it is a program of its own, as in --init or a test */
+        slot->busy_since_ms = clock_steady_ms();
 }
 
 void child_idle(void) {

@@ -69,6 +69,8 @@ static void note_work(struct store *store) {
 
 static bool save_tally(struct store *store) {
     struct counts *counts = &store->counts;
+    if (counts->wrong && !store_recount(store))
+        return false;
     counts->batch++;
     return store_run(
         store, SQL_TALLY_SAVE, "iiiiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],

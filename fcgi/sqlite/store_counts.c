@@ -1,7 +1,40 @@
-/* Counts that are updated with each change, so that nobody has to count rows. */
+/* Counts that are updated with each change, so that nobody has to count rows; and how they are made
+ * again when they cannot be right. */
 
+#include "base/child.h"
 #include "clock.h"
+#include "log.h"
 #include "store_sql.h"
+
+/* Steps of SQLite's machine after which this process shows that it lives. */
+enum { RECOUNT_STEPS = 1000000 };
+
+/* Adds to a count. One that would leave its range was wrong before, or the change is: the batch
+ * does not end with it. */
+static void add(struct store *store, int64_t *count, int64_t change, int64_t most) {
+    int64_t sum;
+    if (__builtin_add_overflow(*count, change, &sum) || sum < 0 || sum > most)
+        store->counts.wrong = true;
+    else
+        *count = sum;
+}
+
+static void add_items(struct store *store, enum item_state state, int64_t items) {
+    add(store, &store->counts.items[state], items, ITEMS_SUM_MAX);
+}
+
+static void add_remaining(struct store *store, int64_t change) {
+    add(store, &store->counts.remaining, change, REMAINING_SUM_MAX);
+}
+
+void store_count_new(struct store *store, enum item_state state, int64_t remaining) {
+    add_items(store, state, 1);
+    add_remaining(store, remaining);
+}
+
+void store_count_removed(struct store *store, enum item_state state, int64_t items) {
+    add_items(store, state, -items);
+}
 
 void store_note_closed(struct store *store, enum item_state state) {
     int64_t days = state == ITEM_PULLED ? store->conf->pulled_days : store->conf->cancelled_days;
@@ -11,10 +44,10 @@ void store_note_closed(struct store *store, enum item_state state) {
 }
 
 void store_count_move(struct store *store, const struct move *move) {
-    store->counts.items[move->from]--;
-    store->counts.items[move->to]++;
-    store->counts.remaining -= move->from <= ITEM_LEASED ? move->before : 0;
-    store->counts.remaining += move->to <= ITEM_LEASED ? move->after : 0;
+    int64_t before = move->from <= ITEM_LEASED ? move->before : 0;
+    int64_t after = move->to <= ITEM_LEASED ? move->after : 0;
+    store_count_all(store, 1, move->from, move->to);
+    add_remaining(store, after - before);
     store->counts.work.done += move->to == ITEM_DONE;
     store->counts.work.pulled += move->to == ITEM_PULLED;
     if (move->to == ITEM_PULLED || move->to == ITEM_CANCELLED)
@@ -22,8 +55,8 @@ void store_count_move(struct store *store, const struct move *move) {
 }
 
 void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to) {
-    store->counts.items[from] -= items;
-    store->counts.items[to] += items;
+    add_items(store, from, -items);
+    add_items(store, to, items);
 }
 
 int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
@@ -40,4 +73,78 @@ int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum it
 void store_note_level(struct store *store) {
     if (store->peer.acknowledged >= store->saved_counts.batch)
         store->peer.level_ms = clock_steady_ms();
+}
+
+/* --- Counting again --- */
+
+/* Whether there can be a queue with these counts: some of a state if and only if there is one, and
+ * for each item that waits or is leased what it can have left. *read is false when the rows cannot
+ * be looked at. */
+static bool are_possible(struct store *store, bool *read) {
+    const struct counts *counts = &store->counts;
+    sqlite3_stmt *statement = store_bind(store, SQL_TALLY_PRESENCE, "");
+    *read = statement && store_step(store, statement) == SQLITE_ROW;
+    bool possible = true;
+    for (int state = 0; state < ITEM_STATES && *read; state++) {
+        bool some = sqlite3_column_int(statement, state) != 0;
+        possible = possible && counts->items[state] >= 0 && counts->items[state] <= ITEMS_SUM_MAX &&
+                   (counts->items[state] > 0) == some;
+    }
+    if (statement)
+        store_end(statement);
+    if (!possible)
+        return false;
+    int64_t open = counts->items[ITEM_WAITING] + counts->items[ITEM_LEASED];
+    return counts->remaining >= open && counts->remaining <= REMAINING_SUM_MAX &&
+           counts->remaining / QUEUE_ITERATIONS_MAX <= open && (open > 0 || counts->remaining == 0);
+}
+
+/* SQLite calls this while it counts, which may take longer than BUSY_SECONDS. There is no such
+ * limit at the start. */
+static int go_on(void *context) {
+    const struct store *store = context;
+    if (store->in_batch)
+        child_busy();
+    return 0;
+}
+
+/* Takes the counts from the row of tally_count. What remains comes in two parts, as a sum of rows
+ * that makes no sense could overflow. */
+static void take_counts(struct counts *counts, sqlite3_stmt *row) {
+    const int64_t part = INT64_C(1) << 32;
+    int64_t high = sqlite3_column_int64(row, ITEM_STATES);
+    int64_t low = sqlite3_column_int64(row, ITEM_STATES + 1);
+    for (int state = 0; state < ITEM_STATES; state++)
+        counts->items[state] = sqlite3_column_int64(row, state);
+    high += low / part;
+    counts->remaining =
+        high < REMAINING_SUM_MAX / part ? high * part + low % part : REMAINING_SUM_MAX;
+    counts->wrong = false;
+}
+
+bool store_recount(struct store *store) {
+    struct counts *counts = &store->counts;
+    sqlite3_progress_handler(store->database, RECOUNT_STEPS, go_on, store);
+    sqlite3_stmt *statement = store_bind(store, SQL_TALLY_COUNT, "");
+    bool good = statement && store_step(store, statement) == SQLITE_ROW;
+    sqlite3_progress_handler(store->database, 0, NULL, NULL);
+    if (good) {
+        struct counts was = *counts;
+        take_counts(counts, statement);
+        log_warn(
+            "the counts of the queue cannot be right: %lld wait, %lld are leased, %lld iterations "
+            "remain. Its rows were counted again: it is %lld, %lld and %lld",
+            (long long)was.items[ITEM_WAITING], (long long)was.items[ITEM_LEASED],
+            (long long)was.remaining, (long long)counts->items[ITEM_WAITING],
+            (long long)counts->items[ITEM_LEASED], (long long)counts->remaining);
+    }
+    if (statement)
+        store_end(statement);
+    return good;
+}
+
+bool store_check_counts(struct store *store) {
+    bool read;
+    bool possible = are_possible(store, &read);
+    return read && (possible || store_recount(store));
 }

@@ -12,9 +12,6 @@
 
 enum { WORKER_ALIVE_MS = 60 * 1000 };
 
-/* The sum of remaining stays far from the end of int64_t. */
-static const int64_t remaining_sum_max = (int64_t)1 << 62;
-
 /* Looks an idempotency key up. NONE: never used; OK with the id of its item; CONFLICT: used for
  * another request; FAULT. */
 static enum queue_result enqueued_before(struct store *store, const struct queue_enqueue *item,
@@ -38,7 +35,7 @@ static enum queue_result enqueued_before(struct store *store, const struct queue
 }
 
 static bool has_room_for(const struct store *store, int64_t remaining) {
-    return store->counts.remaining <= remaining_sum_max - remaining;
+    return store->counts.remaining <= REMAINING_SUM_MAX - remaining;
 }
 
 /* Whether there is room for one more item, by count and by work. If not, notes when there may be.
@@ -77,8 +74,7 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
                    rank_of(store_now_ms(store), item->iterations, store->conf->size_penalty_ns),
                    store_now_ms(store), key, store->wall_ms, (int64_t)state))
         return QUEUE_FAULT;
-    store->counts.items[state]++;
-    store->counts.remaining += item->iterations - 1;
+    store_count_new(store, state, item->iterations - 1);
     store->counts.work.enqueued++;
     store->counts.work.done += state == ITEM_DONE;
     *id = item->id;

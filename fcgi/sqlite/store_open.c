@@ -216,6 +216,7 @@ static bool load_counts(struct store *store) {
     bool good =
         store_blob(store, statement, 3 + ITEM_STATES, counts->batch_check, BATCH_CHECK_SIZE);
     store_end(statement);
+    good = good && store_check_counts(store);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
     store->opened_ms = counts->clock_ms;
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;

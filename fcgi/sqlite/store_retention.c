@@ -16,7 +16,7 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     int removed = 0;
     if (store_run(store, remove, "ii", now - days * DAY_MS, (int64_t)REMOVE_MAX))
         removed = sqlite3_changes(store->database);
-    store->counts.items[state] -= removed;
+    store_count_removed(store, state, removed);
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
     return closed == INT64_MAX ? INT64_MAX : closed + days * DAY_MS;
 }

@@ -22,12 +22,18 @@
 #include "store/report_rule.h"
 #include "store/store.h"
 
+/* No count of items, and no sum of what remains, goes beyond these: all sums stay far from the end
+ * of int64_t. */
+#define ITEMS_SUM_MAX (INT64_C(1) << 40)
+#define REMAINING_SUM_MAX (INT64_C(1) << 62)
+
 /* Saved with each batch, except work, which is in memory only. */
 struct counts {
     int64_t clock_ms; /* the queue clock of the batch */
     int64_t items[ITEM_STATES];
     int64_t remaining; /* over waiting and leased items */
     int64_t batch;     /* its number */
+    bool wrong;        /* a change did not fit them: the batch ends with counts of the rows */
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;     /* done since the start */
@@ -248,12 +254,23 @@ enum queue_result store_may_launch(struct store *store, const char *name);
 /* Notes that an item was pulled or cancelled now, so that retention removes it when it is due. */
 void store_note_closed(struct store *store, enum item_state state);
 
+/* Updates the counts for a new item; for a number of removed ones of a state. */
+void store_count_new(struct store *store, enum item_state state, int64_t remaining);
+void store_count_removed(struct store *store, enum item_state state, int64_t items);
+
 /* Updates the counts for an item that changes its state. */
 void store_count_move(struct store *store, const struct move *move);
 
 /* Updates the counts for a number of items that go from one state to another, with the same links
  * remaining. */
 void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to);
+
+/* Counts the rows again, with a warning. False after a failure. */
+bool store_recount(struct store *store);
+
+/* At the start: counts the rows again when there can be no queue with the counts that were saved.
+ * False after a failure. */
+bool store_check_counts(struct store *store);
 
 /* Runs a statement that changes items, and counts them all as going from one state to another.
  * Returns their number; -1 after a failure: the batch is lost then. */

@@ -26,9 +26,11 @@ static bool is_script(enum sql sql) {
     case SQL_FREELIST_COUNT:
     case SQL_RECOVER_SENSELESS: /* these two read everything, once in a life */
     case SQL_RECOVER_TALLY:
-    case SQL_VIEWS_NOW:     /* of the schema, once at each start */
-    case SQL_REPLICA_SHAPE: /* the same, of a copy */
-    case SQL_RESERVATIONS:  /* draws among a few rows */
+    case SQL_TALLY_COUNT:    /* this one when counts cannot be right */
+    case SQL_TALLY_PRESENCE: /* looks for one row of each small index, at each start */
+    case SQL_VIEWS_NOW:      /* of the schema, once at each start */
+    case SQL_REPLICA_SHAPE:  /* the same, of a copy */
+    case SQL_RESERVATIONS:   /* draws among a few rows */
         return true;
     default:
         return false;
