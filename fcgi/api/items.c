@@ -133,6 +133,8 @@ static void reply_sight(struct call *call, const struct sight *sight) {
         reply_item(reply, &sight->item, sight->as_of_ms);
     else if (sight->result == QUEUE_NONE)
         reply_no_item(reply);
+    else if (sight->result == QUEUE_BUSY)
+        items_reply_busy(call);
     else if (items_is_there(call))
         items_reply_unreachable(call);
     else
@@ -206,6 +208,8 @@ void api_cancel(struct call *call) {
         reply_begin(reply, 204, NULL);
     else if (result == QUEUE_NONE)
         reply_no_item(reply);
+    else if (result == QUEUE_BUSY)
+        items_reply_busy(call);
     else if (result == QUEUE_CONFLICT)
         problem_reply(
             reply, PROBLEM_ALREADY_DONE,

@@ -114,7 +114,7 @@ void items_look(struct call *call, struct sight *sight) {
     sight->result = peer_client_call(server->peer_client, &request, &answer);
     if (sight->result == QUEUE_OK)
         sight->item = answer->is.item;
-    else if (sight->result != QUEUE_NONE)
+    else if (sight->result != QUEUE_NONE && sight->result != QUEUE_BUSY)
         look_in_replica(call, sight);
 }
 
@@ -129,7 +129,7 @@ void items_take_look(struct call *call, const struct queue_answer *answer, struc
     sight->result = answer->result;
     if (answer->result == QUEUE_OK)
         sight->item = *answer->item;
-    else if (answer->result != QUEUE_NONE)
+    else if (answer->result != QUEUE_NONE && answer->result != QUEUE_BUSY)
         look_in_replica(call, sight);
 }
 
@@ -150,4 +150,12 @@ void items_reply_unreachable(struct call *call) {
                   "Node %d, whose item or pull this is about, cannot be reached at the moment; try "
                   "again.",
                   call->server->conf->peer.node);
+}
+
+void items_reply_busy(struct call *call) {
+    problem_reply(
+        &call->server->reply, PROBLEM_LOOKS_FULL,
+        "Node %d, whose item this is about, is asked as often as it may be from here; ask "
+        "it directly, or wait a moment.",
+        call->server->conf->peer.node);
 }

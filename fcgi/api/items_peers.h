@@ -14,8 +14,9 @@ enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
 
 /* The result of a client's look at an item. */
 struct sight {
-    enum queue_result result; /* OK, NONE, FAULT; DOWN: its node cannot be reached, and no replica
-                                 here has the item */
+    enum queue_result result; /* OK, NONE, FAULT; DOWN: its node cannot be reached, and there is no
+                                 replica of it here that has the item; BUSY: it is asked as often
+                                 as it may be */
     struct queue_item item;
     int64_t as_of_ms; /* wall time of the replica that it was read from; 0: the present state */
 };
@@ -31,11 +32,12 @@ void items_look(struct call *call, struct sight *sight);
 uint64_t items_start_look(struct call *call, int64_t wait_seconds);
 void items_take_look(struct call *call, const struct queue_answer *answer, struct sight *sight);
 
-/* Cancels call->id wherever it is. Results as those of queue_cancel; *unreachable: DOWN because of
- * the peer, which may have cancelled it all the same. */
+/* Cancels call->id wherever it is. Results as those of queue_cancel, and BUSY; *unreachable: DOWN
+ * because of the peer, which may have done it all the same. */
 enum queue_result items_cancel(struct call *call, bool *unreachable);
 
-/* 503: the peer cannot be reached. */
+/* 503: the peer cannot be reached; it is asked too often. */
 void items_reply_unreachable(struct call *call);
+void items_reply_busy(struct call *call);
 
 #endif

@@ -105,6 +105,9 @@ static const struct setting table[] = {
     INTEGER("PEER_MS", peer_ms, "milliseconds", 50, 10000, 1000,
             "A client's request waits no longer than this for each answer of the peer."),
     INTEGER(
+        "PEER_LOOKS", peer_looks, "a second", 1, 100000, 1000,
+        "Looks and cancels of clients that are forwarded to the peer; one more is answered 503."),
+    INTEGER(
         "LOAN_SECONDS", loan_seconds, "seconds", 6, 3600, 60,
         "A machine that a peer may run at this node's cost is returned this long after the last "
         "hello of the peer."),
@@ -150,7 +153,8 @@ struct http_tls conf_tls(const struct conf *conf) {
     return (struct http_tls){.ca = conf->tls_ca, .cert = conf->tls_cert, .key = conf->tls_key};
 }
 
-/* Checks the certificate files, and that those that PEERS needs are set. */
+/* Checks the certificates that are there, that those are there that PEERS need, and that PEER_TOKEN
+ * goes nowhere in the clear. */
 static bool check_tls(const struct conf *conf, char *why, size_t why_size) {
     struct http_tls tls = conf_tls(conf);
     int64_t expires_ms;

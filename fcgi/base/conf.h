@@ -67,14 +67,15 @@ struct conf {
     char peer_token[SETTING_TEXT_SIZE];
     char copy_text[SETTING_TEXT_SIZE]; /* COPY as given; parsed into copying */
     int64_t peer_ms;
+    int64_t peer_looks;
     int64_t loan_seconds;
     char tls_ca[SETTING_TEXT_SIZE];
     char tls_cert[SETTING_TEXT_SIZE];
     char tls_key[SETTING_TEXT_SIZE];
+    char plain_tokens[SETTING_TEXT_SIZE];
     char tls_listener_cert[SETTING_TEXT_SIZE];
     struct keys *keys; /* of KEYS; NULL without it */
     bool has_peer;
-    char plain_tokens[SETTING_TEXT_SIZE];
     struct peer peer;
     enum copying copying;
 };

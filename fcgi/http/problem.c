@@ -41,6 +41,7 @@ static const struct row rows[] = {
     [PROBLEM_WAITS_FULL] = {"waits-full", "Too many requests are waiting", 503, 5},
     [PROBLEM_UNAVAILABLE] = {"unavailable", "The queue cannot be reached", 503, 1},
     [PROBLEM_UNREACHABLE] = {"unreachable", "Another node cannot be reached", 503, 2},
+    [PROBLEM_LOOKS_FULL] = {"looks-full", "Another node is asked too often", 503, 1},
     [PROBLEM_OUTCOME_UNKNOWN] = {"outcome-unknown", "Outcome unknown", 503, 1},
     [PROBLEM_DISK_FULL] = {"disk-full", "The disk is full", 507, 10},
 };

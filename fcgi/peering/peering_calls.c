@@ -47,6 +47,17 @@ struct http_call *peering_post(struct peering *peering, const char *path, int64_
                                        .context = context});
 }
 
+struct http_call *peering_post_hello(struct peering *peering, int64_t timeout_ms, http_done *done) {
+    json_close(&peering->body, '}');
+    return post(peering, "/peer/hello",
+                &(struct http_request){.body = peering->body.data,
+                                       .length = peering->body.length,
+                                       .timeout_ms = timeout_ms,
+                                       .apart = true,
+                                       .done = done,
+                                       .context = peering});
+}
+
 struct http_call *peering_post_bytes(struct peering *peering, const char *path,
                                      const struct buffer *bytes, http_done *done) {
     return post(peering, path,

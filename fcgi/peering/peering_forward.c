@@ -12,15 +12,18 @@
 #include "queue/fields.h"
 
 enum {
-    ROUND_MS = 50, /* an answer may come this late, rather than a second early */
-    LOOKS_MAX = 64 /* parked at the peer at once: its workers' leases need places, too */
+    ROUND_MS = 50,      /* that an answer may come late, rather than a second early */
+    LOOKS_MAX = 64,     /* parked at the peer at once: its workers' leases need places, too */
+    ASKS_MAX = 64,      /* looks and cancels besides, at once */
+    BURST_US = 1000000, /* PEER_LOOKS of a second may come at once */
+    MISS_MS = 1000
 };
 
 void peering_forward_end(struct peering *peering, struct forward *forward) {
     if (forward->call)
         http_abort(peering->http, forward->call);
-    if (forward->parked)
-        peering->looks--;
+    peering->looks -= forward->parked;
+    peering->asks -= forward->asks;
     TAILQ_REMOVE(&peering->forwards, forward, all);
     TAILQ_INSERT_TAIL(&peering->ended, forward, all);
 }
@@ -49,6 +52,19 @@ static void answer(struct peering *peering, struct forward *forward, enum queue_
 
 /* --- Replies --- */
 
+/* The place of an item among the misses. The end of an id is random. */
+static struct miss *miss_of(struct peering *peering, const struct uuid *id) {
+    uint16_t random;
+    memcpy(&random, id->bytes + ID_SIZE - sizeof random, sizeof random);
+    return &peering->misses[random % MISSES];
+}
+
+/* Whether the peer said lately that it does not have the item. */
+static bool is_missing(struct peering *peering, const struct uuid *id) {
+    const struct miss *miss = miss_of(peering, id);
+    return miss->until_ms > clock_steady_ms() && memcmp(&miss->id, id, sizeof *id) == 0;
+}
+
 static void complain(const struct peering *peering, const char *what, const char *why) {
     log_debug("node %d: %s failed: %s", peering->conf->peer.node, what, why);
 }
@@ -74,6 +90,8 @@ static void take_look(void *context, const struct http_reply *reply) {
         result = good ? QUEUE_OK : QUEUE_DOWN;
     } else if (peering_is_problem(peering, reply, 404, "not-found")) {
         result = QUEUE_NONE;
+        *miss_of(peering, &forward->request.id) =
+            (struct miss){forward->request.id, clock_steady_ms() + MISS_MS};
     } else {
         complain(peering, "a look", why);
     }
@@ -173,20 +191,49 @@ static struct http_call *forward_reserve(struct forward *forward) {
     return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, forward);
 }
 
-/* Sends a request to the peer. A look beyond LOOKS_MAX stays here until another look ends or its
- * own wait does. */
+/* Whether one more look or cancel may be sent, by how many were in the last second; notes it. */
+static bool may_ask(struct peering *peering) {
+    int64_t now_us = clock_steady_ms() * 1000;
+    if (peering->next_ask_us < now_us - BURST_US)
+        peering->next_ask_us = now_us - BURST_US;
+    if (peering->next_ask_us > now_us)
+        return false;
+    peering->next_ask_us += 1000000 / peering->conf->peer_looks;
+    return true;
+}
+
+/* Whether a look or a cancel can go to the peer now. If not it is answered, or stays here until
+ * another one ends, or its wait does. */
+static bool take_place(struct peering *peering, struct forward *forward, int64_t wait_ms) {
+    bool full = wait_ms > 0 ? peering->looks == LOOKS_MAX : peering->asks == ASKS_MAX;
+    if (forward->request.kind == PEER_LOOK && is_missing(peering, &forward->request.id)) {
+        answer(peering, forward, QUEUE_NONE);
+        return false;
+    }
+    if (full)
+        return false;
+    if (!may_ask(peering)) {
+        answer(peering, forward, QUEUE_BUSY);
+        return false;
+    }
+    forward->parked = wait_ms > 0;
+    forward->asks = !forward->parked;
+    peering->looks += forward->parked;
+    peering->asks += forward->asks;
+    return true;
+}
+
+/* Sends a request to the peer, unless it is answered at once or has to stay here. */
 static void send_to_peer(struct peering *peering, struct forward *forward) {
     int32_t kind = forward->request.kind;
-    int64_t wait_ms = kind == PEER_LOOK ? forward->until_ms - clock_steady_ms() : 0;
+    int64_t left_ms = kind == PEER_LOOK ? forward->until_ms - clock_steady_ms() : 0;
+    int64_t wait_ms = left_ms > 0 ? left_ms : 0;
     if (peering_is_away(peering) || !peering->known) {
         answer(peering, forward, QUEUE_DOWN);
         return;
     }
-    if (wait_ms > 0 && peering->looks == LOOKS_MAX)
+    if ((kind == PEER_LOOK || kind == PEER_CANCEL) && !take_place(peering, forward, wait_ms))
         return;
-    wait_ms = wait_ms > 0 ? wait_ms : 0;
-    forward->parked = wait_ms > 0;
-    peering->looks += forward->parked;
     forward->call = kind == PEER_LOOK     ? forward_look(forward, wait_ms)
                     : kind == PEER_CANCEL ? forward_cancel(forward)
                     : kind == PEER_COUNT  ? forward_count(forward)

@@ -171,7 +171,7 @@ static void say_hello(struct peering *peering, int64_t clock_ms) {
         fields_put_id(body, NULL, sent->loans[i]);
     json_close(body, ']');
     put_machines(body, sent);
-    hello->call = peering_post(peering, "/peer/hello", HELLO_TIMEOUT_MS, take_hello, peering);
+    hello->call = peering_post_hello(peering, HELLO_TIMEOUT_MS, take_hello);
     hello->next_ms = clock_steady_ms() + HELLO_MS;
 }
 

@@ -95,11 +95,20 @@ struct forward {
     struct connection *connection;
     uint64_t ticket;
     struct peer_request request;
-    struct http_call *call; /* NULL: not sent yet */
-    bool parked;            /* the look is parked at the peer */
+    struct http_call *call; /* NULL: it was not sent yet */
+    bool parked;            /* the look takes up a place at the peer */
+    bool asks;              /* it is one of those that are not parked there, and are counted */
     int64_t until_ms;       /* of a look: steady time at which its wait ends */
     TAILQ_ENTRY(forward) all;
 };
+
+/* An item that the peer said not to have. */
+struct miss {
+    struct uuid id;
+    int64_t until_ms; /* steady time: it is not asked again before */
+};
+
+enum { MISSES = 1024 };
 
 LIST_HEAD(connections, connection);
 TAILQ_HEAD(forwards, forward);
@@ -128,6 +137,9 @@ struct peering {
     int settling_count;                                             /* pulls in that message, */
     struct queue_reservation settling_what[QUEUE_RESERVATIONS_MAX]; /* in its order */
     int looks;                                                      /* parked at the peer */
+    int asks;            /* looks and cancels under way that are not */
+    int64_t next_ask_us; /* steady time from which on PEER_LOOKS are kept */
+    struct miss misses[MISSES];
     struct connections connections;
     struct connections gone; /* to be freed after this turn */
     struct forwards forwards;
@@ -156,6 +168,10 @@ struct buffer *peering_begin(struct peering *peering);
 /* Closes the body and posts it to a path of the peer. `done` gets context. */
 struct http_call *peering_post(struct peering *peering, const char *path, int64_t timeout_ms,
                                http_done *done, void *context);
+
+/* The same for a hello, which has a connection of its own: nothing that clients ask for is before
+ * it. */
+struct http_call *peering_post_hello(struct peering *peering, int64_t timeout_ms, http_done *done);
 
 /* Posts bytes to a path whose query begins with the database's identity. */
 struct http_call *peering_post_bytes(struct peering *peering, const char *path,

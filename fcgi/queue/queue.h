@@ -46,7 +46,8 @@ enum queue_result {
     QUEUE_DISK_FULL,   /* no room on disk; nothing stored */
     QUEUE_DOWN,        /* the engine cannot be reached; nothing was sent to it, nothing stored */
     QUEUE_UNKNOWN,     /* the engine went away or was too late; outcome unknown */
-    QUEUE_FAULT        /* the engine could not do this one thing; it has logged why */
+    QUEUE_FAULT,       /* the engine could not do this one thing; it has logged why */
+    QUEUE_BUSY /* the peer is asked as much as it may be; nothing was sent to it */
 };
 
 /* UUIDs as 16 bytes. */

@@ -314,8 +314,9 @@ subtest 'what the peer asks of pulls' => sub {
 
 subtest 'a look at an item of the peer' => sub {
     my $item = item_of('theirs', 70, 'waiting');
-    is_problem($mill->item($item->{id}), 404, 'one that it does not know');
-    is [$peer->asked('look')]->[-1]{id}, $item->{id}, 'it was asked';
+    my $unknown = id_of(1);
+    is_problem($mill->item($unknown), 404, 'one that it does not know');
+    is [$peer->asked('look')]->[-1]{id}, $unknown, 'it was asked';
     $peer->answer(look => look_of($item, state => 'leased', strikes => 2));
     my $seen = $mill->item($item->{id})->json;
     is_deeply [@$seen{qw(id state iterations remaining strikes)}], [$item->{id}, 'leased', 70, 69, 2],
