@@ -50,6 +50,9 @@ is site('enable'), 0, 'enable';
 is readlink "$etc/sites-enabled/hashmill", "$etc/sites-available/hashmill", 'the site is in';
 ok -l "$etc/modules-enabled/60-hashmill.conf", 'so are the main settings';
 ok !-l "$etc/sites-enabled/default", "Debian's site is out";
+my $tuned = qr/^worker_processes \d+;\nevents \{\n\tworker_connections 4096;\n\}\n\z/;
+like slurp("$etc/nginx.conf"), $tuned, "Debian's numbers of processes and connections are those of a node";
+ok !-l "$dir/etc/hashmill/nginx/slow-bodies.conf", 'without its module for Lua no body is timed';
 like slurp("$dir/calls"), qr/^nginx -t/m, 'nginx was asked';
 my $enabled = state_of_etc();
 is site('enable'), 0, 'enable again';
@@ -61,6 +64,26 @@ unlink "$dir/refuse";
 is site('disable'), 0, 'disable';
 is state_of_etc(), $before, 'is the other way round';
 
+spew("$etc/modules-enabled/50-mod-http-lua.conf", '');
+is site('enable'), 0, 'with that module';
+like readlink "$dir/etc/hashmill/nginx/slow-bodies.conf", qr{/nginx/slow-bodies\.conf$}, 'bodies that are too slow are cut off';
+unlink "$etc/modules-enabled/50-mod-http-lua.conf";
+is site('enable'), 0, 'when it has gone';
+ok !-l "$dir/etc/hashmill/nginx/slow-bodies.conf", 'they are not, and nginx goes on';
+is site('disable'), 0, 'disable';
+is state_of_etc(), $before, 'puts all back';
+
+fresh();
+spew("$etc/nginx.conf", my $own = "worker_processes 7;\nevents {\n\tworker_connections 9999;\n}\n");
+is site('enable'), 0, 'enable where somebody has chosen the numbers';
+is slurp("$etc/nginx.conf"), $own, 'leaves them';
+fresh();
+is site('enable'), 0, 'enable, and then nginx.conf is edited';
+spew("$etc/nginx.conf", my $edited = slurp("$etc/nginx.conf") . "# ours\n");
+is site('disable'), 0, 'disable';
+is slurp("$etc/nginx.conf"), $edited, 'leaves what was edited';
+
+fresh();
 spew("$dir/refuse", '');
 is site('enable'), 1, 'enable fails when nginx does not accept it';
 is state_of_etc(), $before, 'and changes nothing';
@@ -69,7 +92,7 @@ is site('tune'), 1, 'so does tune';
 is state_of_etc(), $before, 'which changes nothing either';
 unlink "$dir/refuse";
 is site('tune'), 0, 'tune';
-like slurp("$etc/nginx.conf"), qr/^worker_processes \d+;\nevents \{\n\tworker_connections 4096;/, 'sets both';
+like slurp("$etc/nginx.conf"), $tuned, 'sets both';
 ok !-e "$etc/nginx.conf.before", 'and leaves nothing else';
 
 fresh();

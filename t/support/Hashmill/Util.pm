@@ -13,8 +13,8 @@ use List::Util qw(first);
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(advance free_port_pair kill_until_gone name_elsewhere nginx_program parent_of process_ids process_state
-    random_body skip_for_rights slurp spew uuid value_of wait_until);
+our @EXPORT = qw(advance free_port_pair kill_until_gone name_elsewhere nginx_program nginx_whole parent_of process_ids process_state
+    raise_files random_body skip_for_rights slurp spew uuid value_of wait_until);
 
 # Calls the code until it returns something true, and returns that; false after $seconds.
 sub wait_until ($seconds, $code) {
@@ -95,6 +95,20 @@ sub free_port_pair ($pairs = 1) {
         return $port;
     }
     die "no free ports in a row\n";
+}
+
+# A configuration of nginx with the contents of our files in the place of their includes, for a test that changes
+# something in one.
+sub nginx_whole ($text) {
+    return $text =~ s{include "(\S+/nginx/hashmill-\w+\.conf)";}{slurp($1) // die "$1: $!\n"}ger;
+}
+
+# Lets this process have so many files. How many it may have now.
+sub raise_files ($wanted) {
+    my ($soft, $hard) = (slurp("/proc/$$/limits") // '') =~ /^Max open files\s+(\d+)\s+(\d+)/m or return 1024;
+    my $new = $hard < $wanted ? $hard : $wanted;
+    system("prlimit --pid $$ --nofile=$new:$hard 2>/dev/null") == 0 or return $soft;
+    return $new;
 }
 
 sub nginx_program {
