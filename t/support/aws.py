@@ -1,6 +1,7 @@
 """AWS for tests that have none: an emulator, and the AWS CLI without the second that each start of it takes.
 
-aws.py emulator PORT     moto on 127.0.0.1, with the public parameter of Debian's image, which it does not know
+aws.py emulator PORT     moto on 127.0.0.1, with the public parameter of Debian's image, which it does not know, and with
+                         what a role may do as its policies say (iam.py)
 aws.py cli SOCKET ENDPOINT   the AWS CLI, imported once, its clients of the endpoint made once; each call that
                          comes in by SOCKET is served by a fork
 aws.py inventory ENDPOINT    what there is in the account, lines "KIND NAME"
@@ -26,8 +27,12 @@ def end_with_parent():
 
 def emulator(port):
     end_with_parent()
+    from iam import Guard
+    from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend
     from moto.server import main
     from moto.ssm import models
+
+    Guard().install()
 
     class ParameterDict(models.ParameterDict):
         def _load_latest_amis(self):
@@ -42,6 +47,15 @@ def emulator(port):
                 key = "/aws/service/ami-amazon-linux-latest"
             super()._check_loading_status(key)
 
+    replace = IamInstanceProfileAssociationBackend.replace_iam_instance_profile_association
+
+    def replace_and_show(backend, *arguments):  # moto forgets the instance
+        association = replace(backend, *arguments)
+        backend.modify_instance_attribute(association.instance_id, "iam_instance_profile", {
+            "Arn": association.iam_instance_profile.arn, "Id": association.association_id})
+        return association
+
+    IamInstanceProfileAssociationBackend.replace_iam_instance_profile_association = replace_and_show
     models.ParameterDict = ParameterDict
     main(["-H", os.environ.get("AWS_TEST_ADDRESS", "127.0.0.1"), "-p", port])
 
@@ -90,7 +104,15 @@ def inventory(endpoint):
             print("tagged", thing["ResourceARN"])
 
 
-def serve_call(driver, connection):
+def become(driver, clients):
+    """Has calls made with the credentials of the environment, when they are others than at the start."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        clients.clear()
+        driver.session.set_credentials(*(os.environ[name] for name in names))
+
+
+def serve_call(driver, clients, connection):
     message, fds, _, _ = socket.recv_fds(connection, 1 << 20, 8)
     if not message:
         return
@@ -104,6 +126,7 @@ def serve_call(driver, connection):
                 os.dup2(fd, number)
             os.environ.clear()
             os.environ.update(call["environment"])
+            become(driver, clients)
             os.chdir(call["directory"])
             sys.argv = ["aws", *call["arguments"]]
             code = driver.main(call["arguments"])
@@ -141,7 +164,7 @@ def cli(path, endpoint):
         connection, _ = server.accept()
         if os.fork() == 0:  # calls go on side by side
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            serve_call(driver, connection)
+            serve_call(driver, clients, connection)
             os._exit(0)
         connection.close()
 

@@ -1,7 +1,8 @@
 package Hashmill::Aws;
 
-# AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH. Each call of the CLI is logged and can be
-# disturbed; see t/support/aws.py. Nothing reaches anything else: proxies are set to a port that only counts.
+# AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH, each call of which is logged and can be
+# disturbed; see t/support/aws.py. Nothing reaches anything else: proxies are set to a port that only counts, and `curl`
+# says itself what checkip.amazonaws.com would say.
 #
 #     plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
 #     my $aws = Hashmill::Aws->start;
@@ -14,6 +15,7 @@ use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use FindBin    ();
 use IO::Socket::INET ();
+use List::Util qw(first);
 use JSON::PP   qw(decode_json);
 
 use Hashmill::Process;
@@ -40,7 +42,9 @@ sub start ($class) {
     mkdir "$dir/bin" or die;
     mkdir "$dir/tmp" or die;
     spew("$dir/bin/aws", "#!/bin/sh\nexec /usr/bin/python3 -IS $tool call \"\$@\"\n");
-    chmod 0755, "$dir/bin/aws" or die;
+    my $curl = (first { -x } map { "$_/curl" } split /:/, $ENV{PATH}) // die 'no curl';
+    spew("$dir/bin/curl", "#!/bin/sh\ncase \"\$*\" in *checkip.amazonaws.com*) echo 192.0.2.77 ;; *) exec $curl \"\$@\" ;; esac\n");
+    chmod 0755, map { "$dir/bin/$_" } qw(aws curl) or die;
     spew("$dir/calls", '');
     spew("$dir/hashmill.deb", 'not really a package');
     $self->{emulator} = Hashmill::Process->start(log => "$dir/emulator.log",
@@ -84,6 +88,22 @@ sub run ($self, $script, @arguments) {
 sub deploy ($self, @arguments) {
     my @more = ref $arguments[0] ? shift @arguments : ();
     return $self->run('deploy.sh', @more, '--package', "$self->{dir}/hashmill.deb", '--no-wait', @arguments);
+}
+
+# The credentials of a role, as the metadata service of a machine hands them out, for the environment.
+sub as_role ($self, $role) {
+    my $answer = $self->call(qw(sts assume-role --role-session-name test --role-arn), "arn:aws:iam::123456789012:role/$role");
+    my %key = $answer->{Credentials}->%*;
+    return { AWS_ACCESS_KEY_ID => $key{AccessKeyId}, AWS_SECRET_ACCESS_KEY => $key{SecretAccessKey}, AWS_SESSION_TOKEN => $key{SessionToken} };
+}
+
+# What AWS refuses a call for, with credentials in a first hash: the code, or nothing.
+sub refused ($self, $credentials, @arguments) {
+    local %ENV = (%ENV, $self->environment, %$credentials, AWS_TEST_LOG => "$self->{dir}/own-calls");
+    open my $pipe, '-|', 'sh', '-c', 'exec "$@" 2>&1', 'sh', "$self->{dir}/bin/aws", '--endpoint-url', $self->endpoint, @arguments or die;
+    my $text = do { local $/ = undef; <$pipe> };
+    close $pipe and return '';
+    return $text =~ /An error occurred \((\w+)\)/ ? $1 : $text;
 }
 
 # What the AWS CLI answers to a call of the test's own, decoded from JSON.
