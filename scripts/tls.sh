@@ -5,17 +5,19 @@
 #   tls.sh node DIR OUT ADDRESS...    a node: OUT/listener.pem and .key for its worker listener, which
 #                                     is reached under these addresses or names, and OUT/peer.pem and
 #                                     .key, with which it calls other nodes
+#   tls.sh public DIR OUT ADDRESS...  a node's listener for clients that trust this authority: OUT/public.pem
+#                                     and OUT/public.key
 #   tls.sh worker DIR OUT             a worker: OUT/worker.pem and OUT/worker.key
 #
-# `node` and `worker` also copy ca.pem to OUT. Run again, they put new keys and certificates in place of
+# All but `ca` also copy ca.pem to OUT. Run again, they put new keys and certificates in place of
 # the old ones: that is how certificates are rotated. hashmill-fcgi and hashmill-worker read the files
 # for each new connection; nginx reads them when it is reloaded.
 #
 # The environment may set DAYS, how long a certificate is valid (825; the authority's 3650).
 #
 # Whoever has DIR/ca.key can make certificates: keep DIR off the nodes. Keys have mode 0600. When root
-# makes them on a machine that has the user hashmill, they are its, but for listener.key, which nginx
-# reads as root.
+# makes them on a machine that has the user hashmill, they are its, but for listener.key and public.key,
+# which nginx reads as root.
 set -euo pipefail
 # As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
 [[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT OPENSSL_CONF
@@ -60,7 +62,7 @@ quietly() {
 put_in_place() {
     local out=$1 name=$2
     chmod 644 "$work/$name.pem"
-    if ((EUID == 0)) && [[ $name != listener && $name != ca ]] && id hashmill &>/dev/null; then
+    if ((EUID == 0)) && [[ ! $name =~ ^(listener|public|ca)$ ]] && id hashmill &>/dev/null; then
         chown hashmill: "$work/$name.key"
     fi
     put "$name.key" "$out"
@@ -149,6 +151,17 @@ END
     certify "$dir" "$out" peer "/O=hashmill/OU=peer/CN=hashmill peer" <<<'extendedKeyUsage = clientAuth'
 }
 
+make_public() {
+    local dir=$1 out=$2 names
+    shift 2
+    names=$(alternative_names "$@")
+    begin_machine "$dir" "$out"
+    certify "$dir" "$out" public "/O=hashmill/OU=public/CN=hashmill" <<END
+extendedKeyUsage = serverAuth
+subjectAltName = $names
+END
+}
+
 make_worker() {
     begin_machine "$1" "$2"
     certify "$1" "$2" worker "/O=hashmill/OU=worker/CN=hashmill worker" <<<'extendedKeyUsage = clientAuth'
@@ -158,8 +171,9 @@ main() {
     case "${1:-} $#" in
     "ca 2") make_ca "$2" ;;
     "worker 3") make_worker "$2" "$3" ;;
-    "node 2" | "node 3") fail "node takes DIR, OUT and the addresses of the node; see tls.sh --help" ;;
+    "node 2" | "node 3" | "public 2" | "public 3") fail "$1 takes DIR, OUT and the addresses of the node; see tls.sh --help" ;;
     "node "*) make_node "${@:2}" ;;
+    "public "*) make_public "${@:2}" ;;
     "--help "* | "-h "*) usage ;;
     *)
         usage >&2

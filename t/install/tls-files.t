@@ -63,21 +63,23 @@ subtest 'what tls.sh makes' => sub {
     is slurp($ca), $first, 'an authority that is there stays';
     $authority->run('node', $authority->dir, $place, '10.1.2.3', 'node.example', 'fd00::1');
     $authority->worker($place);
+    $authority->run('public', $authority->dir, $place, '198.51.100.7');
     is join(' ', sort map { s{.*/}{}r } glob "$place/* $place/.t*"),
-        'ca.pem listener.key listener.pem peer.key peer.pem worker.key worker.pem', 'these files and no other';
-    is mode_of("$place/$_"), '600', "$_ is its owner's" for qw(listener.key peer.key worker.key);
-    is mode_of("$place/$_"), '644', "$_ is for all" for qw(ca.pem listener.pem peer.pem worker.pem);
+        'ca.pem listener.key listener.pem peer.key peer.pem public.key public.pem worker.key worker.pem', 'these files and no other';
+    is mode_of("$place/$_"), '600', "$_ is its owner's" for qw(listener.key peer.key public.key worker.key);
+    is mode_of("$place/$_"), '644', "$_ is for all" for qw(ca.pem listener.pem peer.pem public.pem worker.pem);
     is mode_of($authority->dir . '/ca.key'), '600', 'ca.key is its owner\'s';
     like field("$place/listener.pem", '-ext', 'subjectAltName'),
         qr/IP Address:10\.1\.2\.3, DNS:node\.example, IP Address:FD00:0:0:0:0:0:0:1\n/, 'addresses and names';
-    for my $case (['listener', 'sslserver', 'sslclient'], ['peer', 'sslclient', 'sslserver'], ['worker', 'sslclient', 'sslserver']) {
+    like field("$place/public.pem", '-ext', 'subjectAltName'), qr/^\s*IP Address:198\.51\.100\.7$/m, 'clients find a node at its address';
+    for my $case (['listener', 'sslserver', 'sslclient'], ['public', 'sslserver', 'sslclient'], ['peer', 'sslclient', 'sslserver'], ['worker', 'sslclient', 'sslserver']) {
         my ($name, $good, $bad) = @$case;
         my @verify = ('openssl', 'verify', '-CAfile', $ca, '-purpose');
         is((run(@verify, $good, "$place/$name.pem"))[0], 0, "$name: $good");
         isnt((run(@verify, $bad, "$place/$name.pem"))[0], 0, "$name: no $bad");
     }
     like field("$place/$_.pem", '-subject'), qr/OU = $_,/, "OU=$_" for qw(peer worker);
-    unlike field("$place/listener.pem", '-subject'), qr/OU = (?:peer|worker)/, 'a listener has no role';
+    unlike field("$place/$_.pem", '-subject'), qr/OU = (?:peer|worker)/, "$_ has no role" for qw(listener public);
     my %before = map { $_ => slurp($_) } glob "$place/*";
     { local $ENV{DAYS} = 5; $authority->run('node', $authority->dir, $place, '10.1.2.3') }
     isnt slurp("$place/$_"), $before{"$place/$_"}, "$_ is new" for qw(listener.key listener.pem peer.key peer.pem);
@@ -87,7 +89,7 @@ subtest 'what tls.sh makes' => sub {
 };
 
 subtest 'what tls.sh refuses' => sub {
-    my @cases = ([[], qr/tls\.sh ca DIR/], [['node', $authority->dir, "$dir/x"], qr/addresses of the node/],
+    my @cases = ([[], qr/tls\.sh ca DIR/], (map { [[$_, $authority->dir, "$dir/x"], qr/tls\.sh: $_ takes .*addresses of the node/] } qw(node public)),
         [['worker', "$dir/none", "$dir/x"], qr/no authority in .*tls\.sh ca/],
         map { [['node', $authority->dir, "$dir/x", $_], qr/neither an address nor a name/] }
             "a\nb", 'a,DNS:b', 'a b', '', '-x', '@x');
