@@ -36,8 +36,8 @@ choose_image() {
 
 # Prints a node's user data.
 node_user_data() {
-    fill "$source/scripts/aws/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" BUCKET="$bucket" ENDPOINT="$endpoint" \
-        VOLUME="${queue[$1]}" FIRST="${queue_first[$1]}"
+    fill "$source/scripts/aws/node.sh.in" STACK="$stack" NODE="$1" REGION="$region" ACCOUNT="$account" BUCKET="$bucket" \
+        ENDPOINT="$endpoint" VOLUME="${queue[$1]}" FIRST="${queue_first[$1]}"
 }
 
 # Launches a node on its network interface. A new instance profile takes some seconds to be known; the

@@ -9,12 +9,17 @@ sha256() {
     openssl dgst -sha256 -r "$1" | cut -d ' ' -f 1
 }
 
+# Calls S3 about the stack's bucket: `call_s3 OPERATION ...`. One of that name that is another account's is refused.
+call_s3() {
+    call s3api "$1" --bucket "$bucket" --expected-bucket-owner "$account" "${@:2}"
+}
+
 # Sets has_bucket, package_there (SHA-256 of the package in it) and parameters (lines "NAME DESCRIPTION").
 survey_store() {
     has_bucket=$(call s3api list-buckets --query "Buckets[?Name=='$bucket'].[Name]")
     package_there=
     if [[ -n $has_bucket ]]; then
-        tolerating '404|NoSuchKey' s3api head-object --bucket "$bucket" --key hashmill.deb --query Metadata.sha256 >"$work/head"
+        tolerating '404|NoSuchKey' s3api head-object --bucket "$bucket" --expected-bucket-owner "$account" --key hashmill.deb --query Metadata.sha256 >"$work/head"
         package_there=$(<"$work/head")
     fi
     parameters=$(call ssm describe-parameters \
@@ -31,19 +36,19 @@ ensure_bucket() {
         patiently OperationAborted 120 s3api create-bucket --bucket "$bucket" "${where[@]}" >/dev/null
         say "  created bucket $bucket"
     fi
-    call s3api put-bucket-tagging --bucket "$bucket" --tagging "TagSet=[{Key=$tag_key,Value=$stack}]"
-    call s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
+    call_s3 put-bucket-tagging --tagging "TagSet=[{Key=$tag_key,Value=$stack}]"
+    call_s3 put-public-access-block --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
-    call s3api put-bucket-encryption --bucket "$bucket" --server-side-encryption-configuration \
+    call_s3 put-bucket-encryption --server-side-encryption-configuration \
         'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=AES256}}]'
     [[ $endpoint == http:* ]] || # there everything is plain, and would be kept out
-        call s3api put-bucket-policy --bucket "$bucket" --policy "file://$work/bucket-policy.json"
+        call_s3 put-bucket-policy --policy "file://$work/bucket-policy.json"
 }
 
 ensure_package() {
     package_sha256=$(sha256 "$package")
     [[ $package_there != "$package_sha256" ]] || return 0
-    call s3api put-object --bucket "$bucket" --key hashmill.deb --body "$package" --metadata "sha256=$package_sha256" >/dev/null
+    call_s3 put-object --key hashmill.deb --body "$package" --metadata "sha256=$package_sha256" >/dev/null
     say "  stored the package ${package##*/}"
 }
 
@@ -81,7 +86,7 @@ remove_store() {
         names=("${names[@]:10}")
     done
     [[ -n $has_bucket ]] || return 0
-    call s3api delete-object --bucket "$bucket" --key hashmill.deb >/dev/null || return
-    tolerating NoSuchBucket s3api delete-bucket --bucket "$bucket" || return
+    call_s3 delete-object --key hashmill.deb >/dev/null || return
+    tolerating NoSuchBucket s3api delete-bucket --bucket "$bucket" --expected-bucket-owner "$account" || return
     say "  removed bucket $bucket"
 }

@@ -92,6 +92,8 @@ subtest 'a new stack' => sub {
     like $output, qr{\n  date \| curl -T - 'http://[\d.]+/enqueue\?iterations=1000000'\n  curl -X POST 'http://[\d.]+/pullCompleted\?top=10'\n},
         'it ends with two commands';
     my @calls = $aws->calls;
+    my @s3 = grep { !/ (?:list-buckets|create-bucket) / } grep { / s3api / } map { " @$_ " } @calls;
+    is scalar(grep { !/ --expected-bucket-owner 123456789012 / } @s3), 0, 'each call of S3 about the bucket says whose it must be' or diag join "\n", @s3;
     is scalar(grep { my $c = " @$_ "; index($c, ' --endpoint-url ' . $aws->endpoint . ' ') < 0 } @calls), 0, 'each call names the endpoint';
     is $aws->strayed, 0, 'none goes elsewhere';
     my $seen = encode_json(\@calls) . $output;

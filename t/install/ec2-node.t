@@ -1,6 +1,7 @@
-# What a node on EC2 does with the volume of its queue: scripts/aws/ec2-volume makes a filesystem once and never over
-# another, scripts/aws/ec2-start begins the queue once, and nothing is served without them. Disks are files here, and
-# hashmill-fcgi and systemctl are scripts that write down how they were called.
+# What a node on EC2 does by itself. At its first boot it takes the package that deploy.sh stored and no other.
+# scripts/aws/ec2-volume makes a filesystem once and never over another, scripts/aws/ec2-start begins the queue once, and
+# nothing is served without them. Disks are files here, and hashmill-fcgi, systemctl and others are scripts that write
+# down how they were called.
 
 use v5.36;
 use File::Path qw(make_path);
@@ -42,6 +43,55 @@ sub calls {
     unlink "$dir/calls";
     return @calls;
 }
+
+# A node's user data, whose files are in a directory of the test's. The parameter that the node may read and what is in
+# the bucket are files here; when it waits, "later" becomes what is in the bucket.
+subtest 'the first boot' => sub {
+    plan skip_all => 'no sha256sum' if system('command -v sha256sum >/dev/null');
+    my $boot = "$dir/boot";
+    my %value = (STACK => 'one', NODE => 1, REGION => 'eu-west-1', ACCOUNT => '123456789012', BUCKET => 'bucket', ENDPOINT => '',
+        VOLUME => 'vol-1', FIRST => 'peer');
+    my $script = slurp("$root/scripts/aws/node.sh.in") =~ s/\@([A-Z]+)\@/$value{$1}/gr =~ s{(?<![\w.])/(etc|var|usr/lib)/}{$boot/$1/}gr;
+    program('systemctl', "echo systemctl \"\$@\" >>$dir/calls\n");
+    program('sleep', "[ ! -e $dir/later ] || mv $dir/later $dir/object\n");
+    program('apt-get', "case \"\$*\" in *.deb) for file; do :; done; echo installed \$(cat \"\$file\") >>$dir/calls ;; esac\n");
+    program('aws', <<"END");
+case "\$*" in
+*" ssm get-parameters-by-path --path /hashmill/one/node1 --with-decryption --query Parameters[?ends_with(Name, '/package.sha256')].Value") cat $dir/parameter ;;
+*" s3api get-object --bucket bucket "*"--key hashmill.deb "*) for to; do :; done; cp $dir/object "\$to" ;;
+*) exit 2 ;;
+esac
+case "\$*" in *get-object*123456789012*) ;; *get-object*) echo "a bucket of anybody" >>$dir/calls ;; esac
+END
+    my $first_boot = sub (%file) {
+        system('rm', '-rf', $boot, map { "$dir/$_" } qw(calls object later parameter));
+        make_path("$boot/usr/lib/hashmill");
+        spew("$dir/$_", $file{$_}) for keys %file;
+        for my $own (qw(ec2-volume ec2-node nginx-site)) {
+            spew("$boot/usr/lib/hashmill/$own", "#!/bin/sh\necho $own \"\$@\" >>$dir/calls\n");
+            chmod 0755, "$boot/usr/lib/hashmill/$own" or die;
+        }
+        my ($code, $text) = output('bash', '-c', $script);
+        return ($code, $text, join ', ', grep { !/^systemctl/ } calls());
+    };
+    my $sum = sub ($text) { (split / /, (output('sh', '-c', 'printf %s "$0" | sha256sum', $text))[1])[0] . "\n" };
+    my $well = 'installed good, ec2-volume vol-1, ec2-node, nginx-site tune';
+    my ($code, $text, $done) = $first_boot->(object => 'good', parameter => $sum->('good'));
+    is "$code: $done", "0: $well", 'the package that deploy.sh stored is installed' or diag $text;
+    is slurp("$boot/var/lib/hashmill-package/hashmill.deb"), 'good', 'and kept for workers';
+    like slurp("$boot/etc/hashmill/ec2.env"), qr/^ACCOUNT=123456789012$/m, 'the account of the bucket is kept, too';
+    ($code, $text, $done) = $first_boot->(object => 'evil', parameter => $sum->('good'));
+    is "$code: $done", '1: ', 'another is not';
+    like $text, qr/the package in the bucket is not the one that deploy\.sh put there/, 'that is told';
+    is_deeply [glob "$boot/var/lib/hashmill-package/*"], [], 'and not kept';
+    ($code, $text, $done) = $first_boot->(object => 'old', later => 'good', parameter => $sum->('good'));
+    is "$code: $done", "0: $well", 'one that deploy.sh is just storing is waited for';
+    for my $sha256 ('', "None\n", "x\n") {
+        ($code, $text, $done) = $first_boot->(object => 'good', parameter => $sha256);
+        is "$code: $done", '1: ', 'without a SHA-256 none is: ' . $sha256 =~ s/\n//r;
+    }
+    unlink map { "$dir/bin/$_" } qw(sleep apt-get aws);
+};
 
 subtest 'the volume' => sub {
     plan skip_all => 'no mkfs.ext4 or blkid' if grep { system("command -v $_ >/dev/null") } qw(mkfs.ext4 blkid);
