@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2153,SC2154  # what is set here is used there, and the other way round
 # The secrets of a stack. They are made on this machine and kept in ~/.hashmill/STACK: the private certificate
-# authority, whose key never leaves it, the tokens, and the certificates of nodes and workers, which go to the
-# machines that need them as parameters.
+# authority, whose key never leaves it, the tokens with the MACHINE_SECRET, and the certificates of nodes and workers,
+# which go to the machines that need them as parameters.
 
 renew_days=90 # a certificate with less left is made again
 
@@ -34,16 +34,40 @@ ensure_certificates() {
     fi
 }
 
-# Sets worker_token and peer_token, from the file of those that were made before if there is one.
-ensure_tokens() {
-    if [[ ! -s $home/tokens ]]; then
-        printf 'worker_token=%s\npeer_token=%s\n' "$(openssl rand -hex 32)" "$(openssl rand -hex 32)" >"$home/tokens.new"
-        mv -fT -- "$home/tokens.new" "$home/tokens"
-    fi
-    worker_token=$(sed -n 's/^worker_token=//p' "$home/tokens")
-    peer_token=$(sed -n 's/^peer_token=//p' "$home/tokens")
-    [[ $worker_token =~ ^[0-9a-f]{64}$ && $peer_token =~ ^[0-9a-f]{64}$ ]] ||
+# Keeps the tokens. `rotating` is yes as long as tokens that --rotate made have not reached all parameters.
+save_tokens() {
+    local name
+    for name in worker_token peer_token machine_secret machine_secret_old rotating; do
+        [[ -z ${!name} ]] || printf '%s=%s\n' "$name" "${!name}"
+    done >"$home/tokens.new"
+    mv -fT -- "$home/tokens.new" "$home/tokens"
+}
+
+# Sets what save_tokens keeps to what was kept, empty where there is nothing.
+read_tokens() {
+    local name
+    for name in worker_token peer_token machine_secret machine_secret_old rotating; do
+        printf -v "$name" '%s' "$(sed -n "s/^$name=//p" "$home/tokens")"
+    done
+    [[ $worker_token$peer_token =~ ^[0-9a-f]{128}$ && $machine_secret =~ ^([0-9a-f]{64})?$ && $machine_secret_old =~ ^([0-9a-f]{64})?$ ]] ||
         fail "$home/tokens is damaged; move it away to have new tokens made"
+}
+
+# Sets worker_token, peer_token, machine_secret and machine_secret_old (of machines launched before --rotate): those
+# that were made before, and others where there are none or they are to be replaced. A run that goes on with an
+# interrupted --rotate replaces none, so that no machine that runs is shut out.
+ensure_tokens() {
+    local name
+    worker_token='' peer_token='' machine_secret='' machine_secret_old='' rotating=''
+    [[ ! -s $home/tokens ]] || read_tokens
+    if [[ $rotate == yes && -z $rotating ]]; then
+        machine_secret_old=$machine_secret worker_token='' peer_token='' machine_secret='' rotating=yes
+        say "  made new tokens and another MACHINE_SECRET"
+    fi
+    for name in worker_token peer_token machine_secret; do
+        [[ -n ${!name} ]] || printf -v "$name" '%s' "$(openssl rand -hex 32)"
+    done
+    save_tokens
 }
 
 # Prints the URL of a node's worker listener.
@@ -56,7 +80,8 @@ node_settings() {
     local number=$1 name
     printf '%s\n' "# Written by deploy.sh; run that again to change it." \
         "NODE=$number" "PEERS=$((1 - number))=$(worker_url $((1 - number)))" \
-        "WORKER_TOKEN=$worker_token" "PEER_TOKEN=$peer_token" \
+        "WORKER_TOKEN=$worker_token" "PEER_TOKEN=$peer_token" "MACHINE_SECRET=$machine_secret" \
+        ${machine_secret_old:+"MACHINE_SECRET_OLD=$machine_secret_old"} \
         "TLS_CA=/etc/hashmill/tls/ca.pem" "TLS_CERT=/etc/hashmill/tls/peer.pem" "TLS_KEY=/etc/hashmill/tls/peer.key" \
         "TLS_LISTENER_CERT=/etc/hashmill/tls/listener.pem" \
         "PROVIDER=/usr/lib/hashmill/provider-ec2" "FLEET=hashmill-$stack" \
@@ -77,7 +102,8 @@ provider_settings() {
 }
 
 # Stores everything that node N and the workers read. The name of a parameter is that of the file it becomes;
-# scripts/aws/ec2-node and scripts/aws/worker.sh.in know where.
+# scripts/aws/ec2-node and scripts/aws/worker.sh.in know where. Workers get no token here: each machine has its own, by
+# the node that launches it.
 put_parameters() {
     local number file
     put=
@@ -95,9 +121,10 @@ put_parameters() {
             esac
         done
     done
-    printf 'WORKER_TOKEN=%s\n' "$worker_token" >"$work/worker-secrets.env"
-    for file in "$home/worker"/{ca.pem,worker.pem,worker.key} "$work/worker-secrets.env"; do
+    for file in "$home/worker"/{ca.pem,worker.pem,worker.key}; do
         put_parameter "worker/${file##*/}" "$file"
     done
     drop_parameters
+    rotating=
+    save_tokens
 }

@@ -30,6 +30,9 @@ sub tag ($thing, $key) {
     return $tag->{Value};
 }
 
+# What is kept of tokens.
+sub tokens { return slurp($aws->dir . '/home/one/tokens') =~ /^(\w+)=(\w+)$/mg }
+
 # The parameter of that name, decrypted.
 sub parameter ($name) {
     return $aws->call(qw(ssm get-parameter --with-decryption --name), $name)->{Parameter};
@@ -133,6 +136,11 @@ subtest 'a new stack' => sub {
         is parameter("/hashmill/one/node$number/listener.pem")->{Value} =~ s/\s+\z//r, slurp($cert) =~ s/\s+\z//r, 'its certificate is there';
         like scalar(qx{openssl x509 -in $cert -noout -checkip $node->{PrivateIpAddress}}), qr/does match/, 'for its address';
     }
+    my ($secret) = slurp($aws->dir . '/home/one/tokens') =~ /^machine_secret=(\w+)$/m;
+    my @with = map { $_->{Name} } grep { $_->{Name} =~ m{^/hashmill/} && index(parameter($_->{Name})->{Value}, $secret) >= 0 }
+        $aws->call(qw(ssm describe-parameters))->{Parameters}->@*;
+    is_deeply [sort @with], [map { "/hashmill/one/node$_/secrets.env" } 0, 1], 'as nodes have, and nobody else';
+    is_deeply [sort map { m{^parameter .*/(worker/.*)} } $aws->inventory], [map { "worker/$_" } qw(ca.pem worker.key worker.pem)], 'workers have no token there';
     my @rules = map { my $p = $_; map { "$p->{FromPort} " . ($_->{CidrIp} // $_->{GroupId}) } $p->{IpRanges}->@*, $p->{UserIdGroupPairs}->@* }
         $group{'hashmill-one-nodes'}{IpPermissions}->@*;
     is_deeply [sort @rules], [sort('80 0.0.0.0/0', map { "8443 $_->{GroupId}" } values %group)], 'only what must come in does';
@@ -215,6 +223,20 @@ subtest 'other settings' => sub {
     is $aws->call(qw(s3api head-object --key hashmill.deb --bucket hashmill-one-123456789012-eu-west-1))->{ContentLength}, 15, 'the package is another';
     isnt slurp($aws->dir . '/home/one/node0/listener.pem'), $certificate, 'the certificates, too';
     is parameter('/hashmill/one/node0/listener.pem')->{Value} =~ s/\s+\z//r, slurp($aws->dir . '/home/one/node0/listener.pem') =~ s/\s+\z//r, 'and the node has it';
+    $aws->calls;
+};
+
+subtest 'a rotation that is interrupted' => sub {
+    my %before = tokens();
+    my ($code, $output) = $aws->deploy({ AWS_TEST_FAIL => 'put-parameter:error:InternalError' }, '--stack', 'one', '--rotate');
+    isnt $code, 0, 'it fails';
+    my %made = tokens();
+    is $made{machine_secret_old}, $before{machine_secret}, 'another secret is made';
+    is parameter('/hashmill/one/node0/secrets.env')->{Value} =~ /^MACHINE_SECRET=(.*)$/m && $1, $before{machine_secret}, 'which no node has';
+    ($code, $output) = $aws->deploy('--stack', 'one', '--rotate');
+    is $code, 0, 'the same command goes on' or diag $output;
+    delete $made{rotating};
+    is_deeply { tokens() }, \%made, 'with that one: machines that run are let in by both nodes';
     $aws->calls;
 };
 
