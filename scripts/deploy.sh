@@ -12,14 +12,15 @@
 #   --subnets ID,ID...   subnets in two zones at least (default: the default ones of the region)
 #   --ssh FILE.pub       let this public key in as admin, from SSH_CIDR or else from the address that
 #                        checkip.amazonaws.com sees this machine under
-#   --tls CERT,KEY       a certificate for clients: port 443 instead of plain port 80
-#   --rotate             new certificates for nodes and workers
+#   --tls CERT,KEY       a certificate for clients (default: one of the stack's own authority for each node's address)
+#   --rotate             new certificates, tokens and MACHINE_SECRET; machines that run already are let in on
 #   --no-wait            do not wait until both nodes are well
 #   --endpoint-url URL   where every call of AWS goes (default: AWS_ENDPOINT_URL, else AWS)
 #
 # Settings, from the environment; those of the last run hold:
 #
-#   ALLOW_CIDR       addresses from which clients may come, separated by commas (default: 0.0.0.0/0)
+#   ALLOW_CIDR       addresses from which clients may come, separated by commas (default: for a new stack the address
+#                    that checkip.amazonaws.com sees this machine under; one that is there keeps its own)
 #   NODE_TYPE        type of the nodes' machines when they are launched (default: t3.small)
 #   DISK_GB          the volumes of their queues when they are made (default: 20)
 #   INSTANCE_TYPE    type of the workers' machines (default: c7a.medium, which has AVX-512)
@@ -61,16 +62,15 @@ package=
 subnets_asked=
 ssh_key=
 ssh_cidr=
+own_cidr=
 public_cert=
 public_key=
-public_port=80
-public_scheme=http
 dry_run=no
 rotate=no
 wait=yes
 node_setting_names="WORKERS_MIN WORKERS_MAX WAIT_LAUNCH_SECONDS COPY LEASE_SECONDS PULLED_DAYS CANCELLED_DAYS"
 
-: "${ALLOW_CIDR:=0.0.0.0/0}" "${NODE_TYPE:=t3.small}" "${DISK_GB:=20}" "${INSTANCE_TYPE:=c7a.medium}" "${SPOT:=0}" "${IDLE_SECONDS:=600}"
+: "${ALLOW_CIDR:=}" "${NODE_TYPE:=t3.small}" "${DISK_GB:=20}" "${INSTANCE_TYPE:=c7a.medium}" "${SPOT:=0}" "${IDLE_SECONDS:=600}"
 : "${IMAGE:=/aws/service/debian/release/12/latest/amd64}" "${HEALTHZ_SECONDS:=900}"
 
 read_arguments() {
@@ -105,8 +105,6 @@ take_option() {
     --tls)
         public_cert=${2%%,*}
         public_key=${2#*,}
-        public_port=443
-        public_scheme=https
         ;;
     esac
 }
@@ -118,7 +116,7 @@ is_cidr_list() {
 
 check_settings() {
     local name
-    is_cidr_list "$ALLOW_CIDR" || fail "ALLOW_CIDR must be like 192.0.2.0/24,198.51.100.7/32"
+    [[ -z $ALLOW_CIDR ]] || is_cidr_list "$ALLOW_CIDR" || fail "ALLOW_CIDR must be like 192.0.2.0/24,198.51.100.7/32"
     [[ $NODE_TYPE =~ ^[a-z0-9-]+\.[a-z0-9-]+$ && $INSTANCE_TYPE =~ ^[a-z0-9-]+\.[a-z0-9-]+$ ]] ||
         fail "NODE_TYPE and INSTANCE_TYPE must be like t3.small"
     [[ $DISK_GB =~ ^([89]|[1-9][0-9]{1,4})$ ]] || fail "DISK_GB must be a number, 8 at least"
@@ -136,12 +134,34 @@ check_settings() {
         fail "--tls must be two files in PEM: CERTIFICATE,KEY"
 }
 
+# Sets own_cidr, where this machine is, for the setting of that name.
+find_own_address() {
+    [[ -z $own_cidr ]] || return 0
+    own_cidr=$(curl -q -4fsS -m 10 https://checkip.amazonaws.com || true)/32
+    is_cidr_list "$own_cidr" || fail "this machine's public address cannot be found out; set $1, like 192.0.2.7/32"
+}
+
 # Sets ssh_cidr, from where SSH is let in, when it was asked for: from here.
 choose_ssh() {
     [[ -n $ssh_key ]] || return 0
-    ssh_cidr=${SSH_CIDR:-$(curl -q -4fsS -m 10 https://checkip.amazonaws.com || true)}
+    ssh_cidr=${SSH_CIDR:-}
+    [[ -n $ssh_cidr ]] || { find_own_address SSH_CIDR && ssh_cidr=$own_cidr; }
     [[ $ssh_cidr == */* ]] || ssh_cidr+=/32
-    is_cidr_list "$ssh_cidr" || fail "this machine's public address cannot be found out; set SSH_CIDR, like 192.0.2.7/32"
+    is_cidr_list "$ssh_cidr" || fail "SSH_CIDR must be like 192.0.2.7/32"
+}
+
+# Sets ALLOW_CIDR, from where clients are let in, when it is not set: as a stack that is there has it, else from here.
+choose_clients() {
+    local before
+    [[ -z $ALLOW_CIDR ]] || return 0
+    before=$(present_clients)
+    if [[ -n $before ]]; then
+        ALLOW_CIDR=$before
+        say "deploy.sh: ALLOW_CIDR is not set: clients are let in from $before, as before" >&2
+    else
+        find_own_address ALLOW_CIDR
+        ALLOW_CIDR=$own_cidr
+    fi
 }
 
 # Builds the package unless one was given.
@@ -185,12 +205,13 @@ apply() {
 }
 
 announce() {
-    local first="$public_scheme://${public[0]}" second="$public_scheme://${public[1]}"
+    local first="https://${public[0]}" second="https://${public[1]}" trust="--cacert '$home/ca/ca.pem' "
+    [[ -z $public_cert ]] || trust=
     say ""
     say "two nodes serve on $first and $second"
     say ""
-    say "  date | curl -T - '$first/enqueue?iterations=1000000'"
-    say "  curl -X POST '$second/pullCompleted?top=10'"
+    say "  date | curl $trust-T - '$first/enqueue?iterations=1000000'"
+    say "  curl $trust-X POST '$second/pullCompleted?top=10'"
     say ""
     say "Nodes that ran already take a new package, settings or certificates within five minutes."
     say "Keep $home: it has the key of the certificate authority. To take everything away: scripts/destroy.sh --stack $stack --region $region"
@@ -217,6 +238,7 @@ check_settings
 begin
 choose_ssh
 survey
+choose_clients
 show_plan
 [[ $dry_run == no ]] || exit 0
 choose_package

@@ -86,7 +86,9 @@ ensure_node() {
 
 # Whether a node answers that it is well.
 healthy() {
-    curl -q -fsk -m 5 -o /dev/null "$public_scheme://${public[$1]}/healthz"
+    local check=(--cacert "$home/ca/ca.pem")
+    [[ -z $public_cert ]] || check=(-k)
+    curl -q -fs "${check[@]}" -m 5 -o /dev/null "https://${public[$1]}/healthz"
 }
 
 # Says of a node that it is not well in time, and where to look.

@@ -62,7 +62,7 @@ create_group() {
 wanted_rules() {
     local cidr
     for cidr in ${ALLOW_CIDR//,/ }; do
-        printf '%s %s\n' "$public_port" "$cidr"
+        printf '443 %s\n' "$cidr"
     done
     printf '8443 %s\n' "$worker_group" "$node_group"
     [[ -z $ssh_cidr ]] || printf '22 %s\n' "$ssh_cidr"
@@ -74,6 +74,12 @@ present_rules() {
     call ec2 describe-security-group-rules --filters "Name=group-id,Values=$1" --query 'SecurityGroupRules[?IsEgress==`false`]
         .[SecurityGroupRuleId,IpProtocol,FromPort,ToPort,CidrIpv4,ReferencedGroupInfo.GroupId]' |
         awk '{ print $1, ($2 == "tcp" && $3 == $4 ? $3 : "other"), ($5 == "None" ? $6 : $5) }'
+}
+
+# Prints the addresses from which clients are let in, separated by commas; nothing when there is no group yet.
+present_clients() {
+    [[ -n $node_group ]] || return 0
+    present_rules "$node_group" | awk '($2 == 80 || $2 == 443) && $3 ~ /^[0-9.]+\/[0-9]+$/ { print $3 }' | sort -u | paste -sd ,
 }
 
 # Lets in what is wanted and nothing else.

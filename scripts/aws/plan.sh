@@ -17,7 +17,7 @@ show_plan() {
     for role in "$node_role" "$worker_role"; do
         plan_line "role and instance profile $role" "$(has_line "$roles" "$role" && has_line "$profiles" "$role $role" && printf yes)"
     done
-    plan_line "security group of the nodes: port $public_port from $ALLOW_CIDR, 8443 from nodes and workers${ssh_cidr:+, 22 from $ssh_cidr}" "$node_group"
+    plan_line "security group of the nodes: port 443 from $ALLOW_CIDR, 8443 from nodes and workers${ssh_cidr:+, 22 from $ssh_cidr}" "$node_group"
     plan_line "security group of the workers: nothing comes in" "$worker_group"
     plan_line "bucket $bucket: private, encrypted, for the package" "$has_bucket"
     plan_line "parameters /hashmill/$stack/...: settings, tokens and certificates, encrypted" "$parameters"

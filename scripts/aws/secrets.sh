@@ -27,6 +27,10 @@ ensure_certificates() {
             "$source/scripts/tls.sh" node "$home/ca" "$dir" "${private[number]}" >/dev/null
             say "  made the certificates of node $number"
         fi
+        if [[ $rotate == yes ]] || ! certificate_good "$dir/public.pem" "${public[number]}"; then
+            "$source/scripts/tls.sh" public "$home/ca" "$dir" "${public[number]}" >/dev/null
+            say "  made the certificate of node $number for clients"
+        fi
     done
     if [[ $rotate == yes ]] || ! certificate_good "$home/worker/worker.pem"; then
         "$source/scripts/tls.sh" worker "$home/ca" "$home/worker" >/dev/null
@@ -105,21 +109,20 @@ provider_settings() {
 # scripts/aws/ec2-node and scripts/aws/worker.sh.in know where. Workers get no token here: each machine has its own, by
 # the node that launches it.
 put_parameters() {
-    local number file
+    local number file dir cert key
     put=
     printf '%s\n' "$package_sha256" >"$work/package.sha256"
     for number in 0 1; do
+        dir=$home/node$number
         node_settings "$number" >"$work/secrets.env"
         provider_settings "$number" >"$work/ec2.env"
-        for file in "$home/node$number"/{ca.pem,listener.pem,listener.key,peer.pem,peer.key} \
-            "$work"/{secrets.env,ec2.env,package.sha256} ${ssh_key:+"$ssh_key"} ${public_cert:+"$public_cert" "$public_key"}; do
-            case $file in
-            "$ssh_key") put_parameter "node$number/authorized_keys" "$file" ;;
-            "$public_cert") put_parameter "node$number/public.pem" "$file" ;;
-            "$public_key") put_parameter "node$number/public.key" "$file" ;;
-            *) put_parameter "node$number/${file##*/}" "$file" ;;
-            esac
+        for file in "$dir"/{ca.pem,listener.pem,listener.key,peer.pem,peer.key} "$work"/{secrets.env,ec2.env,package.sha256}; do
+            put_parameter "node$number/${file##*/}" "$file"
         done
+        cert=${public_cert:-$dir/public.pem} key=${public_key:-$dir/public.key}
+        put_parameter "node$number/public.pem" "$cert"
+        put_parameter "node$number/public.key" "$key"
+        [[ -z $ssh_key ]] || put_parameter "node$number/authorized_keys" "$ssh_key"
     done
     for file in "$home/worker"/{ca.pem,worker.pem,worker.key}; do
         put_parameter "worker/${file##*/}" "$file"

@@ -7,9 +7,9 @@ use lib "$FindBin::Bin/../support";
 use IO::Socket::INET ();
 use JSON::PP qw(decode_json encode_json);
 use List::Util qw(uniq);
-use POSIX ();
 use Test::More;
 use Hashmill::Aws;
+use Hashmill::Process;
 use Hashmill::Util;
 
 plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
@@ -92,7 +92,8 @@ my %before;
 subtest 'a new stack' => sub {
     my ($code, $output) = $aws->deploy('--stack', 'one');
     is $code, 0, 'it is made' or diag $output;
-    like $output, qr{\n  date \| curl -T - 'http://[\d.]+/enqueue\?iterations=1000000'\n  curl -X POST 'http://[\d.]+/pullCompleted\?top=10'\n},
+    my $trust = "--cacert '" . $aws->dir . "/home/one/ca/ca.pem'";
+    like $output, qr{\n  date \| curl \Q$trust\E -T - 'https://[\d.]+/enqueue\?iterations=1000000'\n  curl \Q$trust\E -X POST 'https://[\d.]+/pullCompleted\?top=10'\n},
         'it ends with two commands';
     my @calls = $aws->calls;
     my @s3 = grep { !/ (?:list-buckets|create-bucket) / } grep { / s3api / } map { " @$_ " } @calls;
@@ -135,6 +136,14 @@ subtest 'a new stack' => sub {
         my $cert = $aws->dir . "/home/one/node$number/listener.pem";
         is parameter("/hashmill/one/node$number/listener.pem")->{Value} =~ s/\s+\z//r, slurp($cert) =~ s/\s+\z//r, 'its certificate is there';
         like scalar(qx{openssl x509 -in $cert -noout -checkip $node->{PrivateIpAddress}}), qr/does match/, 'for its address';
+        my $home = $aws->dir . '/home/one';
+        my ($address) = map { $_->{PublicIp} } grep { tag($_, 'hashmill:node') eq $number } $aws->call(qw(ec2 describe-addresses))->{Addresses}->@*;
+        spew("$home/given.pem", parameter("/hashmill/one/node$number/public.pem")->{Value});
+        like scalar(qx{openssl x509 -in $home/given.pem -noout -checkip $address}), qr/does match/, 'it has a certificate for clients, too, for its Elastic IP';
+        like scalar(qx{openssl verify -purpose sslserver -CAfile $home/ca/ca.pem $home/given.pem 2>&1}), qr/: OK$/, 'of the authority of the stack';
+        isnt system("openssl verify -purpose sslclient -CAfile $home/ca/ca.pem $home/given.pem >$home/given.log 2>&1"), 0, 'by which it can call nobody';
+        unlink map { "$home/given.$_" } qw(pem log);
+        like $settings->{Value}, qr/^MACHINE_SECRET=([0-9a-f]{64})$/m, 'it has the MACHINE_SECRET';
     }
     my ($secret) = slurp($aws->dir . '/home/one/tokens') =~ /^machine_secret=(\w+)$/m;
     my @with = map { $_->{Name} } grep { $_->{Name} =~ m{^/hashmill/} && index(parameter($_->{Name})->{Value}, $secret) >= 0 }
@@ -143,7 +152,7 @@ subtest 'a new stack' => sub {
     is_deeply [sort map { m{^parameter .*/(worker/.*)} } $aws->inventory], [map { "worker/$_" } qw(ca.pem worker.key worker.pem)], 'workers have no token there';
     my @rules = map { my $p = $_; map { "$p->{FromPort} " . ($_->{CidrIp} // $_->{GroupId}) } $p->{IpRanges}->@*, $p->{UserIdGroupPairs}->@* }
         $group{'hashmill-one-nodes'}{IpPermissions}->@*;
-    is_deeply [sort @rules], [sort('80 0.0.0.0/0', map { "8443 $_->{GroupId}" } values %group)], 'only what must come in does';
+    is_deeply [sort @rules], [sort('443 192.0.2.77/32', map { "8443 $_->{GroupId}" } values %group)], 'only what must come in does, clients from here';
     is_deeply $group{'hashmill-one-workers'}{IpPermissions}, [], 'to workers nothing';
     my $bucket = 'hashmill-one-123456789012-eu-west-1';
     my $block = $aws->call(qw(s3api get-public-access-block --bucket), $bucket)->{PublicAccessBlockConfiguration};
@@ -172,7 +181,7 @@ subtest 'what the roles permit' => sub {
 
 subtest 'the same again' => sub {
     my $tokens = slurp($aws->dir . '/home/one/tokens');
-    my ($code, $output) = $aws->run('deploy.sh', { HEALTHZ_SECONDS => 0, http_proxy => q() }, '--package', $aws->dir . '/hashmill.deb', '--stack', 'one');
+    my ($code, $output) = $aws->run('deploy.sh', { HEALTHZ_SECONDS => 0, https_proxy => q(), HTTPS_PROXY => q() }, '--package', $aws->dir . '/hashmill.deb', '--stack', 'one');
     isnt $code, 0, 'nodes that are not well are a failure';
     like $output, qr/node 0 \([\d.]+\) is not well after 0 s\. The log of its boot: aws ec2 get-console-output/, 'that is told';
     is_deeply [sort $aws->inventory], [sort keys %before], 'everything is there once';
@@ -183,24 +192,25 @@ subtest 'the same again' => sub {
 
 # The emulator's Elastic IPs are addresses of this machine.
 subtest 'waiting for the nodes' => sub {
-    my @public = map { $_->{PublicIp} } $aws->call(qw(ec2 describe-addresses))->{Addresses}->@*;
-    my @servers = map { IO::Socket::INET->new(LocalAddr => $_, LocalPort => 80, Listen => 8) } @public;
-    plan skip_all => 'port 80 of the addresses cannot be had: ' . join ' ', @public if @servers < 2;
-    my $well = fork // die;
-    if ($well == 0) {
-        for my $server (@servers) {
-            my $client = $server->accept;
-            sysread $client, my $request, 4096;
-            print {$client} "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        }
-        POSIX::_exit(0);
-    }
-    my ($code, $output) = $aws->run('deploy.sh', { HEALTHZ_SECONDS => 60, map { $_ => join ',', '127.0.0.1', @public } qw(no_proxy NO_PROXY) },
-        '--package', $aws->dir . '/hashmill.deb', '--stack', 'one');
-    kill 'KILL', $well;
-    waitpid $well, 0;
-    is $code, 0, 'it ends well when both answer' or diag $output;
+    my %public = map { tag($_, 'hashmill:node') => $_->{PublicIp} } $aws->call(qw(ec2 describe-addresses))->{Addresses}->@*;
+    my @free = grep { IO::Socket::INET->new(LocalAddr => $_, LocalPort => 443, Listen => 8, ReuseAddr => 1) } values %public;
+    plan skip_all => 'port 443 of the addresses cannot be had: ' . join ' ', values %public if @free < 2;
+    my $wait = sub ($seconds, %certificate_of) {
+        my @servers = map {
+            my $files = $aws->dir . "/home/one/node$certificate_of{$_}/public";
+            Hashmill::Process->start(log => $aws->dir . "/server$_.log",
+                command => [qw(openssl s_server -www -quiet -accept), "$public{$_}:443", '-cert', "$files.pem", '-key', "$files.key"]);
+        } 0, 1;
+        my @result = $aws->run('deploy.sh', { HEALTHZ_SECONDS => $seconds, map { $_ => join ',', '127.0.0.1', values %public } qw(no_proxy NO_PROXY) },
+            '--package', $aws->dir . '/hashmill.deb', '--stack', 'one');
+        $_->kill('KILL') && $_->wait_exit(10) for @servers;
+        return @result;
+    };
+    my ($code, $output) = $wait->(60, 0 => 0, 1 => 1);
+    is $code, 0, 'it ends well when both answer, with their certificates' or diag $output;
     like $output, qr/node 0 is well\n.*node 1 is well\n/, 'and says so';
+    ($code, $output) = $wait->(3, 0 => 1, 1 => 0);
+    isnt $code, 0, 'a certificate of another address is not taken';
     $aws->calls;
 };
 
@@ -209,13 +219,22 @@ subtest 'other settings' => sub {
     spew($key, "ssh-ed25519 AAAA me\n");
     spew($aws->dir . '/hashmill.deb', 'another package');
     my $certificate = slurp($aws->dir . '/home/one/node0/listener.pem');
+    my %before = tokens();
     my @public = map { $aws->dir . "/public.$_" } qw(pem key);
     spew($_, slurp($aws->dir . '/home/one/node0/listener.' . s/.*\.//r)) for @public;
     my ($code, $output) = $aws->deploy({ ALLOW_CIDR => '192.0.2.0/24,198.51.100.0/24', SSH_CIDR => '203.0.113.9', WORKERS_MAX => 7 },
         '--stack', 'one', '--ssh', $key, '--tls', join(',', @public), '--rotate');
     is $code, 0, 'it ends well' or diag $output;
     is open_ports(), '22:203.0.113.9/32 443:192.0.2.0/24 443:198.51.100.0/24', 'other addresses come in, the old ones do not, to the port of TLS';
-    like $output, qr{serve on https://}, 'which clients are told';
+    like $output, qr{curl -T - 'https://}, 'which clients are told, to trust as they do';
+    my %now = tokens();
+    is_deeply [grep { $now{$_} eq $before{$_} } qw(worker_token peer_token machine_secret)], [], '--rotate makes other tokens and another secret';
+    is $now{machine_secret_old}, $before{machine_secret}, 'keeps the secret of machines that run';
+    for my $number (0, 1) {
+        my $settings = parameter("/hashmill/one/node$number/secrets.env")->{Value};
+        is_deeply { $settings =~ /^((?:WORKER|PEER|MACHINE)_\w+)=(.*)$/mg }, { WORKER_TOKEN => $now{worker_token}, PEER_TOKEN => $now{peer_token},
+            MACHINE_SECRET => $now{machine_secret}, MACHINE_SECRET_OLD => $now{machine_secret_old} }, "and node $number has them";
+    }
     is parameter('/hashmill/one/node1/public.key')->{Value} =~ s/\s+\z//r, slurp($public[1]) =~ s/\s+\z//r, 'nodes have the certificate for clients and its key';
     is parameter('/hashmill/one/node1/public.key')->{Type}, 'SecureString', 'encrypted';
     like parameter('/hashmill/one/node1/secrets.env')->{Value}, qr/^WORKERS_MAX=7$/m, 'nodes have other settings';
@@ -255,7 +274,11 @@ subtest 'repair' => sub {
     ok parameter('/hashmill/one/worker/worker.key'), 'what was deleted is there again';
     is $aws->call(qw(iam get-instance-profile --instance-profile-name hashmill-one-eu-west-1-worker))->{InstanceProfile}{Roles}[0]{RoleName},
         'hashmill-one-eu-west-1-worker', 'the profile has its role';
-    is open_ports(), '80:0.0.0.0/0', 'a setting that is not there any more has its default again';
+    is open_ports(), '443:192.0.2.0/24 443:198.51.100.0/24', 'clients come from where they came from';
+    like $output, qr{^deploy\.sh: ALLOW_CIDR is not set: clients are let in from 192\.0\.2\.0/24,198\.51\.100\.0/24, as before$}m, 'with a warning';
+    unlike parameter('/hashmill/one/node1/secrets.env')->{Value}, qr/^WORKERS_MAX=/m, 'another setting that is not there any more has its default again';
+    is parameter('/hashmill/one/node1/public.pem')->{Value} =~ s/\s+\z//r, slurp($aws->dir . '/home/one/node1/public.pem') =~ s/\s+\z//r,
+        "and without --tls nodes have the stack's own certificates";
     is scalar(grep { /authorized_keys/ } $aws->inventory), 0, 'and nobody is let in by SSH';
     is scalar(() = $aws->inventory), scalar(keys %before), 'there is nothing more than at first';
     $aws->calls;

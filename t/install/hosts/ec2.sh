@@ -124,7 +124,7 @@ boot_instance() {
 # Runs deploy.sh or destroy.sh on the laptop.
 laptop() {
     on "${name}1" env AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=eu-west-1 WORKERS_MAX=1 IDLE_SECONDS=30 \
-        "/root/hashmill/scripts/$1" --stack boot --endpoint-url "http://$emulator" "${@:2}"
+        ALLOW_CIDR="$network.0/24" "/root/hashmill/scripts/$1" --stack boot --endpoint-url "http://$emulator" "${@:2}"
 }
 
 # Copies a file to the laptop.
@@ -133,12 +133,21 @@ give() {
     on "${name}1" sh -c 'cat >"$0"' "$2" <"$1"
 }
 
+# Calls a node as clients do: under its Elastic IP, which is its host here, by the authority of the stack.
 client() {
-    curl -fsS -m 40 --noproxy '*' "$@"
+    local number
+    for number in 0 1; do
+        set -- --connect-to "$(public_address "$number"):443:$network.$((first + 1 + number)):443" "$@"
+    done
+    curl -fsS -m 40 --noproxy '*' --cacert "$work/ca.pem" "$@"
+}
+
+public_address() {
+    ask_aws ec2 describe-addresses --filters "Name=tag:hashmill:node,Values=$1" --query 'Addresses[0].PublicIp'
 }
 
 node_url() {
-    printf 'http://%s.%d' "$network" $((first + 1 + $1))
+    printf 'https://%s' "$(public_address "$1")"
 }
 
 healthy() {
@@ -226,6 +235,7 @@ give "$new" "/root/${new##*/}"
 check "deploy.sh ends well" laptop deploy.sh --package "/root/${old##*/}" --no-wait
 sed 's/^/# /' "$work/output"
 
+on "${name}1" cat /root/.hashmill/boot/ca/ca.pem >"$work/ca.pem"
 node0=$(instances node 0)
 node1=$(instances node 1)
 boot_instance "${name}2" "$network.$((first + 1))" "$node0" >/dev/null
