@@ -46,6 +46,8 @@ source "$source/scripts/aws/iam.sh"
 source "$source/scripts/aws/network.sh"
 # shellcheck source=scripts/aws/store.sh
 source "$source/scripts/aws/store.sh"
+# shellcheck source=scripts/aws/templates.sh
+source "$source/scripts/aws/templates.sh"
 # shellcheck source=scripts/aws/machines.sh
 source "$source/scripts/aws/machines.sh"
 # shellcheck source=scripts/aws/volumes.sh
@@ -180,6 +182,7 @@ survey() {
     survey_iam
     survey_subnets
     survey_network
+    survey_templates
     survey_store
     survey_machines
     check_volumes
@@ -187,6 +190,8 @@ survey() {
 
 apply() {
     ensure_groups
+    choose_image
+    ensure_templates
     ensure_iam
     [[ $SPOT == 0 ]] || tolerating InvalidInput iam create-service-linked-role --aws-service-name spot.amazonaws.com >/dev/null
     ensure_addresses 0
@@ -195,13 +200,14 @@ apply() {
     ensure_certificates
     ensure_bucket
     ensure_package
-    choose_image
     put_parameters
     end_lost_nodes
     ensure_queue 0
     ensure_queue 1
     ensure_node 0
     ensure_node 1
+    drop_shared_role
+    drop_templates
 }
 
 announce() {

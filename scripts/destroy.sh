@@ -29,6 +29,8 @@ source "$source/scripts/aws/iam.sh"
 source "$source/scripts/aws/network.sh"
 # shellcheck source=scripts/aws/store.sh
 source "$source/scripts/aws/store.sh"
+# shellcheck source=scripts/aws/templates.sh
+source "$source/scripts/aws/templates.sh"
 # shellcheck source=scripts/aws/machines.sh
 source "$source/scripts/aws/machines.sh"
 # shellcheck source=scripts/aws/volumes.sh
@@ -70,6 +72,7 @@ read_arguments() {
 survey() {
     survey_machines
     survey_network
+    survey_templates
     survey_store
     survey_iam
     kept=$(call ec2 describe-snapshots --owner-ids self --filters "$(stack_filter)" --query 'Snapshots[].[SnapshotId]')
@@ -83,6 +86,7 @@ inventory() {
     list_them "Elastic IP" "$allocations"
     list_them "network interface" "$interfaces"
     list_them "security group" "$node_group $worker_group"
+    list_them "launch template" "$(cut -d ' ' -f 1 <<<"$templates_there")"
     list_them parameter "$(cut -d ' ' -f 1 <<<"$parameters")"
     list_them bucket "$has_bucket"
     list_them "instance profile" "$(cut -d ' ' -f 1 <<<"$profiles")"
@@ -118,6 +122,7 @@ remove_all() {
         keep_backups || fail "the backup failed; nothing was removed"
     fi
     step remove_machines
+    step remove_templates
     step remove_network
     step remove_store
     step remove_iam

@@ -125,9 +125,10 @@ begin() {
     }
     read -r account identity <<<"$identity"
     partition=$(cut -d : -f 2 <<<"$identity")
-    prefix=hashmill-$stack-$region # of names that are global in the account
-    node_role=$prefix-node
+    prefix=hashmill-$stack-$region # of what is global in the account
+    node_role=("$prefix-node0" "$prefix-node1")
     worker_role=$prefix-worker
+    shared_role=$prefix-node # of both nodes, as an older deploy.sh made it
     bucket=hashmill-$stack-$account-$region
     [[ -n ${HASHMILL_HOME:-${HOME:-}} ]] || fail "HOME is not set; set HASHMILL_HOME, where the secrets are kept"
     home=${HASHMILL_HOME:-$HOME/.hashmill}/$stack

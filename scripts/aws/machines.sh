@@ -4,22 +4,23 @@
 
 live_states=pending,running,stopping,stopped
 
-# Sets node[N], state[N] and node_volume[N] to the instance that is node N, its state and the volume that it was
-# launched for, where there is one that is not terminated; workers to the ids of the workers, leaving to those of
-# machines that are about to be gone, leaving_nodes to those of nodes among them; and what survey_volumes sets.
+# Sets node[N], state[N], node_volume[N] and node_profile[N] to the instance that is node N, its state, the volume that
+# it was launched for and its instance profile, where there is one that is not terminated; workers to the ids of the
+# workers, leaving to those of machines that are about to be gone, leaving_nodes to those of nodes among them; and what
+# survey_volumes sets.
 survey_machines() {
-    local text id what role number volume
-    node=() state=() node_volume=() workers='' leaving=() leaving_nodes=()
+    local text id what role number volume profile
+    node=() state=() node_volume=() node_profile=() workers='' leaving=() leaving_nodes=()
     text=$(call ec2 describe-instances --filters "$(stack_filter)" "Name=instance-state-name,Values=$live_states,shutting-down" \
         --query "Reservations[].Instances[].[InstanceId,State.Name,Tags[?Key=='hashmill:role']|[0].Value,Tags[?Key=='hashmill:node']|[0].Value,
-            Tags[?Key=='hashmill:volume']|[0].Value]")
-    while read -r id what role number volume; do
+            Tags[?Key=='hashmill:volume']|[0].Value,IamInstanceProfile.Arn]")
+    while read -r id what role number volume profile; do
         case $what/$role/$number in
         shutting-down/*)
             leaving+=("$id")
             [[ $role != node ]] || leaving_nodes+=("$id")
             ;;
-        */node/[01]) node[number]=$id state[number]=$what node_volume[number]=$volume ;;
+        */node/[01]) node[number]=$id state[number]=$what node_volume[number]=$volume node_profile[number]=${profile##*/} ;;
         */worker/*) workers+=" $id" ;;
         esac
     done <<<"$text"
@@ -47,7 +48,7 @@ launch_node() {
     node_user_data "$number" >"$data"
     [[ $(wc -c <"$data") -lt 16384 ]] || fail "the user data of node $number is too long"
     node[number]=$(patiently 'InvalidParameterValue\).*iamInstanceProfile|InvalidNetworkInterface' 180 \
-        ec2 run-instances --image-id "$image" --instance-type "$NODE_TYPE" --count 1 --iam-instance-profile "Name=$node_role" \
+        ec2 run-instances --image-id "$image" --instance-type "$NODE_TYPE" --count 1 --iam-instance-profile "Name=${node_role[number]}" \
         --network-interfaces "DeviceIndex=0,NetworkInterfaceId=${interface[number]}" --user-data "file://$data" \
         --metadata-options HttpTokens=required,HttpEndpoint=enabled,HttpPutResponseHopLimit=1 \
         --block-device-mappings "DeviceName=$root_device,Ebs={VolumeType=gp3,VolumeSize=8,Encrypted=true,DeleteOnTermination=true}" \
@@ -66,7 +67,7 @@ end_lost_nodes() {
         tolerating InvalidInstanceID.NotFound ec2 terminate-instances --instance-ids "${node[number]}" >/dev/null
         say "  terminated node $number, ${node[number]}: its volume ${node_volume[number]} is gone"
         leaving_nodes+=("${node[number]}")
-        unset "node[number]" "state[number]"
+        unset "node[number]" "state[number]" "node_profile[number]"
     done
     ((${#leaving_nodes[@]} == 0)) || call ec2 wait instance-terminated --instance-ids "${leaving_nodes[@]}"
 }
@@ -81,10 +82,23 @@ ensure_node() {
         say "  started node $number: ${node[number]}"
         ;;
     esac
+    give_role "$number"
     attach_queue "$number"
 }
 
-# Whether a node answers that it is well.
+# Gives a node that ran already its own role in place of another, as of an older deploy.sh.
+give_role() {
+    local number=$1 association how
+    [[ ${node_profile[number]:-${node_role[number]}} != "${node_role[number]}" ]] || return 0
+    association=$(call ec2 describe-iam-instance-profile-associations --filters "Name=instance-id,Values=${node[number]}" \
+        --query 'IamInstanceProfileAssociations[0].AssociationId')
+    how=(replace-iam-instance-profile-association --association-id "$association")
+    [[ $association != None ]] || how=(associate-iam-instance-profile --instance-id "${node[number]}")
+    patiently 'InvalidParameterValue\).*iamInstanceProfile' 180 ec2 "${how[@]}" --iam-instance-profile "Name=${node_role[number]}" >/dev/null
+    say "  gave node $number its own role"
+}
+
+# Whether a node answers that it is well. A certificate of the user's own names what only the user knows.
 healthy() {
     local check=(--cacert "$home/ca/ca.pem")
     [[ -z $public_cert ]] || check=(-k)

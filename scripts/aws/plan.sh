@@ -14,11 +14,12 @@ plan_line() {
 show_plan() {
     local number role
     say "hashmill \"$stack\" in $region, account $account${endpoint:+, by way of $endpoint}"
-    for role in "$node_role" "$worker_role"; do
+    for role in "${node_role[@]}" "$worker_role"; do
         plan_line "role and instance profile $role" "$(has_line "$roles" "$role" && has_line "$profiles" "$role $role" && printf yes)"
     done
     plan_line "security group of the nodes: port 443 from $ALLOW_CIDR, 8443 from nodes and workers${ssh_cidr:+, 22 from $ssh_cidr}" "$node_group"
     plan_line "security group of the workers: nothing comes in" "$worker_group"
+    plan_line "launch templates of the workers, one for each subnet" "$templates_there"
     plan_line "bucket $bucket: private, encrypted, for the package" "$has_bucket"
     plan_line "parameters /hashmill/$stack/...: settings, tokens and certificates, encrypted" "$parameters"
     for number in 0 1; do

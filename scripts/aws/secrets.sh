@@ -100,8 +100,7 @@ provider_settings() {
     printf '%s\n' "# Written by deploy.sh; run that again to change it." \
         "STACK=$stack" "NODE=$1" "AWS_REGION=$region" "ACCOUNT=$account" "BUCKET=$bucket" \
         "NODES=$(worker_url 0),$(worker_url 1)" "RETIRE_NODE=$(worker_url "$1")" \
-        "IMAGE=$image" "ROOT_DEVICE=$root_device" "INSTANCE_TYPE=$INSTANCE_TYPE" "SPOT=$SPOT" "IDLE_SECONDS=$IDLE_SECONDS" "WORKER_PROFILE=$worker_role" \
-        "WORKER_GROUP=$worker_group" "SUBNETS=$(cut -d ' ' -f 1 <<<"$subnets" | paste -sd ,)"
+        "TEMPLATES=$templates" "SPOT=$SPOT" "IDLE_SECONDS=$IDLE_SECONDS"
     [[ -z $endpoint ]] || printf 'AWS_ENDPOINT_URL=%s\n' "$endpoint"
 }
 

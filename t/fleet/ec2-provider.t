@@ -15,6 +15,7 @@ plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
 
 my $root = "$FindBin::Bin/../..";
 my $aws = Hashmill::Aws->start;
+my ($group, $image);
 
 # A server whose provider is provider-ec2.
 package Ec2Mill {
@@ -43,13 +44,20 @@ sub tag ($thing, $key) {
 # The arguments of the calls of run-instances since the last look.
 sub launches { return grep { / run-instances / } map { " @$_ " } $aws->calls }
 
+# A launch template for a subnet, as deploy.sh makes it.
+sub template ($subnet) {
+    my %value = (IMAGE => $image, INSTANCE_TYPE => 'c7a.medium', WORKER_PROFILE => 'workers', SUBNET => $subnet, WORKER_GROUP => $group, ROOT_DEVICE => '/dev/xvda');
+    my $data = slurp("$root/scripts/aws/worker-template.json") =~ s/\@(\w+)\@/$value{$1}/gr;
+    return $aws->call(qw(ec2 create-launch-template --launch-template-name), "workers-$subnet", '--launch-template-data', $data)->{LaunchTemplate}{LaunchTemplateId};
+}
+
 my @subnets = map { $_->{SubnetId} } $aws->call(qw(ec2 describe-subnets))->{Subnets}->@*;
-my $group = $aws->call(qw(ec2 create-security-group --group-name workers --description x))->{GroupId};
-my $image = $aws->call(qw(ssm get-parameter --name /aws/service/debian/release/12/latest/amd64))->{Parameter}{Value};
+$group = $aws->call(qw(ec2 create-security-group --group-name workers --description x))->{GroupId};
+$image = $aws->call(qw(ssm get-parameter --name /aws/service/debian/release/12/latest/amd64))->{Parameter}{Value};
 $aws->call(qw(iam create-instance-profile --instance-profile-name workers));
+my @templates = map { template($_) } @subnets;
 my $settings = join "\n", 'STACK=one', 'AWS_REGION=eu-west-1', 'NODES=https://10.0.0.4:8443,https://10.0.1.4:8443',
-    'RETIRE_NODE=https://10.0.1.4:8443', "IMAGE=$image", 'WORKER_PROFILE=workers', "WORKER_GROUP=$group",
-    'SUBNETS=' . join(',', @subnets), 'AWS_ENDPOINT_URL=' . $aws->endpoint, '';
+    'RETIRE_NODE=https://10.0.1.4:8443', 'TEMPLATES=' . join(',', @templates), 'AWS_ENDPOINT_URL=' . $aws->endpoint, '';
 spew($aws->dir . '/ec2.env', $settings);
 $aws->call(qw(ec2 create-volume --size 1 --availability-zone eu-west-1a)); # what is not ours
 
@@ -64,7 +72,8 @@ subtest 'launch' => sub {
     my ($machine) = workers();
     is "$machine->{InstanceId}\n", $id, 'it is there';
     is_deeply [map { tag($machine, $_) } qw(hashmill:stack hashmill:role hashmill:machine Name)], [qw(one worker mill-0-abc mill-0-abc)], 'with its tags';
-    is $machine->{InstanceType}, 'c7a.medium', 'of the default type';
+    is $machine->{InstanceType}, 'c7a.medium', 'of the type of the template';
+    is $machine->{SubnetId}, $subnets[0], 'in its subnet';
     is $machine->{MetadataOptions}{HttpTokens}, 'required', 'with a metadata service by tokens';
     is $machine->{IamInstanceProfile}{Arn} =~ s{.*/}{}r, 'workers', 'and its role';
     my $shutdown = $aws->call(qw(ec2 describe-instance-attribute --attribute instanceInitiatedShutdownBehavior --instance-id), $machine->{InstanceId});
@@ -106,8 +115,12 @@ subtest 'what goes wrong' => sub {
     is $why, "provider-ec2: a b is not a name for a machine\n", 'with the reason';
     ($code, $why) = provider({ EC2_SETTINGS => '/nowhere' }, 'list');
     like $why, qr{^provider-ec2: STACK is missing or wrong in /nowhere\n\z}, 'missing settings are named';
-    ($code, $why) = provider({ SUBNETS => 'subnet-1;id' }, 'launch', 'x');
-    like $why, qr{^provider-ec2: SUBNETS is missing or wrong}, 'and wrong ones';
+    ($code, $why) = provider({ TEMPLATES => 'lt-1;id' }, 'launch', 'x');
+    like $why, qr{^provider-ec2: TEMPLATES is missing or wrong}, 'and wrong ones';
+    for my $bad ('', 'hmm_x', "$token'; reboot; '") {
+        ($code, $why) = provider({ MACHINE_TOKEN => $bad }, 'launch', 'x');
+        is $why, "provider-ec2: MACHINE_TOKEN is missing or wrong; hashmill-fcgi sets it when it has a MACHINE_SECRET\n", "no token: $bad";
+    }
     ($code, $why) = provider({ AWS_ENDPOINT_URL => 'http://127.0.0.1:1' }, 'list');
     isnt $code, 0, 'no answer is a failure';
     like $why, qr{^provider-ec2: listing: .*Could not connect to the endpoint.*\n\z}, 'told in a line';
@@ -118,7 +131,7 @@ subtest 'what goes wrong' => sub {
     is $code, 0, 'when a zone has no room, another has' or diag $id;
     my @launches = launches();
     is scalar(@launches), 2, 'two were asked';
-    is_deeply [map { /SubnetId=([^,]+)/ } @launches], [@subnets[0, 1]], 'one after the other';
+    is_deeply [map { /LaunchTemplateId=(\S+)/ } @launches], [@templates[0, 1]], 'one after the other';
     isnt +($launches[0] =~ /--client-token (\w+)/)[0], ($launches[1] =~ /--client-token (\w+)/)[0], 'each with its client token';
     ($code, $why) = provider({ AWS_TEST_FAIL => '1:error:UnauthorizedOperation' }, 'launch', 'mill-0-denied');
     is $code, 1, 'another failure is one';
@@ -133,13 +146,13 @@ subtest 'what goes wrong' => sub {
     $aws->calls;
 };
 
-subtest 'spot instances, and other types' => sub {
-    my ($code, $id) = provider({ SPOT => 1, INSTANCE_TYPE => 'c7a.large' }, 'launch', 'mill-0-spot');
+subtest 'spot instances' => sub {
+    my ($code, $id) = provider({ SPOT => 1 }, 'launch', 'mill-0-spot');
     is $code, 0, 'it ends well' or diag $id;
     my ($call) = launches();
     like $call, qr/MarketType=spot/, 'a spot instance is asked for';
     my ($machine) = grep { tag($_, 'hashmill:machine') eq 'mill-0-spot' } workers();
-    is "@$machine{qw(InstanceLifecycle InstanceType)}", 'spot c7a.large', 'and there is one';
+    is $machine->{InstanceLifecycle}, 'spot', 'and there is one';
     is +(provider('terminate', map { $_->{InstanceId} } workers()))[0], 0, 'all are terminated';
 };
 

