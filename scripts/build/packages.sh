@@ -14,7 +14,7 @@ fi
     packages_build=(gcc libc6-dev make pkg-config "${packages_libraries[@]}")
     packages_run=(nginx curl)
     packages_demo=(perl)
-    packages_test=(git iproute2 libnginx-mod-http-lua lintian locales openssl perl python3 sqlite3 strace systemd valgrind)
+    packages_test=(git iproute2 libnginx-mod-http-lua lintian locales nftables openssl perl python3 sqlite3 strace systemd valgrind)
     packages_bench_mill=(clang python3)
     packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
     packages_fresh=(debootstrap git)

@@ -107,6 +107,25 @@ spew("$etc/sites-enabled/default", 'own');
 is site('enable'), 0, 'a default site that is no link';
 is slurp("$etc/sites-enabled/default"), 'own', 'is left alone';
 
+# The site itself, with and without the module, is what the real nginx accepts.
+for my $module ('', '/usr/lib/nginx/modules') {
+    my $what = $module ? 'with its module for Lua' : 'alone';
+    SKIP: {
+        skip 'libnginx-mod-http-lua is not installed', 1 if $module && !-e "$module/ngx_http_lua_module.so";
+        my $root = "$FindBin::Bin/../..";
+        my $site = slurp("$root/nginx/site.conf") =~ s{/usr/share/hashmill}{$root}gr =~ s{/etc/hashmill/nginx}{$dir/real}gr
+            =~ s{/var/log/nginx/error\.log}{stderr}r;
+        make_path("$dir/real");
+        spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker);
+        symlink "$root/nginx/slow-bodies.conf", "$dir/real/slow-bodies.conf" if $module;
+        my $load = $module ? join '', map { "load_module $module/$_.so;\n" } qw(ndk_http_module ngx_http_lua_module) : '';
+        my $temporary = join '', map { "${_}_temp_path $dir/real/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi);
+        spew("$dir/real/nginx.conf", "${load}pid $dir/real/pid;\nevents {}\nhttp {\naccess_log off;\n$temporary$site}\n");
+        my $said = qx{@{[nginx_program()]} -t -e stderr -p $dir/real -c $dir/real/nginx.conf 2>&1};
+        is $?, 0, "nginx accepts the site $what" or diag $said;
+    }
+}
+
 system('rm', '-rf', $etc);
 unlink "$dir/calls";
 is site('enable'), 0, 'without nginx';
