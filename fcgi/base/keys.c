@@ -249,7 +249,7 @@ int keys_count(const struct keys *keys) {
 }
 
 const struct key *keys_find(const struct keys *keys, const char *text, int64_t now_seconds) {
-    struct key wanted;
+    struct key wanted = {0};
     if (keys->count == 0 ||
         EVP_Digest(text, strlen(text), wanted.hash, NULL, EVP_sha256(), NULL) != 1)
         return NULL;

@@ -47,7 +47,7 @@ enum queue_result {
     QUEUE_DOWN,        /* the engine cannot be reached; nothing was sent to it, nothing stored */
     QUEUE_UNKNOWN,     /* the engine went away or was too late; outcome unknown */
     QUEUE_FAULT,       /* the engine could not do this one thing; it has logged why */
-    QUEUE_BUSY /* the peer is asked as much as it may be; nothing was sent to it */
+    QUEUE_BUSY         /* the peer is asked as much as it may be; nothing was sent to it */
 };
 
 /* UUIDs as 16 bytes. */

@@ -112,7 +112,7 @@ static int64_t run_seen(struct store *store, enum sql sql, const struct queue_wo
 }
 
 /* Adds a worker that has not called before. An identity with as many as it may have gets it in
- * place of one of its own: many names cost no room. A full disk keeps its room for reports. */
+ * place of one of its own, and so has any identity on a full disk: many names cost no room. */
 static enum queue_result add_worker(struct store *store, const struct queue_worker *worker,
                                     int64_t *seq) {
     bool shared = strcmp(worker->identity, SHARED) == 0;
@@ -122,8 +122,7 @@ static enum queue_result add_worker(struct store *store, const struct queue_work
     bool full = names >= (shared ? NAMES_MAX_SHARED : NAMES_MAX);
     if (store_state(store) != STORE_GOOD)
         return QUEUE_FAULT;
-    if (!full && !store_reserve_holds(store))
-        return QUEUE_DISK_FULL;
+    full = full || (names > 0 && !store_reserve_holds(store));
     if (!store_run(store, SQL_WORKER_PRUNE, "ii", store_now_ms(store) - DAY_MS, (int64_t)PRUNE_MAX))
         return QUEUE_FAULT;
     *seq = run_seen(store, full ? SQL_WORKER_INSTEAD : SQL_WORKER_NEW, worker);

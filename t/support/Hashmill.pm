@@ -113,7 +113,6 @@ sub command ($self, @options) {
 }
 
 sub init ($self, @options) { return $self->command('--init', @options) }
-
 sub start_command ($self, @options) {
     $self->write_settings;
     my $log = "$self->{dir}/init-" . ++$self->{inits} . '.log';

@@ -37,7 +37,8 @@ static void test_equal(void) {
     is_int(now()->bytes % PAGE_BYTES, 0, "its size is one of pages");
     ok(memcmp(state.check, one.check, sizeof state.check) == 0, "and the check");
     reopen();
-    ok(now()->there && state.batch == one.batch && state.node == 1 && state.schema == STORE_SCHEMA_VERSION &&
+    ok(now()->there && state.batch == one.batch && state.node == 1 &&
+           state.schema == STORE_SCHEMA_VERSION &&
            memcmp(&state.identity, &one.source.identity, sizeof state.identity) == 0,
        "all that is known when it is opened again");
     ok(run_batch(&one, INSERT(9, "NULL")) == REPLICA_OK && equal(&one), "and it goes on");
