@@ -17,6 +17,7 @@
 #include "log.h"
 #include "master/prefork.h"
 #include "master/sockets.h"
+#include "memory.h"
 #include "quarantine.h"
 #include "roles.h"
 #include "store/store.h"
@@ -223,6 +224,7 @@ int main(int argc, char **argv) {
     char why[600];
     log_open("hashmill-fcgi", "master");
     hold_standard_descriptors();
+    memory_keep_private();
     int code = parse_options(argc, argv, &options);
     if (code >= 0)
         return code;

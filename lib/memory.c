@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "log.h"
 
@@ -10,4 +11,13 @@ void *memory_or_end(void *memory, const char *what) {
         abort();
     }
     return memory;
+}
+
+void memory_keep_private(void) {
+#ifdef HASHMILL_TEST
+    if (getenv("HASHMILL_TEST_DUMPABLE"))
+        return;
+#endif
+    if (prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_warn("this process's memory cannot be kept from others of its user: %m");
 }

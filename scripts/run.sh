@@ -78,12 +78,15 @@ usage() {
 
 # --- Processes ----------------------------------------------------------------------------------
 
-# Prints the processes of that name whose working directory is that one: ours, whoever started them.
+# Prints the processes of that name whose working directory is that one, or whose settings are in it: ours, whoever
+# started them. (Where hashmill's programs work only root may see.)
 find_processes() {
     local name=$1 directory=$2 process comm
     for process in /proc/[0-9]*; do
         { read -r comm <"$process/comm"; } 2>/dev/null || continue
-        [[ $comm == "$name" && $(readlink "$process/cwd" || true) == "$directory" ]] || continue
+        [[ $comm == "$name" ]] || continue
+        [[ $(readlink "$process/cwd" || true) == "$directory" ]] ||
+            grep -qszxF -e "$directory/hashmill.env" -e "$directory/worker.env" "$process/cmdline" || continue
         printf '%s\n' "${process#/proc/}"
     done
 }

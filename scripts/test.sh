@@ -46,7 +46,7 @@ install_all() {
 
 # Whether a part of a test needs root: for a network, a disk or a limit of memory of its own.
 needs_root() {
-    [[ $1 =~ ^t/(nodes/.*|faults/(backup|disk|memory)|stress/(soak|half-headers))\.t$ ]]
+    [[ $1 =~ ^t/(nodes/.*|faults/(backup|disk|memory|root)|processes/private|stress/(soak|half-headers))\.t$ ]]
 }
 
 # Runs a command that ends when this script is killed.

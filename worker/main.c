@@ -18,6 +18,7 @@
 #include "exit_code.h"
 #include "kernels/selftest.h"
 #include "log.h"
+#include "memory.h"
 #include "node/node.h"
 #include "notify.h"
 
@@ -339,6 +340,7 @@ int main(int argc, char **argv) {
     static struct worker worker;
     char why[1500];
     log_open("hashmill-worker", "main");
+    memory_keep_private();
     struct options options = {0};
     if (!read_options(&options, argc, argv))
         return EXIT_CONFIG;

@@ -73,6 +73,10 @@ static void read_requests(struct connection *connection) {
 static void accept_all(struct peering *peering) {
     int fd;
     while ((fd = accept4(peering->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        if (!channel_is_own(fd)) {
+            close(fd);
+            continue;
+        }
         struct connection *connection = calloc(1, sizeof *connection);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
         if (!connection || epoll_ctl(peering->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {

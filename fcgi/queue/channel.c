@@ -25,6 +25,16 @@ static bool make_address(struct sockaddr_un *address, const char *path) {
     return true;
 }
 
+bool channel_is_own(int fd) {
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid())
+        return true;
+    log_warn("process %d of user %u is refused: it is not of this server's user", (int)peer.pid,
+             (unsigned)peer.uid);
+    return false;
+}
+
 void channel_prepare(int fd) {
     int bytes = BUFFER_BYTES;
     /* The kernel's own limit may make it less; the default holds one of the largest messages. */

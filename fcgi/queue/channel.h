@@ -112,6 +112,11 @@ enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_GONE };
  * answer_ms. */
 int channel_connect(const char *path, int64_t answer_ms);
 
+/* Whether the process at the other end of an accepted descriptor runs as this one's user. Nobody
+ * else has business here: who can send operations can do everything. If not, the log says who it
+ * was. */
+bool channel_is_own(int fd);
+
 /* Prepares an accepted or connected descriptor: makes its buffer large enough for whole messages.
  */
 void channel_prepare(int fd);

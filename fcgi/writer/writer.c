@@ -115,10 +115,10 @@ static void free_gone(struct connections *gone) {
 static void accept_all(struct writer *writer) {
     int fd;
     while ((fd = accept4(writer->job->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        struct connection *connection = calloc(1, sizeof *connection);
+        struct connection *connection = channel_is_own(fd) ? calloc(1, sizeof *connection) : NULL;
         if (!connection) {
             close(fd);
-            return;
+            continue;
         }
         channel_prepare(fd);
         connection->fd = fd;

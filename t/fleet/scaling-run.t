@@ -29,7 +29,7 @@ sub stats { return call('GET', '/stats')->json }
 # The processes of that name that this run started.
 sub processes ($name) {
     return grep { (slurp("/proc/$_/comm") // '') eq "$name\n" && process_state($_) ne 'Z'
-            && (readlink("/proc/$_/cwd") // '') =~ m{^\Q$var\E(?:/|$)} } process_ids();
+            && belongs_to($_, $var) } process_ids();
 }
 
 END {

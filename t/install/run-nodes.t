@@ -44,13 +44,13 @@ sub call ($port, $method, $path, $content = '') {
 # Every process of a program whose working directory is in that one.
 sub processes ($name, $folder = $var) {
     return grep { (slurp("/proc/$_/comm") // '') eq "$name\n" && process_state($_) ne 'Z'
-            && (readlink("/proc/$_/cwd") // '') =~ m{^\Q$folder\E(?:/|$)} } process_ids();
+            && belongs_to($_, $folder) } process_ids();
 }
 
-# Everything that this test started, by its environment (nginx overwrites that).
+# Everything that this test started, by its environment, which nginx overwrites, and only root sees of hashmill's programs.
 sub everything {
     my $mark = "HASHMILL_TEST_INSTANCE=$var\0";
-    return processes('nginx'), grep { index(slurp("/proc/$_/environ") // '', $mark) >= 0
+    return processes('nginx'), processes('hashmill-fcgi'), processes('hashmill-worker'), grep { index(slurp("/proc/$_/environ") // '', $mark) >= 0
             && process_state($_) ne 'Z' } process_ids();
 }
 

@@ -33,11 +33,11 @@ sub start_run ($before, @arguments) {
         command => [@$before, "$root/scripts/run.sh", @arguments]);
 }
 
-# Everything that these runs started, by its environment (nginx overwrites that).
+# Everything that these runs started, by its environment, which nginx overwrites, and only root sees of hashmill's programs.
 sub everything {
     my $mark = "HASHMILL_TEST_INSTANCE=$dir\0";
     return grep { process_state($_) ne 'Z' && (index(slurp("/proc/$_/environ") // '', $mark) >= 0
-            || (slurp("/proc/$_/comm") // '') =~ /^nginx/ && (readlink("/proc/$_/cwd") // '') =~ m{^\Q$dir\E/}) } process_ids();
+            || (slurp("/proc/$_/comm") // '') =~ /^(?:nginx|hashmill-)/ && belongs_to($_, $dir)) } process_ids();
 }
 
 sub named ($name) { return grep { (slurp("/proc/$_/comm") // '') eq "$name\n" } everything() }

@@ -36,7 +36,7 @@ sub call ($method, $path, $content = '') {
 # Every process of a program of this run; the one of them that the others descend from.
 sub processes ($name) {
     return grep { (slurp("/proc/$_/comm") // '') eq "$name\n" && process_state($_) ne 'Z'
-            && (readlink("/proc/$_/cwd") // '') =~ m{^\Q$var\E(?:/|$)} } process_ids();
+            && belongs_to($_, $var) } process_ids();
 }
 
 sub main_process ($name) {
@@ -45,10 +45,10 @@ sub main_process ($name) {
     return (grep { !$ours{ parent_of($_) } } @all)[0];
 }
 
-# Everything that this run started, by its environment (nginx overwrites that).
+# Everything that this run started, by its environment, which nginx overwrites, and only root sees of hashmill's programs.
 sub everything {
     my $mark = "HASHMILL_TEST_INSTANCE=$var\0";
-    return processes('nginx'), grep { index(slurp("/proc/$_/environ") // '', $mark) >= 0
+    return processes('nginx'), processes('hashmill-fcgi'), processes('hashmill-worker'), grep { index(slurp("/proc/$_/environ") // '', $mark) >= 0
             && process_state($_) ne 'Z' } process_ids();
 }
 

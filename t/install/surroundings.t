@@ -21,11 +21,11 @@ my $dir = tempdir('hm-XXXXXX', TMPDIR => 1);
 chmod 0755, $dir;
 my %run; # name -> what was started
 
-# Everything that these runs started, by its environment (nginx overwrites that).
+# Everything that these runs started, by its environment, which nginx overwrites, and only root sees of hashmill's programs.
 sub everything {
     my $mark = "HASHMILL_TEST_INSTANCE=$dir\0";
     return grep { process_state($_) ne 'Z' && (index(slurp("/proc/$_/environ") // '', $mark) >= 0
-            || (slurp("/proc/$_/comm") // '') =~ /^nginx/ && (readlink("/proc/$_/cwd") // '') =~ m{^\Q$dir\E/}) } process_ids();
+            || (slurp("/proc/$_/comm") // '') =~ /^(?:nginx|hashmill-)/ && belongs_to($_, $dir)) } process_ids();
 }
 
 END {

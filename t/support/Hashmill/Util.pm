@@ -13,7 +13,7 @@ use List::Util qw(first);
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(advance free_port_pair kill_until_gone name_elsewhere nginx_program nginx_whole parent_of process_ids process_state
+our @EXPORT = qw(advance belongs_to free_port_pair kill_until_gone name_elsewhere nginx_program nginx_whole parent_of process_ids process_state
     raise_files random_body skip_for_rights slurp spew uuid value_of wait_until);
 
 # Calls the code until it returns something true, and returns that; false after $seconds.
@@ -127,6 +127,12 @@ sub parent_of ($pid)     { return (stat_fields($pid))[1] // 0 }
 sub stat_fields ($pid) {
     my ($rest) = (slurp("/proc/$pid/stat") // '') =~ /\) (.*)/s or return;
     return split / /, $rest;
+}
+
+# Whether a process belongs to a directory: it works there, or an argument of its command is in it. (Of hashmill's
+# programs only root sees the first, or the environment.)
+sub belongs_to ($pid, $dir) {
+    return (readlink("/proc/$pid/cwd") // '') =~ m{^\Q$dir\E(?:/|$)} || (slurp("/proc/$pid/cmdline") // '') =~ m{(?:\0|=)\Q$dir\E/};
 }
 
 # kill -9 of all that a function lists, until they have ended; false if some have not within 20 seconds. Lists and kills
