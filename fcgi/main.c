@@ -25,6 +25,7 @@
 struct options {
     struct settings_files files;
     const char *backup;      /* file to back up to; NULL: none */
+    const char *checked;     /* file that may be a backup; NULL: none */
     const char *recovered;   /* file to recover the database to; NULL: none */
     const char *key_role;    /* role of the key to make; NULL: none */
     const char *quarantined; /* identity to put into quarantine; NULL: none */
@@ -38,6 +39,7 @@ static void print_help(void) {
     printf(
         "hashmill-fcgi %s: a node of hashmill, behind nginx\n\n"
         "usage: hashmill-fcgi [-c FILE]... [-t | --backup COPY | --recover NEW_FILE]\n"
+        "usage: hashmill-fcgi --check COPY\n"
         "usage: hashmill-fcgi [-c FILE]... --init [--from-peer | --new] [--alone]\n"
         "usage: hashmill-fcgi [-c FILE]... --quarantine NAME | --release NAME\n"
         "usage: hashmill-fcgi --key ROLE NAME [until=YYYY-MM-DD]\n\n"
@@ -58,6 +60,10 @@ static void print_help(void) {
         "              have the server that runs with these settings copy its queue to a new "
         "file;\n"
         "              backup.sh does more\n"
+        "  --check COPY\n"
+        "              say whether a file is a whole database of hashmill's and has nothing else "
+        "in\n"
+        "              it, such as a trigger; nothing is changed. Exit code 1: it is not\n"
         "  --recover NEW_FILE\n"
         "              make a whole database of what can be read of DATABASE, and exit\n"
         "  --key ROLE NAME\n"
@@ -111,13 +117,19 @@ static int make_key(const char *role, int count, char **words) {
 
 /* Reads the command line. Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {
-        {"alone", no_argument, NULL, 'a'},         {"backup", required_argument, NULL, 'b'},
-        {"from-peer", no_argument, NULL, 'f'},     {"help", no_argument, NULL, 'h'},
-        {"init", no_argument, NULL, 'i'},          {"key", required_argument, NULL, 'k'},
-        {"new", no_argument, NULL, 'n'},           {"quarantine", required_argument, NULL, 'q'},
-        {"recover", required_argument, NULL, 'r'}, {"release", required_argument, NULL, 'l'},
-        {"version", no_argument, NULL, 'v'},       {0}};
+    static const struct option names[] = {{"alone", no_argument, NULL, 'a'},
+                                          {"backup", required_argument, NULL, 'b'},
+                                          {"check", required_argument, NULL, 'x'},
+                                          {"from-peer", no_argument, NULL, 'f'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"init", no_argument, NULL, 'i'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {"new", no_argument, NULL, 'n'},
+                                          {"quarantine", required_argument, NULL, 'q'},
+                                          {"recover", required_argument, NULL, 'r'},
+                                          {"release", required_argument, NULL, 'l'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "c:t", names, NULL)) != -1) {
         switch (letter) {
@@ -136,6 +148,9 @@ static int parse_options(int argc, char **argv, struct options *options) {
             break;
         case 'b':
             options->backup = optarg;
+            break;
+        case 'x':
+            options->checked = optarg;
             break;
         case 'r':
             options->recovered = optarg;
@@ -229,6 +244,8 @@ int main(int argc, char **argv) {
     if (code >= 0)
         return code;
     umask(0027);
+    if (options.checked)
+        return store_check(options.checked) ? 0 : 1;
     if (!conf_load(&conf, &options.files, why, sizeof why) ||
         !sockets_fit(&conf, why, sizeof why)) {
         log_error("settings: %s", why);
@@ -239,12 +256,12 @@ int main(int argc, char **argv) {
         printf("the settings are good\n");
         return 0;
     }
+    if (options.backup)
+        return backup_run(&conf, options.backup);
     if (options.init) {
         log_open("hashmill-fcgi", "init");
         return init_run(&conf, &options.how);
     }
-    if (options.backup)
-        return backup_run(&conf, options.backup);
     if (options.quarantined || options.released)
         return quarantine_run(&conf, options.quarantined ? options.quarantined : options.released,
                               options.quarantined != NULL);

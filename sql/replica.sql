@@ -53,25 +53,6 @@ SELECT batch FROM tally WHERE one = 1;
 -- ?1 the epoch
 UPDATE identity SET epoch = ?1, restored = (SELECT clock FROM tally WHERE one = 1) WHERE one = 1;
 
--- name: replica_strange
--- The number of objects in a copy that no node's database has: those that run by themselves, virtual tables,
--- and unknown views.
-SELECT count(*) FROM sqlite_schema
-WHERE type NOT IN ('table', 'index', 'view') OR sql LIKE 'CREATE VIRTUAL%'
-    OR (type = 'view' AND name NOT IN
-        ('queue', 'items', 'workers', 'machines', 'decisions', 'slowest', 'throughput', 'quarantined'));
-
--- name: replica_shape
--- The columns of all tables and indexes.
-SELECT t.type, t.name, t.tbl_name, c.cid, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
-FROM sqlite_schema AS t, pragma_table_xinfo(t.name) AS c
-WHERE t.type = 'table' AND t.name NOT GLOB 'sqlite_*'
-UNION ALL
-SELECT i.type, i.name, i.tbl_name, c.seqno, c.name, c."desc", c.coll, c.key, NULL, NULL
-FROM sqlite_schema AS i, pragma_index_xinfo(i.name) AS c
-WHERE i.type = 'index'
-ORDER BY 1, 2, 4;
-
 -- name: replica_bad
 -- Marks the replica bad: no batch fits it any more, even after a restart. A node's own database has 0 here.
 PRAGMA application_id = 1;

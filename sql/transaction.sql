@@ -85,6 +85,31 @@ PRAGMA page_count;
 -- The number of unused pages.
 PRAGMA freelist_count;
 
+-- name: schema_strange
+-- How much a schema contains that no database of a node does: what runs by itself, or is no table of its own. Views of
+-- versions before 6 had other names.
+-- ?1 its version
+SELECT count(*) FROM sqlite_schema
+WHERE type NOT IN ('table', 'index', 'view')
+    OR (type = 'table' AND (rootpage = 0 OR sql NOT GLOB 'CREATE TABLE *'))
+    OR (type = 'view' AND ?1 >= 6 AND name NOT IN
+        ('queue', 'items', 'workers', 'machines', 'decisions', 'slowest', 'throughput', 'quarantined'));
+
+-- name: schema_shape
+-- The columns of all tables and indexes, and what kind of index each is.
+SELECT t.type, t.name, t.tbl_name, c.cid, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
+FROM sqlite_schema AS t, pragma_table_xinfo(t.name) AS c
+WHERE t.type = 'table' AND t.name NOT GLOB 'sqlite_*'
+UNION ALL
+SELECT i.type, i.name, i.tbl_name, c.seqno, c.name, c."desc", c.coll, c.key, NULL, NULL
+FROM sqlite_schema AS i, pragma_index_xinfo(i.name) AS c
+WHERE i.type = 'index'
+UNION ALL
+SELECT 'kind', t.name, i.name, i."unique", i.origin, i.partial, NULL, NULL, NULL, NULL
+FROM sqlite_schema AS t, pragma_index_list(t.name) AS i
+WHERE t.type = 'table'
+ORDER BY 1, 2, 3, 4;
+
 -- name: backup_mark
 -- Marks a copy or a salvaged database as a backup, in one file without a WAL.
 PRAGMA journal_mode = DELETE;

@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "sqlite/item_columns.h"
+#include "sqlite/store_schema.h"
 
 enum { BUSY_MS = 1000 };
 
@@ -77,10 +78,10 @@ static bool open_database(struct reader *reader) {
     if (sqlite3_open_v2(reader->path, &reader->database, flags, NULL) == SQLITE_OK &&
         sqlite3_busy_timeout(reader->database, BUSY_MS) == SQLITE_OK &&
         sqlite3_db_config(reader->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) ==
-            SQLITE_OK &&
-        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK &&
-        sqlite3_db_config(reader->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) == SQLITE_OK)
+            SQLITE_OK) {
+        store_distrust(reader->database);
         return true;
+    }
     tell_unreadable(reader);
     close_database(reader);
     return false;
@@ -140,8 +141,10 @@ enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct
 
 bool reader_mark_copy(const char *path) {
     sqlite3 *copy;
-    bool good = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-                sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) == SQLITE_OK;
+    bool good = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK;
+    if (good)
+        store_distrust(copy);
+    good = good && sqlite3_exec(copy, sql_text[SQL_BACKUP_MARK], NULL, NULL, NULL) == SQLITE_OK;
     if (!good)
         log_error("cannot finish %s: %s", path, sqlite3_errmsg(copy));
     sqlite3_close(copy);

@@ -39,8 +39,7 @@ static sqlite3 *open_database(const char *path) {
     }
     sqlite3_busy_timeout(database, 5000);
     sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    store_distrust(database);
     sqlite3_file_control(database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
     return database;
 }
@@ -305,6 +304,23 @@ static bool is_ours(const struct offline *offline, const struct offline_state *s
     return false;
 }
 
+/* Whether there is nothing in its schema but what is hashmill's, as far as this program can tell.
+ * The exit code. */
+static int check_schema(sqlite3 *database, const char *path, int64_t schema) {
+    int code = schema > 0 && schema <= STORE_SCHEMA_VERSION ? store_schema_look(database, schema)
+                                                            : SQLITE_OK;
+    if (code == SQLITE_OK)
+        return EXIT_OK;
+    if (code == SQLITE_MISMATCH)
+        log_error("%s has in its schema what no database of hashmill's has, such as a trigger, a "
+                  "view or a table more: it is not taken (sqlite3 -safe -readonly FILE .schema "
+                  "shows it)",
+                  path);
+    else
+        log_error("the schema of %s cannot be read: %s", path, sqlite3_errstr(code));
+    return code == SQLITE_MISMATCH ? EXIT_CONFIG : EXIT_TEMPORARY;
+}
+
 bool offline_look(struct offline *offline, struct offline_state *state, int *exit_code) {
     *state = (struct offline_state){.node = -1, .there = !is_empty(offline->path)};
     *exit_code = EXIT_OK;
@@ -316,6 +332,7 @@ bool offline_look(struct offline *offline, struct offline_state *state, int *exi
         return false;
     bool good = read_state(database, state);
     int code = sqlite3_errcode(database) & 0xff;
+    *exit_code = good ? check_schema(database, offline->path, state->schema) : EXIT_OK;
     if (!good)
         log_error("%s cannot be read: %s; if it is damaged, see --recover, or put a backup in its "
                   "place",
@@ -326,7 +343,8 @@ bool offline_look(struct offline *offline, struct offline_state *state, int *exi
         *exit_code = later ? EXIT_TEMPORARY : EXIT_UNSAFE;
         return false;
     }
-    *exit_code = is_ours(offline, state) ? EXIT_OK : EXIT_CONFIG;
+    if (*exit_code == EXIT_OK && !is_ours(offline, state))
+        *exit_code = EXIT_CONFIG;
     return *exit_code == EXIT_OK;
 }
 
@@ -447,7 +465,9 @@ static bool finish_fetched(struct offline *offline, const struct offline_state *
                            bool *damaged) {
     sqlite3 *database = open_database(offline->new_path);
     bool good = database && is_whole(database, damaged);
-    good = good && is_wanted(database, wanted) && run_with(database, SQL_IDENTITY_FETCHED, NULL, 0);
+    good = good && is_wanted(database, wanted) &&
+           check_schema(database, offline->new_path, wanted->schema) == EXIT_OK &&
+           run_with(database, SQL_IDENTITY_FETCHED, NULL, 0);
     return database && close_whole(database, offline->new_path, good);
 }
 

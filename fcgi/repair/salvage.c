@@ -206,7 +206,10 @@ static void compare(struct work *work, struct salvage *result) {
 static bool begin(struct work *work, const char *from, const char *path) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     int version = -1;
-    if (sqlite3_open_v2(from, &work->from, flags, NULL) == SQLITE_OK &&
+    bool open = sqlite3_open_v2(from, &work->from, flags, NULL) == SQLITE_OK;
+    if (open)
+        store_distrust(work->from);
+    if (open &&
         sqlite3_exec(work->from, "PRAGMA cell_size_check = ON", NULL, NULL, NULL) == SQLITE_OK)
         version = (int)number_of(work->from, "PRAGMA user_version", -1);
     if (version != STORE_SCHEMA_VERSION) {

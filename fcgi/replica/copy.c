@@ -9,6 +9,7 @@
 #include "log.h"
 #include "parts.h"
 #include "queue/pages.h"
+#include "sqlite/store_schema.h"
 
 enum { PLACE_BYTES = 8, ENTRY_BYTES = PLACE_BYTES + PAGE_BYTES };
 
@@ -88,12 +89,6 @@ static bool is_of_source(sqlite3 *copy, const struct replica_source *source) {
     return good && number_of(copy, sql_text[SQL_REPLICA_SCHEMA]) == source->schema;
 }
 
-/* Keeps the copy's schema from doing harm. False after a failure. */
-static bool distrust(sqlite3 *copy) {
-    return sqlite3_db_config(copy, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK &&
-           sqlite3_db_config(copy, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) == SQLITE_OK;
-}
-
 /* Checks the copy. OK; BAD: it is no whole database; OTHER: it is another one. */
 static enum replica_result look_into(struct replica *replica, const struct replica_source *source,
                                      int64_t file_bytes) {
@@ -101,10 +96,12 @@ static enum replica_result look_into(struct replica *replica, const struct repli
     sqlite3 *copy = NULL;
     enum replica_result result = REPLICA_BAD;
     replica_path(replica, "-new", path);
-    if (sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
-            SQLITE_OK &&
-        distrust(copy) && number_of(copy, sql_text[SQL_PAGE_COUNT]) * PAGE_BYTES == file_bytes &&
-        replica_schema_fits(copy, source->schema))
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    bool open = sqlite3_open_v2(path, &copy, flags, NULL) == SQLITE_OK;
+    if (open)
+        store_distrust(copy);
+    if (open && number_of(copy, sql_text[SQL_PAGE_COUNT]) * PAGE_BYTES == file_bytes &&
+        store_schema_look(copy, source->schema) == SQLITE_OK)
         result = is_of_source(copy, source) ? REPLICA_OK : REPLICA_OTHER;
     sqlite3_close(copy);
     if (result != REPLICA_OK)

@@ -2,9 +2,8 @@
 #define HASHMILL_REPLICA_PARTS_H
 
 /* Shared by the files of the replica. Each uses only those before it: statements.c, files.c (names,
- * room, replacing one file by another), patchset.c, replay.c (the changes of a batch), schema.c
- * (what a copy may contain), replica.c (opening, failing, giving it back), compare.c, copy.c (a
- * whole copy), apply.c (batches). */
+ * room, replacing one file by another), patchset.c, replay.c (the changes of a batch), replica.c
+ * (opening, failing, giving it back), compare.c, copy.c (a whole copy), apply.c (batches). */
 
 #include <sqlite3.h>
 
@@ -133,12 +132,5 @@ int replica_replay(struct replica *replica, const struct batch_record *record);
 
 /* Frees the tables' columns and statements. Call it before the file is closed. */
 void replica_forget_tables(struct replica *replica);
-
-/* --- schema.c --- */
-
-/* Whether a copy has the tables and indexes of that schema version, and nothing that runs by itself
- * or stands in place of a table. For a version that is not this program's only the second is
- * checked. */
-bool replica_schema_fits(sqlite3 *copy, int64_t version);
 
 #endif

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "parts.h"
 #include "queue/pages.h"
+#include "sqlite/store_schema.h"
 #include "sqlite/store_sql.h"
 
 const char *replica_result_name(enum replica_result result) {
@@ -86,9 +87,7 @@ static int configure(struct replica *replica) {
     sqlite3 *database = replica->database;
     sqlite3_extended_result_codes(database, 1);
     sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    store_distrust(database);
     int code = sqlite3_exec(database, sql_text[SQL_REPLICA_OPEN], NULL, NULL, NULL);
     sqlite3_wal_hook(database, note_pages, replica); /* wal_autocheckpoint = 0 removed any hook */
     return code;

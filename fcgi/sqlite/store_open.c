@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "clock.h"
 #include "log.h"
+#include "rows_hash.h"
 #include "store_schema.h"
 #include "store_sql.h"
 
@@ -62,6 +63,76 @@ static bool run_migrations(sqlite3 *database, int from, int to) {
 
 bool store_migrate(sqlite3 *database, int from) {
     return run_migrations(database, from, STORE_SCHEMA_VERSION);
+}
+
+void store_distrust(sqlite3 *database) {
+    sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+}
+
+/* The columns of all tables and indexes, as a hash. SQLite's code. */
+static int hash_columns(sqlite3 *database, uint8_t hash[ROWS_HASH_SIZE]) {
+    sqlite3_stmt *rows = NULL;
+    int code = sqlite3_prepare_v2(database, sql_text[SQL_SCHEMA_SHAPE], -1, &rows, NULL);
+    if (code == SQLITE_OK)
+        code = rows_hash(rows, hash);
+    sqlite3_finalize(rows);
+    return code;
+}
+
+/* The same of a new database, in memory. */
+static int hash_ours(uint8_t hash[ROWS_HASH_SIZE]) {
+    sqlite3 *database = NULL;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    int code = sqlite3_open_v2(":memory:", &database, flags, NULL);
+    if (code == SQLITE_OK)
+        code = store_migrate(database, 0) ? hash_columns(database, hash) : SQLITE_NOMEM;
+    sqlite3_close(database);
+    return code;
+}
+
+/* Looks for what runs by itself, or stands in place of a table. */
+static int look_for_strange(sqlite3 *database, int64_t version) {
+    sqlite3_stmt *row = NULL;
+    int code = sqlite3_prepare_v2(database, sql_text[SQL_SCHEMA_STRANGE], -1, &row, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int64(row, 1, version);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(row);
+    if (code == SQLITE_ROW)
+        code = sqlite3_column_int(row, 0) == 0 ? SQLITE_OK : SQLITE_MISMATCH;
+    sqlite3_finalize(row);
+    return code;
+}
+
+int store_schema_look(sqlite3 *database, int64_t version) {
+    uint8_t ours[ROWS_HASH_SIZE];
+    uint8_t theirs[ROWS_HASH_SIZE];
+    int code = look_for_strange(database, version);
+    if (code != SQLITE_OK || version != STORE_SCHEMA_VERSION)
+        return code;
+    code = hash_ours(ours);
+    if (code == SQLITE_OK)
+        code = hash_columns(database, theirs);
+    return code == SQLITE_OK && memcmp(ours, theirs, sizeof ours) != 0 ? SQLITE_MISMATCH : code;
+}
+
+/* What a look at the schema that ended with this code of SQLite means. The exit code. */
+static int judge_schema(struct store *store, int code) {
+    if (code == SQLITE_OK)
+        return EXIT_OK;
+    if (code != SQLITE_MISMATCH) {
+        log_error("the schema of %s cannot be read: %s", store->conf->database,
+                  sqlite3_errstr(code));
+        return failure(store);
+    }
+    log_error("%s is not served: its schema has what no database of hashmill's has, such as a "
+              "trigger, a view or a table more (sqlite3 -safe -readonly FILE .schema shows it); "
+              "put a backup or --recover's file in its place",
+              store->conf->database);
+    return EXIT_CONFIG;
 }
 
 /* The number of items that the former version must deal with before the migration; -1 when that
@@ -136,9 +207,10 @@ static int upgrade(struct store *store, int from) {
             return code;
         from = MERGED_SCHEMA;
     }
-    bool good = store_migrate(database, from) && run_script(database, SQL_VIEWS) &&
-                run_script(database, SQL_COMMIT);
-    return good ? EXIT_OK : failure(store);
+    if (!store_migrate(database, from) || !run_script(database, SQL_VIEWS))
+        return failure(store);
+    int code = judge_schema(store, store_schema_look(database, STORE_SCHEMA_VERSION));
+    return code != EXIT_OK || run_script(database, SQL_COMMIT) ? code : failure(store);
 }
 
 /* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. If both
@@ -146,6 +218,8 @@ static int upgrade(struct store *store, int from) {
 static int migrate(struct store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
     int code = check_version(store, version);
+    if (code == EXIT_OK) /* the rest of it --init has seen */
+        code = judge_schema(store, look_for_strange(store->database, version));
     if (code != EXIT_OK || (version == STORE_SCHEMA_VERSION && views_are_current(store)))
         return code;
     code = run_script(store->database, SQL_BEGIN) ? upgrade(store, (int)version) : failure(store);
@@ -169,9 +243,7 @@ static int check_settings(struct store *store) {
 static void configure(struct store *store) {
     int persist = 1;
     sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(store->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    store_distrust(store->database);
     sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
 }
 

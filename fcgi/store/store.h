@@ -68,6 +68,11 @@ bool store_checkpoint(struct store *store);
 /* The steady time at which to call store_checkpoint even if no batch has run; INT64_MAX: never. */
 int64_t store_checkpoint_due_ms(const struct store *store);
 
+/* hashmill-fcgi --check FILE: whether FILE is a whole database of a version that this program can
+ * serve, with nothing in its schema that is not hashmill's. It is only read. False after logging
+ * why. */
+bool store_check(const char *file);
+
 /* hashmill-fcgi --recover FILE: makes a whole database out of all that can be read of the one in
  * conf, as FILE, which must not exist. It only reads the damaged one, through the system's page
  * cache. The cache may still show writes that never reached the disk, so run it before a reboot.

@@ -29,7 +29,7 @@ static bool is_script(enum sql sql) {
     case SQL_TALLY_COUNT:    /* this one when counts cannot be right */
     case SQL_TALLY_PRESENCE: /* looks for one row of each small index, at each start */
     case SQL_VIEWS_NOW:      /* of the schema, once at each start */
-    case SQL_REPLICA_SHAPE:  /* the same, of a copy */
+    case SQL_SCHEMA_SHAPE:   /* the same */
     case SQL_RESERVATIONS:   /* draws among a few rows */
         return true;
     default:

@@ -192,17 +192,17 @@ static void test_conflicts(void) {
          "a row to be removed is not there"},
         {INSERT(10, "NULL"), INSERT(10, "NULL"), "a row to be added is there"},
         {INSERT(12, "'x'"), INSERT(10, "'x'"), "its key is there"},
-        {"UPDATE tally SET batch = batch + 1; UPDATE tally SET batch = batch - 1;"
-         "CREATE TRIGGER t AFTER UPDATE OF batch ON tally BEGIN"
-         " UPDATE tally SET batch = batch + 5; END;",
-         INSERT(10, "NULL"), "the batch has another number than it says"},
+        {NULL, INSERT(10, "NULL"), "the batch has another number than it says"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer records = {0};
         fresh();
         int64_t before = one.batch;
-        spoil(cases[i].spoilt);
-        bool numbered = strstr(cases[i].spoilt, "TRIGGER");
+        bool numbered = !cases[i].spoilt;
+        if (numbered)
+            primary_exec(one.database, "UPDATE tally SET batch = batch + 5");
+        else
+            spoil(cases[i].spoilt);
         if (!numbered)
             primary_batch(&one, "UPDATE tally SET waiting = 5;", &records);
         primary_batch(&one, cases[i].batch, &records);
@@ -212,6 +212,14 @@ static void test_conflicts(void) {
         is_int(now()->batch, before + !numbered, "also on disk");
         buffer_free(&records);
     }
+}
+
+static void test_trigger(void) {
+    fresh();
+    spoil("CREATE TRIGGER t AFTER UPDATE OF batch ON tally BEGIN"
+          " UPDATE tally SET batch = batch + 5; END;");
+    is_int(run_batch(&one, INSERT(10, "NULL")), REPLICA_OK, "a batch where a trigger is");
+    is_int(now()->batch, one.batch, "no trigger runs");
 }
 
 static void test_other(void) {
@@ -394,6 +402,7 @@ int main(void) {
     test_check();
     test_hostile();
     test_conflicts();
+    test_trigger();
     test_other();
     test_complete();
     test_moved();
