@@ -11,6 +11,7 @@
 #include "base/certificates.h"
 #include "base/child.h"
 #include "base/conf.h"
+#include "base/files.h"
 #include "base/key_text.h"
 #include "base/refusals.h"
 #include "init.h"
@@ -233,6 +234,12 @@ static void hold_standard_descriptors(void) {
         close(fd);
 }
 
+/* Whether root would work in another user's directory. The server's own user does that. */
+static bool is_not_for_root(const struct options *options, const struct conf *conf) {
+    return files_not_for_root(conf->database) ||
+           (options->recovered && files_not_for_root(options->recovered));
+}
+
 int main(int argc, char **argv) {
     struct options options = {0};
     static struct conf conf;
@@ -258,6 +265,8 @@ int main(int argc, char **argv) {
     }
     if (options.backup)
         return backup_run(&conf, options.backup);
+    if (is_not_for_root(&options, &conf))
+        return EXIT_CONFIG;
     if (options.init) {
         log_open("hashmill-fcgi", "init");
         return init_run(&conf, &options.how);

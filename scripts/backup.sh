@@ -4,24 +4,29 @@
 #   backup.sh [-c SETTINGS]... [--run-dir DIR] FILE
 #       has the running server copy its queue into FILE, which is checked before it takes that name (and
 #       then replaces an earlier backup, and nothing else). When it fails there is no new FILE. FILE is one
-#       SQLite database.
-#   backup.sh --restore [-c SETTINGS]... [--database DATABASE] FILE
-#       puts FILE in place of the database of a node that is stopped. The old one is kept beside it.
+#       SQLite database; FILE.sha256 has its SHA-256, as sha256sum takes it.
+#   backup.sh --restore [-c SETTINGS]... [--database DATABASE] [--sha256 HEX] FILE
+#       puts FILE in place of the database of a node that is stopped. The old one is kept beside it. FILE must
+#       have the SHA-256 of HEX, or else of FILE.sha256, if that is there; - is standard input.
 #
 #   -c SETTINGS  the node's settings file, as hashmill-fcgi takes it; may be repeated (default:
 #                /etc/hashmill/hashmill.env if there is one)
 #
-# To be run as the server's user or as root. Needs the sqlite3 shell.
+# To be run as the server's user or as root. What root finds in a directory of another user it leaves to that user:
+# it goes on as that one, and hands FILE over as an open descriptor. CHECK_SECONDS (3600) bounds each look through
+# a file.
 set -euo pipefail
 # As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
 [[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT
 umask 077
 
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+script=$(readlink -f "${BASH_SOURCE[0]}")
+here=$(dirname "$script")
 settings=()
 run_dir=${HASHMILL_RUN_DIR:-${RUN_DIR:-}}
 database=${HASHMILL_DATABASE:-${DATABASE:-}}
 restore=no
+sha256=""
 file=""
 
 fail() {
@@ -36,12 +41,13 @@ usage() {
 parse_arguments() {
     while (($# > 0)); do
         case $1 in
-        -c | --run-dir | --database)
+        -c | --run-dir | --database | --sha256)
             (($# > 1)) || fail "$1 needs a value"
             case $1 in
             -c) settings+=("$2") ;;
             --run-dir) run_dir=$2 ;;
             --database) database=$2 ;;
+            --sha256) sha256=$2 ;;
             esac
             shift
             ;;
@@ -50,7 +56,7 @@ parse_arguments() {
             usage
             exit 0
             ;;
-        -*) fail "there is no option $1; see --help" ;;
+        -?*) fail "there is no option $1; see --help" ;;
         *)
             [[ -z $file ]] || fail "one FILE only; see --help"
             file=$1
@@ -59,6 +65,7 @@ parse_arguments() {
         shift
     done
     [[ -n $file ]] || fail "where is FILE? See --help"
+    [[ $file == [-/]* ]] || file=$PWD/$file
     ((${#settings[@]} > 0)) || [[ ! -r /etc/hashmill/hashmill.env ]] || settings=(/etc/hashmill/hashmill.env)
 }
 
@@ -79,6 +86,26 @@ server_program() {
     if [[ -x $built ]]; then printf '%s' "$built"; else command -v hashmill-fcgi; fi
 }
 
+# Prints who may change what a path leads to: the owner of the first symbolic link on it that is not root's, else of
+# the directory at its end.
+path_owner() {
+    { namei -o -- "$1" 2>/dev/null || true; } | awk '$1 == "l" && $2 != "root" { owner = $2; exit }
+        $1 == "d" { owner = $2 }
+        END { print owner }'
+}
+
+# As root, has another user run this script with these arguments, without the terminal, into which that user's
+# processes could type; that is the end of this one. Nothing when that user is root.
+go_on_as() {
+    local user=$1
+    shift
+    [[ $EUID == 0 && $user != root && -n $user ]] || return 0
+    cd /
+    exec env -i PATH="$PATH" ${BUILD:+BUILD="$BUILD"} ${CHECK_SECONDS:+CHECK_SECONDS="$CHECK_SECONDS"} setsid --wait \
+        setpriv --reuid="$user" --regid="$(id -g -- "$user" || echo nogroup)" --clear-groups --no-new-privs \
+        --bounding-set=-all bash -p "$script" "$@"
+}
+
 # Fails if a path has something that no file may replace: a directory, a device, a link...
 need_file() {
     [[ ! -L $1 ]] || fail "$1 is a symbolic link, to $(readlink -m -- "$1"); name the file itself"
@@ -96,11 +123,20 @@ check_target() {
         fail "$file belongs to $(stat -c %U -- "$file") and stays; remove it, or name another file"
 }
 
-# Whether a file is a whole database of hashmill's.
+# Makes sure that a file, which is called so, is a whole database of hashmill's with nothing else in it.
 check_database() {
     local said
-    said=$(nice sqlite3 -batch -bail -readonly "$1" 'PRAGMA integrity_check; SELECT count(*) >= 0 FROM item' 2>&1) || true
-    [[ $said == $'ok\n1' ]] || fail "$2 is not a whole backup: ${said:0:300}"
+    said=$(timeout "${CHECK_SECONDS:-3600}" nice "$program" --check "$1" 2>&1) ||
+        fail "$2 is not a whole backup: $(explain_check $? "${said:0:600}")"
+}
+
+# Says why, in words, by the exit code and what was said.
+explain_check() {
+    if (($1 == 124)); then
+        printf 'it could not be looked through within CHECK_SECONDS=%s' "${CHECK_SECONDS:-3600}"
+    else
+        printf '%s' "${2##*error: }"
+    fi
 }
 
 # Removes a file a little at a time: freeing gigabytes at once has a disk's other writers wait.
@@ -115,24 +151,42 @@ remove_slowly() {
     rm "$1"
 }
 
+# Fails unless FILE.sha256 is not there yet or is what it is to be.
+check_sum_target() {
+    need_file "$file.sha256"
+    [[ ! -s $file.sha256 ]] || grep -qE '^[0-9a-f]{64}  ' -- "$file.sha256" ||
+        fail "$file.sha256 is no SHA-256 and stays; name another file"
+}
+
+# Puts the copy in its place. A moment without FILE.sha256 is better than one with that of another.
+publish() {
+    (cd "$work" && sha256sum copy | sed "s|  copy\$|  ${file##*/}|" >sum)
+    sync "$work/copy" "$work/sum"
+    check_target # what may have come meanwhile
+    check_sum_target
+    [[ ! -f $file ]] || ln "$file" "$work/before" 2>/dev/null || true # not every filesystem can
+    rm -f -- "$file.sha256"
+    mv -fT "$work/copy" "$file"
+    mv -fT "$work/sum" "$file.sha256"
+    sync "$directory"
+}
+
 make_backup() {
-    local directory program
+    local directory
     [[ -n $run_dir ]] || run_dir=$(setting RUN_DIR /run/hashmill)
-    directory=$(dirname "$file")
+    [[ $run_dir == /* ]] || run_dir=$PWD/$run_dir
+    directory=$(dirname -- "$file")
+    go_on_as "$(path_owner "$directory")" --run-dir "$run_dir" "$file"
     [[ -d $directory && -w $directory ]] || fail "$directory is no directory that can be written to"
-    program=$(server_program) || fail "there is no hashmill-fcgi in PATH"
     need_file "$file"
     work=$(mktemp -d "$file.new.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     trap 'trap "" INT TERM HUP; exit 1' INT TERM HUP # a second one must not break the removal off
     check_target
+    check_sum_target
     HASHMILL_RUN_DIR=$run_dir "$program" --backup "$work/copy" || exit 1 # which has said why
     check_database "$work/copy" "what was copied"
-    sync "$work/copy"
-    check_target # what may have come meanwhile
-    [[ ! -f $file ]] || ln "$file" "$work/before" 2>/dev/null || true # not every filesystem can
-    mv -fT "$work/copy" "$file"
-    sync "$directory"
+    publish
     [[ ! -e $work/before || $(stat -c %h "$work/before") != 1 ]] || remove_slowly "$work/before"
     printf '%s: %s bytes\n' "$file" "$(stat -c %s "$file")"
 }
@@ -145,27 +199,61 @@ take_lock() {
         fail "$1-lock cannot be written to: it belongs to $(stat -c %U "$1-lock"); run this as root or as the server's user"
     exec {lock}>>"$1-lock"
     flock -n "$lock" || fail "a server has $1 open: stop it first"
-    chown -h --reference="$directory" "$1-lock"
+}
+
+# Finds what SHA-256 FILE is to have, if that is known.
+find_sum() {
+    local name
+    [[ -z $sha256 && $file != - && -f $file.sha256 ]] || return 0
+    read -r sha256 name <"$file.sha256" || true
+    [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail "$file.sha256 has no SHA-256: ${name:+there is one of $name}; remove it, or give --sha256"
+}
+
+# As root, opens FILE and goes on as the user whose the database's directory is.
+hand_over() {
+    local owner from
+    owner=$(path_owner "$database")
+    [[ $EUID == 0 && $owner != root && -n $owner ]] || return 0
+    if [[ $file != - ]]; then
+        from=$(path_owner "$file")
+        [[ $from != "$owner" ]] || go_on_as "$owner" --restore --database "$database" ${sha256:+--sha256 "$sha256"} "$file"
+        [[ $from == root ]] || fail "$from can make of $file what it likes: copy it to a directory of root's"
+        [[ -f $file && -r $file ]] || fail "$file is no file that can be read"
+        find_sum
+        exec <"$file"
+    fi
+    go_on_as "$owner" --restore --database "$database" ${sha256:+--sha256 "$sha256"} -
+}
+
+# Copies FILE to a file of its own, and makes sure that it may be the database.
+take_file() {
+    local sum
+    if [[ $file == - ]]; then cat; else cat -- "$file"; fi >"$work/copy"
+    sum=$(sha256sum <"$work/copy")
+    [[ -z $sha256 || ${sum%% *} == "$sha256" ]] ||
+        fail "the SHA-256 of ${file/#-/the backup} is ${sum%% *}, and should be $sha256: it is not what was backed up"
+    check_database "$work/copy" "${file/#-/the backup}"
+    chmod 640 "$work/copy"
+    sync "$work/copy"
 }
 
 restore_backup() {
     local directory kept end named
     [[ -n $database ]] || database=$(setting DATABASE /var/lib/hashmill/hashmill.db)
+    [[ $database == /* ]] || database=$PWD/$database
+    hand_over
     named=$database
     database=$(readlink -m -- "$named") # beside which SQLite keeps the WAL
     directory=$(dirname "$database")
-    [[ -f $file && -r $file ]] || fail "$file is no file that can be read"
+    [[ $file == - || (-f $file && -r $file) ]] || fail "$file is no file that can be read"
     [[ -d $directory && -w $directory ]] || fail "$directory is no directory that can be written to"
     need_file "$database"
     take_lock "$database"
     [[ $named-lock -ef $database-lock ]] || take_lock "$named"
-    check_database "$file" "$file"
+    find_sum
     work=$(mktemp -d "$database.new.XXXXXX")
     trap 'rm -rf "$work"' EXIT
-    cp "$file" "$work/copy"
-    chown -h --reference="$directory" "$work/copy"
-    chmod 640 "$work/copy"
-    sync "$work/copy"
+    take_file
     trap '' INT TERM HUP # half of what follows would be worse than none
     # A WAL of the old database beside the new one would be taken for its own.
     kept=$database.before-$(date +%Y%m%dT%H%M%S)
@@ -175,10 +263,10 @@ restore_backup() {
     done
     mv -fT "$work/copy" "$database"
     sync "$directory"
-    printf '%s is what %s has; start the server now\n' "$database" "$file"
+    printf '%s is what %s has; start the server now\n' "$database" "${file/#-/the backup}"
     [[ ! -e $kept ]] || printf 'The old database is kept as %s\n' "$kept"
 }
 
 parse_arguments "$@"
-command -v sqlite3 >/dev/null || fail "install sqlite3, which checks the backup"
+program=$(server_program) || fail "there is no hashmill-fcgi in PATH"
 if [[ $restore == yes ]]; then restore_backup; else make_backup; fi

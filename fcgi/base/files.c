@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -58,6 +59,46 @@ static void name_user(char name[NAME_SIZE], uid_t user) {
         snprintf(name, NAME_SIZE, "%s", entry->pw_name);
     else
         snprintf(name, NAME_SIZE, "user %u", (unsigned)user);
+}
+
+/* Whose a directory is, or the link to it that is not root's; root's when nothing is there. */
+static uid_t owner_of(const char *directory) {
+    struct stat info;
+    if (lstat(directory, &info) != 0)
+        return 0;
+    bool follow = S_ISLNK(info.st_mode) && info.st_uid == 0;
+    return follow && stat(directory, &info) != 0 ? 0 : info.st_uid;
+}
+
+bool files_not_for_root(const char *database) {
+    char directory[SETTING_TEXT_SIZE + 8];
+    char owner[NAME_SIZE];
+    name_directory(directory, database);
+    uid_t user = geteuid() == 0 ? owner_of(directory) : 0;
+    if (user == 0)
+        return false;
+    name_user(owner, user);
+    log_error("%s is in a directory of %s, where root touches nothing: run this as that user, with "
+              "runuser -u %s -- COMMAND",
+              database, owner, owner);
+    return true;
+}
+
+bool files_act_as_owner(const char *directory) {
+    uid_t user = geteuid() == 0 ? owner_of(directory) : 0;
+    const struct passwd *entry = user != 0 ? getpwuid(user) : NULL;
+    gid_t group = entry ? entry->pw_gid : (gid_t)user;
+    if (user == 0 || (setgroups(0, NULL) == 0 && setegid(group) == 0 && seteuid(user) == 0))
+        return true;
+    log_error("cannot take on the rights of the owner of %s: %m", directory);
+    return false;
+}
+
+bool files_act_as_self(void) {
+    if (getuid() != 0 || geteuid() == 0 || (seteuid(0) == 0 && setegid(0) == 0))
+        return true;
+    log_error("cannot take on root's rights again: %m");
+    return false;
 }
 
 void files_explain(const char *path) {

@@ -68,6 +68,16 @@ bool files_written(const struct files *files, int file);
  * descriptor that keeps the lock; -1 after logging why. */
 int files_lock(const char *database);
 
+/* Whether this process is root and the database's directory, or the link to it, another user's, who
+ * could have root write through a link to anywhere. The log then says what to do. */
+bool files_not_for_root(const char *database);
+
+/* While root follows a path into a directory that is another user's, it has that user's rights
+ * only: takes them on, and its own again. Nothing happens to other users. False after logging why.
+ */
+bool files_act_as_owner(const char *directory);
+bool files_act_as_self(void);
+
 /* Gives a file that root has just made to the owner of its directory: the server runs as that user.
  */
 void files_give(int fd, const char *path);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/paced.h"
 #include "client.h"
 #include "log.h"
@@ -45,8 +46,14 @@ enum queue_result queue_backup(struct queue *queue, const char *path) {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed(path);
-    enum queue_result result = fetch(queue, fd, path);
-    queue_copy_end(queue);
+    enum queue_result result = QUEUE_FAULT;
+    /* The way to the server leads through its own directory. */
+    if (files_act_as_owner(queue->conf->run_dir)) {
+        result = fetch(queue, fd, path);
+        queue_copy_end(queue);
+    }
+    if (!files_act_as_self())
+        result = QUEUE_FAULT;
     if (result == QUEUE_OK && !reader_mark_copy(path))
         result = QUEUE_FAULT;
     if (result == QUEUE_OK && fsync(fd) != 0)

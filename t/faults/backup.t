@@ -63,7 +63,8 @@ subtest 'under load, and restored' => sub {
     $_->stop for @enqueuers, $puller;
     $_->result for @enqueuers, $puller;
 
-    is_deeply [left($file)], [$file], 'it is one file';
+    is_deeply [left($file)], [$file, "$file.sha256"], 'it is one file, and its SHA-256';
+    is system("cd $mill->{dir} && sha256sum --quiet -c backup.db.sha256"), 0, 'which sha256sum takes';
     is((stat $file)[2] & 07777, 0600, 'for its owner only');
     is_deeply [rows($file, 'PRAGMA integrity_check')], ['ok'], 'it is whole';
     my $count = (rows($file, 'SELECT count(*) FROM item'))[0];
@@ -128,7 +129,7 @@ subtest 'one at a time, and broken off' => sub {
     ($code, $output) = backup($mill, $file);
     is $code, 1, 'there is none without a server';
     like $output, qr/no server can be reached/, 'which is said';
-    is_deeply [left($file)], [$file], 'and nothing beside it';
+    is_deeply [left($file)], [$file, "$file.sha256"], 'and nothing beside it';
     $mill->restart;
     is +(backup($mill, "$mill->{dir}/none/backup"))[0], 1, 'nor is there one in no directory';
     $mill->close_instance;
