@@ -1,12 +1,13 @@
 # What a node on EC2 does by itself. At its first boot it takes the package that deploy.sh stored and no other.
-# scripts/aws/ec2-volume makes a filesystem once and never over another, scripts/aws/ec2-start begins the queue once, and
-# nothing is served without them. Disks are files here, and hashmill-fcgi, systemctl and others are scripts that write
-# down how they were called.
+# scripts/aws/ec2-node fetches without root; scripts/aws/ec2-volume makes a filesystem once and never over another,
+# scripts/aws/ec2-start begins the queue once, and nothing is served without them. Disks are files here, and
+# hashmill-fcgi, systemctl and others are scripts that write down how they were called.
 
 use v5.36;
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use FindBin;
+use JSON::PP qw(encode_json);
 use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill::Util;
@@ -212,6 +213,60 @@ END
     ok !$begun->(), 'as it may not be served';
     is $start->('peer', '--init 0'), '--init, serves, 5', 'one that may be, is';
     ok $begun->(), 'and is remembered';
+};
+
+# scripts/aws/ec2-node: what fetches has no right of root, and root takes from it what it knows, by no name of its choice.
+subtest 'what is new' => sub {
+    my %env = (HASHMILL_ETC => "$dir/etc", HASHMILL_KEPT => "$dir/kept", HASHMILL_RUN => "$dir/run-ec2", TMPDIR => $dir);
+    my $node = "$root/scripts/aws/ec2-node";
+    make_path("$dir/etc", "$dir/kept");
+    chmod 0755, "$dir/etc";
+    my %parameter = map { ($_ => "the $_\n") } qw(secrets.env ca.pem listener.key listener.pem peer.key peer.pem);
+    $parameter{'ec2.env'} = "STACK=one\nNODE=1\nAWS_REGION=here\nBUCKET=bucket\n";
+    $parameter{'package.sha256'} = (output('sh', '-c', 'printf package | sha256sum'))[1] =~ s/ .*//r;
+    spew("$dir/etc/ec2.env", $parameter{'ec2.env'});
+    spew("$dir/parameters", encode_json({ Parameters => [map { { Name => "/hashmill/one/node1/$_", Value => $parameter{$_} } } sort keys %parameter] }));
+    program('aws', <<"END");
+echo aws "\$@" >>$dir/calls
+case "\$*" in
+*get-parameters-by-path*) cat $dir/parameters ;;
+*get-object*) for file; do :; done; printf package >"\$file" ;;
+esac
+END
+    program($_, "echo $_ \"\$@\" >>$dir/calls\n") for qw(apt-get nginx);
+    program('install', 'exec /usr/bin/install $(printf "%s\n" "$@" | sed "/^-[og]\$/,+1d")' . "\n"); # for any user
+    program('systemctl', <<"END");
+echo systemctl "\$@" >>$dir/calls
+[ "\$*" != 'start hashmill-ec2-fetch.service' ] || { cp $dir/hostile.tar $dir/run-ec2/fetched.tar || $node fetch >$dir/run-ec2/fetched.tar; } 2>/dev/null
+END
+    my ($code, $text) = output(\%env, $node);
+    is $code, 0, 'everything is new' or diag $text;
+    my @calls = map { s/ .*new\.deb$/ new.deb/r } calls();
+    is_deeply [grep { /^apt-get|get-object|fetch/ } map { s/aws.*(get-object).*/$1/r } @calls], ['systemctl start hashmill-ec2-fetch.service', 'get-object',
+        'apt-get new.deb', 'systemctl start hashmill-ec2-fetch.service'], 'the package is fetched, and installed once';
+    is slurp("$dir/etc/$_->[0]"), $parameter{$_->[1]}, "$_->[0] is in place" for (map { [$_, $_] } qw(secrets.env ec2.env)),
+        map { ["tls/$_", $_] } grep { /pem|key/ } keys %parameter;
+    is slurp("$dir/kept/hashmill.deb"), 'package', 'so is the package, for workers';
+    is_deeply [glob "$dir/run-ec2*/* $dir/tmp.*"], [], 'nothing else is left';
+    ($code, $text) = output(\%env, $node);
+    is "$code$text", '0', 'nothing is new';
+    is_deeply [grep { !/get-parameters|start hashmill-ec2-fetch/ } calls()], [], 'and nothing is done';
+
+    spew("$dir/victim", "nobody else's\n");
+    make_path("$dir/hostile/deep");
+    spew("$dir/hostile/$_", $parameter{$_}) for qw(secrets.env ec2.env package.sha256);
+    spew("$dir/hostile/escaped", "x\n");
+    symlink "$dir/victim", "$dir/hostile/ca.pem" or die;
+    link "$dir/victim", "$dir/hostile/peer.pem" or die;
+    is system('tar', '-cPf', "$dir/hostile.tar", '-C', "$dir/hostile/deep", '--transform', 's|^\.\./escaped|../../escaped|', map { "../$_" } 'escaped'), 0,
+        'an archive with a name that leads out of it';
+    is system('tar', '-rPf', "$dir/hostile.tar", '-C', "$dir/hostile", qw(secrets.env ec2.env package.sha256 ca.pem peer.pem)), 0, 'and links';
+    unlink "$dir/hostile/escaped";
+    ($code, $text) = output(\%env, $node);
+    is $code, 0, 'is read' or diag $text;
+    ok !-e "$dir/escaped" && !-e "$dir/hostile/escaped", 'nothing is made by its names';
+    is slurp("$dir/etc/tls/ca.pem"), $parameter{'ca.pem'}, 'a link is nothing new';
+    unlink "$dir/hostile.tar";
 };
 
 subtest 'any start' => sub {
