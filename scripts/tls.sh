@@ -60,10 +60,11 @@ quietly() {
 
 # Puts NAME.key and NAME.pem in place, one right after the other.
 put_in_place() {
-    local out=$1 name=$2
+    local out=$1 name=$2 user=hashmill
     chmod 644 "$work/$name.pem"
-    if ((EUID == 0)) && [[ ! $name =~ ^(listener|public|ca)$ ]] && id hashmill &>/dev/null; then
-        chown hashmill: "$work/$name.key"
+    [[ $name != worker ]] || user=hashmill-worker
+    if ((EUID == 0)) && [[ ! $name =~ ^(listener|public|ca)$ ]] && id "$user" &>/dev/null; then
+        chown "$user:" "$work/$name.key"
     fi
     put "$name.key" "$out"
     put "$name.pem" "$out"

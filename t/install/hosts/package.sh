@@ -209,11 +209,15 @@ fresh_install() {
     check 'an item goes through' an_item_goes_through
     for unit in hashmill hashmill-worker; do
         check "$unit.service is exposed by 2.0 at most" exposure_at_most_2 "$unit.service"
-        is "$unit.service: the user" "$(property "$unit" User)" hashmill
+        is "$unit.service: the user" "$(property "$unit" User)" "$unit"
     done
-    for file in secrets worker-secrets; do
-        is "$file.env is hashmill's alone" "$(stat -c '%a %U %G' "/etc/hashmill/$file.env")" '600 hashmill hashmill'
+    is "secrets.env is the server's alone" "$(stat -c '%a %U %G' /etc/hashmill/secrets.env)" '600 hashmill hashmill'
+    is "worker-secrets.env is the worker's alone" "$(stat -c '%a %U %G' /etc/hashmill/worker-secrets.env)" \
+        '600 hashmill-worker hashmill-worker'
+    for file in /var/lib/hashmill/hashmill.db /run/hashmill/public.sock /etc/hashmill/secrets.env; do
+        check "the worker cannot read $file" not runuser -u hashmill-worker -- test -r "$file"
     done
+    check "nor the server the worker's secrets" not runuser -u hashmill -- test -r /etc/hashmill/worker-secrets.env
     is 'the queue is hashmill'\''s alone' "$(stat -c '%a %U' /var/lib/hashmill)" '700 hashmill'
     is 'the sockets are open to nginx' "$(stat -c '%a %U %G' /run/hashmill)" '750 hashmill www-data'
     check "Debian's default site is out" not test -e /etc/nginx/sites-enabled/default
@@ -384,7 +388,7 @@ worker_only() {
     check 'no unit has failed' nothing_failed
     check 'it is purged' apt purge hashmill
     systemctl unmask hashmill >/dev/null 2>&1
-    is 'nothing is kept, as there was no queue' "$(leftovers)$(getent passwd hashmill || true)" ''
+    is 'nothing is kept, as there was no queue' "$(leftovers)$(getent passwd hashmill hashmill-worker || true)" ''
 }
 
 new_version=$(dpkg-deb -f "$new" Version)
