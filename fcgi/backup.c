@@ -11,9 +11,7 @@ static const char *reason(enum queue_result result) {
     case QUEUE_CONFLICT:
         return "another backup is under way";
     case QUEUE_DOWN:
-        return "no server can be reached through RUN_DIR: it must run, and this must be its user "
-               "or "
-               "root";
+        return "no server can be reached through RUN_DIR: it must run, and this must be its user";
     case QUEUE_UNKNOWN:
         return "the server broke it off; see its log";
     case QUEUE_DISK_FULL:

@@ -28,7 +28,7 @@ int quarantine_run(const struct conf *conf, const char *identity, bool begins) {
     }
     log_error("nothing was changed: %s",
               result == QUEUE_DOWN ? "no server can be reached through RUN_DIR: it must run, and "
-                                     "this must be its user or root"
+                                     "this must be its user"
                                    : "the server could not save it; see its log");
     return EXIT_TEMPORARY;
 }

@@ -347,8 +347,7 @@ sub reload ($self, %changes) {
 sub environment ($self) {
     return {
         $self->{address} =~ /^127\./ ? () : (HASHMILL_PLAIN_TOKENS => 'yes'), # in namespaces of the test's own
-        HASHMILL_TEST_INSTANCE => $self->{dir},
-        HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
+        HASHMILL_TEST_INSTANCE => $self->{dir}, HASHMILL_TEST_CLOCK => "$self->{dir}/clock",
         $> == 0 ? () : (HASHMILL_TEST_DUMPABLE => 1), # else only root could look at its processes
         ASAN_OPTIONS => "detect_leaks=1:verify_asan_link_order=0:log_path=$self->{dir}/sanitizer",
         UBSAN_OPTIONS => "print_stacktrace=1:halt_on_error=1:log_path=$self->{dir}/sanitizer",
