@@ -83,8 +83,8 @@ subtest 'manuals and settings' => sub {
         my $env = slurp("$dir/root/etc/hashmill/$etc{$program}");
         is join(' ', grep { $page !~ /^\.BR \Q$_\E /m } @keys), '', 'which the manual has, all';
         is join(' ', grep { $env !~ /^# \Q$_\E \(/m } @keys), '', 'and the file';
-        is join(' ', grep { $env !~ /^#?\Q$_\E=/m && !/TOKEN$/ } @keys), '', 'with a line to change, but for secrets';
-        unlike $env, qr/TOKEN=/, 'which have a file of their own';
+        is join(' ', grep { $env !~ /^#?\Q$_\E=/m && !/TOKEN$|SECRET/ } @keys), '', 'with a line to change, but for secrets';
+        unlike $env, qr/(?:TOKEN|SECRET(?:_OLD)?)=/, 'which have a file of their own';
         spew("$dir/secrets.env", "WORKER_TOKEN=0123456789abcdef\n");
         ok defined run_command("$dir/root/usr/bin/$program", '-t', '-c', "$dir/root/etc/hashmill/$etc{$program}",
             '-c', "$dir/secrets.env"), 'and the program takes both';
