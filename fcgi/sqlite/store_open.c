@@ -108,8 +108,8 @@ static int look_for_strange(sqlite3 *database, int64_t version) {
 }
 
 int store_schema_look(sqlite3 *database, int64_t version) {
-    uint8_t ours[ROWS_HASH_SIZE];
-    uint8_t theirs[ROWS_HASH_SIZE];
+    uint8_t ours[ROWS_HASH_SIZE] = {0};
+    uint8_t theirs[ROWS_HASH_SIZE] = {0};
     int code = look_for_strange(database, version);
     if (code != SQLITE_OK || version != STORE_SCHEMA_VERSION)
         return code;
