@@ -96,6 +96,18 @@ static void note_init(struct options *options, int letter) {
     options->how.new |= letter == 'n';
 }
 
+/* Notes an option that has a text. False when the letter is none of them. */
+static bool note_text(struct options *options, int letter) {
+    const char **const texts[] = {
+        ['b'] = &options->backup,      ['k'] = &options->key_role,  ['l'] = &options->released,
+        ['q'] = &options->quarantined, ['r'] = &options->recovered, ['x'] = &options->checked,
+    };
+    if (letter < 0 || (size_t)letter >= sizeof texts / sizeof *texts || !texts[letter])
+        return false;
+    *texts[letter] = optarg;
+    return true;
+}
+
 /* Whether these options go together. */
 static bool check_init(const struct options *options) {
     const struct init_options *how = &options->how;
@@ -147,24 +159,6 @@ static int parse_options(int argc, char **argv, struct options *options) {
         case 'n':
             note_init(options, letter);
             break;
-        case 'b':
-            options->backup = optarg;
-            break;
-        case 'x':
-            options->checked = optarg;
-            break;
-        case 'r':
-            options->recovered = optarg;
-            break;
-        case 'k':
-            options->key_role = optarg;
-            break;
-        case 'q':
-            options->quarantined = optarg;
-            break;
-        case 'l':
-            options->released = optarg;
-            break;
         case 't':
             options->check_only = true;
             break;
@@ -175,7 +169,8 @@ static int parse_options(int argc, char **argv, struct options *options) {
             printf("hashmill-fcgi %s\n", HASHMILL_VERSION);
             return 0;
         default:
-            return EXIT_CONFIG;
+            if (!note_text(options, letter))
+                return EXIT_CONFIG;
         }
     }
     if (options->key_role)
