@@ -98,3 +98,8 @@ enum queue_result queue_met(struct queue *queue, struct queue_identity *met) {
     *met = (struct queue_identity){0};
     return QUEUE_OK;
 }
+
+enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine) {
+    (void)queue, (void)quarantine;
+    return QUEUE_DOWN;
+}
