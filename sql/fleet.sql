@@ -25,10 +25,10 @@ SELECT count(*) FROM machine WHERE name = ?1;
 -- name: machine_needed
 -- Whether the worker on a machine must not retire: it holds items, or its machine is one of the last
 -- WORKERS_MIN. No row when the machine is leaving anyway, or is not of this node.
--- ?1 machine, ?2 worker, ?3 WORKERS_MIN
-SELECT (SELECT count(*) FROM machine WHERE state = 1) <= ?3
-    OR EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline >= 0 AND worker = ?2)
-FROM machine WHERE name = ?1 AND state < 2;
+-- ?1 worker, ?2 WORKERS_MIN
+SELECT (SELECT count(*) FROM machine WHERE state = 1) <= ?2
+    OR EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline >= 0 AND worker = ?1)
+FROM machine WHERE name = (SELECT machine FROM worker WHERE seq = ?1) AND state < 2;
 
 -- name: machine_prune
 -- Removes gone machines when a thousand came after them.
@@ -36,8 +36,9 @@ DELETE FROM machine WHERE state = 3 AND seq <= (SELECT max(seq) FROM machine) - 
 
 -- name: machine_retire
 -- Makes the machine of a retiring worker leaving.
--- ?1 machine, ?2 clock
-UPDATE machine SET state = 2, changed = ?2 WHERE name = ?1 AND state < 2;
+-- ?1 worker, ?2 clock
+UPDATE machine SET state = 2, changed = ?2
+WHERE name = (SELECT machine FROM worker WHERE seq = ?1) AND state < 2;
 
 -- name: fleet_boots
 -- Boot times of the last launched machines: from the launch to the worker's first call.

@@ -21,9 +21,9 @@ SELECT id, chain, remaining FROM item WHERE state = 1 AND lease = ?1 ORDER BY se
 
 -- name: lease_of_others
 -- How many items a lease holds that were leased by another identity.
--- ?1 lease, ?2 machine, ?3 identity
+-- ?1 lease, ?2 identity
 SELECT count(*) FROM item JOIN worker ON worker.seq = item.worker
-WHERE item.state = 1 AND item.lease = ?1 AND NOT (worker.machine = ?2 AND worker.identity = ?3);
+WHERE item.state = 1 AND item.lease = ?1 AND worker.identity <> ?2;
 
 -- name: lease_renew
 -- Sets a new deadline for all items of a lease.

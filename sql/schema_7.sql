@@ -8,7 +8,8 @@ ALTER TABLE item ADD COLUMN moved INTEGER;        -- clock: when it last made pr
 CREATE TABLE worker_new (
     seq INTEGER PRIMARY KEY,
     identity TEXT NOT NULL,              -- whose credential: a key's name, a machine's, or shared (WORKER_TOKEN)
-    machine TEXT NOT NULL,               -- the same when it is a machine's, else ''
+    machine TEXT NOT NULL,               -- the same when it is a machine's, else ''; of one launched before this
+                                         -- version what it said
     name TEXT NOT NULL,                  -- as it says itself; tells the workers of one identity apart
     address TEXT NOT NULL,               -- that its last call came from
     kernel TEXT NOT NULL,                -- what it computes with
@@ -23,7 +24,7 @@ CREATE TABLE worker_new (
 
 INSERT INTO worker_new (seq, identity, machine, name, address, kernel, cores, rate, first_seen_wall,
     last_seen_wall, first_seen, last_seen, retired_wall)
-SELECT seq, 'shared', '', name, address, kernel, cores, rate, first_seen_wall, last_seen_wall, first_seen,
+SELECT seq, 'shared', machine, name, address, kernel, cores, rate, first_seen_wall, last_seen_wall, first_seen,
     last_seen, retired_wall
 FROM worker;
 
@@ -37,7 +38,8 @@ DROP VIEW IF EXISTS throughput;
 DROP TABLE worker;
 ALTER TABLE worker_new RENAME TO worker;
 
-CREATE UNIQUE INDEX worker_who ON worker (machine, identity, name);
+CREATE UNIQUE INDEX worker_who ON worker (identity, name);
+CREATE INDEX worker_machine ON worker (machine);
 CREATE INDEX worker_seen ON worker (last_seen);
 
 -- Who reported what cannot be: it gets nothing, and nothing that it reports is taken.

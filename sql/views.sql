@@ -8,7 +8,6 @@ DROP VIEW IF EXISTS machines;
 DROP VIEW IF EXISTS decisions;
 DROP VIEW IF EXISTS slowest;
 DROP VIEW IF EXISTS throughput;
-DROP VIEW IF EXISTS quarantined;
 
 -- The queue by state, a line each, from the counts that the writer keeps.
 CREATE VIEW queue AS
@@ -54,7 +53,9 @@ SELECT name, identity, machine, address, cores || ' cores' AS cores, kernel,
     printf('%,d iterations/s', rate) AS rate, coalesce(held, 0) || ' items' AS items,
     'first seen ' || strftime('%Y-%m-%dT%H:%M:%SZ', first_seen_wall / 1000, 'unixepoch') AS first_seen,
     'last seen ' || strftime('%Y-%m-%dT%H:%M:%SZ', last_seen_wall / 1000, 'unixepoch') AS last_seen,
-    CASE WHEN retired_wall IS NULL THEN '' ELSE 'retired' END AS retired
+    CASE WHEN retired_wall IS NULL THEN '' ELSE 'retired' END AS retired,
+    coalesce((SELECT 'in quarantine: ' || why FROM quarantine WHERE quarantine.identity = worker.identity), '')
+        AS quarantine
 FROM worker
 LEFT JOIN (SELECT worker, count(*) AS held FROM item WHERE state = 1 GROUP BY worker)
     ON worker = seq
@@ -75,12 +76,6 @@ CREATE VIEW decisions AS
 SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, why
 FROM decision
 ORDER BY seq DESC;
-
--- Whose reports are not taken, the latest first.
-CREATE VIEW quarantined AS
-SELECT identity, 'since ' || strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS since, why
-FROM quarantine
-ORDER BY quarantine.seq DESC;
 
 -- The twenty items that have been in the queue longest without being done.
 CREATE VIEW slowest AS

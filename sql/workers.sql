@@ -1,43 +1,43 @@
 -- Workers: who they are by their credentials, and what they say of themselves.
 
 -- name: worker_seen
--- Notes a call of a worker that has called before. Gives its seq.
--- ?1 identity, ?2 machine, ?3 name, ?4 address, ?5 kernel, ?6 cores, ?7 rate, ?8 wall time, ?9 clock
+-- Notes a call of a worker that has called before. Gives its seq, and 1 when its machine is leaving or gone.
+-- ?1 identity, ?2 machine of a new one, ?3 name, ?4 address, ?5 kernel, ?6 cores, ?7 rate, ?8 wall time, ?9 clock
 UPDATE worker
 SET address = ?4, kernel = ?5, cores = ?6, rate = ?7, last_seen_wall = ?8, last_seen = ?9,
     retired_wall = NULL
-WHERE machine = ?2 AND identity = ?1 AND name = ?3
-RETURNING seq;
+WHERE identity = ?1 AND name = ?3
+RETURNING seq, machine <> '' AND EXISTS (SELECT 1 FROM machine WHERE machine.name = worker.machine AND state >= 2);
 
 -- name: worker_new
--- The same of one that has not. Gives its seq.
+-- The same of one that has not.
 INSERT INTO worker (identity, machine, name, address, kernel, cores, rate, first_seen_wall,
     last_seen_wall, first_seen, last_seen)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?9)
-RETURNING seq;
+RETURNING seq, 0;
 
 -- name: worker_instead
--- The same, in place of a worker of this identity. Gives its seq.
+-- The same, in place of the worker of this identity that has been silent longest.
 UPDATE worker
-SET name = ?3, address = ?4, kernel = ?5, cores = ?6, rate = ?7, first_seen_wall = ?8, last_seen_wall = ?8,
+SET machine = ?2, name = ?3, address = ?4, kernel = ?5, cores = ?6, rate = ?7, first_seen_wall = ?8, last_seen_wall = ?8,
     first_seen = ?9, last_seen = ?9, retired_wall = NULL
-WHERE seq = (SELECT seq FROM worker WHERE machine = ?2 AND identity = ?1 LIMIT 1)
-RETURNING seq;
+WHERE seq = (SELECT seq FROM worker WHERE identity = ?1 ORDER BY last_seen, seq LIMIT 1)
+RETURNING seq, 0;
 
 -- name: worker_names
 -- How many workers an identity has.
--- ?1 identity, ?2 machine
-SELECT count(*) FROM worker WHERE machine = ?2 AND identity = ?1;
+-- ?1 identity
+SELECT count(*) FROM worker WHERE identity = ?1;
 
 -- name: worker_prune
 -- Removes workers that were silent for long: they hold nothing any more.
 -- ?1 clock until which they were, ?2 most
 DELETE FROM worker WHERE seq IN (SELECT seq FROM worker WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2);
 
--- name: worker_is
--- Whether a worker calls by this credential.
--- ?1 seq, ?2 machine, ?3 identity
-SELECT count(*) FROM worker WHERE seq = ?1 AND machine = ?2 AND identity = ?3;
+-- name: worker_of_other
+-- Whether a worker calls by another credential. One that was removed does not.
+-- ?1 seq, ?2 identity
+SELECT count(*) FROM worker WHERE seq = ?1 AND identity <> ?2;
 
 -- name: machine_state
 -- The state of a machine of this node; no row when it has none of that name.

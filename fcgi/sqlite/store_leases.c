@@ -58,8 +58,7 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
         return QUEUE_FAULT;
     if (grant->count == 0)
         return QUEUE_NONE;
-    statement = store_bind(store, SQL_LEASE_OF_OTHERS, "utt", lease, request->worker.machine,
-                           request->worker.identity);
+    statement = store_bind(store, SQL_LEASE_OF_OTHERS, "ut", lease, request->worker.identity);
     if (store_number(store, statement, 1) > 0) {
         grant->count = 0;
         return QUEUE_CONFLICT;
@@ -154,12 +153,11 @@ struct reporter {
 /* Whether an item is leased to the identity that reports it. */
 static bool has_leased(struct store *store, const struct report_row *found,
                        struct reporter *reporter) {
-    const struct queue_worker *worker = reporter->worker;
     if (found->worker == reporter->seq || found->worker == reporter->same)
         return true;
     sqlite3_stmt *statement =
-        store_bind(store, SQL_WORKER_IS, "itt", found->worker, worker->machine, worker->identity);
-    if (store_number(store, statement, 0) == 0)
+        store_bind(store, SQL_WORKER_OF_OTHER, "it", found->worker, reporter->worker->identity);
+    if (store_number(store, statement, 1) > 0)
         return false;
     reporter->same = found->worker;
     return true;

@@ -102,13 +102,22 @@ void store_quarantine_for(struct store *store, const struct queue_worker *worker
 }
 
 /* Runs a statement that notes a call of a worker. The seq of its row; 0 when there is none, or
- * after a failure. */
-static int64_t run_seen(struct store *store, enum sql sql, const struct queue_worker *worker) {
-    return store_number(store,
-                        store_bind(store, sql, "tttttiiii", worker->identity, worker->machine,
-                                   worker->name, worker->address, worker->kernel, worker->cores,
-                                   worker->rate, store->wall_ms, store_now_ms(store)),
-                        0);
+ * after a failure. Sets *drain when its machine is to go: a worker that was launched without a
+ * token of its machine has that in its row only. */
+static int64_t run_seen(struct store *store, enum sql sql, const struct queue_worker *worker,
+                        int32_t *drain) {
+    sqlite3_stmt *statement = store_bind(
+        store, sql, "tttttiiii", worker->identity, worker->machine, worker->name, worker->address,
+        worker->kernel, worker->cores, worker->rate, store->wall_ms, store_now_ms(store));
+    if (!statement)
+        return 0;
+    int64_t seq = 0;
+    if (store_step(store, statement) == SQLITE_ROW) {
+        seq = sqlite3_column_int64(statement, 0);
+        *drain |= sqlite3_column_int(statement, 1);
+    }
+    store_end(statement);
+    return seq;
 }
 
 /* Adds a worker that has not called before. An identity with as many as it may have gets it in
@@ -116,16 +125,16 @@ static int64_t run_seen(struct store *store, enum sql sql, const struct queue_wo
 static enum queue_result add_worker(struct store *store, const struct queue_worker *worker,
                                     int64_t *seq) {
     bool shared = strcmp(worker->identity, SHARED) == 0;
-    sqlite3_stmt *statement =
-        store_bind(store, SQL_WORKER_NAMES, "tt", worker->identity, worker->machine);
-    int64_t names = store_number(store, statement, 0);
+    int32_t drain = 0;
+    int64_t names =
+        store_number(store, store_bind(store, SQL_WORKER_NAMES, "t", worker->identity), 0);
     bool full = names >= (shared ? NAMES_MAX_SHARED : NAMES_MAX);
     if (store_state(store) != STORE_GOOD)
         return QUEUE_FAULT;
     full = full || (names > 0 && !store_reserve_holds(store));
     if (!store_run(store, SQL_WORKER_PRUNE, "ii", store_now_ms(store) - DAY_MS, (int64_t)PRUNE_MAX))
         return QUEUE_FAULT;
-    *seq = run_seen(store, full ? SQL_WORKER_INSTEAD : SQL_WORKER_NEW, worker);
+    *seq = run_seen(store, full ? SQL_WORKER_INSTEAD : SQL_WORKER_NEW, worker, &drain);
     return *seq > 0 ? QUEUE_OK : QUEUE_FAULT;
 }
 
@@ -139,17 +148,16 @@ enum queue_result store_worker_seen(struct store *store, const struct queue_work
         if (result != QUEUE_OK)
             return result;
     }
-    *seq = run_seen(store, SQL_WORKER_SEEN, worker);
+    *seq = run_seen(store, SQL_WORKER_SEEN, worker, drain);
     return *seq > 0 ? QUEUE_OK : add_worker(store, worker, seq);
 }
 
 /* Whether a worker may retire. OK; CONFLICT: its machine is one of this node's and must stay;
  * FAULT.
  */
-static enum queue_result may_retire(struct store *store, const struct queue_worker *worker,
-                                    int64_t seq) {
-    sqlite3_stmt *statement = store_bind(store, SQL_MACHINE_NEEDED, "tii", worker->machine, seq,
-                                         store->conf->workers_min);
+static enum queue_result may_retire(struct store *store, int64_t seq) {
+    sqlite3_stmt *statement =
+        store_bind(store, SQL_MACHINE_NEEDED, "ii", seq, store->conf->workers_min);
     if (!statement)
         return QUEUE_FAULT;
     enum queue_result result = QUEUE_FAULT;
@@ -167,11 +175,11 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
     int64_t seq;
     enum queue_result result = store_worker_seen(store, worker, &seq, &drain);
     if (result == QUEUE_OK)
-        result = may_retire(store, worker, seq);
+        result = may_retire(store, seq);
     if (result != QUEUE_OK)
         return result;
     bool good = store_run(store, SQL_WORKER_RETIRED, "ii", seq, store->wall_ms) &&
-                store_run(store, SQL_MACHINE_RETIRE, "ti", worker->machine, store_now_ms(store));
+                store_run(store, SQL_MACHINE_RETIRE, "ii", seq, store_now_ms(store));
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 

@@ -144,9 +144,10 @@ static const char version_5[] =
                                                                     "INSERT INTO worker (seq, "
                                                                     "name, kernel, cores, rate, "
                                                                     "first_seen_wall, "
-                                                                    "last_seen_wall, last_seen)"
+                                                                    "last_seen_wall, last_seen, "
+                                                                    "machine)"
                                                                     " VALUES (1, 'w', 'k', 2, 3, "
-                                                                    "4, 5, 6);"
+                                                                    "4, 5, 6, 'm');"
                                                                     "INSERT INTO machine VALUES "
                                                                     "(1, 'm', 'i', 1, 2, 3, 4);"
                                                                     "INSERT INTO decision VALUES "
@@ -184,6 +185,26 @@ static struct store *open_5(void) {
     return store;
 }
 
+/* A worker of a machine that was launched before machines had tokens. */
+static void worker_of_before(struct store *store) {
+    struct queue_worker worker = {.identity = "shared", .name = "w", .kernel = "k", .cores = 1};
+    int64_t seq = 0;
+    int32_t drain = 0;
+    is_int(store_worker_seen(store, &worker, &seq, &drain), QUEUE_OK, "its worker calls");
+    is_int(seq, 1, "and is known by WORKER_TOKEN and its name");
+    is_int(number(store, "SELECT machine = 'm' AND cores = 1 FROM worker"), 1,
+           "as that of its machine");
+    is_int(drain, 0, "which runs");
+    sqlite3_exec(store->database, "UPDATE machine SET state = 2", NULL, NULL, NULL);
+    store_worker_seen(store, &worker, &seq, &drain);
+    is_int(drain, 1, "it hears when that is to go");
+    sqlite3_exec(store->database, "UPDATE machine SET state = 1", NULL, NULL, NULL);
+    is_int(store_retire(store, &worker), QUEUE_CONFLICT, "it is asked to stay while it has items");
+    sqlite3_exec(store->database, "UPDATE item SET worker = NULL", NULL, NULL, NULL);
+    is_int(store_retire(store, &worker), QUEUE_OK, "else it retires");
+    is_int(number(store, "SELECT state FROM machine"), 2, "and its machine with it");
+}
+
 static void from_5(void) {
     struct store *store = open_5();
     is_int(number(store, "PRAGMA main.user_version"), 7,
@@ -198,14 +219,14 @@ static void from_5(void) {
                   " lease, deadline, granted, worker, done_at, pull, key, enqueued_wall,"
                   " done_wall, closed"),
            0, "they have not changed");
-    is_int(differ(store, "worker",
-                  "seq, name, address, kernel, cores, rate, first_seen_wall, last_seen_wall, "
-                  "first_seen, last_seen, retired_wall") +
-               differ(store, "machine", "*") + differ(store, "decision", "*") +
-               differ(store, "loan", "*"),
-           0, "nor have workers, machines, decisions and loans");
-    is_int(number(store, "SELECT count(*) FROM worker WHERE identity <> 'shared' OR machine <> ''"),
-           0, "all workers of before are known by WORKER_TOKEN");
+    is_int(
+        differ(store, "worker",
+               "seq, name, machine, address, kernel, cores, rate, first_seen_wall, last_seen_wall, "
+               "first_seen, last_seen, retired_wall") +
+            differ(store, "machine", "*") + differ(store, "decision", "*") +
+            differ(store, "loan", "*"),
+        0, "nor have workers, machines, decisions and loans");
+    worker_of_before(store);
     is_int(number(store, "SELECT node FROM identity"), 7, "it belongs to this node");
     is_int(number(store, "SELECT length(id) = 16 AND epoch > 1700000000 AND backup = 0"
                          " AND restored IS NULL FROM identity"),
