@@ -152,7 +152,8 @@ subtest 'slow bodies and slow readers' => sub {
 };
 
 subtest 'long polls' => sub {
-    my $mill = Hashmill->start(PROCESSES_PUBLIC => 2, WAIT_SLOTS_PUBLIC => 50, WAIT_SLOTS_WORKER => 20);
+    # One token has half of the places for leases.
+    my $mill = Hashmill->start(PROCESSES_PUBLIC => 2, WAIT_SLOTS_PUBLIC => 50, WAIT_SLOTS_WORKER => 40);
     my $id = $mill->new_item('waited for', 10);
     my $grant = $mill->lease->json;
     my $ask = sub ($port, $request) {
