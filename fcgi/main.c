@@ -259,7 +259,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (options.backup)
-        return backup_run(&conf, options.backup);
+        return files_not_for_root(options.backup) ? EXIT_CONFIG : backup_run(&conf, options.backup);
     if (is_not_for_root(&options, &conf))
         return EXIT_CONFIG;
     if (options.init) {

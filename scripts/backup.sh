@@ -86,11 +86,11 @@ server_program() {
     if [[ -x $built ]]; then printf '%s' "$built"; else command -v hashmill-fcgi; fi
 }
 
-# Prints who may change what a path leads to: the owner of the first symbolic link on it that is not root's, else of
-# the directory at its end.
+# Prints who may change what a path leads to: the owner of the first directory or symbolic link on it that is not
+# root's; root when there is none, nothing when no directory is there.
 path_owner() {
-    { namei -o -- "$1" 2>/dev/null || true; } | awk '$1 == "l" && $2 != "root" { owner = $2; exit }
-        $1 == "d" { owner = $2 }
+    { namei -o -- "$1" 2>/dev/null || true; } | awk '$1 == "l" || $1 == "d" { owner = $2 }
+        owner != "" && owner != "root" { exit }
         END { print owner }'
 }
 

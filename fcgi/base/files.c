@@ -61,13 +61,23 @@ static void name_user(char name[NAME_SIZE], uid_t user) {
         snprintf(name, NAME_SIZE, "user %u", (unsigned)user);
 }
 
-/* Whose a directory is, or the link to it that is not root's; root's when nothing is there. */
+/* Whose the first directory or link on the way to a directory is that is not root's; root's when
+ * there is none. */
 static uid_t owner_of(const char *directory) {
+    char path[SETTING_TEXT_SIZE + 8];
     struct stat info;
-    if (lstat(directory, &info) != 0)
-        return 0;
-    bool follow = S_ISLNK(info.st_mode) && info.st_uid == 0;
-    return follow && stat(directory, &info) != 0 ? 0 : info.st_uid;
+    for (const char *end = directory; *end; end += *end == '/') {
+        end += strcspn(end, "/");
+        int length = end > directory ? (int)(end - directory) : 1;
+        snprintf(path, sizeof path, "%.*s", length, directory);
+        if (lstat(path, &info) != 0)
+            return 0;
+        if (info.st_uid != 0)
+            return info.st_uid;
+        if (S_ISLNK(info.st_mode) && stat(path, &info) == 0 && info.st_uid != 0)
+            return info.st_uid;
+    }
+    return 0;
 }
 
 bool files_not_for_root(const char *database) {

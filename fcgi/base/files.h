@@ -68,7 +68,7 @@ bool files_written(const struct files *files, int file);
  * descriptor that keeps the lock; -1 after logging why. */
 int files_lock(const char *database);
 
-/* Whether this process is root and the database's directory, or the link to it, another user's, who
+/* Whether this process is root and a directory or link on the way to the file another user's, who
  * could have root write through a link to anywhere. The log then says what to do. */
 bool files_not_for_root(const char *database);
 
