@@ -21,7 +21,7 @@ RETURNING seq, 0;
 UPDATE worker
 SET machine = ?2, name = ?3, address = ?4, kernel = ?5, cores = ?6, rate = ?7, first_seen_wall = ?8, last_seen_wall = ?8,
     first_seen = ?9, last_seen = ?9, retired_wall = NULL
-WHERE seq = (SELECT seq FROM worker WHERE identity = ?1 ORDER BY last_seen, seq LIMIT 1)
+WHERE seq = (SELECT seq FROM (SELECT seq, min(last_seen) FROM worker WHERE identity = ?1))
 RETURNING seq, 0;
 
 -- name: worker_names
