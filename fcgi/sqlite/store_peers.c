@@ -35,7 +35,11 @@ bool store_load_peer(struct store *store) {
 }
 
 void store_heard_from(struct store *store) {
-    store->peer.heard_ms = clock_steady_ms();
+    int64_t now_ms = clock_steady_ms();
+    /* What comes after a silence may be old: machines that it does not name have time again. */
+    if (now_ms - store->peer.heard_ms > PEER_AWAY_MS)
+        memset(store->peer.doubted, 0, sizeof store->peer.doubted);
+    store->peer.heard_ms = now_ms;
 }
 
 int64_t store_last_batch(const struct store *store) {

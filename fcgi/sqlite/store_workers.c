@@ -14,7 +14,10 @@ static const char SHARED[] = "shared"; /* the identity of WORKER_TOKEN */
 enum {
     NAMES_MAX = 64, /* workers of one identity; by WORKER_TOKEN any number may be started by hand */
     NAMES_MAX_SHARED = 1024,
-    PRUNE_MAX = 100 /* removed for a new one */
+    PRUNE_MAX = 100, /* removed for a new one */
+    /* Longer than a node counts as here after its last hello, which may have left before the
+     * machine was there: one that is cut off just then is away before its machine is refused. */
+    DOUBT_MS = 2 * PEER_AWAY_MS
 };
 
 /* Whether the last hello of the other node names a machine. */
@@ -33,7 +36,7 @@ static bool may_be_new(struct peer_state *peer, const char *machine) {
     int place = 0;
     for (int i = 0; i < QUEUE_DOUBTED_MAX; i++) {
         if (strcmp(peer->doubted[i].name, machine) == 0)
-            return now_ms - peer->doubted[i].since_ms <= PEER_AWAY_MS;
+            return now_ms - peer->doubted[i].since_ms <= DOUBT_MS;
         if (peer->doubted[i].since_ms < peer->doubted[place].since_ms)
             place = i;
     }
