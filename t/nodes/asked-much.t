@@ -13,8 +13,8 @@ use constant { SECONDS => 10, CLIENTS => 2 };
 
 # The limits of an address are low, and the clients' has none.
 my $pair = Hashmill::Pair->start(PEER_LOOKS => 5000, nginx_change => sub ($text) {
-    return nginx_whole($text) =~ s/(zone=hashmill_requests\S* rate=)\d+r/${1}5r/gr
-        =~ s/(zone=hashmill_requests burst=)\d+/${1}5/gr =~ s/default +0;/default 0; 10.77.0.1 1;/r;
+    return nginx_whole($text) =~ s/(zone=hashmill_rate\S* rate=)\d+r/${1}5r/gr
+        =~ s/(zone=hashmill_rate burst=)\d+/${1}5/gr =~ s/default +0;/default 0; 10.77.0.1 1;/r;
 });
 my ($here, $there) = $pair->nodes;
 

@@ -80,7 +80,7 @@ subtest 'one client asks too often' => sub {
 
 subtest 'one client has too many connections' => sub {
     my $mill = Hashmill->start(nginx_change => sub ($text) {
-        return nginx_whole($text) =~ s/(limit_conn hashmill_connections) \d+/$1 4/gr =~ s/127\.0\.0\.0\/8 1;//r;
+        return nginx_whole($text) =~ s/(limit_conn hashmill_open) \d+/$1 4/gr =~ s/127\.0\.0\.0\/8 1;//r;
     });
     my $id = $mill->new_item('waited for', 10);
     my @waits = map { my $socket = $mill->connection;
