@@ -160,7 +160,9 @@ check_sum_target() {
 
 # Puts the copy in its place. A moment without FILE.sha256 is better than one with that of another.
 publish() {
-    (cd "$work" && sha256sum copy | sed "s|  copy\$|  ${file##*/}|" >sum)
+    local sum
+    sum=$(sha256sum <"$work/copy")
+    printf '%s  %s\n' "${sum%% *}" "${file##*/}" >"$work/sum"
     sync "$work/copy" "$work/sum"
     check_target # what may have come meanwhile
     check_sum_target
