@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,13 +187,14 @@ static bool is_private(int fd, const char *path, char *why, size_t why_size) {
         return false;
     }
     bool own = file.st_uid == geteuid();
-    bool roots = file.st_uid == 0 && file.st_gid == getegid();
+    const struct passwd *user = getpwuid(geteuid());
+    bool roots = file.st_uid == 0 && user && file.st_gid == user->pw_gid;
     mode_t open_to = file.st_mode & 07777;
     if ((own && (open_to & 0177) == 0) || (roots && (open_to & 0137) == 0))
         return true;
     snprintf(why, why_size,
              "KEYS: %s may be read or changed by others (mode %04o, user %u, group %u): make it "
-             "0600 and this server's own, or root's with this server's group and 0640",
+             "0600 and this server's own, or 0640 and root's with the group of this server's user",
              path, (unsigned)open_to, (unsigned)file.st_uid, (unsigned)file.st_gid);
     return false;
 }
