@@ -21,7 +21,7 @@ FROM item WHERE id = ?1;
 -- name: cancel_read
 -- The columns that decide about a cancellation.
 -- ?1 id
-SELECT seq, state, remaining FROM item WHERE id = ?1;
+SELECT seq, state, remaining, worker FROM item WHERE id = ?1;
 
 -- name: cancel
 -- Cancels an item.

@@ -26,9 +26,9 @@ SELECT count(*) FROM item JOIN worker ON worker.seq = item.worker
 WHERE item.state = 1 AND item.lease = ?1 AND worker.identity <> ?2;
 
 -- name: lease_renew
--- Sets a new deadline for all items of a lease.
--- ?1 lease, ?2 deadline
-UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1;
+-- Sets a new deadline for the items of a lease that have made progress lately.
+-- ?1 lease, ?2 deadline, ?3 clock: since when
+UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1 AND coalesce(moved, ?3) >= ?3;
 
 -- name: lease_return
 -- Takes back a lease that never reached its worker. Only items with the deadline of that time: those
@@ -36,7 +36,8 @@ UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1;
 -- look the lease up by its id, as many items may have the same deadline.)
 -- ?1 lease, ?2 clock, ?3 deadline
 UPDATE item SET state = 0, since = ?2, lease = NULL, deadline = NULL
-WHERE state = 1 AND lease = ?1 AND +deadline = ?3;
+WHERE state = 1 AND lease = ?1 AND +deadline = ?3
+RETURNING worker;
 
 -- name: lapse
 -- Lets leases lapse whose deadline has passed. Their items wait since the deadline, with a strike
@@ -44,7 +45,13 @@ WHERE state = 1 AND lease = ?1 AND +deadline = ?3;
 -- ?1 clock, ?2 most
 UPDATE item
 SET state = 0, since = deadline, deadline = NULL, strikes = strikes + (remaining = granted)
-WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2);
+WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2)
+RETURNING worker;
+
+-- name: in_hand
+-- Who has leased each of the leased items.
+SELECT worker.identity FROM item CROSS JOIN worker ON worker.seq = item.worker
+WHERE item.state = 1 AND item.deadline >= 0;
 
 -- name: next_deadline
 -- When the next lease lapses; NULL when there is none.

@@ -34,6 +34,11 @@ SELECT count(*) FROM worker WHERE identity = ?1;
 -- ?1 clock until which they were, ?2 most
 DELETE FROM worker WHERE seq IN (SELECT seq FROM worker WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2);
 
+-- name: worker_identity
+-- Whose credential a worker has.
+-- ?1 seq
+SELECT identity FROM worker WHERE seq = ?1;
+
 -- name: worker_of_other
 -- Whether a worker calls by another credential. One that was removed does not.
 -- ?1 seq, ?2 identity

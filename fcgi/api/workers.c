@@ -58,12 +58,20 @@ static void reply_grant(struct call *call, const struct queue_grant *grant) {
     json_close(body, '}');
 }
 
+/* 204 to who has enough in hand, with a time after which some of it may be reported. */
+static void reply_enough(struct call *call) {
+    reply_nothing(call);
+    reply_header(&call->server->reply, "Retry-After", "1");
+}
+
 static uint64_t lease_finish(struct call *call, const struct queue_answer *answer) {
     if (answer->result == QUEUE_OK) {
         call->returnable = answer->grant->returnable;
         reply_grant(call, answer->grant);
     } else if (answer->result == QUEUE_NONE)
         reply_nothing(call);
+    else if (answer->result == QUEUE_ENOUGH)
+        reply_enough(call);
     else if (answer->result == QUEUE_CONFLICT)
         problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
                       "This request id is that of another's lease; make a new one, a random UUID.");

@@ -70,6 +70,9 @@ static const struct setting table[] = {
             "Items leave the database this long after they were cancelled."),
     INTEGER("LEASE_SECONDS", lease_seconds, "seconds", 2, 3600, 60,
             "A lease lapses this long after it was given or renewed."),
+    INTEGER("IN_HAND_START", in_hand_start, "items", 1, 1000000000, 4096,
+            "Items that the workers of one credential may have in hand before they have reported "
+            "any; more as they compute."),
     INTEGER("SIZE_PENALTY_NS", size_penalty_ns, "nanoseconds", 0, 1000000, 100,
             "Each iteration of an item moves it back in the order by this much, an hour at most."),
     INTEGER("OPERATION_SECONDS", operation_seconds, "seconds", 1, 14, 5,

@@ -50,6 +50,7 @@ struct conf {
     int64_t pulled_days;
     int64_t cancelled_days;
     int64_t lease_seconds;
+    int64_t in_hand_start;
     int64_t size_penalty_ns;
     int64_t operation_seconds;
     int64_t busy_seconds;

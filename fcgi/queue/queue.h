@@ -42,12 +42,13 @@ enum queue_result {
     QUEUE_FULL,     /* ITEMS_MAX or REMAINING_MAX reached; nothing stored */
     QUEUE_DENIED,   /* the caller's machine does not exist any more; nothing done */
     QUEUE_QUARANTINED, /* the caller's identity is in quarantine; nothing done */
-    QUEUE_PAUSED,      /* the engine cannot do this for now, and has logged why; nothing stored */
-    QUEUE_DISK_FULL,   /* no room on disk; nothing stored */
-    QUEUE_DOWN,        /* the engine cannot be reached; nothing was sent to it, nothing stored */
-    QUEUE_UNKNOWN,     /* the engine went away or was too late; outcome unknown */
-    QUEUE_FAULT,       /* the engine could not do this one thing; it has logged why */
-    QUEUE_BUSY         /* the peer is asked as much as it may be; nothing was sent to it */
+    QUEUE_ENOUGH,    /* the caller's identity has as many items in hand as it is seen to compute */
+    QUEUE_PAUSED,    /* the engine cannot do this for now, and has logged why; nothing stored */
+    QUEUE_DISK_FULL, /* no room on disk; nothing stored */
+    QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
+    QUEUE_UNKNOWN,   /* the engine went away or was too late; outcome unknown */
+    QUEUE_FAULT,     /* the engine could not do this one thing; it has logged why */
+    QUEUE_BUSY       /* the peer is asked as much as it may be; nothing was sent to it */
 };
 
 /* UUIDs as 16 bytes. */

@@ -1,5 +1,5 @@
-/* Counts that are updated with each change, so that nobody has to count rows; and how they are made
- * again when they cannot be right. */
+/* Counts that are updated with each change, so that nobody has to count rows: those of the queue,
+ * and how they are made again when they cannot be right; and what each identity has in hand. */
 
 #include "base/child.h"
 #include "clock.h"
@@ -147,4 +147,85 @@ bool store_check_counts(struct store *store) {
     bool read;
     bool possible = are_possible(store, &read);
     return read && (possible || store_recount(store));
+}
+
+/* --- What each identity has in hand --- */
+
+/* The span of LEASE_SECONDS that in_hand.h counts in. */
+static int64_t span_of(const struct store *store) {
+    return store_now_ms(store) / (store->conf->lease_seconds * 1000);
+}
+
+/* Counts the leased items again; after a start, and after a batch that was rolled back. */
+static bool count_all(struct store *store) {
+    int code = SQLITE_ERROR;
+    sqlite3_stmt *statement = store_bind(store, SQL_IN_HAND, "");
+    if (!statement)
+        return false;
+    in_hand_clear(&store->in_hand);
+    while ((code = store_step(store, statement)) == SQLITE_ROW)
+        in_hand_add(&store->in_hand, (const char *)sqlite3_column_text(statement, 0), 1);
+    store_end(statement);
+    store->in_hand_known = code == SQLITE_DONE;
+    return store->in_hand_known;
+}
+
+int32_t store_in_hand_room(struct store *store, const struct queue_worker *worker, int32_t items) {
+    if (!store->in_hand_known && !count_all(store))
+        return -1;
+    int64_t room =
+        in_hand_room(&store->in_hand, worker->identity, span_of(store), store->conf->in_hand_start);
+    int64_t left_out;
+    if (room == 0 && log_limit_passes(&store->held, worker->identity, &left_out))
+        log_warn("%s has more items in hand than it computes: worker %s gets none until some are "
+                 "reported (%lld more since the last such line)",
+                 worker->identity, worker->name, (long long)left_out);
+    return room < items ? (int32_t)room : items;
+}
+
+void store_in_hand_worked(struct store *store, const char *identity,
+                          const struct in_hand_work *work) {
+    in_hand_worked(&store->in_hand, identity, span_of(store), work);
+}
+
+/* Adds to what the identity of a worker has in hand. */
+static bool add_for(struct store *store, int64_t worker, int64_t items) {
+    sqlite3_stmt *statement = store_bind(store, SQL_WORKER_IDENTITY, "i", worker);
+    if (!statement)
+        return false;
+    if (store_step(store, statement) == SQLITE_ROW)
+        in_hand_add(&store->in_hand, (const char *)sqlite3_column_text(statement, 0), items);
+    store_end(statement);
+    return store_state(store) == STORE_GOOD;
+}
+
+bool store_in_hand_ended(struct store *store, int64_t worker) {
+    return add_for(store, worker, -1);
+}
+
+int64_t store_take_back(struct store *store, sqlite3_stmt *statement) {
+    int64_t items = 0;
+    int64_t run = 0; /* rows of one worker that follow each other, */
+    int64_t worker = 0;
+    int code = SQLITE_ERROR;
+    bool good = statement != NULL;
+    while (good && (code = store_step(store, statement)) == SQLITE_ROW) {
+        int64_t of = sqlite3_column_int64(statement, 0);
+        if (of != worker && run > 0) {
+            good = add_for(store, worker, -run);
+            run = 0;
+        }
+        worker = of;
+        run++;
+        items++;
+    }
+    if (statement)
+        store_end(statement);
+    good = good && code == SQLITE_DONE && (run == 0 || add_for(store, worker, -run));
+    if (!good) {
+        store_lose(store);
+        return -1;
+    }
+    store_count_all(store, items, ITEM_LEASED, ITEM_WAITING);
+    return items;
 }

@@ -109,6 +109,7 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
     int64_t seq = sqlite3_column_int64(statement, 0);
     enum item_state state = (enum item_state)sqlite3_column_int(statement, 1);
     int64_t remaining = sqlite3_column_int64(statement, 2);
+    int64_t worker = sqlite3_column_int64(statement, 3);
     store_end(statement);
     if (code != SQLITE_ROW)
         return code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
@@ -116,7 +117,8 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
         return QUEUE_OK;
     if (state == ITEM_DONE || state == ITEM_PULLED)
         return QUEUE_CONFLICT;
-    if (!store_run(store, SQL_CANCEL, "ii", seq, store_now_ms(store)))
+    if (!store_run(store, SQL_CANCEL, "ii", seq, store_now_ms(store)) ||
+        (state == ITEM_LEASED && !store_in_hand_ended(store, worker)))
         return QUEUE_FAULT;
     store_count_move(store,
                      &(struct move){.from = state, .before = remaining, .to = ITEM_CANCELLED});

@@ -48,8 +48,9 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
     return store_state(store) == STORE_GOOD;
 }
 
-/* Renews the lease of this id if the same request came before, and gives the items that it still
- * holds. NONE when it holds none; CONFLICT when it is another identity's. */
+/* Renews the lease of this id if the same request came before, but for items without progress for
+ * too long, and gives the items that it still holds. NONE when it holds none; CONFLICT when it is
+ * another identity's. */
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
     const uint8_t *lease = request->request.bytes;
@@ -66,13 +67,16 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
     /* One more than a grant of this same batch has: returning that one must not return this. */
     int64_t deadline = new_deadline(store) + 1;
     grant->returnable = (struct queue_return){request->request, deadline};
-    return store_run(store, SQL_LEASE_RENEW, "ui", lease, deadline) ? QUEUE_OK : QUEUE_FAULT;
+    int64_t moved_since = store_now_ms(store) - idle_max_ms(store);
+    return store_run(store, SQL_LEASE_RENEW, "uii", lease, deadline, moved_since) ? QUEUE_OK
+                                                                                  : QUEUE_FAULT;
 }
 
 /* A lease that is being given. */
 struct giving {
     const struct queue_lease *request;
     struct queue_grant *grant;
+    int32_t most; /* items, at least 1 */
     int64_t worker;
     int64_t deadline_ms;
 };
@@ -81,8 +85,8 @@ struct giving {
 static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
-    sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)request->items);
-    if (!next || !collect(store, next, request->items, request->iterations, grant))
+    sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)giving->most);
+    if (!next || !collect(store, next, giving->most, request->iterations, grant))
         return false;
     if (grant->count == 0)
         return true;
@@ -106,9 +110,13 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
         return QUEUE_OK;
     if (result != QUEUE_NONE || store_waiting(store) == 0)
         return result;
-    struct giving giving = {request, grant, worker, new_deadline(store)};
+    int32_t most = store_in_hand_room(store, &request->worker, request->items);
+    if (most <= 0)
+        return most < 0 ? QUEUE_FAULT : QUEUE_ENOUGH;
+    struct giving giving = {request, grant, most, worker, new_deadline(store)};
     if (!give(store, &giving))
         return QUEUE_FAULT;
+    in_hand_add(&store->in_hand, request->worker.identity, grant->count);
     grant->returnable = (struct queue_return){request->request, giving.deadline_ms};
     return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
 }
@@ -116,8 +124,7 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
 enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes,
                                          store_now_ms(store), grant.deadline_ms);
-    return store_change_items(store, statement, ITEM_LEASED, ITEM_WAITING) >= 0 ? QUEUE_OK
-                                                                                : QUEUE_FAULT;
+    return store_take_back(store, statement) >= 0 ? QUEUE_OK : QUEUE_FAULT;
 }
 
 /* Logs that a worker reports another chain for the same link. It is refused, and an operator must
@@ -147,7 +154,10 @@ struct report_row {
 struct reporter {
     const struct queue_worker *worker;
     int64_t seq;
-    int64_t same; /* seq of another worker of the same identity, found last; 0: none */
+    int64_t same;             /* seq of another worker of the same identity, found last; 0: none */
+    struct in_hand_work work; /* of what was judged and taken, */
+    int32_t in_hand;          /* and how many items it has in hand more */
+    bool impossible;          /* it reports what cannot be: nothing of it is taken */
 };
 
 /* Whether an item is leased to the identity that reports it. */
@@ -163,6 +173,15 @@ static bool has_leased(struct store *store, const struct report_row *found,
     return true;
 }
 
+/* Whether the one who reports an item may go on with it: one that has lapsed counts among those
+ * that its identity has in hand from then on. */
+static bool may_hold(struct store *store, const struct progress_row *row,
+                     const struct reporter *reporter) {
+    int32_t wanted = reporter->in_hand + 1;
+    return row->state == ITEM_LEASED ||
+           store_in_hand_room(store, reporter->worker, wanted) >= wanted;
+}
+
 /* Judges one item of a report by its row, and notes the change to make. True when it is taken. */
 static bool judge(struct store *store, int n, const struct report_row *found,
                   struct reporter *reporter) {
@@ -175,22 +194,28 @@ static bool judge(struct store *store, int n, const struct report_row *found,
         return false;
     if (progress == PROGRESS_FAULT)
         log_fault(store, item, reporter->worker);
-    if (progress == PROGRESS_IMPOSSIBLE)
+    if (progress == PROGRESS_IMPOSSIBLE) {
         store_quarantine_for(store, reporter->worker, item, row);
+        reporter->impossible = true;
+    }
     if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE)
         return false;
     if (progress == PROGRESS_SAME)
         return true;
     if (progress == PROGRESS_DONE)
         to = ITEM_DONE;
-    else if (progress == PROGRESS_RELEASE || progress == PROGRESS_IDLE)
+    else if (progress == PROGRESS_RELEASE || progress == PROGRESS_IDLE ||
+             !may_hold(store, row, reporter))
         to = ITEM_WAITING;
     rows->seq[n] = found->seq;
     rows->state[n] = (uint8_t)to;
     rows->strike[n] = progress == PROGRESS_IDLE;
     store->report_moves[n] = (struct move){
         .from = row->state, .to = to, .before = row->remaining, .after = item->remaining};
-    return progress != PROGRESS_IDLE;
+    reporter->work.links += row->remaining - item->remaining;
+    reporter->work.finished += progress == PROGRESS_DONE;
+    reporter->in_hand += (to == ITEM_LEASED) - (row->state == ITEM_LEASED);
+    return to != ITEM_WAITING || progress == PROGRESS_RELEASE;
 }
 
 static bool read_row(struct store *store, sqlite3_stmt *statement, struct report_row *found) {
@@ -276,10 +301,20 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
     rows->end = 0;
     while (rows->end < report->count) {
         rows->first = rows->end;
+        reporter.work = (struct in_hand_work){0};
+        reporter.in_hand = 0;
         rows->end = end_of_run(report, rows->first);
         /* Runs that were applied before a failure are taken again when the worker repeats them. */
-        if (!judge_all(store, &reporter, verdict) || !apply_all(store, worker))
+        if (!judge_all(store, &reporter, verdict))
             return QUEUE_FAULT;
+        if (reporter.impossible) {
+            memset(verdict->taken + rows->first, 0, sizeof verdict->taken - (size_t)rows->first);
+            break;
+        }
+        if (!apply_all(store, worker))
+            return QUEUE_FAULT;
+        in_hand_add(&store->in_hand, report->worker.identity, reporter.in_hand);
+        store_in_hand_worked(store, report->worker.identity, &reporter.work);
     }
     return QUEUE_OK;
 }
@@ -289,7 +324,7 @@ void store_lapse(struct store *store) {
     if (now < store->next_deadline_ms)
         return;
     sqlite3_stmt *statement = store_bind(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX);
-    int64_t items = store_change_items(store, statement, ITEM_LEASED, ITEM_WAITING);
+    int64_t items = store_take_back(store, statement);
     if (items < 0)
         return;
     if (items > 0)

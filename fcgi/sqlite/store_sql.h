@@ -18,6 +18,7 @@
 #include "queue/batch_log.h"
 #include "report_table.h"
 #include "sql.h"
+#include "store/in_hand.h"
 #include "store/rates.h"
 #include "store/report_rule.h"
 #include "store/store.h"
@@ -130,6 +131,9 @@ struct store {
     struct reserve reserve;
     int64_t next_given_up_ms; /* queue clock; a lower bound, INT64_MAX without open pulls */
     struct peer_state peer;
+    struct in_hand in_hand;  /* of what is leased */
+    bool in_hand_known;      /* else it is counted when it is wanted */
+    struct log_limit held;   /* of leases by who has enough in hand */
     struct log_limit faults; /* of reports with another chain than is stored */
     int64_t quarantined;     /* identities in quarantine; -1: to be counted */
     struct changes changes;  /* of the batch under way, with a replica */
@@ -160,7 +164,8 @@ void store_end(sqlite3_stmt *statement);
 bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size);
 
 /* Notes a call of a worker. *seq gets that of its row; *drain says whether its machine is to go:
- * then it must be given nothing more. OK; DENIED, its machine does not exist; FAULT. */
+ * then it must be given nothing more. OK; DENIED, its machine does not exist; DOWN, it may be a new
+ * one of the other node; QUARANTINED; FAULT. */
 enum queue_result store_worker_seen(struct store *store, const struct queue_worker *worker,
                                     int64_t *seq, int32_t *drain);
 
@@ -276,6 +281,21 @@ bool store_check_counts(struct store *store);
  * Returns their number; -1 after a failure: the batch is lost then. */
 int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
                            enum item_state to);
+
+/* How many of so many items the identity of a worker may have in hand besides what it has: 0, which
+ * the log says, when that is as much as it is seen to compute; -1 after a failure. */
+int32_t store_in_hand_room(struct store *store, const struct queue_worker *worker, int32_t items);
+
+/* Notes what an identity was seen to compute. */
+void store_in_hand_worked(struct store *store, const char *identity,
+                          const struct in_hand_work *work);
+
+/* Notes that a worker does not hold an item any more. False after a failure. */
+bool store_in_hand_ended(struct store *store, int64_t worker);
+
+/* Runs a statement that has leased items wait again and returns the worker of each, and counts
+ * them. Returns their number; -1 after a failure: the batch is lost then. */
+int64_t store_take_back(struct store *store, sqlite3_stmt *statement);
 
 /* Reads an item's row; a damaged one poisons the store. */
 bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item);

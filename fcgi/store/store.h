@@ -89,7 +89,7 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch);
 enum queue_result store_look(struct store *store, struct uuid id, struct queue_item *item);
 enum queue_result store_cancel(struct store *store, struct uuid id);
-/* NONE when nothing waits. OK without items when the worker must drain. */
+/* NONE when nothing waits; ENOUGH, see in_hand.h. OK without items when the worker must drain. */
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant);
 enum queue_result store_return_lease(struct store *store, struct queue_return grant);

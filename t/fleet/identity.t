@@ -116,13 +116,15 @@ subtest 'a lease that does nothing' => sub {
 };
 
 subtest 'progress that cannot be' => sub {
+    my $beside = $mill->new_item('beside it', 10);
     my $id = $mill->new_item('too fast', 2e11);
-    my $grant = lease_as($one)->json;
-    my ($item) = $grant->{items}->@*;
+    my $grant = lease_as($one, items => 2)->json;
+    my ($good, $item) = $grant->{items}->@*;
     my %lie = (id => $id, lease => $grant->{lease}, remaining => 0, chain => 'ab' x 64);
     $mill->expect_log(qr/is in quarantine/);
-    is_deeply report_as($one, \%lie)->json, { taken => [], lost => [$id] }, 'is not taken';
-    is $mill->state_of($id), 'leased', 'the item is not done';
+    is_deeply report_as($one, result_of($grant->{lease}, $good), \%lie)->json, { taken => [], lost => [$beside, $id] },
+        'is not taken, nor what is reported beside it';
+    is_deeply [map { $mill->state_of($_) } $beside, $id], ['leased', 'leased'], 'no item is done';
     is_problem(report_as($one, \%lie), 403, 'its reports are not taken any more');
     is_problem(lease_as($one), 403, 'and it gets nothing');
     my ($shown) = $mill->fleet_stats->{quarantine}->@*;
@@ -130,7 +132,7 @@ subtest 'progress that cannot be' => sub {
     like $shown->{why}, qr/reported 199999999999 links of item $id within/, 'with the reason';
     is_deeply [$mill->sql("SELECT identity FROM workers WHERE quarantine LIKE 'in quarantine: %reported%'")], [[$one]], 'and the view';
     is lease_as($two)->status, 204, 'the other goes on';
-    is $mill->call('DELETE', "/items/$id")->status, 204, 'the item is cancelled';
+    is $mill->call('DELETE', "/items/$_")->status, 204, 'the item is cancelled' for $id, $beside;
     is +($mill->command('--release', $one))[0], 0, 'an operator lets it out';
     is lease_as($one)->status, 204, 'and it is let in';
     is +($mill->command('--quarantine', $two))[0], 0, 'or puts another into quarantine';

@@ -304,6 +304,7 @@ static void run_call(enum listener listener, const struct route *routes, const u
         conf.body_bytes_max = 262144;
         conf.iterations_max = QUEUE_ITERATIONS_MAX;
         conf.lease_seconds = 60;
+        conf.in_hand_start = 4096;
         if (listener == LISTENER_WORKER) {
             conf.has_peer = true;
             conf.peer.node = 1;

@@ -431,6 +431,7 @@ static void set_up(struct node *node, uint64_t seed) {
     snprintf(conf->peer.url, sizeof conf->peer.url, "http://node-%d", 1 - node->number);
     conf->copying = COPY_SYNC;
     conf->lease_seconds = 10;
+    conf->in_hand_start = 4096;
     machines[node->number] = (struct machine){.dice = {seed + (uint64_t)node->number}};
     for (int i = 0; i < PROCESSES; i++) {
         processes[node->number][i] = roles[i];

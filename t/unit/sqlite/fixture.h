@@ -60,6 +60,7 @@ static inline void set_up(void) {
     conf.pulled_days = 7;
     conf.cancelled_days = 3;
     conf.lease_seconds = 60;
+    conf.in_hand_start = 4096;
     conf.size_penalty_ns = 100;
 }
 

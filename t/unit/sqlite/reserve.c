@@ -90,6 +90,7 @@ static void pull_all(struct store *store) {
 
 int main(void) {
     set_up();
+    conf.in_hand_start = ITEMS;
     struct store *store = open_store();
     ok(size_of("-wal") >= 24 * MIB && allocated("-wal") >= 24 * MIB, "the WAL has its room");
     ok(size_of("-shm") >= 128 * 1024 && allocated("-shm") >= 128 * 1024, "the wal-index, too");
