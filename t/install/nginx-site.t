@@ -107,24 +107,38 @@ spew("$etc/sites-enabled/default", 'own');
 is site('enable'), 0, 'a default site that is no link';
 is slurp("$etc/sites-enabled/default"), 'own', 'is left alone';
 
-# The site itself, with and without the module, is what the real nginx accepts.
-for my $module ('', '/usr/lib/nginx/modules') {
-    my $what = $module ? 'with its module for Lua' : 'alone';
-    SKIP: {
-        skip 'libnginx-mod-http-lua is not installed', 1 if $module && !-e "$module/ngx_http_lua_module.so";
-        my $root = "$FindBin::Bin/../..";
-        my $site = slurp("$root/nginx/site.conf") =~ s{/usr/share/hashmill}{$root}gr =~ s{/etc/hashmill/nginx}{$dir/real}gr
-            =~ s{/var/log/nginx/error\.log}{stderr}r;
-        make_path("$dir/real");
-        spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker);
-        symlink "$root/nginx/slow-bodies.conf", "$dir/real/slow-bodies.conf" if $module;
-        my $load = $module ? join '', map { "load_module $module/$_.so;\n" } qw(ndk_http_module ngx_http_lua_module) : '';
-        my $temporary = join '', map { "${_}_temp_path $dir/real/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi);
-        spew("$dir/real/nginx.conf", "${load}pid $dir/real/pid;\nevents {}\nhttp {\naccess_log off;\n$temporary$site}\n");
-        my $said = qx{@{[nginx_program()]} -t -e stderr -p $dir/real -c $dir/real/nginx.conf 2>&1};
-        is $?, 0, "nginx accepts the site $what" or diag $said;
-    }
+# The site itself is what the real nginx accepts. Its files with other places:
+my $files = "$FindBin::Bin/../../nginx";
+make_path("$dir/real");
+sub adapted ($name) {
+    return slurp("$files/$name") =~ s{/usr/share/hashmill/nginx|/etc/hashmill/nginx}{$dir/real}gr =~ s{/var/log/nginx/error\.log}{stderr}r;
 }
+spew("$dir/real/$_", adapted($_)) for map { s{.*/}{}r } glob "$files/hashmill-*.conf";
+spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker);
+
+# What nginx says of a site behind other lines; '' when it accepts it.
+sub refusal ($site, $load = '') {
+    my $temporary = join '', map { "${_}_temp_path $dir/real/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi);
+    spew("$dir/real/nginx.conf", "${load}pid $dir/real/pid;\nevents {}\nhttp {\naccess_log off;\n$temporary$site}\n");
+    my $said = qx{@{[nginx_program()]} -t -e stderr -p $dir/real -c $dir/real/nginx.conf 2>&1};
+    return $? == 0 ? '' : $said;
+}
+
+my $site = adapted('site.conf');
+is refusal($site), '', 'nginx accepts the site';
+spew("$dir/real/unlimited.conf", "geo \$hashmill_unlimited { default 0; 192.0.2.7 1; }\n");
+is refusal($site), '', 'with others who have no limits';
+SKIP: {
+    my $modules = '/usr/lib/nginx/modules';
+    skip 'libnginx-mod-http-lua is not installed', 1 if !-e "$modules/ngx_http_lua_module.so";
+    symlink "$files/slow-bodies.conf", "$dir/real/slow-bodies.conf";
+    is refusal($site, join '', map { "load_module $modules/$_.so;\n" } qw(ndk_http_module ngx_http_lua_module)), '', 'with its module for Lua';
+}
+# What version 0.1.0 had in its site: an administrator who has changed that keeps it.
+my $former = $site =~ s/^ *include \S+slow-bodies.*\n//gmr
+    =~ s/^(server \{)/$1 limit_conn hashmill_connections 1000; limit_req zone=hashmill_requests burst=4000 nodelay;/gmr;
+is refusal("limit_conn_zone \$binary_remote_addr zone=hashmill_connections:10m;\n"
+    . "limit_req_zone \$binary_remote_addr zone=hashmill_requests:10m rate=2000r/s;\n$former"), '', 'and a site of before';
 
 system('rm', '-rf', $etc);
 unlink "$dir/calls";

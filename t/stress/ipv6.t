@@ -17,7 +17,8 @@ for my $address (SERVER, 'fd77:0:0:1::1', 'fd77:0:0:1::2', 'fd77:0:0:1:ffff:ffff
 }
 my $mill = Hashmill->start(nginx_change => sub ($text) {
     return nginx_whole($text) =~ s/listen \S+:(\d+) backlog=\d+;/listen [::]:$1 ipv6only=off;/gr
-        =~ s/(limit_conn hashmill_waits) \d+/"$1 " . SHARE/er =~ s/127\.0\.0\.0\/8 1;/127.0.0.1 1;/r;
+        =~ s/(limit_conn hashmill_waits) \d+/"$1 " . SHARE/er
+        =~ s/^( *geo \$hashmill_unlimited \{.*?\})/$1\ngeo \$hashmill_unlimited { default 0; 127.0.0.1 1; 127.0.0.4 1; }/mrs;
 });
 my $id = $mill->new_item('waited for', 10);
 my @waits;
@@ -49,4 +50,7 @@ ok $mill->wait_parked(5), 'two of an address of IPv4 wait';
 is status(look('127.0.0.2', '127.0.0.9')), 429, 'which is its share';
 look('127.0.0.3', '127.0.0.9');
 ok $mill->wait_parked(6), 'another address has its own';
+
+look('127.0.0.4', '127.0.0.9') for 1 .. SHARE + 1;
+ok $mill->wait_parked(9), 'one that the last block of the configuration names has no limit';
 finish();
