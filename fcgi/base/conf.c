@@ -2,11 +2,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "certificate.h"
 #include "conf_peers.h"
+#include "hex.h"
 #include "keys.h"
 #include "log.h"
 #include "protocol.h"
@@ -39,7 +42,7 @@ static const struct setting table[] = {
          "Read again on SIGHUP."),
     TEXT("MACHINE_SECRET", machine_secret, "secret", "",
          "What the tokens of launched machines are made of, 16 bytes or more, the same on all "
-         "nodes and on no worker; needed with PROVIDER."),
+         "nodes and on no worker; without one it is made of PEER_TOKEN. Needed with PROVIDER."),
     TEXT("MACHINE_SECRET_OLD", machine_secret_old, "secret", "",
          "The former MACHINE_SECRET, while machines have tokens of it."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
@@ -191,12 +194,25 @@ static bool check_length(const char *setting, const char *secret, char *why, siz
     return false;
 }
 
+/* Makes the secret of a node from before there was one. It comes from PEER_TOKEN, so that it is the
+ * same on all nodes; it is hex(SHA-256("machine secret " PEER_TOKEN)). */
+static void derive_machine_secret(struct conf *conf) {
+    char text[sizeof "machine secret " + SETTING_TEXT_SIZE];
+    uint8_t hash[32];
+    int length = snprintf(text, sizeof text, "machine secret %s", conf->peer_token);
+    if (EVP_Digest(text, (size_t)length, hash, NULL, EVP_sha256(), NULL) == 1)
+        hex_encode(conf->machine_secret, hash, sizeof hash);
+    OPENSSL_cleanse(text, sizeof text);
+}
+
 /* Checks the secrets and reads the file KEYS. */
 static bool read_credentials(struct conf *conf, char *why, size_t why_size) {
     if (!check_length("WORKER_TOKEN", conf->worker_token, why, why_size) ||
         !check_length("MACHINE_SECRET", conf->machine_secret, why, why_size) ||
         !check_length("MACHINE_SECRET_OLD", conf->machine_secret_old, why, why_size))
         return false;
+    if (conf->machine_secret[0] == '\0' && conf->peer_token[0] != '\0')
+        derive_machine_secret(conf);
     if (conf->provider[0] != '\0' && conf->machine_secret[0] == '\0') {
         snprintf(
             why, why_size,

@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/../support";
 use Test::More;
 use Hashmill;
+use Digest::SHA qw(sha256_hex);
 use Hashmill::Fleet;
 
 plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
@@ -146,6 +147,17 @@ subtest 'a machine that is gone' => sub {
     kill 'KILL', $pid;
     ok wait_until(60, sub { !machine($one) }), 'is no longer listed';
     is_problem(lease_as($one), 401, 'and its token counts no more');
+};
+
+$mill->close_instance;
+
+subtest 'a node from before there was MACHINE_SECRET' => sub {
+    my $peer_token = 'p' x 32;
+    my $former = Hashmill::EmptyFleet->start(WORKERS_MIN => 1, MACHINE_SECRET => '', PEER_TOKEN => $peer_token);
+    ok wait_until(60, sub { grep { $_->{id} ne '' } $former->machines }), 'launches a machine';
+    my ($name) = map { $_->{name} } $former->machines;
+    is $former->token_of($name), $former->machine_token($name, sha256_hex("machine secret $peer_token")), 'with a token made of PEER_TOKEN';
+    $former->close_instance;
 };
 
 finish();

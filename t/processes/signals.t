@@ -45,7 +45,7 @@ subtest 'settings' => sub {
     my $file = "$mill->{dir}/other.env";
     my %bad = ('an unknown key' => 'NO_SUCH_KEY=1', 'out of range' => 'LEASE_SECONDS=1',
         'no number' => 'ITEMS_MAX=many', 'no KEY=VALUE' => 'what is this',
-        'a short token' => 'WORKER_TOKEN=short', 'an unknown level' => 'LOG_LEVEL=loud',
+        'a short token' => 'WORKER_TOKEN=short', 'launches without a secret' => 'PROVIDER=/bin/true', 'an unknown level' => 'LOG_LEVEL=loud',
         'less patience with a process than with the writer' => 'BUSY_SECONDS=5');
     for my $name (sort keys %bad) {
         spew($file, "$bad{$name}\n");
