@@ -1,6 +1,6 @@
 # hashmill: `make` builds build/hashmill-fcgi and build/hashmill-worker; `make help` lists the rest.
 
-VERSION := 0.1.0
+VERSION := 0.1.1
 PREFIX ?= /usr/local
 BUILD ?= build
 # However it was spelled: the compiler's lists of headers name what is built as it was named when it was built.

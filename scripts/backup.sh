@@ -265,6 +265,7 @@ restore_backup() {
     done
     mv -fT "$work/copy" "$database"
     sync "$directory"
+    [[ -n $sha256 ]] || echo 'Its SHA-256 was not compared, as there is none: the content is as good as its source'
     printf '%s is what %s has; start the server now\n' "$database" "${file/#-/the backup}"
     [[ ! -e $kept ]] || printf 'The old database is kept as %s\n' "$kept"
 }

@@ -194,8 +194,9 @@ static bool is_private(int fd, const char *path, char *why, size_t why_size) {
         return true;
     snprintf(why, why_size,
              "KEYS: %s may be read or changed by others (mode %04o, user %u, group %u): make it "
-             "0600 and this server's own, or 0640 and root's with the group of this server's user",
-             path, (unsigned)open_to, (unsigned)file.st_uid, (unsigned)file.st_gid);
+             "0600 and the server's own, or 0640 and root's with the group of the server's user%s",
+             path, (unsigned)open_to, (unsigned)file.st_uid, (unsigned)file.st_gid,
+             geteuid() == 0 ? "; if it is so, run this as the server's user and not as root" : "");
     return false;
 }
 
@@ -250,12 +251,10 @@ int keys_count(const struct keys *keys) {
     return keys->count;
 }
 
-const struct key *keys_find(const struct keys *keys, const char *text, int64_t now_seconds) {
+const struct key *keys_find(const struct keys *keys, const char *text) {
     struct key wanted = {0};
     if (keys->count == 0 ||
         EVP_Digest(text, strlen(text), wanted.hash, NULL, EVP_sha256(), NULL) != 1)
         return NULL;
-    const struct key *key =
-        bsearch(&wanted, keys->list, (size_t)keys->count, sizeof *keys->list, by_hash);
-    return key && now_seconds < key->until_seconds ? key : NULL;
+    return bsearch(&wanted, keys->list, (size_t)keys->count, sizeof *keys->list, by_hash);
 }

@@ -42,9 +42,8 @@ void keys_free(struct keys *keys);
 /* How many keys there are. */
 int keys_count(const struct keys *keys);
 
-/* The key with this text at this time, in seconds since 1970; NULL when there is none or its time
- * is over. */
-const struct key *keys_find(const struct keys *keys, const char *text, int64_t now_seconds);
+/* The key with this text, whether its time is over or not; NULL when there is none. */
+const struct key *keys_find(const struct keys *keys, const char *text);
 
 /* "worker", "client", ... */
 const char *key_role_name(enum key_role role);

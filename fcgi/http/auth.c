@@ -48,6 +48,12 @@ static void be(struct identity *identity, enum identity_kind kind, const char *n
     snprintf(identity->name, sizeof identity->name, "%s", name);
 }
 
+static enum identity_kind kind_of(const struct key *key) {
+    if (clock_wall_ms() / 1000 >= key->until_seconds)
+        return IDENTITY_EXPIRED;
+    return key->role == KEY_WORKER ? IDENTITY_WORKER : IDENTITY_OTHER;
+}
+
 void auth_identify(const struct conf *conf, const char *authorization, struct identity *identity) {
     char token[TOKEN_SIZE];
     char machine[MACHINE_NAME_SIZE];
@@ -62,8 +68,8 @@ void auth_identify(const struct conf *conf, const char *authorization, struct id
     else if (machine_token_is_one(token)) {
         if (machine_token_check(conf, token, machine))
             be(identity, IDENTITY_MACHINE, machine);
-    } else if (conf->keys && (key = keys_find(conf->keys, token, clock_wall_ms() / 1000)) != NULL)
-        be(identity, key->role == KEY_WORKER ? IDENTITY_WORKER : IDENTITY_OTHER, key->name);
+    } else if (conf->keys && (key = keys_find(conf->keys, token)) != NULL)
+        be(identity, kind_of(key), key->name);
 }
 
 bool auth_is_worker(const struct identity *identity) {

@@ -9,6 +9,7 @@
 /* Whose credential a call on the worker listener carries. */
 enum identity_kind {
     IDENTITY_NONE,    /* no credential, or one that does not count */
+    IDENTITY_EXPIRED, /* a key whose time is over */
     IDENTITY_SHARED,  /* WORKER_TOKEN: workers that are started by hand */
     IDENTITY_WORKER,  /* a key of the role worker */
     IDENTITY_MACHINE, /* the token of a machine; whether it still exists is the queue's to say */

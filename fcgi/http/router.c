@@ -106,9 +106,11 @@ static bool check_role(struct call *call, const char *wanted) {
 /* The reply to a call whose credential is not one of those that make it. */
 static void refuse_credential(struct call *call, bool peers) {
     struct reply *reply = &call->server->reply;
-    if (call->identity.kind == IDENTITY_NONE) {
+    enum identity_kind kind = call->identity.kind;
+    if (kind == IDENTITY_NONE || kind == IDENTITY_EXPIRED) {
         problem_reply(reply, PROBLEM_UNAUTHORIZED,
-                      "Send the header Authorization: Bearer TOKEN with this node's %s.",
+                      "%sSend the header Authorization: Bearer TOKEN with this node's %s.",
+                      kind == IDENTITY_EXPIRED ? "The time of this key is over. " : "",
                       peers ? "PEER_TOKEN, the same on all nodes"
                             : "WORKER_TOKEN, a worker's key, or the token of a machine that it "
                               "launched");
@@ -125,9 +127,13 @@ static void refuse_credential(struct call *call, bool peers) {
 /* Counts the refusal. What the caller sent is in no log. */
 static void note_refusal(const struct call *call) {
     const char *address = request_parameter(call->request, "REMOTE_ADDR");
-    refusals_note(address ? address : "an unknown address",
-                  call->identity.kind == IDENTITY_NONE ? "its credential does not count"
-                                                       : "its credential is not for this call");
+    const struct identity *identity = &call->identity;
+    char why[WHY_SIZE] = "its credential is not for this call";
+    if (identity->kind == IDENTITY_EXPIRED)
+        snprintf(why, sizeof why, "the time of its key, one of %s, is over", identity->name);
+    else if (identity->kind == IDENTITY_NONE)
+        snprintf(why, sizeof why, "its credential does not count");
+    refusals_note(address ? address : "an unknown address", why);
 }
 
 /* Everything on the worker listener needs a credential, and with TLS a certificate: other nodes'

@@ -84,6 +84,8 @@ enum queue_result store_quarantine(struct store *store, const struct queue_quara
                                                store->wall_ms, quarantine->why)
                                    : store_run(store, SQL_QUARANTINE_END, "t", name);
     store->quarantined = -1; /* counted when it is wanted */
+    if (good)
+        log_info("%s is %s in quarantine", name, quarantine->begins ? "now" : "no longer");
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 

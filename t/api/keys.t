@@ -53,7 +53,10 @@ sub lease_with ($key, $name = 'test') {
 subtest 'who is let in' => sub {
     is lease_with($alice)->status, 204, 'a worker with a key';
     is lease_with($again, 'other')->status, 204, 'and with another of the same name';
-    is_problem(lease_with($old), 401, 'not with one whose time is over');
+    my $reply = lease_with($old);
+    is_problem($reply, 401, 'not with one whose time is over');
+    like $reply->json->{detail}, qr/^The time of this key is over/, 'which it is told';
+    like $mill->server_log, qr/the time of its key, one of bob, is over/, 'and the log says';
     is_problem(lease_with($alice =~ s/.$/x/r), 401, 'nor with a wrong one');
     is_problem(lease_with($viewer), 403, 'nor with one of another role');
     is_problem($mill->worker_call('/peer/done', { protocol => 2, node => 1 }, Authorization => "Bearer $alice"), 403,

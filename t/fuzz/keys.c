@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     must(keys ? keys_count(keys) >= 0 && keys_count(keys) <= KEYS_MAX
               : strlen(why) > 0 && strlen(why) < sizeof why);
     char *text = fuzz_text(data, size);
-    const struct key *key = keys ? keys_find(keys, text, 0) : NULL;
+    const struct key *key = keys ? keys_find(keys, text) : NULL;
     must(!key || key_name_is_good(key->name));
     must(!key_text_parse(text, &role) || role < KEY_ROLES);
     free(text);

@@ -104,10 +104,11 @@ static void describe(char *why, size_t size, const struct http_reply *reply,
     const char *remedy = "";
     if (strcmp(problem->type, "urn:hashmill:problem:protocol") == 0)
         remedy = "; upgrade this worker or the node so that both speak the same protocol";
-    else if (strcmp(problem->type, "urn:hashmill:problem:certificate") == 0)
-        remedy = ""; /* the detail says what is wrong with TLS_CERT */
+    else if (strcmp(problem->type, "urn:hashmill:problem:certificate") == 0 ||
+             strcmp(problem->type, "urn:hashmill:problem:quarantined") == 0)
+        remedy = ""; /* the detail says what to do */
     else if (reply->status == 401 || reply->status == 403)
-        remedy = "; set WORKER_TOKEN to the node's";
+        remedy = " Look at WORKER_TOKEN, which is the node's or a key of its file KEYS.";
     else if (reply->status == 404 || reply->status == 405 || reply->status < 400)
         remedy = "; check that NODES has the URL of a worker listener";
     if (reply->status == 0)

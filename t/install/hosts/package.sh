@@ -1,7 +1,7 @@
 #!/bin/bash -p
 # The package's life on a host: install, upgrade under load, what ends a service and what does not, remove,
 # purge, nginx before and after. For a fresh Debian 12 or Ubuntu 24.04 that runs systemd and can be thrown
-# away. Copy two versions of the package (make deb VERSION=0.1.0, make deb VERSION=0.1.1) and this there,
+# away. Copy two versions of the package (make deb VERSION=0.1.1, make deb VERSION=0.1.2) and this there,
 # and run as root; it prints TAP.
 #
 #   package.sh OLD.deb NEW.deb
@@ -258,6 +258,36 @@ reloads() {
     is 'not the process' "$(property hashmill MainPID)" "$pid"
 }
 
+# The status of a lease of a worker with this key, as soon as it is the wanted one.
+leases_with() {
+    local body='{"protocol":1,"request":"01234567-89ab-4def-8123-456789abcdef","items":1,"iterations":1,"wait":0,"worker":{"name":"t","cores":1,"kernel":"t","rate":1}}'
+    curl -sS -m 5 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $1" -d "$body" http://127.0.0.1:8081/lease
+}
+is_let_in() {
+    [[ $(leases_with "$1") == 204 ]]
+}
+
+keys() {
+    local said key
+    said=$(hashmill-fcgi --key worker tester)
+    key=$(sed -n 2p <<<"$said")
+    sed -n 4p <<<"$said" >/etc/hashmill/keys
+    chown root:hashmill /etc/hashmill/keys
+    chmod 640 /etc/hashmill/keys
+    echo 'KEYS=/etc/hashmill/keys' >>/etc/hashmill/hashmill.env
+    check 'a file of keys that is root'"'"'s' systemctl reload hashmill
+    check 'lets a worker in' within 20 is_let_in "$key"
+    check 'so it does after a restart' systemctl restart hashmill
+    check 'of the server' within 20 is_let_in "$key"
+    check '-t agrees' runuser -u hashmill -- hashmill-fcgi -t -c /etc/hashmill/hashmill.env -c /etc/hashmill/secrets.env
+    chgrp www-data /etc/hashmill/keys
+    check 'one that nginx may read' not systemctl reload hashmill
+    check 'is refused by -t, too' not runuser -u hashmill -- hashmill-fcgi -t -c /etc/hashmill/hashmill.env -c /etc/hashmill/secrets.env
+    sed -i '$d' /etc/hashmill/hashmill.env
+    rm /etc/hashmill/keys
+    check 'without keys' systemctl reload hashmill
+}
+
 upgrade() {
     local pid nginx_pid
     start_load
@@ -396,6 +426,7 @@ check 'a list of packages' apt update
 fresh_install
 nginx_parts
 reloads
+keys
 upgrade
 ends_of_a_service
 remove_and_purge
