@@ -206,6 +206,8 @@ static void check_recovery(struct node *node) {
         sim_fail("node %d: --init has made no database", node->number);
     /* A continued database has the epoch that was served, or the next one. */
     bool newer = node->served_epoch > 0 && look.epoch > node->served_epoch + 1;
+    /* A backup of the history that --alone began, in place of an older one that was fetched since. */
+    bool outdated = newer && node->old;
     node->served_epoch = look.epoch;
     if (newer || (node->old && look.epoch != node->old_epoch)) {
         oracle_excuse("what an old database has served is lost when the newer one is fetched");
@@ -225,7 +227,7 @@ static void check_recovery(struct node *node) {
     bool by_hand = node->by_hand && (other || !could_be_asked(node));
     node->old = look.epoch < node->lost_epoch || (same && look.batch < node->kept_batch);
     node->old_epoch = look.epoch;
-    if (node->lost_batch == 0 || node->by_choice || by_hand)
+    if (node->lost_batch == 0 || node->by_choice || by_hand || outdated)
         oracle_excuse("a database was lost");
     else
         sim_fail("node %d: --init serves batch %lld of %s database, and clients were told of %lld",
