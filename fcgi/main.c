@@ -175,6 +175,10 @@ static int parse_options(int argc, char **argv, struct options *options) {
     }
     if (options->key_role)
         return make_key(options->key_role, argc - optind, argv + optind);
+    if (options->quarantined && options->released) {
+        fprintf(stderr, "hashmill-fcgi: --quarantine and --release do not go together\n");
+        return EXIT_CONFIG;
+    }
     if (optind == argc)
         return check_init(options) ? -1 : EXIT_CONFIG;
     fprintf(stderr, "hashmill-fcgi: takes no argument \"%s\"; see --help\n", argv[optind]);
@@ -189,6 +193,21 @@ static int exec_anew(char **argv, const char *program, const struct conf *conf,
     execv(program, argv);
     log_error("cannot execute %s: %m", program);
     return EXIT_TEMPORARY;
+}
+
+/* Whether the settings are good. Somebody may change them while requests in hand are finished: then
+ * this program goes on. */
+static bool are_good(const struct settings_files *files) {
+    static struct conf now;
+    char why[600];
+    keys_free(now.keys);
+    memset(&now, 0, sizeof now);
+    bool good = conf_load(&now, files, why, sizeof why) && sockets_fit(&now, why, sizeof why);
+    if (good)
+        keys_keep(now.keys);
+    else
+        log_error("not reloading: %s", why);
+    return good;
 }
 
 /* Serves until told to stop. Returns the exit code. */
@@ -211,7 +230,10 @@ static int run(const struct conf *conf, const struct settings_files *files, char
              conf->database, store_version(), OpenSSL_version(OPENSSL_VERSION));
     int exit_code;
     const struct roles roles = roles_of(conf);
-    enum prefork_end end = prefork_run(&roles, conf, &sockets, files, program, &exit_code);
+    enum prefork_end end;
+    do
+        end = prefork_run(&roles, conf, &sockets, files, program, &exit_code);
+    while (end == PREFORK_RELOAD && !are_good(files));
     if (end == PREFORK_RELOAD)
         return exec_anew(argv, program, conf, &sockets);
     sockets_remove(&sockets, conf);

@@ -8,11 +8,21 @@
 #include "master/sockets.h"
 #include "queue/queue_fleet.h"
 
+/* Whether an identity may have this name. */
+static bool is_name(const char *text) {
+    static const char characters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t length = strspn(text, characters);
+    return length > 0 && length < QUEUE_NAME_SIZE && text[length] == '\0';
+}
+
 int quarantine_run(const struct conf *conf, const char *identity, bool begins) {
     char channel[SETTING_TEXT_SIZE + 24];
     struct queue_quarantine quarantine = {.begins = begins, .why = "by an operator"};
-    if (strlen(identity) >= sizeof quarantine.identity || identity[0] == '\0') {
-        log_error("a name has 1 to %zu bytes", sizeof quarantine.identity - 1);
+    if (!is_name(identity)) {
+        log_error("a name of a key or a machine has 1 to %zu letters, digits, dots, underscores "
+                  "and dashes: see identity in GET /stats",
+                  sizeof quarantine.identity - 1);
         return EXIT_CONFIG;
     }
     snprintf(quarantine.identity, sizeof quarantine.identity, "%s", identity);

@@ -47,7 +47,10 @@ parse_arguments() {
             -c) settings+=("$2") ;;
             --run-dir) run_dir=$2 ;;
             --database) database=$2 ;;
-            --sha256) sha256=$2 ;;
+            --sha256)
+                sha256=${2,,}
+                [[ -n $sha256 ]] || fail "--sha256 is empty: give a SHA-256, or leave the option out"
+                ;;
             esac
             shift
             ;;
@@ -206,7 +209,11 @@ take_lock() {
 # Finds what SHA-256 FILE is to have, if that is known.
 find_sum() {
     local name
-    [[ -z $sha256 && $file != - && -f $file.sha256 ]] || return 0
+    [[ -z $sha256 && $file != - ]] || return 0
+    [[ -f $file.sha256 ]] || {
+        [[ ! -e $file.sha256 && ! -L $file.sha256 ]] || fail "$file.sha256 is no file; remove it, or give --sha256"
+        return 0
+    }
     read -r sha256 name <"$file.sha256" || true
     [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail "$file.sha256 has no SHA-256: ${name:+there is one of $name}; remove it, or give --sha256"
 }

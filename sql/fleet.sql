@@ -23,11 +23,12 @@ SELECT name FROM machine WHERE state < 3 ORDER BY seq LIMIT ?1;
 SELECT count(*) FROM machine WHERE name = ?1;
 
 -- name: machine_needed
--- Whether the worker on a machine must not retire: it holds items, or its machine is one of the last
+-- Whether the worker on a machine must not retire: its workers hold items, or it is one of the last
 -- WORKERS_MIN. No row when the machine is leaving anyway, or is not of this node.
 -- ?1 worker, ?2 WORKERS_MIN
 SELECT (SELECT count(*) FROM machine WHERE state = 1) <= ?2
-    OR EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline >= 0 AND worker = ?1)
+    OR EXISTS (SELECT 1 FROM item CROSS JOIN worker ON worker.seq = item.worker
+        WHERE item.state = 1 AND item.deadline >= 0 AND worker.machine = machine.name)
 FROM machine WHERE name = (SELECT machine FROM worker WHERE seq = ?1) AND state < 2;
 
 -- name: machine_prune

@@ -220,7 +220,14 @@ static bool read_credentials(struct conf *conf, char *why, size_t why_size) {
             "gets a token made of it; make one with: openssl rand -hex 32");
         return false;
     }
+    struct keys *kept = keys_kept();
     conf->keys = conf->keys_file[0] == '\0' ? NULL : keys_read(conf->keys_file, why, why_size);
+    if (conf->keys_file[0] != '\0' && !conf->keys && kept) {
+        log_error("%s; the keys of before count on", why);
+        conf->keys = kept;
+        return true;
+    }
+    keys_free(kept);
     return conf->keys_file[0] == '\0' || conf->keys;
 }
 

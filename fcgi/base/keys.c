@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,9 +16,12 @@
 #include "hex.h"
 #include "memory.h"
 
-enum { WHY_SIZE = 300, DAY_SECONDS = 86400 };
+enum { WHY_SIZE = 300, DAY_SECONDS = 86400, BYTES_MAX = 16 << 20 };
 
 static const char blanks[] = " \t\r\n";
+
+/* Of what keys_keep writes: another program may have another struct key. */
+static const uint64_t key_version = sizeof(struct key) << 8 | 1;
 
 struct keys {
     int count;
@@ -182,8 +186,9 @@ static bool is_private(int fd, const char *path, char *why, size_t why_size) {
         snprintf(why, why_size, "KEYS: cannot look at %s: %s", path, strerror(errno));
         return false;
     }
-    if (!S_ISREG(file.st_mode)) {
-        snprintf(why, why_size, "KEYS: %s is not a file", path);
+    if (!S_ISREG(file.st_mode) || file.st_size > BYTES_MAX) {
+        snprintf(why, why_size, "KEYS: %s is %s", path,
+                 S_ISREG(file.st_mode) ? "larger than 16 MiB" : "not a file");
         return false;
     }
     bool own = file.st_uid == geteuid();
@@ -215,7 +220,7 @@ static bool read_all(struct keys *keys, FILE *in, const char *path, char *why, s
         if (!good)
             snprintf(why, why_size, "KEYS: %s line %d: %s", path, number, reason);
     }
-    if (good && ferror(in)) {
+    if (good && !feof(in)) {
         snprintf(why, why_size, "KEYS: cannot read %s: %s", path, strerror(errno));
         good = false;
     }
@@ -239,6 +244,47 @@ struct keys *keys_read(const char *path, char *why, size_t why_size) {
         return keys;
     keys_free(keys);
     return NULL;
+}
+
+static const char keep_variable[] = "HASHMILL_KEPT_KEYS"; /* names the descriptor */
+
+void keys_keep(const struct keys *keys) {
+    char text[16];
+    int fd = keys ? memfd_create("keys", 0) : -1;
+    size_t size = keys ? (size_t)keys->count * sizeof *keys->list : 0;
+    if (fd < 0)
+        return;
+    snprintf(text, sizeof text, "%d", fd);
+    if (write(fd, &key_version, sizeof key_version) == (ssize_t)sizeof key_version &&
+        write(fd, keys->list, size) == (ssize_t)size)
+        setenv(keep_variable, text, 1);
+    else
+        close(fd);
+}
+
+struct keys *keys_kept(void) {
+    const char *text = getenv(keep_variable);
+    int fd = text ? (int)strtol(text, NULL, 10) : -1;
+    uint64_t version = 0;
+    struct stat file;
+    struct keys *keys = NULL;
+    if (fd < 0)
+        return NULL;
+    unsetenv(keep_variable);
+    if (fstat(fd, &file) == 0 &&
+        pread(fd, &version, sizeof version, 0) == (ssize_t)sizeof version &&
+        version == key_version) {
+        size_t size = (size_t)file.st_size - sizeof version;
+        keys = memory_or_end(calloc(1, sizeof *keys), "the keys");
+        keys->list = memory_or_end(malloc(size + 1), "the keys");
+        keys->count = keys->capacity = (int)(size / sizeof *keys->list);
+        if (pread(fd, keys->list, size, sizeof version) != (ssize_t)size) {
+            keys_free(keys);
+            keys = NULL;
+        }
+    }
+    close(fd);
+    return keys;
 }
 
 void keys_free(struct keys *keys) {

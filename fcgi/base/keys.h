@@ -37,6 +37,13 @@ struct keys;
  * read, others than its owner (or, of root's, this process's group) may read it, or a line is
  * wrong. */
 struct keys *keys_read(const char *path, char *why, size_t why_size);
+
+/* Keeps keys over exec, for a program whose file is bad by then. NULL: none are kept. */
+void keys_keep(const struct keys *keys);
+
+/* The keys that the program before has kept, once; NULL when there are none, or they were another
+ * version's. */
+struct keys *keys_kept(void);
 void keys_free(struct keys *keys);
 
 /* How many keys there are. */

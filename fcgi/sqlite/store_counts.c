@@ -166,12 +166,12 @@ static bool count_all(struct store *store) {
     while ((code = store_step(store, statement)) == SQLITE_ROW)
         in_hand_add(&store->in_hand, (const char *)sqlite3_column_text(statement, 0), 1);
     store_end(statement);
-    store->in_hand_known = code == SQLITE_DONE;
-    return store->in_hand_known;
+    store->in_hand.known = code == SQLITE_DONE;
+    return store->in_hand.known;
 }
 
 int32_t store_in_hand_room(struct store *store, const struct queue_worker *worker, int32_t items) {
-    if (!store->in_hand_known && !count_all(store))
+    if (!store->in_hand.known && !count_all(store))
         return -1;
     int64_t room =
         in_hand_room(&store->in_hand, worker->identity, span_of(store), store->conf->in_hand_start);

@@ -3,14 +3,16 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "queue/id.h"
 #include "store/report_rule.h"
 #include "store_sql.h"
 
 enum {
-    LAPSE_MAX = 2000, /* leases that lapse in one batch */
-    IDLE_LEASES = 3   /* of this many LEASE_SECONDS without progress comes a strike */
+    LAPSE_MAX = 2000,       /* leases that lapse in one batch */
+    LAPSED_PAUSE_MS = 1000, /* between two lines about them in the log */
+    IDLE_LEASES = 3         /* of this many LEASE_SECONDS without progress comes a strike */
 };
 
 static int64_t idle_max_ms(const struct store *store) {
@@ -327,8 +329,12 @@ void store_lapse(struct store *store) {
     int64_t items = store_take_back(store, statement);
     if (items < 0)
         return;
-    if (items > 0)
-        log_info("leases lapsed of items: %lld; they wait again", (long long)items);
+    store->lapsed += items;
+    if (store->lapsed > 0 && clock_steady_ms() >= store->lapsed_told_ms + LAPSED_PAUSE_MS) {
+        log_info("leases lapsed of items: %lld; they wait again", (long long)store->lapsed);
+        store->lapsed_told_ms = clock_steady_ms();
+        store->lapsed = 0;
+    }
     int64_t next = store_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
     if (next != INT64_MAX || store->counts.items[ITEM_LEASED] == 0)
         store->next_deadline_ms = next;

@@ -131,9 +131,10 @@ struct store {
     struct reserve reserve;
     int64_t next_given_up_ms; /* queue clock; a lower bound, INT64_MAX without open pulls */
     struct peer_state peer;
-    struct in_hand in_hand;  /* of what is leased */
-    bool in_hand_known;      /* else it is counted when it is wanted */
+    struct in_hand in_hand;  /* of what is leased; counted when it is wanted and not known */
     struct log_limit held;   /* of leases by who has enough in hand */
+    int64_t lapsed;          /* items whose leases lapsed since the log said so, */
+    int64_t lapsed_told_ms;  /* at this steady time */
     struct log_limit faults; /* of reports with another chain than is stored */
     int64_t quarantined;     /* identities in quarantine; -1: to be counted */
     struct changes changes;  /* of the batch under way, with a replica */

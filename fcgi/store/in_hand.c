@@ -3,29 +3,29 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whether a place is given up rather than another: first those that have nothing in hand, of
- * several the one that was silent longest. */
-static bool is_spare(const struct in_hand_identity *one, const struct in_hand_identity *other) {
-    if ((one->items > 0) != (other->items > 0))
-        return other->items > 0;
-    return one->span < other->span;
+/* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint32_t hash(const char *name) {
+    uint32_t hash = 2166136261U;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (uint8_t)*name) * 16777619U;
+    return hash;
 }
 
-/* The place of an identity, which is made if it has none. */
+/* The place of an identity, which is made if it has none. When that many are known as cannot be at
+ * one time, all are forgotten with those that have gone, and nothing is known. */
 static struct in_hand_identity *find(struct in_hand *in_hand, const char *name) {
-    struct in_hand_identity *spare = in_hand->identities;
-    for (int i = 0; i < in_hand->count; i++) {
-        struct in_hand_identity *identity = &in_hand->identities[i];
-        if (strcmp(identity->name, name) == 0)
-            return identity;
-        if (is_spare(identity, spare))
-            spare = identity;
+    if (in_hand->count > IN_HAND_PLACES / 4 * 3)
+        memset(in_hand, 0, sizeof *in_hand);
+    uint32_t place = hash(name) % IN_HAND_PLACES;
+    while (in_hand->places[place].name[0] != '\0') {
+        if (strcmp(in_hand->places[place].name, name) == 0)
+            return &in_hand->places[place];
+        place = (place + 1) % IN_HAND_PLACES;
     }
-    if (in_hand->count < IN_HAND_IDENTITIES)
-        spare = &in_hand->identities[in_hand->count++];
-    memset(spare, 0, sizeof *spare);
-    snprintf(spare->name, sizeof spare->name, "%s", name);
-    return spare;
+    struct in_hand_identity *identity = &in_hand->places[place];
+    snprintf(identity->name, sizeof identity->name, "%s", name);
+    in_hand->count++;
+    return identity;
 }
 
 /* The same, with what was computed before the last spans forgotten. */
@@ -53,8 +53,8 @@ void in_hand_add(struct in_hand *in_hand, const char *identity, int64_t items) {
 }
 
 void in_hand_clear(struct in_hand *in_hand) {
-    for (int i = 0; i < in_hand->count; i++)
-        in_hand->identities[i].items = 0;
+    for (int i = 0; i < IN_HAND_PLACES; i++)
+        in_hand->places[i].items = 0;
 }
 
 void in_hand_worked(struct in_hand *in_hand, const char *identity, int64_t span,

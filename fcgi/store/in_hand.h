@@ -11,7 +11,7 @@ enum {
     IN_HAND_FINISHED = 2,     /* further items for one that it has finished, */
     IN_HAND_LINKS = 10000000, /* and one for this many links; both */
     IN_HAND_SPANS = 4,        /* in so many spans of LEASE_SECONDS, the present one is the last */
-    IN_HAND_IDENTITIES = 1024 /* one more takes the place of the one that was silent longest */
+    IN_HAND_PLACES = 16384    /* for more identities than there may be keys and machines */
 };
 
 /* What an identity was seen to compute. */
@@ -21,13 +21,14 @@ struct in_hand_work {
 };
 
 struct in_hand {
-    int count;
+    bool known; /* items is right; the caller counts them, sets this, and clears it */
+    int count;  /* of identities */
     struct in_hand_identity {
-        char name[QUEUE_NAME_SIZE];
+        char name[QUEUE_NAME_SIZE]; /* "": the place is free */
         int64_t items;
         int64_t span;                             /* of its last call */
         struct in_hand_work spans[IN_HAND_SPANS]; /* span n is at n % IN_HAND_SPANS */
-    } identities[IN_HAND_IDENTITIES];
+    } places[IN_HAND_PLACES]; /* an identity is at the first free one from the hash of its name */
 };
 
 /* How many items an identity may lease in this span, 0 or more; start is what it may begin with. */

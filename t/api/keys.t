@@ -119,6 +119,17 @@ subtest 'reading it again' => sub {
     $mill->{server}->kill('HUP');
     ok wait_until(20, sub { lease_with($carol)->status == 204 }), 'a good one counts after SIGHUP';
     is_problem(lease_with($alice), 401, 'and who is not in it is let in no more');
+    $mill->expect_log(qr/line 1: a line must read ROLE NAME/);
+    for my $try (1 .. 10) { # at any moment of a reload
+        write_keys($carol_line);
+        my $before = () = $mill->server_log =~ /master info: (?:reloading|ready)|error: /g;
+        $mill->{server}->kill('HUP');
+        select undef, undef, undef, 0.004 * $try;
+        write_keys('nonsense');
+        wait_until(20, sub { $before + 2 <= (() = $mill->server_log =~ /master info: (?:reloading|ready)|error: /g) });
+        is lease_with($carol)->status, 204, 'a file that becomes bad while it reloads keeps the keys';
+    }
+    write_keys($carol_line);
     chmod 0644, $file or die;
     $mill->expect_log(qr/not reloading: KEYS: \Q$file\E may be read or changed by others/);
     is +($mill->command('-t'))[0], 1, 'one that others may read is refused';

@@ -187,8 +187,10 @@ static void lease_empty(struct lease_request *request, const struct http_reply *
     endpoint_succeeded(endpoint, &request->call);
     if (!early)
         return;
-    endpoint->retry.tries = tries;
-    endpoint_back_off(endpoint, reply->retry_after_ms, "the node has nothing, and said so early");
+    /* With a time to come back nothing is wrong: reports may make it earlier. */
+    request->node->held_up = reply->retry_after_ms > 0;
+    endpoint->retry.tries = request->node->held_up ? 0 : tries;
+    endpoint_back_off(endpoint, reply->retry_after_ms, "the node gives nothing, and said so early");
 }
 
 /* When to renew a lease that has just come in: a third of its time after it was granted, which was

@@ -50,6 +50,7 @@ struct node {
     struct endpoint lease;
     struct lease_request requests[LEASES_AT_ONCE];
     bool more;             /* the last lease was as large as requested */
+    bool held_up;          /* the node gives no more until something is reported */
     int64_t look_again_ms; /* enough was in hand: when to look again */
     struct protocol_grant grant;
 

@@ -274,6 +274,9 @@ static void report_taken(struct report *report, const struct http_reply *reply) 
         return;
     }
     endpoint_succeeded(&node->report, &report->call);
+    if (node->held_up)
+        endpoint_retry_now(&node->lease);
+    node->held_up = false;
     shared->drain_requested |= drain;
     forget_lost(report, lost);
 }

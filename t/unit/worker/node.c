@@ -113,6 +113,18 @@ static void test_report_again(void) {
     stop();
 }
 
+static void test_held_up(void) {
+    start();
+    grant(1, 10, 60);
+    struct connection *report = expect("/results");
+    answer(expect("/lease"), "204 No Content\r\nRetry-After: 3000", "");
+    ok(!find_request("/lease"), "who is to come later does not ask at once");
+    judge_this(report, false);
+    expect("/lease");
+    ok(true, "but when something was reported");
+    stop();
+}
+
 static void test_refusals(void) {
     start();
     grant(1, 10, 60);
@@ -207,6 +219,7 @@ int main(void) {
     test_lease_request();
     test_bad_grants();
     test_report_again();
+    test_held_up();
     test_refusals();
     test_renewal();
     test_leased_again();
