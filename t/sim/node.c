@@ -206,7 +206,8 @@ static void check_recovery(struct node *node) {
         sim_fail("node %d: --init has made no database", node->number);
     /* A continued database has the epoch that was served, or the next one. */
     bool newer = node->served_epoch > 0 && look.epoch > node->served_epoch + 1;
-    /* A backup of the history that --alone began, in place of an older one that was fetched since. */
+    /* A backup of the history that --alone began, in place of an older one that was fetched since.
+     */
     bool outdated = newer && node->old;
     node->served_epoch = look.epoch;
     if (newer || (node->old && look.epoch != node->old_epoch)) {
