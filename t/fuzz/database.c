@@ -33,6 +33,32 @@ static void begin(void) {
     snprintf(changed, sizeof changed, "%s/copy", directory);
 }
 
+/* Serves what has been changed, as a server does whose disk turns bytes over: a lease, and a report
+ * of all of it. */
+static void serve(void) {
+    static struct queue_grant grant;
+    static struct queue_report report;
+    static struct queue_verdict verdict;
+    struct conf other = conf;
+    int exit_code;
+    snprintf(other.database, sizeof other.database, "%s", changed);
+    struct store *store = store_open(&other, &exit_code);
+    if (!store)
+        return;
+    struct queue_lease request = lease_of(QUEUE_LEASE_MAX);
+    if (store_begin(store) && store_lease(store, &request, &grant) == QUEUE_OK && grant.count > 0) {
+        report.worker = request.worker;
+        report.count = grant.count;
+        for (int i = 0; i < grant.count; i++)
+            report.items[i] = (struct queue_report_item){
+                .id = grant.items[i].id, .lease = request.request, .remaining = 0};
+        store_report(store, &report, &verdict);
+    }
+    if (!store_commit(store))
+        store_rollback(store);
+    store_close(store);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!image)
         begin();
@@ -51,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     bool good = store_check(changed);
     must(good || differ > 0);
+    serve();
+    remove_database("copy");
     free(copy);
     return 0;
 }
