@@ -3,20 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash(const char *name) {
-    uint32_t hash = 2166136261U;
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619U;
-    return hash;
-}
+#include "fnv.h"
 
 /* The place of an identity, which is made if it has none. When that many are known as cannot be at
  * one time, all are forgotten with those that have gone, and nothing is known. */
 static struct in_hand_identity *find(struct in_hand *in_hand, const char *name) {
     if (in_hand->count > IN_HAND_PLACES / 4 * 3)
         memset(in_hand, 0, sizeof *in_hand);
-    uint32_t place = hash(name) % IN_HAND_PLACES;
+    uint32_t place = fnv_hash(name) % IN_HAND_PLACES;
     while (in_hand->places[place].name[0] != '\0') {
         if (strcmp(in_hand->places[place].name, name) == 0)
             return &in_hand->places[place];
