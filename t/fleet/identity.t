@@ -116,6 +116,17 @@ subtest 'a lease that does nothing' => sub {
     report_as($two, result_of($again->{lease}, $again->{items}[0]));
 };
 
+# What docs/security.md says of a stolen token, for as long as nobody computes again what a worker reports.
+subtest 'values that are made up' => sub {
+    my $id = $mill->new_item('made up', 10);
+    my $grant = lease_as($one)->json;
+    my %lie = (id => $id, lease => $grant->{lease}, chain => 'ab' x 64);
+    is_deeply report_as($one, { %lie, remaining => 5 })->json->{taken}, [$id], 'progress is believed';
+    is_deeply report_as($one, { %lie, remaining => 0 })->json->{taken}, [$id], 'and so is a value, in a time in which it could be computed';
+    is $mill->item($id)->json->{value}, 'ab' x 64, 'which the client gets';
+    $mill->pull(10);
+};
+
 subtest 'progress that cannot be' => sub {
     my $beside = $mill->new_item('beside it', 10);
     my $id = $mill->new_item('too fast', 2e11);
