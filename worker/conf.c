@@ -122,8 +122,7 @@ static bool is_token(const char *text) {
     return strlen(text) >= TOKEN_MIN && is_ascii_from(text, '!');
 }
 
-/* Checks the token and the name, of which the first must fit into a header and the second in JSON.
- */
+/* Checks the token and the name: the first must fit into a header, the second into JSON. */
 static bool check_texts(const struct worker_conf *conf, char *why, size_t why_size) {
     if (conf->machine_token[0] != '\0' && !is_token(conf->machine_token)) {
         snprintf(why, why_size,

@@ -128,7 +128,7 @@ subtest 'a restore' => sub {
     symlink $victim, "$data/stolen.db" or die;
     system('chown', '-h', 'nobody', "$data/stolen.db") == 0 or die;
     my $text = restores(1, 'the backup is a link of theirs to it', "$data/stolen.db");
-    unlike $text, qr/alone/, 'of which nothing is told';
+    unlike $text, qr/alone/, 'and nothing is told of it';
 
     restores(0, "a backup that is root's", "$own/backup.db");
     my @made = grep { !/(?:kept|lock|link)/ } glob "$data/hashmill.db*";

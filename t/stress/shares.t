@@ -1,5 +1,5 @@
 # One address has at most a tenth of each pool, and what comes slower than a floor is cut off: whatever one does,
-# others are served. The addresses are those of loopback, of which all but one are treated as strangers here.
+# others are served. The addresses are those of loopback; all but one are treated as strangers here.
 
 use v5.36;
 use FindBin;

@@ -1,6 +1,6 @@
 package Hashmill::Aws;
 
-# AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH, each call of which is logged and can be
+# AWS for a test: an emulator of its own, and the AWS CLI as `aws` in PATH; each of its calls is logged and can be
 # disturbed; see t/support/aws.py. Nothing reaches anything else: proxies are set to a port that only counts, and `curl`
 # says itself what checkip.amazonaws.com would say.
 #
