@@ -122,9 +122,15 @@ static bool check_init(const struct options *options) {
 
 /* Makes a key of words, NAME and its attributes. Returns the exit code. */
 static int make_key(const char *role, int count, char **words) {
-    if (count == 1 || count == 2)
-        return key_text_print(role, words[0], count == 2 ? words[1] : "");
-    fprintf(stderr, "hashmill-fcgi: --key takes ROLE NAME [until=YYYY-MM-DD]\n");
+    char attributes[200] = "";
+    size_t length = 0;
+    for (int i = 1; i < count && length < sizeof attributes; i++)
+        length += (size_t)snprintf(attributes + length, sizeof attributes - length, "%s%s",
+                                   i > 1 ? " " : "", words[i]);
+    if (count >= 1 && length < sizeof attributes)
+        return key_text_print(role, words[0], attributes);
+    fprintf(stderr, "hashmill-fcgi: --key takes ROLE NAME [ATTRIBUTE...], such as "
+                    "until=2027-01-31 weight=3\n");
     return EXIT_CONFIG;
 }
 

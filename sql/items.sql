@@ -2,26 +2,27 @@
 
 -- name: enqueue
 -- Stores a new item. With one iteration it is done at once.
--- ?1 id, ?2 digest, ?3 iterations, ?4 rank, ?5 clock, ?6 key or NULL, ?7 wall time, ?8 state
+-- ?1 id, ?2 digest, ?3 iterations, ?4 rank, ?5 clock, ?6 key or NULL, ?7 wall time, ?8 state, ?9 client
 INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, key, enqueued_wall,
-    done_at, done_wall)
-VALUES (?1, ?2, ?2, ?3, ?3 - 1, ?8, ?4, ?5, ?6, ?7, iif(?8 = 2, ?5, NULL), iif(?8 = 2, ?7, NULL));
+    done_at, done_wall, client)
+VALUES (?1, ?2, ?2, ?3, ?3 - 1, ?8, ?4, ?5, ?6, ?7, iif(?8 = 2, ?5, NULL), iif(?8 = 2, ?7, NULL), ?9);
 
 -- name: enqueue_again
--- The item that was enqueued with an idempotency key before.
--- ?1 key
-SELECT id, digest, iterations FROM item WHERE key = ?1;
+-- The item that a client enqueued with an idempotency key before.
+-- ?1 client, ?2 key
+SELECT id, digest, iterations FROM item WHERE client = ?1 AND key = ?2;
 
 -- name: look
 -- Everything about an item that a client may see.
--- ?1 id
+-- ?1 id, ?2 name of its client, or NULL for any
 SELECT id, chain, iterations, remaining, state, strikes, enqueued_wall, done_wall
-FROM item WHERE id = ?1;
+FROM item
+WHERE id = ?1 AND (?2 IS NULL OR (SELECT name FROM client WHERE client.seq = item.client) = ?2);
 
 -- name: cancel_read
 -- The columns that decide about a cancellation.
 -- ?1 id
-SELECT seq, state, remaining, worker FROM item WHERE id = ?1;
+SELECT seq, state, remaining, worker, client FROM item WHERE id = ?1;
 
 -- name: cancel
 -- Cancels an item.

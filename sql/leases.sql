@@ -3,7 +3,7 @@
 -- name: lease_next
 -- The items to lease next, by the rank of fcgi/store/rank.h. No rank is below 0; the condition on it makes SQLite search the index.
 -- ?1 most
-SELECT id, chain, remaining FROM item
+SELECT id, chain, remaining, client, rank FROM item
 WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?1;
 
 -- name: lease_give
@@ -17,7 +17,7 @@ WHERE seq IN (
 -- name: lease_again
 -- The items that a lease still holds.
 -- ?1 lease
-SELECT id, chain, remaining FROM item WHERE state = 1 AND lease = ?1 ORDER BY seq;
+SELECT id, chain, remaining, client, rank FROM item WHERE state = 1 AND lease = ?1 ORDER BY seq;
 
 -- name: lease_of_others
 -- How many items a lease holds that were leased by another identity.
@@ -37,7 +37,7 @@ UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1 AND coalesce(moved,
 -- ?1 lease, ?2 clock, ?3 deadline
 UPDATE item SET state = 0, since = ?2, lease = NULL, deadline = NULL
 WHERE state = 1 AND lease = ?1 AND +deadline = ?3
-RETURNING worker;
+RETURNING worker, client;
 
 -- name: lapse
 -- Lets leases lapse whose deadline has passed. Their items wait since the deadline, with a strike
@@ -46,7 +46,7 @@ RETURNING worker;
 UPDATE item
 SET state = 0, since = deadline, deadline = NULL, strikes = strikes + (remaining = granted)
 WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2)
-RETURNING worker;
+RETURNING worker, client;
 
 -- name: in_hand
 -- Who has leased each of the leased items.

@@ -25,5 +25,22 @@ UPDATE tally SET
     pulled = (SELECT count(*) FROM item WHERE state = 3),
     cancelled = (SELECT count(*) FROM item WHERE state = 4),
     remaining = (SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2),
-    batch = ?2
+    batch = ?2,
+    virtual = coalesce((SELECT min(rank) FROM item WHERE state = 0), virtual),
+    top = max(top, (SELECT coalesce(max(rank), 0) FROM item WHERE state = 0))
 WHERE one = 1;
+
+-- name: recover_clients
+-- Counts the items of each client. Those whose client was lost are nobody's: operators hand them out.
+INSERT OR IGNORE INTO client (seq, name) VALUES (0, '');
+UPDATE OR IGNORE item SET client = 0 WHERE client NOT IN (SELECT seq FROM client);
+UPDATE item SET client = 0, key = NULL WHERE client NOT IN (SELECT seq FROM client);
+UPDATE client SET
+    finish = max(finish, (SELECT coalesce(max(rank), 0) FROM item WHERE item.client = client.seq AND state = 0)),
+    last = (SELECT coalesce(max(rank), 0) FROM item WHERE item.client = client.seq AND state = 0),
+    waiting = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 0),
+    leased = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 1),
+    done = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 2),
+    pulled = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 3),
+    cancelled = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 4),
+    remaining = (SELECT coalesce(sum(item.remaining), 0) FROM item WHERE item.client = client.seq AND state < 2);

@@ -28,9 +28,9 @@ COMMIT;
 ROLLBACK;
 
 -- name: tally_read
--- The counts and the queue clock as last saved.
-SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall FROM tally
-WHERE one = 1;
+-- The counts, the queue clock and virtual time as last saved.
+SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall, virtual, top, paused
+FROM tally WHERE one = 1;
 
 -- name: tally_presence
 -- Whether there is an item of each state, in their order.
@@ -39,19 +39,16 @@ SELECT EXISTS (SELECT 1 FROM item WHERE state = 0), EXISTS (SELECT 1 FROM item W
     EXISTS (SELECT 1 FROM item WHERE state = 4);
 
 -- name: tally_count
--- Counts the rows: of each state, in their order; and what remains, its upper bits and its lower 32.
-SELECT (SELECT count(*) FROM item WHERE state = 0), (SELECT count(*) FROM item WHERE state = 1),
-    (SELECT count(*) FROM item WHERE state = 2), (SELECT count(*) FROM item WHERE state = 3),
-    (SELECT count(*) FROM item WHERE state = 4), coalesce(sum(remaining >> 32), 0),
-    coalesce(sum(remaining & 4294967295), 0)
-FROM item WHERE state IN (0, 1);
+-- Counts the rows of each client and state; and what remains, its upper bits and its lower 32.
+SELECT client, state, count(*), sum(remaining >> 32), sum(remaining & 4294967295)
+FROM item GROUP BY client, state;
 
 -- name: tally_save
--- Saves the counts and the queue clock; part of each batch.
+-- Saves the counts, the queue clock and virtual time; part of each batch.
 -- ?1 clock, ?2 waiting, ?3 leased, ?4 done, ?5 pulled, ?6 cancelled, ?7 remaining,
--- ?8 number of the batch, ?9 wall time
+-- ?8 number of the batch, ?9 wall time, ?10 virtual time, ?11 the greatest finish
 UPDATE tally SET clock = ?1, waiting = ?2, leased = ?3, done = ?4, pulled = ?5, cancelled = ?6,
-    remaining = ?7, batch = ?8, wall = ?9
+    remaining = ?7, batch = ?8, wall = ?9, virtual = ?10, top = ?11
 WHERE one = 1;
 
 -- name: tally_check

@@ -41,6 +41,7 @@ SELECT
     CASE state WHEN 0 THEN 'waiting' WHEN 1 THEN 'leased' WHEN 2 THEN 'done'
         WHEN 3 THEN 'pulled' ELSE 'cancelled' END AS state,
     iterations, remaining, strikes,
+    (SELECT name FROM client WHERE client.seq = item.client) AS client,
     (SELECT name FROM worker WHERE worker.seq = item.worker) AS worker,
     strftime('%Y-%m-%dT%H:%M:%SZ', enqueued_wall / 1000, 'unixepoch') AS enqueued_at,
     strftime('%Y-%m-%dT%H:%M:%SZ', done_wall / 1000, 'unixepoch') AS completed_at,

@@ -9,6 +9,7 @@
 #include "http/problem.h"
 #include "queue/fields.h"
 #include "queue/id.h"
+#include "quota.h"
 
 /* The hashes of a body; sha256 is NULL unless the client announced one. */
 struct hashing {
@@ -142,6 +143,8 @@ static bool read_iterations(struct call *call, int64_t *iterations) {
                       "iterations may be at most %lld here, which is this node's ITERATIONS_MAX. "
                       "Nothing was stored.",
                       (long long)most);
+    else if (!quota_allows(call, *iterations))
+        return false;
     else
         return true;
     return false;
@@ -154,8 +157,10 @@ void api_enqueue(struct call *call) {
     if (!read_iterations(call, &item.iterations) || !idempotency_key(call, item.key) ||
         !take_body(call, item.digest))
         return;
+    auth_client(&call->identity, &item.client);
     item.id = id_new((int)call->server->conf->node);
     enum queue_result result = queue_enqueue(call->server->queue, &item, &id);
+    queue_left(call->server->queue, &call->left);
     if (result == QUEUE_OK)
         reply_created(call, id, item.digest);
     else if (result == QUEUE_CONFLICT)
@@ -164,6 +169,7 @@ void api_enqueue(struct call *call) {
                       "iterations; use a new key for new work.");
     else if (result == QUEUE_FULL)
         problem_full(reply, queue_retry_seconds(call->server->queue));
-    else
+    else if (!quota_refuse(call, &item.client.quota, result))
         problem_of_write(reply, result);
+    quota_reply(call, &item.client.quota);
 }

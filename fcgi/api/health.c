@@ -21,7 +21,7 @@ void api_health(struct call *call) {
         problem_reply(reply, PROBLEM_BAD_PARAMETER,
                       "probe must be ready or live; without it the probe is ready.");
     } else {
-        enum queue_result result = queue_tally(call->server->queue, &tally);
+        enum queue_result result = queue_tally(call->server->queue, &queue_everybodys, &tally);
         if (result == QUEUE_OK)
             reply_ok(reply);
         else

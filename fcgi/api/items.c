@@ -1,5 +1,6 @@
 /* The calls by which clients ask for their items and values. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api.h"
@@ -10,6 +11,7 @@
 #include "items_peers.h"
 #include "queue/fields.h"
 #include "queue/id.h"
+#include "quota.h"
 
 enum { WAIT_SECONDS_MAX = 30 };
 
@@ -43,6 +45,31 @@ static void reply_array(struct reply *reply, const struct queue_batch *batch) {
     json_close(body, ']');
 }
 
+/* Sets whose items are pulled: those of a client's key; those of the one that client= names, which
+ * an operator must say. Without KEYS those of nobody if it is not said. False with the reply. */
+static bool read_client(struct call *call, struct queue_pull *pull) {
+    const char *named = query_text(&call->query, "client");
+    struct queue_client client;
+    auth_client(&call->identity, &client);
+    if (!named && call->identity.kind == IDENTITY_OPERATOR)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "An operator says whose items to pull: add client=NAME, or client= for those "
+                      "of no client. Nothing was handed out.");
+    else if (named && strlen(named) >= QUEUE_NAME_SIZE)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "client must be the name of a client, which has at most 64 bytes.");
+    else if (named && !call->whose.all && strcmp(named, client.name) != 0)
+        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
+                      "A client pulls its own items only; leave client out.");
+    else {
+        snprintf(pull->client, sizeof pull->client, "%s", named ? named : client.name);
+        if (strcmp(pull->client, client.name) == 0)
+            pull->quota = client.quota;
+        return true;
+    }
+    return false;
+}
+
 /* Reads top, order and the key. False with the reply in place. */
 static bool read_pull(struct call *call, struct queue_pull *pull) {
     char why[WHY_SIZE];
@@ -59,7 +86,7 @@ static bool read_pull(struct call *call, struct queue_pull *pull) {
     }
     pull->top = (int32_t)top;
     pull->oldest = order && strcmp(order, "oldest") == 0;
-    return idempotency_key(call, pull->key);
+    return read_client(call, pull) && idempotency_key(call, pull->key);
 }
 
 void api_pull(struct call *call) {
@@ -86,6 +113,7 @@ void api_pull(struct call *call) {
         reply_lines(reply, batch);
     else
         reply_array(reply, batch);
+    quota_reply(call, &pull.quota);
 }
 
 static void reply_no_item(struct reply *reply) {
@@ -181,7 +209,7 @@ static uint64_t look_start(struct call *call) {
     }
     if (items_is_there(call))
         return items_start_look(call, seconds);
-    return queue_start_look(call->server->queue, call->id, seconds * 1000);
+    return queue_start_look(call->server->queue, call->id, &call->whose, seconds * 1000);
 }
 
 static uint64_t look_finish(struct call *call, const struct queue_answer *answer) {

@@ -7,10 +7,11 @@
 
 /* --- Pulls --- */
 
-/* How many done items the peer has; 0 when it does not answer. */
-static int64_t count_there(struct server *server) {
+/* How many done items of the client the peer has; 0 when it does not answer. */
+static int64_t count_there(struct server *server, const struct queue_pull *pull) {
     const struct peer_message *answer;
     struct peer_request request = {.kind = PEER_COUNT};
+    memcpy(request.whose.client, pull->client, sizeof request.whose.client);
     return peer_client_call(server->peer_client, &request, &answer) == QUEUE_OK ? answer->is.number
                                                                                 : 0;
 }
@@ -49,6 +50,7 @@ static enum queue_result complete(struct server *server, const struct queue_pull
     struct peer_request request = {
         .kind = PEER_RESERVE, .top = batch->rest, .oldest = pull->oldest, .again = !open};
     memcpy(request.tag, batch->tag, PULL_TAG_SIZE);
+    memcpy(request.whose.client, pull->client, sizeof request.whose.client);
     enum queue_result result = peer_client_call(server->peer_client, &request, &answer);
     int32_t rest = result == QUEUE_OK ? answer->is.batch.count : 0;
     bool keyed = pull->key[0] != '\0';
@@ -73,10 +75,11 @@ enum queue_result items_pull_all(struct call *call, struct queue_pull *pull,
     pull->reach = server->peer_client ? PULL_IF_ENOUGH : PULL_HERE;
     enum queue_result result = queue_pull(server->queue, pull, batch);
     if (result == QUEUE_NONE) {
-        pull->reach = count_there(server) > 0 ? PULL_OVER_BOTH : PULL_HERE;
+        pull->reach = count_there(server, pull) > 0 ? PULL_OVER_BOTH : PULL_HERE;
         pull->peer = server->conf->peer.node;
         result = queue_pull(server->queue, pull, batch);
     }
+    queue_left(server->queue, &call->left);
     if (result != QUEUE_OK || batch->share == PULL_WHOLE)
         return result;
     if (batch->share == PULL_GONE)
@@ -96,7 +99,8 @@ bool items_is_there(const struct call *call) {
 /* Looks at the item in the replica at this node. */
 static void look_in_replica(struct call *call, struct sight *sight) {
     struct queue *queue = call->server->queue;
-    if (queue_look_replica(queue, call->id, &sight->item, &sight->as_of_ms) == QUEUE_OK)
+    if (queue_look_replica(queue, call->id, &call->whose, &sight->item, &sight->as_of_ms) ==
+        QUEUE_OK)
         sight->result = QUEUE_OK;
     else
         sight->result = QUEUE_DOWN; /* an item that it lacks may be newer */
@@ -107,10 +111,10 @@ void items_look(struct call *call, struct sight *sight) {
     const struct peer_message *answer;
     sight->as_of_ms = 0;
     if (!items_is_there(call)) {
-        sight->result = queue_look(server->queue, call->id, &sight->item);
+        sight->result = queue_look(server->queue, call->id, &call->whose, &sight->item);
         return;
     }
-    struct peer_request request = {.kind = PEER_LOOK, .id = call->id};
+    struct peer_request request = {.kind = PEER_LOOK, .id = call->id, .whose = call->whose};
     sight->result = peer_client_call(server->peer_client, &request, &answer);
     if (sight->result == QUEUE_OK)
         sight->item = answer->is.item;
@@ -119,8 +123,10 @@ void items_look(struct call *call, struct sight *sight) {
 }
 
 uint64_t items_start_look(struct call *call, int64_t wait_seconds) {
-    struct peer_request request = {
-        .kind = PEER_LOOK, .id = call->id, .wait_ms = (int32_t)(wait_seconds * 1000)};
+    struct peer_request request = {.kind = PEER_LOOK,
+                                   .id = call->id,
+                                   .whose = call->whose,
+                                   .wait_ms = (int32_t)(wait_seconds * 1000)};
     return peer_client_start(call->server->peer_client, &request);
 }
 
@@ -138,8 +144,9 @@ enum queue_result items_cancel(struct call *call, bool *unreachable) {
     const struct peer_message *answer;
     *unreachable = false;
     if (!items_is_there(call))
-        return queue_cancel(server->queue, call->id);
-    struct peer_request request = {.kind = PEER_CANCEL, .id = call->id};
+        return queue_cancel(server->queue,
+                            &(struct queue_cancel){.id = call->id, .whose = call->whose});
+    struct peer_request request = {.kind = PEER_CANCEL, .id = call->id, .whose = call->whose};
     enum queue_result result = peer_client_call(server->peer_client, &request, &answer);
     *unreachable = result == QUEUE_DOWN;
     return result;

@@ -18,10 +18,10 @@ static struct buffer *begin_reply(struct call *call) {
     return body;
 }
 
-/* Counts this node's done items. False with the problem in place. */
-static bool count_done(struct call *call, int64_t *done) {
+/* Counts the done items here, or a client's. False with the problem in place. */
+static bool count_done(struct call *call, const struct queue_whose *whose, int64_t *done) {
     struct queue_tally tally;
-    enum queue_result result = queue_tally(call->server->queue, &tally);
+    enum queue_result result = queue_tally(call->server->queue, whose, &tally);
     if (result == QUEUE_OK)
         *done = tally.items[ITEM_DONE];
     else
@@ -63,7 +63,7 @@ void api_peer_hello(struct call *call) {
         reply_superseded(call, hello.node);
     } else if (result != QUEUE_OK) {
         problem_of_write(&call->server->reply, result);
-    } else if (count_done(call, &done)) {
+    } else if (count_done(call, &queue_everybodys, &done)) {
         struct buffer *body = begin_reply(call);
         fields_put_integer(body, "done", done);
         json_name(body, "counts");
@@ -75,9 +75,9 @@ void api_peer_hello(struct call *call) {
 }
 
 void api_peer_done(struct call *call) {
-    int32_t node;
+    struct queue_whose whose;
     int64_t done;
-    if (!peers_read_node(call, &node) || !count_done(call, &done))
+    if (!peers_read_done(call, &whose) || !count_done(call, &whose, &done))
         return;
     struct buffer *body = begin_reply(call);
     fields_put_integer(body, "done", done);
@@ -175,7 +175,7 @@ static void reply_look(struct call *call, enum queue_result result, const struct
 
 static void look_now(struct call *call) {
     struct queue_item item;
-    enum queue_result result = queue_look(call->server->queue, call->id, &item);
+    enum queue_result result = queue_look(call->server->queue, call->id, &call->whose, &item);
     reply_look(call, result, &item);
 }
 
@@ -193,7 +193,7 @@ static uint64_t look_start(struct call *call) {
                       "0.");
         return 0;
     }
-    return queue_start_look(call->server->queue, call->id, seconds * 1000);
+    return queue_start_look(call->server->queue, call->id, &call->whose, seconds * 1000);
 }
 
 static uint64_t look_finish(struct call *call, const struct queue_answer *answer) {
@@ -210,7 +210,8 @@ void api_peer_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
     if (!peers_read_cancel(call))
         return;
-    enum queue_result result = queue_cancel(call->server->queue, call->id);
+    const struct queue_cancel cancel = {.id = call->id, .whose = call->whose};
+    enum queue_result result = queue_cancel(call->server->queue, &cancel);
     if (result == QUEUE_OK)
         reply_begin(reply, 204, NULL);
     else if (result == QUEUE_NONE)

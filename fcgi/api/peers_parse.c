@@ -90,6 +90,20 @@ bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     return read_machines(call, hello);
 }
 
+/* Reads on behalf of which client a node asks; all without one, as nodes of earlier versions do. */
+static bool read_whose(struct call *call, struct queue_whose *whose) {
+    int token = request_json_member(call, "client");
+    *whose = (struct queue_whose){.all = token < 0};
+    return token < 0 ||
+           json_string(&call->server->json, token, whose->client, sizeof whose->client) ||
+           request_json_refuse(call, -1, "client", "the name of a client, at most 64 bytes");
+}
+
+bool peers_read_done(struct call *call, struct queue_whose *whose) {
+    int32_t node;
+    return peers_read_node(call, &node) && read_whose(call, whose);
+}
+
 bool peers_read_reserve(struct call *call, struct queue_reserve *reserve) {
     const struct json *json = &call->server->json;
     char order[8];
@@ -108,6 +122,10 @@ bool peers_read_reserve(struct call *call, struct queue_reserve *reserve) {
         return request_json_refuse(call, -1, "order", "latest or oldest");
     if (!json_boolean(json, request_json_member(call, "again"), &again))
         return request_json_refuse(call, -1, "again", "true or false");
+    struct queue_whose whose;
+    if (!read_whose(call, &whose))
+        return false;
+    memcpy(reserve->client, whose.client, sizeof reserve->client);
     reserve->top = (int32_t)top;
     reserve->oldest = strcmp(order, "oldest") == 0;
     reserve->again = again;
@@ -144,5 +162,6 @@ bool peers_read_look(struct call *call, int64_t *wait_seconds) {
 
 bool peers_read_cancel(struct call *call) {
     int32_t node;
-    return peers_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id);
+    return peers_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id) &&
+           read_whose(call, &call->whose);
 }

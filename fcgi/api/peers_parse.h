@@ -19,7 +19,10 @@ bool peers_read_node(struct call *call, int32_t *node);
 /* {"protocol","node","database","epoch","nonce","loans":[id]} of /peer/hello */
 bool peers_read_hello(struct call *call, struct queue_hello *hello);
 
-/* {"protocol","node","tag","database","epoch","top","order","again"} of /peer/reserve */
+/* {"protocol","node","client"?} of /peer/done */
+bool peers_read_done(struct call *call, struct queue_whose *whose);
+
+/* {"protocol","node","tag","database","epoch","top","order","again","client"?} of /peer/reserve */
 bool peers_read_reserve(struct call *call, struct queue_reserve *reserve);
 
 /* {"protocol","node","pulls":[{"tag","settled"}]} of /peer/pulls, QUEUE_RESERVATIONS_MAX at most */

@@ -14,12 +14,13 @@
 enum { TAKE_GAP_MS = 1500 }; /* the longest gap between two attempts to take the replica */
 
 const struct route replica_routes[] = {
-    {CALLER_PEER, "POST", "/peer/replica/state", {NULL}, true, api_replica_state, NULL},
+    {CALLER_PEER, "POST", "/peer/replica/state", {NULL}, true, 0, api_replica_state, NULL},
     {CALLER_PEER,
      "POST",
      "/peer/replica/batches",
      {"node", "database", "epoch", "schema", "complete"},
      true,
+     0,
      api_replica_batches,
      NULL},
     {CALLER_PEER,
@@ -28,6 +29,7 @@ const struct route replica_routes[] = {
      {"node", "database", "epoch", "schema", "complete", "copy", "part", "bytes", "last",
       "differs"},
      true,
+     0,
      api_replica_pages,
      NULL},
     {CALLER_PEER,
@@ -35,14 +37,16 @@ const struct route replica_routes[] = {
      "/peer/replica/compare",
      {"node", "database", "epoch", "schema", "complete", "batch", "first", "last", "hash"},
      false,
+     0,
      api_replica_compare,
      NULL},
-    {CALLER_PEER, "POST", "/peer/replica/take", {NULL}, true, api_replica_take, NULL},
+    {CALLER_PEER, "POST", "/peer/replica/take", {NULL}, true, 0, api_replica_take, NULL},
     {CALLER_PEER,
      "POST",
      "/peer/replica/read",
      {"node", "epoch", "at", "length"},
      false,
+     0,
      api_replica_read,
      NULL},
     {.method = NULL},
@@ -147,7 +151,7 @@ void api_replica_state(struct call *call) {
     if (!read_met(call, &met))
         return;
     struct queue_tally tally;
-    enum queue_result result = queue_tally(call->server->queue, &tally);
+    enum queue_result result = queue_tally(call->server->queue, &queue_everybodys, &tally);
     if (result != QUEUE_OK) {
         problem_of_read(&call->server->reply, result);
         return;
@@ -220,7 +224,7 @@ static bool raise_epoch(struct call *call, const struct replica_source *source) 
     struct reply *reply = &call->server->reply;
     struct queue_raise raise = {.node = source->node, .identity = source->identity};
     struct queue_tally tally;
-    enum queue_result result = queue_tally(call->server->queue, &tally);
+    enum queue_result result = queue_tally(call->server->queue, &queue_everybodys, &tally);
     if (result == QUEUE_OK && !is_silent(&call->server->feeder, tally.copying.away != 0)) {
         problem_reply(reply, PROBLEM_PEER_ALIVE,
                       "The server whose database this is may live: it was not silent for 3 s. Stop "

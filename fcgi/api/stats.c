@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api.h"
+#include "base/keys.h"
 #include "base/refusals.h"
 #include "http/problem.h"
 #include "queue/fields.h"
@@ -34,6 +35,15 @@ static void put_rates(struct buffer *body, const struct queue_tally *tally) {
     json_close(body, '}');
 }
 
+static void put_items(struct buffer *body, const struct queue_tally *tally) {
+    json_name(body, "items");
+    json_open(body, '{');
+    for (int state = 0; state < ITEM_STATES; state++)
+        fields_put_integer(body, item_state_name((enum item_state)state), tally->items[state]);
+    json_close(body, '}');
+    fields_put_integer(body, "remaining", tally->remaining);
+}
+
 static void reply_tally(struct reply *reply, const struct conf *conf,
                         const struct queue_tally *tally, const struct queue_fleet *fleet,
                         const struct queue_peers *peers) {
@@ -43,12 +53,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     json_name(body, "version");
     json_put_string(body, HASHMILL_VERSION);
     fields_put_integer(body, "node", conf->node);
-    json_name(body, "items");
-    json_open(body, '{');
-    for (int state = 0; state < ITEM_STATES; state++)
-        fields_put_integer(body, item_state_name((enum item_state)state), tally->items[state]);
-    json_close(body, '}');
-    fields_put_integer(body, "remaining", tally->remaining);
+    put_items(body, tally);
     json_name(body, "oldest_wait_seconds");
     json_put_number(body, (double)tally->oldest_wait_ms / 1000);
     fields_put_integer(body, "workers", tally->workers);
@@ -61,13 +66,57 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     json_close(body, '}');
 }
 
+/* "quota": what the client's key says; null where it says nothing. */
+static void put_quota(struct buffer *body, const struct key *key) {
+    const struct {
+        const char *name;
+        int64_t value;
+    } quotas[] = {{"items", key->items},
+                  {"work", key->work},
+                  {"rate", key->rate},
+                  {"burst", key->burst},
+                  {"iterations_max", key->iterations_max}};
+    json_name(body, "quota");
+    json_open(body, '{');
+    for (size_t i = 0; i < sizeof quotas / sizeof *quotas; i++) {
+        json_name(body, quotas[i].name);
+        if (quotas[i].value > 0)
+            json_put_integer(body, quotas[i].value);
+        else
+            buffer_puts(body, "null");
+    }
+    json_close(body, '}');
+}
+
+/* What a client sees: its own, and nothing of the node's machines. */
+static void reply_own(struct call *call, const struct queue_tally *tally) {
+    const struct key *key = call->identity.key;
+    struct buffer *body = &call->server->reply.body;
+    reply_begin(&call->server->reply, 200, "application/json");
+    json_open(body, '{');
+    json_name(body, "version");
+    json_put_string(body, HASHMILL_VERSION);
+    fields_put_integer(body, "node", call->server->conf->node);
+    json_name(body, "client");
+    json_put_string(body, key->name);
+    put_items(body, tally);
+    put_rates(body, tally);
+    fields_put_integer(body, "weight", key->weight);
+    put_quota(body, key);
+    json_close(body, '}');
+}
+
 void api_stats(struct call *call) {
     static struct queue_fleet fleet; /* too large for the stack */
     static struct queue_peers peers;
     struct queue_tally tally;
     const struct conf *conf = call->server->conf;
     struct queue *queue = call->server->queue;
-    enum queue_result result = queue_tally(queue, &tally);
+    enum queue_result result = queue_tally(queue, &call->whose, &tally);
+    if (result == QUEUE_OK && !call->whose.all) {
+        reply_own(call, &tally);
+        return;
+    }
     if (result == QUEUE_OK)
         result = stats_read_fleet(queue, conf, &tally, &fleet);
     if (result == QUEUE_OK)

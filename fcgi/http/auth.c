@@ -45,13 +45,18 @@ static bool is_secret(const char *token, const char *secret) {
 
 static void be(struct identity *identity, enum identity_kind kind, const char *name) {
     identity->kind = kind;
+    identity->key = NULL;
     snprintf(identity->name, sizeof identity->name, "%s", name);
 }
 
 static enum identity_kind kind_of(const struct key *key) {
     if (clock_wall_ms() / 1000 >= key->until_seconds)
         return IDENTITY_EXPIRED;
-    return key->role == KEY_WORKER ? IDENTITY_WORKER : IDENTITY_OTHER;
+    static const enum identity_kind kinds[KEY_ROLES] = {[KEY_WORKER] = IDENTITY_WORKER,
+                                                        [KEY_CLIENT] = IDENTITY_CLIENT,
+                                                        [KEY_OPERATOR] = IDENTITY_OPERATOR,
+                                                        [KEY_VIEWER] = IDENTITY_VIEWER};
+    return kinds[key->role];
 }
 
 void auth_identify(const struct conf *conf, const char *authorization, struct identity *identity) {
@@ -68,11 +73,45 @@ void auth_identify(const struct conf *conf, const char *authorization, struct id
     else if (machine_token_is_one(token)) {
         if (machine_token_check(conf, token, machine))
             be(identity, IDENTITY_MACHINE, machine);
-    } else if (conf->keys && (key = keys_find(conf->keys, token)) != NULL)
+    } else if (conf->keys && (key = keys_find(conf->keys, token)) != NULL) {
         be(identity, kind_of(key), key->name);
+        identity->key = key;
+    }
 }
 
 bool auth_is_worker(const struct identity *identity) {
     return identity->kind == IDENTITY_SHARED || identity->kind == IDENTITY_WORKER ||
            identity->kind == IDENTITY_MACHINE;
+}
+
+int auth_may(const struct identity *identity) {
+    switch (identity->kind) {
+    case IDENTITY_OPEN:
+        return MAY_READ;
+    case IDENTITY_CLIENT:
+        return MAY_CLIENT;
+    case IDENTITY_OPERATOR:
+        return MAY_OPERATOR;
+    case IDENTITY_VIEWER:
+        return MAY_VIEWER;
+    default:
+        return 0;
+    }
+}
+
+void auth_whose(const struct identity *identity, struct queue_whose *whose) {
+    *whose = (struct queue_whose){.all = identity->kind != IDENTITY_CLIENT};
+    if (!whose->all)
+        snprintf(whose->client, sizeof whose->client, "%s", identity->name);
+}
+
+void auth_client(const struct identity *identity, struct queue_client *client) {
+    const struct key *key = identity->key;
+    *client = (struct queue_client){0};
+    snprintf(client->name, sizeof client->name, "%s", identity->name);
+    if (!key)
+        return;
+    client->weight = key->weight;
+    client->quota = (struct queue_quota){
+        .items = key->items, .work = key->work, .rate = key->rate, .burst = key->burst};
 }

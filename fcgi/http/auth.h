@@ -6,7 +6,7 @@
 #include "base/conf.h"
 #include "queue/queue.h"
 
-/* Whose credential a call on the worker listener carries. */
+/* Whose credential a call carries. */
 enum identity_kind {
     IDENTITY_NONE,    /* no credential, or one that does not count */
     IDENTITY_EXPIRED, /* a key whose time is over */
@@ -14,12 +14,16 @@ enum identity_kind {
     IDENTITY_WORKER,  /* a key of the role worker */
     IDENTITY_MACHINE, /* the token of a machine; whether it still exists is the queue's to say */
     IDENTITY_PEER,    /* PEER_TOKEN */
-    IDENTITY_OTHER    /* a key of another role */
+    IDENTITY_CLIENT,  /* keys of these roles */
+    IDENTITY_OPERATOR,
+    IDENTITY_VIEWER,
+    IDENTITY_OPEN /* none, on the public listener of a node without KEYS: everybody */
 };
 
 struct identity {
     enum identity_kind kind;
     char name[QUEUE_NAME_SIZE]; /* the key's, the machine's, or "shared" */
+    const struct key *key;      /* NULL without one */
 };
 
 /* Finds out whose credential an Authorization header field has (NULL: there is none): "Bearer", and
@@ -28,6 +32,22 @@ void auth_identify(const struct conf *conf, const char *authorization, struct id
 
 /* Whether it makes the calls of workers. */
 bool auth_is_worker(const struct identity *identity);
+
+/* Who may make a call of the public listener, as bits; 0: everybody, without any key. Without KEYS
+ * everybody may do everything. */
+enum { MAY_CLIENT = 1, MAY_OPERATOR = 2, MAY_VIEWER = 4 };
+#define MAY_CHANGE (MAY_CLIENT | MAY_OPERATOR)
+#define MAY_READ (MAY_CHANGE | MAY_VIEWER)
+
+/* The bit of an identity; all of them without KEYS, 0 for who has no part in the public listener.
+ */
+int auth_may(const struct identity *identity);
+
+/* Whose items it may see and change: its own, or everybody's. */
+void auth_whose(const struct identity *identity, struct queue_whose *whose);
+
+/* The client that it is when it enqueues, with its weight and quotas. */
+void auth_client(const struct identity *identity, struct queue_client *client);
 
 /* Whether a caller in that role may make calls of the wanted one. The role is what its verified
  * certificate says; without one (NULL or "") the token alone decides, unless a role is demanded. */

@@ -24,8 +24,9 @@ enum {
     AWAY_POLL_MS = 100, /* how often an absent engine, or unsent requests, are tried */
     SETTLE_MS = 1000,   /* at the end, for the queue's last answers */
     SETTLE_POLL_MS = 50,
-    PARKED_MAX = 8,        /* leases of one key or machine; of WORKER_TOKEN half of all slots */
-    EXTRA_SLOTS = 16,      /* for requests that do not wait while all slots are taken */
+    PARKED_MAX = 8,   /* leases of one key or machine; of WORKER_TOKEN, and for one client, half
+                         of all slots */
+    EXTRA_SLOTS = 16, /* for requests that do not wait while all slots are taken */
     SPARE_DESCRIPTORS = 64 /* besides those of the parked requests */
 };
 
@@ -101,11 +102,12 @@ static void park(struct loop *loop, int slot, uint64_t ticket) {
     }
 }
 
-/* Whether one more request of this identity may be parked: no worker shuts the others out. */
+/* Whether one more request of this identity may be parked: none shuts the others out. */
 static bool may_park(const struct loop *loop, const struct identity *identity) {
-    int most = identity->kind == IDENTITY_SHARED ? (loop->slots + 1) / 2 : PARKED_MAX;
+    bool many = identity->kind == IDENTITY_SHARED || !auth_is_worker(identity);
+    int most = many ? (loop->slots + 1) / 2 : PARKED_MAX;
     int parked = 0;
-    if (!auth_is_worker(identity))
+    if (identity->kind == IDENTITY_OPEN || identity->kind == IDENTITY_PEER)
         return loop->parked < loop->slots;
     for (int slot = 0; slot < loop->slots + EXTRA_SLOTS; slot++) {
         const struct identity *other = &loop->polls[slot].call.identity;

@@ -35,6 +35,10 @@ static const struct row rows[] = {
     [PROBLEM_EXPECTATION] = {"expectation-failed", "Expectation failed", 417, 0},
     [PROBLEM_MISDIRECTED] = {"misdirected", "Misdirected request", 421, 0},
     [PROBLEM_KEY_CONFLICT] = {"key-conflict", "The Idempotency-Key is taken", 422, 0},
+    [PROBLEM_QUOTA_ITEMS] = {"quota-items", "The client has too many items", 429, 10},
+    [PROBLEM_QUOTA_WORK] = {"quota-work", "The client has too much work", 429, 10},
+    [PROBLEM_QUOTA_RATE] = {"quota-rate", "The client enqueues too fast", 429, 1},
+    [PROBLEM_QUOTA_ITERATIONS] = {"quota-iterations", "Too many iterations", 429, 3600},
     [PROBLEM_FAULT] = {"fault", "Internal fault", 500, 0},
     [PROBLEM_QUEUE_FULL] = {"queue-full", "The queue is full", 503, 10},
     [PROBLEM_PAUSED] = {"paused", "No new items for now", 503, 10},
@@ -76,6 +80,16 @@ void problem_reply(struct reply *reply, enum problem problem, const char *format
     vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
     put(reply, &rows[problem], rows[problem].retry_after_seconds, detail);
+}
+
+void problem_later(struct reply *reply, enum problem problem, int retry_after_seconds,
+                   const char *format, ...) {
+    char detail[WHY_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    put(reply, &rows[problem], retry_after_seconds, detail);
 }
 
 void problem_full(struct reply *reply, int retry_after_seconds) {

@@ -32,6 +32,10 @@ enum problem {
     PROBLEM_EXPECTATION,
     PROBLEM_MISDIRECTED,
     PROBLEM_KEY_CONFLICT,
+    PROBLEM_QUOTA_ITEMS,
+    PROBLEM_QUOTA_WORK,
+    PROBLEM_QUOTA_RATE,
+    PROBLEM_QUOTA_ITERATIONS,
     PROBLEM_FAULT,
     PROBLEM_QUEUE_FULL,
     PROBLEM_PAUSED,
@@ -51,6 +55,10 @@ void problem_reply(struct reply *reply, enum problem problem, const char *format
     __attribute__((format(printf, 3, 4)));
 
 /* The problem for an item refused by a full queue, with the time to try again. */
+/* The same, with another Retry-After than the table's. */
+void problem_later(struct reply *reply, enum problem problem, int retry_after_seconds,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 void problem_full(struct reply *reply, int retry_after_seconds);
 
 /* The problem for the result of a verb that changes the queue: FULL, PAUSED, DISK_FULL, DOWN,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/keys.h"
 #include "base/refusals.h"
 #include "demands.h"
 #include "problem.h"
@@ -124,6 +125,24 @@ static void refuse_credential(struct call *call, bool peers) {
                           "worker or the token of a machine.");
 }
 
+/* The reply to a call on the public listener without a key that has a part in it. */
+static void refuse_client(struct call *call) {
+    struct reply *reply = &call->server->reply;
+    enum identity_kind kind = call->identity.kind;
+    if (kind != IDENTITY_NONE && kind != IDENTITY_EXPIRED) {
+        problem_reply(
+            reply, PROBLEM_FORBIDDEN,
+            "Clients, operators and viewers make these calls, each with a key of its own: "
+            "workers and nodes have no part in them.");
+        return;
+    }
+    problem_reply(reply, PROBLEM_UNAUTHORIZED,
+                  "%sSend the header Authorization: Bearer KEY, once, with a key that this node's "
+                  "operator has given you.",
+                  kind == IDENTITY_EXPIRED ? "The time of this key is over. " : "");
+    reply_header(reply, "WWW-Authenticate", "Bearer");
+}
+
 /* Counts the refusal. What the caller sent is in no log. */
 static void note_refusal(const struct call *call) {
     const char *address = request_parameter(call->request, "REMOTE_ADDR");
@@ -136,12 +155,42 @@ static void note_refusal(const struct call *call) {
     refusals_note(address ? address : "an unknown address", why);
 }
 
+/* With KEYS the public listener takes calls with a key of a role that has a part in it, but for
+ * those that everybody may make. */
+static bool authorize_client(struct call *call, const struct route *found) {
+    struct identity *identity = &call->identity;
+    if (!call->server->conf->keys) {
+        identity->kind = IDENTITY_OPEN;
+        return true;
+    }
+    auth_identify(call->server->conf, call_field(call, "HTTP_AUTHORIZATION"), identity);
+    if (auth_may(identity) != 0 || (found && found->may == 0))
+        return true;
+    refuse_client(call);
+    note_refusal(call);
+    return false;
+}
+
+/* Whether the role of a client's key may make this call. */
+static bool role_fits(struct call *call) {
+    int may = call->route->may;
+    if (call->route->caller != CALLER_CLIENT || may == 0 || (auth_may(&call->identity) & may) != 0)
+        return true;
+    problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
+                  "A key of the role %s does not make this call; %s does.",
+                  key_role_name(call->identity.key->role),
+                  may == MAY_OPERATOR ? "that of an operator" : "one of a client or an operator");
+    note_refusal(call);
+    return false;
+}
+
 /* Everything on the worker listener needs a credential, and with TLS a certificate: other nodes'
  * calls theirs, workers' calls theirs. Sets call->identity. */
-static bool authorize(struct call *call, enum caller caller) {
+static bool authorize(struct call *call, const struct route *found) {
+    enum caller caller = caller_of(call, found);
     bool peers = caller == CALLER_PEER;
     if (call->server->listener == LISTENER_PUBLIC)
-        return true;
+        return authorize_client(call, found);
     if (!check_role(call, peers ? "peer" : "worker"))
         return false;
     auth_identify(call->server->conf, call_field(call, "HTTP_AUTHORIZATION"), &call->identity);
@@ -172,8 +221,10 @@ static bool skip_body(struct call *call) {
 bool router_match(struct call *call) {
     char why[WHY_SIZE];
     const struct route *route = find_path(call);
-    if (!authorize(call, caller_of(call, route)) || !find_route(call, route))
+    if (!authorize(call, route) || !find_route(call, route) || !role_fits(call))
         return false;
+    if (call->route->caller == CALLER_CLIENT)
+        auth_whose(&call->identity, &call->whose);
     if (!query_parse(&call->query, call->request->query, call->route->parameters, why,
                      sizeof why)) {
         problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);

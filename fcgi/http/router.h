@@ -29,6 +29,7 @@ struct route {
     const char *path;                                 /* with a final "/" an item's id follows it */
     const char *parameters[QUERY_PARAMETERS_MAX + 1]; /* of the query; NULL ends them */
     bool reads_body;                                  /* else the router skips it */
+    int may;                                          /* who of the clients, see auth.h */
     void (*handle)(struct call *call); /* in the pool of short requests; NULL: not served there */
     const struct long_poll_verbs
         *long_poll; /* in the process of long polls; NULL: not served there */

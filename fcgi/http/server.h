@@ -53,7 +53,9 @@ struct call {
     struct server *server;
     struct request *request;
     const struct route *route;
-    struct identity identity; /* on the worker listener */
+    struct identity identity;
+    struct queue_whose whose; /* whose items a call may see and change */
+    struct queue_left left;   /* what the client has, after an enqueue or a pull */
     struct query query;
     struct uuid id;                 /* the item named in the path; for a lease, the lease */
     struct queue_return returnable; /* of a lease that was granted */

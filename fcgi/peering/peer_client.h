@@ -12,12 +12,12 @@
 
 #include "queue/queue_peers.h"
 
-enum { PEER_CLIENT_VERSION = 2 };
+enum { PEER_CLIENT_VERSION = 3 };
 
 enum peer_request_kind {
     PEER_LOOK,    /* looks at an item of the peer: id, wait_ms; answered with the item */
     PEER_CANCEL,  /* cancels an item of the peer: id */
-    PEER_COUNT,   /* counts the peer's done items; answered with the number */
+    PEER_COUNT,   /* counts a client's done items at the peer; answered with the number */
     PEER_RESERVE, /* reserves items of the peer for a pull: tag, again, top, oldest, as
                      queue_reserve; answered with the batch */
     PEER_FORGET   /* gives up the request of this ticket; not answered */
@@ -30,7 +30,8 @@ struct peer_request {
     int32_t top;    /* 1..QUEUE_PULL_MAX */
     int32_t oldest; /* as in queue_pull */
     uint8_t tag[PULL_TAG_SIZE];
-    uint8_t again; /* 1: only items already reserved */
+    uint8_t again;            /* 1: only items already reserved */
+    struct queue_whose whose; /* of a pull its client's; else whose items may be seen */
 };
 
 struct peer_message {

@@ -43,7 +43,8 @@ static bool watch(struct peering *peering, int fd) {
 static void listen_to_queue(struct peering *peering) {
     struct queue_tally tally;
     child_busy();
-    if (queue_tally(peering->queue, &tally) != QUEUE_OK || tally.copying.heard_ms < 0)
+    if (queue_tally(peering->queue, &queue_everybodys, &tally) != QUEUE_OK ||
+        tally.copying.heard_ms < 0)
         return;
     int64_t heard_ms = clock_steady_ms() - tally.copying.heard_ms;
     if (heard_ms > peering->heard_ms)

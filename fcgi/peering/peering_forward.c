@@ -59,10 +59,12 @@ static struct miss *miss_of(struct peering *peering, const struct uuid *id) {
     return &peering->misses[random % MISSES];
 }
 
-/* Whether the peer said lately that it does not have the item. */
-static bool is_missing(struct peering *peering, const struct uuid *id) {
-    const struct miss *miss = miss_of(peering, id);
-    return miss->until_ms > clock_steady_ms() && memcmp(&miss->id, id, sizeof *id) == 0;
+/* Whether the peer said lately that this caller has no such item there. */
+static bool is_missing(struct peering *peering, const struct peer_request *request) {
+    const struct miss *miss = miss_of(peering, &request->id);
+    return miss->until_ms > clock_steady_ms() &&
+           memcmp(&miss->id, &request->id, sizeof miss->id) == 0 &&
+           queue_whose_equal(&miss->whose, &request->whose);
 }
 
 static void complain(const struct peering *peering, const char *what, const char *why) {
@@ -91,7 +93,9 @@ static void take_look(void *context, const struct http_reply *reply) {
     } else if (peering_is_problem(peering, reply, 404, "not-found")) {
         result = QUEUE_NONE;
         *miss_of(peering, &forward->request.id) =
-            (struct miss){forward->request.id, clock_steady_ms() + MISS_MS};
+            (struct miss){.id = forward->request.id,
+                          .whose = forward->request.whose,
+                          .until_ms = clock_steady_ms() + MISS_MS};
     } else {
         complain(peering, "a look", why);
     }
@@ -154,24 +158,35 @@ static void take_reserve(void *context, const struct http_reply *reply) {
 
 /* --- Requests --- */
 
+/* Says whose items the request is about; nothing for those of all clients. */
+static void put_whose(struct buffer *body, const struct queue_whose *whose) {
+    if (whose->all)
+        return;
+    json_name(body, "client");
+    json_put_string(body, whose->client);
+}
+
 static struct http_call *forward_look(struct forward *forward, int64_t wait_ms) {
     struct peering *peering = forward->connection->peering;
     struct buffer *body = peering_begin(peering);
     fields_put_id(body, "id", forward->request.id);
     fields_put_integer(body, "wait", (wait_ms + ROUND_MS) / 1000);
+    put_whose(body, &forward->request.whose);
     return peering_post(peering, "/peer/look", wait_ms + peering->conf->peer_ms, take_look,
                         forward);
 }
 
 static struct http_call *forward_cancel(struct forward *forward) {
     struct peering *peering = forward->connection->peering;
-    fields_put_id(peering_begin(peering), "id", forward->request.id);
+    struct buffer *body = peering_begin(peering);
+    fields_put_id(body, "id", forward->request.id);
+    put_whose(body, &forward->request.whose);
     return peering_post(peering, "/peer/cancel", peering->conf->peer_ms, take_cancel, forward);
 }
 
 static struct http_call *forward_count(struct forward *forward) {
     struct peering *peering = forward->connection->peering;
-    peering_begin(peering);
+    put_whose(peering_begin(peering), &forward->request.whose);
     return peering_post(peering, "/peer/done", peering->conf->peer_ms, take_count, forward);
 }
 
@@ -188,6 +203,7 @@ static struct http_call *forward_reserve(struct forward *forward) {
     json_put_plain(body, order, strlen(order));
     json_name(body, "again");
     json_put_boolean(body, request->again != 0);
+    put_whose(body, &request->whose);
     return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, forward);
 }
 
@@ -206,7 +222,7 @@ static bool may_ask(struct peering *peering) {
  * another one ends, or its wait does. */
 static bool take_place(struct peering *peering, struct forward *forward, int64_t wait_ms) {
     bool full = wait_ms > 0 ? peering->looks == LOOKS_MAX : peering->asks == ASKS_MAX;
-    if (forward->request.kind == PEER_LOOK && is_missing(peering, &forward->request.id)) {
+    if (forward->request.kind == PEER_LOOK && is_missing(peering, &forward->request)) {
         answer(peering, forward, QUEUE_NONE);
         return false;
     }

@@ -181,6 +181,6 @@ void peering_hello_turn(struct peering *peering) {
     bool due = hello->next_ms <= clock_steady_ms() || wants_news(peering);
     if (!peering->known || peering->stopping || !due || hello->call)
         return;
-    if (queue_tally(peering->queue, &tally) == QUEUE_OK)
+    if (queue_tally(peering->queue, &queue_everybodys, &tally) == QUEUE_OK)
         say_hello(peering, tally.clock_ms);
 }

@@ -105,7 +105,8 @@ struct forward {
 /* An item that the peer said not to have. */
 struct miss {
     struct uuid id;
-    int64_t until_ms; /* steady time: it is not asked again before */
+    struct queue_whose whose; /* who asked for it */
+    int64_t until_ms;         /* steady time: it is not asked again before */
 };
 
 enum { MISSES = 1024 };

@@ -19,7 +19,7 @@
 #include "queue_peers.h"
 
 enum {
-    CHANNEL_VERSION = 6,
+    CHANNEL_VERSION = 7,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 
@@ -53,7 +53,7 @@ enum operation {
 
 struct channel_look {
     struct uuid id;
-    int64_t wait_ms;
+    struct queue_whose whose;
 };
 
 struct channel_header {
@@ -63,7 +63,8 @@ struct channel_header {
     uint64_t id;        /* chosen by the process; unique among its operations under way */
     int64_t until_ms;   /* of an operation, steady time: it may be parked until then, and must not
                            begin later */
-    int64_t retry_seconds; /* of a FULL answer: until there may be room */
+    int64_t retry_seconds;  /* of an answer FULL or OVER_...: until there may be room */
+    struct queue_left left; /* of the answer to an enqueue or a pull */
 };
 
 struct channel_message {
@@ -79,6 +80,8 @@ struct channel_message {
         struct queue_quarantine quarantine;
         struct queue_lease lease;
         struct channel_look look;
+        struct queue_cancel cancel;
+        struct queue_whose whose;
         struct queue_batch batch;
         struct queue_verdict verdict;
         struct queue_tally tally;

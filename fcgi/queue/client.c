@@ -171,12 +171,17 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
     return client_call_batch(queue, OPERATION_PULL, pull, sizeof *pull, batch);
 }
 
-enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
-    return reader_look(queue->reader, id, item);
+void queue_left(const struct queue *queue, struct queue_left *left) {
+    *left = queue->message.header.left;
 }
 
-enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
-    return client_call(queue, OPERATION_CANCEL, &id, sizeof id, NULL, 0);
+enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item) {
+    return reader_look(queue->reader, id, whose, item);
+}
+
+enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *cancel) {
+    return client_call(queue, OPERATION_CANCEL, cancel, sizeof *cancel, NULL, 0);
 }
 
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
@@ -207,8 +212,9 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
     return reader_fleet(queue->reader, since, fleet);
 }
 
-enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
-    return client_call(queue, OPERATION_TALLY, NULL, 0, tally, sizeof *tally);
+enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
+                              struct queue_tally *tally) {
+    return client_call(queue, OPERATION_TALLY, whose, sizeof *whose, tally, sizeof *tally);
 }
 
 /* A ticket's number: its place and generation, plus one so that it is never 0. */
@@ -279,12 +285,11 @@ static void send_ticket(struct queue *queue, struct ticket *ticket) {
                                           .operation = (uint16_t)ticket->operation,
                                           .id = ticket_number(queue, ticket),
                                           .until_ms = ticket->until_ms};
-    const struct channel_look look = {.id = ticket->item};
     enum channel_result result;
     if (ticket->operation == OPERATION_LEASE)
         result = send_now(queue, &header, &ticket->lease, sizeof ticket->lease);
     else if (ticket->operation == OPERATION_LOOK)
-        result = send_now(queue, &header, &look, sizeof look);
+        result = send_now(queue, &header, &ticket->look, sizeof ticket->look);
     else
         result = send_now(queue, &header, &ticket->seen, sizeof ticket->seen);
     if (result == CHANNEL_OK) {
@@ -332,9 +337,10 @@ uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *reques
     return client_send(queue, ticket);
 }
 
-uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                          int64_t wait_ms) {
     struct ticket *ticket = client_ticket(queue, OPERATION_LOOK, wait_ms);
-    ticket->item = id;
+    ticket->look = (struct channel_look){.id = id, .whose = *whose};
     return client_send(queue, ticket);
 }
 

@@ -17,7 +17,7 @@ struct ticket {
     bool unsent;              /* no room in the channel, or no channel */
     int64_t until_ms;         /* steady time at which its wait ends */
     struct queue_lease lease; /* of a lease */
-    struct uuid item;         /* of a look */
+    struct channel_look look; /* of a look */
     int64_t seen;             /* of a watch */
 };
 

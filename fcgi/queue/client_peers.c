@@ -16,11 +16,12 @@ enum queue_result queue_acknowledge(struct queue *queue,
     return client_call(queue, OPERATION_ACKNOWLEDGE, acknowledged, sizeof *acknowledged, NULL, 0);
 }
 
-enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
+                                     const struct queue_whose *whose, struct queue_item *item,
                                      int64_t *wall_ms) {
     if (!queue->replica)
         queue->replica = reader_new_of_replica(queue->conf);
-    return queue->replica ? reader_look_then(queue->replica, id, item, wall_ms) : QUEUE_DOWN;
+    return queue->replica ? reader_look_then(queue->replica, id, whose, item, wall_ms) : QUEUE_DOWN;
 }
 
 enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close) {

@@ -33,3 +33,9 @@ static int later(const void *a, const void *b) {
 void queue_sort_batch(struct queue_batch *batch, int oldest) {
     qsort(batch->items, (size_t)batch->count, sizeof batch->items[0], oldest ? earlier : later);
 }
+
+const struct queue_whose queue_everybodys = {.all = 1};
+
+bool queue_whose_equal(const struct queue_whose *one, const struct queue_whose *other) {
+    return one->all == other->all && (one->all || strcmp(one->client, other->client) == 0);
+}

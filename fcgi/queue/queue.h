@@ -27,6 +27,8 @@ enum {
 };
 
 #define QUEUE_ITERATIONS_MAX 9007199254740991 /* 2^53 - 1 */
+#define QUEUE_WEIGHT_MAX 1000                 /* of a client */
+#define QUEUE_RATE_MAX 1000000                /* items a second, or at once, of a client */
 
 enum item_state { ITEM_WAITING, ITEM_LEASED, ITEM_DONE, ITEM_PULLED, ITEM_CANCELLED };
 #define ITEM_STATES 5
@@ -40,7 +42,10 @@ enum queue_result {
     QUEUE_NONE,     /* no such item; nothing to lease; not enough to pull */
     QUEUE_CONFLICT, /* the idempotency key was used for something else; the item is already done */
     QUEUE_FULL,     /* ITEMS_MAX or REMAINING_MAX reached; nothing stored */
-    QUEUE_DENIED,   /* the caller's machine does not exist any more; nothing done */
+    QUEUE_OVER_ITEMS,  /* the client has as many items as it may; nothing stored */
+    QUEUE_OVER_WORK,   /* the client has as much work as it may; nothing stored */
+    QUEUE_OVER_RATE,   /* the client enqueues more than it may; nothing stored */
+    QUEUE_DENIED,      /* the caller's machine does not exist any more; nothing done */
     QUEUE_QUARANTINED, /* the caller's identity is in quarantine; nothing done */
     QUEUE_ENOUGH,    /* the caller's identity has as many items in hand as it is seen to compute */
     QUEUE_PAUSED,    /* the engine cannot do this for now, and has logged why; nothing stored */
@@ -67,11 +72,46 @@ struct queue_item {
     int32_t strikes;
 };
 
+/* Whose items a call may see and change. */
+struct queue_whose {
+    char client[QUEUE_NAME_SIZE]; /* the name of its client; "" for who has no key */
+    int32_t all;                  /* 1: those of all clients */
+};
+
+extern const struct queue_whose queue_everybodys; /* those of all clients */
+
+/* Whether two are the same. */
+bool queue_whose_equal(const struct queue_whose *one, const struct queue_whose *other);
+
+/* What a client may have; 0: as much as it likes. */
+struct queue_quota {
+    int64_t items; /* not yet pulled or cancelled */
+    int64_t work;  /* iterations not yet done */
+    int64_t rate;  /* items that it may enqueue in a second, */
+    int64_t burst; /* and at once */
+};
+
+/* A client that enqueues. */
+struct queue_client {
+    char name[QUEUE_NAME_SIZE]; /* "" for who has no key */
+    int64_t weight;             /* its share, 1..1000; 0: as before */
+    struct queue_quota quota;
+};
+
+/* How much a client has of what quotas limit. */
+struct queue_left {
+    int64_t items;
+    int64_t work;
+    int64_t rate;     /* items that it may enqueue now */
+    int64_t whole_ms; /* until that is its burst again */
+};
+
 struct queue_enqueue {
     struct uuid id; /* made by the caller, see id.h */
     uint8_t digest[DIGEST_SIZE];
     int64_t iterations;       /* 1..QUEUE_ITERATIONS_MAX */
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
+    struct queue_client client;
 };
 
 /* What a pull does when there are too few items. */
@@ -82,11 +122,18 @@ enum pull_reach {
 };
 
 struct queue_pull {
-    int32_t top;              /* 1..QUEUE_PULL_MAX */
-    int32_t oldest;           /* 0: latest completed first, 1: oldest completed first */
-    int32_t reach;            /* enum pull_reach */
-    int32_t peer;             /* NODE of the other node, with PULL_OVER_BOTH */
-    char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
+    int32_t top;                  /* 1..QUEUE_PULL_MAX */
+    int32_t oldest;               /* 0: latest completed first, 1: oldest completed first */
+    int32_t reach;                /* enum pull_reach */
+    int32_t peer;                 /* NODE of the other node, with PULL_OVER_BOTH */
+    char key[QUEUE_KEY_SIZE];     /* idempotency key; "" for none */
+    char client[QUEUE_NAME_SIZE]; /* whose items; "" for who has no key */
+    struct queue_quota quota;     /* of the caller, for queue_left */
+};
+
+struct queue_cancel {
+    struct uuid id;
+    struct queue_whose whose;
 };
 
 /* A worker that calls: who it is by its credential, and what it says of itself. */
@@ -196,6 +243,10 @@ struct queue_copying {
     int64_t behind_ms; /* how long it has lacked any, at most since the start */
 };
 
+/* What operators can pause. */
+enum queue_pause { PAUSE_INTAKE = 1, PAUSE_LEASING = 2, PAUSE_SCALING = 4 };
+
+/* Of one client (struct queue_whose) only items, remaining, work, clock_ms and paused are set. */
 struct queue_tally {
     int64_t clock_ms;           /* the queue clock */
     int64_t items[ITEM_STATES]; /* how many are in each state */
@@ -203,6 +254,7 @@ struct queue_tally {
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
     int64_t workers;            /* that have called within the last minute */
     int64_t parked;             /* parked leases and looks */
+    int64_t paused;             /* what operators have paused, bits of enum queue_pause */
     struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };
@@ -219,27 +271,33 @@ void queue_close(struct queue *queue);
 /* The verbs of a process that does one thing at a time; each waits for the engine's answer. */
 
 /* Stores an item. *id gets its id: the one passed, or the earlier one when the key was used before
- * for the same digest and iterations. OK, CONFLICT, FULL, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT.
- */
+ * by the same client for the same digest and iterations. OK, CONFLICT, FULL, OVER_ITEMS, OVER_WORK,
+ * OVER_RATE, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
 
-/* After FULL: in how many seconds there may be room again, at least 1. */
+/* After FULL and OVER_...: in how many seconds there may be room again, at least 1. */
 int queue_retry_seconds(const struct queue *queue);
 
-/* Hands out done items, each once. A key used before gets its earlier batch again, in the same
- * order, by completed_wall_ms and id; CONFLICT if it was used with another top or order; NONE: see
- * enum pull_reach. batch->count may be 0. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN, UNKNOWN,
- * FAULT. */
+/* After an enqueue or a pull that the engine answered: how much its client has. */
+void queue_left(const struct queue *queue, struct queue_left *left);
+
+/* Hands out done items of a client, each once. A key used before gets its earlier batch again, in
+ * the same order, by completed_wall_ms and id; CONFLICT if it was used with another top or order;
+ * NONE: see enum pull_reach. batch->count may be 0. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN,
+ * UNKNOWN, FAULT. */
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch);
 
-/* Reads one item. Answers even while the engine's writing side is away. OK, NONE, DOWN, FAULT. */
-enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item);
+/* Reads one item; NONE also for another's. Answers even while the engine's writing side is away.
+ * OK, NONE, DOWN, FAULT. */
+enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item);
 
-/* Cancels an item that is waiting or leased; OK also when it is cancelled already; CONFLICT when it
- * is done or pulled. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
-enum queue_result queue_cancel(struct queue *queue, struct uuid id);
+/* Cancels an item that is waiting or leased; OK also when it is cancelled already; NONE also for
+ * another's; CONFLICT when it is done or pulled. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN,
+ * UNKNOWN, FAULT. */
+enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *cancel);
 
 /* Takes results, checkpoints, renewals and releases, each item on its own.
  * OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
@@ -257,9 +315,10 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
  * OK. */
 enum queue_result queue_backup(struct queue *queue, const char *path);
 
-/* Counts everything; also checks that the engine takes operations and can read its store. OK, DOWN,
- * UNKNOWN, FAULT. */
-enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally);
+/* Counts everything, or one client's; also checks that the engine takes operations and can read its
+ * store. OK, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
+                              struct queue_tally *tally);
 
 /* The verbs of an event loop, with many under way at once. Each start returns a ticket, never 0.
  * The engine parks a ticket that it cannot answer yet. When the engine goes away, the queue sends
@@ -270,7 +329,8 @@ enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally);
 uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *request);
 
 /* Answers when the item is done, pulled, cancelled or unknown, or after wait_ms. */
-uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms);
+uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                          int64_t wait_ms);
 
 /* Gives up a ticket whose client is gone. Items leased to the ticket meanwhile go back. */
 void queue_forget(struct queue *queue, uint64_t ticket);

@@ -81,7 +81,8 @@ void queue_copy_end(struct queue *queue);
 
 /* Reads an item of the peer from the replica at this node; *wall_ms gets the wall time of the
  * replica's last batch. OK, NONE, DOWN (also without a replica), FAULT. */
-enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
+                                     const struct queue_whose *whose, struct queue_item *item,
                                      int64_t *wall_ms);
 
 /* --- Pulls that hand out items of both nodes --- */
@@ -121,6 +122,7 @@ struct queue_reserve {
     struct queue_identity identity; /* of the peer's database */
     int32_t top;                    /* 1..QUEUE_PULL_MAX */
     int32_t oldest;                 /* as in queue_pull */
+    char client[QUEUE_NAME_SIZE];   /* the same */
 };
 enum queue_result queue_reserve(struct queue *queue, const struct queue_reserve *reserve,
                                 struct queue_batch *batch);

@@ -19,12 +19,14 @@ struct reader *reader_new(const struct conf *conf);
 struct reader *reader_new_of_replica(const struct conf *conf);
 void reader_free(struct reader *reader);
 
-/* Reads an item. OK, NONE, DOWN (the store cannot be read now; the next call tries again), FAULT.
- */
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item);
+/* Reads an item. OK; NONE, also for another's; DOWN (the store cannot be read now; the next call
+ * tries again); FAULT. */
+enum queue_result reader_look(struct reader *reader, struct uuid id,
+                              const struct queue_whose *whose, struct queue_item *item);
 
 /* Reads an item, and the wall time of the last batch. The same results. */
-enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct queue_item *item,
+enum queue_result reader_look_then(struct reader *reader, struct uuid id,
+                                   const struct queue_whose *whose, struct queue_item *item,
                                    int64_t *wall_ms);
 
 /* queue_fleet. */

@@ -109,11 +109,13 @@ enum queue_result reader_failed(struct reader *reader, int code) {
     return damaged ? QUEUE_FAULT : QUEUE_DOWN;
 }
 
-enum queue_result reader_look(struct reader *reader, struct uuid id, struct queue_item *item) {
+enum queue_result reader_look(struct reader *reader, struct uuid id,
+                              const struct queue_whose *whose, struct queue_item *item) {
     sqlite3_stmt *look = reader_statement(reader, SQL_LOOK);
     if (!look)
         return QUEUE_DOWN;
     sqlite3_bind_blob(look, 1, id.bytes, ID_SIZE, SQLITE_STATIC);
+    sqlite3_bind_text(look, 2, whose->all ? NULL : whose->client, -1, SQLITE_STATIC);
     int code = sqlite3_step(look);
     bool copied = code == SQLITE_ROW && item_columns_read(look, item);
     sqlite3_reset(look); /* no read transaction may outlive the request */
@@ -122,7 +124,8 @@ enum queue_result reader_look(struct reader *reader, struct uuid id, struct queu
     return copied ? QUEUE_OK : reader_failed(reader, code);
 }
 
-enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct queue_item *item,
+enum queue_result reader_look_then(struct reader *reader, struct uuid id,
+                                   const struct queue_whose *whose, struct queue_item *item,
                                    int64_t *wall_ms) {
     sqlite3_stmt *tally = reader_statement(reader, SQL_TALLY_READ);
     if (!tally)
@@ -132,7 +135,7 @@ enum queue_result reader_look_then(struct reader *reader, struct uuid id, struct
     sqlite3_reset(tally);
     if (code != SQLITE_ROW)
         return reader_failed(reader, code);
-    enum queue_result result = reader_look(reader, id, item);
+    enum queue_result result = reader_look(reader, id, whose, item);
     if (!reader->database || !files_moved(&reader->files))
         return result;
     close_database(reader); /* a new copy came meanwhile: the two reads may be of different ones */

@@ -236,7 +236,8 @@ static bool begin(struct work *work, const char *from, const char *path) {
  * old state of the disk. */
 static bool finish(struct work *work) {
     sqlite3_stmt *check = NULL;
-    bool good = !work->failed && run(work, SQL_RECOVER_SENSELESS) && count_all(work) &&
+    bool good = !work->failed && run(work, SQL_RECOVER_SENSELESS) &&
+                run(work, SQL_RECOVER_CLIENTS) && count_all(work) &&
                 sqlite3_exec(work->to, "COMMIT", NULL, NULL, NULL) == SQLITE_OK &&
                 run(work, SQL_BACKUP_MARK);
     if (good) {

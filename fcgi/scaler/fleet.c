@@ -87,7 +87,7 @@ static void assign_notes(struct fleet *fleet) {
 }
 
 bool fleet_read(struct fleet *fleet, struct queue *queue) {
-    if (queue_tally(queue, &fleet->tally) != QUEUE_OK)
+    if (queue_tally(queue, &queue_everybodys, &fleet->tally) != QUEUE_OK)
         return false;
     int64_t clock_ms = fleet->tally.clock_ms;
     struct queue_fleet_since moments = {.shown_ms = clock_ms - SHOWN_MS,

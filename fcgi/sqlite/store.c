@@ -42,6 +42,7 @@ static void undo(struct store *store) {
         store_files_note_commit(store); /* a large batch has written to the WAL before its end */
     store->in_batch = false;
     store->counts = store->saved_counts;
+    clients_undo(&store->clients);
     changes_end(&store->changes);
 }
 
@@ -73,10 +74,12 @@ static bool save_tally(struct store *store) {
     if (counts->wrong && !store_recount(store))
         return false;
     counts->batch++;
-    return store_run(
-        store, SQL_TALLY_SAVE, "iiiiiiiii", counts->clock_ms, counts->items[ITEM_WAITING],
-        counts->items[ITEM_LEASED], counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
-        counts->items[ITEM_CANCELLED], counts->remaining, counts->batch, store->wall_ms);
+    return store_save_clients(store) &&
+           store_run(store, SQL_TALLY_SAVE, "iiiiiiiiiii", counts->clock_ms,
+                     counts->items[ITEM_WAITING], counts->items[ITEM_LEASED],
+                     counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
+                     counts->items[ITEM_CANCELLED], counts->remaining, counts->batch,
+                     store->wall_ms, counts->rank.now, counts->rank.top);
 }
 
 bool store_commit(struct store *store) {
@@ -98,5 +101,6 @@ bool store_commit(struct store *store) {
     note_work(store);
     store_note_level(store);
     store->saved_counts = store->counts;
+    clients_keep(&store->clients, clock_steady_ms());
     return true;
 }

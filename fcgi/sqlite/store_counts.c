@@ -1,6 +1,8 @@
 /* Counts that are updated with each change, so that nobody has to count rows: those of the queue,
  * and how they are made again when they cannot be right; and what each identity has in hand. */
 
+#include <string.h>
+
 #include "base/child.h"
 #include "clock.h"
 #include "log.h"
@@ -19,21 +21,40 @@ static void add(struct store *store, int64_t *count, int64_t change, int64_t mos
         *count = sum;
 }
 
-static void add_items(struct store *store, enum item_state state, int64_t items) {
+static void add_items(struct store *store, struct client *client, int state, int64_t items) {
+    if (state == STATE_NONE)
+        return;
     add(store, &store->counts.items[state], items, ITEMS_SUM_MAX);
+    add(store, &client->counts.items[state], items, ITEMS_SUM_MAX);
 }
 
-static void add_remaining(struct store *store, int64_t change) {
+static void add_remaining(struct store *store, struct client *client, int64_t change) {
     add(store, &store->counts.remaining, change, REMAINING_SUM_MAX);
+    add(store, &client->counts.remaining, change, REMAINING_SUM_MAX);
 }
 
-void store_count_new(struct store *store, enum item_state state, int64_t remaining) {
-    add_items(store, state, 1);
-    add_remaining(store, remaining);
+/* A client whose counts are about to change; NULL, and the counts are wrong, when no such client is
+ * known. */
+static struct client *changing(struct store *store, int64_t client) {
+    struct client *found = clients_at(&store->clients, client);
+    if (found)
+        clients_note(&store->clients, found);
+    else
+        store->counts.wrong = true;
+    return found;
 }
 
-void store_count_removed(struct store *store, enum item_state state, int64_t items) {
-    add_items(store, state, -items);
+void store_count_new(struct store *store, int64_t client, enum item_state state,
+                     int64_t remaining) {
+    struct client *of = changing(store, client);
+    if (!of)
+        return;
+    add_items(store, of, state, 1);
+    add_remaining(store, of, remaining);
+    of->work.enqueued++;
+    of->work.done += state == ITEM_DONE;
+    store->counts.work.enqueued++;
+    store->counts.work.done += state == ITEM_DONE;
 }
 
 void store_note_closed(struct store *store, enum item_state state) {
@@ -46,28 +67,54 @@ void store_note_closed(struct store *store, enum item_state state) {
 void store_count_move(struct store *store, const struct move *move) {
     int64_t before = move->from <= ITEM_LEASED ? move->before : 0;
     int64_t after = move->to <= ITEM_LEASED ? move->after : 0;
-    store_count_all(store, 1, move->from, move->to);
-    add_remaining(store, after - before);
+    struct client *of = changing(store, move->client);
+    if (!of)
+        return;
+    add_items(store, of, move->from, -1);
+    add_items(store, of, move->to, 1);
+    add_remaining(store, of, after - before);
+    of->work.done += move->to == ITEM_DONE;
+    of->work.iterations += move->to == ITEM_CANCELLED ? 0 : move->before - move->after;
     store->counts.work.done += move->to == ITEM_DONE;
-    store->counts.work.pulled += move->to == ITEM_PULLED;
     if (move->to == ITEM_PULLED || move->to == ITEM_CANCELLED)
         store_note_closed(store, move->to);
 }
 
-void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to) {
-    add_items(store, from, -items);
-    add_items(store, to, items);
+void store_count_pulled(struct store *store, int64_t client, int64_t items) {
+    struct client *of = changing(store, client);
+    if (of)
+        of->work.pulled += items;
+    store->counts.work.pulled += items;
+    store_note_closed(store, ITEM_PULLED);
+}
+
+void store_count_all(struct store *store, int64_t client, int64_t items, enum item_state from,
+                     enum item_state to) {
+    struct client *of = changing(store, client);
+    if (!of)
+        return;
+    add_items(store, of, from, -items);
+    add_items(store, of, to, items);
 }
 
 int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
-                           enum item_state to) {
-    if (!store_finish(store, statement)) {
-        store_lose(store);
-        return -1;
+                           int to) {
+    int64_t items = 0;
+    int code = SQLITE_ERROR;
+    while (statement && (code = store_step(store, statement)) == SQLITE_ROW) {
+        struct client *of = changing(store, sqlite3_column_int64(statement, 0));
+        items++;
+        if (!of)
+            continue;
+        add_items(store, of, from, -1);
+        add_items(store, of, to, 1);
     }
-    int64_t items = sqlite3_changes64(store->database);
-    store_count_all(store, items, from, to);
-    return items;
+    if (statement)
+        store_end(statement);
+    if (code == SQLITE_DONE)
+        return items;
+    store_lose(store);
+    return -1;
 }
 
 void store_note_level(struct store *store) {
@@ -108,45 +155,153 @@ static int go_on(void *context) {
     return 0;
 }
 
-/* Takes the counts from the row of tally_count. What remains comes in two parts, as a sum of rows
- * that makes no sense could overflow. */
-static void take_counts(struct counts *counts, sqlite3_stmt *row) {
-    const int64_t part = INT64_C(1) << 32;
-    int64_t high = sqlite3_column_int64(row, ITEM_STATES);
-    int64_t low = sqlite3_column_int64(row, ITEM_STATES + 1);
-    for (int state = 0; state < ITEM_STATES; state++)
-        counts->items[state] = sqlite3_column_int64(row, state);
-    high += low / part;
-    counts->remaining =
-        high < REMAINING_SUM_MAX / part ? high * part + low % part : REMAINING_SUM_MAX;
+/* Sets all counts to nothing, to be counted. */
+static void forget_counts(struct store *store) {
+    struct counts *counts = &store->counts;
+    memset(counts->items, 0, sizeof counts->items);
+    counts->remaining = 0;
     counts->wrong = false;
+    for (int64_t i = 0; i < store->clients.count; i++) {
+        struct client *client = clients_at(&store->clients, i);
+        if (!client)
+            continue;
+        client->counts = (struct client_counts){0};
+        clients_note(&store->clients, client);
+    }
+}
+
+/* Adds a row of tally_count. What remains comes in two parts, as a sum of rows that makes no sense
+ * could overflow. */
+static void take_counts(struct store *store, sqlite3_stmt *row) {
+    const int64_t part = INT64_C(1) << 32;
+    struct client *client = changing(store, sqlite3_column_int64(row, 0));
+    int64_t state = sqlite3_column_int64(row, 1);
+    int64_t high = sqlite3_column_int64(row, 3);
+    int64_t low = sqlite3_column_int64(row, 4);
+    if (!client || state < 0 || state >= ITEM_STATES)
+        return;
+    add_items(store, client, (int)state, sqlite3_column_int64(row, 2));
+    high += low / part;
+    if (state <= ITEM_LEASED)
+        add_remaining(store, client,
+                      high < REMAINING_SUM_MAX / part ? high * part + low % part
+                                                      : REMAINING_SUM_MAX);
 }
 
 bool store_recount(struct store *store) {
     struct counts *counts = &store->counts;
+    const struct counts was = *counts;
+    int code = SQLITE_ERROR;
     sqlite3_progress_handler(store->database, RECOUNT_STEPS, go_on, store);
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_COUNT, "");
-    bool good = statement && store_step(store, statement) == SQLITE_ROW;
+    if (statement)
+        forget_counts(store);
+    while (statement && (code = store_step(store, statement)) == SQLITE_ROW)
+        take_counts(store, statement);
     sqlite3_progress_handler(store->database, 0, NULL, NULL);
-    if (good) {
-        struct counts was = *counts;
-        take_counts(counts, statement);
-        log_warn(
-            "the counts of the queue cannot be right: %lld wait, %lld are leased, %lld iterations "
-            "remain. Its rows were counted again: it is %lld, %lld and %lld",
-            (long long)was.items[ITEM_WAITING], (long long)was.items[ITEM_LEASED],
-            (long long)was.remaining, (long long)counts->items[ITEM_WAITING],
-            (long long)counts->items[ITEM_LEASED], (long long)counts->remaining);
-    }
     if (statement)
         store_end(statement);
-    return good;
+    counts->wrong = false; /* rows that belong to nobody stay uncounted */
+    if (code != SQLITE_DONE)
+        return false;
+    log_warn("the counts of the queue cannot be right: %lld wait, %lld are leased, %lld iterations "
+             "remain. Its rows were counted again: it is %lld, %lld and %lld",
+             (long long)was.items[ITEM_WAITING], (long long)was.items[ITEM_LEASED],
+             (long long)was.remaining, (long long)counts->items[ITEM_WAITING],
+             (long long)counts->items[ITEM_LEASED], (long long)counts->remaining);
+    return true;
+}
+
+/* Whether the counts of the clients add up to those of all. */
+static bool clients_add_up(const struct store *store) {
+    const struct counts *counts = &store->counts;
+    uint64_t rest[ITEM_STATES + 1]; /* unsigned, as sums that make no sense may wrap */
+    for (int state = 0; state < ITEM_STATES; state++)
+        rest[state] = (uint64_t)counts->items[state];
+    rest[ITEM_STATES] = (uint64_t)counts->remaining;
+    for (int64_t i = 0; i < store->clients.count; i++) {
+        const struct client *of = clients_at(&store->clients, i);
+        for (int state = 0; state < ITEM_STATES && of; state++)
+            rest[state] -= (uint64_t)of->counts.items[state];
+        rest[ITEM_STATES] -= of ? (uint64_t)of->counts.remaining : 0;
+    }
+    for (int i = 0; i <= ITEM_STATES; i++) {
+        if (rest[i] != 0)
+            return false;
+    }
+    return true;
 }
 
 bool store_check_counts(struct store *store) {
     bool read;
-    bool possible = are_possible(store, &read);
+    bool possible = are_possible(store, &read) && clients_add_up(store);
     return read && (possible || store_recount(store));
+}
+
+/* --- Clients --- */
+
+struct client *store_client(struct store *store, const char *name) {
+    return clients_named(&store->clients, name);
+}
+
+struct client *store_client_or_new(struct store *store, const char *name) {
+    struct client *client = clients_named(&store->clients, name);
+    if (client)
+        return client;
+    if (!store_run(store, SQL_CLIENT_ADD, "it", (int64_t)store->clients.count, name)) {
+        store_lose(store);
+        return NULL;
+    }
+    client = clients_add(&store->clients, store->clients.count, name);
+    client->is_new = true;
+    clients_note(&store->clients, client);
+    return client;
+}
+
+/* Adds the client of a row of clients_all, whose seq must be the next. */
+static bool load_client(struct store *store, sqlite3_stmt *row) {
+    enum { SEQ, NAME, WEIGHT, FINISH, LAST, ITEMS, REMAINING = ITEMS + ITEM_STATES };
+    const char *name = (const char *)sqlite3_column_text(row, NAME);
+    int64_t seq = sqlite3_column_int64(row, SEQ);
+    if (!name || strlen(name) >= QUEUE_NAME_SIZE || seq < store->clients.count ||
+        seq >= CLIENTS_MAX || clients_named(&store->clients, name)) {
+        log_error("the table client has rows that no program made: the database is damaged");
+        store->state = STORE_POISONED;
+        return false;
+    }
+    struct client *client = clients_add(&store->clients, seq, name);
+    rank_load(&client->rank, sqlite3_column_int64(row, FINISH), sqlite3_column_int64(row, LAST),
+              sqlite3_column_int64(row, WEIGHT));
+    for (int state = 0; state < ITEM_STATES; state++)
+        client->counts.items[state] = sqlite3_column_int64(row, ITEMS + state);
+    client->counts.remaining = sqlite3_column_int64(row, REMAINING);
+    client->saved = client->counts;
+    client->saved_rank = client->rank;
+    return true;
+}
+
+bool store_load_clients(struct store *store) {
+    int code = SQLITE_ERROR;
+    sqlite3_stmt *statement = store_bind(store, SQL_CLIENTS_ALL, "");
+    if (!statement)
+        return false;
+    while ((code = store_step(store, statement)) == SQLITE_ROW && load_client(store, statement))
+        continue;
+    store_end(statement);
+    return code == SQLITE_DONE;
+}
+
+bool store_save_clients(struct store *store) {
+    for (int i = 0; i < store->clients.changed_count; i++) {
+        const struct client *client = store->clients.changed[i];
+        const int64_t *items = client->counts.items;
+        if (!store_run(store, SQL_CLIENT_SAVE, "iiiiiiiiii", client->seq, client->rank.weight,
+                       client->rank.finish, client->rank.last, items[ITEM_WAITING],
+                       items[ITEM_LEASED], items[ITEM_DONE], items[ITEM_PULLED],
+                       items[ITEM_CANCELLED], client->counts.remaining))
+            return false;
+    }
+    return true;
 }
 
 /* --- What each identity has in hand --- */
@@ -215,6 +370,7 @@ int64_t store_take_back(struct store *store, sqlite3_stmt *statement) {
             good = add_for(store, worker, -run);
             run = 0;
         }
+        store_count_all(store, sqlite3_column_int64(statement, 1), 1, ITEM_LEASED, ITEM_WAITING);
         worker = of;
         run++;
         items++;
@@ -226,6 +382,5 @@ int64_t store_take_back(struct store *store, sqlite3_stmt *statement) {
         store_lose(store);
         return -1;
     }
-    store_count_all(store, items, ITEM_LEASED, ITEM_WAITING);
     return items;
 }

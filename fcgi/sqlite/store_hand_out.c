@@ -27,9 +27,13 @@ static bool read_items(struct store *store, sqlite3_stmt *statement, struct queu
     return code == SQLITE_DONE;
 }
 
-bool store_select_done(struct store *store, int top, int oldest, struct queue_batch *batch) {
+bool store_select_done(struct store *store, const char *client, int top, int oldest,
+                       struct queue_batch *batch) {
     enum sql sql = oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST;
-    return read_items(store, store_bind(store, sql, "i", (int64_t)top), batch);
+    const struct client *of = store_client(store, client);
+    batch->count = 0;
+    return !of || of->counts.items[ITEM_DONE] == 0 ||
+           read_items(store, store_bind(store, sql, "ii", (int64_t)top, of->seq), batch);
 }
 
 bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
@@ -39,21 +43,21 @@ bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
     return good;
 }
 
-bool store_hand_out(struct store *store, struct queue_batch *batch, int oldest, const uint8_t *tag,
-                    int64_t closed_ms) {
+bool store_hand_out(struct store *store, const char *client, struct queue_batch *batch, int oldest,
+                    const uint8_t *tag, int64_t closed_ms) {
     enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
+    const struct client *of = store_client(store, client);
     if (tag)
         queue_sort_batch(batch, oldest);
-    if (batch->count == 0)
+    if (batch->count == 0 || !of)
         return true;
-    sqlite3_stmt *give = store_bind(store, sql, "pii", tag, closed_ms, (int64_t)batch->count);
-    if (store_change_items(store, give, ITEM_DONE, ITEM_PULLED) != batch->count) {
+    if (!store_run(store, sql, "piii", tag, closed_ms, (int64_t)batch->count, of->seq) ||
+        sqlite3_changes(store->database) != batch->count) {
         store_lose(store);
         return false;
     }
-    if (closed_ms < 0)
-        return true;
-    store->counts.work.pulled += batch->count;
-    store_note_closed(store, ITEM_PULLED);
+    store_count_all(store, of->seq, batch->count, ITEM_DONE, ITEM_PULLED);
+    if (closed_ms >= 0)
+        store_count_pulled(store, of->seq, batch->count);
     return true;
 }

@@ -12,11 +12,11 @@
 
 enum { WORKER_ALIVE_MS = 60 * 1000 };
 
-/* Looks an idempotency key up. NONE: never used; OK with the id of its item; CONFLICT: used for
- * another request; FAULT. */
-static enum queue_result enqueued_before(struct store *store, const struct queue_enqueue *item,
-                                         struct uuid *id) {
-    sqlite3_stmt *statement = store_bind(store, SQL_ENQUEUE_AGAIN, "t", item->key);
+/* Looks an idempotency key of a client up. NONE: never used; OK with the id of its item; CONFLICT:
+ * used for another request; FAULT. */
+static enum queue_result enqueued_before(struct store *store, int64_t client,
+                                         const struct queue_enqueue *item, struct uuid *id) {
+    sqlite3_stmt *statement = store_bind(store, SQL_ENQUEUE_AGAIN, "it", client, item->key);
     if (!statement)
         return QUEUE_FAULT;
     enum queue_result result = QUEUE_FAULT;
@@ -38,12 +38,15 @@ static bool has_room_for(const struct store *store, int64_t remaining) {
     return store->counts.remaining <= REMAINING_SUM_MAX - remaining;
 }
 
+/* How many items are neither pulled nor cancelled. */
+static int64_t open_items(const int64_t items[ITEM_STATES]) {
+    return items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
+}
+
 /* Whether there is room for one more item, by count and by work. If not, notes when there may be.
  */
 static bool has_room(struct store *store, int64_t iterations) {
-    const int64_t *items = store->counts.items;
-    int64_t count = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
-    int64_t more_items = count + 1 - store->conf->items_max;
+    int64_t more_items = open_items(store->counts.items) + 1 - store->conf->items_max;
     int64_t more_work = store->counts.remaining + iterations - 1 - store->conf->remaining_max;
     if (more_items <= 0 && more_work <= 0 && has_room_for(store, iterations))
         return true;
@@ -55,30 +58,77 @@ int32_t store_retry_seconds(const struct store *store) {
     return store->retry_seconds;
 }
 
+/* Whether a client's quotas allow one more item. If not, notes when they may. */
+static enum queue_result within_quota(struct store *store, struct client *client,
+                                      const struct queue_enqueue *item) {
+    const struct queue_quota *quota = &item->client.quota;
+    int64_t more_items = open_items(client->counts.items) + 1 - quota->items;
+    int64_t more_work = client->counts.remaining + item->iterations - 1 - quota->work;
+    bool over_items = quota->items > 0 && more_items > 0;
+    bool over_work = quota->work > 0 && more_work > 0;
+    if (quota->rate > 0 &&
+        client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst) < 1) {
+        store->retry_seconds = (int32_t)((client_wait_ms(client, 1, quota->rate) + 999) / 1000);
+        return QUEUE_OVER_RATE;
+    }
+    if (!over_items && !over_work)
+        return QUEUE_OK;
+    store->retry_seconds = retry_after(&store->rates, clock_steady_ms(),
+                                       over_items ? more_items : 0, over_work ? more_work : 0);
+    return over_items ? QUEUE_OVER_ITEMS : QUEUE_OVER_WORK;
+}
+
+/* Stores an item of a client. */
+static enum queue_result add_item(struct store *store, struct client *client,
+                                  const struct queue_enqueue *item) {
+    struct counts *counts = &store->counts;
+    const char *key = item->key[0] ? item->key : NULL;
+    enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
+    int64_t now = store_now_ms(store);
+    int64_t rank = 0;
+    if (counts->items[ITEM_WAITING] == 0)
+        rank_idle(&counts->rank);
+    clients_note(&store->clients, client);
+    if (item->client.weight > 0)
+        client->rank.weight = item->client.weight;
+    if (state == ITEM_WAITING) {
+        int64_t own = client->counts.items[ITEM_WAITING];
+        const struct rank_item ranked = {.clock_ms = now,
+                                         .iterations = item->iterations,
+                                         .penalty_ns = store->conf->size_penalty_ns,
+                                         .own_wait = own > 0,
+                                         .others_wait = counts->items[ITEM_WAITING] > own};
+        rank = rank_enqueue(&counts->rank, &client->rank, &ranked);
+    }
+    if (!store_run(store, SQL_ENQUEUE, "udiiitiii", item->id.bytes, item->digest, item->iterations,
+                   rank, now, key, store->wall_ms, (int64_t)state, client->seq))
+        return QUEUE_FAULT;
+    store_count_new(store, client->seq, state, item->iterations - 1);
+    client_enqueued(client);
+    return QUEUE_OK;
+}
+
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id) {
-    const char *key = item->key[0] ? item->key : NULL;
-    if (key) {
-        enum queue_result result = enqueued_before(store, item, id);
+    struct client *client = store_client_or_new(store, item->client.name);
+    if (!client)
+        return QUEUE_FAULT;
+    if (item->key[0]) {
+        enum queue_result result = enqueued_before(store, client->seq, item, id);
         if (result != QUEUE_NONE)
             return result;
     }
+    enum queue_result allowed = within_quota(store, client, item);
+    if (allowed != QUEUE_OK)
+        return allowed;
     if (!has_room(store, item->iterations))
         return QUEUE_FULL;
     if (store_wal_is_full(store))
         return QUEUE_PAUSED;
     if (!store_reserve_holds(store))
         return QUEUE_DISK_FULL;
-    enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
-    if (!store_run(store, SQL_ENQUEUE, "udiiitii", item->id.bytes, item->digest, item->iterations,
-                   rank_of(store_now_ms(store), item->iterations, store->conf->size_penalty_ns),
-                   store_now_ms(store), key, store->wall_ms, (int64_t)state))
-        return QUEUE_FAULT;
-    store_count_new(store, state, item->iterations - 1);
-    store->counts.work.enqueued++;
-    store->counts.work.done += state == ITEM_DONE;
     *id = item->id;
-    return QUEUE_OK;
+    return add_item(store, client, item);
 }
 
 bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item) {
@@ -89,8 +139,10 @@ bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *
     return false;
 }
 
-enum queue_result store_look(struct store *store, struct uuid id, struct queue_item *item) {
-    sqlite3_stmt *statement = store_bind(store, SQL_LOOK, "u", id.bytes);
+enum queue_result store_look(struct store *store, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item) {
+    const char *client = whose->all ? NULL : whose->client;
+    sqlite3_stmt *statement = store_bind(store, SQL_LOOK, "ut", id.bytes, client);
     if (!statement)
         return QUEUE_FAULT;
     int code = store_step(store, statement);
@@ -101,8 +153,14 @@ enum queue_result store_look(struct store *store, struct uuid id, struct queue_i
     return result;
 }
 
-enum queue_result store_cancel(struct store *store, struct uuid id) {
-    sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", id.bytes);
+/* Whether a client is one of whom a call may see items. */
+static bool is_theirs(const struct store *store, int64_t client, const struct queue_whose *whose) {
+    const struct client *found = clients_at(&store->clients, client);
+    return whose->all || (found && strcmp(found->name, whose->client) == 0);
+}
+
+enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel) {
+    sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", cancel->id.bytes);
     if (!statement)
         return QUEUE_FAULT;
     int code = store_step(store, statement);
@@ -110,9 +168,12 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
     enum item_state state = (enum item_state)sqlite3_column_int(statement, 1);
     int64_t remaining = sqlite3_column_int64(statement, 2);
     int64_t worker = sqlite3_column_int64(statement, 3);
+    int64_t client = sqlite3_column_int64(statement, 4);
     store_end(statement);
     if (code != SQLITE_ROW)
         return code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
+    if (!is_theirs(store, client, &cancel->whose))
+        return QUEUE_NONE;
     if (state == ITEM_CANCELLED)
         return QUEUE_OK;
     if (state == ITEM_DONE || state == ITEM_PULLED)
@@ -120,8 +181,12 @@ enum queue_result store_cancel(struct store *store, struct uuid id) {
     if (!store_run(store, SQL_CANCEL, "ii", seq, store_now_ms(store)) ||
         (state == ITEM_LEASED && !store_in_hand_ended(store, worker)))
         return QUEUE_FAULT;
-    store_count_move(store,
-                     &(struct move){.from = state, .before = remaining, .to = ITEM_CANCELLED});
+    struct client *of = clients_at(&store->clients, client);
+    if (of)
+        rank_cancelled(&store->counts.rank, &of->rank, remaining);
+    store_count_move(
+        store,
+        &(struct move){.client = client, .from = state, .before = remaining, .to = ITEM_CANCELLED});
     return QUEUE_OK;
 }
 
@@ -129,9 +194,41 @@ int64_t store_waiting(const struct store *store) {
     return store->counts.items[ITEM_WAITING];
 }
 
-enum queue_result store_tally(struct store *store, struct queue_tally *tally) {
+void store_left(struct store *store, const char *name, const struct queue_quota *quota,
+                struct queue_left *left) {
+    struct client *client = store_client(store, name);
+    *left = (struct queue_left){0};
+    if (!client)
+        return;
+    left->items = open_items(client->counts.items);
+    left->work = client->counts.remaining;
+    if (quota->rate == 0)
+        return;
+    left->rate = client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst);
+    left->whole_ms = client_wait_ms(client, quota->burst, quota->rate);
+}
+
+/* The counts and rates of one client; nothing of the node's. */
+static void tally_client(const struct store *store, const char *name, struct queue_tally *tally) {
+    const struct client *client = clients_named(&store->clients, name);
+    int64_t now = clock_steady_ms();
+    if (!client)
+        return;
+    memcpy(tally->items, client->counts.items, sizeof tally->items);
+    tally->remaining = client->counts.remaining;
+    for (int span = 0; span < QUEUE_SPANS && client->rates; span++)
+        tally->work[span] = rates_sum(client->rates, now, queue_span_seconds[span]);
+}
+
+enum queue_result store_tally(struct store *store, const struct queue_whose *whose,
+                              struct queue_tally *tally) {
     int64_t now = store_now_ms(store);
     tally->clock_ms = now;
+    tally->paused = store->counts.paused;
+    if (!whose->all) {
+        tally_client(store, whose->client, tally);
+        return store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
+    }
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;
     int64_t oldest = store_number(store, store_bind(store, SQL_OLDEST, ""), now);

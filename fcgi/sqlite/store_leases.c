@@ -27,10 +27,16 @@ static int64_t new_deadline(struct store *store) {
     return deadline;
 }
 
-/* Adds the items of a lease statement (id, chain, remaining) to a grant: at most `most` items and,
- * except for the first one, at most `iterations` links in all. */
+/* Whose items a grant has. */
+struct grant_clients {
+    int64_t rank; /* the greatest */
+    int64_t seq[QUEUE_LEASE_MAX];
+};
+
+/* Adds the items of a lease statement (id, chain, remaining, client, rank) to a grant: at most
+ * `most` items and, except for the first one, at most `iterations` links in all. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
-                    struct queue_grant *grant) {
+                    struct queue_grant *grant, struct grant_clients *clients) {
     int64_t sum = 0;
     for (int i = 0; i < grant->count; i++)
         sum = grant->items[i].remaining > iterations - sum ? iterations
@@ -44,6 +50,8 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
             !store_blob(store, statement, 1, item->chain, DIGEST_SIZE))
             break;
         sum = item->remaining > iterations - sum ? iterations : sum + item->remaining;
+        clients->seq[grant->count] = sqlite3_column_int64(statement, 3);
+        clients->rank = sqlite3_column_int64(statement, 4);
         grant->count++;
     }
     store_end(statement);
@@ -56,8 +64,9 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
     const uint8_t *lease = request->request.bytes;
+    struct grant_clients clients;
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", lease);
-    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, grant))
+    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, grant, &clients))
         return QUEUE_FAULT;
     if (grant->count == 0)
         return QUEUE_NONE;
@@ -87,16 +96,22 @@ struct giving {
 static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
+    struct grant_clients clients;
     sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)giving->most);
-    if (!next || !collect(store, next, giving->most, request->iterations, grant))
+    if (!next || !collect(store, next, giving->most, request->iterations, grant, &clients))
         return false;
     if (grant->count == 0)
         return true;
-    return store_change_items(store,
-                              store_bind(store, SQL_LEASE_GIVE, "uiiiii", request->request.bytes,
-                                         giving->deadline_ms, (int64_t)grant->count, giving->worker,
-                                         store_now_ms(store), store->wall_ms),
-                              ITEM_WAITING, ITEM_LEASED) == grant->count;
+    if (!store_run(store, SQL_LEASE_GIVE, "uiiiii", request->request.bytes, giving->deadline_ms,
+                   (int64_t)grant->count, giving->worker, store_now_ms(store), store->wall_ms) ||
+        sqlite3_changes(store->database) != grant->count) {
+        store_lose(store);
+        return false;
+    }
+    for (int i = 0; i < grant->count; i++)
+        store_count_all(store, clients.seq[i], 1, ITEM_WAITING, ITEM_LEASED);
+    rank_leased(&store->counts.rank, clients.rank);
+    return true;
 }
 
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
@@ -148,6 +163,7 @@ static void log_fault(struct store *store, const struct queue_report_item *item,
 /* A row of report_read. */
 struct report_row {
     int64_t seq;
+    int64_t client;
     int64_t worker; /* that leased or reported it last */
     struct progress_row progress;
 };
@@ -212,8 +228,11 @@ static bool judge(struct store *store, int n, const struct report_row *found,
     rows->seq[n] = found->seq;
     rows->state[n] = (uint8_t)to;
     rows->strike[n] = progress == PROGRESS_IDLE;
-    store->report_moves[n] = (struct move){
-        .from = row->state, .to = to, .before = row->remaining, .after = item->remaining};
+    store->report_moves[n] = (struct move){.client = found->client,
+                                           .from = row->state,
+                                           .to = to,
+                                           .before = row->remaining,
+                                           .after = item->remaining};
     reporter->work.links += row->remaining - item->remaining;
     reporter->work.finished += progress == PROGRESS_DONE;
     reporter->in_hand += (to == ITEM_LEASED) - (row->state == ITEM_LEASED);
@@ -233,6 +252,7 @@ static bool read_row(struct store *store, sqlite3_stmt *statement, struct report
     row->elapsed_ms = clock_ms > wall_ms ? clock_ms : wall_ms; /* one stands still, one is set */
     row->idle_ms = row->has_grant ? store_now_ms(store) - sqlite3_column_int64(statement, 9) : 0;
     found->worker = sqlite3_column_int64(statement, 10);
+    found->client = sqlite3_column_int64(statement, 11);
     return (!row->has_lease || store_blob(store, statement, 3, row->lease.bytes, ID_SIZE)) &&
            store_blob(store, statement, 5, row->chain, DIGEST_SIZE);
 }

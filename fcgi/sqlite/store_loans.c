@@ -98,7 +98,7 @@ static bool can_spare(struct store *store) {
     const struct conf *conf = store->conf;
     struct loan_counts counts;
     struct queue_tally tally;
-    if (!count_loans(store, &counts) || store_tally(store, &tally) != QUEUE_OK)
+    if (!count_loans(store, &counts) || store_tally(store, &queue_everybodys, &tally) != QUEUE_OK)
         return false;
     int64_t own = counts.machines > conf->workers_min ? counts.machines : conf->workers_min;
     return counts.loans < QUEUE_LOANS_MAX && own + counts.given < conf->workers_max &&

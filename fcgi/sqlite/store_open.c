@@ -18,7 +18,7 @@ enum { MERGED_SCHEMA = 5 }; /* the last version whose nodes merged their items *
 /* The statements that lead from each schema version to the next. */
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
                                                           SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6,
-                                                          SQL_SCHEMA_7};
+                                                          SQL_SCHEMA_7, SQL_SCHEMA_8};
 
 /* The exit code of an opening that failed. */
 static int failure(const struct store *store) {
@@ -291,8 +291,11 @@ static bool load_counts(struct store *store) {
     counts->batch = sqlite3_column_int64(statement, 2 + ITEM_STATES);
     bool good =
         store_blob(store, statement, 3 + ITEM_STATES, counts->batch_check, BATCH_CHECK_SIZE);
+    counts->rank.now = rank_sane(sqlite3_column_int64(statement, 5 + ITEM_STATES));
+    counts->rank.top = rank_sane(sqlite3_column_int64(statement, 6 + ITEM_STATES));
+    counts->paused = sqlite3_column_int64(statement, 7 + ITEM_STATES);
     store_end(statement);
-    good = good && store_check_counts(store);
+    good = good && store_load_clients(store) && store_check_counts(store);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
     store->opened_ms = counts->clock_ms;
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
@@ -391,6 +394,7 @@ bool store_close(struct store *store) {
     for (int sql = 0; sql < SQL_COUNT; sql++)
         sqlite3_finalize(store->statements[sql]);
     sqlite3_close(store->database);
+    clients_free(&store->clients);
     store_reserve_close(store);
     if (store->lock_fd >= 0)
         close(store->lock_fd);

@@ -2,15 +2,19 @@
 
 #include <openssl/evp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store_sql.h"
 
-/* The tag is a hash of the key, then top and order, so that one range of the index finds the key
- * with any top and order. */
+/* The tag is a hash of client and key, then top and order, so that one range of the index finds the
+ * key of a client with any top and order. A key has no line break. */
 bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull) {
     uint8_t hash[EVP_MAX_MD_SIZE];
-    if (EVP_Digest(pull->key, strlen(pull->key), hash, NULL, EVP_sha256(), NULL) != 1)
+    char text[QUEUE_NAME_SIZE + QUEUE_KEY_SIZE];
+    const char *line = pull->client[0] ? "\n" : ""; /* keys of before are nobody's, as they were */
+    int length = snprintf(text, sizeof text, "%s%s%s", pull->client, line, pull->key);
+    if (EVP_Digest(text, (size_t)length, hash, NULL, EVP_sha256(), NULL) != 1)
         return false;
     memcpy(tag, hash, PULL_TAG_SIZE - 3);
     tag[PULL_TAG_SIZE - 3] = (uint8_t)(pull->top >> 8);
@@ -61,12 +65,14 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
         if (result != QUEUE_NONE)
             return result;
     }
-    if (pull->reach == PULL_IF_ENOUGH && store->counts.items[ITEM_DONE] < pull->top)
+    const struct client *client = store_client(store, pull->client);
+    if (pull->reach == PULL_IF_ENOUGH && (!client || client->counts.items[ITEM_DONE] < pull->top))
         return QUEUE_NONE;
-    if (!store_select_done(store, pull->top, pull->oldest, batch))
+    if (!store_select_done(store, pull->client, pull->top, pull->oldest, batch))
         return QUEUE_FAULT;
     if (pull->reach == PULL_OVER_BOTH && batch->count < pull->top)
         return store_spread_open(store, pull, keyed ? tag : NULL, batch);
-    bool good = store_hand_out(store, batch, pull->oldest, keyed ? tag : NULL, store_now_ms(store));
+    bool good = store_hand_out(store, pull->client, batch, pull->oldest, keyed ? tag : NULL,
+                               store_now_ms(store));
     return good ? QUEUE_OK : QUEUE_FAULT;
 }

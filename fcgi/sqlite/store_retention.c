@@ -13,10 +13,9 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     enum sql remove = state == ITEM_PULLED ? SQL_REMOVE_PULLED : SQL_REMOVE_CANCELLED;
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
     int64_t now = store_now_ms(store);
-    int removed = 0;
-    if (store_run(store, remove, "ii", now - days * DAY_MS, (int64_t)REMOVE_MAX))
-        removed = sqlite3_changes(store->database);
-    store_count_removed(store, state, removed);
+    store_change_items(store,
+                       store_bind(store, remove, "ii", now - days * DAY_MS, (int64_t)REMOVE_MAX),
+                       state, STATE_NONE);
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
     return closed == INT64_MAX ? INT64_MAX : closed + days * DAY_MS;
 }

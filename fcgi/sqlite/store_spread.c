@@ -91,7 +91,7 @@ enum queue_result store_spread_open(struct store *store, const struct queue_pull
     struct spread spread = {.own = batch->count, .wanted = pull->top - batch->count, .rest = -1};
     random_fill(spread.tag, PULL_TAG_SIZE);
     spread.tag[PULL_TAG_SIZE - 1] = PULL_TAG_END;
-    if (!store_hand_out(store, batch, pull->oldest, spread.tag, -1) ||
+    if (!store_hand_out(store, pull->client, batch, pull->oldest, spread.tag, -1) ||
         !store_run(store, SQL_SPREAD_ADD, "ppiiii", spread.tag, key, (int64_t)pull->peer,
                    spread.own, spread.wanted, store_now_ms(store))) {
         store_lose(store); /* all or nothing */
@@ -109,16 +109,25 @@ static enum queue_result settle_own(struct store *store, const struct queue_clos
     return store_run(store, SQL_SPREAD_SETTLED, "p", close->tag) ? QUEUE_OK : QUEUE_FAULT;
 }
 
+/* Counts the items of a tag as handed out, from now on. */
+static bool close_items(struct store *store, const uint8_t *tag) {
+    int code = SQLITE_ERROR;
+    sqlite3_stmt *statement = store_bind(store, SQL_PULL_CLOSE, "pi", tag, store_now_ms(store));
+    while (statement && (code = store_step(store, statement)) == SQLITE_ROW)
+        store_count_pulled(store, sqlite3_column_int64(statement, 0), 1);
+    if (statement)
+        store_end(statement);
+    return code == SQLITE_DONE;
+}
+
 /* Saves that a pull is closed; removes an empty one. */
 static bool save_closed(struct store *store, const uint8_t *tag, const struct spread *spread,
                         int64_t rest) {
     int64_t now = store_now_ms(store);
     if (spread->own == 0 && rest == 0)
         return store_run(store, SQL_SPREAD_REMOVE, "p", tag);
-    store->counts.work.pulled += spread->own;
-    store_note_closed(store, ITEM_PULLED);
-    return store_run(store, SQL_SPREAD_CLOSE, "pii", tag, rest, now) &&
-           store_run(store, SQL_PULL_CLOSE, "pi", tag, now);
+    store_note_closed(store, ITEM_PULLED); /* retention removes the pull, too */
+    return store_run(store, SQL_SPREAD_CLOSE, "pii", tag, rest, now) && close_items(store, tag);
 }
 
 enum queue_result store_close_pull(struct store *store, const struct queue_close *close) {
@@ -201,11 +210,11 @@ static enum queue_result find_reservation(struct store *store, const uint8_t *ta
 /* Sets done items aside, if there are any. False after a failure. */
 static bool set_aside(struct store *store, const struct queue_reserve *reserve,
                       struct queue_batch *batch) {
-    if (!store_select_done(store, reserve->top, reserve->oldest, batch))
+    if (!store_select_done(store, reserve->client, reserve->top, reserve->oldest, batch))
         return false;
     if (batch->count == 0)
         return true;
-    if (store_hand_out(store, batch, reserve->oldest, reserve->tag, -1) &&
+    if (store_hand_out(store, reserve->client, batch, reserve->oldest, reserve->tag, -1) &&
         store_run(store, SQL_RESERVATION_ADD, "piii", reserve->tag, (int64_t)reserve->node,
                   reserve->identity.epoch, (int64_t)batch->count))
         return true;
@@ -238,9 +247,7 @@ static bool hand_over(struct store *store, const struct queue_settle *settle,
     if (settle->fate.rest != reservation->count)
         log_error("node %d handed out %d items of a pull for which %lld are set aside here",
                   (int)settle->node, (int)settle->fate.rest, (long long)reservation->count);
-    store->counts.work.pulled += reservation->count;
-    store_note_closed(store, ITEM_PULLED);
-    return store_run(store, SQL_PULL_CLOSE, "pi", settle->tag, store_now_ms(store)) &&
+    return close_items(store, settle->tag) &&
            store_run(store, SQL_RESERVATION_SETTLE, "p", settle->tag);
 }
 

@@ -18,6 +18,7 @@
 #include "queue/batch_log.h"
 #include "report_table.h"
 #include "sql.h"
+#include "store/clients.h"
 #include "store/in_hand.h"
 #include "store/rates.h"
 #include "store/report_rule.h"
@@ -35,6 +36,8 @@ struct counts {
     int64_t remaining; /* over waiting and leased items */
     int64_t batch;     /* its number */
     bool wrong;        /* a change did not fit them: the batch ends with counts of the rows */
+    struct rank_clock rank;
+    int64_t paused; /* what operators have paused, enum queue_pause */
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;     /* done since the start */
@@ -98,6 +101,7 @@ enum {
 
 /* A change of an item's state, with the links that remain before and after. */
 struct move {
+    int64_t client; /* its seq */
     enum item_state from;
     enum item_state to;
     int64_t before;
@@ -122,6 +126,7 @@ struct store {
     int64_t next_removal_ms;  /* queue clock; the earliest time of retention's next work */
     int32_t retry_seconds;    /* after a refused enqueue: until there may be room for it */
     struct rates rates;
+    struct clients clients;
     struct files files;
     int64_t data_version; /* SQLite's, which changes when other connections commit */
     bool serving;         /* it was opened, and all its files are there */
@@ -260,16 +265,21 @@ enum queue_result store_may_launch(struct store *store, const char *name);
 /* Notes that an item was pulled or cancelled now, so that retention removes it when it is due. */
 void store_note_closed(struct store *store, enum item_state state);
 
-/* Updates the counts for a new item; for a number of removed ones of a state. */
-void store_count_new(struct store *store, enum item_state state, int64_t remaining);
-void store_count_removed(struct store *store, enum item_state state, int64_t items);
+/* The counts, all and those of each client. A client is named by its seq. */
+
+/* Updates the counts for a new item. */
+void store_count_new(struct store *store, int64_t client, enum item_state state, int64_t remaining);
 
 /* Updates the counts for an item that changes its state. */
 void store_count_move(struct store *store, const struct move *move);
 
+/* Counts items of a client as handed out for good, in the rates and for retention. */
+void store_count_pulled(struct store *store, int64_t client, int64_t items);
+
 /* Updates the counts for a number of items that go from one state to another, with the same links
  * remaining. */
-void store_count_all(struct store *store, int64_t items, enum item_state from, enum item_state to);
+void store_count_all(struct store *store, int64_t client, int64_t items, enum item_state from,
+                     enum item_state to);
 
 /* Counts the rows again, with a warning. False after a failure. */
 bool store_recount(struct store *store);
@@ -278,10 +288,22 @@ bool store_recount(struct store *store);
  * False after a failure. */
 bool store_check_counts(struct store *store);
 
-/* Runs a statement that changes items, and counts them all as going from one state to another.
- * Returns their number; -1 after a failure: the batch is lost then. */
+/* Runs a statement that changes items and returns the client of each, and counts them as going from
+ * one state to another, or as gone with STATE_NONE. Returns their number; -1 after a failure: the
+ * batch is lost then. */
+enum { STATE_NONE = ITEM_STATES };
 int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
-                           enum item_state to);
+                           int to);
+
+/* The client of a name; with the second it is added if it is not there. NULL: it is not, or after a
+ * failure. */
+struct client *store_client(struct store *store, const char *name);
+struct client *store_client_or_new(struct store *store, const char *name);
+
+/* Reads the clients, at the start. Saves those that the batch has changed. False after a failure.
+ */
+bool store_load_clients(struct store *store);
+bool store_save_clients(struct store *store);
 
 /* How many of so many items the identity of a worker may have in hand besides what it has: 0, which
  * the log says, when that is as much as it is seen to compute; -1 after a failure. */
@@ -294,8 +316,8 @@ void store_in_hand_worked(struct store *store, const char *identity,
 /* Notes that a worker does not hold an item any more. False after a failure. */
 bool store_in_hand_ended(struct store *store, int64_t worker);
 
-/* Runs a statement that has leased items wait again and returns the worker of each, and counts
- * them. Returns their number; -1 after a failure: the batch is lost then. */
+/* Runs a statement that has leased items wait again and returns the worker and client of each, and
+ * counts them. Returns their number; -1 after a failure: the batch is lost then. */
 int64_t store_take_back(struct store *store, sqlite3_stmt *statement);
 
 /* Reads an item's row; a damaged one poisons the store. */
@@ -303,15 +325,15 @@ bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *
 
 /* store_pulls.c and store_hand_out.c. Each is false after a failure.
  * store_pull_tag makes the tag of a keyed pull.
- * store_select_done reads at most top done items, in the order of the pull.
- * store_hand_out marks the selected items as handed out under a tag (or NULL), at closed_ms of the
- * queue clock, or -1 while that is not final. With a tag it sorts the batch as store_read_pulled
- * gives it.
- * store_read_pulled reads the items that have a tag. */
+ * store_select_done reads at most top done items of a client, in the order of the pull.
+ * store_hand_out marks the selected items of the client as handed out under a tag (or NULL), at
+ * closed_ms of the queue clock, or -1 while that is not final. With a tag it sorts the batch as
+ * store_read_pulled gives it. store_read_pulled reads the items that have a tag. */
 bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull);
-bool store_select_done(struct store *store, int top, int oldest, struct queue_batch *batch);
-bool store_hand_out(struct store *store, struct queue_batch *batch, int oldest, const uint8_t *tag,
-                    int64_t closed_ms);
+bool store_select_done(struct store *store, const char *client, int top, int oldest,
+                       struct queue_batch *batch);
+bool store_hand_out(struct store *store, const char *client, struct queue_batch *batch, int oldest,
+                    const uint8_t *tag, int64_t closed_ms);
 bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
                        struct queue_batch *batch);
 /* The least and the greatest tag of a key. */

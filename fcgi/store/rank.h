@@ -1,11 +1,73 @@
 #ifndef HASHMILL_RANK_H
 #define HASHMILL_RANK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* The place of an item in the order of leasing (docs/design.md, "Order"); the lowest is leased
- * first. First in, first out by the queue clock in ms, but an item's size moves it back: each
- * iteration by penalty_ns, all of them by an hour at most. */
-int64_t rank_of(int64_t clock_ms, int64_t iterations, int64_t penalty_ns);
+/*
+ * The order of leasing between clients, by work: each item gets a rank when it is enqueued, and the
+ * lowest is leased first, of equal ones the oldest. This is start-time fair queueing (P. Goyal,
+ * H. M. Vin, H. Cheng: Start-time Fair Queueing, SIGCOMM 1996, section 2), where a packet's start
+ * tag is S = max(v, F of the one before), its finish tag F = S + length / weight, and v is the
+ * start tag of the packet in service. Here a packet is an item and its length its iterations. New
+ * is what lets a client's short items overtake its own long ones: see rank_enqueue.
+ *
+ * Virtual time counts iterations at weight 1. It begins with a new database and reaches its end
+ * (2^62) after 2 years of 1,000 cores; then all ranks are equal, which is first in, first out.
+ */
+
+enum {
+    RANK_PASSED_MAX = 32,
+    RANK_PASS_MAX_MS = 3600 * 1000 /* no item is overtaken by those that come later than this */
+};
+
+/* Virtual time. All zeros to begin with. */
+struct rank_clock {
+    int64_t now; /* the greatest rank leased */
+    int64_t top; /* the greatest finish of all clients */
+};
+
+/* The share of a client. Zeros and its weight to begin with. */
+struct rank_client {
+    int64_t finish; /* virtual: when all that it has enqueued is done */
+    int64_t last;   /* the greatest rank that it was given while it had items waiting */
+    int64_t weight; /* 1..1000 */
+    int64_t floor;  /* the same, of items that nothing overtakes any more */
+    int passed_count;
+    struct rank_passed {
+        int64_t until_ms;      /* what comes before this, by clock and penalty, overtakes */
+        int64_t cost;          /* virtual: of these items */
+        int64_t rank;          /* the greatest of them */
+    } passed[RANK_PASSED_MAX]; /* items of the last hour; by until_ms */
+};
+
+/* What a rank is made of. */
+struct rank_item {
+    int64_t clock_ms;
+    int64_t iterations;
+    int64_t penalty_ns; /* an item is overtaken by those of its client that come later by less than
+                           this much for each iteration that they are shorter */
+    bool own_wait;      /* items of its client wait, */
+    bool others_wait;   /* and of others */
+};
+
+/* The rank of a new item; charges its client for it. */
+int64_t rank_enqueue(struct rank_clock *clock, struct rank_client *client,
+                     const struct rank_item *item);
+
+/* A virtual time that was saved; the nearest that makes sense. */
+int64_t rank_sane(int64_t rank);
+
+/* Takes a client up with the finish and last that were saved. */
+void rank_load(struct rank_client *client, int64_t finish, int64_t last, int64_t weight);
+
+/* Notes that an item of this rank was leased. */
+void rank_leased(struct rank_clock *clock, int64_t rank);
+
+/* Credits a client with what an item had left when it was cancelled. */
+void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, int64_t remaining);
+
+/* Notes that nothing waits: all clients are equal from here on. */
+void rank_idle(struct rank_clock *clock);
 
 #endif

@@ -83,12 +83,16 @@ int store_recover(const struct conf *conf, const char *file);
 /* The operations. For their results see the verb of the same name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id);
-/* After FULL: in how many seconds there may be room, by the recent rate. */
+/* After FULL and OVER_...: in how many seconds there may be room, by the recent rate. */
 int32_t store_retry_seconds(const struct store *store);
+/* How much of its quotas a client uses. */
+void store_left(struct store *store, const char *name, const struct queue_quota *quota,
+                struct queue_left *left);
 enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
                              struct queue_batch *batch);
-enum queue_result store_look(struct store *store, struct uuid id, struct queue_item *item);
-enum queue_result store_cancel(struct store *store, struct uuid id);
+enum queue_result store_look(struct store *store, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item);
+enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel);
 /* NONE when nothing waits; ENOUGH, see in_hand.h. OK without items when the worker must drain. */
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant);
@@ -111,7 +115,8 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
 enum queue_result store_heard(struct store *store, const struct queue_heard *heard);
 enum queue_result store_loan(struct store *store, const struct queue_loan_step *step);
 /* Fills in all but tally->parked. */
-enum queue_result store_tally(struct store *store, struct queue_tally *tally);
+enum queue_result store_tally(struct store *store, const struct queue_whose *whose,
+                              struct queue_tally *tally);
 
 /* Number of waiting items, by the counts in memory. */
 int64_t store_waiting(const struct store *store);

@@ -158,12 +158,13 @@ static struct job *unpark(struct batch *batch, struct parked_wait *wait) {
     return job;
 }
 
-/* Answers all parked looks at an item, if it is done, pulled or cancelled now. */
+/* Answers all parked looks at an item, which their callers may see, if it is done, pulled or
+ * cancelled now. */
 static void answer_looks(struct batch *batch, struct uuid id) {
     struct parked_wait *wait;
     while ((wait = parked_look(batch->parked, id)) != NULL) {
         struct queue_item item;
-        enum queue_result result = store_look(batch->store, id, &item);
+        enum queue_result result = store_look(batch->store, id, &queue_everybodys, &item);
         if (result == QUEUE_OK && item.state <= ITEM_LEASED)
             return;
         struct job *job = unpark(batch, wait);
@@ -251,7 +252,7 @@ static void answer_others(struct batch *batch, const struct job *job) {
     const struct channel_message *operation = job->operation;
     switch (operation->header.operation) {
     case OPERATION_CANCEL:
-        answer_looks(batch, operation->body.id);
+        answer_looks(batch, operation->body.cancel.id);
         break;
     case OPERATION_UPDATE_MACHINE:
         answer_leaving(batch, &operation->body.update);
@@ -263,6 +264,22 @@ static void answer_others(struct batch *batch, const struct job *job) {
     default:
         break;
     }
+}
+
+static bool is_over_quota(enum queue_result result) {
+    return result == QUEUE_OVER_ITEMS || result == QUEUE_OVER_WORK || result == QUEUE_OVER_RATE;
+}
+
+/* Says in the answer to an enqueue or a pull what its client has. */
+static void tell_left(struct batch *batch, const struct job *job) {
+    const struct channel_message *operation = job->operation;
+    const struct queue_client *client = &operation->body.enqueue.client;
+    const struct queue_pull *pull = &operation->body.pull;
+    struct queue_left *left = &job->answer->header.left;
+    if (operation->header.operation == OPERATION_ENQUEUE)
+        store_left(batch->store, client->name, &client->quota, left);
+    else if (operation->header.operation == OPERATION_PULL)
+        store_left(batch->store, pull->client, &pull->quota, left);
 }
 
 /* Handles one operation, from start to answer. Skips those whose connection is gone. */
@@ -284,8 +301,9 @@ static void apply_job(struct batch *batch, struct job *job) {
         job->answer = NULL;
         return;
     }
-    if (result == QUEUE_FULL)
+    if (result == QUEUE_FULL || is_over_quota(result))
         job->answer->header.retry_seconds = store_retry_seconds(batch->store);
+    tell_left(batch, job);
     end_answer(batch, job, result);
     if (result == QUEUE_OK)
         answer_others(batch, job);
@@ -329,7 +347,8 @@ static void answer_expired(struct batch *batch) {
             return;
         enum queue_result result = QUEUE_NONE;
         if (wait->operation == OPERATION_LOOK)
-            result = store_look(batch->store, wait->item, &job->answer->body.item);
+            result =
+                store_look(batch->store, wait->item, &queue_everybodys, &job->answer->body.item);
         end_answer(batch, job, result);
     }
 }

@@ -21,17 +21,41 @@ static void end_worker(struct queue_worker *worker) {
     end_text(worker->address, sizeof worker->address);
 }
 
+static bool is_sane_quota(const struct queue_quota *quota) {
+    return between(quota->items, 0, INT64_MAX) && between(quota->work, 0, INT64_MAX) &&
+           between(quota->rate, 0, QUEUE_RATE_MAX) && between(quota->burst, 0, QUEUE_RATE_MAX);
+}
+
 static bool is_sane_enqueue(struct channel_message *operation) {
     struct queue_enqueue *enqueue = &operation->body.enqueue;
+    const struct queue_client *client = &enqueue->client;
     end_text(enqueue->key, sizeof enqueue->key);
-    return between(enqueue->iterations, 1, QUEUE_ITERATIONS_MAX);
+    end_text(enqueue->client.name, sizeof enqueue->client.name);
+    return between(enqueue->iterations, 1, QUEUE_ITERATIONS_MAX) &&
+           between(client->weight, 0, QUEUE_WEIGHT_MAX) && is_sane_quota(&client->quota);
 }
 
 static bool is_sane_pull(struct channel_message *operation) {
     struct queue_pull *pull = &operation->body.pull;
     end_text(pull->key, sizeof pull->key);
-    return between(pull->top, 1, QUEUE_PULL_MAX) &&
+    end_text(pull->client, sizeof pull->client);
+    return is_sane_quota(&pull->quota) && between(pull->top, 1, QUEUE_PULL_MAX) &&
            between(pull->reach, PULL_HERE, PULL_OVER_BOTH) && between(pull->peer, 0, NODE_MAX);
+}
+
+static bool is_sane_cancel(struct channel_message *operation) {
+    end_text(operation->body.cancel.whose.client, QUEUE_NAME_SIZE);
+    return true;
+}
+
+static bool is_sane_look(struct channel_message *operation) {
+    end_text(operation->body.look.whose.client, QUEUE_NAME_SIZE);
+    return true;
+}
+
+static bool is_sane_tally(struct channel_message *operation) {
+    end_text(operation->body.whose.client, QUEUE_NAME_SIZE);
+    return true;
 }
 
 static bool is_sane_lease(struct channel_message *operation) {
@@ -70,7 +94,8 @@ static bool is_sane_close(struct channel_message *operation) {
 }
 
 static bool is_sane_reserve(struct channel_message *operation) {
-    const struct queue_reserve *reserve = &operation->body.reserve;
+    struct queue_reserve *reserve = &operation->body.reserve;
+    end_text(reserve->client, sizeof reserve->client);
     return between(reserve->node, 0, NODE_MAX) && between(reserve->top, 1, QUEUE_PULL_MAX);
 }
 
@@ -141,10 +166,10 @@ static int rows_of_any_pull(const struct channel_message *operation) {
 
 APPLY(enqueue, store_enqueue(store, &operation->body.enqueue, &answer->body.id))
 APPLY(pull, store_pull(store, &operation->body.pull, &answer->body.batch))
-APPLY(cancel, store_cancel(store, operation->body.id))
+APPLY(cancel, store_cancel(store, &operation->body.cancel))
 APPLY(report, store_report(store, &operation->body.report, &answer->body.verdict))
 APPLY(retire, store_retire(store, &operation->body.worker))
-APPLY(tally, store_tally(store, &answer->body.tally))
+APPLY(tally, store_tally(store, &operation->body.whose, &answer->body.tally))
 APPLY(update_machine, store_update_machine(store, &operation->body.update))
 APPLY(quarantine, store_quarantine(store, &operation->body.quarantine))
 APPLY(acknowledge, store_acknowledge(store, &operation->body.acknowledged))
@@ -156,7 +181,8 @@ APPLY(heard, store_heard(store, &operation->body.heard))
 APPLY(raise_epoch, store_raise(store, &operation->body.raise))
 APPLY(loan, store_loan(store, &operation->body.loan))
 APPLY(lease, store_lease(store, &operation->body.lease, &answer->body.grant))
-APPLY(look, store_look(store, operation->body.look.id, &answer->body.item))
+APPLY(look,
+      store_look(store, operation->body.look.id, &operation->body.look.whose, &answer->body.item))
 
 /* --- Promised --- */
 
@@ -202,8 +228,9 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                         .apply = pull,
                         .promises = if_pulled},
     [OPERATION_CANCEL] = {.name = "cancel",
-                          .message = ONE(id),
+                          .message = ONE(cancel),
                           .is_alone = true,
+                          .is_sane = is_sane_cancel,
                           .apply = cancel,
                           .promises = always},
     [OPERATION_REPORT] = {.name = "report",
@@ -218,7 +245,12 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                           .is_alone = true,
                           .is_sane = is_sane_retire,
                           .apply = retire},
-    [OPERATION_TALLY] = {.name = "tally", .answer = ONE(tally), .is_alone = true, .apply = tally},
+    [OPERATION_TALLY] = {.name = "tally",
+                         .message = ONE(whose),
+                         .answer = ONE(tally),
+                         .is_alone = true,
+                         .is_sane = is_sane_tally,
+                         .apply = tally},
     [OPERATION_UPDATE_MACHINE] = {.name = "update machine",
                                   .message = ONE(update),
                                   .is_alone = true,
@@ -294,8 +326,12 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                          .rows = rows_of_lease,
                          .apply = lease},
     /* Parked until the item is done. */
-    [OPERATION_LOOK] =
-        {.name = "look", .message = ONE(look), .answer = ONE(item), .parks = true, .apply = look},
+    [OPERATION_LOOK] = {.name = "look",
+                        .message = ONE(look),
+                        .answer = ONE(item),
+                        .parks = true,
+                        .is_sane = is_sane_look,
+                        .apply = look},
     /* Gives up the operation with this id. That one is answered, this one is not. */
     [OPERATION_FORGET] = {.name = "forget"},
     /* A grant that was not delivered; not answered. */

@@ -24,6 +24,12 @@ UPDATE tally SET clock = :rows / 10 + 2, waiting = :rows * 6 / 10, done = :rows 
 """
 
 
+CLIENT = """
+UPDATE client SET waiting = t.waiting, done = t.done, pulled = t.pulled, remaining = t.remaining
+FROM tally AS t WHERE seq = 0
+"""
+
+
 def make_id(wall_ms):
     """A UUIDv7 of node 0."""
     text = bytearray(wall_ms.to_bytes(6, "big") + os.urandom(10))
@@ -43,6 +49,7 @@ def fill(path, rows):
     connection.execute("BEGIN EXCLUSIVE")
     connection.execute(ROWS, values)
     connection.execute(TALLY, values)
+    connection.execute(CLIENT)
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.close()

@@ -38,9 +38,10 @@ void queue_copy_end(struct queue *queue) {
     (void)queue;
 }
 
-enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
+                                     const struct queue_whose *whose, struct queue_item *item,
                                      int64_t *wall_ms) {
-    (void)queue, (void)id, (void)item, (void)wall_ms;
+    (void)queue, (void)id, (void)whose, (void)item, (void)wall_ms;
     return QUEUE_DOWN;
 }
 

@@ -72,6 +72,7 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     sqlite3_bind_text(statement, 6, item->key[0] ? item->key : NULL, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 7, clock_wall_ms());
     sqlite3_bind_int64(statement, 8, item->iterations == 1 ? ITEM_DONE : ITEM_WAITING);
+    sqlite3_bind_int64(statement, 9, 0);
     sqlite3_step(statement);
     int code = sqlite3_reset(statement);
     *id = item->id;
@@ -86,7 +87,14 @@ int queue_retry_seconds(const struct queue *queue) {
     return 1;
 }
 
-enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+void queue_left(const struct queue *queue, struct queue_left *left) {
+    (void)queue;
+    *left = (struct queue_left){0};
+}
+
+enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
+                              struct queue_tally *tally) {
+    (void)whose;
     *tally = (struct queue_tally){0};
     return open_database(queue) ? QUEUE_OK : QUEUE_DOWN;
 }
@@ -97,13 +105,14 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
-    (void)queue, (void)id, (void)item;
+enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item) {
+    (void)queue, (void)id, (void)whose, (void)item;
     return QUEUE_DOWN;
 }
 
-enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
-    (void)queue, (void)id;
+enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *cancel) {
+    (void)queue, (void)cancel;
     return QUEUE_DOWN;
 }
 
@@ -135,7 +144,9 @@ uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *reques
     return 1; /* never answered */
 }
 
-uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                          int64_t wait_ms) {
+    (void)whose;
     (void)queue, (void)id, (void)wait_ms;
     return 1;
 }

@@ -50,6 +50,11 @@ int queue_retry_seconds(const struct queue *queue) {
     return 1;
 }
 
+void queue_left(const struct queue *queue, struct queue_left *left) {
+    (void)queue;
+    *left = (struct queue_left){0};
+}
+
 /* An item that is done. */
 static struct queue_item made_up(struct uuid id) {
     struct queue_item item = {.id = id, .iterations = 1000, .state = ITEM_DONE};
@@ -68,15 +73,17 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
     return QUEUE_OK;
 }
 
-enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
+enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item) {
     (void)queue;
+    (void)whose;
     *item = made_up(id);
     return QUEUE_OK;
 }
 
-enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
+enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *cancel) {
     (void)queue;
-    (void)id;
+    (void)cancel;
     return QUEUE_OK;
 }
 
@@ -109,8 +116,10 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
     return QUEUE_OK;
 }
 
-enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
+                              struct queue_tally *tally) {
     (void)queue;
+    (void)whose;
     *tally = (struct queue_tally){0};
     return QUEUE_OK;
 }
@@ -128,7 +137,9 @@ uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *reques
     return start(queue, request->request, request->items);
 }
 
-uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                          int64_t wait_ms) {
+    (void)whose;
     (void)wait_ms;
     return start(queue, id, 0);
 }

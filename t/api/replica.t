@@ -35,8 +35,8 @@ sub replica { return send_json('state')->json->{replica} }
 # Makes the peer's database, with an item.
 sub make_primary {
     open my $shell, '|-', 'sqlite3', $database or die "sqlite3: $!";
-    print {$shell} slurp("sql/schema_$_.sql") for 1 .. 7;
-    print {$shell} "PRAGMA user_version = 7; UPDATE identity SET node = 1, epoch = 7, id = x'", '70' x 16, "';\n",
+    print {$shell} slurp("sql/schema_$_.sql") for 1 .. 8;
+    print {$shell} "PRAGMA user_version = 8; UPDATE identity SET node = 1, epoch = 7, id = x'", '70' x 16, "';\n",
         'INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, enqueued_wall)',
         " VALUES (x'", '11' x 16, "', zeroblob(64), zeroblob(64), 9, 5, 0, 5, 5, 1);\n";
     close $shell or die 'no database';
@@ -46,10 +46,10 @@ sub make_primary {
 # The record of the next batch: tally.batch becomes this number. The patchset is as SQLite has it: table,
 # columns, which of them are the key; UPDATE; the key's value, new values, and 0 for what stays.
 sub record ($number, $before = $check) {
-    my $columns = 11;
+    my $columns = 14;
     my $int = sub ($value) { return pack 'C q>', 1, $value };
     my $changes = 'P' . pack('C', $columns) . "\1" . "\0" x ($columns - 1) . "tally\0" . pack('CC', 23, 0)
-        . $int->(1) . "\0" x 7 . $int->($number) . "\0" . $int->(1_700_000_000_000 + $number);
+        . $int->(1) . "\0" x 7 . $int->($number) . "\0" . $int->(1_700_000_000_000 + $number) . "\0" x 3;
     $check = sha256($before . pack('q>', $number) . $changes);
     return 'HMB1' . pack('V q<', length $changes, $number) . $check . $changes;
 }

@@ -67,21 +67,24 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
     return take(OPERATION_PULL);
 }
 
-enum queue_result queue_look(struct queue *queue, struct uuid id, struct queue_item *item) {
+enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                             struct queue_item *item) {
     (void)queue;
+    (void)whose;
     *item = some_item(id.bytes[0]);
     return fuzz_result;
 }
 
-enum queue_result queue_look_replica(struct queue *queue, struct uuid id, struct queue_item *item,
+enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
+                                     const struct queue_whose *whose, struct queue_item *item,
                                      int64_t *as_of_ms) {
     *as_of_ms = 1000;
-    return queue_look(queue, id, item);
+    return queue_look(queue, id, whose, item);
 }
 
-enum queue_result queue_cancel(struct queue *queue, struct uuid id) {
+enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *cancel) {
     (void)queue;
-    fuzz_message.body.id = id;
+    fuzz_message.body.cancel = *cancel;
     return take(OPERATION_CANCEL);
 }
 
@@ -109,8 +112,15 @@ int queue_retry_seconds(const struct queue *queue) {
     return 1;
 }
 
-enum queue_result queue_tally(struct queue *queue, struct queue_tally *tally) {
+void queue_left(const struct queue *queue, struct queue_left *left) {
     (void)queue;
+    *left = (struct queue_left){.items = 1, .work = 2};
+}
+
+enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
+                              struct queue_tally *tally) {
+    (void)queue;
+    (void)whose;
     *tally = (struct queue_tally){.clock_ms = 1000};
     return fuzz_result;
 }
@@ -185,8 +195,10 @@ uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *reques
     return 1;
 }
 
-uint64_t queue_start_look(struct queue *queue, struct uuid id, int64_t wait_ms) {
+uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
+                          int64_t wait_ms) {
     (void)queue;
+    (void)whose;
     (void)id;
     must(wait_ms > 0 && wait_ms <= 30000);
     return 1;

@@ -106,12 +106,23 @@ static inline bool counts_true(struct store *store) {
         int64_t rows = number(store, sql);
         snprintf(sql, sizeof sql, "SELECT %s FROM tally", columns[state]);
         good = good && rows == store->counts.items[state] && rows == number(store, sql);
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) FROM client WHERE %s <>"
+                 " (SELECT count(*) FROM item WHERE item.client = client.seq AND state = %d)",
+                 columns[state], state);
+        good = good && number(store, sql) == 0;
     }
     int64_t remaining =
         number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
     return good && remaining == store->counts.remaining &&
+           number(store, "SELECT sum(remaining) FROM client") == remaining &&
            number(store, "SELECT remaining FROM tally") == remaining &&
            number(store, "SELECT batch FROM tally") == store->counts.batch;
+}
+
+/* Cancels an item, whosever it is. */
+static inline void cancel_item(struct store *store, struct uuid id) {
+    store_cancel(store, &(struct queue_cancel){.id = id, .whose = queue_everybodys});
 }
 
 static inline struct queue_lease lease_of(int items) {

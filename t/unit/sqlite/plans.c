@@ -18,6 +18,8 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_5:
     case SQL_SCHEMA_6:
     case SQL_SCHEMA_7:
+    case SQL_SCHEMA_8:
+    case SQL_CLIENTS_ALL:  /* all of them, once at each start */
     case SQL_MERGED_ITEMS: /* these two are of an older schema */
     case SQL_MERGED_CLOSED:
     case SQL_BACKUP_MARK: /* of a copy */
@@ -26,6 +28,7 @@ static bool is_script(enum sql sql) {
     case SQL_FREELIST_COUNT:
     case SQL_RECOVER_SENSELESS: /* these two read everything, once in a life */
     case SQL_RECOVER_TALLY:
+    case SQL_RECOVER_CLIENTS:
     case SQL_TALLY_COUNT:    /* this one when counts cannot be right */
     case SQL_TALLY_PRESENCE: /* looks for one row of each small index, at each start */
     case SQL_VIEWS_NOW:      /* of the schema, once at each start */

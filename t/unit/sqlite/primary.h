@@ -101,7 +101,7 @@ static inline void primary_set_up(struct conf *conf) {
 /* Makes an empty one of node 1. */
 static inline void primary_open(struct primary *primary) {
     static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,
-                                       SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7};
+                                       SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7, SQL_SCHEMA_8};
     *primary = (struct primary){
         .source = {.node = 1, .schema = STORE_SCHEMA_VERSION, .identity.epoch = 7}};
     memset(&primary->source.identity.database, 'p', ID_SIZE);
@@ -112,7 +112,7 @@ static inline void primary_open(struct primary *primary) {
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
         primary_exec(primary->database, sql_text[schemas[i]]);
     primary_exec(primary->database,
-                 "PRAGMA user_version = 7; UPDATE identity SET node = 1, epoch = 7,"
+                 "PRAGMA user_version = 8; UPDATE identity SET node = 1, epoch = 7,"
                  " id = x'70707070707070707070707070707070';");
 }
 

@@ -65,7 +65,7 @@ static void reports(void) {
 static void cancels(void) {
     const struct queue_grant *grant = &grants[draw(4)];
     if (grant->count > 0)
-        store_cancel(store, grant->items[draw(grant->count)].id);
+        cancel_item(store, grant->items[draw(grant->count)].id);
 }
 
 static void pulls(void) {

@@ -139,9 +139,9 @@ static void time_passes(void) {
     put_many(3, 5);
     struct uuid cancelled = put(5, "", QUEUE_OK);
     lease_again(&request);
-    store_cancel(store, cancelled);
-    store_cancel(store, grant.items[1].id);
-    store_cancel(store, id_new(7));
+    cancel_item(store, cancelled);
+    cancel_item(store, grant.items[1].id);
+    cancel_item(store, id_new(7));
     ends("items are cancelled, waiting and leased");
     clock_offsets[1] += 61000;
     store_begin(store);

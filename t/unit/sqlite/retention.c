@@ -18,13 +18,13 @@ static void pull_items(struct store *store, int items, const char *key) {
     store_commit(store);
 }
 
-static struct queue_enqueue cancel_item(struct store *store, const char *key) {
+static struct queue_enqueue cancel_new(struct store *store, const char *key) {
     struct queue_enqueue item = new_item(5);
     struct uuid id;
     snprintf(item.key, sizeof item.key, "%s", key);
     store_begin(store);
     store_enqueue(store, &item, &id);
-    store_cancel(store, id);
+    cancel_item(store, id);
     store_commit(store);
     return item;
 }
@@ -39,7 +39,7 @@ static int64_t batch_of_retention(struct store *store) {
 
 static void by_age(struct store *store) {
     pull_items(store, 2, "");
-    struct queue_enqueue cancelled = cancel_item(store, "key");
+    struct queue_enqueue cancelled = cancel_new(store, "key");
     struct queue_enqueue waiting = new_item(5);
     struct uuid id;
     store_begin(store);

@@ -242,7 +242,7 @@ static void random_operation(struct store *store, struct queue_grant *grant) {
         store_pull(store, &pull, &batch);
         break;
     case 6:
-        store_cancel(store, grant->items[chosen].id);
+        cancel_item(store, grant->items[chosen].id);
         break;
     default:
         clock_offsets[1] += rand() % 40000;

@@ -73,7 +73,7 @@ static bool is_answered(int fd) {
     struct queue_tally tally;
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     for (int i = 0; i < 2; i++) {
-        if (queue_tally(queue, &tally) != QUEUE_OK)
+        if (queue_tally(queue, &queue_everybodys, &tally) != QUEUE_OK)
             abort();
     }
     return poll(&readable, 1, 0) == 1;
@@ -103,7 +103,7 @@ static void tell(int lacks, int state) {
 
 static struct queue_copying copying(void) {
     struct queue_tally tally;
-    if (queue_tally(queue, &tally) != QUEUE_OK)
+    if (queue_tally(queue, &queue_everybodys, &tally) != QUEUE_OK)
         abort();
     return tally.copying;
 }
@@ -126,7 +126,7 @@ static void held(void) {
     is_int(copying().batches, 0, "it lacks nothing");
     message.body.pull = (struct queue_pull){.top = 5};
     is_int(answer(send_operation(OPERATION_PULL)), QUEUE_OK, "a pull of nothing does not wait");
-    message.body.id = id;
+    message.body.cancel = (struct queue_cancel){.id = id, .whose = queue_everybodys};
     int cancelled = send_operation(OPERATION_CANCEL);
     ok(!is_answered(cancelled), "a cancellation does");
     int gone = send_item(5, "");
@@ -233,7 +233,7 @@ static void watches(void) {
        "the batch that says so is told as well");
     struct queue_tally tally;
     uint64_t none = queue_start_batch(queue, seen + 2, 1000);
-    is_int(queue_tally(queue, &tally), QUEUE_OK, "other things go on");
+    is_int(queue_tally(queue, &queue_everybodys, &tally), QUEUE_OK, "other things go on");
     is_int(tally.parked, 0, "nobody is parked for clients");
     clock_offsets[1] += 1500;
     found = next();

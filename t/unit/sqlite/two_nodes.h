@@ -117,7 +117,7 @@ static inline void set_busy(struct node *node, bool busy) {
         struct queue_enqueue item = new_item(1000000);
         store_enqueue(node->store, &item, &node->item);
     } else {
-        store_cancel(node->store, node->item);
+        cancel_item(node->store, node->item);
     }
     store_commit(node->store);
     node->busy = busy;
@@ -315,7 +315,7 @@ static inline void turn(struct node *node) {
     static struct uuid ids[QUEUE_LOANS_MAX];
     struct queue_tally tally;
     store_begin(node->store);
-    store_tally(node->store, &tally);
+    store_tally(node->store, &queue_everybodys, &tally);
     snapshot = (struct scaling_snapshot){.rules = {.workers_max = MAX,
                                                    .wait_launch_ms = 2000,
                                                    .silent_ms = 60000,

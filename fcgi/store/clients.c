@@ -1,0 +1,131 @@
+#include "clients.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fnv.h"
+#include "memory.h"
+
+enum { TOKEN = 1000 }; /* an item's */
+
+struct client *clients_named(const struct clients *clients, const char *name) {
+    struct client *client = clients->places[fnv_hash(name) % CLIENTS_PLACES];
+    while (client && strcmp(client->name, name) != 0)
+        client = client->next_of_place;
+    return client;
+}
+
+struct client *clients_at(const struct clients *clients, int64_t seq) {
+    return seq >= 0 && seq < clients->count ? clients->list[seq] : NULL;
+}
+
+/* Makes room for one more in a list. */
+static struct client **make_room(struct client **list, int count, int *capacity) {
+    if (count < *capacity)
+        return list;
+    *capacity = *capacity ? 2 * *capacity : 16;
+    return memory_or_end(realloc(list, (size_t)*capacity * sizeof *list), "clients");
+}
+
+struct client *clients_add(struct clients *clients, int64_t seq, const char *name) {
+    struct client *client = memory_or_end(calloc(1, sizeof *client), "clients");
+    struct client **place = &clients->places[fnv_hash(name) % CLIENTS_PLACES];
+    client->seq = seq;
+    snprintf(client->name, sizeof client->name, "%s", name);
+    client->rank.weight = 1;
+    client->saved_rank.weight = 1;
+    client->tokens_ms = -1;
+    client->next_of_place = *place;
+    *place = client;
+    while (clients->count <= seq) {
+        clients->list = make_room(clients->list, clients->count, &clients->capacity);
+        clients->list[clients->count++] = NULL;
+    }
+    clients->list[seq] = client;
+    return client;
+}
+
+/* Removes the client that was added last. */
+static void remove_last(struct clients *clients) {
+    struct client *client = clients->list[--clients->count];
+    struct client **place = &clients->places[fnv_hash(client->name) % CLIENTS_PLACES];
+    while (*place != client)
+        place = &(*place)->next_of_place;
+    *place = client->next_of_place;
+    free(client->rates);
+    free(client);
+}
+
+void clients_note(struct clients *clients, struct client *client) {
+    if (client->is_changed)
+        return;
+    client->is_changed = true;
+    clients->changed =
+        make_room(clients->changed, clients->changed_count, &clients->changed_capacity);
+    clients->changed[clients->changed_count++] = client;
+}
+
+/* Adds what a client did in the batch to its rates. */
+static void note_work(struct client *client, int64_t steady_ms) {
+    static const struct queue_work nothing;
+    if (memcmp(&client->work, &nothing, sizeof nothing) == 0)
+        return;
+    if (!client->rates)
+        client->rates = memory_or_end(calloc(1, sizeof *client->rates), "rates");
+    rates_add(client->rates, steady_ms, &client->work);
+    client->work = nothing;
+}
+
+void clients_keep(struct clients *clients, int64_t steady_ms) {
+    for (int i = 0; i < clients->changed_count; i++) {
+        struct client *client = clients->changed[i];
+        client->saved = client->counts;
+        client->saved_rank = client->rank;
+        client->is_changed = false;
+        client->is_new = false;
+        note_work(client, steady_ms);
+    }
+    clients->changed_count = 0;
+}
+
+void clients_undo(struct clients *clients) {
+    for (int i = 0; i < clients->changed_count; i++) {
+        struct client *client = clients->changed[i];
+        client->counts = client->saved;
+        client->rank = client->saved_rank;
+        client->work = (struct queue_work){0};
+        client->is_changed = false;
+    }
+    clients->changed_count = 0;
+    while (clients->count > 0 && clients->list[clients->count - 1]->is_new) /* the last is no gap */
+        remove_last(clients);
+}
+
+void clients_free(struct clients *clients) {
+    for (int i = 0; i < clients->count; i++) {
+        if (clients->list[i])
+            free(clients->list[i]->rates);
+        free(clients->list[i]);
+    }
+    free(clients->list);
+    free(clients->changed);
+}
+
+int64_t client_may_enqueue(struct client *client, int64_t steady_ms, int64_t rate, int64_t burst) {
+    int64_t passed = client->tokens_ms < 0 ? INT32_MAX : steady_ms - client->tokens_ms;
+    int64_t more = passed < INT32_MAX ? passed * rate : INT32_MAX * INT64_C(1000000);
+    int64_t most = burst * TOKEN;
+    client->tokens = more < most - client->tokens ? client->tokens + more : most;
+    client->tokens_ms = steady_ms;
+    return client->tokens > 0 ? client->tokens / TOKEN : 0;
+}
+
+void client_enqueued(struct client *client) {
+    client->tokens -= TOKEN;
+}
+
+int64_t client_wait_ms(const struct client *client, int64_t items, int64_t rate) {
+    int64_t lacking = items * TOKEN - client->tokens;
+    return lacking > 0 ? (lacking + rate - 1) / rate : 0;
+}

@@ -1,0 +1,47 @@
+-- Schema version 8: an item is a client's; clients share the workers; what operators do is kept.
+CREATE TABLE client (
+    seq INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,           -- that of its key; '' for who has none
+    weight INTEGER NOT NULL DEFAULT 1    -- its share of the work, as its key said last
+        CHECK (weight BETWEEN 1 AND 1000),
+    finish INTEGER NOT NULL DEFAULT 0,   -- virtual time at which all that it has enqueued is done
+    last INTEGER NOT NULL DEFAULT 0,     -- the greatest rank that an item of it got
+    waiting INTEGER NOT NULL DEFAULT 0,  -- its items in each state
+    leased INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0,
+    pulled INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    remaining INTEGER NOT NULL DEFAULT 0 -- links still to compute, over waiting and leased ones
+) STRICT;
+
+-- All items so far are nobody's. Ranks go on from those of the items that wait.
+INSERT INTO client (seq, name, finish, last, waiting, leased, done, pulled, cancelled, remaining)
+SELECT 0, '', coalesce((SELECT max(rank) FROM item WHERE state = 0), clock),
+    coalesce((SELECT max(rank) FROM item WHERE state = 0), clock), waiting, leased, done, pulled,
+    cancelled, remaining
+FROM tally;
+
+ALTER TABLE item ADD COLUMN client INTEGER NOT NULL DEFAULT 0; -- client.seq
+
+DROP INDEX item_key;
+DROP INDEX item_done;
+CREATE UNIQUE INDEX item_key ON item (client, key) WHERE key IS NOT NULL;
+CREATE INDEX item_done ON item (client, done_at) WHERE state = 2; -- what a client pulls next
+CREATE INDEX item_client ON item (client, state);                 -- what a client has, by seq
+
+ALTER TABLE tally ADD COLUMN virtual INTEGER NOT NULL DEFAULT 0; -- virtual time: the greatest rank leased
+ALTER TABLE tally ADD COLUMN top INTEGER NOT NULL DEFAULT 0;     -- virtual time: the greatest finish
+ALTER TABLE tally ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;  -- what operators have paused: 1 intake, 2 leasing,
+                                                                 -- 4 scaling, and sums of them
+
+UPDATE tally SET virtual = coalesce((SELECT min(rank) FROM item WHERE state = 0), clock),
+    top = (SELECT finish FROM client WHERE seq = 0);
+
+-- What operators did, one row for each call. The oldest go first.
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    wall INTEGER NOT NULL,               -- wall: when
+    who TEXT NOT NULL,                   -- the name of its key; '' without keys
+    what TEXT NOT NULL,                  -- what it did
+    items INTEGER NOT NULL               -- to how many items, 0 or more
+) STRICT;
