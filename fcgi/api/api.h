@@ -11,8 +11,13 @@ extern const struct route replica_routes[]; /* replica.c: those of the replica p
 /* enqueue.c: clients enqueue items. */
 void api_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
 
-/* items.c: clients pull, look at and cancel items. */
-void api_pull(struct call *call);   /* POST /pullCompleted?top=N[&order=latest|oldest] */
+/* pull.c: clients get values. */
+void api_pull(
+    struct call *call); /* POST /pullCompleted?top=N[&order=latest|oldest], answered at once */
+extern const struct long_poll_verbs
+    api_pull_long_poll; /* POST /pullCompleted?top=N&wait=S, parked */
+
+/* items.c: clients look at and cancel items. */
 void api_look(struct call *call);   /* GET /items/ID[?wait=S], answered at once */
 void api_cancel(struct call *call); /* DELETE /items/ID */
 extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S, parked */

@@ -1,120 +1,13 @@
-/* The calls by which clients ask for their items and values. */
+/* The calls by which clients look at an item and cancel it. */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "api.h"
-#include "hex.h"
-#include "http/accept.h"
-#include "http/idempotency.h"
 #include "http/problem.h"
 #include "items_peers.h"
 #include "queue/fields.h"
-#include "queue/id.h"
-#include "quota.h"
 
 enum { WAIT_SECONDS_MAX = 30 };
-
-/* The batch as lines "ID VALUE". */
-static void reply_lines(struct reply *reply, const struct queue_batch *batch) {
-    reply_begin(reply, 200, "text/plain");
-    for (int i = 0; i < batch->count; i++) {
-        char text[ID_TEXT_SIZE];
-        char value[2 * DIGEST_SIZE];
-        id_format(text, batch->items[i].id);
-        hex_encode(value, batch->items[i].chain, DIGEST_SIZE);
-        buffer_printf(&reply->body, "%s %.*s\n", text, 2 * DIGEST_SIZE, value);
-    }
-}
-
-/* The batch as an array of objects. */
-static void reply_array(struct reply *reply, const struct queue_batch *batch) {
-    struct buffer *body = &reply->body;
-    reply_begin(reply, 200, "application/json");
-    json_open(body, '[');
-    for (int i = 0; i < batch->count; i++) {
-        const struct queue_item *item = &batch->items[i];
-        json_open(body, '{');
-        fields_put_id(body, "id", item->id);
-        fields_put_digest(body, "value", item->chain);
-        fields_put_integer(body, "iterations", item->iterations);
-        fields_put_time(body, "enqueued_at", item->enqueued_wall_ms);
-        fields_put_time(body, "completed_at", item->completed_wall_ms);
-        json_close(body, '}');
-    }
-    json_close(body, ']');
-}
-
-/* Sets whose items are pulled: those of a client's key; those of the one that client= names, which
- * an operator must say. Without KEYS those of nobody if it is not said. False with the reply. */
-static bool read_client(struct call *call, struct queue_pull *pull) {
-    const char *named = query_text(&call->query, "client");
-    struct queue_client client;
-    auth_client(&call->identity, &client);
-    if (!named && call->identity.kind == IDENTITY_OPERATOR)
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
-                      "An operator says whose items to pull: add client=NAME, or client= for those "
-                      "of no client. Nothing was handed out.");
-    else if (named && strlen(named) >= QUEUE_NAME_SIZE)
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
-                      "client must be the name of a client, which has at most 64 bytes.");
-    else if (named && !call->whose.all && strcmp(named, client.name) != 0)
-        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
-                      "A client pulls its own items only; leave client out.");
-    else {
-        snprintf(pull->client, sizeof pull->client, "%s", named ? named : client.name);
-        if (strcmp(pull->client, client.name) == 0)
-            pull->quota = client.quota;
-        return true;
-    }
-    return false;
-}
-
-/* Reads top, order and the key. False with the reply in place. */
-static bool read_pull(struct call *call, struct queue_pull *pull) {
-    char why[WHY_SIZE];
-    int64_t top;
-    const char *order = query_text(&call->query, "order");
-    if (!query_integer(&call->query, "top", 1, QUEUE_PULL_MAX, &top, why, sizeof why)) {
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
-        return false;
-    }
-    if (order && strcmp(order, "latest") != 0 && strcmp(order, "oldest") != 0) {
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
-                      "order must be latest or oldest; without it the latest come first.");
-        return false;
-    }
-    pull->top = (int32_t)top;
-    pull->oldest = order && strcmp(order, "oldest") == 0;
-    return read_client(call, pull) && idempotency_key(call, pull->key);
-}
-
-void api_pull(struct call *call) {
-    struct queue_pull pull = {0};
-    struct queue_batch *batch = &call->server->batch;
-    struct reply *reply = &call->server->reply;
-    bool unreachable;
-    if (!read_pull(call, &pull))
-        return;
-    enum queue_result result = items_pull_all(call, &pull, batch, &unreachable);
-    if (result == QUEUE_CONFLICT)
-        problem_reply(reply, PROBLEM_KEY_CONFLICT,
-                      "This Idempotency-Key was used for a pull with another top or order; use a "
-                      "new key for a new pull.");
-    else if (result == QUEUE_NONE)
-        problem_reply(reply, PROBLEM_GONE,
-                      "Some items of this batch were handed out too long ago: they have left the "
-                      "queue; use a new key for a new pull.");
-    else if (unreachable)
-        items_reply_unreachable(call);
-    else if (result != QUEUE_OK)
-        problem_of_write(reply, result);
-    else if (accept_plain(call_field(call, "HTTP_ACCEPT")))
-        reply_lines(reply, batch);
-    else
-        reply_array(reply, batch);
-    quota_reply(call, &pull.quota);
-}
 
 static void reply_no_item(struct reply *reply) {
     problem_reply(reply, PROBLEM_NOT_FOUND,

@@ -212,7 +212,8 @@ static bool receive_answer(struct peer_client *client, struct queue_answer *answ
         remove_pending(client, pending);
         *answer = (struct queue_answer){.ticket = client->message.ticket,
                                         .result = (enum queue_result)client->message.result,
-                                        .item = &client->message.is.item};
+                                        .item = &client->message.is.item,
+                                        .number = client->message.is.number};
         return true;
     }
     if (gone)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -175,6 +176,10 @@ void queue_left(const struct queue *queue, struct queue_left *left) {
     *left = queue->message.header.left;
 }
 
+enum queue_result queue_pulled(struct queue *queue, const struct queue_pull *pull) {
+    return reader_pulled(queue->reader, pull);
+}
+
 enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
                              struct queue_item *item) {
     return reader_look(queue->reader, id, whose, item);
@@ -290,6 +295,8 @@ static void send_ticket(struct queue *queue, struct ticket *ticket) {
         result = send_now(queue, &header, &ticket->lease, sizeof ticket->lease);
     else if (ticket->operation == OPERATION_LOOK)
         result = send_now(queue, &header, &ticket->look, sizeof ticket->look);
+    else if (ticket->operation == OPERATION_WATCH_DONE)
+        result = send_now(queue, &header, &ticket->whose, sizeof ticket->whose);
     else
         result = send_now(queue, &header, &ticket->seen, sizeof ticket->seen);
     if (result == CHANNEL_OK) {
@@ -341,6 +348,13 @@ uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queu
                           int64_t wait_ms) {
     struct ticket *ticket = client_ticket(queue, OPERATION_LOOK, wait_ms);
     ticket->look = (struct channel_look){.id = id, .whose = *whose};
+    return client_send(queue, ticket);
+}
+
+uint64_t queue_start_done(struct queue *queue, const char *client, int64_t wait_ms) {
+    struct ticket *ticket = client_ticket(queue, OPERATION_WATCH_DONE, wait_ms);
+    ticket->whose = (struct queue_whose){0};
+    snprintf(ticket->whose.client, sizeof ticket->whose.client, "%s", client);
     return client_send(queue, ticket);
 }
 
@@ -397,6 +411,8 @@ static bool is_whole_answer(const struct queue *queue, size_t size) {
                size == CHANNEL_LIST_SIZE(struct queue_grant, grant->count);
     case OPERATION_LOOK:
         return size == sizeof message->body.item;
+    case OPERATION_WATCH_DONE:
+        return size == 0;
     default:
         return size == sizeof message->body.number;
     }

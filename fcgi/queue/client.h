@@ -18,6 +18,7 @@ struct ticket {
     int64_t until_ms;         /* steady time at which its wait ends */
     struct queue_lease lease; /* of a lease */
     struct channel_look look; /* of a look */
+    struct queue_whose whose; /* of a wait for what is done */
     int64_t seen;             /* of a watch */
 };
 

@@ -289,6 +289,10 @@ void queue_left(const struct queue *queue, struct queue_left *left);
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch);
 
+/* Whether a pull with this key was carried out before, with any top and order. Reads the durable
+ * state. OK, NONE, DOWN, FAULT. */
+enum queue_result queue_pulled(struct queue *queue, const struct queue_pull *pull);
+
 /* Reads one item; NONE also for another's. Answers even while the engine's writing side is away.
  * OK, NONE, DOWN, FAULT. */
 enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
@@ -332,6 +336,10 @@ uint64_t queue_start_lease(struct queue *queue, const struct queue_lease *reques
 uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
                           int64_t wait_ms);
 
+/* Answers OK when a client has an item that is done, at most one ticket for each; NONE after
+ * wait_ms. It hands nothing out. */
+uint64_t queue_start_done(struct queue *queue, const char *client, int64_t wait_ms);
+
 /* Gives up a ticket whose client is gone. Items leased to the ticket meanwhile go back. */
 void queue_forget(struct queue *queue, uint64_t ticket);
 
@@ -341,7 +349,7 @@ struct queue_answer {
     enum queue_result result;        /* OK, NONE; else a failure, as with the other verbs */
     const struct queue_grant *grant; /* of a lease, when OK */
     const struct queue_item *item;   /* of a look, when OK */
-    int64_t number;                  /* of a wait for a batch, when OK */
+    int64_t number;                  /* of a wait for a batch, and of a count, when OK */
 };
 
 /* The descriptor to poll for POLLIN, or -1 while the engine is away; ask again after each call. */

@@ -29,6 +29,9 @@ enum queue_result reader_look_then(struct reader *reader, struct uuid id,
                                    const struct queue_whose *whose, struct queue_item *item,
                                    int64_t *wall_ms);
 
+/* queue_pulled. */
+enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *pull);
+
 /* queue_fleet. */
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);

@@ -8,6 +8,7 @@
 
 #include "base/conf.h"
 #include "base/files.h"
+#include "queue/pull_tag.h"
 #include "queue/reader.h"
 #include "sql.h"
 

@@ -124,6 +124,30 @@ enum queue_result reader_look(struct reader *reader, struct uuid id,
     return copied ? QUEUE_OK : reader_failed(reader, code);
 }
 
+/* Whether a statement finds a tag of this range. OK, NONE, DOWN, FAULT. */
+static enum queue_result find_tag(struct reader *reader, enum sql sql,
+                                  const struct tag_range *range) {
+    sqlite3_stmt *find = reader_statement(reader, sql);
+    if (!find)
+        return QUEUE_DOWN;
+    sqlite3_bind_blob(find, 1, range->low, PULL_TAG_SIZE, SQLITE_STATIC);
+    sqlite3_bind_blob(find, 2, range->high, PULL_TAG_SIZE, SQLITE_STATIC);
+    int code = sqlite3_step(find);
+    sqlite3_reset(find);
+    return code == SQLITE_ROW    ? QUEUE_OK
+           : code == SQLITE_DONE ? QUEUE_NONE
+                                 : reader_failed(reader, code);
+}
+
+enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *pull) {
+    uint8_t tag[PULL_TAG_SIZE];
+    if (!pull_tag(tag, pull))
+        return QUEUE_FAULT;
+    struct tag_range range = pull_tags_of_key(tag);
+    enum queue_result result = find_tag(reader, SQL_PULL_TAG, &range);
+    return result == QUEUE_NONE ? find_tag(reader, SQL_SPREAD_AGAIN, &range) : result;
+}
+
 enum queue_result reader_look_then(struct reader *reader, struct uuid id,
                                    const struct queue_whose *whose, struct queue_item *item,
                                    int64_t *wall_ms) {

@@ -5,15 +5,6 @@
 
 #include "store_sql.h"
 
-struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]) {
-    struct tag_range range;
-    memcpy(range.low, tag, PULL_TAG_SIZE);
-    memcpy(range.high, tag, PULL_TAG_SIZE);
-    memset(range.low + PULL_TAG_SIZE - 3, 0x00, 3);
-    memset(range.high + PULL_TAG_SIZE - 3, 0xff, 3);
-    return range;
-}
-
 /* Reads the rows of a statement into the batch, and ends the statement. */
 static bool read_items(struct store *store, sqlite3_stmt *statement, struct queue_batch *batch) {
     int code = SQLITE_ERROR;

@@ -240,3 +240,18 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
         tally->work[span] = rates_sum(&store->rates, clock_steady_ms(), queue_span_seconds[span]);
     return tally->workers >= 0 && store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
 }
+
+enum queue_result store_has_done(struct store *store, const char *client) {
+    const struct client *found = store_client(store, client);
+    return found && found->counts.items[ITEM_DONE] > 0 ? QUEUE_OK : QUEUE_NONE;
+}
+
+const char *store_newly_done(const struct store *store, int *next, int64_t *items) {
+    while (*next < store->clients.changed_count) {
+        const struct client *client = store->clients.changed[(*next)++];
+        *items = client->work.done;
+        if (client->work.done > 0)
+            return client->name;
+    }
+    return NULL;
+}

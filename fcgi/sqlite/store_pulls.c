@@ -1,32 +1,14 @@
 /* Pulls: done items handed out to clients, and batches that a key names. */
 
-#include <openssl/evp.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "store_sql.h"
 
-/* The tag is a hash of client and key, then top and order, so that one range of the index finds the
- * key of a client with any top and order. A key has no line break. */
-bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull) {
-    uint8_t hash[EVP_MAX_MD_SIZE];
-    char text[QUEUE_NAME_SIZE + QUEUE_KEY_SIZE];
-    const char *line = pull->client[0] ? "\n" : ""; /* keys of before are nobody's, as they were */
-    int length = snprintf(text, sizeof text, "%s%s%s", pull->client, line, pull->key);
-    if (EVP_Digest(text, (size_t)length, hash, NULL, EVP_sha256(), NULL) != 1)
-        return false;
-    memcpy(tag, hash, PULL_TAG_SIZE - 3);
-    tag[PULL_TAG_SIZE - 3] = (uint8_t)(pull->top >> 8);
-    tag[PULL_TAG_SIZE - 2] = (uint8_t)pull->top;
-    tag[PULL_TAG_SIZE - 1] = (uint8_t)pull->oldest;
-    return true;
-}
-
 /* Finds the pull of this node alone that the key of this tag was used for. OK when it has the same
  * top and order, NONE, CONFLICT, FAULT. */
 static enum queue_result find_tag(struct store *store, const uint8_t *tag) {
-    struct tag_range range = store_tags_of_key(tag);
+    struct tag_range range = pull_tags_of_key(tag);
     uint8_t found[PULL_TAG_SIZE];
     sqlite3_stmt *statement = store_bind(store, SQL_PULL_TAG, "pp", range.low, range.high);
     if (!statement)
@@ -61,7 +43,7 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
     memset(batch, 0, offsetof(struct queue_batch, items)); /* its padding is sent, too */
     if (keyed) {
         enum queue_result result =
-            store_pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;
+            pull_tag(tag, pull) ? pulled_before(store, pull, tag, batch) : QUEUE_FAULT;
         if (result != QUEUE_NONE)
             return result;
     }

@@ -70,7 +70,7 @@ static void share(const struct store *store, const struct spread *spread,
 
 enum queue_result store_spread_again(struct store *store, const struct queue_pull *pull,
                                      const uint8_t key[PULL_TAG_SIZE], struct queue_batch *batch) {
-    struct tag_range range = store_tags_of_key(key);
+    struct tag_range range = pull_tags_of_key(key);
     struct spread spread;
     enum queue_result result = read_spread(
         store, store_bind(store, SQL_SPREAD_AGAIN, "pp", range.low, range.high), &spread);

@@ -16,6 +16,7 @@
 #include "base/log_limit.h"
 #include "changes.h"
 #include "queue/batch_log.h"
+#include "queue/pull_tag.h"
 #include "report_table.h"
 #include "sql.h"
 #include "store/clients.h"
@@ -324,26 +325,17 @@ int64_t store_take_back(struct store *store, sqlite3_stmt *statement);
 bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item);
 
 /* store_pulls.c and store_hand_out.c. Each is false after a failure.
- * store_pull_tag makes the tag of a keyed pull.
  * store_select_done reads at most top done items of a client, in the order of the pull.
  * store_hand_out marks the selected items of the client as handed out under a tag (or NULL), at
  * closed_ms of the queue clock, or -1 while that is not final. With a tag it sorts the batch as
  * store_read_pulled gives it. store_read_pulled reads the items that have a tag. */
-bool store_pull_tag(uint8_t tag[PULL_TAG_SIZE], const struct queue_pull *pull);
 bool store_select_done(struct store *store, const char *client, int top, int oldest,
                        struct queue_batch *batch);
 bool store_hand_out(struct store *store, const char *client, struct queue_batch *batch, int oldest,
                     const uint8_t *tag, int64_t closed_ms);
 bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
                        struct queue_batch *batch);
-/* The least and the greatest tag of a key. */
-struct tag_range {
-    uint8_t low[PULL_TAG_SIZE];
-    uint8_t high[PULL_TAG_SIZE];
-};
-struct tag_range store_tags_of_key(const uint8_t tag[PULL_TAG_SIZE]);
-
-/* store_spread.c, for store_pulls.c; key is the tag that store_pull_tag makes of the client's key.
+/* store_spread.c, for store_pulls.c; key is the tag that pull_tag makes of the client's key.
  * store_spread_again finds the pull over both nodes for which the key was used before: OK with this
  * node's part in the batch, NONE, CONFLICT, FAULT.
  * store_spread_open opens one, without a key if that is NULL: OK with this node's part, FAULT. */

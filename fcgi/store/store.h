@@ -118,6 +118,13 @@ enum queue_result store_loan(struct store *store, const struct queue_loan_step *
 enum queue_result store_tally(struct store *store, const struct queue_whose *whose,
                               struct queue_tally *tally);
 
+/* Whether a client has an item that is done: OK, NONE. */
+enum queue_result store_has_done(struct store *store, const char *client);
+
+/* The clients whose items became done in the batch under way, one by one: *next is 0 at first. NULL
+ * after the last; *items gets their number. */
+const char *store_newly_done(const struct store *store, int *next, int64_t *items);
+
 /* Number of waiting items, by the counts in memory. */
 int64_t store_waiting(const struct store *store);
 

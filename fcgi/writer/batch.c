@@ -325,6 +325,23 @@ static void serve_leases(struct batch *batch) {
     }
 }
 
+/* Answers a parked pull for each item that its client has got done in this batch. It pulls by
+ * another operation then, so that nothing is handed out to who has gone meanwhile. */
+static void answer_pulls(struct batch *batch) {
+    int next = 0;
+    int64_t items;
+    const char *client;
+    while ((client = store_newly_done(batch->store, &next, &items)) != NULL) {
+        struct parked_wait *wait;
+        while (items-- > 0 && (wait = parked_pull(batch->parked, client)) != NULL) {
+            struct job *job = unpark(batch, wait);
+            if (!job)
+                return;
+            end_answer(batch, job, QUEUE_OK);
+        }
+    }
+}
+
 /* Answers all watches for a batch that is committed: this one or an earlier one. */
 static void answer_watches(struct batch *batch) {
     struct parked_wait *wait;
@@ -337,7 +354,8 @@ static void answer_watches(struct batch *batch) {
     }
 }
 
-/* Answers the expired waits: a lease or a watch with nothing, a look with the item as it is. */
+/* Answers the expired waits: a lease, a pull or a watch with nothing, a look with the item as it
+ * is. */
 static void answer_expired(struct batch *batch) {
     int64_t now = clock_steady_ms();
     struct parked_wait *wait;
@@ -363,6 +381,7 @@ static bool attempt(struct batch *batch) {
     for (int i = 0; i < batch->operations && store_state(batch->store) == STORE_GOOD; i++)
         apply_job(batch, &batch->jobs[i]);
     serve_leases(batch);
+    answer_pulls(batch);
     answer_expired(batch);
     store_remove_old(batch->store);
     store_give_up_pulls(batch->store);

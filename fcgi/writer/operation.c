@@ -53,7 +53,7 @@ static bool is_sane_look(struct channel_message *operation) {
     return true;
 }
 
-static bool is_sane_tally(struct channel_message *operation) {
+static bool is_sane_whose(struct channel_message *operation) {
     end_text(operation->body.whose.client, QUEUE_NAME_SIZE);
     return true;
 }
@@ -180,6 +180,7 @@ APPLY(hello, store_hello(store, &operation->body.hello, &answer->body.hello_answ
 APPLY(heard, store_heard(store, &operation->body.heard))
 APPLY(raise_epoch, store_raise(store, &operation->body.raise))
 APPLY(loan, store_loan(store, &operation->body.loan))
+APPLY(watch_done, store_has_done(store, operation->body.whose.client))
 APPLY(lease, store_lease(store, &operation->body.lease, &answer->body.grant))
 APPLY(look,
       store_look(store, operation->body.look.id, &operation->body.look.whose, &answer->body.item))
@@ -249,7 +250,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                          .message = ONE(whose),
                          .answer = ONE(tally),
                          .is_alone = true,
-                         .is_sane = is_sane_tally,
+                         .is_sane = is_sane_whose,
                          .apply = tally},
     [OPERATION_UPDATE_MACHINE] = {.name = "update machine",
                                   .message = ONE(update),
@@ -317,6 +318,12 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                .message = ONE(number),
                                .answer = ONE(number),
                                .parks = true},
+    /* Parked until the client has an item that is done. */
+    [OPERATION_WATCH_DONE] = {.name = "watch done",
+                              .message = ONE(whose),
+                              .parks = true,
+                              .is_sane = is_sane_whose,
+                              .apply = watch_done},
     /* Parked while no item waits. */
     [OPERATION_LEASE] = {.name = "lease",
                          .message = ONE(lease),

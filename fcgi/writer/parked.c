@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fnv.h"
+
 enum { BUCKETS = 1024 };
 
 TAILQ_HEAD(wait_list, parked_wait);
@@ -10,12 +12,14 @@ TAILQ_HEAD(wait_list, parked_wait);
 struct parked {
     struct wait_list leases; /* each list by age */
     struct wait_list looks;
+    struct wait_list pulls;
     struct wait_list watches;
-    struct wait_list items[BUCKETS]; /* the looks once more, by item */
-    struct wait_list spare;          /* memory for future waits */
-    int count;                       /* of parked waits */
-    int watch_count;                 /* of watches among them */
-    int64_t until_ms;                /* no wait ends earlier */
+    struct wait_list items[BUCKETS];   /* the looks once more, by item, */
+    struct wait_list clients[BUCKETS]; /* and the pulls by client */
+    struct wait_list spare;            /* memory for future waits */
+    int count;                         /* of parked waits */
+    int watch_count;                   /* of watches among them */
+    int64_t until_ms;                  /* no wait ends earlier */
 };
 
 /* The bucket of an item's looks; it may have others'. The last bytes of an id are random. */
@@ -24,39 +28,63 @@ static struct wait_list *bucket_of(struct parked *parked, const struct uuid *ite
     return &parked->items[number % BUCKETS];
 }
 
+/* The bucket of a client's pulls. */
+static struct wait_list *bucket_of_client(struct parked *parked, const char *client) {
+    return &parked->clients[fnv_hash(client) % BUCKETS];
+}
+
+/* The bucket of a wait; NULL for one that has none. */
+static struct wait_list *subject_of(struct parked *parked, const struct parked_wait *wait) {
+    if (wait->operation == OPERATION_LOOK)
+        return bucket_of(parked, &wait->item);
+    return wait->operation == OPERATION_WATCH_DONE ? bucket_of_client(parked, wait->client) : NULL;
+}
+
 struct parked *parked_new(void) {
     struct parked *parked = calloc(1, sizeof *parked);
     if (!parked)
         return NULL;
     TAILQ_INIT(&parked->leases);
     TAILQ_INIT(&parked->looks);
+    TAILQ_INIT(&parked->pulls);
     TAILQ_INIT(&parked->watches);
     TAILQ_INIT(&parked->spare);
-    for (int i = 0; i < BUCKETS; i++)
+    for (int i = 0; i < BUCKETS; i++) {
         TAILQ_INIT(&parked->items[i]);
+        TAILQ_INIT(&parked->clients[i]);
+    }
     parked->until_ms = INT64_MAX;
     return parked;
 }
 
 /* The age list of a wait. */
 static struct wait_list *list_of(struct parked *parked, const struct parked_wait *wait) {
-    if (wait->operation == OPERATION_LEASE)
+    switch (wait->operation) {
+    case OPERATION_LEASE:
         return &parked->leases;
-    return wait->operation == OPERATION_LOOK ? &parked->looks : &parked->watches;
+    case OPERATION_LOOK:
+        return &parked->looks;
+    case OPERATION_WATCH_DONE:
+        return &parked->pulls;
+    default:
+        return &parked->watches;
+    }
 }
 
 /* Links a wait as the youngest. */
 static void link_last(struct parked *parked, struct parked_wait *wait) {
+    struct wait_list *bucket = subject_of(parked, wait);
     TAILQ_INSERT_TAIL(list_of(parked, wait), wait, by_age);
-    if (wait->operation == OPERATION_LOOK)
-        TAILQ_INSERT_TAIL(bucket_of(parked, &wait->item), wait, by_item);
+    if (bucket)
+        TAILQ_INSERT_TAIL(bucket, wait, by_subject);
 }
 
 /* Links a wait as the oldest. */
 static void link_first(struct parked *parked, struct parked_wait *wait) {
+    struct wait_list *bucket = subject_of(parked, wait);
     TAILQ_INSERT_HEAD(list_of(parked, wait), wait, by_age);
-    if (wait->operation == OPERATION_LOOK)
-        TAILQ_INSERT_HEAD(bucket_of(parked, &wait->item), wait, by_item);
+    if (bucket)
+        TAILQ_INSERT_HEAD(bucket, wait, by_subject);
 }
 
 static void count_in(struct parked *parked, const struct parked_wait *wait) {
@@ -87,6 +115,8 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
         wait->lease = operation->body.lease;
     else if (wait->operation == OPERATION_WATCH_BATCH)
         wait->seen = operation->body.number;
+    else if (wait->operation == OPERATION_WATCH_DONE)
+        memcpy(wait->client, operation->body.whose.client, sizeof wait->client);
     else
         wait->item = operation->body.look.id;
     link_last(parked, wait);
@@ -100,9 +130,10 @@ void parked_put_back(struct parked *parked, struct parked_wait *wait) {
 }
 
 void parked_take(struct parked *parked, struct parked_wait *wait) {
+    struct wait_list *bucket = subject_of(parked, wait);
     TAILQ_REMOVE(list_of(parked, wait), wait, by_age);
-    if (wait->operation == OPERATION_LOOK)
-        TAILQ_REMOVE(bucket_of(parked, &wait->item), wait, by_item);
+    if (bucket)
+        TAILQ_REMOVE(bucket, wait, by_subject);
     parked->watch_count -= wait->operation == OPERATION_WATCH_BATCH;
     parked->count--;
     if (parked->count == 0)
@@ -125,6 +156,7 @@ static void free_all(struct wait_list *list) {
 void parked_free(struct parked *parked) {
     free_all(&parked->leases);
     free_all(&parked->looks);
+    free_all(&parked->pulls);
     free_all(&parked->watches);
     free_all(&parked->spare);
     free(parked);
@@ -156,8 +188,17 @@ struct parked_wait *parked_lease_by(const struct parked *parked,
 
 struct parked_wait *parked_look(struct parked *parked, struct uuid item) {
     struct parked_wait *wait;
-    TAILQ_FOREACH(wait, bucket_of(parked, &item), by_item) {
+    TAILQ_FOREACH(wait, bucket_of(parked, &item), by_subject) {
         if (memcmp(wait->item.bytes, item.bytes, ID_SIZE) == 0)
+            return wait;
+    }
+    return NULL;
+}
+
+struct parked_wait *parked_pull(struct parked *parked, const char *client) {
+    struct parked_wait *wait;
+    TAILQ_FOREACH(wait, bucket_of_client(parked, client), by_subject) {
+        if (strcmp(wait->client, client) == 0)
             return wait;
     }
     return NULL;
@@ -193,6 +234,8 @@ struct parked_wait *parked_expired(struct parked *parked, int64_t steady_ms) {
     if (!wait)
         wait = first_expired(&parked->looks, steady_ms, &next_ms);
     if (!wait)
+        wait = first_expired(&parked->pulls, steady_ms, &next_ms);
+    if (!wait)
         wait = first_expired(&parked->watches, steady_ms, &next_ms);
     if (!wait)
         parked->until_ms = next_ms;
@@ -213,6 +256,8 @@ struct parked_wait *parked_of(const struct parked *parked, const void *owner, ui
     struct parked_wait *wait = first_of(&parked->leases, owner, ticket);
     if (!wait)
         wait = first_of(&parked->looks, owner, ticket);
+    if (!wait)
+        wait = first_of(&parked->pulls, owner, ticket);
     return wait ? wait : first_of(&parked->watches, owner, ticket);
 }
 

@@ -3,8 +3,9 @@
 
 /*
  * The parked waits of the writer: leases for which no item waits, looks at items that are not done,
- * watches for a batch. They are linked by age, and looks by item as well. Memory is reused, and
- * allocated only when more waits are parked than ever before.
+ * pulls of clients with nothing done, watches for a batch. They are linked by age, looks by item
+ * and pulls by client as well. Memory is reused, and allocated only when more waits are parked than
+ * ever before.
  */
 
 #include <sys/queue.h>
@@ -12,15 +13,16 @@
 #include "queue/channel.h"
 
 struct parked_wait {
-    enum operation operation; /* OPERATION_LEASE, OPERATION_LOOK or OPERATION_WATCH_BATCH */
-    void *owner;              /* its connection */
-    uint64_t ticket;          /* its operation id on that connection */
-    int64_t until_ms;         /* steady time: answer it then anyway */
-    struct queue_lease lease; /* of a lease */
-    struct uuid item;         /* of a look */
-    int64_t seen;             /* of a watch: it waits for a batch after this one */
+    enum operation operation;     /* one that parks, see operation.c */
+    void *owner;                  /* its connection */
+    uint64_t ticket;              /* its operation id on that connection */
+    int64_t until_ms;             /* steady time: answer it then anyway */
+    struct queue_lease lease;     /* of a lease */
+    struct uuid item;             /* of a look */
+    char client[QUEUE_NAME_SIZE]; /* of a pull */
+    int64_t seen;                 /* of a watch: it waits for a batch after this one */
     TAILQ_ENTRY(parked_wait) by_age;
-    TAILQ_ENTRY(parked_wait) by_item; /* of looks */
+    TAILQ_ENTRY(parked_wait) by_subject; /* of looks and pulls */
 };
 
 struct parked;
@@ -29,17 +31,18 @@ struct parked;
 struct parked *parked_new(void);
 void parked_free(struct parked *parked);
 
-/* Parks the lease, look or watch of a message. False when memory is short. */
+/* Parks the lease, look, pull or watch of a message. False when memory is short. */
 bool parked_add(struct parked *parked, void *owner, const struct channel_message *operation);
 
 /* The oldest wait of a kind, which stays parked, or NULL. In this order: a lease; a lease of a
  * worker on this machine; a lease of this worker, by its name and machine; a look at this item; a
- * watch that this batch ends; any expired wait; any wait of this owner (with this ticket, unless
- * 0). */
+ * pull of this client; a watch that this batch ends; any expired wait; any wait of this owner (with
+ * this ticket, unless 0). */
 struct parked_wait *parked_lease(const struct parked *parked);
 struct parked_wait *parked_lease_on(const struct parked *parked, const char *machine);
 struct parked_wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker);
 struct parked_wait *parked_look(struct parked *parked, struct uuid item);
+struct parked_wait *parked_pull(struct parked *parked, const char *client);
 struct parked_wait *parked_watch(const struct parked *parked, int64_t batch);
 struct parked_wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct parked_wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);
@@ -50,8 +53,8 @@ void parked_take(struct parked *parked, struct parked_wait *wait);
 void parked_put_back(struct parked *parked, struct parked_wait *wait);
 void parked_discard(struct parked *parked, struct parked_wait *wait);
 
-/* How many leases and looks are parked; the steady time at which to call parked_expired next (never
- * late). */
+/* How many leases, looks and pulls are parked; the steady time at which to call parked_expired next
+ * (never late). */
 int parked_count(const struct parked *parked);
 int64_t parked_until(const struct parked *parked);
 

@@ -105,6 +105,11 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
     return QUEUE_DOWN;
 }
 
+enum queue_result queue_pulled(struct queue *queue, const struct queue_pull *pull) {
+    (void)queue, (void)pull;
+    return QUEUE_NONE;
+}
+
 enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
                              struct queue_item *item) {
     (void)queue, (void)id, (void)whose, (void)item;
@@ -148,6 +153,11 @@ uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queu
                           int64_t wait_ms) {
     (void)whose;
     (void)queue, (void)id, (void)wait_ms;
+    return 1;
+}
+
+uint64_t queue_start_done(struct queue *queue, const char *client, int64_t wait_ms) {
+    (void)queue, (void)client, (void)wait_ms;
     return 1;
 }
 

@@ -73,6 +73,11 @@ enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
     return QUEUE_OK;
 }
 
+enum queue_result queue_pulled(struct queue *queue, const struct queue_pull *pull) {
+    (void)queue, (void)pull;
+    return QUEUE_NONE;
+}
+
 enum queue_result queue_look(struct queue *queue, struct uuid id, const struct queue_whose *whose,
                              struct queue_item *item) {
     (void)queue;
@@ -142,6 +147,12 @@ uint64_t queue_start_look(struct queue *queue, struct uuid id, const struct queu
     (void)whose;
     (void)wait_ms;
     return start(queue, id, 0);
+}
+
+uint64_t queue_start_done(struct queue *queue, const char *client, int64_t wait_ms) {
+    (void)client;
+    (void)wait_ms;
+    return start(queue, id_new(0), 0);
 }
 
 void queue_forget(struct queue *queue, uint64_t ticket) {

@@ -12,10 +12,13 @@ plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 use constant { IN_HAND => 8, LEASE_MS => 10_000 };
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my (undef, $key, undef, $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key worker other};
-spew("$dir/keys", "$line\n");
+my $program = Hashmill::build_directory() . '/hashmill-fcgi';
+my (undef, $key, undef, $line) = split /\n/, qx{$program --key worker other};
+my (undef, $operator, undef, $operator_line) = split /\n/, qx{$program --key operator olga};
+spew("$dir/keys", "$line\n$operator_line\n");
 chmod 0600, "$dir/keys" or die;
 my $mill = Hashmill->start(IN_HAND_START => IN_HAND, LEASE_SECONDS => LEASE_MS / 1000, KEYS => "$dir/keys");
+$mill->{key} = $operator;
 my $passed_ms = 0;
 
 sub pass_ms ($ms) {

@@ -27,6 +27,7 @@ my ($alice, $alice_line) = new_key('worker', 'alice');
 my ($again, $again_line) = new_key('worker', 'alice');
 my ($old, $old_line) = new_key('worker', 'bob', 'until=2020-12-31');
 my ($viewer, $viewer_line) = new_key('viewer', 'eve');
+my ($operator, $operator_line) = new_key('operator', 'olga');
 
 subtest 'making a key' => sub {
     like $alice, qr/^hmw_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}$/, 'a key has its form';
@@ -41,8 +42,9 @@ subtest 'making a key' => sub {
     }
 };
 
-write_keys('# the keys of a test', $alice_line, $again_line, $old_line, $viewer_line);
+write_keys('# the keys of a test', $alice_line, $again_line, $old_line, $viewer_line, $operator_line);
 my $mill = Hashmill->start(KEYS => $file);
+$mill->{key} = $operator;
 
 # The status of a lease with this key, as a worker of this name.
 sub lease_with ($key, $name = 'test') {
@@ -57,7 +59,7 @@ subtest 'who is let in' => sub {
     is_problem($reply, 401, 'not with one whose time is over');
     like $reply->json->{detail}, qr/^The time of this key is over/, 'which it is told';
     like $mill->server_log, qr/the time of its key, one of bob, is over/, 'and the log says';
-    is_problem(lease_with($alice =~ s/.$/x/r), 401, 'nor with a wrong one');
+    is_problem(lease_with($alice =~ s/(.)$/$1 eq 'x' ? 'y' : 'x'/er), 401, 'nor with a wrong one');
     is_problem(lease_with($viewer), 403, 'nor with one of another role');
     is_problem($mill->worker_call('/peer/done', { protocol => 2, node => 1 }, Authorization => "Bearer $alice"), 403,
         'nor are the calls of peers for it');

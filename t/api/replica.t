@@ -13,7 +13,7 @@ my $page  = 4096;
 my $mill  = Hashmill->start(NODE => 0, PEERS => '1=http://127.0.0.1:9', PEER_TOKEN => $token);
 my $id    = '70707070-7070-7070-7070-707070707070';
 my $copy  = '63636363-6363-6363-6363-636363636363';
-my %source = (node => 1, database => $id, epoch => 7, schema => 7);
+my %source = (node => 1, database => $id, epoch => 7, schema => 8);
 my $database = "$mill->{dir}/primary.db";
 my $check = "\0" x 32;
 
@@ -103,7 +103,7 @@ subtest 'what is no copy of a node\'s database' => sub {
 subtest 'a copy' => sub {
     is_deeply(send_copy($file)->json, { node => 0, result => 'ok', batch => 0 }, 'is taken');
     my $replica = replica();
-    is_deeply($replica, { id => $id, epoch => 7, schema => 7, batch => 0, check => '00' x 32, as_of => 0,
+    is_deeply($replica, { id => $id, epoch => 7, schema => 8, batch => 0, check => '00' x 32, as_of => 0,
         complete => JSON::PP::false, bad => JSON::PP::false, bytes => length $file }, 'and told of');
     is(send_json('state')->json->{known}, undef, 'nothing is known besides');
 };
@@ -116,7 +116,7 @@ subtest 'batches' => sub {
     is($replica->{check}, unpack('H*', $check), 'the check');
     is($replica->{as_of}, 1_700_000_000_002, 'when the last one was');
     ok($replica->{complete}, 'complete');
-    is(send_bytes('batches', '', %source, schema => 8, complete => 1)->json->{result}, 'other', 'another schema');
+    is(send_bytes('batches', '', %source, schema => 9, complete => 1)->json->{result}, 'other', 'another schema');
     ok(!replica()->{complete}, 'then it is not complete');
     send_bytes('batches', '', %source, complete => 1);
     ok(replica()->{complete}, 'until that is said');
@@ -148,7 +148,7 @@ subtest 'who may not' => sub {
     is_problem(send_copy($file, epoch => 6), 409, 'superseded');
     is_problem(send_json('state', database => $id, epoch => 6), 409, 'superseded');
     is_problem(send_bytes('batches', '', %source, node => 2), 403, 'forbidden');
-    is(send_bytes('batches', '', %source, schema => 8)->json->{result}, 'other', 'another schema');
+    is(send_bytes('batches', '', %source, schema => 9)->json->{result}, 'other', 'another schema');
     is(send_bytes('batches', '', %source, epoch => 8)->json->{result}, 'other', 'a higher epoch');
     is_problem($mill->worker_call('/peer/replica/state', { protocol => 2, node => 1 }), 403, 'forbidden');
     for my $name (sort keys %source) {

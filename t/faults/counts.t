@@ -11,10 +11,10 @@ my $mill = Hashmill->start;
 my @ids = map { $mill->new_item("counted $_", 1000) } 1 .. 3;
 $mill->new_item('done', 1);
 
-# Starts it again with other counts in the database.
-sub spoil ($change) {
+# Starts it again with other counts in the database, the only client's as well.
+sub spoil ($change, $more = '') {
     ok $mill->stop_server, 'it stops';
-    system('sqlite3', $mill->{settings}{DATABASE}, "UPDATE tally SET $change") == 0 or die;
+    system('sqlite3', $mill->{settings}{DATABASE}, "UPDATE tally SET $change; UPDATE client SET $change; $more") == 0 or die;
     $mill->start_server;
     return;
 }
@@ -37,6 +37,14 @@ for my $change ('remaining = -9007199254740991', 'remaining = 461168601842738790
     counts_are($right, "$change: counted again");
     is warnings(), $before + 1, 'with a warning';
 }
+{
+    my $before = warnings();
+    $mill->stop_server;
+    system('sqlite3', $mill->{settings}{DATABASE}, 'UPDATE client SET pulled = pulled + 1') == 0 or die;
+    $mill->start_server;
+    counts_are($right, 'those of clients that do not add up: counted again');
+    is warnings(), $before + 1, 'with a warning';
+}
 is $mill->lease(items => 1)->status, 200, 'what waits is leased';
 
 subtest 'a sum that goes below zero' => sub {
@@ -50,9 +58,7 @@ subtest 'a sum that goes below zero' => sub {
 };
 
 subtest 'a sum that goes too far' => sub {
-    $mill->stop_server;
-    system('sqlite3', $mill->{settings}{DATABASE}, 'UPDATE tally SET pulled = 1099511627776, done = 0; UPDATE item SET state = 3, closed = 1 WHERE state = 2') == 0 or die;
-    $mill->start_server;
+    spoil('pulled = 1099511627776, done = 0', 'UPDATE item SET state = 3, closed = 1 WHERE state = 2');
     is $mill->stats->{items}{pulled}, 1099511627776, 'a count that there could be';
     $mill->new_item('one more', 1);
     is scalar $mill->pull(1)->json->@*, 1, 'one more';

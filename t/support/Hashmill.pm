@@ -385,7 +385,8 @@ sub worker_nodes ($self) { return $self->worker_url }
 
 # One request on the public listener. options: content, headers; returns a Hashmill::Reply. Never
 # sent twice by itself: no answer is status 599.
-sub call ($self, $method, $path, %options) {
+sub call ($self, $method, $path, %options) { # with $self->{key}, if a test sets that
+    $options{headers} = { Authorization => "Bearer $self->{key}", ($options{headers} // {})->%* } if $self->{key};
     $self->{http} //= Hashmill::Reply::client();
     return Hashmill::Reply->new($self->{http}->request($method, $self->url . $path, \%options));
 }
@@ -408,7 +409,6 @@ sub enqueue ($self, $body, $iterations, %headers) {
     return $self->call('PUT', "/enqueue?iterations=$iterations", content => $body, headers => \%headers);
 }
 
-# Enqueues and returns the id; for tests of other things.
 sub new_item ($self, $body, $iterations) {
     my $reply = $self->enqueue($body, $iterations);
     return $reply->json->{id} if $reply->status == 201;

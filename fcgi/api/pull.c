@@ -1,0 +1,203 @@
+/* POST /pullCompleted: clients get values. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api.h"
+#include "clock.h"
+#include "hex.h"
+#include "http/accept.h"
+#include "http/idempotency.h"
+#include "http/problem.h"
+#include "items_peers.h"
+#include "queue/fields.h"
+#include "queue/id.h"
+#include "quota.h"
+
+enum {
+    WAIT_SECONDS_MAX = 30,
+    LOOK_AT_PEER_MS = 2000 /* between two looks for items at the peer */
+};
+
+/* The batch as lines "ID VALUE". */
+static void reply_lines(struct reply *reply, const struct queue_batch *batch) {
+    reply_begin(reply, 200, "text/plain");
+    for (int i = 0; i < batch->count; i++) {
+        char text[ID_TEXT_SIZE];
+        char value[2 * DIGEST_SIZE];
+        id_format(text, batch->items[i].id);
+        hex_encode(value, batch->items[i].chain, DIGEST_SIZE);
+        buffer_printf(&reply->body, "%s %.*s\n", text, 2 * DIGEST_SIZE, value);
+    }
+}
+
+/* The batch as an array of objects. */
+static void reply_array(struct reply *reply, const struct queue_batch *batch) {
+    struct buffer *body = &reply->body;
+    reply_begin(reply, 200, "application/json");
+    json_open(body, '[');
+    for (int i = 0; i < batch->count; i++) {
+        const struct queue_item *item = &batch->items[i];
+        json_open(body, '{');
+        fields_put_id(body, "id", item->id);
+        fields_put_digest(body, "value", item->chain);
+        fields_put_integer(body, "iterations", item->iterations);
+        fields_put_time(body, "enqueued_at", item->enqueued_wall_ms);
+        fields_put_time(body, "completed_at", item->completed_wall_ms);
+        json_close(body, '}');
+    }
+    json_close(body, ']');
+}
+
+static void reply_batch(struct call *call, const struct queue_batch *batch) {
+    if (accept_plain(call_field(call, "HTTP_ACCEPT")))
+        reply_lines(&call->server->reply, batch);
+    else
+        reply_array(&call->server->reply, batch);
+}
+
+/* Sets whose items are pulled: those of a client's key; those of the one that client= names, which
+ * an operator must say. Without KEYS those of nobody if it is not said. False with the reply. */
+static bool read_client(struct call *call, struct queue_pull *pull) {
+    const char *named = query_text(&call->query, "client");
+    struct queue_client client;
+    auth_client(&call->identity, &client);
+    if (!named && call->identity.kind == IDENTITY_OPERATOR)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "An operator says whose items to pull: add client=NAME, or client= for those "
+                      "of no client. Nothing was handed out.");
+    else if (named && strlen(named) >= QUEUE_NAME_SIZE)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "client must be the name of a client, which has at most 64 bytes.");
+    else if (named && !call->whose.all && strcmp(named, client.name) != 0)
+        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
+                      "A client pulls its own items only; leave client out.");
+    else {
+        snprintf(pull->client, sizeof pull->client, "%s", named ? named : client.name);
+        if (strcmp(pull->client, client.name) == 0)
+            pull->quota = client.quota;
+        return true;
+    }
+    return false;
+}
+
+/* Reads top, order and the key. False with the reply in place. */
+static bool read_pull(struct call *call, struct queue_pull *pull) {
+    char why[WHY_SIZE];
+    int64_t top;
+    const char *order = query_text(&call->query, "order");
+    if (!query_integer(&call->query, "top", 1, QUEUE_PULL_MAX, &top, why, sizeof why)) {
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
+        return false;
+    }
+    if (order && strcmp(order, "latest") != 0 && strcmp(order, "oldest") != 0) {
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "order must be latest or oldest; without it the latest come first.");
+        return false;
+    }
+    pull->top = (int32_t)top;
+    pull->oldest = order && strcmp(order, "oldest") == 0;
+    return read_client(call, pull) && idempotency_key(call, pull->key);
+}
+
+/* Reads the wait parameter, 0 without it. False with the reply in place. */
+static bool read_wait(struct call *call, int64_t *seconds) {
+    char why[WHY_SIZE];
+    *seconds = 0;
+    if (!query_text(&call->query, "wait") ||
+        query_integer(&call->query, "wait", 0, WAIT_SECONDS_MAX, seconds, why, sizeof why))
+        return true;
+    problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
+    return false;
+}
+
+/* Answers at once, also with a wait that is over: see pull_now. */
+void api_pull(struct call *call) {
+    struct queue_pull pull = {0};
+    struct queue_batch *batch = &call->server->batch;
+    struct reply *reply = &call->server->reply;
+    int64_t seconds;
+    bool unreachable;
+    if (!read_pull(call, &pull) || !read_wait(call, &seconds))
+        return;
+    enum queue_result result = items_pull_all(call, &pull, batch, &unreachable);
+    if (result == QUEUE_CONFLICT)
+        problem_reply(reply, PROBLEM_KEY_CONFLICT,
+                      "This Idempotency-Key was used for a pull with another top or order; use a "
+                      "new key for a new pull.");
+    else if (result == QUEUE_NONE)
+        problem_reply(reply, PROBLEM_GONE,
+                      "Some items of this batch were handed out too long ago: they have left the "
+                      "queue; use a new key for a new pull.");
+    else if (unreachable)
+        items_reply_unreachable(call);
+    else if (result != QUEUE_OK)
+        problem_of_write(reply, result);
+    else
+        reply_batch(call, batch);
+    quota_reply(call, &pull.quota);
+}
+
+/* --- Pulls that wait --- */
+
+/* Sends the request on, through nginx, to a process for short requests, which pulls: nothing is
+ * handed out to who has gone while it waited. */
+static void pull_now(struct call *call) {
+    reply_begin(&call->server->reply, 200, NULL);
+    reply_header(&call->server->reply, "X-Accel-Redirect", "@hashmill_pull");
+}
+
+/* Waits until an item of the client is done here, or for the time that is left; with a peer, for a
+ * while, after which it is asked. Returns the ticket. */
+static uint64_t wait_here(struct call *call) {
+    int64_t left_ms = call->until_ms - clock_steady_ms();
+    if (call->server->peer_client && left_ms > LOOK_AT_PEER_MS)
+        left_ms = LOOK_AT_PEER_MS;
+    call->asks_peer = false;
+    return queue_start_done(call->server->queue, call->client, left_ms > 0 ? left_ms : 1);
+}
+
+/* Asks whether the client has items that are done at the peer. Returns the ticket. */
+static uint64_t ask_peer(struct call *call) {
+    struct peer_request request = {.kind = PEER_COUNT};
+    snprintf(request.whose.client, sizeof request.whose.client, "%s", call->client);
+    call->asks_peer = true;
+    return peer_client_start(call->server->peer_client, &request);
+}
+
+static uint64_t pull_start(struct call *call) {
+    struct queue_pull pull = {0};
+    int64_t seconds = 0;
+    if (!read_pull(call, &pull) || !read_wait(call, &seconds))
+        return 0;
+    if (seconds == 0 || (pull.key[0] && queue_pulled(call->server->queue, &pull) != QUEUE_NONE)) {
+        pull_now(call);
+        return 0;
+    }
+    if (!call->may_park) {
+        problem_reply(&call->server->reply, PROBLEM_WAITS_FULL,
+                      "This node holds as many waiting requests as it may; try again later, or "
+                      "without wait.");
+        return 0;
+    }
+    call->until_ms = clock_steady_ms() + seconds * 1000;
+    memcpy(call->client, pull.client, sizeof call->client);
+    return call->server->peer_client ? ask_peer(call) : wait_here(call);
+}
+
+static uint64_t pull_finish(struct call *call, const struct queue_answer *answer) {
+    bool found = answer->result == QUEUE_OK && (!call->asks_peer || answer->number > 0);
+    bool over = clock_steady_ms() >= call->until_ms;
+    if (!found && !over && (call->asks_peer || answer->result == QUEUE_NONE))
+        return call->server->peer_client && !call->asks_peer ? ask_peer(call) : wait_here(call);
+    pull_now(call);
+    return 0;
+}
+
+/* The process stops: the client may ask again. */
+static void pull_cut_short(struct call *call) {
+    static const struct queue_batch nothing;
+    reply_batch(call, &nothing);
+}
+
+const struct long_poll_verbs api_pull_long_poll = {pull_start, pull_finish, pull_cut_short, NULL};
