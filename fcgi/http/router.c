@@ -5,6 +5,7 @@
 
 #include "base/refusals.h"
 #include "demands.h"
+#include "origin.h"
 #include "problem.h"
 #include "queue/id.h"
 
@@ -172,7 +173,8 @@ static bool skip_body(struct call *call) {
 bool router_match(struct call *call) {
     char why[WHY_SIZE];
     const struct route *route = find_path(call);
-    if (!authorize(call, caller_of(call, route)) || !find_route(call, route))
+    if (!origin_is_own(call) || !authorize(call, caller_of(call, route)) ||
+        !find_route(call, route))
         return false;
     if (!query_parse(&call->query, call->request->query, call->route->parameters, why,
                      sizeof why)) {
