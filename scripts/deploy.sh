@@ -13,7 +13,7 @@
 #   --ssh FILE.pub       let this public key in as admin, from SSH_CIDR or else from the address that
 #                        checkip.amazonaws.com sees this machine under
 #   --tls CERT,KEY       a certificate for clients (default: one of the stack's own authority for each node's address)
-#   --rotate             new certificates, tokens and MACHINE_SECRET; machines that run already are let in on
+#   --rotate             new certificates, tokens, keys and MACHINE_SECRET; machines that run already are let in on
 #   --no-wait            do not wait until both nodes are well
 #   --endpoint-url URL   where every call of AWS goes (default: AWS_ENDPOINT_URL, else AWS)
 #
@@ -28,7 +28,7 @@
 #   IDLE_SECONDS     a worker with nothing to do for this long retires (default: 600)
 #   IMAGE            an AMI, or the public SSM parameter that has it (default: Debian 12 for amd64)
 #   HEALTHZ_SECONDS  how long to wait until both nodes are well (default: 900)
-#   HASHMILL_HOME    where the certificate authority and the tokens are kept (default: ~/.hashmill)
+#   HASHMILL_HOME    where the certificate authority, the tokens and the keys are kept (default: ~/.hashmill)
 #   WORKERS_MIN WORKERS_MAX WAIT_LAUNCH_SECONDS COPY LEASE_SECONDS PULLED_DAYS CANCELLED_DAYS
 #                    of hashmill-fcgi, when they are set
 set -euo pipefail
@@ -216,8 +216,10 @@ announce() {
     say ""
     say "two nodes serve on $first and $second"
     say ""
-    say "  date | curl $trust-T - '$first/enqueue?iterations=1000000'"
-    say "  curl $trust-X POST '$second/pullCompleted?top=10'"
+    say "  KEY=\$(sed -n 's/^client_key=//p' '$home/tokens')"
+    say "  date | curl $trust-H \"Authorization: Bearer \$KEY\" -T - '$first/enqueue?iterations=1000000'"
+    say "  curl $trust-H \"Authorization: Bearer \$KEY\" -X POST '$second/pullCompleted?top=10'"
+    show_keys
     say ""
     say "Nodes that ran already take a new package, settings or certificates within five minutes."
     say "Keep $home: it has the key of the certificate authority. To take everything away: scripts/destroy.sh --stack $stack --region $region"

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "certificate.h"
@@ -40,6 +41,9 @@ static const struct setting table[] = {
     TEXT("KEYS", keys_file, "path", "",
          "File of keys by which callers are known, a line each; hashmill-fcgi --key makes one. "
          "Read again on SIGHUP."),
+    TEXT("HOSTS", hosts, "list", "",
+         "Names, without ports, by which clients may call this node while KEYS is not set, besides "
+         "localhost and addresses."),
     TEXT("MACHINE_SECRET", machine_secret, "secret", "",
          "What the tokens of launched machines are made of, 16 bytes or more, the same on all "
          "nodes and on no worker; without one it is made of PEER_TOKEN. Needed with PROVIDER."),
@@ -131,6 +135,37 @@ static bool good_fleet(const char *fleet) {
     return length > 0 && length <= FLEET_NAME_MAX && isalnum((unsigned char)fleet[0]) &&
            strspn(fleet, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
                length;
+}
+
+/* The length of the name in a list of HOSTS at *at, which goes to its first letter; 0: no more. */
+static size_t next_host(const char **at) {
+    static const char between[] = ", \t";
+    *at += strspn(*at, between);
+    return strcspn(*at, between);
+}
+
+static bool check_hosts(const struct conf *conf, char *why, size_t why_size) {
+    const char *at = conf->hosts;
+    for (size_t length; (length = next_host(&at)) > 0; at += length) {
+        if (strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") >=
+            length)
+            continue;
+        snprintf(why, why_size,
+                 "HOSTS: \"%.*s\" must be a name of letters, digits, dots and dashes, without a "
+                 "port, like mill.example",
+                 length < 300 ? (int)length : 300, at);
+        return false;
+    }
+    return true;
+}
+
+bool conf_has_host(const struct conf *conf, const char *name) {
+    const char *at = conf->hosts;
+    for (size_t length; (length = next_host(&at)) > 0; at += length) {
+        if (strlen(name) == length && strncasecmp(at, name, length) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Checks the settings of the fleet's size. */
@@ -247,8 +282,9 @@ static bool check(struct conf *conf, enum log_level *level, char *why, size_t wh
                  "are killed while they wait for the writer as they should");
         return false;
     }
-    return check_scaling(conf, why, why_size) && conf_read_peers(conf, why, why_size) &&
-           check_tls(conf, why, why_size) && read_credentials(conf, why, why_size);
+    return check_hosts(conf, why, why_size) && check_scaling(conf, why, why_size) &&
+           conf_read_peers(conf, why, why_size) && check_tls(conf, why, why_size) &&
+           read_credentials(conf, why, why_size);
 }
 
 bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {

@@ -35,6 +35,7 @@ struct conf {
     char socket_group[SETTING_TEXT_SIZE];
     char worker_token[SETTING_TEXT_SIZE];
     char keys_file[SETTING_TEXT_SIZE];
+    char hosts[SETTING_TEXT_SIZE];
     char machine_secret[SETTING_TEXT_SIZE];
     char machine_secret_old[SETTING_TEXT_SIZE];
     char log_level[SETTING_TEXT_SIZE];
@@ -87,6 +88,9 @@ bool conf_load(struct conf *conf, const struct settings_files *files, char *why,
 
 /* The peer with this NODE, or NULL. */
 const struct peer *conf_peer(const struct conf *conf, int node);
+
+/* Whether HOSTS has this name, in any letters. */
+bool conf_has_host(const struct conf *conf, const char *name);
 
 /* The certificate files for calls to other nodes; the paths live in conf. */
 struct http_tls conf_tls(const struct conf *conf);

@@ -3,11 +3,15 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "clock.h"
 #include "log.h"
 #include "log_limit.h"
 
+enum { OPEN_PAUSE_MS = 3600000 };
+
 static struct refusals {
     _Atomic int64_t count;
+    _Atomic int64_t open_until_ms; /* steady time; no warning before */
     struct log_limit limit;
 } * refusals;
 
@@ -28,6 +32,17 @@ void refusals_note(const char *address, const char *why) {
     if (log_limit_passes(&refusals->limit, address, &left_out))
         log_warn("a call from %s was refused: %s (%lld more since the last such line)", address,
                  why, (long long)left_out);
+}
+
+void refusals_note_open(const char *address) {
+    int64_t now_ms = clock_steady_ms();
+    int64_t until_ms = refusals ? atomic_load(&refusals->open_until_ms) : INT64_MAX;
+    if (now_ms < until_ms || !atomic_compare_exchange_strong(&refusals->open_until_ms, &until_ms,
+                                                             now_ms + OPEN_PAUSE_MS))
+        return;
+    log_warn("the listener for clients is open at %s: everybody who reaches it can store, see, "
+             "cancel and pull items; set KEYS, or have nginx listen on 127.0.0.1",
+             address);
 }
 
 int64_t refusals_count(void) {

@@ -6,6 +6,7 @@
 #include "base/keys.h"
 #include "base/refusals.h"
 #include "demands.h"
+#include "origin.h"
 #include "problem.h"
 #include "queue/id.h"
 
@@ -221,7 +222,8 @@ static bool skip_body(struct call *call) {
 bool router_match(struct call *call) {
     char why[WHY_SIZE];
     const struct route *route = find_path(call);
-    if (!authorize(call, route) || !find_route(call, route) || !role_fits(call))
+    if (!origin_is_own(call) || !authorize(call, route) || !find_route(call, route) ||
+        !role_fits(call))
         return false;
     if (call->route->caller == CALLER_CLIENT)
         auth_whose(&call->identity, &call->whose);

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2153,SC2154  # what is set here is used there, and the other way round
 # The secrets of a stack. They are made on this machine and kept in ~/.hashmill/STACK: the private certificate
-# authority, whose key never leaves it, the tokens with the MACHINE_SECRET, and the certificates of nodes and workers,
-# which go to the machines that need them as parameters.
+# authority, whose key never leaves it, the tokens with the MACHINE_SECRET, a key of clients and one of operators, and the
+# certificates of nodes and workers. Machines get what they need of it as parameters; of the two keys, their SHA-256.
 
 renew_days=90 # a certificate with less left is made again
+kept_names="worker_token peer_token machine_secret machine_secret_old client_key operator_key rotating unshown"
 
 # Whether a certificate has its key, is good for that long, of our authority and, if one is given, for an address.
 certificate_good() {
@@ -38,10 +39,11 @@ ensure_certificates() {
     fi
 }
 
-# Keeps the tokens. `rotating` is yes as long as tokens that --rotate made have not reached all parameters.
+# Keeps tokens and keys. `rotating` is yes as long as those that --rotate made have not reached all parameters,
+# `unshown` as long as new keys were not printed.
 save_tokens() {
     local name
-    for name in worker_token peer_token machine_secret machine_secret_old rotating; do
+    for name in $kept_names; do
         [[ -z ${!name} ]] || printf '%s=%s\n' "$name" "${!name}"
     done >"$home/tokens.new"
     mv -fT -- "$home/tokens.new" "$home/tokens"
@@ -50,27 +52,74 @@ save_tokens() {
 # Sets what save_tokens keeps to what was kept, empty where there is nothing.
 read_tokens() {
     local name
-    for name in worker_token peer_token machine_secret machine_secret_old rotating; do
+    for name in $kept_names; do
         printf -v "$name" '%s' "$(sed -n "s/^$name=//p" "$home/tokens")"
     done
-    [[ $worker_token$peer_token =~ ^[0-9a-f]{128}$ && $machine_secret =~ ^([0-9a-f]{64})?$ && $machine_secret_old =~ ^([0-9a-f]{64})?$ ]] ||
+    [[ $worker_token$peer_token =~ ^[0-9a-f]{128}$ && $machine_secret =~ ^([0-9a-f]{64})?$ && $machine_secret_old =~ ^([0-9a-f]{64})?$ &&
+        $client_key =~ ^(hmc_[A-Za-z0-9_-]{49})?$ && $operator_key =~ ^(hmo_[A-Za-z0-9_-]{49})?$ ]] ||
         fail "$home/tokens is damaged; move it away to have new tokens made"
 }
 
-# Sets worker_token, peer_token, machine_secret and machine_secret_old (of machines launched before --rotate): those
-# that were made before, and others where there are none or they are to be replaced. A run that goes on with an
+# Prints a new key as hashmill-fcgi --key makes it, by the letter of its role: 32 random bytes and a checksum, their
+# CRC-32 in the digits of base 62. (gzip ends with the CRC-32 and the length of what it has read.)
+make_key() {
+    local digits=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz key sum check=''
+    key=hm$1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=\n')
+    sum=$(printf '%s' "$key" | gzip -c | tail -c 8 | od -An -N4 -tu4 --endian=little)
+    while ((${#check} < 6)); do
+        check=${digits:sum % 62:1}$check
+        sum=$((sum / 62))
+    done
+    printf '%s%s' "$key" "$check"
+}
+
+# Sets client_key and operator_key to new ones where there is none.
+ensure_keys() {
+    [[ -z $client_key || -z $operator_key ]] || return 0
+    [[ -n $client_key ]] || client_key=$(make_key c)
+    [[ -n $operator_key ]] || operator_key=$(make_key o)
+    unshown=yes
+    say "  made a key of clients and a key of operators"
+}
+
+# Prints the file KEYS of the nodes.
+keys_file() {
+    local role key
+    for role in client operator; do
+        key=${role}_key
+        printf '%s %s %s\n' "$role" "$role" "$(printf '%s' "${!key}" | openssl dgst -sha256 -r | cut -d ' ' -f 1)"
+    done
+}
+
+# Prints new keys, once.
+show_keys() {
+    [[ -n $unshown ]] || return 0
+    say ""
+    say "  $client_key   the key of clients, for their calls"
+    say "  $operator_key   the key of operators, who may see all that is there"
+    say ""
+    say "They are in $home/tokens, too, and are not printed again. Nodes that ran already take them within five minutes."
+    unshown=
+    save_tokens
+}
+
+# Sets worker_token, peer_token, machine_secret and machine_secret_old (of machines launched before --rotate), client_key
+# and operator_key: those that were made before, and others where there are none or they are to be replaced. A run that goes on with an
 # interrupted --rotate replaces none, so that no machine that runs is shut out.
 ensure_tokens() {
     local name
-    worker_token='' peer_token='' machine_secret='' machine_secret_old='' rotating=''
+    for name in $kept_names; do
+        printf -v "$name" ''
+    done
     [[ ! -s $home/tokens ]] || read_tokens
     if [[ $rotate == yes && -z $rotating ]]; then
-        machine_secret_old=$machine_secret worker_token='' peer_token='' machine_secret='' rotating=yes
+        machine_secret_old=$machine_secret worker_token='' peer_token='' machine_secret='' client_key='' operator_key='' rotating=yes
         say "  made new tokens and another MACHINE_SECRET"
     fi
     for name in worker_token peer_token machine_secret; do
         [[ -n ${!name} ]] || printf -v "$name" '%s' "$(openssl rand -hex 32)"
     done
+    ensure_keys
     save_tokens
 }
 
@@ -87,7 +136,7 @@ node_settings() {
         "WORKER_TOKEN=$worker_token" "PEER_TOKEN=$peer_token" "MACHINE_SECRET=$machine_secret" \
         ${machine_secret_old:+"MACHINE_SECRET_OLD=$machine_secret_old"} \
         "TLS_CA=/etc/hashmill/tls/ca.pem" "TLS_CERT=/etc/hashmill/tls/peer.pem" "TLS_KEY=/etc/hashmill/tls/peer.key" \
-        "TLS_LISTENER_CERT=/etc/hashmill/tls/listener.pem" \
+        "TLS_LISTENER_CERT=/etc/hashmill/tls/listener.pem" "KEYS=/etc/hashmill/keys" \
         "PROVIDER=/usr/lib/hashmill/provider-ec2" "FLEET=hashmill-$stack" \
         "BOOT_SECONDS=90" "BOOT_SECONDS_MAX=600"
     for name in $node_setting_names; do
@@ -111,11 +160,12 @@ put_parameters() {
     local number file dir cert key
     put=
     printf '%s\n' "$package_sha256" >"$work/package.sha256"
+    keys_file >"$work/keys"
     for number in 0 1; do
         dir=$home/node$number
         node_settings "$number" >"$work/secrets.env"
         provider_settings "$number" >"$work/ec2.env"
-        for file in "$dir"/{ca.pem,listener.pem,listener.key,peer.pem,peer.key} "$work"/{secrets.env,ec2.env,package.sha256}; do
+        for file in "$dir"/{ca.pem,listener.pem,listener.key,peer.pem,peer.key} "$work"/{keys,secrets.env,ec2.env,package.sha256}; do
             put_parameter "node$number/${file##*/}" "$file"
         done
         cert=${public_cert:-$dir/public.pem} key=${public_key:-$dir/public.key}

@@ -121,7 +121,7 @@ subtest 'nginx needs no disk' => sub {
 };
 
 subtest 'no HTTP at all' => sub {
-    my $put = "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    my $put = "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
     for my $bytes ("x\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
         "\0" x 100, "\x16\x03\x01\x02\0\n", "${put}Content-Length: -1\r\n\r\n",
         "${put}Content-Length: 5\r\nContent-Length: 6\r\n\r\nxxxxx",

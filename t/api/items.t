@@ -123,7 +123,7 @@ subtest 'more waits than are held' => sub {
 # A client that asks and then only holds its connection.
 sub waiting_client ($mill, $id) {
     my $socket = $mill->connection;
-    print {$socket} "GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n";
+    print {$socket} "GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     $socket->flush;
     return $socket;
 }

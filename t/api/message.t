@@ -13,7 +13,7 @@ use constant ROUNDS => 10; # of clients that go
 
 my $mill = Hashmill->start(LEASE_SECONDS => 600);
 my $worker_port = $mill->{port} + 1;
-my $close = "Host: x\r\nConnection: close\r\n";
+my $close = "Host: localhost\r\nConnection: close\r\n";
 my $put = "PUT /enqueue?iterations=5 HTTP/1.1\r\n";
 
 # The whole answer to these bytes; half: the sending side is shut after them.
@@ -141,7 +141,7 @@ subtest 'Host' => sub {
         refused(400, "$_, port $port", "GET /healthz HTTP/1.1\r\nConnection: close\r\n$bad{$_}\r\n", port => $port)
             for sort keys %bad;
     }
-    my $answer = answer_to("$put${close}Content-Length: 3\r\n\r\nabc" =~ s/Host: x/Host: evil.example/r);
+    my $answer = answer_to("$put${close}Content-Length: 3\r\n\r\nabc" =~ s/Host: localhost/Host: evil.example/r);
     unlike $answer, qr/evil/, 'no reply is made from it';
 };
 
@@ -215,19 +215,19 @@ subtest 'chunks' => sub {
 };
 
 subtest 'connections' => sub {
-    my $one = "${put}Host: x\r\nContent-Length: 3\r\n\r\nabc";
+    my $one = "${put}Host: localhost\r\nContent-Length: 3\r\n\r\nabc";
     my $last = "GET /healthz HTTP/1.1\r\n$close\r\n";
     my $before = count_items();
-    is status_of("GET /x HTTP/1.1\r\nHost: x\r\n\r\n$one$one$last"), '404 201 201 200', 'pipelined: in their order';
+    is status_of("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n$one$one$last"), '404 201 201 200', 'pipelined: in their order';
     is status_of("$one${last}$one"), '201 200', 'what follows Connection: close is not read';
     is count_items(), $before + 3, 'as many are stored';
     is statuses(answer_to("$one$last", half => 1)), '201 200', 'also for a client that shuts its sending side';
     like answer_to($last), qr/^Connection: close\r?$/m, 'close is said';
-    is status_of("${put}Host: x\r\nContent-Length: 0\r\nConnection: Transfer-Encoding\r\n\r\n$one$last"), '400 201 200',
+    is status_of("${put}Host: localhost\r\nContent-Length: 0\r\nConnection: Transfer-Encoding\r\n\r\n$one$last"), '400 201 200',
         'a body of no bytes is none of the next request';
-    is status_of("POST /pullCompleted?top=1 HTTP/1.1\r\nHost: x\r\nContent-Length: " . length($one) . "\r\n\r\n$one$last"),
+    is status_of("POST /pullCompleted?top=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: " . length($one) . "\r\n\r\n$one$last"),
         '200 200', 'a request inside a body is no request';
-    like status_of("${put}Host: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$one"), qr/^400$/,
+    like status_of("${put}Host: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$one"), qr/^400$/,
         'nothing is read behind a message of two lengths';
 };
 

@@ -17,7 +17,7 @@ sub parked_worker ($name) {
     my $socket = $mill->connection($mill->{port} + 1);
     my $body = JSON::PP::encode_json({ protocol => 1, request => uuid(), items => 1, iterations => 100,
         wait => 25, worker => { $mill->worker_fields->%*, name => $name } });
-    print {$socket} "POST /lease HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ",
+    print {$socket} "POST /lease HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ",
         "$mill->{token}\r\nContent-Length: ", length $body, "\r\n\r\n$body";
     $socket->flush;
     return $socket;

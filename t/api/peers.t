@@ -359,7 +359,7 @@ subtest 'many looks' => sub {
     $peer->answer(look => { silent => 1 });
     my $before = $peer->asked('look');
     my @clients = map { $mill->connection } 1 .. 67;
-    $_->print('GET /items/' . id_of(1) . "?wait=2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") for @clients;
+    $_->print('GET /items/' . id_of(1) . "?wait=2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") for @clients;
     my @replies = map { local $/ = undef; scalar readline $_ } @clients;
     is scalar(grep { m{^HTTP/1.1 503 } } @replies), 67, 'all are answered';
     my @waits = map { $_->{wait} } $peer->asked('look');

@@ -299,7 +299,7 @@ subtest 'a worker that vanishes' => sub {
     my $socket = $mill->connection($mill->{port} + 1);
     my $body = JSON::PP::encode_json({ protocol => 1, request => uuid(), items => 1, iterations => 100, wait => 25,
         worker => $mill->worker_fields });
-    print {$socket} "POST /lease HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $mill->{token}\r\nContent-Length: ",
+    print {$socket} "POST /lease HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $mill->{token}\r\nContent-Length: ",
         length $body, "\r\n\r\n$body";
     $socket->flush;
     ok $mill->wait_parked(1), 'its lease is parked';

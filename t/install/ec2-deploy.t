@@ -4,6 +4,8 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
+use Compress::Zlib qw(crc32);
+use Digest::SHA qw(sha256_hex);
 use IO::Socket::INET ();
 use JSON::PP qw(decode_json encode_json);
 use List::Util qw(uniq);
@@ -17,10 +19,11 @@ plan skip_all => Hashmill::Aws::missing() if Hashmill::Aws::missing();
 my $aws = Hashmill::Aws->start;
 my $nothing = join "\n", $aws->inventory;
 
-# The secrets of a stack: tokens and keys, the lines of the latter one by one.
+# The secrets of a stack: tokens and keys, the lines of the latter one by one. The two that are printed are not among
+# them.
 sub secrets ($stack) {
     my $home = $aws->dir . "/home/$stack";
-    my @tokens = slurp("$home/tokens") =~ /=(\w+)/g;
+    my @tokens = grep { !/^hm|^yes$/ } slurp("$home/tokens") =~ /=([\w-]+)/g;
     my @lines = map { grep { !/^-/ } split /\n/, slurp($_) } glob "$home/{ca,node0,node1,worker}/*.key";
     return (@tokens, @lines);
 }
@@ -31,7 +34,21 @@ sub tag ($thing, $key) {
 }
 
 # What is kept of tokens.
-sub tokens { return slurp($aws->dir . '/home/one/tokens') =~ /^(\w+)=(\w+)$/mg }
+sub tokens { return slurp($aws->dir . '/home/one/tokens') =~ /^(\w+)=([\w-]+)$/mg }
+
+# Whether a key has the form of hashmill-fcgi --key, with its checksum in the digits of base 62.
+sub key_is_good ($key, $letter) {
+    my ($text, $check) = $key =~ /\A(hm${letter}_[A-Za-z0-9_-]{43})([0-9A-Za-z]{6})\z/ or return 0;
+    my ($sum, $digits) = (0, join '', 0 .. 9, 'A' .. 'Z', 'a' .. 'z');
+    $sum = $sum * 62 + index $digits, $_ for split //, $check;
+    return $sum == crc32($text);
+}
+
+# The file KEYS that goes with what is kept.
+sub keys_file {
+    my %kept = tokens();
+    return join '', map { "$_ $_ " . sha256_hex($kept{"${_}_key"}) . "\n" } qw(client operator);
+}
 
 # The parameter of that name, decrypted.
 sub parameter ($name) {
@@ -93,9 +110,22 @@ subtest 'a new stack' => sub {
     my ($code, $output) = $aws->deploy('--stack', 'one');
     is $code, 0, 'it is made' or diag $output;
     my $trust = "--cacert '" . $aws->dir . "/home/one/ca/ca.pem'";
-    like $output, qr{\n  date \| curl \Q$trust\E -T - 'https://[\d.]+/enqueue\?iterations=1000000'\n  curl \Q$trust\E -X POST 'https://[\d.]+/pullCompleted\?top=10'\n},
+    my $with = '-H "Authorization: Bearer $KEY"';
+    like $output, qr{\n  date \| curl \Q$trust $with\E -T - 'https://[\d.]+/enqueue\?iterations=1000000'\n  curl \Q$trust $with\E -X POST 'https://[\d.]+/pullCompleted\?top=10'\n},
         'it ends with two commands';
+    my ($getting) = $output =~ /^  KEY=\$\((.*)\)$/m;
+    my %kept = tokens();
+    is qx{$getting}, "$kept{client_key}\n", 'and how to have the key for them';
     my @calls = $aws->calls;
+    for my $role (qw(client operator)) {
+        my $key = $kept{"${role}_key"};
+        ok key_is_good($key, substr $role, 0, 1), "a key for the role $role is made";
+        is scalar(() = $output =~ /\Q$key\E/g), 1, 'and printed once';
+        like $output, qr/^  \Q$key\E   the key of ${role}s/m, 'with what it is for';
+        is scalar(grep { index($_, $key) >= 0 } encode_json(\@calls), map { parameter($_->{Name})->{Value} }
+            grep { $_->{Name} =~ m{^/hashmill/} } $aws->call(qw(ssm describe-parameters))->{Parameters}->@*), 0, 'it goes nowhere else';
+    }
+    $aws->calls;
     my @s3 = grep { !/ (?:list-buckets|create-bucket) / } grep { / s3api / } map { " @$_ " } @calls;
     is scalar(grep { !/ --expected-bucket-owner 123456789012 / } @s3), 0, 'each call of S3 about the bucket says whose it must be' or diag join "\n", @s3;
     is scalar(grep { my $c = " @$_ "; index($c, ' --endpoint-url ' . $aws->endpoint . ' ') < 0 } @calls), 0, 'each call names the endpoint';
@@ -132,6 +162,8 @@ subtest 'a new stack' => sub {
         my $other = $nodes[1 - $number]{PrivateIpAddress};
         my $settings = parameter("/hashmill/one/node$number/secrets.env");
         is $settings->{Type}, 'SecureString', 'its settings are encrypted';
+        like $settings->{Value}, qr{^KEYS=/etc/hashmill/keys$}m, 'they let nobody in without a key';
+        is parameter("/hashmill/one/node$number/keys")->{Value}, keys_file(), 'which are these two';
         like $settings->{Value}, qr{^PEERS=@{[1 - $number]}=https://\Q$other\E:8443$}m, 'and name the other node';
         my $cert = $aws->dir . "/home/one/node$number/listener.pem";
         is parameter("/hashmill/one/node$number/listener.pem")->{Value} =~ s/\s+\z//r, slurp($cert) =~ s/\s+\z//r, 'its certificate is there';
@@ -172,6 +204,7 @@ subtest 'the same again' => sub {
     is_deeply [sort $aws->inventory], [sort keys %before], 'everything is there once';
     is slurp($aws->dir . '/home/one/tokens'), $tokens, 'with the same tokens';
     unlike $output, qr/created|launched|stored|made/, 'nothing is made';
+    unlike $output, qr/hm[co]_/, 'no key is printed again';
     $aws->calls;
 };
 
@@ -211,14 +244,17 @@ subtest 'other settings' => sub {
         '--stack', 'one', '--ssh', $key, '--tls', join(',', @public), '--rotate');
     is $code, 0, 'it ends well' or diag $output;
     is open_ports(), '22:203.0.113.9/32 443:192.0.2.0/24 443:198.51.100.0/24', 'other addresses come in, the old ones do not, to the port of TLS';
-    like $output, qr{curl -T - 'https://}, 'which clients are told, to trust as they do';
+    like $output, qr{curl -H "Authorization: Bearer \$KEY" -T - 'https://}, 'which clients are told, to trust as they do';
     my %now = tokens();
-    is_deeply [grep { $now{$_} eq $before{$_} } qw(worker_token peer_token machine_secret)], [], '--rotate makes other tokens and another secret';
+    is_deeply [grep { $now{$_} eq $before{$_} } qw(worker_token peer_token machine_secret client_key operator_key)], [],
+        '--rotate makes other tokens and keys and another secret';
+    is scalar(() = $output =~ /\Q$_\E/g), 1, 'prints a new key' for @now{qw(client_key operator_key)};
     is $now{machine_secret_old}, $before{machine_secret}, 'keeps the secret of machines that run';
     for my $number (0, 1) {
         my $settings = parameter("/hashmill/one/node$number/secrets.env")->{Value};
         is_deeply { $settings =~ /^((?:WORKER|PEER|MACHINE)_\w+)=(.*)$/mg }, { WORKER_TOKEN => $now{worker_token}, PEER_TOKEN => $now{peer_token},
             MACHINE_SECRET => $now{machine_secret}, MACHINE_SECRET_OLD => $now{machine_secret_old} }, "and node $number has them";
+        is parameter("/hashmill/one/node$number/keys")->{Value}, keys_file(), 'with the new keys and no old one';
     }
     is parameter('/hashmill/one/node1/public.key')->{Value} =~ s/\s+\z//r, slurp($public[1]) =~ s/\s+\z//r, 'nodes have the certificate for clients and its key';
     is parameter('/hashmill/one/node1/public.key')->{Type}, 'SecureString', 'encrypted';
@@ -236,10 +272,12 @@ subtest 'a rotation that is interrupted' => sub {
     isnt $code, 0, 'it fails';
     my %made = tokens();
     is $made{machine_secret_old}, $before{machine_secret}, 'another secret is made';
+    unlike $output, qr/hm[co]_/, 'no key is printed that no node has';
     is parameter('/hashmill/one/node0/secrets.env')->{Value} =~ /^MACHINE_SECRET=(.*)$/m && $1, $before{machine_secret}, 'which no node has';
     ($code, $output) = $aws->deploy('--stack', 'one', '--rotate');
     is $code, 0, 'the same command goes on' or diag $output;
-    delete $made{rotating};
+    like $output, qr/^  \Q$made{client_key}\E /m, 'and prints the keys';
+    delete @made{qw(rotating unshown)};
     is_deeply { tokens() }, \%made, 'with that one: machines that run are let in by both nodes';
     $aws->calls;
 };
@@ -292,6 +330,8 @@ subtest 'a stack of an older deploy.sh' => sub {
     my %now = tokens();
     is $now{peer_token}, $tokens{peer_token}, 'tokens are kept';
     like $now{machine_secret}, qr/^[0-9a-f]{64}$/, 'and it gets a MACHINE_SECRET';
+    like $output, qr/^  \Q$now{client_key}\E /m, 'and keys, which are printed';
+    is parameter('/hashmill/one/node1/keys')->{Value}, keys_file(), 'and its nodes have';
     $aws->calls;
 };
 

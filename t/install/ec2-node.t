@@ -221,7 +221,7 @@ subtest 'what is new' => sub {
     my $node = "$root/scripts/aws/ec2-node";
     make_path("$dir/etc", "$dir/kept");
     chmod 0755, "$dir/etc";
-    my %parameter = map { ($_ => "the $_\n") } qw(secrets.env ca.pem listener.key listener.pem peer.key peer.pem);
+    my %parameter = map { ($_ => "the $_\n") } qw(keys secrets.env ca.pem listener.key listener.pem peer.key peer.pem);
     $parameter{'ec2.env'} = "STACK=one\nNODE=1\nAWS_REGION=here\nBUCKET=bucket\n";
     $parameter{'package.sha256'} = (output('sh', '-c', 'printf package | sha256sum'))[1] =~ s/ .*//r;
     spew("$dir/etc/ec2.env", $parameter{'ec2.env'});
@@ -234,7 +234,7 @@ case "\$*" in
 esac
 END
     program($_, "echo $_ \"\$@\" >>$dir/calls\n") for qw(apt-get nginx);
-    program('install', 'exec /usr/bin/install $(printf "%s\n" "$@" | sed "/^-[og]\$/,+1d")' . "\n"); # for any user
+    program('install', "echo install \"\$@\" >>$dir/installed\n" . 'exec /usr/bin/install $(printf "%s\n" "$@" | sed "/^-[og]\$/,+1d")' . "\n"); # for any user
     program('systemctl', <<"END");
 echo systemctl "\$@" >>$dir/calls
 [ "\$*" != 'start hashmill-ec2-fetch.service' ] || { cp $dir/hostile.tar $dir/run-ec2/fetched.tar || $node fetch >$dir/run-ec2/fetched.tar; } 2>/dev/null
@@ -244,8 +244,9 @@ END
     my @calls = map { s/ .*new\.deb$/ new.deb/r } calls();
     is_deeply [grep { /^apt-get|get-object|fetch/ } map { s/aws.*(get-object).*/$1/r } @calls], ['systemctl start hashmill-ec2-fetch.service', 'get-object',
         'apt-get new.deb', 'systemctl start hashmill-ec2-fetch.service'], 'the package is fetched, and installed once';
-    is slurp("$dir/etc/$_->[0]"), $parameter{$_->[1]}, "$_->[0] is in place" for (map { [$_, $_] } qw(secrets.env ec2.env)),
-        map { ["tls/$_", $_] } grep { /pem|key/ } keys %parameter;
+    is slurp("$dir/etc/$_->[0]"), $parameter{$_->[1]}, "$_->[0] is in place" for (map { [$_, $_] } qw(keys secrets.env ec2.env)),
+        map { ["tls/$_", $_] } grep { /\.(?:pem|key)$/ } keys %parameter;
+    like slurp("$dir/installed"), qr{-o root -g hashmill -m 640 -- \S+/keys $dir/etc/keys\.new$}m, 'the keys as the server demands it';
     is slurp("$dir/kept/hashmill.deb"), 'package', 'so is the package, for workers';
     is_deeply [glob "$dir/run-ec2*/* $dir/tmp.*"], [], 'nothing else is left';
     ($code, $text) = output(\%env, $node);

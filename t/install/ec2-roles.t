@@ -165,7 +165,7 @@ subtest "a bucket that is another account's" => sub {
 };
 
 is_deeply [sort map { s{^parameter /hashmill/one/}{}r } grep { m{^parameter .*one/node1/} } $aws->inventory],
-    [map { "node1/$_" } qw(ca.pem ec2.env listener.key listener.pem package.sha256 peer.key peer.pem public.key public.pem secrets.env)],
+    [map { "node1/$_" } qw(ca.pem ec2.env keys listener.key listener.pem package.sha256 peer.key peer.pem public.key public.pem secrets.env)],
     'each node has its parameters';
 $aws->stop;
 done_testing();

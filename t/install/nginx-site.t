@@ -24,6 +24,7 @@ sub fresh {
     system('rm', '-rf', "$dir/etc", "$dir/calls", "$dir/refuse");
     make_path(map { "$etc/$_" } qw(sites-enabled sites-available modules-enabled));
     make_path("$dir/etc/hashmill/nginx");
+    spew("$dir/if_inet6", "fe80000000000000005056fffe000001 02 40 20 80     eth0\n");
     spew("$etc/sites-available/$_", '') for qw(default hashmill);
     spew("$etc/nginx.conf", "worker_processes auto;\nevents {\n\tworker_connections 768;\n}\n");
     symlink "$etc/sites-available/default", "$etc/sites-enabled/default" or die;
@@ -35,6 +36,7 @@ sub site ($verb) {
     local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
     local $ENV{NGINX_ETC} = $etc;
     local $ENV{HASHMILL_ETC} = "$dir/etc/hashmill";
+    local $ENV{IF_INET6} = "$dir/if_inet6";
     system("$FindBin::Bin/../../scripts/install/nginx-site $verb 2>$dir/errors");
     return $? >> 8;
 }
@@ -71,6 +73,27 @@ unlink "$etc/modules-enabled/50-mod-http-lua.conf";
 is site('enable'), 0, 'when it has gone';
 ok !-l "$dir/etc/hashmill/nginx/slow-bodies.conf", 'they are not, and nginx goes on';
 is site('disable'), 0, 'disable';
+is state_of_etc(), $before, 'puts all back';
+
+fresh();
+my $ipv6 = "$dir/etc/hashmill/nginx/listen-public-ipv6.conf";
+is site('enable'), 0, 'without ::1';
+ok !-l $ipv6, 'nginx does not listen there';
+spew("$dir/if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n");
+is site('enable'), 0, 'with it';
+like readlink $ipv6, qr{/nginx/listen-public-ipv6\.conf$}, 'clients are served there, too';
+unlink "$dir/if_inet6";
+is site('enable'), 0, 'when it has gone';
+ok !-l $ipv6, 'they are not, and nginx goes on';
+symlink '/dev/null', $ipv6 or die;
+is site('enable'), 0, 'a link to /dev/null';
+is readlink $ipv6, '/dev/null', 'stays';
+spew("$dir/if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n");
+is site('enable'), 0, 'also with ::1';
+is readlink $ipv6, '/dev/null', 'and keeps it out';
+unlink $ipv6;
+is site('enable'), 0, 'enable';
+is site('disable'), 0, 'and disable';
 is state_of_etc(), $before, 'puts all back';
 
 fresh();
@@ -126,6 +149,14 @@ sub refusal ($site, $load = '') {
 
 my $site = adapted('site.conf');
 is refusal($site), '', 'nginx accepts the site';
+my $port = free_port_pair();
+spew("$dir/real/listen-public.conf", adapted('listen-public-plain.conf') =~ s/8080/$port/r);
+is refusal($site), '', 'with the listener of the package';
+spew("$dir/real/listen-public-ipv6.conf", adapted('listen-public-ipv6.conf') =~ s/8080/$port/r =~ s/\[::1\]/127.0.0.2/r);
+is refusal($site), '', 'and another beside it';
+spew("$dir/real/listen-public.conf", "listen $port default_server backlog=4096;\n");
+is refusal($site), '', 'and one that an operator has opened';
+spew("$dir/real/listen-public.conf", "listen unix:$dir/real/public.sock;\n");
 spew("$dir/real/unlimited.conf", "geo \$hashmill_unlimited { default 0; 192.0.2.7 1; }\n");
 is refusal($site), '', 'with others who have no limits';
 SKIP: {

@@ -59,6 +59,15 @@ subtest 'contents' => sub {
         if there('strings');
 };
 
+subtest 'who is let in' => sub {
+    my $etc = "$dir/root/etc/hashmill/nginx";
+    my @listeners = map { slurp($_) =~ /^\s*listen\s+(\S+?);?\s/mg } glob("$etc/*.conf"),
+        glob "$dir/root/usr/share/hashmill/nginx/listen-public-ipv6.conf";
+    is_deeply [sort @listeners], ['127.0.0.1:8080', '127.0.0.1:8081', '[::1]:8080'], 'who is on this machine';
+    unlike slurp("$dir/root/DEBIAN/postinst"), qr/--key/, 'no key is made';
+    unlike slurp("$dir/root/etc/hashmill/hashmill.env"), qr/^KEYS=/m, 'nor set';
+};
+
 subtest 'control' => sub {
     is_deeply [sort split /\n/, slurp("$dir/root/DEBIAN/conffiles")], [qw(/etc/hashmill/hashmill.env
         /etc/hashmill/nginx/listen-public.conf /etc/hashmill/nginx/listen-worker.conf /etc/hashmill/worker.env

@@ -27,7 +27,7 @@ my @waits;
 sub look ($from, $to) {
     my $socket = IO::Socket::IP->new(LocalAddr => $from, PeerAddr => $to, PeerPort => $mill->{port}) or die "$from to $to: $@\n";
     $socket->autoflush(1);
-    $socket->print("GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n");
+    $socket->print("GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     push @waits, $socket;
     return $socket;
 }

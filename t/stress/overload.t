@@ -84,10 +84,10 @@ subtest 'one client has too many connections' => sub {
     });
     my $id = $mill->new_item('waited for', 10);
     my @waits = map { my $socket = $mill->connection;
-        print {$socket} "GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n"; $socket->flush; $socket } 1 .. 3;
+        print {$socket} "GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n"; $socket->flush; $socket } 1 .. 3;
     ok $mill->wait_parked(3), 'three waits are held';
     push @waits, $mill->connection;
-    print { $waits[3] } "GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n";
+    print { $waits[3] } "GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     $waits[3]->flush;
     my $reply;
     ok wait_until(10, sub { ($reply = $mill->get('/healthz'))->status == 429 }), 'with a fourth a fifth request is answered 429';
@@ -127,14 +127,14 @@ subtest 'slow bodies and slow readers' => sub {
         my @sockets;
         for my $number (1 .. SLOW) {
             my $socket = $mill->connection;
-            print {$socket} "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+            print {$socket} "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n";
             $socket->flush;
             push @sockets, $socket;
         }
         for my $number (1 .. READERS) { # nothing of the reply is read
             my $socket = $mill->connection;
             setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'l', 4096;
-            print {$socket} "POST /pullCompleted?top=1000 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+            print {$socket} "POST /pullCompleted?top=1000 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
                 . "Idempotency-Key: slow\r\n\r\n";
             $socket->flush;
             push @sockets, $socket;
@@ -162,12 +162,12 @@ subtest 'long polls' => sub {
         $socket->flush;
         return $socket;
     };
-    my @waits = map { $ask->($mill->{port}, "GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n") } 1 .. 50;
+    my @waits = map { $ask->($mill->{port}, "GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n") } 1 .. 50;
     ok $mill->wait_parked(50), 'as many waits as there are places are held';
     is_problem($mill->item($id, wait => 30), 503, 'one more');
     push @waits, map { my $body = JSON::PP::encode_json({ protocol => 1, request => uuid(), items => 1, wait => 25,
             iterations => 1, worker => $mill->worker_fields });
-        $ask->($mill->{port} + 1, "POST /lease HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $mill->{token}\r\n"
+        $ask->($mill->{port} + 1, "POST /lease HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $mill->{token}\r\n"
             . "Content-Length: " . length($body) . "\r\n\r\n$body") } 1 .. 20;
     ok $mill->wait_parked(70), 'and as many leases';
     is_problem($mill->lease(wait => 25), 503, 'one more');

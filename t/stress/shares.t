@@ -51,11 +51,11 @@ my $mill = Hashmill->start(nginx_change => \&strangers);
 
 subtest 'long polls' => sub {
     my $id = $mill->new_item('waited for', 10);
-    my @waits = map { send_from('127.0.0.2', $mill->{port}, "GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n") } 1 .. WAITS;
+    my @waits = map { send_from('127.0.0.2', $mill->{port}, "GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n") } 1 .. WAITS;
     ok $mill->wait_parked(100), 'a tenth of the places is taken';
     my $refused = 0;
     ok wait_until(20, sub { $refused += answered(@waits)->{429} // 0; $refused == WAITS - 100 }), 'the others are refused';
-    my $other = send_from('127.0.0.3', $mill->{port}, "GET /items/$id?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n");
+    my $other = send_from('127.0.0.3', $mill->{port}, "GET /items/$id?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ok $mill->wait_parked(101), 'another address has its place';
     serves($mill, 'long polls');
     @waits = ();
@@ -66,7 +66,7 @@ subtest 'leases' => sub {
     1 while $mill->work_all;
     my $lease = sub ($address) {
         my $body = JSON::PP::encode_json({ protocol => 1, request => uuid(), items => 1, wait => 25, iterations => 1, worker => $mill->worker_fields });
-        return send_from($address, $mill->{port} + 1, "POST /lease HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $mill->{token}\r\n"
+        return send_from($address, $mill->{port} + 1, "POST /lease HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $mill->{token}\r\n"
             . 'Content-Length: ' . length($body) . "\r\n\r\n$body");
     };
     my @leases = map { $lease->('127.0.0.2') } 1 .. LEASES;
@@ -83,7 +83,7 @@ subtest 'bodies that never end' => sub {
     my $count = raise_files(BODIES + SPARE) - SPARE;
     plan skip_all => "this user may open $count files" if $count < BODIES;
     my @sockets = map { send_from('127.0.0.' . (2 + $_ % ADDRESSES), $mill->{port},
-        "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx") } 1 .. BODIES;
+        "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx") } 1 .. BODIES;
     serves($mill, 'bodies');
     ok wait_until(20, sub { @sockets = grep { !IO::Select->new($_)->can_read(0) } @sockets; @sockets <= 200 * ADDRESSES }),
         'of each address 200 are taken';
@@ -101,7 +101,7 @@ subtest 'a body slower than the floor' => sub {
             . $text =~ s/127\.0\.0\.0\/8 1;//r =~ s/^( *include "\S+hashmill-(?:public|worker)\.conf";)/$1\n$slow/gmr;
     });
     my $body_of = sub ($header) {
-        return send_from('127.0.0.2', $timed->{port}, "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: x\r\n$header\r\n\r\n");
+        return send_from('127.0.0.2', $timed->{port}, "PUT /enqueue?iterations=5 HTTP/1.1\r\nHost: localhost\r\n$header\r\n\r\n");
     };
     my $slow = $body_of->('Content-Length: 1000');
     my $start = time;

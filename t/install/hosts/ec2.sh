@@ -139,7 +139,7 @@ client() {
     for number in 0 1; do
         set -- --connect-to "$(public_address "$number"):443:$network.$((first + 1 + number)):443" "$@"
     done
-    curl -fsS -m 40 --noproxy '*' --cacert "$work/ca.pem" "$@"
+    curl -fsS -m 40 --noproxy '*' --cacert "$work/ca.pem" -H "Authorization: Bearer $client_key" "$@"
 }
 
 public_address() {
@@ -186,6 +186,7 @@ launched() {
 }
 
 stats_have() {
+    local client_key=$operator_key
     client "$(node_url "$1")/stats" | tee "$work/stats" | grep -q "$2" || {
         cat "$work/stats"
         return 1
@@ -236,6 +237,8 @@ check "deploy.sh ends well" laptop deploy.sh --package "/root/${old##*/}" --no-w
 sed 's/^/# /' "$work/output"
 
 on "${name}1" cat /root/.hashmill/boot/ca/ca.pem >"$work/ca.pem"
+client_key=$(on "${name}1" sed -n 's/^client_key=//p' /root/.hashmill/boot/tokens)
+operator_key=$(on "${name}1" sed -n 's/^operator_key=//p' /root/.hashmill/boot/tokens)
 node0=$(instances node 0)
 node1=$(instances node 1)
 boot_instance "${name}2" "$network.$((first + 1))" "$node0" >/dev/null

@@ -13,7 +13,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 old=$(realpath "$1")
 new=$(realpath "$2")
 work=$(mktemp -d)
-url=http://127.0.0.1
+url=http://127.0.0.1:8080
 tests=0
 failures=0
 
@@ -205,7 +205,7 @@ fresh_install() {
     check 'and enabled' systemctl is-enabled hashmill.service hashmill-worker.service
     check 'no unit has failed' nothing_failed
     check 'it has made a database' test -s /var/lib/hashmill/hashmill.db
-    check 'it serves on port 80' serves
+    check 'it serves on port 8080' serves
     check 'an item goes through' an_item_goes_through
     for unit in hashmill hashmill-worker; do
         check "$unit.service is exposed by 2.0 at most" exposure_at_most_2 "$unit.service"
@@ -221,6 +221,7 @@ fresh_install() {
     is 'the queue is hashmill'\''s alone' "$(stat -c '%a %U' /var/lib/hashmill)" '700 hashmill'
     is 'the sockets are open to nginx' "$(stat -c '%a %U %G' /run/hashmill)" '750 hashmill www-data'
     check "Debian's default site is out" not test -e /etc/nginx/sites-enabled/default
+    is 'of this machine only' "$(ss -Hltn 'sport = :8080 or sport = :80 or sport = :443' | awk '{ print $4 }' | sort | tr '\n' ' ')" '127.0.0.1:8080 [::1]:8080 '
     is 'a worker listener for this machine only' "$(ss -Hltn 'sport = :8081' | awk '{ print $4 }')" 127.0.0.1:8081
     check 'the manual pages are there' man_pages
 }

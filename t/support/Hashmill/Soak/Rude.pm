@@ -26,7 +26,7 @@ sub break_off ($shared, $name, $node, $where) {
         my $key = "$name-$number";
         my $n = 1 + int rand 500;
         my $body = asked_body($key);
-        my %same = ("Host: x\r\nIdempotency-Key: $key\r\n" => '');
+        my %same = ("Host: localhost\r\nIdempotency-Key: $key\r\n" => '');
         my $head = join '', keys %same;
         reset_one($node, $node->{port}, "PUT /enqueue?iterations=$n HTTP/1.1\r\n${head}Content-Length: "
             . length($body) . "\r\n\r\n$body", $where);
@@ -35,7 +35,7 @@ sub break_off ($shared, $name, $node, $where) {
         pull_until($history, $node, $key, 3, 'oldest');
         my $lease = encode_json({ protocol => 1, request => uuid(), worker => { Hashmill::worker_fields()->%*, name => $name },
             items => 2, iterations => 10_000, wait => 0 });
-        reset_one($node, $node->{port} + 1, "POST /lease HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $node->{token}\r\n"
+        reset_one($node, $node->{port} + 1, "POST /lease HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $node->{token}\r\n"
             . "Content-Type: application/json\r\nContent-Length: " . length($lease) . "\r\n\r\n$lease", $where);
     }
     return;
