@@ -10,18 +10,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hex.h"
 #include "memory.h"
 
-enum { WHY_SIZE = 300, DAY_SECONDS = 86400, BYTES_MAX = 16 << 20 };
+enum { WHY_SIZE = 300, BYTES_MAX = 16 << 20 };
 
 static const char blanks[] = " \t\r\n";
 
 /* Of what keys_keep writes: another program may have another struct key. */
-static const uint64_t key_version = sizeof(struct key) << 8 | 1;
+static const uint64_t key_version = sizeof(struct key) << 8 | 2;
 
 struct keys {
     int count;
@@ -61,44 +60,6 @@ bool key_name_is_good(const char *name) {
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
                length &&
            strcmp(name, "shared") != 0;
-}
-
-/* Reads a day, YYYY-MM-DD; *end gets the moment at which it ends. */
-static bool read_day(const char *text, int64_t *end) {
-    struct tm day = {0};
-    const char *rest = strptime(text, "%Y-%m-%d", &day);
-    if (!rest || *rest != '\0' || strlen(text) != strlen("2027-01-31"))
-        return false;
-    int number = day.tm_mday;
-    *end = (int64_t)timegm(&day) + DAY_SECONDS;
-    return day.tm_mday == number; /* else the month has fewer days: timegm went on to the next */
-}
-
-static bool read_attribute(struct key *key, const char *attribute, char *why, size_t why_size) {
-    static const char until[] = "until=";
-    if (strncmp(attribute, until, strlen(until)) != 0) {
-        snprintf(why, why_size, "\"%.40s\" is not known here; a key can have until=YYYY-MM-DD",
-                 attribute);
-        return false;
-    }
-    if (key->until_seconds != INT64_MAX) {
-        snprintf(why, why_size, "until= stands twice");
-        return false;
-    }
-    if (read_day(attribute + strlen(until), &key->until_seconds))
-        return true;
-    snprintf(why, why_size, "until= must be the last day of the key, such as until=2027-01-31");
-    return false;
-}
-
-bool key_read_attributes(struct key *key, char *attributes, char *why, size_t why_size) {
-    char *rest = NULL;
-    key->until_seconds = INT64_MAX;
-    for (char *at = strtok_r(attributes, blanks, &rest); at; at = strtok_r(NULL, blanks, &rest)) {
-        if (!read_attribute(key, at, why, why_size))
-            return false;
-    }
-    return true;
 }
 
 /* Reads a line that has a key. False with the remedy in why. */
@@ -205,6 +166,17 @@ static bool is_private(int fd, const char *path, char *why, size_t why_size) {
     return false;
 }
 
+/* Whether all lines of a name give it the same weight and quotas. False with the remedy. */
+static bool names_agree(const struct keys *keys, const char *path, char *why, size_t why_size) {
+    const char *name = key_disagreeing(keys->list, keys->count);
+    if (name)
+        snprintf(why, why_size,
+                 "KEYS: %s has lines of %s that differ in weight=, items=, work=, rate= or "
+                 "iterations_max=; give all lines of that name the same",
+                 path, name);
+    return !name;
+}
+
 /* Reads all lines. False with file, line and remedy in why. */
 static bool read_all(struct keys *keys, FILE *in, const char *path, char *why, size_t why_size) {
     char *line = NULL;
@@ -235,7 +207,8 @@ struct keys *keys_read(const char *path, char *why, size_t why_size) {
     if (!in)
         snprintf(why, why_size, "KEYS: cannot read %s: %s", path, strerror(errno));
     bool good = in && is_private(fd, path, why, why_size) &&
-                read_all(keys, in, path, why, why_size) && sort(keys, path, why, why_size);
+                read_all(keys, in, path, why, why_size) && sort(keys, path, why, why_size) &&
+                names_agree(keys, path, why, why_size);
     if (in)
         fclose(in);
     else if (fd >= 0)

@@ -8,12 +8,25 @@
 /*
  * The keys file (setting KEYS): who may call, and as what. A line a key:
  *
- *   ROLE NAME SHA256HEX [until=2027-01-31]
+ *   ROLE NAME SHA256HEX [ATTRIBUTE...]
  *
  * ROLE is worker, client, operator or viewer. SHA256HEX is the SHA-256 of the whole key, so the
  * file holds no secret that could be used. Several lines may have one name: an old and a new key
- * both count while one is replaced. A key ends at 24:00 UTC of its last day. Blank lines and lines
- * that start with # are skipped.
+ * both count while one is replaced. Blank lines and lines that start with # are skipped.
+ *
+ * An attribute stands at most once in a line:
+ *
+ *   until=2027-01-31       the last day of the key, to 24:00 UTC
+ *
+ * Only of a client or operator, and then the same in all lines of a name:
+ *
+ *   weight=N               its share of the machines, 1 to 1000; 1 without this
+ *   items=N                how many items not yet pulled or cancelled it may have
+ *   work=N                 how many iterations not yet done its items may have
+ *   rate=PER_SECOND/BURST  how many items it may enqueue a second, and at once; 1 to 1000000 each
+ *   iterations_max=N       how many iterations one item may have
+ *
+ * The other numbers are from 1 to 2^53 - 1.
  */
 
 enum key_role { KEY_WORKER, KEY_CLIENT, KEY_OPERATOR, KEY_VIEWER, KEY_ROLES };
@@ -28,6 +41,9 @@ struct key {
     uint8_t hash[KEY_HASH_SIZE];
     enum key_role role;
     int64_t until_seconds; /* since 1970: the key counts before; INT64_MAX: for ever */
+    int64_t weight;        /* its share of the machines, 1 to 1000 */
+    int64_t items, work, iterations_max; /* at most; 0: any number */
+    int64_t rate, burst;                 /* items enqueued a second, and at once; 0: any number */
     char name[KEY_NAME_SIZE];
 };
 
@@ -63,8 +79,13 @@ enum key_role key_role_named(const char *name);
  * that machines have. */
 bool key_name_is_good(const char *name);
 
-/* Reads the attributes of a line, blank-separated, such as "until=2027-01-31". False with the
- * remedy in why. */
+/* In key_attributes.c: reads the attributes of a line, blank-separated, such as "until=2027-01-31
+ * weight=3", and gives the others their defaults. key->role must be set. Changes the text. False
+ * with the remedy in why. */
 bool key_read_attributes(struct key *key, char *attributes, char *why, size_t why_size);
+
+/* In key_attributes.c: a name with two keys that differ in weight or quotas; points into list. NULL
+ * when there is none. Takes n log n comparisons. */
+const char *key_disagreeing(const struct key *list, int count);
 
 #endif
