@@ -43,7 +43,7 @@ static void print_help(void) {
         "usage: hashmill-fcgi --check COPY\n"
         "usage: hashmill-fcgi [-c FILE]... --init [--from-peer | --new] [--alone]\n"
         "usage: hashmill-fcgi [-c FILE]... --quarantine NAME | --release NAME\n"
-        "usage: hashmill-fcgi --key ROLE NAME [until=YYYY-MM-DD]\n\n"
+        "usage: hashmill-fcgi --key ROLE NAME [ATTRIBUTE]...\n\n"
         "  -c FILE     read settings from FILE, lines of KEY=VALUE; of several a later one wins\n"
         "  -t          check the settings and exit: 0 when they are good, 1 when not\n"
         "  --init      before each start: see to it that DATABASE may be served, and exit with 0.\n"
@@ -69,7 +69,9 @@ static void print_help(void) {
         "              make a whole database of what can be read of DATABASE, and exit\n"
         "  --key ROLE NAME\n"
         "              print a new key and its line for the file KEYS; ROLE is worker, client,\n"
-        "              operator or viewer\n"
+        "              operator or viewer. ATTRIBUTE may be until=YYYY-MM-DD, and for a client or\n"
+        "              operator weight=N, items=N, work=N, rate=PER_SECOND/BURST and\n"
+        "              iterations_max=N\n"
         "  --quarantine NAME, --release NAME\n"
         "              have the server that runs with these settings begin or end the quarantine "
         "of\n"
@@ -122,15 +124,9 @@ static bool check_init(const struct options *options) {
 
 /* Makes a key of words, NAME and its attributes. Returns the exit code. */
 static int make_key(const char *role, int count, char **words) {
-    char attributes[200] = "";
-    size_t length = 0;
-    for (int i = 1; i < count && length < sizeof attributes; i++)
-        length += (size_t)snprintf(attributes + length, sizeof attributes - length, "%s%s",
-                                   i > 1 ? " " : "", words[i]);
-    if (count >= 1 && length < sizeof attributes)
-        return key_text_print(role, words[0], attributes);
-    fprintf(stderr, "hashmill-fcgi: --key takes ROLE NAME [ATTRIBUTE...], such as "
-                    "until=2027-01-31 weight=3\n");
+    if (count >= 1)
+        return key_text_print(role, words[0], count - 1, words + 1);
+    fprintf(stderr, "hashmill-fcgi: --key takes ROLE NAME [ATTRIBUTE]...\n");
     return EXIT_CONFIG;
 }
 

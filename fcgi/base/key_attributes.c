@@ -1,4 +1,4 @@
-#include "key_attributes.h"
+/* What may stand in a line of the keys file behind the hash. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "keys.h"
 #include "memory.h"
 
 enum { DAY_SECONDS = 86400, WEIGHT_MAX = 1000, RATE_MAX = 1000000 };
@@ -103,8 +104,9 @@ static bool read_attribute(struct key *key, const char *attribute, unsigned *see
                  attribute);
     else if (attributes_known[row].of_items && !has_items(key->role))
         snprintf(why, why_size,
-                 "%s= is only for the key of a client or operator, as a %s has no items; remove it",
-                 name, key_role_name(key->role));
+                 "%s= is for the key of a client or operator, as other roles have no items; "
+                 "remove it",
+                 name);
     else if (*seen & 1U << row)
         snprintf(why, why_size, "%s= stands twice; remove one", name);
     else if (!attributes_known[row].read(key, attribute + strlen(name) + 1))

@@ -48,10 +48,25 @@ bool key_text_parse(const char *text, enum key_role *role) {
     return true;
 }
 
-int key_text_print(const char *role, const char *name, const char *attributes) {
+/* Joins words, each behind a blank. False with the reason when there is no room for all. */
+static bool join(char *text, size_t size, int count, char **words, char *why, size_t why_size) {
+    size_t length = 0;
+    text[0] = '\0';
+    for (int i = 0; i < count; i++) {
+        length += (size_t)snprintf(text + length, size - length, " %s", words[i]);
+        if (length >= size) {
+            snprintf(why, why_size, "the attributes are too long");
+            return false;
+        }
+    }
+    return true;
+}
+
+int key_text_print(const char *role, const char *name, int count, char **attributes) {
     char text[KEY_TEXT_SIZE];
-    char copy[200];
-    char why[200];
+    char line[300]; /* a line's part behind the hash */
+    char copy[sizeof line];
+    char why[300];
     char hash[2 * KEY_HASH_SIZE];
     struct key key = {.role = key_role_named(role)};
     if (key.role == KEY_ROLES) {
@@ -67,17 +82,17 @@ int key_text_print(const char *role, const char *name, const char *attributes) {
             KEY_NAME_SIZE - 1);
         return EXIT_CONFIG;
     }
-    snprintf(copy, sizeof copy, "%s", attributes);
-    if (strlen(attributes) >= sizeof copy || !key_read_attributes(&key, copy, why, sizeof why)) {
-        fprintf(stderr, "hashmill-fcgi: %s\n",
-                strlen(attributes) >= sizeof copy ? "the attributes are too long" : why);
+    bool good = join(line, sizeof line, count, attributes, why, sizeof why);
+    snprintf(copy, sizeof copy, "%s", line);
+    if (!good || !key_read_attributes(&key, copy, why, sizeof why)) {
+        fprintf(stderr, "hashmill-fcgi: %s\n", why);
         return EXIT_CONFIG;
     }
     key_text_make(text, key.role);
     if (EVP_Digest(text, strlen(text), key.hash, NULL, EVP_sha256(), NULL) != 1)
         return EXIT_TEMPORARY;
     hex_encode(hash, key.hash, KEY_HASH_SIZE);
-    printf("# the key; it is not shown again:\n%s\n# its line for the file KEYS:\n%s %s %.*s%s%s\n",
-           text, role, name, (int)sizeof hash, hash, attributes[0] ? " " : "", attributes);
+    printf("# the key; it is not shown again:\n%s\n# its line for the file KEYS:\n%s %s %.*s%s\n",
+           text, role, name, (int)sizeof hash, hash, line);
     return EXIT_OK;
 }

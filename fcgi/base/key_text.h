@@ -16,8 +16,8 @@ void key_text_make(char text[KEY_TEXT_SIZE], enum key_role role);
 /* Whether a text has the form of a key, with its checksum; *role gets its role. */
 bool key_text_parse(const char *text, enum key_role *role);
 
-/* Prints a new key and its line for the keys file, for hashmill-fcgi --key ROLE NAME. attributes
- * are as in the file, "" for none. The exit code. */
-int key_text_print(const char *role, const char *name, const char *attributes);
+/* Prints a new key and its line for the keys file, for hashmill-fcgi --key ROLE NAME ATTRIBUTE...
+ * The attributes are as in the file. The exit code. */
+int key_text_print(const char *role, const char *name, int count, char **attributes);
 
 #endif

@@ -79,4 +79,13 @@ enum key_role key_role_named(const char *name);
  * that machines have. */
 bool key_name_is_good(const char *name);
 
+/* In key_attributes.c: reads the attributes of a line, blank-separated, such as "until=2027-01-31
+ * weight=3", and gives the others their defaults. key->role must be set. Changes the text. False
+ * with the remedy in why. */
+bool key_read_attributes(struct key *key, char *attributes, char *why, size_t why_size);
+
+/* In key_attributes.c: a name with two keys that differ in weight or quotas; points into list. NULL
+ * when there is none. Takes n log n comparisons. */
+const char *key_disagreeing(const struct key *list, int count);
+
 #endif

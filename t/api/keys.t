@@ -33,9 +33,12 @@ subtest 'making a key' => sub {
     like $alice, qr/^hmw_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}$/, 'a key has its form';
     isnt $alice, $again, 'no two are the same';
     like $old_line, qr/^worker bob [0-9a-f]{64} until=2020-12-31$/, 'its line has the attributes';
+    like +(new_key('client', 'carol', 'items=5', 'rate=1/2', 'weight=3'))[1], qr{^client carol [0-9a-f]{64} items=5 rate=1/2 weight=3$},
+        'all of them';
     unlike $alice_line, qr/\Q$alice\E/, 'and not the key';
     my $program = Hashmill::build_directory() . '/hashmill-fcgi';
-    for my $wrong ('boss alice', 'worker', 'worker a/b', 'worker shared', 'worker alice until=never', 'worker a b c') {
+    for my $wrong ('boss alice', 'worker', 'worker a/b', 'worker shared', 'worker alice until=never', 'worker a b c',
+        'worker alice items=5', 'client alice items=0', 'client alice items=5 items=5', 'client alice ' . 'items=5 ' x 40) {
         my $said = qx{$program --key $wrong 2>&1};
         is $? >> 8, 78, "--key $wrong";
         like $said, qr/^hashmill-fcgi: /, 'says what is wrong';

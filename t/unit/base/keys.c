@@ -6,6 +6,7 @@
 #include "tap.h"
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 #define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static char path[] = "/tmp/hm-keys-XXXXXX";
@@ -40,6 +41,15 @@ static void good_lines(void) {
            2, "blanks, and an end as of Windows");
     is_int(count_of("worker alice " HASH_A "\nworker alice " HASH_B "\n"), 2, "one name, two keys");
     is_int(count_of("operator o " HASH_A "\nviewer v " HASH_B "\n"), 2, "all roles");
+    is_int(count_of("client c " HASH_A " items=5 weight=2 until=2027-01-31\n"
+                    "operator c " HASH_B " weight=2\titems=5\n"),
+           2, "one name, two keys with the same quotas in another order");
+    is_int(count_of("client c " HASH_A "\nclient c " HASH_B " weight=1\n"), 2,
+           "the default and the same, said");
+    is_int(count_of("client c " HASH_A " items=5\nclient d " HASH_B " items=6\n"), 2,
+           "two names, each its quotas");
+    is_int(count_of("client c " HASH_A " items=5\nworker c " HASH_B "\n"), 2,
+           "a worker of that name has none");
 }
 
 static void bad_lines(void) {
@@ -61,14 +71,42 @@ static void bad_lines(void) {
         {"worker alice a" HASH_A, "65 digits", "SHA-256"},
         {"worker alice AAAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
          "capital digits", "SHA-256"},
-        {"worker alice " HASH_A " rate=9", "an attribute that is none", "\"rate=9\" is not known"},
+        {"worker alice " HASH_A " speed=9", "an attribute that is none",
+         "\"speed=9\" is not known"},
+        {"client alice " HASH_A " item=9", "the beginning of one", "\"item=9\" is not known"},
+        {"client alice " HASH_A " items", "one without a value", "\"items\" is not known"},
+        {"client alice " HASH_A " =9", "one without a name", "\"=9\" is not known"},
+        {"client alice " HASH_A " weight=0", "no share", "weight= must be a whole number from 1"},
+        {"client alice " HASH_A " weight=1001", "too large a share", "weight= must be"},
+        {"client alice " HASH_A " weight=", "an empty share", "weight= must be"},
+        {"client alice " HASH_A " items=0", "no items", "items= must be"},
+        {"client alice " HASH_A " items=-1", "items below none", "items= must be"},
+        {"client alice " HASH_A " items=+1", "a sign", "items= must be"},
+        {"client alice " HASH_A " items=1k", "a unit", "items= must be"},
+        {"client alice " HASH_A " items=9007199254740992", "2^53 items", "items= must be"},
+        {"client alice " HASH_A " work=18446744073709551617", "2^64 + 1", "work= must be"},
+        {"client alice " HASH_A " iterations_max=1.5", "a fraction", "iterations_max= must be"},
+        {"client alice " HASH_A " rate=5", "a rate without a burst",
+         "rate= must be items a second"},
+        {"client alice " HASH_A " rate=5/", "an empty burst", "rate= must be"},
+        {"client alice " HASH_A " rate=/5", "a burst alone", "rate= must be"},
+        {"client alice " HASH_A " rate=0/5", "no rate", "rate= must be"},
+        {"client alice " HASH_A " rate=1000001/5", "too large a rate", "rate= must be"},
+        {"client alice " HASH_A " rate=5/1000001", "too large a burst", "rate= must be"},
+        {"client alice " HASH_A " rate=5/5/5", "three numbers", "rate= must be"},
+        {"client alice " HASH_A " items=5 work=7 items=5", "one twice", "items= stands twice"},
+        {"worker alice " HASH_A " weight=2", "a share of a worker", "other roles have no items"},
+        {"viewer alice " HASH_A " items=2", "items of a viewer", "other roles have no items"},
+        {"client alice " HASH_A " items=5\nworker alice " HASH_C "\noperator alice " HASH_B
+         " items=6",
+         "two quotas of a name", "lines of alice that differ"},
         {"worker alice " HASH_A " until=", "no day", "last day"},
         {"worker alice " HASH_A " until=2027-02-29", "a day that does not come", "last day"},
         {"worker alice " HASH_A " until=2027-2-28", "a short day", "last day"},
         {"worker alice " HASH_A " until=2027-01-31 until=2028-01-31", "two days", "twice"},
         {"worker alice " HASH_A "\nclient bob " HASH_A, "one key twice", "one key twice"},
     };
-    char text[400];
+    char text[600];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(text, sizeof text, "# first\n%s\n", cases[i].line);
         is_int(count_of(text), -1, cases[i].what);
@@ -125,6 +163,48 @@ static void found(void) {
     keys_free(keys);
 }
 
+/* The key of the only line, a client's with these attributes. */
+static struct key read_client(const char *attributes) {
+    char text[400];
+    struct key key;
+    snprintf(text, sizeof text, "client c " HASH_A " %s\n", attributes);
+    write_text(text, strlen(text));
+    struct keys *keys = keys_read(path, why, sizeof why);
+    if (!keys)
+        give_up(why);
+    key = keys->list[0];
+    keys_free(keys);
+    return key;
+}
+
+static void quotas(void) {
+    struct key key = read_client("");
+    is_int(key.weight, 1, "without attributes the share is 1");
+    ok(!key.items && !key.work && !key.iterations_max && !key.rate && !key.burst, "and no quota");
+    key = read_client("weight=1000 items=9007199254740991 work=2 rate=3/1000000 iterations_max=4 "
+                      "until=2027-01-31");
+    is_int(key.weight, 1000, "a share");
+    is_int(key.items, 9007199254740991, "items");
+    is_int(key.work, 2, "work");
+    is_int(key.rate, 3, "a rate");
+    is_int(key.burst, 1000000, "its burst");
+    is_int(key.iterations_max, 4, "the largest item");
+    is_int(key.until_seconds, 1801440000, "and a last day");
+}
+
+/* Quotas go over exec with the keys. */
+static void kept(void) {
+    write_text("client c " HASH_A " items=7\n", strlen("client c " HASH_A " items=7\n"));
+    struct keys *keys = keys_read(path, why, sizeof why);
+    if (!keys)
+        give_up(why);
+    keys_keep(keys);
+    keys_free(keys);
+    keys = keys_kept();
+    is_int(keys ? keys->list[0].items : -1, 7, "kept keys have their quotas");
+    keys_free(keys);
+}
+
 int main(void) {
     int fd = mkstemp(path);
     if (fd < 0)
@@ -134,6 +214,8 @@ int main(void) {
     bad_lines();
     rights();
     found();
+    quotas();
+    kept();
     unlink(path);
     return done_testing();
 }
