@@ -66,7 +66,7 @@ sub start ($class, %options) {
         port    => delete $options{port},
         inside  => delete $options{inside} // [], # a command that runs another somewhere else
         worker_inside => delete $options{worker_inside} // [],
-        fleet_program => delete $options{fleet_program},
+        fleet_program => delete $options{fleet_program}, key => delete $options{key}, # that calls of clients have
         (delete $options{own} // {})->%*,      # what a derived class keeps besides
         owner  => $$,
         dir    => tempdir('hm-XXXXXX', TMPDIR => 1),
@@ -385,7 +385,7 @@ sub worker_nodes ($self) { return $self->worker_url }
 
 # One request on the public listener. options: content, headers; returns a Hashmill::Reply. Never
 # sent twice by itself: no answer is status 599.
-sub call ($self, $method, $path, %options) { # with $self->{key}, if a test sets that
+sub call ($self, $method, $path, %options) {
     $options{headers} = { Authorization => "Bearer $self->{key}", ($options{headers} // {})->%* } if $self->{key};
     $self->{http} //= Hashmill::Reply::client();
     return Hashmill::Reply->new($self->{http}->request($method, $self->url . $path, \%options));
