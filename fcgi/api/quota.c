@@ -2,7 +2,7 @@
 
 #include "base/keys.h"
 #include "http/problem.h"
-#include "http/rate_limit.h"
+#include "rate_limit.h"
 
 bool quota_allows(struct call *call, int64_t iterations) {
     const struct key *key = call->identity.key;

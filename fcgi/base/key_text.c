@@ -8,7 +8,7 @@
 #include "base64url.h"
 #include "exit_code.h"
 #include "hex.h"
-#include "key_attributes.h"
+#include "keys.h"
 #include "random.h"
 
 enum { PREFIX_LENGTH = 4, SECRET_BYTES = 32, SECRET_LENGTH = 43, SUM_LENGTH = 6 };

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "hex.h"
-#include "key_attributes.h"
 #include "memory.h"
 
 enum { WHY_SIZE = 300, BYTES_MAX = 16 << 20 };

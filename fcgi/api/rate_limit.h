@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "reply.h"
+#include "http/reply.h"
 
 /*
  * The header fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11): what

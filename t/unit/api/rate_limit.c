@@ -1,7 +1,7 @@
 /* The RateLimit-Policy and RateLimit fields: structured fields as of RFC 9651.
  */
 
-#include "fcgi/http/rate_limit.c"
+#include "fcgi/api/rate_limit.c"
 #include "tap.h"
 
 static struct reply reply;
