@@ -412,15 +412,6 @@ static void stays_while_unsettled(void) {
     clear();
 }
 
-/* Takes a row that was removed by hand off the counts. */
-static void forget_pulled(struct store *store) {
-    struct client *client = clients_named(&store->clients, "");
-    store->counts.items[ITEM_PULLED]--;
-    store->saved_counts = store->counts;
-    client->counts.items[ITEM_PULLED]--;
-    client->saved = client->counts;
-}
-
 /* Retention is in the middle of a batch on either side. */
 static void in_the_middle(void) {
     struct queue_pull pull = spread_of(&one, 10, "middle");

@@ -202,4 +202,13 @@ static inline void settle_all(struct node *other, struct node *node) {
     }
 }
 
+/* Takes a row that was removed by hand off the counts. */
+static inline void forget_pulled(struct store *store) {
+    struct client *client = clients_named(&store->clients, "");
+    store->counts.items[ITEM_PULLED]--;
+    store->saved_counts = store->counts;
+    client->counts.items[ITEM_PULLED]--;
+    client->saved = client->counts;
+}
+
 #endif
