@@ -1,4 +1,4 @@
--- Schema version 8: an item is a client's; clients share the workers; what operators do is kept.
+-- Schema version 8: an item is a client's; and clients share the workers.
 CREATE TABLE client (
     seq INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,           -- that of its key; '' for who has none
@@ -27,21 +27,9 @@ DROP INDEX item_key;
 DROP INDEX item_done;
 CREATE UNIQUE INDEX item_key ON item (client, key) WHERE key IS NOT NULL;
 CREATE INDEX item_done ON item (client, done_at) WHERE state = 2; -- what a client pulls next
-CREATE INDEX item_client ON item (client, state);                 -- what a client has, by seq
 
 ALTER TABLE tally ADD COLUMN virtual INTEGER NOT NULL DEFAULT 0; -- virtual time: the greatest rank leased
 ALTER TABLE tally ADD COLUMN top INTEGER NOT NULL DEFAULT 0;     -- virtual time: the greatest finish
-ALTER TABLE tally ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;  -- what operators have paused: 1 intake, 2 leasing,
-                                                                 -- 4 scaling, and sums of them
 
 UPDATE tally SET virtual = coalesce((SELECT min(rank) FROM item WHERE state = 0), clock),
     top = (SELECT finish FROM client WHERE seq = 0);
-
--- What operators did, one row for each call. The oldest go first.
-CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY,
-    wall INTEGER NOT NULL,               -- wall: when
-    who TEXT NOT NULL,                   -- the name of its key; '' without keys
-    what TEXT NOT NULL,                  -- what it did
-    items INTEGER NOT NULL               -- to how many items, 0 or more
-) STRICT;

@@ -29,7 +29,7 @@ ROLLBACK;
 
 -- name: tally_read
 -- The counts, the queue clock and virtual time as last saved.
-SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall, virtual, top, paused
+SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall, virtual, top
 FROM tally WHERE one = 1;
 
 -- name: tally_presence

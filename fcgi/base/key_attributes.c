@@ -132,8 +132,7 @@ bool key_read_attributes(struct key *key, char *attributes, char *why, size_t wh
 }
 
 static int by_name(const void *one, const void *other) {
-    return strcmp((*(const struct key *const *)one)->name,
-                  (*(const struct key *const *)other)->name);
+    return strcmp(((const struct key *)one)->name, ((const struct key *)other)->name);
 }
 
 static bool agree(const struct key *one, const struct key *other) {
@@ -142,20 +141,20 @@ static bool agree(const struct key *one, const struct key *other) {
            one->burst == other->burst;
 }
 
-const char *key_disagreeing(const struct key *list, int count) {
-    size_t size = ((size_t)count + 1) * sizeof(struct key *);
-    const struct key **sorted = memory_or_end(malloc(size), "the keys");
-    const char *name = NULL;
+bool key_disagreeing(const struct key *list, int count, char name[KEY_NAME_SIZE]) {
+    struct key *sorted = memory_or_end(malloc(((size_t)count + 1) * sizeof *sorted), "the keys");
     size_t clients = 0;
+    bool found = false;
     for (int i = 0; i < count; i++) {
         if (has_items(list[i].role))
-            sorted[clients++] = &list[i];
+            sorted[clients++] = list[i];
     }
     qsort(sorted, clients, sizeof *sorted, by_name);
-    for (size_t i = 1; i < clients && !name; i++) {
-        if (by_name(&sorted[i - 1], &sorted[i]) == 0 && !agree(sorted[i - 1], sorted[i]))
-            name = sorted[i]->name;
+    for (size_t i = 1; i < clients && !found; i++) {
+        found = by_name(&sorted[i - 1], &sorted[i]) == 0 && !agree(&sorted[i - 1], &sorted[i]);
+        if (found)
+            memcpy(name, sorted[i].name, KEY_NAME_SIZE);
     }
     free(sorted);
-    return name;
+    return found;
 }

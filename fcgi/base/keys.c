@@ -168,13 +168,14 @@ static bool is_private(int fd, const char *path, char *why, size_t why_size) {
 
 /* Whether all lines of a name give it the same weight and quotas. False with the remedy. */
 static bool names_agree(const struct keys *keys, const char *path, char *why, size_t why_size) {
-    const char *name = key_disagreeing(keys->list, keys->count);
-    if (name)
-        snprintf(why, why_size,
-                 "KEYS: %s has lines of %s that differ in weight=, items=, work=, rate= or "
-                 "iterations_max=; give all lines of that name the same",
-                 path, name);
-    return !name;
+    char name[KEY_NAME_SIZE];
+    if (!key_disagreeing(keys->list, keys->count, name))
+        return true;
+    snprintf(why, why_size,
+             "KEYS: %s has lines of %s that differ in weight=, items=, work=, rate= or "
+             "iterations_max=; give all lines of that name the same",
+             path, name);
+    return false;
 }
 
 /* Reads all lines. False with file, line and remedy in why. */

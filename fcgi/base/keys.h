@@ -84,19 +84,9 @@ bool key_name_is_good(const char *name);
  * with the remedy in why. */
 bool key_read_attributes(struct key *key, char *attributes, char *why, size_t why_size);
 
-/* In key_attributes.c: a name with two keys that differ in weight or quotas; points into list. NULL
- * when there is none. Takes n log n comparisons. */
-const char *key_disagreeing(const struct key *list, int count);
-
-/* key_attributes.c: what may stand in a line behind the hash. */
-
-/* Reads the attributes of a line, blank-separated, such as "until=2027-01-31 weight=3", and gives
- * the others their defaults. key->role must be set. Changes the text. False with the remedy in
- * why. */
-bool key_read_attributes(struct key *key, char *attributes, char *why, size_t why_size);
-
-/* A name with two keys that differ in weight or quotas; points into list. NULL when there is none.
- * Takes n log n comparisons. */
-const char *key_disagreeing(const struct key *list, int count);
+/* In key_attributes.c: whether a name has two keys that differ in weight or quotas; copies it.
+ * Takes n log n comparisons.
+ */
+bool key_disagreeing(const struct key *list, int count, char name[KEY_NAME_SIZE]);
 
 #endif

@@ -243,10 +243,7 @@ struct queue_copying {
     int64_t behind_ms; /* how long it has lacked any, at most since the start */
 };
 
-/* What operators can pause. */
-enum queue_pause { PAUSE_INTAKE = 1, PAUSE_LEASING = 2, PAUSE_SCALING = 4 };
-
-/* Of one client (struct queue_whose) only items, remaining, work, clock_ms and paused are set. */
+/* Of one client (struct queue_whose) only items, remaining, work and clock_ms are set. */
 struct queue_tally {
     int64_t clock_ms;           /* the queue clock */
     int64_t items[ITEM_STATES]; /* how many are in each state */
@@ -254,7 +251,6 @@ struct queue_tally {
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
     int64_t workers;            /* that have called within the last minute */
     int64_t parked;             /* parked leases and looks */
-    int64_t paused;             /* what operators have paused, bits of enum queue_pause */
     struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };

@@ -293,7 +293,7 @@ bool store_load_clients(struct store *store) {
 
 bool store_save_clients(struct store *store) {
     for (int i = 0; i < store->clients.changed_count; i++) {
-        const struct client *client = store->clients.changed[i];
+        const struct client *client = store->clients.changed[i].client;
         const int64_t *items = client->counts.items;
         if (!store_run(store, SQL_CLIENT_SAVE, "iiiiiiiiii", client->seq, client->rank.weight,
                        client->rank.finish, client->rank.last, items[ITEM_WAITING],

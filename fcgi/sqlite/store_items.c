@@ -97,7 +97,8 @@ static enum queue_result add_item(struct store *store, struct client *client,
                                          .iterations = item->iterations,
                                          .penalty_ns = store->conf->size_penalty_ns,
                                          .own_wait = own > 0,
-                                         .others_wait = counts->items[ITEM_WAITING] > own};
+                                         .others_wait = counts->items[ITEM_WAITING] > own,
+                                         .only_client = store->clients.count == 1};
         rank = rank_enqueue(&counts->rank, &client->rank, &ranked);
     }
     if (!store_run(store, SQL_ENQUEUE, "udiiitiii", item->id.bytes, item->digest, item->iterations,
@@ -224,7 +225,6 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
                               struct queue_tally *tally) {
     int64_t now = store_now_ms(store);
     tally->clock_ms = now;
-    tally->paused = store->counts.paused;
     if (!whose->all) {
         tally_client(store, whose->client, tally);
         return store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
@@ -248,7 +248,7 @@ enum queue_result store_has_done(struct store *store, const char *client) {
 
 const char *store_newly_done(const struct store *store, int *next, int64_t *items) {
     while (*next < store->clients.changed_count) {
-        const struct client *client = store->clients.changed[(*next)++];
+        const struct client *client = store->clients.changed[(*next)++].client;
         *items = client->work.done;
         if (client->work.done > 0)
             return client->name;

@@ -96,7 +96,7 @@ struct giving {
 static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
-    struct grant_clients clients;
+    struct grant_clients clients = {.rank = 0};
     sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)giving->most);
     if (!next || !collect(store, next, giving->most, request->iterations, grant, &clients))
         return false;

@@ -38,7 +38,6 @@ struct counts {
     int64_t batch;     /* its number */
     bool wrong;        /* a change did not fit them: the batch ends with counts of the rows */
     struct rank_clock rank;
-    int64_t paused; /* what operators have paused, enum queue_pause */
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;     /* done since the start */

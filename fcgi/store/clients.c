@@ -17,11 +17,11 @@ struct client *clients_named(const struct clients *clients, const char *name) {
 }
 
 struct client *clients_at(const struct clients *clients, int64_t seq) {
-    return seq >= 0 && seq < clients->count ? clients->list[seq] : NULL;
+    return seq >= 0 && seq < clients->count ? clients->list[seq].client : NULL;
 }
 
 /* Makes room for one more in a list. */
-static struct client **make_room(struct client **list, int count, int *capacity) {
+static struct client_place *make_room(struct client_place *list, int count, int *capacity) {
     if (count < *capacity)
         return list;
     *capacity = *capacity ? 2 * *capacity : 16;
@@ -40,15 +40,15 @@ struct client *clients_add(struct clients *clients, int64_t seq, const char *nam
     *place = client;
     while (clients->count <= seq) {
         clients->list = make_room(clients->list, clients->count, &clients->capacity);
-        clients->list[clients->count++] = NULL;
+        clients->list[clients->count++].client = NULL;
     }
-    clients->list[seq] = client;
+    clients->list[seq].client = client;
     return client;
 }
 
 /* Removes the client that was added last. */
 static void remove_last(struct clients *clients) {
-    struct client *client = clients->list[--clients->count];
+    struct client *client = clients->list[--clients->count].client;
     struct client **place = &clients->places[fnv_hash(client->name) % CLIENTS_PLACES];
     while (*place != client)
         place = &(*place)->next_of_place;
@@ -63,7 +63,7 @@ void clients_note(struct clients *clients, struct client *client) {
     client->is_changed = true;
     clients->changed =
         make_room(clients->changed, clients->changed_count, &clients->changed_capacity);
-    clients->changed[clients->changed_count++] = client;
+    clients->changed[clients->changed_count++].client = client;
 }
 
 /* Adds what a client did in the batch to its rates. */
@@ -79,7 +79,7 @@ static void note_work(struct client *client, int64_t steady_ms) {
 
 void clients_keep(struct clients *clients, int64_t steady_ms) {
     for (int i = 0; i < clients->changed_count; i++) {
-        struct client *client = clients->changed[i];
+        struct client *client = clients->changed[i].client;
         client->saved = client->counts;
         client->saved_rank = client->rank;
         client->is_changed = false;
@@ -91,22 +91,24 @@ void clients_keep(struct clients *clients, int64_t steady_ms) {
 
 void clients_undo(struct clients *clients) {
     for (int i = 0; i < clients->changed_count; i++) {
-        struct client *client = clients->changed[i];
+        struct client *client = clients->changed[i].client;
         client->counts = client->saved;
         client->rank = client->saved_rank;
         client->work = (struct queue_work){0};
         client->is_changed = false;
     }
     clients->changed_count = 0;
-    while (clients->count > 0 && clients->list[clients->count - 1]->is_new) /* the last is no gap */
+    while (clients->count > 0 &&
+           clients->list[clients->count - 1].client->is_new) /* the last is no gap */
         remove_last(clients);
 }
 
 void clients_free(struct clients *clients) {
     for (int i = 0; i < clients->count; i++) {
-        if (clients->list[i])
-            free(clients->list[i]->rates);
-        free(clients->list[i]);
+        struct client *client = clients->list[i].client;
+        if (client)
+            free(client->rates);
+        free(client);
     }
     free(clients->list);
     free(clients->changed);

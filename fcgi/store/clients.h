@@ -35,11 +35,16 @@ struct client {
 
 enum { CLIENTS_PLACES = 4096, CLIENTS_MAX = 1000000 };
 
+/* A place in a list of clients. */
+struct client_place {
+    struct client *client;
+};
+
 struct clients {
-    struct client **list; /* by seq; NULL where a row was lost */
+    struct client_place *list; /* by seq; NULL where a row was lost */
     int count;
     int capacity;
-    struct client **changed; /* in the batch under way */
+    struct client_place *changed; /* in the batch under way */
     int changed_count;
     int changed_capacity;
     struct client *places[CLIENTS_PLACES]; /* by the hash of the name */

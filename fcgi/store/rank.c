@@ -49,6 +49,7 @@ static void join_closest(struct rank_client *client) {
     }
     passed[closest].rank = later(passed[closest].rank, passed[closest + 1].rank);
     passed[closest].cost = add(passed[closest].cost, passed[closest + 1].cost);
+    passed[closest].longest = later(passed[closest].longest, passed[closest + 1].longest);
     client->passed_count--;
     memmove(passed + closest + 1, passed + closest + 2,
             (size_t)(client->passed_count - closest - 1) * sizeof passed[0]);
@@ -67,43 +68,78 @@ static void note_passed(struct rank_client *client, const struct rank_passed *it
     client->passed_count++;
 }
 
-/* The cost of the client's items that one at this place in its order overtakes; *floor gets the
- * greatest rank of those that it does not. */
-static int64_t overtaken_by(const struct rank_client *client, int64_t order_ms, int64_t *floor) {
-    int64_t cost = 0;
-    *floor = client->floor;
+/* What a new item overtakes, and what it does not. */
+struct overtaken {
+    int64_t cost;    /* of what it overtakes, */
+    int64_t longest; /* and of the longest of these */
+    int64_t floor;   /* the greatest rank of the others */
+};
+
+/* What an item at this place in its client's order overtakes. */
+static struct overtaken overtaken_by(const struct rank_client *client, int64_t order_ms) {
+    struct overtaken overtaken = {.floor = client->floor};
     for (int i = 0; i < client->passed_count; i++) {
-        if (client->passed[i].until_ms > order_ms)
-            cost = add(cost, client->passed[i].cost);
-        else
-            *floor = later(*floor, client->passed[i].rank);
+        const struct rank_passed *passed = &client->passed[i];
+        if (passed->until_ms > order_ms) {
+            overtaken.cost = add(overtaken.cost, passed->cost);
+            overtaken.longest = later(overtaken.longest, passed->longest);
+        } else {
+            overtaken.floor = later(overtaken.floor, passed->rank);
+        }
     }
-    return cost;
+    return overtaken;
+}
+
+/* Where the item's share begins: behind all that its client has enqueued, or before what it
+ * overtakes. Who has nothing booked comes before all that have the rank leased last. */
+static int64_t place_of(const struct rank_clock *clock, struct rank_client *client,
+                        const struct overtaken *overtaken, int64_t cost, bool may_be_unfair) {
+    if (client->finish <= clock->now) {
+        client->ahead = client->ahead_until = 0;
+        return clock->now > 0 && clock->now < VIRTUAL_MAX ? clock->now - 1 : clock->now;
+    }
+    int64_t place = later(clock->now, client->finish - overtaken->cost);
+    if (place >= client->ahead_until)
+        client->ahead = 0;
+    if (place == client->finish)
+        return place;
+    if (!may_be_unfair && cost > overtaken->longest - client->ahead)
+        return client->finish;
+    client->ahead = add(client->ahead, cost);
+    client->ahead_until = add(client->finish, cost);
+    return place;
+}
+
+/* By how much of the queue clock an item may be overtaken. */
+static int64_t behind_ms(const struct rank_item *item) {
+    double penalty_ms = (double)item->iterations * (double)item->penalty_ns / 1e6;
+    return penalty_ms < RANK_PASS_MAX_MS ? (int64_t)penalty_ms : RANK_PASS_MAX_MS;
+}
+
+/* How many iterations may be overtaken for as long as that can be. */
+static int64_t hour_of(const struct rank_item *item) {
+    return item->penalty_ns > 0 ? RANK_PASS_MAX_MS * INT64_C(1000000) / item->penalty_ns : 0;
 }
 
 int64_t rank_enqueue(struct rank_clock *clock, struct rank_client *client,
                      const struct rank_item *item) {
-    int64_t penalty_ns = item->penalty_ns;
     int64_t cost = cost_of(client, item->iterations);
-    double penalty_ms = (double)item->iterations * (double)penalty_ns / 1e6;
-    int64_t behind_ms = penalty_ms < RANK_PASS_MAX_MS ? (int64_t)penalty_ms : RANK_PASS_MAX_MS;
-    int64_t hour = penalty_ns > 0 ? RANK_PASS_MAX_MS * INT64_C(1000000) / penalty_ns : 0;
-    int64_t floor;
+    int64_t until_ms = item->clock_ms + behind_ms(item);
     if (!item->own_wait) {
-        client->floor = client->last = 0;
+        client->floor = client->last = client->ahead_until = 0;
         client->passed_count = 0;
     }
     forget_passed(client, item->clock_ms);
-    int64_t overtaken = overtaken_by(client, item->clock_ms + behind_ms, &floor);
-    int64_t rank = later(clock->now, client->finish - overtaken);
+    const struct overtaken overtaken = overtaken_by(client, until_ms);
+    int64_t rank = place_of(clock, client, &overtaken, cost, item->only_client);
     if (!item->others_wait)
-        rank = add(rank, earlier(cost, hour / client->weight));
-    rank = later(rank, floor);
+        rank = add(rank, earlier(cost, hour_of(item) / client->weight));
+    rank = later(rank, overtaken.floor);
     client->finish = add(later(client->finish, clock->now), cost);
     client->last = later(client->last, rank);
     clock->top = later(clock->top, client->finish);
-    if (behind_ms > 0)
-        note_passed(client, &(struct rank_passed){item->clock_ms + behind_ms, cost, rank});
+    if (until_ms > item->clock_ms)
+        note_passed(client, &(struct rank_passed){until_ms, cost, cost, rank});
     else
         client->floor = later(client->floor, rank);
     return rank;
@@ -127,6 +163,7 @@ void rank_leased(struct rank_clock *clock, int64_t rank) {
 static void trim_passed(struct rank_client *client, int64_t booked) {
     for (int i = 0; i < client->passed_count; i++) {
         client->passed[i].cost = earlier(client->passed[i].cost, booked);
+        client->passed[i].longest = earlier(client->passed[i].longest, client->passed[i].cost);
         booked -= client->passed[i].cost;
     }
 }
@@ -137,9 +174,10 @@ void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, 
         return;
     booked -= earlier(booked, cost_of(client, remaining));
     client->finish = clock->now + booked;
+    client->ahead_until = earlier(client->ahead_until, client->finish);
     trim_passed(client, booked);
 }
 
 void rank_idle(struct rank_clock *clock) {
-    clock->now = later(clock->now, clock->top);
+    clock->now = later(later(clock->now, clock->top), 1); /* there is room before it: place_of */
 }

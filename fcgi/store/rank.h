@@ -33,10 +33,13 @@ struct rank_client {
     int64_t last;   /* the greatest rank that it was given while it had items waiting */
     int64_t weight; /* 1..1000 */
     int64_t floor;  /* the same, of items that nothing overtakes any more */
+    int64_t ahead;  /* virtual: the work that came before its place by overtaking, and until when */
+    int64_t ahead_until; /* all that it has may be ahead of its share by that */
     int passed_count;
     struct rank_passed {
         int64_t until_ms;      /* what comes before this, by clock and penalty, overtakes */
-        int64_t cost;          /* virtual: of these items */
+        int64_t cost;          /* virtual: of these items, */
+        int64_t longest;       /* and of the longest of them */
         int64_t rank;          /* the greatest of them */
     } passed[RANK_PASSED_MAX]; /* items of the last hour; by until_ms */
 };
@@ -49,6 +52,7 @@ struct rank_item {
                            this much for each iteration that they are shorter */
     bool own_wait;      /* items of its client wait, */
     bool others_wait;   /* and of others */
+    bool only_client;   /* nobody else ever had an item, so there is nobody to be fair to */
 };
 
 /* The rank of a new item; charges its client for it. */

@@ -33,11 +33,15 @@ static struct wait_list *bucket_of_client(struct parked *parked, const char *cli
     return &parked->clients[fnv_hash(client) % BUCKETS];
 }
 
-/* The bucket of a wait; NULL for one that has none. */
+/* Whether a wait is linked by its subject, too. */
+static bool has_subject(const struct parked_wait *wait) {
+    return wait->operation == OPERATION_LOOK || wait->operation == OPERATION_WATCH_DONE;
+}
+
+/* The bucket of a wait that has a subject. */
 static struct wait_list *subject_of(struct parked *parked, const struct parked_wait *wait) {
-    if (wait->operation == OPERATION_LOOK)
-        return bucket_of(parked, &wait->item);
-    return wait->operation == OPERATION_WATCH_DONE ? bucket_of_client(parked, wait->client) : NULL;
+    return wait->operation == OPERATION_LOOK ? bucket_of(parked, &wait->item)
+                                             : bucket_of_client(parked, wait->client);
 }
 
 struct parked *parked_new(void) {
@@ -73,18 +77,16 @@ static struct wait_list *list_of(struct parked *parked, const struct parked_wait
 
 /* Links a wait as the youngest. */
 static void link_last(struct parked *parked, struct parked_wait *wait) {
-    struct wait_list *bucket = subject_of(parked, wait);
     TAILQ_INSERT_TAIL(list_of(parked, wait), wait, by_age);
-    if (bucket)
-        TAILQ_INSERT_TAIL(bucket, wait, by_subject);
+    if (has_subject(wait))
+        TAILQ_INSERT_TAIL(subject_of(parked, wait), wait, by_subject);
 }
 
 /* Links a wait as the oldest. */
 static void link_first(struct parked *parked, struct parked_wait *wait) {
-    struct wait_list *bucket = subject_of(parked, wait);
     TAILQ_INSERT_HEAD(list_of(parked, wait), wait, by_age);
-    if (bucket)
-        TAILQ_INSERT_HEAD(bucket, wait, by_subject);
+    if (has_subject(wait))
+        TAILQ_INSERT_HEAD(subject_of(parked, wait), wait, by_subject);
 }
 
 static void count_in(struct parked *parked, const struct parked_wait *wait) {
@@ -130,10 +132,9 @@ void parked_put_back(struct parked *parked, struct parked_wait *wait) {
 }
 
 void parked_take(struct parked *parked, struct parked_wait *wait) {
-    struct wait_list *bucket = subject_of(parked, wait);
     TAILQ_REMOVE(list_of(parked, wait), wait, by_age);
-    if (bucket)
-        TAILQ_REMOVE(bucket, wait, by_subject);
+    if (has_subject(wait))
+        TAILQ_REMOVE(subject_of(parked, wait), wait, by_subject);
     parked->watch_count -= wait->operation == OPERATION_WATCH_BATCH;
     parked->count--;
     if (parked->count == 0)

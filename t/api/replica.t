@@ -46,10 +46,10 @@ sub make_primary {
 # The record of the next batch: tally.batch becomes this number. The patchset is as SQLite has it: table,
 # columns, which of them are the key; UPDATE; the key's value, new values, and 0 for what stays.
 sub record ($number, $before = $check) {
-    my $columns = 14;
+    my $columns = 13;
     my $int = sub ($value) { return pack 'C q>', 1, $value };
     my $changes = 'P' . pack('C', $columns) . "\1" . "\0" x ($columns - 1) . "tally\0" . pack('CC', 23, 0)
-        . $int->(1) . "\0" x 7 . $int->($number) . "\0" . $int->(1_700_000_000_000 + $number) . "\0" x 3;
+        . $int->(1) . "\0" x 7 . $int->($number) . "\0" . $int->(1_700_000_000_000 + $number) . "\0" x 2;
     $check = sha256($before . pack('q>', $number) . $changes);
     return 'HMB1' . pack('V q<', length $changes, $number) . $check . $changes;
 }

@@ -52,65 +52,64 @@ static void good_lines(void) {
            "a worker of that name has none");
 }
 
+/* Lines that are refused, what each is, and what is said of it. */
+static const struct {
+    const char *line;
+    const char *what;
+    const char *says;
+} wrong_lines[] = {
+    {"worker alice", "without a hash", "ROLE NAME SHA256HEX"},
+    {"worker", "with a role only", "ROLE NAME SHA256HEX"},
+    {"admin alice " HASH_A, "another role", "must be worker"},
+    {"Worker alice " HASH_A, "a role in capitals", "must be worker"},
+    {"worker shared " HASH_A, "the name shared", "neither \"shared\""},
+    {"worker -alice " HASH_A, "a name that begins with a dash", "name of 1 to 64"},
+    {"worker al/ice " HASH_A, "a name with a slash", "name of 1 to 64"},
+    {"worker aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa " HASH_A,
+     "a name of 65 characters", "name of 1 to 64"},
+    {"worker mill-0-0123456789ab " HASH_A, "the name of a machine", "name of a machine"},
+    {"worker alice a" HASH_A, "65 digits", "SHA-256"},
+    {"worker alice AAAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+     "capital digits", "SHA-256"},
+    {"worker alice " HASH_A " speed=9", "an attribute that is none", "\"speed=9\" is not known"},
+    {"client alice " HASH_A " item=9", "the beginning of one", "\"item=9\" is not known"},
+    {"client alice " HASH_A " items", "one without a value", "\"items\" is not known"},
+    {"client alice " HASH_A " =9", "one without a name", "\"=9\" is not known"},
+    {"client alice " HASH_A " weight=0", "no share", "weight= must be a whole number from 1"},
+    {"client alice " HASH_A " weight=1001", "too large a share", "weight= must be"},
+    {"client alice " HASH_A " weight=", "an empty share", "weight= must be"},
+    {"client alice " HASH_A " items=0", "no items", "items= must be"},
+    {"client alice " HASH_A " items=-1", "items below none", "items= must be"},
+    {"client alice " HASH_A " items=+1", "a sign", "items= must be"},
+    {"client alice " HASH_A " items=1k", "a unit", "items= must be"},
+    {"client alice " HASH_A " items=9007199254740992", "2^53 items", "items= must be"},
+    {"client alice " HASH_A " work=18446744073709551617", "2^64 + 1", "work= must be"},
+    {"client alice " HASH_A " iterations_max=1.5", "a fraction", "iterations_max= must be"},
+    {"client alice " HASH_A " rate=5", "a rate without a burst", "rate= must be items a second"},
+    {"client alice " HASH_A " rate=5/", "an empty burst", "rate= must be"},
+    {"client alice " HASH_A " rate=/5", "a burst alone", "rate= must be"},
+    {"client alice " HASH_A " rate=0/5", "no rate", "rate= must be"},
+    {"client alice " HASH_A " rate=1000001/5", "too large a rate", "rate= must be"},
+    {"client alice " HASH_A " rate=5/1000001", "too large a burst", "rate= must be"},
+    {"client alice " HASH_A " rate=5/5/5", "three numbers", "rate= must be"},
+    {"client alice " HASH_A " items=5 work=7 items=5", "one twice", "items= stands twice"},
+    {"worker alice " HASH_A " weight=2", "a share of a worker", "other roles have no items"},
+    {"viewer alice " HASH_A " items=2", "items of a viewer", "other roles have no items"},
+    {"client alice " HASH_A " items=5\nworker alice " HASH_C "\noperator alice " HASH_B " items=6",
+     "two quotas of a name", "lines of alice that differ"},
+    {"worker alice " HASH_A " until=", "no day", "last day"},
+    {"worker alice " HASH_A " until=2027-02-29", "a day that does not come", "last day"},
+    {"worker alice " HASH_A " until=2027-2-28", "a short day", "last day"},
+    {"worker alice " HASH_A " until=2027-01-31 until=2028-01-31", "two days", "twice"},
+    {"worker alice " HASH_A "\nclient bob " HASH_A, "one key twice", "one key twice"},
+};
+
 static void bad_lines(void) {
-    static const struct {
-        const char *line;
-        const char *what;
-        const char *says;
-    } cases[] = {
-        {"worker alice", "without a hash", "ROLE NAME SHA256HEX"},
-        {"worker", "with a role only", "ROLE NAME SHA256HEX"},
-        {"admin alice " HASH_A, "another role", "must be worker"},
-        {"Worker alice " HASH_A, "a role in capitals", "must be worker"},
-        {"worker shared " HASH_A, "the name shared", "neither \"shared\""},
-        {"worker -alice " HASH_A, "a name that begins with a dash", "name of 1 to 64"},
-        {"worker al/ice " HASH_A, "a name with a slash", "name of 1 to 64"},
-        {"worker aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa " HASH_A,
-         "a name of 65 characters", "name of 1 to 64"},
-        {"worker mill-0-0123456789ab " HASH_A, "the name of a machine", "name of a machine"},
-        {"worker alice a" HASH_A, "65 digits", "SHA-256"},
-        {"worker alice AAAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-         "capital digits", "SHA-256"},
-        {"worker alice " HASH_A " speed=9", "an attribute that is none",
-         "\"speed=9\" is not known"},
-        {"client alice " HASH_A " item=9", "the beginning of one", "\"item=9\" is not known"},
-        {"client alice " HASH_A " items", "one without a value", "\"items\" is not known"},
-        {"client alice " HASH_A " =9", "one without a name", "\"=9\" is not known"},
-        {"client alice " HASH_A " weight=0", "no share", "weight= must be a whole number from 1"},
-        {"client alice " HASH_A " weight=1001", "too large a share", "weight= must be"},
-        {"client alice " HASH_A " weight=", "an empty share", "weight= must be"},
-        {"client alice " HASH_A " items=0", "no items", "items= must be"},
-        {"client alice " HASH_A " items=-1", "items below none", "items= must be"},
-        {"client alice " HASH_A " items=+1", "a sign", "items= must be"},
-        {"client alice " HASH_A " items=1k", "a unit", "items= must be"},
-        {"client alice " HASH_A " items=9007199254740992", "2^53 items", "items= must be"},
-        {"client alice " HASH_A " work=18446744073709551617", "2^64 + 1", "work= must be"},
-        {"client alice " HASH_A " iterations_max=1.5", "a fraction", "iterations_max= must be"},
-        {"client alice " HASH_A " rate=5", "a rate without a burst",
-         "rate= must be items a second"},
-        {"client alice " HASH_A " rate=5/", "an empty burst", "rate= must be"},
-        {"client alice " HASH_A " rate=/5", "a burst alone", "rate= must be"},
-        {"client alice " HASH_A " rate=0/5", "no rate", "rate= must be"},
-        {"client alice " HASH_A " rate=1000001/5", "too large a rate", "rate= must be"},
-        {"client alice " HASH_A " rate=5/1000001", "too large a burst", "rate= must be"},
-        {"client alice " HASH_A " rate=5/5/5", "three numbers", "rate= must be"},
-        {"client alice " HASH_A " items=5 work=7 items=5", "one twice", "items= stands twice"},
-        {"worker alice " HASH_A " weight=2", "a share of a worker", "other roles have no items"},
-        {"viewer alice " HASH_A " items=2", "items of a viewer", "other roles have no items"},
-        {"client alice " HASH_A " items=5\nworker alice " HASH_C "\noperator alice " HASH_B
-         " items=6",
-         "two quotas of a name", "lines of alice that differ"},
-        {"worker alice " HASH_A " until=", "no day", "last day"},
-        {"worker alice " HASH_A " until=2027-02-29", "a day that does not come", "last day"},
-        {"worker alice " HASH_A " until=2027-2-28", "a short day", "last day"},
-        {"worker alice " HASH_A " until=2027-01-31 until=2028-01-31", "two days", "twice"},
-        {"worker alice " HASH_A "\nclient bob " HASH_A, "one key twice", "one key twice"},
-    };
     char text[600];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(text, sizeof text, "# first\n%s\n", cases[i].line);
-        is_int(count_of(text), -1, cases[i].what);
-        ok(strstr(why, cases[i].says), "it says \"%s\": %s", cases[i].says, why);
+    for (size_t i = 0; i < sizeof wrong_lines / sizeof *wrong_lines; i++) {
+        snprintf(text, sizeof text, "# first\n%s\n", wrong_lines[i].line);
+        is_int(count_of(text), -1, wrong_lines[i].what);
+        ok(strstr(why, wrong_lines[i].says), "it says \"%s\": %s", wrong_lines[i].says, why);
     }
     ok(count_of("# a\nworker x\n") == -1 && strstr(why, "line 2"), "the line is named");
     static const char nul[] = "worker alice " HASH_A " \0until=2000-01-01\n";
