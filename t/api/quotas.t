@@ -1,0 +1,94 @@
+# Quotas of a client's key: what is beyond them is answered 429, and the fields RateLimit and RateLimit-Policy.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use File::Temp qw(tempdir);
+use Test::More;
+use Hashmill;
+
+plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
+
+my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my %key;
+my $lines = '';
+for ('client few items=2', 'client little work=1000', 'client slow rate=1/3', 'client short iterations_max=100', 'client free',
+    'client all items=5 work=5000 rate=2/4', 'operator olga') {
+    my (undef, $key, undef, $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $_};
+    $key{(split)[1]} = $key;
+    $lines .= "$line\n";
+}
+spew("$dir/keys", $lines);
+chmod 0600, "$dir/keys" or die;
+my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
+
+sub put ($name, $iterations, %headers) {
+    return $mill->enqueue(uuid(), $iterations, Authorization => "Bearer $key{$name}", %headers);
+}
+
+sub pull ($name, $top) { return $mill->pull($top, headers => { Authorization => "Bearer $key{$name}" }) }
+
+sub is_over ($reply, $quota, $name) {
+    is_problem($reply, 429, $name);
+    is $reply->json->{type}, "urn:hashmill:problem:quota-$quota", 'which names the quota';
+    like $reply->header('retry-after'), qr/^[1-9]\d*$/, 'and says when';
+    return;
+}
+
+subtest 'items=' => sub {
+    my ($first, $second) = map { put('few', 1)->json->{id} } 1, 2;
+    is_over(put('few', 1), 'items', 'a third one');
+    is put('free', 1)->status, 201, 'another client is not in its way';
+    is scalar pull('few', 1)->json->@*, 1, 'a pull makes room';
+    my $id = put('few', 1000)->json->{id};
+    is_over(put('few', 1), 'items', 'for one');
+    is $mill->call('DELETE', "/items/$id", headers => { Authorization => "Bearer $key{few}" })->status, 204, 'so does a cancellation';
+    is put('few', 1, 'Idempotency-Key' => 'again')->status, 201, 'with a key';
+    is put('few', 1)->status, 429, 'and no other';
+};
+
+subtest 'a repetition' => sub {
+    my %again = ('Idempotency-Key' => 'the-same', Authorization => "Bearer $key{few}");
+    pull('few', 2);
+    ok my $id = $mill->enqueue('body', 1, %again)->json->{id}, 'an item with a key';
+    put('few', 1);
+    is put('few', 1)->status, 429, 'with the quota used up';
+    is $mill->enqueue('body', 1, %again)->json->{id}, $id, 'is answered all the same';
+};
+
+subtest 'work=' => sub {
+    is put('little', 1001)->status, 201, 'as much as may be: the first link is done';
+    is_over(put('little', 2), 'work', 'one more');
+    is put('little', 1)->status, 201, 'but one without work';
+};
+
+subtest 'rate=' => sub {
+    is put('slow', 1)->status, 201, 'at once' for 1 .. 3;
+    is_over(put('slow', 1), 'rate', 'no more');
+    $mill->move_clock(steady_ms => 1000);
+    is put('slow', 1)->status, 201, 'after a second one';
+    is put('slow', 1)->status, 429, 'and no other';
+    $mill->move_clock(steady_ms => 100_000);
+    is put('slow', 1)->status, 201, 'after long no more than at first' for 1 .. 3;
+    is put('slow', 1)->status, 429, 'at once';
+};
+
+subtest 'iterations_max=' => sub {
+    is put('short', 100)->status, 201, 'as many as may be';
+    is_over(put('short', 101), 'iterations', 'one more');
+};
+
+subtest 'fields' => sub {
+    my $reply = put('all', 1001);
+    is $reply->header('ratelimit-policy'), '"items";q=5, "work";q=5000, "rate";q=4;w=2', 'the policy';
+    is $reply->header('ratelimit'), '"items";r=4, "work";r=4000, "rate";r=3;t=1', 'what is left';
+    $reply = put('all', 4002);
+    is $reply->status, 429, 'beyond it';
+    like $reply->header('ratelimit'), qr/^"items";r=4, "work";r=4000, /, 'the same';
+    like pull('all', 1)->header('ratelimit'), qr/^"items";r=4, /, 'with a pull';
+    is put('free', 1)->header('ratelimit-policy'), undef, 'none without quotas';
+    my $stats = $mill->get('/stats', Authorization => "Bearer $key{all}")->json;
+    is_deeply $stats->{quota}, { items => 5, work => 5000, rate => 2, burst => 4, iterations_max => undef }, 'and in /stats';
+};
+
+finish();
