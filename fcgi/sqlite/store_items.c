@@ -58,15 +58,18 @@ int32_t store_retry_seconds(const struct store *store) {
     return store->retry_seconds;
 }
 
-/* Whether a client's quotas allow one more item. If not, notes when they may. */
+/* Whether a client's quotas allow one more item; NULL: it never had one. If not, notes when they
+ * may. */
 static enum queue_result within_quota(struct store *store, struct client *client,
                                       const struct queue_enqueue *item) {
+    static const struct client_counts none;
     const struct queue_quota *quota = &item->client.quota;
-    int64_t more_items = open_items(client->counts.items) + 1 - quota->items;
-    int64_t more_work = client->counts.remaining + item->iterations - 1 - quota->work;
+    const struct client_counts *has = client ? &client->counts : &none;
+    int64_t more_items = open_items(has->items) + 1 - quota->items;
+    int64_t more_work = has->remaining + item->iterations - 1 - quota->work;
     bool over_items = quota->items > 0 && more_items > 0;
     bool over_work = quota->work > 0 && more_work > 0;
-    if (quota->rate > 0 &&
+    if (client && quota->rate > 0 &&
         client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst) < 1) {
         store->retry_seconds = (int32_t)((client_wait_ms(client, 1, quota->rate) + 999) / 1000);
         return QUEUE_OVER_RATE;
@@ -82,6 +85,7 @@ static enum queue_result within_quota(struct store *store, struct client *client
 static enum queue_result add_item(struct store *store, struct client *client,
                                   const struct queue_enqueue *item) {
     struct counts *counts = &store->counts;
+    const struct queue_quota *quota = &item->client.quota;
     const char *key = item->key[0] ? item->key : NULL;
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
     int64_t now = store_now_ms(store);
@@ -105,16 +109,17 @@ static enum queue_result add_item(struct store *store, struct client *client,
                    rank, now, key, store->wall_ms, (int64_t)state, client->seq))
         return QUEUE_FAULT;
     store_count_new(store, client->seq, state, item->iterations - 1);
-    client_enqueued(client);
+    if (quota->rate > 0) {
+        client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst);
+        client_enqueued(client);
+    }
     return QUEUE_OK;
 }
 
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id) {
-    struct client *client = store_client_or_new(store, item->client.name);
-    if (!client)
-        return QUEUE_FAULT;
-    if (item->key[0]) {
+    struct client *client = store_client(store, item->client.name);
+    if (client && item->key[0]) {
         enum queue_result result = enqueued_before(store, client->seq, item, id);
         if (result != QUEUE_NONE)
             return result;
@@ -128,8 +133,10 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         return QUEUE_PAUSED;
     if (!store_reserve_holds(store))
         return QUEUE_DISK_FULL;
+    if (!client)
+        client = store_client_or_new(store, item->client.name);
     *id = item->id;
-    return add_item(store, client, item);
+    return client ? add_item(store, client, item) : QUEUE_FAULT;
 }
 
 bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item) {
