@@ -11,6 +11,9 @@ extern const struct route replica_routes[]; /* replica.c: those of the replica p
 /* enqueue.c: clients enqueue items. */
 void api_enqueue(struct call *call); /* PUT /enqueue?iterations=N */
 
+/* enqueue_many.c: clients enqueue items by their digests. */
+void api_enqueue_many(struct call *call); /* POST /items */
+
 /* pull.c: clients get values. */
 void api_pull(
     struct call *call); /* POST /pullCompleted?top=N[&order=latest|oldest], answered at once */

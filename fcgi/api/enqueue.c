@@ -169,7 +169,8 @@ void api_enqueue(struct call *call) {
                       "iterations; use a new key for new work.");
     else if (result == QUEUE_FULL)
         problem_full(reply, queue_retry_seconds(call->server->queue));
-    else if (!quota_refuse(call, &item.client.quota, result))
+    else if (!quota_refuse(call, &item.client.quota, result,
+                           queue_retry_seconds(call->server->queue)))
         problem_of_write(reply, result);
     quota_reply(call, &item.client.quota);
 }

@@ -15,9 +15,9 @@ bool quota_allows(struct call *call, int64_t iterations) {
     return false;
 }
 
-bool quota_refuse(struct call *call, const struct queue_quota *quota, enum queue_result result) {
+bool quota_refuse(struct call *call, const struct queue_quota *quota, enum queue_result result,
+                  int seconds) {
     struct reply *reply = &call->server->reply;
-    int seconds = queue_retry_seconds(call->server->queue);
     if (result == QUEUE_OVER_ITEMS)
         problem_later(reply, PROBLEM_QUOTA_ITEMS, seconds,
                       "This client may have at most %lld items that are not pulled yet (items). "

@@ -12,6 +12,7 @@ const struct route api_routes[] = {
      MAY_CHANGE,
      api_pull,
      &api_pull_long_poll},
+    {CALLER_CLIENT, "POST", "/items", {NULL}, true, MAY_CHANGE, api_enqueue_many, NULL},
     {CALLER_CLIENT, "GET", "/items/", {"wait"}, false, MAY_READ, api_look, &api_look_long_poll},
     {CALLER_CLIENT, "DELETE", "/items/", {NULL}, false, MAY_CHANGE, api_cancel, NULL},
     {CALLER_CLIENT, "GET", "/healthz", {"probe"}, false, 0, api_health, NULL},

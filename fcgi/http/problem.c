@@ -34,6 +34,7 @@ static const struct row rows[] = {
     [PROBLEM_PRECONDITION] = {"precondition-failed", "Precondition failed", 412, 0},
     [PROBLEM_TOO_LARGE] = {"too-large", "Body too large", 413, 0},
     [PROBLEM_CODING] = {"content-coding", "Content coding not supported", 415, 0},
+    [PROBLEM_MEDIA_TYPE] = {"media-type", "Media type not supported", 415, 0},
     [PROBLEM_EXPECTATION] = {"expectation-failed", "Expectation failed", 417, 0},
     [PROBLEM_MISDIRECTED] = {"misdirected", "Misdirected request", 421, 0},
     [PROBLEM_KEY_CONFLICT] = {"key-conflict", "The Idempotency-Key is taken", 422, 0},

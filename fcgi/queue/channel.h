@@ -49,6 +49,7 @@ enum operation {
     OPERATION_LOOK,
     OPERATION_FORGET,
     OPERATION_RETURN,
+    OPERATION_ENQUEUE_MANY,
     OPERATION_COUNT
 };
 
@@ -65,13 +66,15 @@ struct channel_header {
     int64_t until_ms;   /* of an operation, steady time: it may be parked until then, and must not
                            begin later */
     int64_t retry_seconds;  /* of an answer FULL or OVER_...: until there may be room */
-    struct queue_left left; /* of the answer to an enqueue or a pull */
+    struct queue_left left; /* of the answer to an enqueue, to many, or to a pull */
 };
 
 struct channel_message {
     struct channel_header header;
     union {
         struct queue_enqueue enqueue;
+        struct queue_many many;
+        struct queue_many_stored stored;
         struct queue_pull pull;
         struct uuid id;
         struct queue_return returned;

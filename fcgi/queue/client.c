@@ -162,6 +162,23 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return client_call(queue, OPERATION_ENQUEUE, item, sizeof *item, id, sizeof *id);
 }
 
+enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
+                                     struct queue_many_stored *stored) {
+    size_t size = 0;
+    const struct queue_many_stored *got = &queue->message.body.stored;
+    if (many->count < 1 || many->count > QUEUE_MANY_MAX)
+        return QUEUE_FAULT;
+    enum queue_result result = exchange(queue, OPERATION_ENQUEUE_MANY, many,
+                                        CHANNEL_LIST_SIZE(struct queue_many, many->count), &size);
+    if (result != QUEUE_OK)
+        return result;
+    if (got->count != many->count ||
+        size != CHANNEL_LIST_SIZE(struct queue_many_stored, got->count))
+        return refuse_answer(queue);
+    memcpy(stored, got, size);
+    return QUEUE_OK;
+}
+
 int queue_retry_seconds(const struct queue *queue) {
     int64_t seconds = queue->message.header.retry_seconds;
     return seconds >= 1 && seconds <= INT32_MAX ? (int)seconds : 1;

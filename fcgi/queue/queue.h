@@ -19,6 +19,7 @@ enum {
     ID_SIZE = 16,          /* bytes of a UUID */
     QUEUE_PULL_MAX = 1000, /* items in one pull */
     QUEUE_LEASE_MAX = 512, /* items in one lease or report */
+    QUEUE_MANY_MAX = 256,  /* items in one queue_many */
     QUEUE_KEY_SIZE = 256,  /* bytes of an idempotency key with its NUL */
     QUEUE_NAME_SIZE = 65,  /* bytes of a worker's or machine's name, a kernel or id with its NUL */
     QUEUE_ADDRESS_SIZE = 46, /* bytes of an IP address in text with its NUL */
@@ -112,6 +113,35 @@ struct queue_enqueue {
     int64_t iterations;       /* 1..QUEUE_ITERATIONS_MAX */
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
     struct queue_client client;
+};
+
+/* An item of those that a client enqueues with one call. */
+struct queue_line {
+    struct uuid id; /* made by the caller, see id.h */
+    uint8_t digest[DIGEST_SIZE];
+    int64_t iterations;       /* 1..QUEUE_ITERATIONS_MAX */
+    char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
+};
+
+struct queue_many {
+    struct queue_client client;
+    int32_t count; /* 1..QUEUE_MANY_MAX */
+    int32_t reserved;
+    struct queue_line items[QUEUE_MANY_MAX];
+};
+
+/* What became of an item: as queue_enqueue says it. */
+struct queue_stored {
+    struct uuid id;        /* when OK */
+    int32_t result;        /* enum queue_result */
+    int32_t retry_seconds; /* after FULL and OVER_...: see queue_retry_seconds */
+};
+
+/* What became of each item of a queue_many, in its order. */
+struct queue_many_stored {
+    int32_t count;
+    int32_t reserved;
+    struct queue_stored items[QUEUE_MANY_MAX];
 };
 
 /* What a pull does when there are too few items. */
@@ -271,6 +301,12 @@ void queue_close(struct queue *queue);
  * OVER_RATE, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
+
+/* Stores several items of one client, each on its own. OK, with the result of each: OK, CONFLICT,
+ * FULL, OVER_ITEMS, OVER_WORK, OVER_RATE, PAUSED, DISK_FULL, FAULT; else that of all: DISK_FULL,
+ * DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
+                                     struct queue_many_stored *stored);
 
 /* After FULL and OVER_...: in how many seconds there may be room again, at least 1. */
 int queue_retry_seconds(const struct queue *queue);

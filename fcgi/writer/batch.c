@@ -270,13 +270,16 @@ static bool is_over_quota(enum queue_result result) {
     return result == QUEUE_OVER_ITEMS || result == QUEUE_OVER_WORK || result == QUEUE_OVER_RATE;
 }
 
-/* Says in the answer to an enqueue or a pull what its client has. */
+/* Says in the answer to an enqueue, to many or to a pull what its client has. */
 static void tell_left(struct batch *batch, const struct job *job) {
     const struct channel_message *operation = job->operation;
-    const struct queue_client *client = &operation->body.enqueue.client;
+    const struct queue_client *client = operation->header.operation == OPERATION_ENQUEUE
+                                            ? &operation->body.enqueue.client
+                                            : &operation->body.many.client;
     const struct queue_pull *pull = &operation->body.pull;
     struct queue_left *left = &job->answer->header.left;
-    if (operation->header.operation == OPERATION_ENQUEUE)
+    if (operation->header.operation == OPERATION_ENQUEUE ||
+        operation->header.operation == OPERATION_ENQUEUE_MANY)
         store_left(batch->store, client->name, &client->quota, left);
     else if (operation->header.operation == OPERATION_PULL)
         store_left(batch->store, pull->client, &pull->quota, left);

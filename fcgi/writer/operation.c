@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "protocol.h"
+
 /* --- Sane --- */
 
 static bool between(int64_t number, int64_t min, int64_t max) {
@@ -26,13 +27,26 @@ static bool is_sane_quota(const struct queue_quota *quota) {
            between(quota->rate, 0, QUEUE_RATE_MAX) && between(quota->burst, 0, QUEUE_RATE_MAX);
 }
 
+static bool is_sane_client(struct queue_client *client) {
+    end_text(client->name, sizeof client->name);
+    return between(client->weight, 0, QUEUE_WEIGHT_MAX) && is_sane_quota(&client->quota);
+}
+
 static bool is_sane_enqueue(struct channel_message *operation) {
     struct queue_enqueue *enqueue = &operation->body.enqueue;
-    const struct queue_client *client = &enqueue->client;
     end_text(enqueue->key, sizeof enqueue->key);
-    end_text(enqueue->client.name, sizeof enqueue->client.name);
     return between(enqueue->iterations, 1, QUEUE_ITERATIONS_MAX) &&
-           between(client->weight, 0, QUEUE_WEIGHT_MAX) && is_sane_quota(&client->quota);
+           is_sane_client(&enqueue->client);
+}
+
+static bool is_sane_many(struct channel_message *operation) {
+    struct queue_many *many = &operation->body.many;
+    for (int i = 0; i < many->count; i++) {
+        end_text(many->items[i].key, sizeof many->items[i].key);
+        if (!between(many->items[i].iterations, 1, QUEUE_ITERATIONS_MAX))
+            return false;
+    }
+    return many->count >= 1 && is_sane_client(&many->client);
 }
 
 static bool is_sane_pull(struct channel_message *operation) {
@@ -134,6 +148,10 @@ static bool is_never_sane(struct channel_message *operation) {
 
 /* --- Rows --- */
 
+static int rows_of_many(const struct channel_message *operation) {
+    return operation->body.many.count;
+}
+
 static int rows_of_pull(const struct channel_message *operation) {
     return operation->body.pull.top;
 }
@@ -185,11 +203,43 @@ APPLY(lease, store_lease(store, &operation->body.lease, &answer->body.grant))
 APPLY(look,
       store_look(store, operation->body.look.id, &operation->body.look.whose, &answer->body.item))
 
+/* Each item has a result of its own. When the store loses the batch, all are lost with it. */
+static enum queue_result enqueue_many(struct store *store, const struct channel_message *operation,
+                                      struct channel_message *answer) {
+    const struct queue_many *many = &operation->body.many;
+    struct queue_many_stored *stored = &answer->body.stored;
+    struct queue_enqueue item = {.client = many->client};
+    stored->count = many->count;
+    for (int i = 0; i < many->count; i++) {
+        const struct queue_line *line = &many->items[i];
+        struct queue_stored *became = &stored->items[i];
+        item.id = line->id;
+        item.iterations = line->iterations;
+        memcpy(item.digest, line->digest, sizeof item.digest);
+        memcpy(item.key, line->key, sizeof item.key);
+        *became = (struct queue_stored){0};
+        became->result = (int32_t)store_enqueue(store, &item, &became->id);
+        if (became->result == QUEUE_FULL || became->result == QUEUE_OVER_ITEMS ||
+            became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE)
+            became->retry_seconds = store_retry_seconds(store);
+    }
+    return QUEUE_OK;
+}
+
 /* --- Promised --- */
 
 static bool always(const struct channel_message *answer) {
     (void)answer;
     return true;
+}
+
+/* Whether an item was stored, now or before. */
+static bool if_any_stored(const struct channel_message *answer) {
+    const struct queue_many_stored *stored = &answer->body.stored;
+    bool any = false;
+    for (int i = 0; i < stored->count; i++)
+        any |= stored->items[i].result == QUEUE_OK;
+    return any;
 }
 
 /* Whether the answer has items, or will have some of the other node. Nobody is told of an open pull
@@ -343,6 +393,15 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
     [OPERATION_FORGET] = {.name = "forget"},
     /* A grant that was not delivered; not answered. */
     [OPERATION_RETURN] = {.name = "return", .message = ONE(returned)},
+    [OPERATION_ENQUEUE_MANY] = {.name = "enqueue many",
+                                .message = LIST(queue_many, QUEUE_MANY_MAX),
+                                .answer = LIST(queue_many_stored, QUEUE_MANY_MAX),
+                                .is_alone = true,
+                                .needs_room = true,
+                                .is_sane = is_sane_many,
+                                .rows = rows_of_many,
+                                .apply = enqueue_many,
+                                .promises = if_any_stored},
 };
 
 const struct operation_kind *operation_kind(const struct channel_message *message) {

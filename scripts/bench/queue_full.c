@@ -99,6 +99,12 @@ enum queue_result queue_tally(struct queue *queue, const struct queue_whose *who
     return open_database(queue) ? QUEUE_OK : QUEUE_DOWN;
 }
 
+enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
+                                     struct queue_many_stored *stored) {
+    (void)queue, (void)many, (void)stored;
+    return QUEUE_DOWN;
+}
+
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     (void)queue, (void)pull, (void)batch;

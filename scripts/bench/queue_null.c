@@ -45,6 +45,15 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return QUEUE_OK;
 }
 
+enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
+                                     struct queue_many_stored *stored) {
+    (void)queue;
+    stored->count = many->count;
+    for (int i = 0; i < many->count; i++)
+        stored->items[i] = (struct queue_stored){.id = many->items[i].id, .result = QUEUE_OK};
+    return QUEUE_OK;
+}
+
 int queue_retry_seconds(const struct queue *queue) {
     (void)queue;
     return 1;

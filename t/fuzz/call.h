@@ -56,6 +56,20 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return take(OPERATION_ENQUEUE);
 }
 
+/* Every third item is refused, each time for something else. */
+enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
+                                     struct queue_many_stored *stored) {
+    (void)queue;
+    fuzz_message.body.many = *many;
+    stored->count = many->count;
+    for (int i = 0; i < many->count; i++)
+        stored->items[i] =
+            (struct queue_stored){.id = many->items[i].id,
+                                  .result = i % 3 == 2 ? i / 3 % (QUEUE_FAULT + 1) : QUEUE_OK,
+                                  .retry_seconds = i % 5};
+    return take(OPERATION_ENQUEUE_MANY);
+}
+
 enum queue_result queue_pull(struct queue *queue, const struct queue_pull *pull,
                              struct queue_batch *batch) {
     (void)queue;

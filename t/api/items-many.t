@@ -1,0 +1,147 @@
+# POST /items: many items with one request, each by the digest of its body.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use Digest::SHA qw(sha512_hex);
+use File::Temp qw(tempdir);
+use JSON::PP ();
+use POSIX ();
+use Test::More;
+use Hashmill;
+
+my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $program = Hashmill::build_directory() . '/hashmill-fcgi';
+my (%key, $lines);
+for ('client ann', 'client few items=3', 'client short iterations_max=10', 'viewer vera') {
+    (undef, $key{(split)[1]}, undef, my $line) = split /\n/, qx{$program --key $_};
+    $lines .= "$line\n";
+}
+spew("$dir/keys", $lines);
+chmod 0600, "$dir/keys" or die;
+my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{ann}, ITERATIONS_MAX => 1000);
+my $json = JSON::PP->new->canonical;
+
+sub post ($body, %headers) {
+    return $mill->call('POST', '/items', content => $body, headers => { 'Content-Type' => 'application/x-ndjson', %headers });
+}
+
+sub line_of ($body, $iterations = 1, %more) { return $json->encode({ digest => sha512_hex($body), iterations => $iterations, %more }) }
+
+# What each line of a reply says: its id, or the name of its problem.
+sub answers ($reply) {
+    return 'status ' . $reply->status if $reply->status != 200;
+    return map { $_->{id} // $_->{problem}{type} =~ s/^urn:hashmill:problem://r } map { $json->decode($_) } split /\n/, $reply->content;
+}
+
+sub problem_of ($line) { return (answers(post("$line\n")))[0] }
+
+subtest 'items' => sub {
+    my $reply = post(join '', map { line_of("body $_", $_) . "\n" } 1 .. 3);
+    is $reply->header('content-type'), 'application/x-ndjson', 'are answered in lines';
+    my @ids = answers($reply);
+    is scalar(@ids), 3, 'one each';
+    is $mill->item($ids[0])->json->{value}, sha512_hex('body 1'), 'the first is done: its first link is its digest';
+    is $mill->item($ids[$_])->json->{iterations}, $_ + 1, 'in their order' for 1, 2;
+    my $worker = $mill->start_worker;
+    is $mill->item($ids[2], wait => 30)->json->{value}, value_of('body 3', 3), 'a worker does the others';
+    $mill->stop_workers;
+};
+
+subtest 'the form of lines' => sub {
+    is scalar(answers(post(line_of('a') . "\n" . line_of('b')))), 2, 'the last one needs no end';
+    unlike join(' ', answers(post(line_of('a') . "\r\n" . line_of('b') . "\r\n"))), qr/bad/, 'CR LF';
+    like problem_of(line_of('a', 1, more => { what => 'ever' })), qr/^[0-9a-f-]{36}$/, 'more members';
+    is_deeply [answers(post(line_of('a') . "\n\n" . line_of('b')))]->[1], 'bad-body', 'an empty line is none';
+};
+
+subtest 'bad lines' => sub {
+    my $digest = sha512_hex('a');
+    my %bad = (
+        '127 digits' => sprintf('{"digest":"%s","iterations":1}', substr $digest, 1),
+        'upper case' => sprintf('{"digest":"%s","iterations":1}', uc $digest),
+        'no digest' => '{"iterations":1}',
+        'no iterations' => sprintf('{"digest":"%s"}', $digest),
+        'no iterations at all' => line_of('a', 0),
+        'a fraction' => sprintf('{"digest":"%s","iterations":1.5}', $digest),
+        'too many for the node' => line_of('a', 1001),
+        'the same member twice' => sprintf('{"digest":"%s","iterations":1,"iterations":2}', $digest),
+        'the same digest twice' => sprintf('{"digest":"%s","digest":"%s","iterations":1}', $digest, $digest),
+        'no UTF-8' => sprintf(qq({"digest":"%s","iterations":1,"a":"\xff"}), $digest),
+        'an array' => '[]', 'no JSON' => 'digest=1', 'half of it' => '{"digest":"',
+        'a key with a blank' => line_of('a', 1, key => 'a b'), 'an empty key' => line_of('a', 1, key => ''),
+        'a long key' => line_of('a', 1, key => 'k' x 256), 'a key that is none' => line_of('a', 1, key => 5),
+    );
+    for my $what (sort keys %bad) {
+        my @answers = answers(post(line_of("before $what") . "\n$bad{$what}\n" . line_of("after $what") . "\n"));
+        like $answers[1], qr/^bad-(?:body|parameter)$/, $what;
+        like "@answers[0, 2]", qr/^[0-9a-f-]{36} [0-9a-f-]{36}$/, 'the lines beside it are taken';
+    }
+    is problem_of(line_of('a', 1, more => 'x' x 4096)), 'too-large', 'a long line';
+};
+
+subtest 'bad requests' => sub {
+    my $count = $mill->stats->{items}{done};
+    is_problem(post(''), 400, 'no line');
+    is_problem(post(join "\n", map { line_of($_) } 1 .. 1001), 400, '1,001 lines');
+    is_problem(post(line_of('a'), 'Content-Type' => 'application/json'), 415, 'another type');
+    is_problem(post(line_of('a'), 'Content-Encoding' => 'gzip'), 415, 'a content coding');
+    my $long = line_of('a', 1, more => 'x' x 3000) . "\n";
+    is post($long x 180)->status, 413, 'more than 512 KiB';
+    is_problem(post(line_of('a'), Authorization => "Bearer $key{vera}"), 403, 'a viewer');
+    is_problem($mill->call('POST', '/items?a=1', content => line_of('a'), headers => { 'Content-Type' => 'application/x-ndjson' }), 400, 'a parameter');
+    is $mill->stats->{items}{done}, $count, 'nothing of them is stored';
+    is scalar(answers(post(join "\n", map { line_of("many $_") } 1 .. 1000))), 1000, '1,000 lines are taken';
+    is $mill->stats->{items}{done}, $count + 1000, 'and stored';
+};
+
+subtest 'keys' => sub {
+    my @first = answers(post(line_of('keyed', 5, key => 'one') . "\n" . line_of('other', 5, key => 'two')));
+    is_deeply [answers(post(line_of('keyed', 5, key => 'one') . "\n" . line_of('other', 5, key => 'two')))], \@first, 'the same again';
+    is problem_of(line_of('keyed', 6, key => 'one')), 'key-conflict', 'for something else';
+    is $mill->enqueue('keyed', 5, 'Idempotency-Key' => 'one')->json->{id}, $first[0], 'the same key as of an enqueue';
+    my @twice = answers(post(line_of('t', 5, key => 'three') . "\n" . line_of('t', 5, key => 'three') . "\n" . line_of('u', 5, key => 'three')));
+    is $twice[0], $twice[1], 'twice in one request';
+    is $twice[2], 'key-conflict', 'and once for something else';
+};
+
+subtest 'quotas' => sub {
+    my $reply = post((join "\n", map { line_of($_) } 1 .. 5), Authorization => "Bearer $key{few}");
+    my @answers = answers($reply);
+    is_deeply [@answers[3, 4]], ['quota-items', 'quota-items'], "are a line's problem";
+    unlike "@answers[0 .. 2]", qr/quota/, 'what is within them is taken';
+    is $reply->header('ratelimit'), '"items";r=0', 'and the field says what is left';
+    cmp_ok $json->decode((split /\n/, $reply->content)[4])->{retry_after}, '>', 0, 'with a time to wait';
+    is +(answers(post(line_of('a', 11), Authorization => "Bearer $key{short}")))[0], 'quota-iterations', 'iterations_max, too';
+};
+
+subtest 'a writer that dies' => sub {
+    my $body = join "\n", map { line_of("killed $_", 1, key => "killed-$_") } 1 .. 1000;
+    $mill->expect_log(qr/writer/);
+    my %id;
+    for my $round (1 .. 5) {
+        my ($writer) = $mill->children('writer');
+        my $child = fork // die;
+        if ($child == 0) {
+            select undef, undef, undef, 0.003 * $round;
+            kill 'KILL', $writer;
+            POSIX::_exit(0);
+        }
+        my $reply = post($body);
+        waitpid $child, 0;
+        my @answers = answers($reply);
+        for my $line (0 .. $#answers) {
+            my $answer = $answers[$line];
+            next if $answer !~ /^[0-9a-f-]{36}$/;
+            $id{$line} //= $answer;
+            $id{$line} eq $answer or fail "line $line has two ids";
+        }
+        ok wait_until(30, sub { $mill->call('GET', '/healthz')->status == 200 }), 'another takes its place';
+    }
+    my @answers = answers(post($body));
+    is scalar(grep { ($id{$_} // $answers[$_]) ne $answers[$_] } 0 .. 999), 0, 'what was answered stays, and nothing is there twice';
+    my ($rows) = $mill->sql("SELECT count(*), count(DISTINCT key) FROM item WHERE key GLOB 'killed-*'");
+    is_deeply $rows, [1000, 1000], 'every line once';
+};
+
+finish();
