@@ -12,7 +12,7 @@ my $mill = Hashmill->start;
 my $id = $mill->new_item('item', 5);
 
 subtest 'paths' => sub {
-    for my $path ('/', '/x', '/enqueue/', '/Enqueue', '/enqueue/x', '/items', '/items/', "/items/$id/", "/items/$id/x",
+    for my $path ('/', '/x', '/enqueue/', '/Enqueue', '/enqueue/x', '/item', '/items/', "/items/$id/", "/items/$id/x",
         '/pullcompleted', '/healthz/', '/lease', '/results', '/retire', '/peer/x',
         '/x/%2e%2e/etc/passwd', '/.problem/413')
     {
