@@ -26,7 +26,7 @@ bool quota_refuse(struct call *call, const struct queue_quota *quota, enum queue
     else if (result == QUEUE_OVER_WORK)
         problem_later(reply, PROBLEM_QUOTA_WORK, seconds,
                       "This client may have at most %lld iterations that are not done yet (work). "
-                      "Nothing was stored; wait for some, or cancel them.",
+                      "Nothing was stored; wait until some are done, or cancel items.",
                       (long long)quota->work);
     else if (result == QUEUE_OVER_RATE)
         problem_later(

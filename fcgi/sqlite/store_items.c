@@ -76,8 +76,11 @@ static enum queue_result within_quota(struct store *store, struct client *client
     }
     if (!over_items && !over_work)
         return QUEUE_OK;
-    store->retry_seconds = retry_after(&store->rates, clock_steady_ms(),
-                                       over_items ? more_items : 0, over_work ? more_work : 0);
+    /* By what it did itself; a client that did nothing since the start may be as fast as all are.
+     */
+    store->retry_seconds =
+        retry_after(client->rates ? client->rates : &store->rates, clock_steady_ms(),
+                    over_items ? more_items : 0, over_work ? more_work : 0);
     return over_items ? QUEUE_OVER_ITEMS : QUEUE_OVER_WORK;
 }
 
@@ -205,8 +208,8 @@ int64_t store_waiting(const struct store *store) {
 void store_left(struct store *store, const char *name, const struct queue_quota *quota,
                 struct queue_left *left) {
     struct client *client = store_client(store, name);
-    *left = (struct queue_left){0};
-    if (!client)
+    *left = (struct queue_left){.rate = quota->burst};
+    if (!client) /* it has enqueued nothing yet */
         return;
     left->items = open_items(client->counts.items);
     left->work = client->counts.remaining;

@@ -94,6 +94,7 @@ void clients_undo(struct clients *clients) {
         struct client *client = clients->changed[i].client;
         client->counts = client->saved;
         client->rank = client->saved_rank;
+        client->tokens += client->work.enqueued * TOKEN;
         client->work = (struct queue_work){0};
         client->is_changed = false;
     }

@@ -60,7 +60,8 @@ struct client *clients_add(struct clients *clients, int64_t seq, const char *nam
 /* Notes that a client is changed by the batch under way. */
 void clients_note(struct clients *clients, struct client *client);
 
-/* Ends a batch: keeps what it changed, at this steady time; or undoes it. */
+/* Ends a batch: keeps what it changed, at this steady time; or undoes it: then the items that it
+ * enqueued do not count for the rates of clients. */
 void clients_keep(struct clients *clients, int64_t steady_ms);
 void clients_undo(struct clients *clients);
 
@@ -69,7 +70,7 @@ void clients_free(struct clients *clients);
 /* How many items a client may enqueue now, by its rate a second and its burst. */
 int64_t client_may_enqueue(struct client *client, int64_t steady_ms, int64_t rate, int64_t burst);
 
-/* Notes that a client has enqueued an item, after client_may_enqueue. */
+/* Notes that a client has enqueued an item, after client_may_enqueue if it has a rate. */
 void client_enqueued(struct client *client);
 
 /* In how many milliseconds it may enqueue this many, after client_may_enqueue. */
