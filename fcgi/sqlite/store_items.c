@@ -79,7 +79,7 @@ static enum queue_result within_quota(struct store *store, struct client *client
     /* By what it did itself; a client that did nothing since the start may be as fast as all are.
      */
     store->retry_seconds =
-        retry_after(client->rates ? client->rates : &store->rates, clock_steady_ms(),
+        retry_after(client && client->rates ? client->rates : &store->rates, clock_steady_ms(),
                     over_items ? more_items : 0, over_work ? more_work : 0);
     return over_items ? QUEUE_OVER_ITEMS : QUEUE_OVER_WORK;
 }
@@ -93,8 +93,9 @@ static enum queue_result add_item(struct store *store, struct client *client,
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
     int64_t now = store_now_ms(store);
     int64_t rank = 0;
-    if (counts->items[ITEM_WAITING] == 0)
-        rank_idle(&counts->rank);
+    if (counts->items[ITEM_WAITING] == 0 &&
+        (counts->rank.now == 0 || counts->rank.top > counts->rank.now))
+        rank_idle(&counts->rank, clients_greatest_finish(&store->clients));
     clients_note(&store->clients, client);
     if (item->client.weight > 0)
         client->rank.weight = item->client.weight;

@@ -29,8 +29,8 @@ static int64_t new_deadline(struct store *store) {
 
 /* Whose items a grant has. */
 struct grant_clients {
-    int64_t rank; /* the greatest */
     int64_t seq[QUEUE_LEASE_MAX];
+    int64_t rank[QUEUE_LEASE_MAX];
 };
 
 /* Adds the items of a lease statement (id, chain, remaining, client, rank) to a grant: at most
@@ -51,7 +51,7 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
             break;
         sum = item->remaining > iterations - sum ? iterations : sum + item->remaining;
         clients->seq[grant->count] = sqlite3_column_int64(statement, 3);
-        clients->rank = sqlite3_column_int64(statement, 4);
+        clients->rank[grant->count] = sqlite3_column_int64(statement, 4);
         grant->count++;
     }
     store_end(statement);
@@ -96,7 +96,7 @@ struct giving {
 static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
-    struct grant_clients clients = {.rank = 0};
+    struct grant_clients clients = {.seq = {0}};
     sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)giving->most);
     if (!next || !collect(store, next, giving->most, request->iterations, grant, &clients))
         return false;
@@ -108,9 +108,12 @@ static bool give(struct store *store, const struct giving *giving) {
         store_lose(store);
         return false;
     }
-    for (int i = 0; i < grant->count; i++)
+    for (int i = 0; i < grant->count; i++) {
+        const struct client *client = clients_at(&store->clients, clients.seq[i]);
         store_count_all(store, clients.seq[i], 1, ITEM_WAITING, ITEM_LEASED);
-    rank_leased(&store->counts.rank, clients.rank);
+        if (client)
+            rank_leased(&store->counts.rank, &client->rank, clients.rank[i]);
+    }
     return true;
 }
 

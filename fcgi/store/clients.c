@@ -104,6 +104,16 @@ void clients_undo(struct clients *clients) {
         remove_last(clients);
 }
 
+int64_t clients_greatest_finish(const struct clients *clients) {
+    int64_t finish = 0;
+    for (int i = 0; i < clients->count; i++) {
+        const struct client *client = clients->list[i].client;
+        if (client && client->rank.finish > finish)
+            finish = client->rank.finish;
+    }
+    return finish;
+}
+
 void clients_free(struct clients *clients) {
     for (int i = 0; i < clients->count; i++) {
         struct client *client = clients->list[i].client;

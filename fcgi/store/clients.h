@@ -65,6 +65,9 @@ void clients_note(struct clients *clients, struct client *client);
 void clients_keep(struct clients *clients, int64_t steady_ms);
 void clients_undo(struct clients *clients);
 
+/* The greatest finish of all clients. */
+int64_t clients_greatest_finish(const struct clients *clients);
+
 void clients_free(struct clients *clients);
 
 /* How many items a client may enqueue now, by its rate a second and its burst. */

@@ -155,8 +155,8 @@ void rank_load(struct rank_client *client, int64_t finish, int64_t last, int64_t
     client->weight = earlier(later(weight, 1), 1000);
 }
 
-void rank_leased(struct rank_clock *clock, int64_t rank) {
-    clock->now = later(clock->now, rank);
+void rank_leased(struct rank_clock *clock, const struct rank_client *client, int64_t rank) {
+    clock->now = later(clock->now, earlier(rank, client->finish));
 }
 
 /* Takes so much off what may be overtaken that it is no more than what is booked. */
@@ -178,6 +178,7 @@ void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, 
     trim_passed(client, booked);
 }
 
-void rank_idle(struct rank_clock *clock) {
-    clock->now = later(later(clock->now, clock->top), 1); /* there is room before it: place_of */
+void rank_idle(struct rank_clock *clock, int64_t finish) {
+    clock->now = later(later(clock->now, finish), 1); /* there is room before it: place_of */
+    clock->top = clock->now;
 }

@@ -24,7 +24,7 @@ enum {
 /* Virtual time. All zeros to begin with. */
 struct rank_clock {
     int64_t now; /* the greatest rank leased */
-    int64_t top; /* the greatest finish of all clients */
+    int64_t top; /* no client's finish is greater */
 };
 
 /* The share of a client. Zeros and its weight to begin with. */
@@ -65,13 +65,14 @@ int64_t rank_sane(int64_t rank);
 /* Takes a client up with the finish and last that were saved. */
 void rank_load(struct rank_client *client, int64_t finish, int64_t last, int64_t weight);
 
-/* Notes that an item of this rank was leased. */
-void rank_leased(struct rank_clock *clock, int64_t rank);
+/* Notes that an item of this client and rank was leased. Virtual time does not pass its client's
+ * finish: what was cancelled moves nothing. */
+void rank_leased(struct rank_clock *clock, const struct rank_client *client, int64_t rank);
 
 /* Credits a client with what an item had left when it was cancelled. */
 void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, int64_t remaining);
 
-/* Notes that nothing waits: all clients are equal from here on. */
-void rank_idle(struct rank_clock *clock);
+/* Notes that nothing waits, and the greatest finish of all clients: they are equal from here on. */
+void rank_idle(struct rank_clock *clock, int64_t finish);
 
 #endif

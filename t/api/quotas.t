@@ -57,6 +57,7 @@ subtest 'a repetition' => sub {
 };
 
 subtest 'work=' => sub {
+    is_over(put('little', 1002), 'work', 'a first item that is too much');
     is put('little', 1001)->status, 201, 'as much as may be: the first link is done';
     is_over(put('little', 2), 'work', 'one more');
     is put('little', 1)->status, 201, 'but one without work';

@@ -317,6 +317,23 @@ static void test_cancelled(void) {
     ok(leased_before(enqueue(0, 1000000)) <= 2, "who cancelled a big backlog comes as a new one");
 }
 
+/* Who cancels all but the last of much work, again and again, does not bring virtual time to its
+ * end. */
+static void test_cancelled_much(void) {
+    static const int64_t huge = 9007199254740991;
+    new_queue(2, 13);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 100; i++)
+            enqueue(0, huge);
+        for (int i = 0; i < queue.count - 1; i++)
+            if (queue.items[i].waits)
+                cancel(i);
+        lease();
+    }
+    enqueue(0, 10);
+    ok(queue.clock.now <= 20 * huge, "what is cancelled moves no virtual time");
+}
+
 /* --- Nothing starves --- */
 
 /* The work of a client's own short items that come before a long one, at one moment. */
@@ -387,9 +404,9 @@ static void test_limits(void) {
             if (n % 4 == 0)
                 rank_cancelled(&clock, &client, odd[n % 6]);
             if (n % 9 == 0)
-                rank_leased(&clock, rank);
+                rank_leased(&clock, &client, rank);
         }
-        rank_idle(&clock);
+        rank_idle(&clock, client.finish);
         outside += clock.now < 0 || clock.now > end || clock.top > end;
     }
     is_int(outside, 0, "whatever a database has, ranks are from 0 to the end of virtual time");
@@ -414,6 +431,7 @@ int main(void) {
     test_idle();
     test_late();
     test_cancelled();
+    test_cancelled_much();
     test_starving();
     test_limits();
     return done_testing();

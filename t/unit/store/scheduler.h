@@ -97,10 +97,18 @@ static void wait_no_more(struct item *item) {
     queue.all_waiting--;
 }
 
+/* Of all clients. */
+static int64_t greatest_finish(void) {
+    int64_t finish = 0;
+    for (int i = 0; i < queue.client_count; i++)
+        finish = queue.clients[i].finish > finish ? queue.clients[i].finish : finish;
+    return finish;
+}
+
 /* Returns the item's number. */
 static int enqueue(int client, int64_t iterations) {
     if (queue.all_waiting == 0)
-        rank_idle(&queue.clock);
+        rank_idle(&queue.clock, greatest_finish());
     const struct rank_item item = {.clock_ms = queue.clock_ms,
                                    .iterations = iterations,
                                    .penalty_ns = PENALTY_NS,
@@ -125,7 +133,7 @@ static int lease(void) {
     struct item *item = &queue.items[next];
     wait_no_more(item);
     queue.served[item->client] += item->iterations;
-    rank_leased(&queue.clock, item->rank);
+    rank_leased(&queue.clock, &queue.clients[item->client], item->rank);
     return next;
 }
 
