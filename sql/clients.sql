@@ -16,3 +16,8 @@ INSERT INTO client (seq, name) VALUES (?1, ?2);
 UPDATE client SET weight = ?2, finish = ?3, last = ?4, waiting = ?5, leased = ?6, done = ?7, pulled = ?8,
     cancelled = ?9, remaining = ?10
 WHERE seq = ?1;
+
+-- name: clients_lately
+-- The items that wait and were enqueued lately, the last ones first.
+-- ?1 clock: since when, ?2 most
+SELECT client, since, iterations, rank FROM item WHERE state = 0 AND since > ?1 ORDER BY since DESC LIMIT ?2;

@@ -272,12 +272,40 @@ static bool load_client(struct store *store, sqlite3_stmt *row) {
     struct client *client = clients_add(&store->clients, seq, name);
     rank_load(&client->rank, sqlite3_column_int64(row, FINISH), sqlite3_column_int64(row, LAST),
               sqlite3_column_int64(row, WEIGHT));
+    client->rank.floor = 0; /* that of items that may be overtaken is read behind this */
     for (int state = 0; state < ITEM_STATES; state++)
         client->counts.items[state] = sqlite3_column_int64(row, ITEMS + state);
     client->counts.remaining = sqlite3_column_int64(row, REMAINING);
     client->saved = client->counts;
     client->saved_rank = client->rank;
     return true;
+}
+
+/* Reads the items of the last hour that wait: short ones that come now overtake them. */
+static bool load_lately(struct store *store) {
+    enum { LATELY_MAX = 20000 };
+    int64_t now = store_now_ms(store);
+    int code = SQLITE_ERROR;
+    sqlite3_stmt *row =
+        store_bind(store, SQL_CLIENTS_LATELY, "ii", now - RANK_PASS_MAX_MS, (int64_t)LATELY_MAX);
+    while (row && (code = store_step(store, row)) == SQLITE_ROW) {
+        struct client *client = clients_at(&store->clients, sqlite3_column_int64(row, 0));
+        const struct rank_item item = {.clock_ms = sqlite3_column_int64(row, 1),
+                                       .iterations = sqlite3_column_int64(row, 2),
+                                       .penalty_ns = store->conf->size_penalty_ns};
+        if (client)
+            rank_load_item(&client->rank, &item, sqlite3_column_int64(row, 3), now);
+    }
+    if (row)
+        store_end(row);
+    for (int64_t i = 0; i < store->clients.count; i++) {
+        struct client *client = clients_at(&store->clients, i);
+        if (!client)
+            continue;
+        rank_loaded(&store->counts.rank, &client->rank);
+        client->saved_rank = client->rank;
+    }
+    return code == SQLITE_DONE;
 }
 
 bool store_load_clients(struct store *store) {
@@ -288,7 +316,7 @@ bool store_load_clients(struct store *store) {
     while ((code = store_step(store, statement)) == SQLITE_ROW && load_client(store, statement))
         continue;
     store_end(statement);
-    return code == SQLITE_DONE;
+    return code == SQLITE_DONE && load_lately(store);
 }
 
 bool store_save_clients(struct store *store) {

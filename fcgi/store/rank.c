@@ -168,6 +168,20 @@ static void trim_passed(struct rank_client *client, int64_t booked) {
     }
 }
 
+void rank_load_item(struct rank_client *client, const struct rank_item *item, int64_t rank,
+                    int64_t clock_ms) {
+    int64_t until_ms = item->clock_ms + behind_ms(item);
+    int64_t cost = cost_of(client, item->iterations);
+    if (until_ms > clock_ms)
+        note_passed(client, &(struct rank_passed){until_ms, cost, cost, rank_sane(rank)});
+    else
+        client->floor = later(client->floor, rank_sane(rank));
+}
+
+void rank_loaded(const struct rank_clock *clock, struct rank_client *client) {
+    trim_passed(client, later(client->finish - clock->now, 0));
+}
+
 void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, int64_t remaining) {
     int64_t booked = client->finish - clock->now;
     if (booked <= 0 || remaining <= 0)

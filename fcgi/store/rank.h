@@ -65,6 +65,13 @@ int64_t rank_sane(int64_t rank);
 /* Takes a client up with the finish and last that were saved. */
 void rank_load(struct rank_client *client, int64_t finish, int64_t last, int64_t weight);
 
+/* Adds an item of this rank that waits since before, so that shorter ones overtake it as they did;
+ * of item clock_ms, when it was enqueued, iterations and penalty_ns count. Call rank_loaded after
+ * the last one. */
+void rank_load_item(struct rank_client *client, const struct rank_item *item, int64_t rank,
+                    int64_t clock_ms);
+void rank_loaded(const struct rank_clock *clock, struct rank_client *client);
+
 /* Notes that an item of this client and rank was leased. Virtual time does not pass its client's
  * finish: what was cancelled moves nothing. */
 void rank_leased(struct rank_clock *clock, const struct rank_client *client, int64_t rank);
