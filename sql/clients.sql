@@ -2,7 +2,7 @@
 
 -- name: clients_all
 -- Every client, in the order in which they came.
-SELECT seq, name, weight, finish, last, waiting, leased, done, pulled, cancelled, remaining FROM client
+SELECT seq, name, weight, finish, waiting, leased, done, pulled, cancelled, remaining FROM client
 ORDER BY seq;
 
 -- name: client_add
@@ -12,9 +12,9 @@ INSERT INTO client (seq, name) VALUES (?1, ?2);
 
 -- name: client_save
 -- Saves the share and the counts of a client; part of each batch that changes them.
--- ?1 seq, ?2 weight, ?3 finish, ?4 last, ?5 waiting, ?6 leased, ?7 done, ?8 pulled, ?9 cancelled, ?10 remaining
-UPDATE client SET weight = ?2, finish = ?3, last = ?4, waiting = ?5, leased = ?6, done = ?7, pulled = ?8,
-    cancelled = ?9, remaining = ?10
+-- ?1 seq, ?2 weight, ?3 finish, ?4 waiting, ?5 leased, ?6 done, ?7 pulled, ?8 cancelled, ?9 remaining
+UPDATE client SET weight = ?2, finish = ?3, waiting = ?4, leased = ?5, done = ?6, pulled = ?7,
+    cancelled = ?8, remaining = ?9
 WHERE seq = ?1;
 
 -- name: clients_lately

@@ -37,7 +37,6 @@ UPDATE OR IGNORE item SET client = 0 WHERE client NOT IN (SELECT seq FROM client
 UPDATE item SET client = 0, key = NULL WHERE client NOT IN (SELECT seq FROM client);
 UPDATE client SET
     finish = max(finish, (SELECT coalesce(max(rank), 0) FROM item WHERE item.client = client.seq AND state = 0)),
-    last = (SELECT coalesce(max(rank), 0) FROM item WHERE item.client = client.seq AND state = 0),
     waiting = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 0),
     leased = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 1),
     done = (SELECT count(*) FROM item WHERE item.client = client.seq AND state = 2),

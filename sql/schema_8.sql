@@ -5,7 +5,6 @@ CREATE TABLE client (
     weight INTEGER NOT NULL DEFAULT 1    -- its share of the work, as its key said last
         CHECK (weight BETWEEN 1 AND 1000),
     finish INTEGER NOT NULL DEFAULT 0,   -- virtual time at which all that it has enqueued is done
-    last INTEGER NOT NULL DEFAULT 0,     -- the greatest rank that an item of it got
     waiting INTEGER NOT NULL DEFAULT 0,  -- its items in each state
     leased INTEGER NOT NULL DEFAULT 0,
     done INTEGER NOT NULL DEFAULT 0,
@@ -15,9 +14,8 @@ CREATE TABLE client (
 ) STRICT;
 
 -- All items so far are nobody's. Ranks go on from those of the items that wait.
-INSERT INTO client (seq, name, finish, last, waiting, leased, done, pulled, cancelled, remaining)
-SELECT 0, '', coalesce((SELECT max(rank) FROM item WHERE state = 0), clock),
-    coalesce((SELECT max(rank) FROM item WHERE state = 0), clock), waiting, leased, done, pulled,
+INSERT INTO client (seq, name, finish, waiting, leased, done, pulled, cancelled, remaining)
+SELECT 0, '', coalesce((SELECT max(rank) FROM item WHERE state = 0), clock), waiting, leased, done, pulled,
     cancelled, remaining
 FROM tally;
 

@@ -37,8 +37,7 @@ static void reply_item(struct reply *reply, const struct queue_item *item, int64
     json_close(body, '}');
 }
 
-/* Reads the wait parameter, 0 without it. False with the reply in place. */
-static bool read_wait(struct call *call, int64_t *seconds) {
+bool items_read_wait(struct call *call, int64_t *seconds) {
     char why[WHY_SIZE];
     *seconds = 0;
     if (!query_text(&call->query, "wait") ||
@@ -46,6 +45,14 @@ static bool read_wait(struct call *call, int64_t *seconds) {
         return true;
     problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
     return false;
+}
+
+bool items_may_wait(struct call *call) {
+    if (!call->may_park)
+        problem_reply(&call->server->reply, PROBLEM_WAITS_FULL,
+                      "This node holds as many waiting requests as it may; try again later, or "
+                      "without wait.");
+    return call->may_park;
 }
 
 static void reply_sight(struct call *call, const struct sight *sight) {
@@ -72,7 +79,7 @@ static void look_now(struct call *call) {
  * nginx. */
 void api_look(struct call *call) {
     int64_t seconds;
-    if (read_wait(call, &seconds))
+    if (items_read_wait(call, &seconds))
         look_now(call);
 }
 
@@ -88,18 +95,14 @@ static void look_here(struct call *call) {
 
 static uint64_t look_start(struct call *call) {
     int64_t seconds;
-    if (!read_wait(call, &seconds))
+    if (!items_read_wait(call, &seconds))
         return 0;
     if (seconds == 0 && !items_is_there(call)) {
         look_here(call);
         return 0;
     }
-    if (!call->may_park) {
-        problem_reply(&call->server->reply, PROBLEM_WAITS_FULL,
-                      "This node holds as many waiting requests as it may; try again later, or "
-                      "without wait.");
+    if (!items_may_wait(call))
         return 0;
-    }
     if (items_is_there(call))
         return items_start_look(call, seconds);
     return queue_start_look(call->server->queue, call->id, &call->whose, seconds * 1000);

@@ -90,7 +90,7 @@ bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     return read_machines(call, hello);
 }
 
-/* Reads on behalf of which client a node asks; all without one, as nodes of earlier versions do. */
+/* Reads the client for whom a node asks; all without one, as nodes of earlier versions do. */
 static bool read_whose(struct call *call, struct queue_whose *whose) {
     int token = request_json_member(call, "client");
     *whose = (struct queue_whose){.all = token < 0};

@@ -14,10 +14,7 @@
 #include "queue/id.h"
 #include "quota.h"
 
-enum {
-    WAIT_SECONDS_MAX = 30,
-    LOOK_AT_PEER_MS = 2000 /* between two looks for items at the peer */
-};
+enum { LOOK_AT_PEER_MS = 2000 }; /* between two looks for items at the peer */
 
 /* The batch as lines "ID VALUE". */
 static void reply_lines(struct reply *reply, const struct queue_batch *batch) {
@@ -100,17 +97,6 @@ static bool read_pull(struct call *call, struct queue_pull *pull) {
     return read_client(call, pull) && idempotency_key(call, pull->key);
 }
 
-/* Reads the wait parameter, 0 without it. False with the reply in place. */
-static bool read_wait(struct call *call, int64_t *seconds) {
-    char why[WHY_SIZE];
-    *seconds = 0;
-    if (!query_text(&call->query, "wait") ||
-        query_integer(&call->query, "wait", 0, WAIT_SECONDS_MAX, seconds, why, sizeof why))
-        return true;
-    problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
-    return false;
-}
-
 /* Answers at once, also with a wait that is over: see pull_now. */
 void api_pull(struct call *call) {
     struct queue_pull pull = {0};
@@ -118,7 +104,7 @@ void api_pull(struct call *call) {
     struct reply *reply = &call->server->reply;
     int64_t seconds;
     bool unreachable;
-    if (!read_pull(call, &pull) || !read_wait(call, &seconds))
+    if (!read_pull(call, &pull) || !items_read_wait(call, &seconds))
         return;
     enum queue_result result = items_pull_all(call, &pull, batch, &unreachable);
     if (result == QUEUE_CONFLICT)
@@ -168,18 +154,14 @@ static uint64_t ask_peer(struct call *call) {
 static uint64_t pull_start(struct call *call) {
     struct queue_pull pull = {0};
     int64_t seconds = 0;
-    if (!read_pull(call, &pull) || !read_wait(call, &seconds))
+    if (!read_pull(call, &pull) || !items_read_wait(call, &seconds))
         return 0;
     if (seconds == 0 || (pull.key[0] && queue_pulled(call->server->queue, &pull) != QUEUE_NONE)) {
         pull_now(call);
         return 0;
     }
-    if (!call->may_park) {
-        problem_reply(&call->server->reply, PROBLEM_WAITS_FULL,
-                      "This node holds as many waiting requests as it may; try again later, or "
-                      "without wait.");
+    if (!items_may_wait(call))
         return 0;
-    }
     call->until_ms = clock_steady_ms() + seconds * 1000;
     memcpy(call->client, pull.client, sizeof call->client);
     return call->server->peer_client ? ask_peer(call) : wait_here(call);

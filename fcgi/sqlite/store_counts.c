@@ -258,9 +258,9 @@ struct client *store_client_or_new(struct store *store, const char *name) {
     return client;
 }
 
-/* Adds the client of a row of clients_all, whose seq must be the next. */
+/* Adds the client of a row of clients_all. Rows come by seq; some may have been lost. */
 static bool load_client(struct store *store, sqlite3_stmt *row) {
-    enum { SEQ, NAME, WEIGHT, FINISH, LAST, ITEMS, REMAINING = ITEMS + ITEM_STATES };
+    enum { SEQ, NAME, WEIGHT, FINISH, ITEMS, REMAINING = ITEMS + ITEM_STATES };
     const char *name = (const char *)sqlite3_column_text(row, NAME);
     int64_t seq = sqlite3_column_int64(row, SEQ);
     if (!name || strlen(name) >= QUEUE_NAME_SIZE || seq < store->clients.count ||
@@ -270,9 +270,7 @@ static bool load_client(struct store *store, sqlite3_stmt *row) {
         return false;
     }
     struct client *client = clients_add(&store->clients, seq, name);
-    rank_load(&client->rank, sqlite3_column_int64(row, FINISH), sqlite3_column_int64(row, LAST),
-              sqlite3_column_int64(row, WEIGHT));
-    client->rank.floor = 0; /* that of items that may be overtaken is read behind this */
+    rank_load(&client->rank, sqlite3_column_int64(row, FINISH), sqlite3_column_int64(row, WEIGHT));
     for (int state = 0; state < ITEM_STATES; state++)
         client->counts.items[state] = sqlite3_column_int64(row, ITEMS + state);
     client->counts.remaining = sqlite3_column_int64(row, REMAINING);
@@ -323,10 +321,10 @@ bool store_save_clients(struct store *store) {
     for (int i = 0; i < store->clients.changed_count; i++) {
         const struct client *client = store->clients.changed[i].client;
         const int64_t *items = client->counts.items;
-        if (!store_run(store, SQL_CLIENT_SAVE, "iiiiiiiiii", client->seq, client->rank.weight,
-                       client->rank.finish, client->rank.last, items[ITEM_WAITING],
-                       items[ITEM_LEASED], items[ITEM_DONE], items[ITEM_PULLED],
-                       items[ITEM_CANCELLED], client->counts.remaining))
+        if (!store_run(store, SQL_CLIENT_SAVE, "iiiiiiiii", client->seq, client->rank.weight,
+                       client->rank.finish, items[ITEM_WAITING], items[ITEM_LEASED],
+                       items[ITEM_DONE], items[ITEM_PULLED], items[ITEM_CANCELLED],
+                       client->counts.remaining))
             return false;
     }
     return true;

@@ -126,7 +126,7 @@ int64_t rank_enqueue(struct rank_clock *clock, struct rank_client *client,
     int64_t cost = cost_of(client, item->iterations);
     int64_t until_ms = item->clock_ms + behind_ms(item);
     if (!item->own_wait) {
-        client->floor = client->last = client->ahead_until = 0;
+        client->floor = client->ahead_until = 0;
         client->passed_count = 0;
     }
     forget_passed(client, item->clock_ms);
@@ -136,7 +136,6 @@ int64_t rank_enqueue(struct rank_clock *clock, struct rank_client *client,
         rank = add(rank, earlier(cost, hour_of(item) / client->weight));
     rank = later(rank, overtaken.floor);
     client->finish = add(later(client->finish, clock->now), cost);
-    client->last = later(client->last, rank);
     clock->top = later(clock->top, client->finish);
     if (until_ms > item->clock_ms)
         note_passed(client, &(struct rank_passed){until_ms, cost, cost, rank});
@@ -149,10 +148,9 @@ int64_t rank_sane(int64_t rank) {
     return earlier(later(rank, 0), VIRTUAL_MAX);
 }
 
-void rank_load(struct rank_client *client, int64_t finish, int64_t last, int64_t weight) {
-    *client = (struct rank_client){.finish = rank_sane(finish), .last = rank_sane(last)};
-    client->floor = client->last;
-    client->weight = earlier(later(weight, 1), 1000);
+void rank_load(struct rank_client *client, int64_t finish, int64_t weight) {
+    *client = (struct rank_client){.finish = rank_sane(finish),
+                                   .weight = earlier(later(weight, 1), 1000)};
 }
 
 void rank_leased(struct rank_clock *clock, const struct rank_client *client, int64_t rank) {

@@ -30,9 +30,8 @@ struct rank_clock {
 /* The share of a client. Zeros and its weight to begin with. */
 struct rank_client {
     int64_t finish; /* virtual: when all that it has enqueued is done */
-    int64_t last;   /* the greatest rank that it was given while it had items waiting */
     int64_t weight; /* 1..1000 */
-    int64_t floor;  /* the same, of items that nothing overtakes any more */
+    int64_t floor;  /* the greatest rank of its items that nothing overtakes any more */
     int64_t ahead;  /* virtual: the work that came before its place by overtaking, and until when */
     int64_t ahead_until; /* all that it has may be ahead of its share by that */
     int passed_count;
@@ -62,8 +61,8 @@ int64_t rank_enqueue(struct rank_clock *clock, struct rank_client *client,
 /* A virtual time that was saved; the nearest that makes sense. */
 int64_t rank_sane(int64_t rank);
 
-/* Takes a client up with the finish and last that were saved. */
-void rank_load(struct rank_client *client, int64_t finish, int64_t last, int64_t weight);
+/* Takes a client up with the finish and the weight that were saved. */
+void rank_load(struct rank_client *client, int64_t finish, int64_t weight);
 
 /* Adds an item of this rank that waits since before, so that shorter ones overtake it as they did;
  * of item clock_ms, when it was enqueued, iterations and penalty_ns count. Call rank_loaded after

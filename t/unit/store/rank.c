@@ -177,7 +177,7 @@ static int happen(int last[][4], const int64_t *sizes) {
         if (queue.items[item].waits)
             cancel(item);
     } else if (what < 994)
-        rank_load(client, client->finish, client->last, client->weight);
+        start_again((int)(client - queue.clients));
     else if (what < 997)
         client->weight = any(1, 5);
     else if (what == 997)
@@ -265,7 +265,7 @@ static void test_newcomer(void) {
             enqueue(0, heavy_size(kind, i));
         for (int i = 0; i < 1000; i++)
             lease();
-        rank_load(&queue.clients[1], 0, 0, 1);
+        rank_load(&queue.clients[1], 0, 1);
         queue.client_count = 2;
         is_int(leased_before(enqueue(1, 1000000000)), 0, "a second client comes at once");
     }
@@ -390,7 +390,10 @@ static void test_limits(void) {
     for (int i = 0; i < 6 * 6 * 6 * 6; i++) {
         struct rank_clock clock = {rank_sane(odd[i % 6]), rank_sane(odd[i / 6 % 6])};
         struct rank_client client;
-        rank_load(&client, odd[i / 36 % 6], odd[i / 216], odd[i % 6]);
+        rank_load(&client, odd[i / 36 % 6], odd[i % 6]);
+        rank_load_item(&client, &(struct rank_item){.clock_ms = 1, .iterations = 1000},
+                       odd[i / 216], 0);
+        rank_loaded(&clock, &client);
         outside += client.weight < 1 || client.weight > 1000;
         for (int n = 0; n < 100; n++) {
             const struct rank_item item = {.clock_ms = n,

@@ -15,6 +15,7 @@ struct item {
     int client;
     int64_t iterations;
     int64_t rank;
+    int64_t clock_ms; /* when it was enqueued */
     bool waits;
 };
 
@@ -39,7 +40,7 @@ static void new_queue(int clients, uint64_t seed) {
     queue.client_count = clients;
     queue.random = seed * 0x9e3779b97f4a7c15 + 1;
     for (int i = 0; i < clients; i++)
-        rank_load(&queue.clients[i], 0, 0, 1);
+        rank_load(&queue.clients[i], 0, 1);
 }
 
 /* A number from low to high (xorshift64). */
@@ -116,9 +117,24 @@ static int enqueue(int client, int64_t iterations) {
                                    .others_wait = queue.all_waiting > queue.waiting[client],
                                    .only_client = queue.client_count == 1};
     int64_t rank = rank_enqueue(&queue.clock, &queue.clients[client], &item);
-    queue.items[queue.count] = (struct item){client, iterations, rank, false};
+    queue.items[queue.count] = (struct item){client, iterations, rank, queue.clock_ms, false};
     push(queue.count);
     return queue.count++;
+}
+
+/* The writer is started: a client is read as the store does it. */
+static void start_again(int number) {
+    struct rank_client *client = &queue.clients[number];
+    rank_load(client, client->finish, client->weight);
+    for (int i = queue.count - 1; i >= 0; i--) {
+        const struct item *item = &queue.items[i];
+        const struct rank_item as = {
+            .clock_ms = item->clock_ms, .iterations = item->iterations, .penalty_ns = PENALTY_NS};
+        if (item->waits && item->client == number &&
+            item->clock_ms > queue.clock_ms - RANK_PASS_MAX_MS)
+            rank_load_item(client, &as, item->rank, queue.clock_ms);
+    }
+    rank_loaded(&queue.clock, client);
 }
 
 /* Leases the next item and returns its number; -1: none waits. */
