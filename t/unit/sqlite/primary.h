@@ -100,8 +100,9 @@ static inline void primary_set_up(struct conf *conf) {
 
 /* Makes an empty one of node 1. */
 static inline void primary_open(struct primary *primary) {
-    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,
-                                       SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7, SQL_SCHEMA_8};
+    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
+                                       SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6,
+                                       SQL_SCHEMA_7, SQL_SCHEMA_8, SQL_SCHEMA_9};
     *primary = (struct primary){
         .source = {.node = 1, .schema = STORE_SCHEMA_VERSION, .identity.epoch = 7}};
     memset(&primary->source.identity.database, 'p', ID_SIZE);
