@@ -25,6 +25,10 @@ void api_look(struct call *call);   /* GET /items/ID[?wait=S], answered at once 
 void api_cancel(struct call *call); /* DELETE /items/ID */
 extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S, parked */
 
+/* lists.c: clients list items, and cancel many. */
+void api_list(struct call *call);        /* GET /items[?state=S&client=NAME&after=ID&limit=N] */
+void api_cancel_many(struct call *call); /* DELETE /items?state=waiting&confirm=N[&client=NAME] */
+
 /* workers.c: workers lease and report. */
 extern const struct long_poll_verbs api_lease_long_poll; /* POST /lease, parked */
 void api_results(struct call *call);                     /* POST /results */
@@ -35,6 +39,7 @@ void api_peer_hello(struct call *call);                      /* POST /peer/hello
 void api_peer_done(struct call *call);                       /* POST /peer/done */
 void api_peer_reserve(struct call *call);                    /* POST /peer/reserve */
 void api_peer_pulls(struct call *call);                      /* POST /peer/pulls */
+void api_peer_list(struct call *call);                       /* POST /peer/list */
 void api_peer_cancel(struct call *call);                     /* POST /peer/cancel */
 extern const struct long_poll_verbs api_peer_look_long_poll; /* POST /peer/look, parked */
 

@@ -1,9 +1,11 @@
 /* The calls by which clients look at an item and cancel it. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api.h"
 #include "http/problem.h"
+#include "items.h"
 #include "items_peers.h"
 #include "queue/fields.h"
 
@@ -15,13 +17,15 @@ static void reply_no_item(struct reply *reply) {
                   "ago.");
 }
 
-/* 200 with an item in its present state, or in that of as_of_ms. */
-static void reply_item(struct reply *reply, const struct queue_item *item, int64_t as_of_ms) {
-    struct buffer *body = &reply->body;
+void items_put(struct buffer *body, const struct queue_item *item, const char *client,
+               int64_t as_of_ms) {
     const char *state = item_state_name((enum item_state)item->state);
-    reply_begin(reply, 200, "application/json");
     json_open(body, '{');
     fields_put_id(body, "id", item->id);
+    if (client) {
+        json_name(body, "client");
+        json_put_string(body, client);
+    }
     json_name(body, "state");
     json_put_plain(body, state, strlen(state));
     fields_put_integer(body, "iterations", item->iterations);
@@ -35,6 +39,33 @@ static void reply_item(struct reply *reply, const struct queue_item *item, int64
     if (as_of_ms > 0)
         fields_put_time(body, "as_of", as_of_ms);
     json_close(body, '}');
+}
+
+/* 200 with an item in its present state, or in that of as_of_ms. */
+static void reply_item(struct reply *reply, const struct queue_item *item, int64_t as_of_ms) {
+    reply_begin(reply, 200, "application/json");
+    items_put(&reply->body, item, NULL, as_of_ms);
+}
+
+bool items_read_client(struct call *call, char client[QUEUE_NAME_SIZE]) {
+    const char *named = query_text(&call->query, "client");
+    struct queue_client own;
+    auth_client(&call->identity, &own);
+    if (!named && call->identity.kind == IDENTITY_OPERATOR)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "An operator says whose items this is about: add client=NAME, or client= for "
+                      "those of no client. Nothing was done.");
+    else if (named && strlen(named) >= QUEUE_NAME_SIZE)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "client must be the name of a client, which has at most 64 bytes.");
+    else if (named && !call->whose.all && strcmp(named, own.name) != 0)
+        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
+                      "A client takes and cancels its own items only; leave client out.");
+    else {
+        snprintf(client, QUEUE_NAME_SIZE, "%s", named ? named : own.name);
+        return true;
+    }
+    return false;
 }
 
 bool items_read_wait(struct call *call, int64_t *seconds) {

@@ -153,16 +153,16 @@ enum queue_result items_cancel(struct call *call, bool *unreachable) {
 }
 
 void items_reply_unreachable(struct call *call) {
-    problem_reply(&call->server->reply, PROBLEM_UNREACHABLE,
-                  "Node %d, whose item or pull this is about, cannot be reached at the moment; try "
-                  "again.",
-                  call->server->conf->peer.node);
+    problem_reply(
+        &call->server->reply, PROBLEM_UNREACHABLE,
+        "Node %d, whose items or pull this is about, cannot be reached at the moment; try "
+        "again.",
+        call->server->conf->peer.node);
 }
 
 void items_reply_busy(struct call *call) {
-    problem_reply(
-        &call->server->reply, PROBLEM_LOOKS_FULL,
-        "Node %d, whose item this is about, is asked as often as it may be from here; ask "
-        "it directly, or wait a moment.",
-        call->server->conf->peer.node);
+    problem_reply(&call->server->reply, PROBLEM_LOOKS_FULL,
+                  "Node %d, which this is about, is asked as often as it may be from here; ask "
+                  "it directly, or wait a moment.",
+                  call->server->conf->peer.node);
 }

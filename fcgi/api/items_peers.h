@@ -36,11 +36,6 @@ void items_take_look(struct call *call, const struct queue_answer *answer, struc
  * because of the peer, which may have done it all the same. */
 enum queue_result items_cancel(struct call *call, bool *unreachable);
 
-/* items.c, for pulls, too. Reads the parameter wait, 0 to 30 s, 0 without it; says whether a call
- * may be parked. False with the reply in place. */
-bool items_read_wait(struct call *call, int64_t *seconds);
-bool items_may_wait(struct call *call);
-
 /* 503: the peer cannot be reached; it is asked too often. */
 void items_reply_unreachable(struct call *call);
 void items_reply_busy(struct call *call);

@@ -8,6 +8,7 @@
 #include "peering/peer_json.h"
 #include "peers_parse.h"
 #include "queue/fields.h"
+#include "queue/id.h"
 
 /* Begins a 200 that names this node. */
 static struct buffer *begin_reply(struct call *call) {
@@ -205,6 +206,30 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
 }
 
 const struct long_poll_verbs api_peer_look_long_poll = {look_start, look_finish, look_now, NULL};
+
+void api_peer_list(struct call *call) {
+    struct server *server = call->server;
+    struct queue_page *page = &server->page;
+    struct queue_list list = {0};
+    struct queue_item item;
+    int32_t node;
+    if (!peers_read_list(call, &node, &list))
+        return;
+    enum queue_result result = QUEUE_OK;
+    if (list.has_after && id_node(list.after) != node)
+        result = queue_look(server->queue, list.after, &list.whose, &item);
+    if (result == QUEUE_OK)
+        result = queue_list(server->queue, &list, page);
+    else if (result == QUEUE_NONE)
+        page->known = page->more = page->count = 0;
+    if (result != QUEUE_OK && result != QUEUE_NONE) {
+        problem_of_read(&server->reply, result);
+        return;
+    }
+    struct buffer *body = begin_reply(call);
+    peer_json_put_page(body, page);
+    json_close(body, '}');
+}
 
 void api_peer_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;

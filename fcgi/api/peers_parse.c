@@ -165,3 +165,22 @@ bool peers_read_cancel(struct call *call) {
     return peers_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id) &&
            read_whose(call, &call->whose);
 }
+
+bool peers_read_list(struct call *call, int32_t *node, struct queue_list *list) {
+    const struct json *json = &call->server->json;
+    int64_t limit;
+    if (!peers_read_node(call, node) || !read_whose(call, &list->whose))
+        return false;
+    int state = request_json_member(call, "state");
+    int after = request_json_member(call, "after");
+    list->state = -1;
+    list->has_after = after >= 0;
+    if (state >= 0 && !peer_json_read_state(json, state, &list->state))
+        return request_json_refuse(call, -1, "state", "waiting, leased, done, pulled or cancelled");
+    if (after >= 0 && !fields_read_id(json, after, &list->after))
+        return request_json_refuse(call, -1, "after", "the id of an item");
+    if (!json_integer(json, request_json_member(call, "limit"), 1, QUEUE_LIST_MAX, &limit))
+        return request_json_refuse(call, -1, "limit", "a whole number from 1 to 1000");
+    list->limit = (int32_t)limit;
+    return true;
+}

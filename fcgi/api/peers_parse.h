@@ -35,6 +35,10 @@ bool peers_read_pulls(struct call *call, struct peers_pull *pulls, int *count);
 /* {"protocol","node","id","wait"} of /peer/look: the id goes to call->id */
 bool peers_read_look(struct call *call, int64_t *wait_seconds);
 
+/* {"protocol","node","client"?,"state"?,"after"?,"limit"} of /peer/list, a limit of QUEUE_LIST_MAX
+ * at most */
+bool peers_read_list(struct call *call, int32_t *node, struct queue_list *list);
+
 /* {"protocol","node","id"} of /peer/cancel: the same */
 bool peers_read_cancel(struct call *call);
 

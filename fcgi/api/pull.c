@@ -9,6 +9,7 @@
 #include "http/accept.h"
 #include "http/idempotency.h"
 #include "http/problem.h"
+#include "items.h"
 #include "items_peers.h"
 #include "queue/fields.h"
 #include "queue/id.h"
@@ -53,29 +54,15 @@ static void reply_batch(struct call *call, const struct queue_batch *batch) {
         reply_array(&call->server->reply, batch);
 }
 
-/* Sets whose items are pulled: those of a client's key; those of the one that client= names, which
- * an operator must say. Without KEYS those of nobody if it is not said. False with the reply. */
+/* Sets whose items are pulled, and the caller's quota if they are its own. */
 static bool read_client(struct call *call, struct queue_pull *pull) {
-    const char *named = query_text(&call->query, "client");
-    struct queue_client client;
-    auth_client(&call->identity, &client);
-    if (!named && call->identity.kind == IDENTITY_OPERATOR)
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
-                      "An operator says whose items to pull: add client=NAME, or client= for those "
-                      "of no client. Nothing was handed out.");
-    else if (named && strlen(named) >= QUEUE_NAME_SIZE)
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
-                      "client must be the name of a client, which has at most 64 bytes.");
-    else if (named && !call->whose.all && strcmp(named, client.name) != 0)
-        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
-                      "A client pulls its own items only; leave client out.");
-    else {
-        snprintf(pull->client, sizeof pull->client, "%s", named ? named : client.name);
-        if (strcmp(pull->client, client.name) == 0)
-            pull->quota = client.quota;
-        return true;
-    }
-    return false;
+    struct queue_client own;
+    auth_client(&call->identity, &own);
+    if (!items_read_client(call, pull->client))
+        return false;
+    if (strcmp(pull->client, own.name) == 0)
+        pull->quota = own.quota;
+    return true;
 }
 
 /* Reads top, order and the key. False with the reply in place. */

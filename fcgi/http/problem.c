@@ -27,6 +27,7 @@ static const struct row rows[] = {
     [PROBLEM_NOT_FOUND] = {"not-found", "Not found", 404, 0},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "Method not allowed", 405, 0},
     [PROBLEM_ALREADY_DONE] = {"already-done", "The item is already done", 409, 0},
+    [PROBLEM_COUNT_DIFFERS] = {"count-differs", "Another number of items", 409, 0},
     [PROBLEM_NEEDED] = {"needed", "This worker is needed", 409, 0},
     [PROBLEM_SUPERSEDED] = {"superseded", "A newer database has taken its place", 409, 0},
     [PROBLEM_GONE] = {"gone", "The batch is gone", 410, 0},
@@ -99,6 +100,17 @@ void problem_full(struct reply *reply, int retry_after_seconds) {
     put(reply, &rows[PROBLEM_QUEUE_FULL], retry_after_seconds,
         "The queue holds as many items, or as much work, as it may. Nothing was stored; pull or "
         "cancel some items, or try again later.");
+}
+
+void problem_count(struct reply *reply, int64_t count) {
+    begin(reply, &rows[PROBLEM_COUNT_DIFFERS], 0);
+    json_name(&reply->body, "detail");
+    json_put_string(&reply->body,
+                    "Not as many items wait as confirm says, but count. Nothing was cancelled; "
+                    "if they are all to go, repeat this with confirm=COUNT.");
+    json_name(&reply->body, "count");
+    json_put_integer(&reply->body, count);
+    json_close(&reply->body, '}');
 }
 
 void problem_of_write(struct reply *reply, enum queue_result result) {

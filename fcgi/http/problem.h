@@ -24,6 +24,7 @@ enum problem {
     PROBLEM_NOT_FOUND,
     PROBLEM_METHOD_NOT_ALLOWED,
     PROBLEM_ALREADY_DONE,
+    PROBLEM_COUNT_DIFFERS,
     PROBLEM_NEEDED,
     PROBLEM_SUPERSEDED,
     PROBLEM_GONE,
@@ -63,6 +64,10 @@ void problem_later(struct reply *reply, enum problem problem, int retry_after_se
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 void problem_full(struct reply *reply, int retry_after_seconds);
+
+/* The problem for a change of another number of items than there are, which it has as the member
+ * count. */
+void problem_count(struct reply *reply, int64_t count);
 
 /* The problem for the result of a verb that changes the queue: FULL, PAUSED, DISK_FULL, DOWN,
  * UNKNOWN, FAULT. NONE and CONFLICT mean something else for each verb, so the callers answer those.

@@ -42,6 +42,8 @@ struct server {
     struct buffer text;  /* of a JSON body */
     struct json json;    /* that body parsed */
     struct queue_batch batch;
+    struct queue_page page;      /* of this node */
+    struct queue_page peer_page; /* of the peer */
     struct queue_lease lease;
     struct queue_report report;
     struct queue_verdict verdict;

@@ -30,6 +30,11 @@ struct peer_client {
     struct peer_message message;
 };
 
+_Static_assert(offsetof(struct peer_message, is) +
+                       CHANNEL_LIST_SIZE(struct queue_page, PEER_LIST_MAX) <=
+                   CHANNEL_MESSAGE_MAX,
+               "a page fits into a message");
+
 /* The bytes of a message: a request is only the head, an answer may have a body. 0 when no process
  * can have sent the message. */
 static size_t size_of(const struct peer_message *message) {
@@ -46,6 +51,10 @@ static size_t size_of(const struct peer_message *message) {
             return 0;
         return head + offsetof(struct queue_batch, items) +
                (size_t)message->is.batch.count * sizeof message->is.batch.items[0];
+    case PEER_LIST:
+        if (message->is.page.count < 0 || message->is.page.count > PEER_LIST_MAX)
+            return 0;
+        return head + CHANNEL_LIST_SIZE(struct queue_page, message->is.page.count);
     default:
         return head;
     }

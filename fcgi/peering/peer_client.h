@@ -12,7 +12,10 @@
 
 #include "queue/queue_peers.h"
 
-enum { PEER_CLIENT_VERSION = 3 };
+enum { PEER_CLIENT_VERSION = 4 };
+
+/* Items of a page in one message, which is at most as large as one of the channel. */
+enum { PEER_LIST_MAX = 600 };
 
 enum peer_request_kind {
     PEER_LOOK,    /* looks at an item of the peer: id, wait_ms; answered with the item */
@@ -20,6 +23,8 @@ enum peer_request_kind {
     PEER_COUNT,   /* counts a client's done items at the peer; answered with the number */
     PEER_RESERVE, /* reserves items of the peer for a pull: tag, again, top, oldest, as
                      queue_reserve; answered with the batch */
+    PEER_LIST,    /* lists items of the peer: list, with a limit of PEER_LIST_MAX; answered with the
+                     page */
     PEER_FORGET   /* gives up the request of this ticket; not answered */
 };
 
@@ -32,6 +37,7 @@ struct peer_request {
     uint8_t tag[PULL_TAG_SIZE];
     uint8_t again;            /* 1: only items already reserved */
     struct queue_whose whose; /* of a pull its client's; else whose items may be seen */
+    struct queue_list list;
 };
 
 struct peer_message {
@@ -42,7 +48,8 @@ struct peer_message {
     union {                      /* of an answer that is OK */
         struct queue_item item;
         int64_t number;
-        struct queue_batch batch; /* sent up to its last item */
+        struct queue_batch batch; /* these two are sent up to their last item */
+        struct queue_page page;
     } is;
 };
 

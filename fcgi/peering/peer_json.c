@@ -1,5 +1,6 @@
 #include "peer_json.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "hex.h"
@@ -19,8 +20,8 @@ static bool has_value(int32_t state) {
     return state == ITEM_DONE || state == ITEM_PULLED;
 }
 
-void peer_json_put_item(struct buffer *body, const struct queue_item *item) {
-    json_open(body, '{');
+/* Appends the members of an item. */
+static void put_members(struct buffer *body, const struct queue_item *item) {
     fields_put_id(body, "id", item->id);
     fields_put_digest(body, "chain", item->chain);
     fields_put_integer(body, "iterations", item->iterations);
@@ -30,6 +31,11 @@ void peer_json_put_item(struct buffer *body, const struct queue_item *item) {
     if (has_value(item->state))
         fields_put_integer(body, "completed", item->completed_wall_ms);
     fields_put_integer(body, "strikes", item->strikes);
+}
+
+void peer_json_put_item(struct buffer *body, const struct queue_item *item) {
+    json_open(body, '{');
+    put_members(body, item);
     json_close(body, '}');
 }
 
@@ -38,6 +44,25 @@ void peer_json_put_items(struct buffer *body, const struct queue_batch *batch) {
     json_open(body, '[');
     for (int i = 0; i < batch->count; i++)
         peer_json_put_item(body, &batch->items[i]);
+    json_close(body, ']');
+}
+
+void peer_json_put_page(struct buffer *body, const struct queue_page *page) {
+    json_name(body, "known");
+    json_put_boolean(body, page->known != 0);
+    json_name(body, "more");
+    json_put_boolean(body, page->more != 0);
+    if (page->more)
+        fields_put_id(body, "end", page->end);
+    json_name(body, "items");
+    json_open(body, '[');
+    for (int i = 0; i < page->count; i++) {
+        json_open(body, '{');
+        put_members(body, &page->items[i].item);
+        json_name(body, "client");
+        json_put_string(body, page->items[i].client);
+        json_close(body, '}');
+    }
     json_close(body, ']');
 }
 
@@ -80,19 +105,24 @@ static bool read_count(const struct source *source, const char *name, int32_t ma
     return true;
 }
 
-static bool read_state(const struct source *source, int32_t *state) {
+bool peer_json_read_state(const struct json *json, int token, int32_t *state) {
     const char *text;
     size_t length;
-    if (json_plain(source->json, member(source, "state"), &text, &length)) {
-        for (int i = 0; i < ITEM_STATES; i++) {
-            const char *name = item_state_name((enum item_state)i);
-            if (strlen(name) != length || memcmp(name, text, length) != 0)
-                continue;
-            *state = i;
-            return true;
-        }
+    if (!json_plain(json, token, &text, &length))
+        return false;
+    for (int i = 0; i < ITEM_STATES; i++) {
+        const char *name = item_state_name((enum item_state)i);
+        if (strlen(name) != length || memcmp(name, text, length) != 0)
+            continue;
+        *state = i;
+        return true;
     }
-    return refuse(source, "state", "waiting, leased, done, pulled or cancelled");
+    return false;
+}
+
+static bool read_state(const struct source *source, int32_t *state) {
+    return peer_json_read_state(source->json, member(source, "state"), state) ||
+           refuse(source, "state", "waiting, leased, done, pulled or cancelled");
 }
 
 /* Reads the remaining iterations, which must fit the state. */
@@ -158,6 +188,65 @@ bool peer_json_read_items(const struct json *json, int token, int max, struct qu
     }
     batch->count = count;
     return true;
+}
+
+static bool read_boolean(const struct source *source, const char *name, int32_t *value) {
+    bool is_true;
+    if (!json_boolean(source->json, member(source, name), &is_true))
+        return refuse(source, name, "true or false");
+    *value = is_true;
+    return true;
+}
+
+static bool is_behind(const struct uuid *id, const struct uuid *other) {
+    return memcmp(id, other, sizeof *id) < 0;
+}
+
+/* Reads the end of a page behind which there is more, at its last item or behind that. */
+static bool read_end(const struct source *source, const struct uuid *last, struct uuid *end) {
+    return (fields_read_id(source->json, member(source, "end"), end) &&
+            (!last || !is_behind(last, end))) ||
+           refuse(source, "end", "the id of the last item that was looked at");
+}
+
+static bool read_listed(const struct json *json, int token, struct queue_listed *listed,
+                        struct peer_fault *fault) {
+    const struct source source = {json, token, fault};
+    return peer_json_read_item(json, token, &listed->item, fault) &&
+           (json_string(json, member(&source, "client"), listed->client, sizeof listed->client) ||
+            refuse(&source, "client", "the name of a client, at most 64 bytes"));
+}
+
+/* Reads the items of a page. Each must come behind the one before it. *last gets the last one's id,
+ * or the one behind which the list goes on, or NULL. */
+static bool read_listing(const struct source *source, const struct queue_list *list,
+                         struct queue_page *page, const struct uuid **last) {
+    int array = member(source, "items");
+    int count = json_array_size(source->json, array);
+    int element = json_first(source->json, array);
+    if (count < 0 || count > list->limit)
+        return refuse(source, "items", "an array of items, no more than were asked for");
+    *last = list->has_after ? &list->after : NULL;
+    for (page->count = 0; page->count < count; page->count++) {
+        struct queue_listed *listed = &page->items[page->count];
+        if (!read_listed(source->json, element, listed, source->fault))
+            return false;
+        if (*last && !is_behind(&listed->item.id, *last))
+            return refuse(source, "items", "an array of items, the newest first");
+        *last = &listed->item.id;
+        element = json_next(source->json, element);
+    }
+    return true;
+}
+
+bool peer_json_read_page(const struct json *json, int token, const struct queue_list *list,
+                         struct queue_page *page, struct peer_fault *fault) {
+    const struct source source = {json, token, fault};
+    const struct uuid *last;
+    memset(page, 0, offsetof(struct queue_page, items));
+    return read_boolean(&source, "known", &page->known) &&
+           read_boolean(&source, "more", &page->more) && read_listing(&source, list, page, &last) &&
+           (!page->more || read_end(&source, last, &page->end));
 }
 
 bool peer_json_read_tag(const struct json *json, int token, uint8_t tag[PULL_TAG_SIZE]) {

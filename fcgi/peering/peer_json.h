@@ -25,6 +25,18 @@ void peer_json_put_item(struct buffer *body, const struct queue_item *item);
 void peer_json_put_items(struct buffer *body, const struct queue_batch *batch);
 void peer_json_put_tag(struct buffer *body, const uint8_t tag[PULL_TAG_SIZE]);
 
+/* Appends the members known, more, end and items of a page of a list; its items have the member
+ * client besides. */
+void peer_json_put_page(struct buffer *body, const struct queue_page *page);
+
+/* Reads them from an object, as the answer to a question for this list. False with the
+ * fault. */
+bool peer_json_read_page(const struct json *json, int token, const struct queue_list *list,
+                         struct queue_page *page, struct peer_fault *fault);
+
+/* Reads the name of a state. */
+bool peer_json_read_state(const struct json *json, int token, int32_t *state);
+
 /* Reads an item as peer_json_put_item writes it. False with the fault. */
 bool peer_json_read_item(const struct json *json, int token, struct queue_item *item,
                          struct peer_fault *fault);

@@ -64,7 +64,7 @@ static void read_requests(struct connection *connection) {
         int32_t kind = message.request.kind;
         if (kind == PEER_FORGET)
             forget(connection, message.ticket);
-        else if (kind >= PEER_LOOK && kind <= PEER_RESERVE &&
+        else if (kind >= PEER_LOOK && kind < PEER_FORGET &&
                  !peering_forward_begin(connection, &message))
             drop(connection);
     }

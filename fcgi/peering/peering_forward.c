@@ -1,4 +1,5 @@
-/* Forwards requests of the other processes to the peer: looks, cancels, counts and reservations. */
+/* Forwards requests of the other processes to the peer: looks, cancels, counts,
+ * lists and reservations. */
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 enum {
     ROUND_MS = 50,      /* that an answer may come late, rather than a second early */
     LOOKS_MAX = 64,     /* parked at the peer at once: its workers' leases need places, too */
-    ASKS_MAX = 64,      /* looks and cancels besides, at once */
+    ASKS_MAX = 64,      /* looks, cancels and lists besides, at once */
     BURST_US = 1000000, /* PEER_LOOKS of a second may come at once */
     MISS_MS = 1000
 };
@@ -156,6 +157,23 @@ static void take_reserve(void *context, const struct http_reply *reply) {
     answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
 }
 
+static void take_list(void *context, const struct http_reply *reply) {
+    struct forward *forward = context;
+    struct peering *peering = forward->connection->peering;
+    struct peer_fault fault = {0};
+    char why[300];
+    forward->call = NULL;
+    bool good = peering_read_reply(peering, reply, why, sizeof why);
+    if (!good) {
+        complain(peering, "a list", why);
+    } else if (!peer_json_read_page(&peering->json, 0, &forward->request.list,
+                                    &peering->answer.is.page, &fault)) {
+        warn_of(peering, &fault);
+        good = false;
+    }
+    answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
+}
+
 /* --- Requests --- */
 
 /* Says whose items the request is about; nothing for those of all clients. */
@@ -207,7 +225,24 @@ static struct http_call *forward_reserve(struct forward *forward) {
     return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, forward);
 }
 
-/* Whether one more look or cancel may be sent, by how many were in the last second; notes it. */
+static struct http_call *forward_list(struct forward *forward) {
+    struct peering *peering = forward->connection->peering;
+    const struct queue_list *list = &forward->request.list;
+    struct buffer *body = peering_begin(peering);
+    put_whose(body, &list->whose);
+    if (list->state >= 0) {
+        const char *state = item_state_name((enum item_state)list->state);
+        json_name(body, "state");
+        json_put_plain(body, state, strlen(state));
+    }
+    if (list->has_after)
+        fields_put_id(body, "after", list->after);
+    fields_put_integer(body, "limit", list->limit);
+    return peering_post(peering, "/peer/list", peering->conf->peer_ms, take_list, forward);
+}
+
+/* Whether one more look, cancel or list may be sent, by how many were in the last second; notes it.
+ */
 static bool may_ask(struct peering *peering) {
     int64_t now_us = clock_steady_ms() * 1000;
     if (peering->next_ask_us < now_us - BURST_US)
@@ -218,8 +253,8 @@ static bool may_ask(struct peering *peering) {
     return true;
 }
 
-/* Whether a look or a cancel can go to the peer now. If not it is answered, or stays here until
- * another one ends, or its wait does. */
+/* Whether a look, a cancel or a list can go to the peer now. If not it is answered, or stays here
+ * until another one ends, or its wait does. */
 static bool take_place(struct peering *peering, struct forward *forward, int64_t wait_ms) {
     bool full = wait_ms > 0 ? peering->looks == LOOKS_MAX : peering->asks == ASKS_MAX;
     if (forward->request.kind == PEER_LOOK && is_missing(peering, &forward->request)) {
@@ -248,11 +283,13 @@ static void send_to_peer(struct peering *peering, struct forward *forward) {
         answer(peering, forward, QUEUE_DOWN);
         return;
     }
-    if ((kind == PEER_LOOK || kind == PEER_CANCEL) && !take_place(peering, forward, wait_ms))
+    bool counts = kind == PEER_LOOK || kind == PEER_CANCEL || kind == PEER_LIST;
+    if (counts && !take_place(peering, forward, wait_ms))
         return;
     forward->call = kind == PEER_LOOK     ? forward_look(forward, wait_ms)
                     : kind == PEER_CANCEL ? forward_cancel(forward)
                     : kind == PEER_COUNT  ? forward_count(forward)
+                    : kind == PEER_LIST   ? forward_list(forward)
                                           : forward_reserve(forward);
 }
 

@@ -15,7 +15,7 @@
  *   peering_stream.c  feeds the replica: chooses batches and sends them
  *   peering_unfed.c   with COPY=none: tells the peer that no batches will come
  *   peering_pulls.c   asks for the fate of pulls that have items reserved here
- *   peering_forward.c forwards looks, cancels, counts and reservations to the peer
+ *   peering_forward.c forwards looks, cancels, counts, lists and reservations to the peer
  *   peering_connections.c the processes whose requests are forwarded
  *   peering.c         the loop
  */

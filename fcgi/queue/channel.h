@@ -19,7 +19,7 @@
 #include "queue_peers.h"
 
 enum {
-    CHANNEL_VERSION = 7,
+    CHANNEL_VERSION = 8,
     CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
 };
 
@@ -29,6 +29,7 @@ enum operation {
     OPERATION_ENQUEUE,
     OPERATION_PULL,
     OPERATION_CANCEL,
+    OPERATION_CANCEL_MANY,
     OPERATION_REPORT,
     OPERATION_RETIRE,
     OPERATION_TALLY,
@@ -85,6 +86,8 @@ struct channel_message {
         struct queue_lease lease;
         struct channel_look look;
         struct queue_cancel cancel;
+        struct queue_cancel_many cancel_many;
+        struct queue_cancelled cancelled;
         struct queue_whose whose;
         struct queue_batch batch;
         struct queue_verdict verdict;

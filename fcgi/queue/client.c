@@ -206,6 +206,20 @@ enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *c
     return client_call(queue, OPERATION_CANCEL, cancel, sizeof *cancel, NULL, 0);
 }
 
+enum queue_result queue_cancel_many(struct queue *queue, const struct queue_cancel_many *cancel,
+                                    struct queue_cancelled *cancelled) {
+    if (cancel->count < 0 || cancel->count > QUEUE_CANCEL_MAX)
+        return QUEUE_FAULT;
+    return client_call(queue, OPERATION_CANCEL_MANY, cancel,
+                       CHANNEL_LIST_SIZE(struct queue_cancel_many, cancel->count), cancelled,
+                       sizeof *cancelled);
+}
+
+enum queue_result queue_list(struct queue *queue, const struct queue_list *list,
+                             struct queue_page *page) {
+    return reader_list(queue->reader, list, page);
+}
+
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict) {
     if (report->count < 1 || report->count > QUEUE_LEASE_MAX)

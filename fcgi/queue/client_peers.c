@@ -16,12 +16,24 @@ enum queue_result queue_acknowledge(struct queue *queue,
     return client_call(queue, OPERATION_ACKNOWLEDGE, acknowledged, sizeof *acknowledged, NULL, 0);
 }
 
+/* The reader of the replica, opened when it is first needed; NULL when memory is short. */
+static struct reader *replica_of(struct queue *queue) {
+    if (!queue->replica)
+        queue->replica = reader_new_of_replica(queue->conf);
+    return queue->replica;
+}
+
 enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
                                      const struct queue_whose *whose, struct queue_item *item,
                                      int64_t *wall_ms) {
-    if (!queue->replica)
-        queue->replica = reader_new_of_replica(queue->conf);
-    return queue->replica ? reader_look_then(queue->replica, id, whose, item, wall_ms) : QUEUE_DOWN;
+    struct reader *replica = replica_of(queue);
+    return replica ? reader_look_then(replica, id, whose, item, wall_ms) : QUEUE_DOWN;
+}
+
+enum queue_result queue_list_replica(struct queue *queue, const struct queue_list *list,
+                                     struct queue_page *page) {
+    struct reader *replica = replica_of(queue);
+    return replica ? reader_list_then(replica, list, page) : QUEUE_DOWN;
 }
 
 enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close) {

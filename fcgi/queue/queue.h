@@ -15,13 +15,15 @@
 #include <stdint.h>
 
 enum {
-    DIGEST_SIZE = 64,      /* bytes of a SHA-512 digest: digests, chains, values */
-    ID_SIZE = 16,          /* bytes of a UUID */
-    QUEUE_PULL_MAX = 1000, /* items in one pull */
-    QUEUE_LEASE_MAX = 512, /* items in one lease or report */
-    QUEUE_MANY_MAX = 256,  /* items in one queue_many */
-    QUEUE_KEY_SIZE = 256,  /* bytes of an idempotency key with its NUL */
-    QUEUE_NAME_SIZE = 65,  /* bytes of a worker's or machine's name, a kernel or id with its NUL */
+    DIGEST_SIZE = 64,       /* bytes of a SHA-512 digest: digests, chains, values */
+    ID_SIZE = 16,           /* bytes of a UUID */
+    QUEUE_PULL_MAX = 1000,  /* items in one pull */
+    QUEUE_LEASE_MAX = 512,  /* items in one lease or report */
+    QUEUE_LIST_MAX = 1000,  /* items in one page of a list */
+    QUEUE_CANCEL_MAX = 500, /* items that one operation cancels */
+    QUEUE_MANY_MAX = 256,   /* items in one queue_many */
+    QUEUE_KEY_SIZE = 256,   /* bytes of an idempotency key with its NUL */
+    QUEUE_NAME_SIZE = 65,   /* bytes of a worker's or machine's name, a kernel or id with its NUL */
     QUEUE_ADDRESS_SIZE = 46, /* bytes of an IP address in text with its NUL */
     PULL_TAG_SIZE = 19,      /* bytes of the tag of a pull */
     PULL_TAG_END = 0xff      /* last byte of the tag of a pull over both nodes; never a key's */
@@ -164,6 +166,48 @@ struct queue_pull {
 struct queue_cancel {
     struct uuid id;
     struct queue_whose whose;
+};
+
+/* Items of one client to cancel, those of them that wait. */
+struct queue_cancel_many {
+    char client[QUEUE_NAME_SIZE]; /* "" for who has no key */
+    int64_t confirm;              /* how many of its items must wait; -1: any number */
+    int32_t count;                /* 0..QUEUE_CANCEL_MAX */
+    int32_t reserved;
+    struct uuid items[QUEUE_CANCEL_MAX];
+};
+
+struct queue_cancelled {
+    int64_t
+        waiting; /* how many waited before; nothing was cancelled if confirm is another number */
+    int32_t count;
+    int32_t reserved;
+};
+
+/* Which items to list, the newest first: by the time in their ids, which orders those of all nodes
+ * in one way. */
+struct queue_list {
+    struct queue_whose whose;
+    struct uuid after; /* only those behind this one; it need not exist */
+    int32_t has_after; /* 0: from the newest one on */
+    int32_t state;     /* enum item_state; -1: any */
+    int32_t limit;     /* 1..QUEUE_LIST_MAX */
+};
+
+struct queue_listed {
+    struct queue_item item;
+    char client[QUEUE_NAME_SIZE]; /* whose it is */
+};
+
+/* A page of a list. */
+struct queue_page {
+    int32_t known;    /* 0: the peer has no such item as the list is to go on behind */
+    int32_t more;     /* 1: there are more behind `end`, up to which all was looked at */
+    struct uuid end;  /* with more */
+    int64_t as_of_ms; /* wall time of what was read, when it was the replica; else 0 */
+    int32_t count;
+    int32_t reserved;
+    struct queue_listed items[QUEUE_LIST_MAX];
 };
 
 /* A worker that calls: who it is by its credential, and what it says of itself. */
@@ -334,6 +378,17 @@ enum queue_result queue_look(struct queue *queue, struct uuid id, const struct q
  * another's; CONFLICT when it is done or pulled. OK, NONE, CONFLICT, PAUSED, DISK_FULL, DOWN,
  * UNKNOWN, FAULT. */
 enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *cancel);
+
+/* Cancels those of the items that wait and are the client's. None when another number waits than is
+ * confirmed: see queue_cancelled. OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+enum queue_result queue_cancel_many(struct queue *queue, const struct queue_cancel_many *cancel,
+                                    struct queue_cancelled *cancelled);
+
+/* Lists items of this node. Looks at a bounded number of items: a page of those in one state may
+ * have fewer than its limit, or none, and more behind. Answers as queue_look does. OK, DOWN, FAULT.
+ */
+enum queue_result queue_list(struct queue *queue, const struct queue_list *list,
+                             struct queue_page *page);
 
 /* Takes results, checkpoints, renewals and releases, each item on its own.
  * OK, DISK_FULL, DOWN, UNKNOWN, FAULT. */

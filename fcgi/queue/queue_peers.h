@@ -85,6 +85,10 @@ enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
                                      const struct queue_whose *whose, struct queue_item *item,
                                      int64_t *wall_ms);
 
+/* The same for queue_list. OK, DOWN, FAULT. */
+enum queue_result queue_list_replica(struct queue *queue, const struct queue_list *list,
+                                     struct queue_page *page);
+
 /* --- Pulls that hand out items of both nodes --- */
 
 /* Closes a pull whose batch->share was PULL_OPEN: `rest` items are set aside at the peer, 0 when

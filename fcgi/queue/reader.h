@@ -32,6 +32,14 @@ enum queue_result reader_look_then(struct reader *reader, struct uuid id,
 /* queue_pulled. */
 enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *pull);
 
+/* queue_list. */
+enum queue_result reader_list(struct reader *reader, const struct queue_list *list,
+                              struct queue_page *page);
+
+/* The same, and sets page->as_of_ms to the wall time of the last batch. */
+enum queue_result reader_list_then(struct reader *reader, const struct queue_list *list,
+                                   struct queue_page *page);
+
 /* queue_fleet. */
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);

@@ -1,7 +1,7 @@
 #ifndef HASHMILL_READER_PARTS_H
 #define HASHMILL_READER_PARTS_H
 
-/* Shared by the files of the reader: reader.c, fleet.c, peers.c. */
+/* Shared by the files of the reader: reader.c, fleet.c, lists.c, peers.c. */
 
 #include <sqlite3.h>
 #include <sys/types.h>
@@ -29,5 +29,12 @@ sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql);
 /* Closes the file after a step that gave this unexpected code, and logs damage. DOWN; FAULT: the
  * file is damaged. */
 enum queue_result reader_failed(struct reader *reader, int code);
+
+/* Reads the wall time of the last batch. OK, DOWN, FAULT. */
+enum queue_result reader_wall(struct reader *reader, int64_t *wall_ms);
+
+/* Whether a new copy has taken the place of the file since it was opened: two reads may be of
+ * different ones then. Closes the file if so. */
+bool reader_moved(struct reader *reader);
 
 #endif

@@ -148,22 +148,30 @@ enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *
     return result == QUEUE_NONE ? find_tag(reader, SQL_SPREAD_AGAIN, &range) : result;
 }
 
-enum queue_result reader_look_then(struct reader *reader, struct uuid id,
-                                   const struct queue_whose *whose, struct queue_item *item,
-                                   int64_t *wall_ms) {
+enum queue_result reader_wall(struct reader *reader, int64_t *wall_ms) {
     sqlite3_stmt *tally = reader_statement(reader, SQL_TALLY_READ);
     if (!tally)
         return QUEUE_DOWN;
     int code = sqlite3_step(tally);
     *wall_ms = code == SQLITE_ROW ? sqlite3_column_int64(tally, 4 + ITEM_STATES) : 0;
     sqlite3_reset(tally);
-    if (code != SQLITE_ROW)
-        return reader_failed(reader, code);
-    enum queue_result result = reader_look(reader, id, whose, item);
+    return code == SQLITE_ROW ? QUEUE_OK : reader_failed(reader, code);
+}
+
+bool reader_moved(struct reader *reader) {
     if (!reader->database || !files_moved(&reader->files))
-        return result;
-    close_database(reader); /* a new copy came meanwhile: the two reads may be of different ones */
-    return QUEUE_DOWN;
+        return false;
+    close_database(reader);
+    return true;
+}
+
+enum queue_result reader_look_then(struct reader *reader, struct uuid id,
+                                   const struct queue_whose *whose, struct queue_item *item,
+                                   int64_t *wall_ms) {
+    enum queue_result result = reader_wall(reader, wall_ms);
+    if (result == QUEUE_OK)
+        result = reader_look(reader, id, whose, item);
+    return reader_moved(reader) ? QUEUE_DOWN : result;
 }
 
 bool reader_mark_copy(const char *path) {

@@ -171,34 +171,76 @@ static bool is_theirs(const struct store *store, int64_t client, const struct qu
     return whose->all || (found && strcmp(found->name, whose->client) == 0);
 }
 
-enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel) {
-    sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", cancel->id.bytes);
+/* An item to cancel. */
+struct ending {
+    int64_t seq;
+    enum item_state state;
+    int64_t remaining;
+    int64_t worker; /* who has it, if it is leased */
+    int64_t client;
+};
+
+/* Finds an item. OK, NONE, FAULT. */
+static enum queue_result find_ending(struct store *store, struct uuid id, struct ending *item) {
+    sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", id.bytes);
     if (!statement)
         return QUEUE_FAULT;
     int code = store_step(store, statement);
-    int64_t seq = sqlite3_column_int64(statement, 0);
-    enum item_state state = (enum item_state)sqlite3_column_int(statement, 1);
-    int64_t remaining = sqlite3_column_int64(statement, 2);
-    int64_t worker = sqlite3_column_int64(statement, 3);
-    int64_t client = sqlite3_column_int64(statement, 4);
+    item->seq = sqlite3_column_int64(statement, 0);
+    item->state = (enum item_state)sqlite3_column_int(statement, 1);
+    item->remaining = sqlite3_column_int64(statement, 2);
+    item->worker = sqlite3_column_int64(statement, 3);
+    item->client = sqlite3_column_int64(statement, 4);
     store_end(statement);
-    if (code != SQLITE_ROW)
-        return code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
-    if (!is_theirs(store, client, &cancel->whose))
+    return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
+}
+
+/* Makes an item cancelled, and gives its client the share back that it took. */
+static bool end_item(struct store *store, const struct ending *item) {
+    struct client *client = clients_at(&store->clients, item->client);
+    if (!store_run(store, SQL_CANCEL, "ii", item->seq, store_now_ms(store)) ||
+        (item->state == ITEM_LEASED && !store_in_hand_ended(store, item->worker)))
+        return false;
+    if (client)
+        rank_cancelled(&store->counts.rank, &client->rank, item->remaining);
+    store_count_move(store, &(struct move){.client = item->client,
+                                           .from = item->state,
+                                           .before = item->remaining,
+                                           .to = ITEM_CANCELLED});
+    return true;
+}
+
+enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel) {
+    struct ending item;
+    enum queue_result result = find_ending(store, cancel->id, &item);
+    if (result != QUEUE_OK)
+        return result;
+    if (!is_theirs(store, item.client, &cancel->whose))
         return QUEUE_NONE;
-    if (state == ITEM_CANCELLED)
+    if (item.state == ITEM_CANCELLED)
         return QUEUE_OK;
-    if (state == ITEM_DONE || state == ITEM_PULLED)
+    if (item.state == ITEM_DONE || item.state == ITEM_PULLED)
         return QUEUE_CONFLICT;
-    if (!store_run(store, SQL_CANCEL, "ii", seq, store_now_ms(store)) ||
-        (state == ITEM_LEASED && !store_in_hand_ended(store, worker)))
-        return QUEUE_FAULT;
-    struct client *of = clients_at(&store->clients, client);
-    if (of)
-        rank_cancelled(&store->counts.rank, &of->rank, remaining);
-    store_count_move(
-        store,
-        &(struct move){.client = client, .from = state, .before = remaining, .to = ITEM_CANCELLED});
+    return end_item(store, &item) ? QUEUE_OK : QUEUE_FAULT;
+}
+
+enum queue_result store_cancel_many(struct store *store, const struct queue_cancel_many *cancel,
+                                    struct queue_cancelled *cancelled) {
+    const struct client *client = clients_named(&store->clients, cancel->client);
+    cancelled->count = 0;
+    cancelled->waiting = client ? client->counts.items[ITEM_WAITING] : 0;
+    if (!client || (cancel->confirm >= 0 && cancelled->waiting != cancel->confirm))
+        return QUEUE_OK;
+    for (int i = 0; i < cancel->count; i++) {
+        struct ending item;
+        enum queue_result result = find_ending(store, cancel->items[i], &item);
+        if (result == QUEUE_NONE ||
+            (result == QUEUE_OK && (item.client != client->seq || item.state != ITEM_WAITING)))
+            continue;
+        if (result != QUEUE_OK || !end_item(store, &item))
+            return QUEUE_FAULT;
+        cancelled->count++;
+    }
     return QUEUE_OK;
 }
 

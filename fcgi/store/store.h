@@ -93,6 +93,8 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
 enum queue_result store_look(struct store *store, struct uuid id, const struct queue_whose *whose,
                              struct queue_item *item);
 enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel);
+enum queue_result store_cancel_many(struct store *store, const struct queue_cancel_many *cancel,
+                                    struct queue_cancelled *cancelled);
 /* NONE when nothing waits; ENOUGH, see in_hand.h. OK without items when the worker must drain. */
 enum queue_result store_lease(struct store *store, const struct queue_lease *request,
                               struct queue_grant *grant);

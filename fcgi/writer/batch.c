@@ -175,6 +175,11 @@ static void answer_looks(struct batch *batch, struct uuid id) {
     }
 }
 
+static void answer_looks_of_cancelled(struct batch *batch, const struct queue_cancel_many *cancel) {
+    for (int i = 0; i < cancel->count; i++)
+        answer_looks(batch, cancel->items[i]);
+}
+
 static void answer_looks_of_report(struct batch *batch, const struct queue_report *report,
                                    const struct queue_verdict *verdict) {
     for (int i = 0; i < report->count; i++) {
@@ -253,6 +258,9 @@ static void answer_others(struct batch *batch, const struct job *job) {
     switch (operation->header.operation) {
     case OPERATION_CANCEL:
         answer_looks(batch, operation->body.cancel.id);
+        break;
+    case OPERATION_CANCEL_MANY:
+        answer_looks_of_cancelled(batch, &operation->body.cancel_many);
         break;
     case OPERATION_UPDATE_MACHINE:
         answer_leaving(batch, &operation->body.update);

@@ -62,6 +62,12 @@ static bool is_sane_cancel(struct channel_message *operation) {
     return true;
 }
 
+static bool is_sane_cancel_many(struct channel_message *operation) {
+    struct queue_cancel_many *cancel = &operation->body.cancel_many;
+    end_text(cancel->client, sizeof cancel->client);
+    return between(cancel->confirm, -1, INT64_MAX);
+}
+
 static bool is_sane_look(struct channel_message *operation) {
     end_text(operation->body.look.whose.client, QUEUE_NAME_SIZE);
     return true;
@@ -156,6 +162,10 @@ static int rows_of_pull(const struct channel_message *operation) {
     return operation->body.pull.top;
 }
 
+static int rows_of_cancel_many(const struct channel_message *operation) {
+    return operation->body.cancel_many.count;
+}
+
 static int rows_of_report(const struct channel_message *operation) {
     return operation->body.report.count;
 }
@@ -185,6 +195,7 @@ static int rows_of_any_pull(const struct channel_message *operation) {
 APPLY(enqueue, store_enqueue(store, &operation->body.enqueue, &answer->body.id))
 APPLY(pull, store_pull(store, &operation->body.pull, &answer->body.batch))
 APPLY(cancel, store_cancel(store, &operation->body.cancel))
+APPLY(cancel_many, store_cancel_many(store, &operation->body.cancel_many, &answer->body.cancelled))
 APPLY(report, store_report(store, &operation->body.report, &answer->body.verdict))
 APPLY(retire, store_retire(store, &operation->body.worker))
 APPLY(tally, store_tally(store, &operation->body.whose, &answer->body.tally))
@@ -249,6 +260,10 @@ static bool if_pulled(const struct channel_message *answer) {
     return batch->share != PULL_OPEN && (batch->count > 0 || batch->rest > 0);
 }
 
+static bool if_cancelled(const struct channel_message *answer) {
+    return answer->body.cancelled.count > 0;
+}
+
 /* --- The table --- */
 
 #define BODY (((struct channel_message *)NULL)->body)
@@ -284,6 +299,14 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                           .is_sane = is_sane_cancel,
                           .apply = cancel,
                           .promises = always},
+    [OPERATION_CANCEL_MANY] = {.name = "cancel many",
+                               .message = LIST(queue_cancel_many, QUEUE_CANCEL_MAX),
+                               .answer = ONE(cancelled),
+                               .is_alone = true,
+                               .is_sane = is_sane_cancel_many,
+                               .rows = rows_of_cancel_many,
+                               .apply = cancel_many,
+                               .promises = if_cancelled},
     [OPERATION_REPORT] = {.name = "report",
                           .message = LIST(queue_report, QUEUE_LEASE_MAX),
                           .answer = ONE(verdict),

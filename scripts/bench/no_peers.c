@@ -45,6 +45,12 @@ enum queue_result queue_look_replica(struct queue *queue, struct uuid id,
     return QUEUE_DOWN;
 }
 
+enum queue_result queue_list_replica(struct queue *queue, const struct queue_list *list,
+                                     struct queue_page *page) {
+    (void)queue, (void)list, (void)page;
+    return QUEUE_DOWN;
+}
+
 enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close) {
     (void)queue, (void)close;
     return QUEUE_DOWN;

@@ -101,6 +101,18 @@ enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *c
     return QUEUE_OK;
 }
 
+enum queue_result queue_cancel_many(struct queue *queue, const struct queue_cancel_many *cancel,
+                                    struct queue_cancelled *cancelled) {
+    (void)queue, (void)cancel, (void)cancelled;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_list(struct queue *queue, const struct queue_list *list,
+                             struct queue_page *page) {
+    (void)queue, (void)list, (void)page;
+    return QUEUE_DOWN;
+}
+
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict) {
     (void)queue;

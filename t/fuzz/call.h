@@ -107,6 +107,36 @@ enum queue_result queue_cancel(struct queue *queue, const struct queue_cancel *c
     return take(OPERATION_CANCEL);
 }
 
+enum queue_result queue_cancel_many(struct queue *queue, const struct queue_cancel_many *cancel,
+                                    struct queue_cancelled *cancelled) {
+    (void)queue;
+    must(cancel->count >= 0 && cancel->count <= QUEUE_CANCEL_MAX);
+    fuzz_message.body.cancel_many = *cancel;
+    cancelled->waiting = 3;
+    cancelled->count = cancel->count;
+    return take(OPERATION_CANCEL_MANY);
+}
+
+enum queue_result queue_list(struct queue *queue, const struct queue_list *list,
+                             struct queue_page *page) {
+    (void)queue;
+    must(list->limit >= 1 && list->limit <= QUEUE_LIST_MAX);
+    must(list->state >= -1 && list->state < ITEM_STATES);
+    page->known = 1;
+    page->more = list->limit < 3;
+    page->count = page->more ? list->limit : 3;
+    for (int i = 0; i < page->count; i++)
+        page->items[i] = (struct queue_listed){.item = some_item(9 - i), .client = "alice"};
+    page->end = page->items[page->count - 1].item.id;
+    return fuzz_result;
+}
+
+enum queue_result queue_list_replica(struct queue *queue, const struct queue_list *list,
+                                     struct queue_page *page) {
+    page->as_of_ms = 1000;
+    return queue_list(queue, list, page);
+}
+
 enum queue_result queue_report(struct queue *queue, const struct queue_report *report,
                                struct queue_verdict *verdict) {
     (void)queue;

@@ -85,6 +85,22 @@ sub cancel ($self, $own) {
     return $self->note(op => 'cancel', own => $own, status => $reply->status, id => $id);
 }
 
+# Behind an item or from the newest on.
+sub list ($self, $own) {
+    my $after = $own && rand() < 0.5 ? undef : $self->draw($own);
+    return if !$own && !defined $after;
+    my $state = rand() < 0.3 ? '&state=' . (qw(waiting done pulled cancelled))[rand 4] : '';
+    my (undef, $reply) = $self->call('GET', '/items?limit=' . (1 + int rand 50) . $state . (defined $after ? "&after=$after" : ''));
+    my $ids = $reply->status == 200 ? [map { $_->{id} } $reply->json->@*] : undef;
+    return $self->note(op => 'list', own => $own, status => $reply->status, ids => $ids);
+}
+
+# All that waits at one node, if it is as much as was drawn.
+sub cancel_all ($self) {
+    my (undef, $reply) = $self->call('DELETE', '/items?state=waiting&confirm=' . int rand 20);
+    return $self->note(op => 'cancel_all', status => $reply->status);
+}
+
 sub stats ($self) {
     my ($node, $reply) = $self->call('GET', '/stats');
     return $self->note(op => 'stats', status => $reply->status, text => $reply->content);
@@ -96,7 +112,9 @@ sub run ($self) {
         if    ($drawn < 0.35) { $self->put }
         elsif ($drawn < 0.60) { $self->pull }
         elsif ($drawn < 0.85) { $self->look($drawn < 0.70 ? 1 : 0) }
-        elsif ($drawn < 0.95) { $self->cancel($drawn < 0.88 ? 1 : 0) }
+        elsif ($drawn < 0.90) { $self->cancel($drawn < 0.87 ? 1 : 0) }
+        elsif ($drawn < 0.94) { $self->list($drawn < 0.92 ? 1 : 0) }
+        elsif ($drawn < 0.95) { $self->cancel_all }
         else                  { $self->stats }
     }
     return;
@@ -116,13 +134,14 @@ sub judge ($name, @entries) {
     for my $entry (@entries) {
         my $op = $entry->{op};
         my $own = $entry->{own} // 1;
-        push @wrong, "$name: $op is answered $entry->{status}" if $own && $entry->{status} !~ /^20[014]$/ && "$op$entry->{status}" ne 'cancel409';
+        push @wrong, "$name: $op is answered $entry->{status}" if $own && $entry->{status} !~ /^20[014]$/ && ($op !~ /^cancel/ || $entry->{status} != 409);
         push @wrong, "$name: $op of another's item is answered $entry->{status}" if !$own && $entry->{status} != 404;
         for my $item (($entry->{items} // [])->@*) {
             my ($id, $value) = @$item;
             push @wrong, "$name: pulls $id, which is not its own" if !$mine{$id};
             push @wrong, "$name: the value of $id is wrong" if defined $body{$id} && $value ne sha512_hex($body{$id});
         }
+        push @wrong, map { "$name: $_ is listed, which is not its own" } grep { !$mine{$_} } ($entry->{ids} // [])->@*;
         next if $op ne 'pull' || !($entry->{items} // [])->@*;
         my $batch = join ' ', map { $_->[0] } $entry->{items}->@*;
         if ($entry->{key} && $batch_of{ $entry->{key} }) {
