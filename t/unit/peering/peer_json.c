@@ -2,6 +2,8 @@
  */
 #include "fcgi/peering/peer_json.h"
 
+#include "fcgi/queue/channel.h"
+
 #include <stdlib.h>
 
 #include "tap.h"
@@ -195,6 +197,75 @@ static void test_tags(void) {
     json_free(&json);
 }
 
+#define ID_END "\"end\":\"01234567-89ab-7def-8123-456789abcdef\","
+#define LISTED "{" ID CHAIN DONE STRIKES ",\"client\":\"alice\"}"
+#define PAGE "\"known\":true,\"more\":false,"
+
+/* Pages of lists, each as the answer to the same question: at most two items, behind ffff.... */
+static const struct {
+    const char *field; /* NULL: nothing is wrong */
+    const char *text;
+} pages[] = {
+    {NULL, "{" PAGE "\"items\":[]}"},
+    {NULL, "{" PAGE "\"items\":[" LISTED "]}"},
+    {NULL, "{\"known\":true,\"more\":true,\"end\":\"00000000-0000-7000-8000-000000000000\","
+           "\"items\":[]}"},
+    {NULL, "{\"known\":true,\"more\":true," ID_END "\"items\":[" LISTED "]}"},
+    {"known", "{\"more\":false,\"items\":[]}"},
+    {"known", "{\"known\":1,\"more\":false,\"items\":[]}"},
+    {"more", "{\"known\":true,\"items\":[]}"},
+    {"end", "{\"known\":true,\"more\":true,\"items\":[]}"},
+    {"end", "{\"known\":true,\"more\":true,\"end\":\"f1234567-89ab-7def-8123-456789abcdef\","
+            "\"items\":[" LISTED "]}"},
+    {"items", "{" PAGE "\"items\":{}}"},
+    {"items", "{" PAGE "\"items\":[" LISTED "," LISTED "]}"},
+    {"items", "{" PAGE "\"items\":[" LISTED "," LISTED "," LISTED "]}"},
+    {"client", "{" PAGE "\"items\":[{" ID CHAIN DONE STRIKES "}]}"},
+    {"chain", "{" PAGE "\"items\":[{" ID DONE STRIKES ",\"client\":\"alice\"}]}"},
+};
+
+static void test_pages(void) {
+    static struct queue_page page;
+    struct queue_list list = {.has_after = 1, .state = -1, .limit = 2};
+    struct json json = {0};
+    const char *why;
+    memset(list.after.bytes, 0xff, sizeof list.after.bytes);
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        struct peer_fault fault = {0};
+        bool read = json_parse(&json, pages[i].text, strlen(pages[i].text), &why) &&
+                    peer_json_read_page(&json, 0, &list, &page, &fault);
+        const char *field = read ? NULL : fault.field;
+        ok(field == pages[i].field || (field && pages[i].field && !strcmp(field, pages[i].field)),
+           "%s: %s", pages[i].field ? pages[i].field : "taken", pages[i].text);
+    }
+    json_free(&json);
+}
+
+static void test_page_again(void) {
+    static struct queue_page page = {.known = 1, .more = 1, .count = 2};
+    static struct queue_page back;
+    const struct queue_list list = {.state = -1, .limit = 2};
+    struct buffer text = {0};
+    struct json json = {0};
+    struct peer_fault fault = {0};
+    const char *why;
+    for (int i = 0; i < page.count; i++) {
+        page.items[i].item = some_item(ITEM_DONE);
+        page.items[i].item.id.bytes[0] = (uint8_t)(9 - i);
+        snprintf(page.items[i].client, sizeof page.items[i].client, "a \"%d\"", i);
+    }
+    page.end = page.items[1].item.id;
+    json_open(&text, '{');
+    peer_json_put_page(&text, &page);
+    json_close(&text, '}');
+    ok(json_parse(&json, text.data, text.length, &why) &&
+           peer_json_read_page(&json, 0, &list, &back, &fault) &&
+           memcmp(&page, &back, CHANNEL_LIST_SIZE(struct queue_page, page.count)) == 0,
+       "a page comes back");
+    buffer_free(&text);
+    json_free(&json);
+}
+
 /* Texts with one byte changed are read or refused, but never more than that. */
 static void test_noise(void) {
     struct queue_item item = some_item(ITEM_PULLED);
@@ -225,6 +296,8 @@ int main(void) {
     test_texts();
     test_arrays();
     test_tags();
+    test_pages();
+    test_page_again();
     test_noise();
     return done_testing();
 }
