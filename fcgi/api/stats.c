@@ -7,9 +7,9 @@
 #include "base/refusals.h"
 #include "http/problem.h"
 #include "queue/fields.h"
-#include "stats_certificates.h"
-#include "stats_fleet.h"
-#include "stats_peers.h"
+#include "stats/certificates.h"
+#include "stats/fleet.h"
+#include "stats/peers.h"
 
 /* "rates": for each span, items and iterations a second. */
 static void put_rates(struct buffer *body, const struct queue_tally *tally) {

@@ -1,4 +1,4 @@
-#include "stats_peers.h"
+#include "peers.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "stats_certificates.h"
+#include "certificates.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "stats_fleet.h"
+#include "fleet.h"
 
 #include "base/machine_token.h"
 #include "queue/fields.h"
