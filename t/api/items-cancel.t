@@ -6,16 +6,10 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 my $dir = tempdir('hm-cancel-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my (%key, @lines);
-for my $who (qw(client:alice client:bob operator:op viewer:eve)) {
-    my ($role, $name) = split /:/, $who;
-    (undef, $key{$name}, undef, my $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $role $name};
-    push @lines, "$line\n";
-}
-spew("$dir/keys", join '', @lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client alice', 'client bob', 'operator op', 'viewer eve');
 my $mill = Hashmill->start(KEYS => "$dir/keys");
 
 sub as ($who, $method, $path) {

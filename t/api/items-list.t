@@ -6,23 +6,11 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 my $dir = tempdir('hm-list-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
-# A new key of a role and its line.
-sub new_key ($role, $name) {
-    my (undef, $key, undef, $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $role $name};
-    return ($key, $line);
-}
-
-my (%key, @lines);
-for my $who (qw(client:alice client:bob client:carol operator:op viewer:eve)) {
-    my ($role, $name) = split /:/, $who;
-    ($key{$name}, my $line) = new_key($role, $name);
-    push @lines, "$line\n";
-}
-spew("$dir/keys", join '', @lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client alice', 'client bob', 'client carol', 'operator op', 'viewer eve');
 my $mill = Hashmill->start(KEYS => "$dir/keys");
 
 sub as ($who, $method, $path) {
