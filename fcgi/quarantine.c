@@ -1,25 +1,17 @@
 #include "quarantine.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "exit_code.h"
 #include "log.h"
 #include "master/sockets.h"
 #include "queue/queue_fleet.h"
-
-/* Whether an identity may have this name. */
-static bool is_name(const char *text) {
-    static const char characters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t length = strspn(text, characters);
-    return length > 0 && length < QUEUE_NAME_SIZE && text[length] == '\0';
-}
+#include "queue/queue_operators.h"
 
 int quarantine_run(const struct conf *conf, const char *identity, bool begins) {
     char channel[SETTING_TEXT_SIZE + 24];
     struct queue_quarantine quarantine = {.begins = begins, .why = "by an operator"};
-    if (!is_name(identity)) {
+    if (!queue_is_name(identity)) {
         log_error("a name of a key or a machine has 1 to %zu letters, digits, dots, underscores "
                   "and dashes: see identity in GET /stats",
                   sizeof quarantine.identity - 1);

@@ -14,7 +14,7 @@ DELETE FROM item WHERE seq IN (SELECT seq FROM temp.lost);
 
 -- name: recover_tally
 -- Counts the rows of a salvaged database. The queue clock does not go back before the time of any row.
--- ?1 the old clock or 0, ?2 the old number of the last batch or 0
+-- ?1 the old clock or 0, ?2 the old number of the last batch or 0, ?3 what was paused
 UPDATE tally SET
     clock = max(?1,
         (SELECT coalesce(max(max(since, coalesce(done_at, 0), coalesce(closed, 0))), 0) FROM item),
@@ -26,6 +26,7 @@ UPDATE tally SET
     cancelled = (SELECT count(*) FROM item WHERE state = 4),
     remaining = (SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2),
     batch = ?2,
+    paused = ?3,
     virtual = coalesce((SELECT min(rank) FROM item WHERE state = 0), virtual),
     top = max(top, (SELECT coalesce(max(rank), 0) FROM item WHERE state = 0))
 WHERE one = 1;

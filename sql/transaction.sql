@@ -29,7 +29,8 @@ ROLLBACK;
 
 -- name: tally_read
 -- The counts, the queue clock and virtual time as last saved.
-SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall, virtual, top
+SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall, virtual, top,
+    paused
 FROM tally WHERE one = 1;
 
 -- name: tally_presence
@@ -46,9 +47,9 @@ FROM item GROUP BY client, state;
 -- name: tally_save
 -- Saves the counts, the queue clock and virtual time; part of each batch.
 -- ?1 clock, ?2 waiting, ?3 leased, ?4 done, ?5 pulled, ?6 cancelled, ?7 remaining,
--- ?8 number of the batch, ?9 wall time, ?10 virtual time, ?11 the greatest finish
+-- ?8 number of the batch, ?9 wall time, ?10 virtual time, ?11 the greatest finish, ?12 what is paused
 UPDATE tally SET clock = ?1, waiting = ?2, leased = ?3, done = ?4, pulled = ?5, cancelled = ?6,
-    remaining = ?7, batch = ?8, wall = ?9, virtual = ?10, top = ?11
+    remaining = ?7, batch = ?8, wall = ?9, virtual = ?10, top = ?11, paused = ?12
 WHERE one = 1;
 
 -- name: tally_check
@@ -90,7 +91,7 @@ SELECT count(*) FROM sqlite_schema
 WHERE type NOT IN ('table', 'index', 'view')
     OR (type = 'table' AND (rootpage = 0 OR sql NOT GLOB 'CREATE TABLE *'))
     OR (type = 'view' AND ?1 >= 6 AND name NOT IN
-        ('queue', 'items', 'workers', 'machines', 'decisions', 'slowest', 'throughput'));
+        ('queue', 'items', 'workers', 'machines', 'decisions', 'actions', 'slowest', 'throughput'));
 
 -- name: schema_shape
 -- The columns of all tables and indexes, and what kind of index each is.

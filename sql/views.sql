@@ -6,12 +6,13 @@ DROP VIEW IF EXISTS items;
 DROP VIEW IF EXISTS workers;
 DROP VIEW IF EXISTS machines;
 DROP VIEW IF EXISTS decisions;
+DROP VIEW IF EXISTS actions;
 DROP VIEW IF EXISTS slowest;
 DROP VIEW IF EXISTS throughput;
 
 -- The queue by state, a line each, from the counts that the writer keeps.
 CREATE VIEW queue AS
-SELECT state, printf('%,d items', items) AS items, note
+SELECT state, iif(items < 0, '', printf('%,d items', items)) AS items, note
 FROM (
     SELECT 0 AS n, 'waiting' AS state, waiting AS items,
         coalesce((SELECT 'oldest enqueued '
@@ -30,6 +31,9 @@ FROM (
     UNION ALL
     SELECT 5, 'set aside', count,
         printf('of the pulled ones, for a pull at node %d', node) FROM reservation WHERE settled = 0
+    UNION ALL
+    SELECT 6, 'paused', -1, ltrim(iif(paused & 1, ', intake', '') || iif(paused & 2, ', leasing', '')
+        || iif(paused & 4, ', scaling', ''), ', ') || ': by an operator' FROM tally WHERE paused
 )
 ORDER BY n;
 
@@ -76,6 +80,13 @@ ORDER BY machine.seq DESC;
 CREATE VIEW decisions AS
 SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, why
 FROM decision
+ORDER BY seq DESC;
+
+-- What operators have done, the last first.
+CREATE VIEW actions AS
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, who, what, about,
+    iif(what IN ('pull', 'cancel'), printf('%,d items', items), '') AS items
+FROM audit
 ORDER BY seq DESC;
 
 -- The twenty items that have been in the queue longest without being done.

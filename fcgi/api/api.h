@@ -51,6 +51,14 @@ void api_replica_compare(struct call *call); /* POST /peer/replica/compare?... *
 void api_replica_take(struct call *call);    /* POST /peer/replica/take */
 void api_replica_read(struct call *call);    /* POST /peer/replica/read?... */
 
+/* admin.c: operators. */
+void api_pause(struct call *call);   /* POST /admin/pause?what=PART */
+void api_resume(struct call *call);  /* POST /admin/resume?what=PART */
+void api_release(struct call *call); /* POST /admin/release?name=NAME */
+
+/* "paused": the names of the parts whose bits are set, for stats.c, too. */
+void api_put_paused(struct buffer *body, int64_t paused);
+
 /* health.c, stats.c: monitoring. */
 void api_health(struct call *call); /* GET /healthz[?probe=ready|live] */
 void api_stats(struct call *call);  /* GET /stats */

@@ -26,10 +26,12 @@ static void add(struct queue_batch *batch, const struct queue_batch *more, int o
 }
 
 /* Closes the pull with `rest` items of the peer. */
-static enum queue_result close_pull(struct server *server, const struct queue_batch *batch,
-                                    int32_t rest) {
+static enum queue_result close_pull(struct server *server, const struct queue_pull *pull,
+                                    const uint8_t tag[PULL_TAG_SIZE], int32_t rest) {
     struct queue_close close = {.rest = rest};
-    memcpy(close.tag, batch->tag, PULL_TAG_SIZE);
+    memcpy(close.who, pull->who, sizeof close.who);
+    memcpy(close.client, pull->client, sizeof close.client);
+    memcpy(close.tag, tag, PULL_TAG_SIZE);
     enum queue_result result = queue_close_pull(server->queue, &close);
     return result == QUEUE_NONE || result == QUEUE_CONFLICT ? QUEUE_UNKNOWN : result;
 }
@@ -62,7 +64,7 @@ static enum queue_result complete(struct server *server, const struct queue_pull
         *unreachable = !is_old(batch, &answer->is.batch);
         return *unreachable ? QUEUE_DOWN : QUEUE_NONE;
     }
-    result = open ? close_pull(server, batch, rest) : QUEUE_OK;
+    result = open ? close_pull(server, pull, batch->tag, rest) : QUEUE_OK;
     if (result == QUEUE_OK && rest > 0)
         add(batch, &answer->is.batch, pull->oldest);
     return result;
@@ -143,10 +145,12 @@ enum queue_result items_cancel(struct call *call, bool *unreachable) {
     struct server *server = call->server;
     const struct peer_message *answer;
     *unreachable = false;
+    struct queue_cancel cancel = {.id = call->id, .whose = call->whose};
+    auth_operator(&call->identity, cancel.who);
     if (!items_is_there(call))
-        return queue_cancel(server->queue,
-                            &(struct queue_cancel){.id = call->id, .whose = call->whose});
+        return queue_cancel(server->queue, &cancel);
     struct peer_request request = {.kind = PEER_CANCEL, .id = call->id, .whose = call->whose};
+    memcpy(request.who, cancel.who, sizeof request.who);
     enum queue_result result = peer_client_call(server->peer_client, &request, &answer);
     *unreachable = result == QUEUE_DOWN;
     return result;

@@ -263,6 +263,7 @@ static bool read_cancel(struct call *call, struct queue_cancel_many *cancel) {
                             "this node, as GET /stats says. Nothing was cancelled.");
     if (!query_integer(&call->query, "confirm", 0, most, &cancel->confirm, why, sizeof why))
         return refuse(call, why);
+    auth_operator(&call->identity, cancel->who);
     return items_read_client(call, cancel->client);
 }
 

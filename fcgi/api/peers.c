@@ -233,9 +233,9 @@ void api_peer_list(struct call *call) {
 
 void api_peer_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;
-    if (!peers_read_cancel(call))
+    struct queue_cancel cancel;
+    if (!peers_read_cancel(call, &cancel))
         return;
-    const struct queue_cancel cancel = {.id = call->id, .whose = call->whose};
     enum queue_result result = queue_cancel(call->server->queue, &cancel);
     if (result == QUEUE_OK)
         reply_begin(reply, 204, NULL);

@@ -6,6 +6,7 @@
 #include "http/request_json.h"
 #include "peering/peer_json.h"
 #include "queue/fields.h"
+#include "queue/queue_operators.h"
 
 enum { WAIT_SECONDS_MAX = 30 };
 
@@ -152,18 +153,30 @@ bool peers_read_pulls(struct call *call, struct peers_pull *pulls, int *count) {
     return true;
 }
 
+/* Reads which item of this node is meant, and for whom. */
+static bool read_item(struct call *call) {
+    int32_t node;
+    return peers_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id) &&
+           read_whose(call, &call->whose);
+}
+
 bool peers_read_look(struct call *call, int64_t *wait_seconds) {
-    if (!peers_read_cancel(call))
+    if (!read_item(call))
         return false;
     return json_integer(&call->server->json, request_json_member(call, "wait"), 0, WAIT_SECONDS_MAX,
                         wait_seconds) ||
            request_json_refuse(call, -1, "wait", "whole seconds from 0 to 30");
 }
 
-bool peers_read_cancel(struct call *call) {
-    int32_t node;
-    return peers_read_node(call, &node) && read_id(call, "id", "the id of an item", &call->id) &&
-           read_whose(call, &call->whose);
+bool peers_read_cancel(struct call *call, struct queue_cancel *cancel) {
+    if (!read_item(call))
+        return false;
+    int token = request_json_member(call, "operator");
+    *cancel = (struct queue_cancel){.id = call->id, .whose = call->whose};
+    return token < 0 ||
+           (json_string(&call->server->json, token, cancel->who, sizeof cancel->who) &&
+            queue_is_name(cancel->who)) ||
+           request_json_refuse(call, -1, "operator", "the name of an operator's key");
 }
 
 bool peers_read_list(struct call *call, int32_t *node, struct queue_list *list) {

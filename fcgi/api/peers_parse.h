@@ -39,7 +39,7 @@ bool peers_read_look(struct call *call, int64_t *wait_seconds);
  * at most */
 bool peers_read_list(struct call *call, int32_t *node, struct queue_list *list);
 
-/* {"protocol","node","id"} of /peer/cancel: the same */
-bool peers_read_cancel(struct call *call);
+/* {"protocol","node","id","operator"?} of /peer/cancel */
+bool peers_read_cancel(struct call *call, struct queue_cancel *cancel);
 
 #endif

@@ -60,6 +60,7 @@ static bool read_client(struct call *call, struct queue_pull *pull) {
     auth_client(&call->identity, &own);
     if (!items_read_client(call, pull->client))
         return false;
+    auth_operator(&call->identity, pull->who);
     if (strcmp(pull->client, own.name) == 0)
         pull->quota = own.quota;
     return true;

@@ -59,6 +59,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     fields_put_integer(body, "workers", tally->workers);
     fields_put_integer(body, "parked", tally->parked);
     fields_put_integer(body, "refused", refusals_count());
+    api_put_paused(body, tally->paused);
     put_rates(body, tally);
     stats_put_fleet(body, conf, fleet);
     stats_put_peers(body, conf, tally, peers);

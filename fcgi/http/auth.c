@@ -105,6 +105,10 @@ void auth_whose(const struct identity *identity, struct queue_whose *whose) {
         snprintf(whose->client, sizeof whose->client, "%s", identity->name);
 }
 
+void auth_operator(const struct identity *identity, char who[QUEUE_NAME_SIZE]) {
+    snprintf(who, QUEUE_NAME_SIZE, "%s", identity->kind == IDENTITY_OPERATOR ? identity->name : "");
+}
+
 void auth_client(const struct identity *identity, struct queue_client *client) {
     const struct key *key = identity->key;
     *client = (struct queue_client){0};

@@ -46,6 +46,9 @@ int auth_may(const struct identity *identity);
 /* Whose items it may see and change: its own, or everybody's. */
 void auth_whose(const struct identity *identity, struct queue_whose *whose);
 
+/* Copies the name of an operator's key; "" for anybody else. */
+void auth_operator(const struct identity *identity, char who[QUEUE_NAME_SIZE]);
+
 /* The client that it is when it enqueues, with its weight and quotas. */
 void auth_client(const struct identity *identity, struct queue_client *client);
 

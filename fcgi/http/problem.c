@@ -130,6 +130,11 @@ void problem_of_write(struct reply *reply, enum queue_result result) {
                       "its reports are not taken. An operator who has looked at that machine ends "
                       "this with hashmill-fcgi --release NAME.");
         break;
+    case QUEUE_HELD:
+        problem_reply(reply, PROBLEM_PAUSED,
+                      "An operator of this node has paused the intake. Nothing was stored; try "
+                      "again later: items are taken once an operator resumes it.");
+        break;
     case QUEUE_PAUSED:
         problem_reply(reply, PROBLEM_PAUSED,
                       "The server cannot do this for now; its log says why. Nothing was stored; "

@@ -69,7 +69,7 @@ void problem_full(struct reply *reply, int retry_after_seconds);
  * count. */
 void problem_count(struct reply *reply, int64_t count);
 
-/* The problem for the result of a verb that changes the queue: FULL, PAUSED, DISK_FULL, DOWN,
+/* The problem for the result of a verb that changes the queue: FULL, HELD, PAUSED, DISK_FULL, DOWN,
  * UNKNOWN, FAULT. NONE and CONFLICT mean something else for each verb, so the callers answer those.
  */
 void problem_of_write(struct reply *reply, enum queue_result result);

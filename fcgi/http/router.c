@@ -62,7 +62,8 @@ static bool find_route(struct call *call, const struct route *route) {
         problem_reply(reply, PROBLEM_NOT_FOUND, "%s",
                       call->server->listener == LISTENER_PUBLIC
                           ? "There is nothing at this path; the calls are /enqueue, "
-                            "/pullCompleted, /items, /items/ID, /healthz and /stats."
+                            "/pullCompleted, /items, /items/ID, /healthz, /stats and those of "
+                            "operators below /admin/."
                           : "There is nothing at this path; the calls are /lease, /results and "
                             "/retire, and those of other nodes.");
         return false;

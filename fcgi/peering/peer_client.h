@@ -19,7 +19,7 @@ enum { PEER_LIST_MAX = 600 };
 
 enum peer_request_kind {
     PEER_LOOK,    /* looks at an item of the peer: id, wait_ms; answered with the item */
-    PEER_CANCEL,  /* cancels an item of the peer: id */
+    PEER_CANCEL,  /* cancels an item of the peer: id, who */
     PEER_COUNT,   /* counts a client's done items at the peer; answered with the number */
     PEER_RESERVE, /* reserves items of the peer for a pull: tag, again, top, oldest, as
                      queue_reserve; answered with the batch */
@@ -35,8 +35,9 @@ struct peer_request {
     int32_t top;    /* 1..QUEUE_PULL_MAX */
     int32_t oldest; /* as in queue_pull */
     uint8_t tag[PULL_TAG_SIZE];
-    uint8_t again;            /* 1: only items already reserved */
-    struct queue_whose whose; /* of a pull its client's; else whose items may be seen */
+    uint8_t again;             /* 1: only items already reserved */
+    struct queue_whose whose;  /* of a pull its client's; else whose items may be seen */
+    char who[QUEUE_NAME_SIZE]; /* the operator who cancels; "": none does */
     struct queue_list list;
 };
 

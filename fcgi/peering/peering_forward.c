@@ -199,6 +199,10 @@ static struct http_call *forward_cancel(struct forward *forward) {
     struct buffer *body = peering_begin(peering);
     fields_put_id(body, "id", forward->request.id);
     put_whose(body, &forward->request.whose);
+    if (forward->request.who[0] != '\0') {
+        json_name(body, "operator");
+        json_put_string(body, forward->request.who);
+    }
     return peering_post(peering, "/peer/cancel", peering->conf->peer_ms, take_cancel, forward);
 }
 

@@ -16,6 +16,7 @@
 
 #include "pages.h"
 #include "queue_fleet.h"
+#include "queue_operators.h"
 #include "queue_peers.h"
 
 enum {
@@ -51,6 +52,7 @@ enum operation {
     OPERATION_RETURN,
     OPERATION_ENQUEUE_MANY,
     OPERATION_CANCEL_MANY,
+    OPERATION_PAUSE,
     OPERATION_COUNT
 };
 
@@ -104,6 +106,7 @@ struct channel_message {
         struct queue_raise raise;
         struct queue_loan_step loan;
         struct pages pages;
+        struct queue_pause pause;
         int64_t number;
     } body;
 };

@@ -2,7 +2,8 @@
 #define HASHMILL_CLIENT_H
 
 /* The queue's client side, for every process but the writer. Shared by client.c (the channel,
- * tickets, most verbs), client_peers.c (the verbs of queue_peers.h) and client_backup.c. */
+ * tickets, most verbs), client_peers.c and client_operators.c (the verbs of those headers) and
+ * client_backup.c. */
 
 #include "base/conf.h"
 #include "channel.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue_operators.h"
 #include "queue_peers.h"
 
 const int queue_span_seconds[QUEUE_SPANS] = {1, 10, 60};
@@ -11,6 +12,15 @@ const char *item_state_name(enum item_state state) {
     static const char *const names[ITEM_STATES] = {"waiting", "leased", "done", "pulled",
                                                    "cancelled"};
     return names[state];
+}
+
+const char *const queue_part_names[QUEUE_PARTS] = {"intake", "leasing", "scaling"};
+
+bool queue_is_name(const char *text) {
+    static const char characters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t length = strspn(text, characters);
+    return length > 0 && length < QUEUE_NAME_SIZE && text[length] == '\0';
 }
 
 bool queue_is_current(const struct queue_identity *met, const struct queue_identity *now) {

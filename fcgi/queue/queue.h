@@ -51,6 +51,7 @@ enum queue_result {
     QUEUE_DENIED,      /* the caller's machine does not exist any more; nothing done */
     QUEUE_QUARANTINED, /* the caller's identity is in quarantine; nothing done */
     QUEUE_ENOUGH,    /* the caller's identity has as many items in hand as it is seen to compute */
+    QUEUE_HELD,      /* an operator has paused the intake; nothing stored */
     QUEUE_PAUSED,    /* the engine cannot do this for now, and has logged why; nothing stored */
     QUEUE_DISK_FULL, /* no room on disk; nothing stored */
     QUEUE_DOWN,      /* the engine cannot be reached; nothing was sent to it, nothing stored */
@@ -136,7 +137,7 @@ struct queue_many {
 struct queue_stored {
     struct uuid id;        /* when OK */
     int32_t result;        /* enum queue_result */
-    int32_t retry_seconds; /* after FULL and OVER_...: see queue_retry_seconds */
+    int32_t retry_seconds; /* after FULL, OVER_... and HELD: see queue_retry_seconds */
 };
 
 /* What became of each item of a queue_many, in its order. */
@@ -160,17 +161,20 @@ struct queue_pull {
     int32_t peer;                 /* NODE of the other node, with PULL_OVER_BOTH */
     char key[QUEUE_KEY_SIZE];     /* idempotency key; "" for none */
     char client[QUEUE_NAME_SIZE]; /* whose items; "" for who has no key */
+    char who[QUEUE_NAME_SIZE];    /* the operator who pulls, for the audit; "": none does */
     struct queue_quota quota;     /* of the caller, for queue_left */
 };
 
 struct queue_cancel {
     struct uuid id;
     struct queue_whose whose;
+    char who[QUEUE_NAME_SIZE]; /* the operator who cancels, for the audit; "": none does */
 };
 
 /* Items of one client to cancel, those of them that wait. */
 struct queue_cancel_many {
     char client[QUEUE_NAME_SIZE]; /* "" for who has no key */
+    char who[QUEUE_NAME_SIZE];    /* the operator who cancels, for the audit; "": none does */
     int64_t confirm;              /* how many of its items must wait; -1: any number */
     int32_t count;                /* 0..QUEUE_CANCEL_MAX */
     int32_t reserved;
@@ -325,6 +329,7 @@ struct queue_tally {
     int64_t oldest_wait_ms;     /* how long the item that waits longest has waited; 0 without one */
     int64_t workers;            /* that have called within the last minute */
     int64_t parked;             /* parked leases and looks */
+    int64_t paused;             /* the parts that an operator has paused: queue_operators.h */
     struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };
@@ -342,13 +347,13 @@ void queue_close(struct queue *queue);
 
 /* Stores an item. *id gets its id: the one passed, or the earlier one when the key was used before
  * by the same client for the same digest and iterations. OK, CONFLICT, FULL, OVER_ITEMS, OVER_WORK,
- * OVER_RATE, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * OVER_RATE, HELD, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
 
 /* Stores several items of one client, each on its own. OK, with the result of each: OK, CONFLICT,
- * FULL, OVER_ITEMS, OVER_WORK, OVER_RATE, PAUSED, DISK_FULL, FAULT; else that of all: DISK_FULL,
- * DOWN, UNKNOWN, FAULT. */
+ * FULL, OVER_ITEMS, OVER_WORK, OVER_RATE, HELD, PAUSED, DISK_FULL, FAULT; else that of all:
+ * DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
                                      struct queue_many_stored *stored);
 

@@ -107,7 +107,8 @@ enum queue_result queue_update_machine(struct queue *queue,
 struct queue_quarantine {
     char identity[QUEUE_NAME_SIZE]; /* as in struct queue_worker */
     char why[QUEUE_WHY_SIZE];
-    int32_t begins; /* 0: it ends */
+    char who[QUEUE_NAME_SIZE]; /* the operator who ends it; "" for who has no key */
+    int32_t begins;            /* 0: it ends */
     int32_t reserved;
 };
 enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine);

@@ -98,6 +98,8 @@ struct queue_close {
     uint8_t tag[PULL_TAG_SIZE];
     uint8_t settled; /* 1: the peer knows the fate of the pull; rest is not used */
     int32_t rest;
+    char who[QUEUE_NAME_SIZE];    /* for the audit: the operator who pulls, "" if none does, */
+    char client[QUEUE_NAME_SIZE]; /* and whose items */
 };
 enum queue_result queue_close_pull(struct queue *queue, const struct queue_close *close);
 

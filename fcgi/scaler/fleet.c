@@ -6,6 +6,7 @@
 
 #include "base/machine_token.h"
 #include "clock.h"
+#include "queue/queue_operators.h"
 
 enum {
     SILENT_MS = 60000,        /* least time of silence: idle workers call every 25 s */
@@ -193,6 +194,7 @@ void fleet_snapshot(const struct fleet *fleet, const struct provider *provider,
                     struct scaling_snapshot *snapshot) {
     const struct conf *conf = fleet->conf;
     const struct queue_fleet *saved = &fleet->saved;
+    bool leasing = (fleet->tally.paused & PART_LEASING) == 0;
     *snapshot = (struct scaling_snapshot){
         .rules = {.workers_min = conf->workers_min,
                   .workers_max = conf->workers_max,
@@ -200,8 +202,9 @@ void fleet_snapshot(const struct fleet *fleet, const struct provider *provider,
                   .silent_ms = fleet_silent_ms(conf),
                   .boot_max_ms = conf->boot_seconds_max * 1000,
                   .loan_ms = conf->loan_seconds * 1000},
-        .oldest_wait_ms = fleet->tally.oldest_wait_ms,
-        .waiting = fleet->tally.items[ITEM_WAITING],
+        .paused = (fleet->tally.paused & PART_SCALING) != 0,
+        .oldest_wait_ms = leasing ? fleet->tally.oldest_wait_ms : 0,
+        .waiting = leasing ? fleet->tally.items[ITEM_WAITING] : 0,
         .remaining = fleet->tally.remaining,
         .outside_rate = saved->outside_rate,
         .boot_ms = saved->boot_ms >= 0 ? saved->boot_ms : conf->boot_seconds * 1000,

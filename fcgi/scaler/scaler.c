@@ -364,7 +364,8 @@ static void turn(struct scaler *scaler) {
     if (scaler->decision.loan_due_ms < TURN_MS)
         turn_within(scaler, scaler->decision.loan_due_ms);
     adopt_ids(scaler);
-    call_launches(scaler);
+    if (!scaler->snapshot.paused)
+        call_launches(scaler);
     carry_out(scaler);
 }
 

@@ -249,11 +249,27 @@ static void decide_launch(const struct scaling_snapshot *snapshot,
         decision->launch = (int)(wanted < room ? wanted : room);
 }
 
+/* Notes the machines that are gone by themselves, and nothing else. */
+static void only_forget(const struct scaling_snapshot *snapshot,
+                        struct scaling_decision *decision) {
+    for (int i = 0; i < snapshot->count; i++) {
+        if (decision->machines[i].step != STEP_FORGET)
+            decision->machines[i].step = STEP_KEEP;
+    }
+    decision->borrow_from = SCALING_NOBODY;
+    decision->drain_ms = INT64_MAX;
+    decision->loan_due_ms = INT64_MAX;
+}
+
 void scaling_decide(const struct scaling_snapshot *snapshot, struct scaling_decision *decision) {
     *decision = (struct scaling_decision){0};
     for (int i = 0; i < snapshot->count; i++)
         decision->machines[i].step =
             judge(snapshot, &snapshot->machines[i], &decision->machines[i].reason);
+    if (snapshot->paused) {
+        only_forget(snapshot, decision);
+        return;
+    }
     struct scaling_limits limits = scaling_limits(snapshot);
     decision->limit = limits.staying;
     drop_surplus(snapshot, &limits, decision);

@@ -83,8 +83,9 @@ struct scaling_peer {
 /* The state at one moment. */
 struct scaling_snapshot {
     struct scaling_rules rules;
-    int64_t oldest_wait_ms; /* 0 when nothing waits */
-    int64_t waiting;        /* items */
+    bool paused;            /* by an operator: nothing is launched, sent away or terminated */
+    int64_t oldest_wait_ms; /* 0 when nothing waits, or nothing may be leased */
+    int64_t waiting;        /* items that may be leased */
     int64_t remaining;      /* iterations to do, over waiting and leased items */
     int64_t outside_rate;   /* of the workers that no provider launched and that are not silent */
     int64_t boot_ms;        /* boot time: from a launch until the worker's first call, measured */

@@ -75,11 +75,11 @@ static bool save_tally(struct store *store) {
         return false;
     counts->batch++;
     return store_save_clients(store) &&
-           store_run(store, SQL_TALLY_SAVE, "iiiiiiiiiii", counts->clock_ms,
+           store_run(store, SQL_TALLY_SAVE, "iiiiiiiiiiii", counts->clock_ms,
                      counts->items[ITEM_WAITING], counts->items[ITEM_LEASED],
                      counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
                      counts->items[ITEM_CANCELLED], counts->remaining, counts->batch,
-                     store->wall_ms, counts->rank.now, counts->rank.top);
+                     store->wall_ms, counts->rank.now, counts->rank.top, counts->paused);
 }
 
 bool store_commit(struct store *store) {
@@ -100,6 +100,7 @@ bool store_commit(struct store *store) {
     store_files_note_commit(store);
     note_work(store);
     store_note_level(store);
+    store_tell_paused(store);
     store->saved_counts = store->counts;
     clients_keep(&store->clients, clock_steady_ms());
     return true;

@@ -6,11 +6,15 @@
 #include "clock.h"
 #include "item_columns.h"
 #include "log.h"
+#include "queue/id.h"
 #include "store/rank.h"
 #include "store/retry_after.h"
 #include "store_sql.h"
 
-enum { WORKER_ALIVE_MS = 60 * 1000 };
+enum {
+    WORKER_ALIVE_MS = 60 * 1000,
+    HELD_SECONDS = 10 /* until a client tries again while the intake is paused */
+};
 
 /* Looks an idempotency key of a client up. NONE: never used; OK with the id of its item; CONFLICT:
  * used for another request; FAULT. */
@@ -128,6 +132,10 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         if (result != QUEUE_NONE)
             return result;
     }
+    if (store_is_paused(store, PART_INTAKE)) {
+        store->retry_seconds = HELD_SECONDS;
+        return QUEUE_HELD;
+    }
     enum queue_result allowed = within_quota(store, client, item);
     if (allowed != QUEUE_OK)
         return allowed;
@@ -211,6 +219,7 @@ static bool end_item(struct store *store, const struct ending *item) {
 }
 
 enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel) {
+    char about[ID_TEXT_SIZE];
     struct ending item;
     enum queue_result result = find_ending(store, cancel->id, &item);
     if (result != QUEUE_OK)
@@ -221,7 +230,10 @@ enum queue_result store_cancel(struct store *store, const struct queue_cancel *c
         return QUEUE_OK;
     if (item.state == ITEM_DONE || item.state == ITEM_PULLED)
         return QUEUE_CONFLICT;
-    return end_item(store, &item) ? QUEUE_OK : QUEUE_FAULT;
+    id_format(about, cancel->id);
+    return end_item(store, &item) && store_audit_by_key(store, cancel->who, "cancel", about, 1)
+               ? QUEUE_OK
+               : QUEUE_FAULT;
 }
 
 enum queue_result store_cancel_many(struct store *store, const struct queue_cancel_many *cancel,
@@ -241,11 +253,13 @@ enum queue_result store_cancel_many(struct store *store, const struct queue_canc
             return QUEUE_FAULT;
         cancelled->count++;
     }
-    return QUEUE_OK;
+    return store_audit_by_key(store, cancel->who, "cancel", cancel->client, cancelled->count)
+               ? QUEUE_OK
+               : QUEUE_FAULT;
 }
 
-int64_t store_waiting(const struct store *store) {
-    return store->counts.items[ITEM_WAITING];
+int64_t store_leasable(const struct store *store) {
+    return store_is_paused(store, PART_LEASING) ? 0 : store->counts.items[ITEM_WAITING];
 }
 
 void store_left(struct store *store, const char *name, const struct queue_quota *quota,
@@ -282,6 +296,7 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
         tally_client(store, whose->client, tally);
         return store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
     }
+    tally->paused = store->counts.paused;
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;
     int64_t oldest = store_number(store, store_bind(store, SQL_OLDEST, ""), now);

@@ -128,7 +128,7 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     result = leased_before(store, request, grant);
     if (result == QUEUE_NONE && grant->drain)
         return QUEUE_OK;
-    if (result != QUEUE_NONE || store_waiting(store) == 0)
+    if (result != QUEUE_NONE || store_leasable(store) == 0)
         return result;
     int32_t most = store_in_hand_room(store, &request->worker, request->items);
     if (most <= 0)

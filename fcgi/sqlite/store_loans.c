@@ -1,8 +1,9 @@
 /*
- * Loans: rights to run one machine more, while the lender runs one fewer. The borrower counts a
- * loan's time from when it sent the hello, the lender from when it answers, so the loan expires at
- * the borrower first. Only this file limits the number of machines: giving a loan and launching a
- * machine are operations of the one writer, and each sees the other.
+ * The machines that this node launches, and loans: rights to run one machine more, while the lender
+ * runs one fewer. The borrower counts a loan's time from when it sent the hello, the lender from
+ * when it answers, so the loan expires at the borrower first. Only this file limits the number of
+ * machines: giving a loan and launching a machine are operations of the one writer, and each sees
+ * the other.
  */
 
 #include <stdio.h>
@@ -75,6 +76,8 @@ enum queue_result store_may_launch(struct store *store, const char *name) {
         return QUEUE_OK;
     if (known < 0 || !count_loans(store, &counts))
         return QUEUE_FAULT;
+    if (store_is_paused(store, PART_SCALING)) /* since the scaler looked */
+        return QUEUE_CONFLICT;
     int64_t most = store->conf->workers_max - counts.given + counts.held;
     return counts.machines < most ? QUEUE_OK : QUEUE_CONFLICT;
 }
@@ -272,5 +275,26 @@ enum queue_result store_loan(struct store *store, const struct queue_loan_step *
         good = loan.deadline_ms <= store_now_ms(store) ? delete_loan(store, &step->id)
                                                        : save_loan(store, &loan);
     }
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}
+
+/* --- The machines of this node --- */
+
+static bool save_machine(struct store *store, const struct queue_machine_update *update) {
+    return store_run(store, SQL_MACHINE_UPDATE, "ttiiii", update->name, update->id,
+                     (int64_t)update->state, store_now_ms(store), store->wall_ms,
+                     update->launched_ago_ms) &&
+           (update->state != MACHINE_GONE || store_run(store, SQL_MACHINE_PRUNE, ""));
+}
+
+enum queue_result store_update_machine(struct store *store,
+                                       const struct queue_machine_update *update) {
+    if (update->name[0] != '\0' && update->state == MACHINE_LAUNCHING) {
+        enum queue_result result = store_may_launch(store, update->name);
+        if (result != QUEUE_OK)
+            return result;
+    }
+    bool good = (update->name[0] == '\0' || save_machine(store, update)) &&
+                (update->why[0] == '\0' || store_save_decision(store, update->why));
     return good ? QUEUE_OK : QUEUE_FAULT;
 }

@@ -293,6 +293,7 @@ static bool load_counts(struct store *store) {
         store_blob(store, statement, 3 + ITEM_STATES, counts->batch_check, BATCH_CHECK_SIZE);
     counts->rank.now = rank_sane(sqlite3_column_int64(statement, 5 + ITEM_STATES));
     counts->rank.top = rank_sane(sqlite3_column_int64(statement, 6 + ITEM_STATES));
+    counts->paused = sqlite3_column_int64(statement, 7 + ITEM_STATES) & QUEUE_PARTS_ALL;
     store_end(statement);
     good = good && store_load_clients(store) && store_check_counts(store);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
@@ -352,6 +353,7 @@ static int open_database(struct store *store) {
     store_reserve_open(store);
     store_files_open(store);
     store->serving = store_first_checkpoint(store) && store_files_in_place(store);
+    store_tell_still_paused(store);
     return store->serving ? EXIT_OK : failure(store);
 }
 

@@ -55,6 +55,7 @@ enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
     if (pull->reach == PULL_OVER_BOTH && batch->count < pull->top)
         return store_spread_open(store, pull, keyed ? tag : NULL, batch);
     bool good = store_hand_out(store, pull->client, batch, pull->oldest, keyed ? tag : NULL,
-                               store_now_ms(store));
+                               store_now_ms(store)) &&
+                store_audit_by_key(store, pull->who, "pull", pull->client, batch->count);
     return good ? QUEUE_OK : QUEUE_FAULT;
 }

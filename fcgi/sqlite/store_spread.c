@@ -140,7 +140,8 @@ enum queue_result store_close_pull(struct store *store, const struct queue_close
         return result;
     if (spread.rest >= 0) /* the same request, sent by two processes */
         return spread.rest == close->rest ? QUEUE_OK : QUEUE_CONFLICT;
-    if (save_closed(store, close->tag, &spread, close->rest))
+    if (save_closed(store, close->tag, &spread, close->rest) &&
+        store_audit_by_key(store, close->who, "pull", close->client, spread.own + close->rest))
         return QUEUE_OK;
     store_lose(store);
     return QUEUE_FAULT;

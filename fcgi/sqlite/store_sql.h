@@ -2,11 +2,11 @@
 #define HASHMILL_STORE_SQL_H
 
 /* Shared by the files of the store. Each uses only those before it: changes.c (the rows that a
- * batch changes), store_failures.c, store_statements.c, store_counts.c; store_files.c,
- * store_reserve.c (room on the disk), store_wal.c (checkpoints), store_backup.c, store_record.c
- * (the log for the replica); store.c (the transaction); store_peers.c (the state of the peer and
- * its replica), store_items.c, store_leases.c, store_workers.c, store_loans.c,
- * store_machines.c, store_hand_out.c, store_spread.c and store_pulls.c (operations),
+ * batch changes), store_failures.c, store_statements.c, store_counts.c, store_journal.c (what is
+ * kept for people); store_files.c, store_reserve.c (room on the disk), store_wal.c (checkpoints),
+ * store_backup.c, store_record.c (the log for the replica); store.c (the transaction);
+ * store_peers.c (the state of the peer and its replica), store_items.c, store_leases.c,
+ * store_workers.c, store_loans.c, store_hand_out.c, store_spread.c and store_pulls.c (operations),
  * store_retention.c; store_open.c.
  */
 
@@ -38,6 +38,7 @@ struct counts {
     int64_t batch;     /* its number */
     bool wrong;        /* a change did not fit them: the batch ends with counts of the rows */
     struct rank_clock rank;
+    int64_t paused; /* bits of enum queue_part */
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;     /* done since the start */
@@ -121,10 +122,11 @@ struct store {
     int64_t opened_ms;          /* queue clock at the opening */
     int64_t restored_ms;        /* queue clock when it was taken from a copy; -1: never */
     struct queue_identity identity;
-    int64_t wall_ms;          /* wall time of the batch */
-    int64_t next_deadline_ms; /* queue clock; a lower bound, INT64_MAX without leases */
-    int64_t next_removal_ms;  /* queue clock; the earliest time of retention's next work */
-    int32_t retry_seconds;    /* after a refused enqueue: until there may be room for it */
+    int64_t wall_ms;                 /* wall time of the batch */
+    int64_t next_deadline_ms;        /* queue clock; a lower bound, INT64_MAX without leases */
+    int64_t next_removal_ms;         /* queue clock; the earliest time of retention's next work */
+    char paused_by[QUEUE_NAME_SIZE]; /* who has paused or resumed last */
+    int32_t retry_seconds;           /* after a refused enqueue: until there may be room for it */
     struct rates rates;
     struct clients clients;
     struct files files;
@@ -255,8 +257,20 @@ static inline int64_t store_now_ms(const struct store *store) {
     return store->counts.clock_ms;
 }
 
-/* Saves a decision, for people to read, and prunes old ones. False after a failure. */
+/* store_journal.c. Each that saves is false after a failure.
+ * store_save_decision saves a decision, for people to read, and prunes old ones. store_audit does
+ * so with what an operator has done, about what and with how many items; store_audit_by_key only
+ * if it has a key and there are items, and loses the batch if it cannot.
+ * store_tell_paused logs what the batch under way has paused or resumed; store_tell_still_paused
+ * what is paused at the start. */
 bool store_save_decision(struct store *store, const char *why);
+bool store_audit(struct store *store, const char *who, const char *what, const char *about,
+                 int64_t items);
+bool store_audit_by_key(struct store *store, const char *who, const char *what, const char *about,
+                        int64_t items);
+bool store_is_paused(const struct store *store, enum queue_part part);
+void store_tell_paused(struct store *store);
+void store_tell_still_paused(const struct store *store);
 
 /* Whether a new machine of that name may be launched: fewer exist than WORKERS_MAX and loans allow.
  * OK (also for a name that was saved before), CONFLICT, FAULT. */

@@ -1,4 +1,4 @@
-/* The registry: workers that have called, and decisions. */
+/* The registry: workers that have called. */
 
 #include <stdio.h>
 #include <string.h>
@@ -82,11 +82,15 @@ enum queue_result store_quarantine(struct store *store, const struct queue_quara
         return store_state(store) == STORE_GOOD ? QUEUE_NONE : QUEUE_FAULT;
     bool good = quarantine->begins ? store_run(store, SQL_QUARANTINE_BEGIN, "tit", name,
                                                store->wall_ms, quarantine->why)
-                                   : store_run(store, SQL_QUARANTINE_END, "t", name);
+                                   : store_run(store, SQL_QUARANTINE_END, "t", name) &&
+                                         store_audit(store, quarantine->who, "release", name, 0);
     store->quarantined = -1; /* counted when it is wanted */
-    if (good)
-        log_info("%s is %s in quarantine", name, quarantine->begins ? "now" : "no longer");
-    return good ? QUEUE_OK : QUEUE_FAULT;
+    if (!good) {
+        store_lose(store); /* all or nothing */
+        return QUEUE_FAULT;
+    }
+    log_info("%s is %s in quarantine", name, quarantine->begins ? "now" : "no longer");
+    return QUEUE_OK;
 }
 
 void store_quarantine_for(struct store *store, const struct queue_worker *worker,
@@ -170,7 +174,9 @@ static enum queue_result may_retire(struct store *store, int64_t seq) {
     if (code == SQLITE_DONE)
         result = QUEUE_OK;
     else if (code == SQLITE_ROW)
-        result = sqlite3_column_int(statement, 0) ? QUEUE_CONFLICT : QUEUE_OK;
+        result = sqlite3_column_int(statement, 0) || store_is_paused(store, PART_SCALING)
+                     ? QUEUE_CONFLICT
+                     : QUEUE_OK;
     store_end(statement);
     return result;
 }
@@ -186,9 +192,4 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
     bool good = store_run(store, SQL_WORKER_RETIRED, "ii", seq, store->wall_ms) &&
                 store_run(store, SQL_MACHINE_RETIRE, "ii", seq, store_now_ms(store));
     return good ? QUEUE_OK : QUEUE_FAULT;
-}
-
-bool store_save_decision(struct store *store, const char *why) {
-    return store_run(store, SQL_DECISION_ADD, "it", store->wall_ms, why) &&
-           store_run(store, SQL_DECISION_PRUNE, "");
 }

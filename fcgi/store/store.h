@@ -17,6 +17,7 @@
 #include "base/conf.h"
 #include "queue/pages.h"
 #include "queue/queue_fleet.h"
+#include "queue/queue_operators.h"
 #include "queue/queue_peers.h"
 
 struct store;
@@ -103,6 +104,8 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
                                struct queue_verdict *verdict);
 enum queue_result store_retire(struct store *store, const struct queue_worker *worker);
 enum queue_result store_quarantine(struct store *store, const struct queue_quarantine *quarantine);
+enum queue_result store_pause(struct store *store, const struct queue_pause *pause,
+                              int64_t *paused);
 enum queue_result store_update_machine(struct store *store,
                                        const struct queue_machine_update *update);
 enum queue_result store_close_pull(struct store *store, const struct queue_close *close);
@@ -127,8 +130,9 @@ enum queue_result store_has_done(struct store *store, const char *client);
  * after the last; *items gets their number. */
 const char *store_newly_done(const struct store *store, int *next, int64_t *items);
 
-/* Number of waiting items, by the counts in memory. */
-int64_t store_waiting(const struct store *store);
+/* Number of waiting items, by the counts in memory, that may be leased: 0 while leasing is paused.
+ */
+int64_t store_leasable(const struct store *store);
 
 /* The number of the last committed batch. */
 int64_t store_last_batch(const struct store *store);

@@ -122,7 +122,7 @@ int64_t batch_due_ms(const struct batch *batch) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         due = others[i] < due ? others[i] : due;
     if (batch->return_count > 0 ||
-        (parked_lease(batch->parked) && store_waiting(batch->store) > 0) ||
+        (parked_lease(batch->parked) && store_leasable(batch->store) > 0) ||
         parked_watch(batch->parked, store_last_batch(batch->store)))
         due = 0;
     return due > batch->retry_ms ? due : batch->retry_ms;
@@ -325,7 +325,7 @@ static void apply_job(struct batch *batch, struct job *job) {
 static void serve_leases(struct batch *batch) {
     struct parked_wait *wait;
     int rows = 0;
-    while (store_waiting(batch->store) > 0 && rows < ROWS_MAX_LEASES &&
+    while (store_leasable(batch->store) > 0 && rows < ROWS_MAX_LEASES &&
            store_state(batch->store) == STORE_GOOD &&
            (wait = parked_lease(batch->parked)) != NULL) {
         struct job *job = unpark(batch, wait);

@@ -14,6 +14,12 @@ static void end_text(char *text, size_t size) {
     text[size - 1] = '\0';
 }
 
+/* Ends the name of an operator. False when it can be nobody's: it is shown to people. */
+static bool is_sane_who(char who[QUEUE_NAME_SIZE]) {
+    end_text(who, QUEUE_NAME_SIZE);
+    return who[0] == '\0' || queue_is_name(who);
+}
+
 static void end_worker(struct queue_worker *worker) {
     end_text(worker->name, sizeof worker->name);
     end_text(worker->kernel, sizeof worker->kernel);
@@ -53,19 +59,20 @@ static bool is_sane_pull(struct channel_message *operation) {
     struct queue_pull *pull = &operation->body.pull;
     end_text(pull->key, sizeof pull->key);
     end_text(pull->client, sizeof pull->client);
-    return is_sane_quota(&pull->quota) && between(pull->top, 1, QUEUE_PULL_MAX) &&
+    return is_sane_who(pull->who) && is_sane_quota(&pull->quota) &&
+           between(pull->top, 1, QUEUE_PULL_MAX) &&
            between(pull->reach, PULL_HERE, PULL_OVER_BOTH) && between(pull->peer, 0, NODE_MAX);
 }
 
 static bool is_sane_cancel(struct channel_message *operation) {
     end_text(operation->body.cancel.whose.client, QUEUE_NAME_SIZE);
-    return true;
+    return is_sane_who(operation->body.cancel.who);
 }
 
 static bool is_sane_cancel_many(struct channel_message *operation) {
     struct queue_cancel_many *cancel = &operation->body.cancel_many;
     end_text(cancel->client, sizeof cancel->client);
-    return between(cancel->confirm, -1, INT64_MAX);
+    return is_sane_who(cancel->who) && between(cancel->confirm, -1, INT64_MAX);
 }
 
 static bool is_sane_look(struct channel_message *operation) {
@@ -106,11 +113,13 @@ static bool is_sane_quarantine(struct channel_message *operation) {
     struct queue_quarantine *quarantine = &operation->body.quarantine;
     end_text(quarantine->identity, sizeof quarantine->identity);
     end_text(quarantine->why, sizeof quarantine->why);
-    return quarantine->identity[0] != '\0';
+    return queue_is_name(quarantine->identity) && is_sane_who(quarantine->who);
 }
 
 static bool is_sane_close(struct channel_message *operation) {
-    return between(operation->body.close.rest, 0, QUEUE_PULL_MAX);
+    struct queue_close *close = &operation->body.close;
+    end_text(close->client, sizeof close->client);
+    return is_sane_who(close->who) && between(close->rest, 0, QUEUE_PULL_MAX);
 }
 
 static bool is_sane_reserve(struct channel_message *operation) {
@@ -144,6 +153,12 @@ static bool is_sane_heard(struct channel_message *operation) {
 
 static bool is_sane_loan(struct channel_message *operation) {
     return between(operation->body.loan.node, 0, NODE_MAX);
+}
+
+static bool is_sane_pause(struct channel_message *operation) {
+    struct queue_pause *pause = &operation->body.pause;
+    return is_sane_who(pause->who) && (pause->part == PART_INTAKE || pause->part == PART_LEASING ||
+                                       pause->part == PART_SCALING);
 }
 
 /* A backup is no part of a batch. */
@@ -210,6 +225,7 @@ APPLY(heard, store_heard(store, &operation->body.heard))
 APPLY(raise_epoch, store_raise(store, &operation->body.raise))
 APPLY(loan, store_loan(store, &operation->body.loan))
 APPLY(watch_done, store_has_done(store, operation->body.whose.client))
+APPLY(pause, store_pause(store, &operation->body.pause, &answer->body.number))
 APPLY(lease, store_lease(store, &operation->body.lease, &answer->body.grant))
 APPLY(look,
       store_look(store, operation->body.look.id, &operation->body.look.whose, &answer->body.item))
@@ -231,7 +247,8 @@ static enum queue_result enqueue_many(struct store *store, const struct channel_
         *became = (struct queue_stored){0};
         became->result = (int32_t)store_enqueue(store, &item, &became->id);
         if (became->result == QUEUE_FULL || became->result == QUEUE_OVER_ITEMS ||
-            became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE)
+            became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE ||
+            became->result == QUEUE_HELD)
             became->retry_seconds = store_retry_seconds(store);
     }
     return QUEUE_OK;
@@ -425,6 +442,12 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                 .rows = rows_of_many,
                                 .apply = enqueue_many,
                                 .promises = if_any_stored},
+    [OPERATION_PAUSE] = {.name = "pause",
+                         .message = ONE(pause),
+                         .answer = ONE(number),
+                         .is_alone = true,
+                         .is_sane = is_sane_pause,
+                         .apply = pause},
 };
 
 const struct operation_kind *operation_kind(const struct channel_message *message) {

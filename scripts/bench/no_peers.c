@@ -1,6 +1,7 @@
-/* The verbs of queue_peers.h, and queue_backup, for engines that only the benchmarks have: they
- * know of no peer and are not worth a backup. */
+/* The verbs of queue_peers.h and queue_operators.h, and queue_backup, for engines that only the
+ * benchmarks have: they know of no peer and are not worth a backup. */
 
+#include "fcgi/queue/queue_operators.h"
 #include "fcgi/queue/queue_peers.h"
 
 enum queue_result queue_backup(struct queue *queue, const char *path) {
@@ -104,6 +105,12 @@ enum queue_result queue_met(struct queue *queue, struct queue_identity *met) {
     (void)queue;
     *met = (struct queue_identity){0};
     return QUEUE_OK;
+}
+
+enum queue_result queue_pause(struct queue *queue, const struct queue_pause *pause,
+                              int64_t *paused) {
+    (void)queue, (void)pause, (void)paused;
+    return QUEUE_DOWN;
 }
 
 enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine) {

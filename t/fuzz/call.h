@@ -20,6 +20,7 @@
 #include "fcgi/http/demands.h"
 #include "fcgi/queue/id.h"
 #include "fcgi/queue/queue_fleet.h"
+#include "fcgi/queue/queue_operators.h"
 #include "fcgi/writer/operation.h"
 #include "fuzz.h"
 #include "log.h"
@@ -172,6 +173,20 @@ enum queue_result queue_tally(struct queue *queue, const struct queue_whose *who
     (void)whose;
     *tally = (struct queue_tally){.clock_ms = 1000};
     return fuzz_result;
+}
+
+enum queue_result queue_pause(struct queue *queue, const struct queue_pause *pause,
+                              int64_t *paused) {
+    (void)queue;
+    fuzz_message.body.pause = *pause;
+    *paused = pause->part;
+    return take(OPERATION_PAUSE);
+}
+
+enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine) {
+    (void)queue;
+    fuzz_message.body.quarantine = *quarantine;
+    return take(OPERATION_QUARANTINE);
 }
 
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,

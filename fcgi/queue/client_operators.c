@@ -1,0 +1,10 @@
+/* The verbs of queue_operators.h. */
+
+#include "queue_operators.h"
+
+#include "client.h"
+
+enum queue_result queue_pause(struct queue *queue, const struct queue_pause *pause,
+                              int64_t *paused) {
+    return client_call(queue, OPERATION_PAUSE, pause, sizeof *pause, paused, sizeof *paused);
+}
