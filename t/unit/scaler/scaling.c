@@ -354,10 +354,39 @@ static void test_surplus(void) {
     is_int(decision.machines[3].step, STEP_LEAVE, "then the one that holds less");
 }
 
+/* Paused by an operator: whatever else it would do, it only notes what is gone by itself. */
+static void test_paused(void) {
+    static const struct a list[] = {{.what = RUNNING, .age = 400, .heard = 100},
+                                    {.what = LEAVING},
+                                    {.what = STRAY, .heard = NEVER},
+                                    {.what = RUNNING, .listing = LISTING_TERMINATED, .fresh = true},
+                                    {0}};
+    struct scaling_snapshot snapshot = snapshot_of(1000, 1000000, 0, list);
+    struct scaling_decision decision;
+    snapshot.rules.workers_min = 3;
+    snapshot.has_peer = true;
+    snapshot.loan_count = 1;
+    snapshot.loans[0] = (struct scaling_loan){.side = LOAN_GIVEN, .left_ms = -1};
+    snapshot.paused = true;
+    scaling_decide(&snapshot, &decision);
+    is_int(decision.launch, 0, "paused: nothing is launched");
+    is_int(decision.machines[0].step, STEP_KEEP, "a silent one stays");
+    is_int(decision.machines[1].step, STEP_KEEP, "a leaving one is not terminated");
+    is_int(decision.machines[2].step, STEP_KEEP, "a stray stays");
+    is_int(decision.machines[3].step, STEP_FORGET, "one that has ended is noted");
+    is_int(decision.loans[0].step, LOAN_STEP_KEEP, "loans stay");
+    is_int(decision.borrow_from, SCALING_NOBODY, "nobody is asked for one");
+    snapshot.paused = false;
+    scaling_decide(&snapshot, &decision);
+    is_int(decision.machines[1].step, STEP_TERMINATE, "resumed: it goes on");
+    is_int(decision.machines[0].step, STEP_LEAVE, "with all of them");
+}
+
 int main(void) {
     test_launches();
     test_other_launches();
     test_machines();
     test_surplus();
+    test_paused();
     return done_testing();
 }

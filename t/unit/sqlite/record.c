@@ -365,6 +365,27 @@ static void batch_fails(void) {
     is_int(number(store, "SELECT count(*) FROM item WHERE iterations = 77"), 1, "once");
 }
 
+static void operators(void) {
+    int64_t paused;
+    struct queue_pause pause = {.who = "olga", .part = PART_LEASING, .begins = 1};
+    store_begin(store);
+    store_pause(store, &pause, &paused);
+    ends("an operator pauses leasing");
+    is_int(paused, PART_LEASING, "which is told");
+    pause.begins = 0;
+    store_begin(store);
+    store_pause(store, &pause, &paused);
+    struct queue_quarantine quarantine = {.identity = "walt", .begins = 1};
+    store_quarantine(store, &quarantine);
+    quarantine.begins = 0;
+    store_quarantine(store, &quarantine);
+    struct queue_cancel cancel = {
+        .id = put(5, "", QUEUE_OK), .whose = queue_everybodys, .who = "olga"};
+    store_cancel(store, &cancel);
+    ends("resumes it, ends a quarantine, cancels an item");
+    is_int(number(store, "SELECT count(*) FROM audit"), 4, "and all of that is kept");
+}
+
 /* A start drops the record of a batch that was not committed. */
 static void starts_again(void) {
     int times = 1;
@@ -430,6 +451,7 @@ int main(void) {
     reservations();
     fleet();
     loans();
+    operators();
     statement_fails();
     batch_fails();
     starts_again();
