@@ -1,0 +1,59 @@
+# What an operator does at one node with items of both is kept once, at the node that the documentation says; the replicas
+# have it, too.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use File::Temp qw(tempdir);
+use Test::More;
+use Hashmill::Pair;
+use Hashmill;
+
+my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my %key;
+my $lines = '';
+for my $who ('client ann', 'operator olga') {
+    (undef, $key{(split / /, $who)[1]}, undef, my $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $who};
+    $lines .= "$line\n";
+}
+spew("$dir/keys", $lines);
+chmod 0600, "$dir/keys" or die;
+my $pair = Hashmill::Pair->start(KEYS => "$dir/keys", key => $key{olga});
+my ($here, $there) = $pair->nodes;
+
+sub put ($node, $iterations) {
+    return $node->enqueue('of ann ' . uuid(), $iterations, Authorization => "Bearer $key{ann}")->json->{id};
+}
+
+sub actions ($node) { return [map { join ' ', @$_[1 .. 4] } $node->sql('SELECT * FROM actions')] }
+
+subtest 'a cancel of the other node' => sub {
+    my ($id, $own) = map { put($there, 1000) } 1, 2;
+    is $here->call('DELETE', "/items/$id")->status, 204, 'an operator cancels it here';
+    is_deeply actions($there), ["olga cancel $id 1 items"], 'the node of the item keeps who it was';
+    is $here->call('DELETE', "/items/$own", headers => { Authorization => "Bearer $key{ann}" })->status, 204, 'its client cancels another';
+    is_deeply [actions($here), scalar actions($there)->@*], [[], 1], 'which is kept nowhere';
+};
+
+subtest 'a pull of both nodes' => sub {
+    put($_, 1) for $here, $here, $there;
+    is scalar $here->pull(10, client => 'ann')->json->@*, 3, 'has the items of both';
+    is_deeply actions($here), ['olga pull ann 3 items'], 'the node that was asked keeps it';
+    my %again = (client => 'ann', headers => { 'Idempotency-Key' => 'once' });
+    put($_, 1) for $here, $there;
+    is scalar $here->pull(10, %again)->json->@*, 2, 'with a key' for 1, 2;
+    is_deeply actions($here), ['olga pull ann 2 items', 'olga pull ann 3 items'], 'it is kept once';
+    is scalar actions($there)->@*, 1, 'and not at the other node';
+};
+
+subtest 'a pause' => sub {
+    is $here->call('POST', '/admin/pause?what=intake')->status, 200, 'of one node';
+    is_deeply [map { $_->stats->{paused} } $here, $there], [['intake'], []], 'is not one of the other';
+    is $there->enqueue('there', 1)->status, 201, 'which takes items';
+    is $here->enqueue('here', 1)->status, 503, 'this one does not';
+    ok $pair->wait_equal($here), 'the replica has it';
+    my $replica = "$there->{settings}{DATABASE}-replica";
+    is qx{sqlite3 -readonly '$replica' 'SELECT paused FROM tally; SELECT count(*) FROM audit'}, "1\n3\n", 'with all that was done';
+};
+
+finish();
