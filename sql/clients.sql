@@ -17,6 +17,16 @@ UPDATE client SET weight = ?2, finish = ?3, waiting = ?4, leased = ?5, done = ?6
     cancelled = ?8, remaining = ?9
 WHERE seq = ?1;
 
+-- name: clients_senseless
+-- How many clients no program made, and whether one with items is missing.
+SELECT (SELECT count(*) FROM client WHERE seq NOT BETWEEN 0 AND 999999 OR (name = '') <> (seq = 0)
+        OR length(CAST(name AS BLOB)) > 64 OR instr(CAST(name AS BLOB), x'00') > 0)
+    + EXISTS (SELECT 1 FROM item WHERE client NOT IN (SELECT seq FROM client));
+
+-- name: client_last
+-- The last client that has an item.
+SELECT max(client) FROM item;
+
 -- name: clients_lately
 -- The items that wait and were enqueued lately, the last ones first.
 -- ?1 clock: since when, ?2 most

@@ -33,6 +33,23 @@ SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_
     paused
 FROM tally WHERE one = 1;
 
+-- name: times_senseless
+-- How many of the tables have a time that no program saves, and by which something begins.
+-- ?1 the greatest that one saves
+SELECT EXISTS (SELECT 1 FROM tally WHERE one = 1 AND clock NOT BETWEEN 0 AND ?1)
+    + EXISTS (SELECT 1 FROM item WHERE state = 0 AND since < 0)
+    + EXISTS (SELECT 1 FROM item WHERE state = 0 AND since > ?1)
+    + EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline < 0)
+    + EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline > ?1)
+    + EXISTS (SELECT 1 FROM item WHERE state = 3 AND closed > ?1)
+    + EXISTS (SELECT 1 FROM item WHERE state = 4 AND closed > ?1)
+    + EXISTS (SELECT 1 FROM pull WHERE closed > ?1)
+    + EXISTS (SELECT 1 FROM reservation WHERE closed > ?1)
+    + EXISTS (SELECT 1 FROM worker WHERE last_seen < 0)
+    + EXISTS (SELECT 1 FROM worker WHERE last_seen > ?1)
+    + EXISTS (SELECT 1 FROM machine WHERE launched NOT BETWEEN 0 AND ?1 OR changed NOT BETWEEN 0 AND ?1)
+    + EXISTS (SELECT 1 FROM loan WHERE deadline NOT BETWEEN 0 AND ?1);
+
 -- name: tally_presence
 -- Whether there is an item of each state, in their order.
 SELECT EXISTS (SELECT 1 FROM item WHERE state = 0), EXISTS (SELECT 1 FROM item WHERE state = 1),
@@ -40,9 +57,8 @@ SELECT EXISTS (SELECT 1 FROM item WHERE state = 0), EXISTS (SELECT 1 FROM item W
     EXISTS (SELECT 1 FROM item WHERE state = 4);
 
 -- name: tally_count
--- Counts the rows of each client and state; and what remains, its upper bits and its lower 32.
-SELECT client, state, count(*), sum(remaining >> 32), sum(remaining & 4294967295)
-FROM item GROUP BY client, state;
+-- What all items count for, in the order of the table: sorting them would take memory.
+SELECT client, state, remaining FROM item NOT INDEXED;
 
 -- name: tally_save
 -- Saves the counts, the queue clock and virtual time; part of each batch.

@@ -55,6 +55,21 @@ static bool is_known(sqlite3 *database, const char *file) {
     return false;
 }
 
+/* Whether it has only such clients and times as a program saves. Those of an older version are made
+ * when it is migrated, or looked at when it is served. */
+static bool makes_sense(sqlite3 *database, const char *file) {
+    int code =
+        version_of(database) == STORE_SCHEMA_VERSION ? store_values_look(database) : SQLITE_OK;
+    if (code == SQLITE_MISMATCH)
+        log_error(
+            "%s has times or clients that no program saves, or lacks clients that have items: "
+            "hashmill-fcgi --recover makes it whole",
+            file);
+    else if (code != SQLITE_OK)
+        log_error("cannot read %s: %s", file, sqlite3_errmsg(database));
+    return code == SQLITE_OK;
+}
+
 bool store_check(const char *file) {
     sqlite3 *database = NULL;
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
@@ -66,7 +81,7 @@ bool store_check(const char *file) {
     bool good =
         code == SQLITE_OK &&
         sqlite3_exec(database, "PRAGMA cell_size_check = ON", NULL, NULL, NULL) == SQLITE_OK &&
-        is_known(database, file) && is_whole(database, file);
+        is_known(database, file) && is_whole(database, file) && makes_sense(database, file);
     sqlite3_close(database);
     return good;
 }

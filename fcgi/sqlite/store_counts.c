@@ -170,22 +170,15 @@ static void forget_counts(struct store *store) {
     }
 }
 
-/* Adds a row of tally_count. What remains comes in two parts, as a sum of rows that makes no sense
- * could overflow. */
-static void take_counts(struct store *store, sqlite3_stmt *row) {
-    const int64_t part = INT64_C(1) << 32;
+/* Counts an item, a row of tally_count. One that makes no sense is left out. */
+static void count_item(struct store *store, sqlite3_stmt *row) {
     struct client *client = changing(store, sqlite3_column_int64(row, 0));
     int64_t state = sqlite3_column_int64(row, 1);
-    int64_t high = sqlite3_column_int64(row, 3);
-    int64_t low = sqlite3_column_int64(row, 4);
     if (!client || state < 0 || state >= ITEM_STATES)
         return;
-    add_items(store, client, (int)state, sqlite3_column_int64(row, 2));
-    high += low / part;
+    add_items(store, client, (int)state, 1);
     if (state <= ITEM_LEASED)
-        add_remaining(store, client,
-                      high < REMAINING_SUM_MAX / part ? high * part + low % part
-                                                      : REMAINING_SUM_MAX);
+        add_remaining(store, client, sqlite3_column_int64(row, 2));
 }
 
 bool store_recount(struct store *store) {
@@ -197,7 +190,7 @@ bool store_recount(struct store *store) {
     if (statement)
         forget_counts(store);
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW)
-        take_counts(store, statement);
+        count_item(store, statement);
     sqlite3_progress_handler(store->database, 0, NULL, NULL);
     if (statement)
         store_end(statement);
@@ -240,14 +233,16 @@ bool store_check_counts(struct store *store) {
 
 /* --- Clients --- */
 
-struct client *store_client(struct store *store, const char *name) {
-    return clients_named(&store->clients, name);
-}
-
 struct client *store_client_or_new(struct store *store, const char *name) {
     struct client *client = clients_named(&store->clients, name);
     if (client)
         return client;
+    if (store->clients.count >= CLIENTS_MAX) {
+        log_error("there are %d clients, which is as many as a node can have: the first item of %s "
+                  "was refused",
+                  CLIENTS_MAX, name);
+        return NULL;
+    }
     if (!store_run(store, SQL_CLIENT_ADD, "it", (int64_t)store->clients.count, name)) {
         store_lose(store);
         return NULL;
@@ -306,6 +301,21 @@ static bool load_lately(struct store *store) {
     return code == SQLITE_DONE;
 }
 
+/* Gives no client the number of one whose row was lost, but not its items. */
+static bool keep_lost_numbers(struct store *store) {
+    int64_t last = store_number(store, store_bind(store, SQL_CLIENT_LAST, ""), -1);
+    if (last >= CLIENTS_MAX) {
+        log_error("the table item has clients that no program made: the database is damaged");
+        store->state = STORE_POISONED;
+    } else if (last >= store->clients.count) {
+        log_error(
+            "the table client lacks the last rows: the database is damaged. Their items stay, "
+            "and are nobody's after --recover");
+        clients_reserve(&store->clients, last + 1);
+    }
+    return store_state(store) == STORE_GOOD;
+}
+
 bool store_load_clients(struct store *store) {
     int code = SQLITE_ERROR;
     sqlite3_stmt *statement = store_bind(store, SQL_CLIENTS_ALL, "");
@@ -314,7 +324,7 @@ bool store_load_clients(struct store *store) {
     while ((code = store_step(store, statement)) == SQLITE_ROW && load_client(store, statement))
         continue;
     store_end(statement);
-    return code == SQLITE_DONE && load_lately(store);
+    return code == SQLITE_DONE && keep_lost_numbers(store) && load_lately(store);
 }
 
 bool store_save_clients(struct store *store) {

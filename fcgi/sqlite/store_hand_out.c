@@ -21,7 +21,7 @@ static bool read_items(struct store *store, sqlite3_stmt *statement, struct queu
 bool store_select_done(struct store *store, const char *client, int top, int oldest,
                        struct queue_batch *batch) {
     enum sql sql = oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST;
-    const struct client *of = store_client(store, client);
+    const struct client *of = clients_named(&store->clients, client);
     batch->count = 0;
     return !of || of->counts.items[ITEM_DONE] == 0 ||
            read_items(store, store_bind(store, sql, "ii", (int64_t)top, of->seq), batch);
@@ -37,7 +37,7 @@ bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
 bool store_hand_out(struct store *store, const char *client, struct queue_batch *batch, int oldest,
                     const uint8_t *tag, int64_t closed_ms) {
     enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
-    const struct client *of = store_client(store, client);
+    const struct client *of = clients_named(&store->clients, client);
     if (tag)
         queue_sort_batch(batch, oldest);
     if (batch->count == 0 || !of)

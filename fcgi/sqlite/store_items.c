@@ -97,9 +97,8 @@ static enum queue_result add_item(struct store *store, struct client *client,
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
     int64_t now = store_now_ms(store);
     int64_t rank = 0;
-    if (counts->items[ITEM_WAITING] == 0 &&
-        (counts->rank.now == 0 || counts->rank.top > counts->rank.now))
-        rank_idle(&counts->rank, clients_greatest_finish(&store->clients));
+    if (counts->items[ITEM_WAITING] == 0)
+        clients_idle(&store->clients, &counts->rank);
     clients_note(&store->clients, client);
     if (item->client.weight > 0)
         client->rank.weight = item->client.weight;
@@ -110,7 +109,7 @@ static enum queue_result add_item(struct store *store, struct client *client,
                                          .penalty_ns = store->conf->size_penalty_ns,
                                          .own_wait = own > 0,
                                          .others_wait = counts->items[ITEM_WAITING] > own,
-                                         .only_client = store->clients.count == 1};
+                                         .only_client = clients_is_only(&store->clients, client)};
         rank = rank_enqueue(&counts->rank, &client->rank, &ranked);
     }
     if (!store_run(store, SQL_ENQUEUE, "udiiitiii", item->id.bytes, item->digest, item->iterations,
@@ -126,7 +125,7 @@ static enum queue_result add_item(struct store *store, struct client *client,
 
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
                                 struct uuid *id) {
-    struct client *client = store_client(store, item->client.name);
+    struct client *client = clients_named(&store->clients, item->client.name);
     if (client && item->key[0]) {
         enum queue_result result = enqueued_before(store, client->seq, item, id);
         if (result != QUEUE_NONE)
@@ -203,6 +202,14 @@ static enum queue_result find_ending(struct store *store, struct uuid id, struct
     return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
 }
 
+/* What of an item costs nobody anything any more. The lane that has it goes on until its worker
+ * hears of the end, when it renews its lease: LANE_RATE is about what it computes a second. */
+static int64_t rest_of(const struct store *store, const struct ending *item) {
+    enum { LANE_RATE = 5000000, RENEWS = 3 /* times in LEASE_SECONDS */ };
+    int64_t lost = item->state == ITEM_LEASED ? store->conf->lease_seconds * LANE_RATE / RENEWS : 0;
+    return item->remaining > lost ? item->remaining - lost : 0;
+}
+
 /* Makes an item cancelled, and gives its client the share back that it took. */
 static bool end_item(struct store *store, const struct ending *item) {
     struct client *client = clients_at(&store->clients, item->client);
@@ -210,7 +217,7 @@ static bool end_item(struct store *store, const struct ending *item) {
         (item->state == ITEM_LEASED && !store_in_hand_ended(store, item->worker)))
         return false;
     if (client)
-        rank_cancelled(&store->counts.rank, &client->rank, item->remaining);
+        rank_cancelled(&store->counts.rank, &client->rank, rest_of(store, item));
     store_count_move(store, &(struct move){.client = item->client,
                                            .from = item->state,
                                            .before = item->remaining,
@@ -264,7 +271,7 @@ int64_t store_leasable(const struct store *store) {
 
 void store_left(struct store *store, const char *name, const struct queue_quota *quota,
                 struct queue_left *left) {
-    struct client *client = store_client(store, name);
+    struct client *client = clients_named(&store->clients, name);
     *left = (struct queue_left){.rate = quota->burst};
     if (!client) /* it has enqueued nothing yet */
         return;
@@ -310,7 +317,7 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
 }
 
 enum queue_result store_has_done(struct store *store, const char *client) {
-    const struct client *found = store_client(store, client);
+    const struct client *found = clients_named(&store->clients, client);
     return found && found->counts.items[ITEM_DONE] > 0 ? QUEUE_OK : QUEUE_NONE;
 }
 

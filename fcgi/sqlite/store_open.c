@@ -139,6 +139,23 @@ static int judge_schema(struct store *store, int code) {
     return EXIT_CONFIG;
 }
 
+int store_values_look(sqlite3 *database) {
+    static const enum sql looks[] = {SQL_TIMES_SENSELESS, SQL_CLIENTS_SENSELESS};
+    int code = SQLITE_OK;
+    for (size_t i = 0; i < sizeof looks / sizeof *looks && code == SQLITE_OK; i++) {
+        sqlite3_stmt *row = NULL;
+        code = sqlite3_prepare_v2(database, sql_text[looks[i]], -1, &row, NULL);
+        if (code == SQLITE_OK && sqlite3_bind_parameter_count(row) > 0)
+            code = sqlite3_bind_int64(row, 1, STORE_TIME_MAX);
+        if (code == SQLITE_OK)
+            code = sqlite3_step(row);
+        if (code == SQLITE_ROW)
+            code = sqlite3_column_int64(row, 0) == 0 ? SQLITE_OK : SQLITE_MISMATCH;
+        sqlite3_finalize(row);
+    }
+    return code;
+}
+
 /* The number of items that the former version must deal with before the migration; -1 when that
  * cannot be read. */
 static int64_t count_merged(struct store *store) {
@@ -278,6 +295,19 @@ static bool check_identity(struct store *store, int *exit_code) {
     return false;
 }
 
+/* Whether the times by which something begins are such as a program saves: whatever is computed
+ * from them makes sense then. */
+static bool check_times(struct store *store) {
+    if (store_number(store, store_bind(store, SQL_TIMES_SENSELESS, "i", STORE_TIME_MAX), -1) == 0)
+        return true;
+    if (store_state(store) == STORE_GOOD) {
+        log_error("%s has times that no program saves: the database is damaged",
+                  store->conf->database);
+        store->state = STORE_POISONED;
+    }
+    return false;
+}
+
 /* Reads the counts and starts the queue clock where it stopped. */
 static bool load_counts(struct store *store) {
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
@@ -293,9 +323,10 @@ static bool load_counts(struct store *store) {
         store_blob(store, statement, 3 + ITEM_STATES, counts->batch_check, BATCH_CHECK_SIZE);
     counts->rank.now = rank_sane(sqlite3_column_int64(statement, 5 + ITEM_STATES));
     counts->rank.top = rank_sane(sqlite3_column_int64(statement, 6 + ITEM_STATES));
+    counts->rank.loose = true;
     counts->paused = sqlite3_column_int64(statement, 7 + ITEM_STATES) & QUEUE_PARTS_ALL;
     store_end(statement);
-    good = good && store_load_clients(store) && store_check_counts(store);
+    good = good && check_times(store) && store_load_clients(store) && store_check_counts(store);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
     store->opened_ms = counts->clock_ms;
     store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;

@@ -309,9 +309,7 @@ enum { STATE_NONE = ITEM_STATES };
 int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
                            int to);
 
-/* The client of a name; with the second it is added if it is not there. NULL: it is not, or after a
- * failure. */
-struct client *store_client(struct store *store, const char *name);
+/* The client of a name, which is added if it is not there. NULL after a failure. */
 struct client *store_client_or_new(struct store *store, const char *name);
 
 /* Reads the clients, at the start. Saves those that the batch has changed. False after a failure.

@@ -28,6 +28,13 @@ static struct client_place *make_room(struct client_place *list, int count, int 
     return memory_or_end(realloc(list, (size_t)*capacity * sizeof *list), "clients");
 }
 
+void clients_reserve(struct clients *clients, int64_t end) {
+    while (clients->count < end) {
+        clients->list = make_room(clients->list, clients->count, &clients->capacity);
+        clients->list[clients->count++].client = NULL;
+    }
+}
+
 struct client *clients_add(struct clients *clients, int64_t seq, const char *name) {
     struct client *client = memory_or_end(calloc(1, sizeof *client), "clients");
     struct client **place = &clients->places[fnv_hash(name) % CLIENTS_PLACES];
@@ -38,10 +45,7 @@ struct client *clients_add(struct clients *clients, int64_t seq, const char *nam
     client->tokens_ms = -1;
     client->next_of_place = *place;
     *place = client;
-    while (clients->count <= seq) {
-        clients->list = make_room(clients->list, clients->count, &clients->capacity);
-        clients->list[clients->count++].client = NULL;
-    }
+    clients_reserve(clients, seq + 1);
     clients->list[seq].client = client;
     return client;
 }
@@ -99,12 +103,23 @@ void clients_undo(struct clients *clients) {
         client->is_changed = false;
     }
     clients->changed_count = 0;
-    while (clients->count > 0 &&
-           clients->list[clients->count - 1].client->is_new) /* the last is no gap */
+    while (clients->count > 0 && clients->list[clients->count - 1].client &&
+           clients->list[clients->count - 1].client->is_new)
         remove_last(clients);
 }
 
-int64_t clients_greatest_finish(const struct clients *clients) {
+bool clients_is_only(const struct clients *clients, const struct client *client) {
+    if (clients->count > 2) /* that of nobody is always there */
+        return false;
+    for (int i = 0; i < clients->count; i++) {
+        const struct client *other = clients->list[i].client;
+        if (other && other != client && other->rank.finish > 0)
+            return false;
+    }
+    return true;
+}
+
+static int64_t greatest_finish(const struct clients *clients) {
     int64_t finish = 0;
     for (int i = 0; i < clients->count; i++) {
         const struct client *client = clients->list[i].client;
@@ -112,6 +127,14 @@ int64_t clients_greatest_finish(const struct clients *clients) {
             finish = client->rank.finish;
     }
     return finish;
+}
+
+void clients_idle(const struct clients *clients, struct rank_clock *clock) {
+    if (clock->now > 0 && clock->top <= clock->now)
+        return;
+    if (clock->loose)
+        clock->top = greatest_finish(clients);
+    rank_idle(clock);
 }
 
 void clients_free(struct clients *clients) {

@@ -1,6 +1,9 @@
 #ifndef HASHMILL_CLIENTS_H
 #define HASHMILL_CLIENTS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "queue/queue.h"
 #include "rank.h"
 #include "rates.h"
@@ -65,8 +68,16 @@ void clients_note(struct clients *clients, struct client *client);
 void clients_keep(struct clients *clients, int64_t steady_ms);
 void clients_undo(struct clients *clients);
 
-/* The greatest finish of all clients. */
-int64_t clients_greatest_finish(const struct clients *clients);
+/* Leaves the numbers below this one to clients whose rows were lost: none of them is given again.
+ */
+void clients_reserve(struct clients *clients, int64_t end);
+
+/* Whether nobody but this client ever had an item that waited. */
+bool clients_is_only(const struct clients *clients, const struct client *client);
+
+/* Call this before an item comes while none waits. Looks at all clients only after something was
+ * cancelled. */
+void clients_idle(const struct clients *clients, struct rank_clock *clock);
 
 void clients_free(struct clients *clients);
 

@@ -17,7 +17,7 @@ static int64_t earlier(int64_t one, int64_t other) {
     return one < other ? one : other;
 }
 
-/* Virtual time for so many iterations, rounded up. */
+/* Virtual time for a number of iterations, rounded up. */
 static int64_t cost_of(const struct rank_client *client, int64_t iterations) {
     return (iterations - 1) / client->weight + 1;
 }
@@ -168,8 +168,11 @@ static void trim_passed(struct rank_client *client, int64_t booked) {
 
 void rank_load_item(struct rank_client *client, const struct rank_item *item, int64_t rank,
                     int64_t clock_ms) {
-    int64_t until_ms = item->clock_ms + behind_ms(item);
-    int64_t cost = cost_of(client, item->iterations);
+    struct rank_item sane = {.clock_ms = earlier(item->clock_ms, clock_ms),
+                             .iterations = earlier(later(item->iterations, 1), VIRTUAL_MAX),
+                             .penalty_ns = item->penalty_ns};
+    int64_t until_ms = sane.clock_ms + behind_ms(&sane);
+    int64_t cost = cost_of(client, sane.iterations);
     if (until_ms > clock_ms)
         note_passed(client, &(struct rank_passed){until_ms, cost, cost, rank_sane(rank)});
     else
@@ -180,17 +183,19 @@ void rank_loaded(const struct rank_clock *clock, struct rank_client *client) {
     trim_passed(client, later(client->finish - clock->now, 0));
 }
 
-void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, int64_t remaining) {
+void rank_cancelled(struct rank_clock *clock, struct rank_client *client, int64_t remaining) {
     int64_t booked = client->finish - clock->now;
     if (booked <= 0 || remaining <= 0)
         return;
     booked -= earlier(booked, cost_of(client, remaining));
     client->finish = clock->now + booked;
+    clock->loose = true;
     client->ahead_until = earlier(client->ahead_until, client->finish);
     trim_passed(client, booked);
 }
 
-void rank_idle(struct rank_clock *clock, int64_t finish) {
-    clock->now = later(later(clock->now, finish), 1); /* there is room before it: place_of */
+void rank_idle(struct rank_clock *clock) {
+    clock->now = later(later(clock->now, clock->top), 1); /* there is room before it: place_of */
     clock->top = clock->now;
+    clock->loose = false;
 }

@@ -25,6 +25,7 @@ enum {
 struct rank_clock {
     int64_t now; /* the greatest rank leased */
     int64_t top; /* no client's finish is greater */
+    bool loose;  /* a finish was lowered: top may be greater than all */
 };
 
 /* The share of a client. Zeros and its weight to begin with. */
@@ -51,7 +52,7 @@ struct rank_item {
                            this much for each iteration that they are shorter */
     bool own_wait;      /* items of its client wait, */
     bool others_wait;   /* and of others */
-    bool only_client;   /* nobody else ever had an item, so there is nobody to be fair to */
+    bool only_client; /* nobody else ever had an item that waited: there is nobody to be fair to */
 };
 
 /* The rank of a new item; charges its client for it. */
@@ -65,8 +66,8 @@ int64_t rank_sane(int64_t rank);
 void rank_load(struct rank_client *client, int64_t finish, int64_t weight);
 
 /* Adds an item of this rank that waits since before, so that shorter ones overtake it as they did;
- * of item clock_ms, when it was enqueued, iterations and penalty_ns count. Call rank_loaded after
- * the last one. */
+ * of item clock_ms, since when it waits, iterations and penalty_ns count. clock_ms: now. All of it
+ * may be from a file that makes no sense. Call rank_loaded after the last one. */
 void rank_load_item(struct rank_client *client, const struct rank_item *item, int64_t rank,
                     int64_t clock_ms);
 void rank_loaded(const struct rank_clock *clock, struct rank_client *client);
@@ -76,9 +77,10 @@ void rank_loaded(const struct rank_clock *clock, struct rank_client *client);
 void rank_leased(struct rank_clock *clock, const struct rank_client *client, int64_t rank);
 
 /* Credits a client with what an item had left when it was cancelled. */
-void rank_cancelled(const struct rank_clock *clock, struct rank_client *client, int64_t remaining);
+void rank_cancelled(struct rank_clock *clock, struct rank_client *client, int64_t remaining);
 
-/* Notes that nothing waits, and the greatest finish of all clients: they are equal from here on. */
-void rank_idle(struct rank_clock *clock, int64_t finish);
+/* Notes that nothing waits: all clients are equal from here on. With clock->loose set top to the
+ * greatest finish of all clients before. */
+void rank_idle(struct rank_clock *clock);
 
 #endif

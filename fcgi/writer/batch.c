@@ -20,7 +20,8 @@ enum {
     OUT_BYTES = 40 * 1024 * 1024,
     OUT_BYTES_OPERATIONS = 24 * 1024 * 1024,
     OUT_BYTES_LEASES = 32 * 1024 * 1024,
-    RETRY_MS = 100 /* after a failed batch, before the next one without operations */
+    RETRY_MS = 100,      /* after a failed batch, before the next one without operations */
+    LATE_PULLS_MS = 1000 /* that a parked pull sleeps beside something done, at most */
 };
 
 struct batch {
@@ -38,9 +39,10 @@ struct batch {
     struct queue_return *returns;
     int return_count;
     int return_capacity;
-    bool disk_full;       /* the full disk was logged */
-    int64_t retry_ms;     /* steady time; no batch is due before */
-    bool refuse_enqueues; /* the disk is full: second try without them */
+    bool disk_full;        /* the full disk was logged */
+    int64_t retry_ms;      /* steady time; no batch is due before */
+    int64_t late_pulls_ms; /* steady time at which to look for pulls that were not answered */
+    bool refuse_enqueues;  /* the disk is full: second try without them */
 };
 
 struct batch *batch_new(struct store *store, struct parked *parked) {
@@ -121,6 +123,8 @@ int64_t batch_due_ms(const struct batch *batch) {
                               parked_until(batch->parked)};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         due = others[i] < due ? others[i] : due;
+    if (parked_next_pull(batch->parked, NULL) && batch->late_pulls_ms < due)
+        due = batch->late_pulls_ms;
     if (batch->return_count > 0 ||
         (parked_lease(batch->parked) && store_leasable(batch->store) > 0) ||
         parked_watch(batch->parked, store_last_batch(batch->store)))
@@ -353,6 +357,21 @@ static void answer_pulls(struct batch *batch) {
     }
 }
 
+/* Answers the oldest parked pull whose client has something done all the same: the one that was
+ * answered for it has gone, or could not pull; or what was set aside is free again. */
+static void answer_late_pull(struct batch *batch) {
+    int64_t now = clock_steady_ms();
+    struct parked_wait *wait = parked_next_pull(batch->parked, NULL);
+    if (!wait || now < batch->late_pulls_ms)
+        return;
+    while (wait && store_has_done(batch->store, wait->client) != QUEUE_OK)
+        wait = parked_next_pull(batch->parked, wait);
+    struct job *job = wait ? unpark(batch, wait) : NULL;
+    if (job)
+        end_answer(batch, job, QUEUE_OK);
+    batch->late_pulls_ms = now + (job ? LATE_PULLS_MS / 10 : LATE_PULLS_MS);
+}
+
 /* Answers all watches for a batch that is committed: this one or an earlier one. */
 static void answer_watches(struct batch *batch) {
     struct parked_wait *wait;
@@ -393,6 +412,7 @@ static bool attempt(struct batch *batch) {
         apply_job(batch, &batch->jobs[i]);
     serve_leases(batch);
     answer_pulls(batch);
+    answer_late_pull(batch);
     answer_expired(batch);
     store_remove_old(batch->store);
     store_give_up_pulls(batch->store);

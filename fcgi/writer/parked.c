@@ -205,6 +205,10 @@ struct parked_wait *parked_pull(struct parked *parked, const char *client) {
     return NULL;
 }
 
+struct parked_wait *parked_next_pull(const struct parked *parked, struct parked_wait *wait) {
+    return wait ? TAILQ_NEXT(wait, by_age) : TAILQ_FIRST(&parked->pulls);
+}
+
 struct parked_wait *parked_watch(const struct parked *parked, int64_t batch) {
     struct parked_wait *wait;
     TAILQ_FOREACH(wait, &parked->watches, by_age) {

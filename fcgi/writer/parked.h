@@ -36,13 +36,14 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
 
 /* The oldest wait of a kind, which stays parked, or NULL. In this order: a lease; a lease of a
  * worker on this machine; a lease of this worker, by its name and machine; a look at this item; a
- * pull of this client; a watch that this batch ends; any expired wait; any wait of this owner (with
- * this ticket, unless 0). */
+ * pull of this client; the pull after this one, or with NULL the oldest; a watch that this batch
+ * ends; any expired wait; any wait of this owner (with this ticket, unless 0). */
 struct parked_wait *parked_lease(const struct parked *parked);
 struct parked_wait *parked_lease_on(const struct parked *parked, const char *machine);
 struct parked_wait *parked_lease_by(const struct parked *parked, const struct queue_worker *worker);
 struct parked_wait *parked_look(struct parked *parked, struct uuid item);
 struct parked_wait *parked_pull(struct parked *parked, const char *client);
+struct parked_wait *parked_next_pull(const struct parked *parked, struct parked_wait *wait);
 struct parked_wait *parked_watch(const struct parked *parked, int64_t batch);
 struct parked_wait *parked_expired(struct parked *parked, int64_t steady_ms);
 struct parked_wait *parked_of(const struct parked *parked, const void *owner, uint64_t ticket);

@@ -33,6 +33,39 @@ static void test_names(void) {
     is_int(clients_at(&clients, 4)->rank.weight, 1, "its weight is 1 at first");
 }
 
+/* Numbers of lost rows at the end. */
+static void test_lost(void) {
+    static struct clients lost;
+    clients_add(&lost, 0, "");
+    struct client *alice = clients_add(&lost, 1, "alice");
+    ok(clients_is_only(&lost, alice), "nobody else ever had an item that waited");
+    clients_reserve(&lost, 5);
+    ok(lost.count == 5 && !clients_at(&lost, 4), "numbers of lost rows are kept free");
+    struct client *new = clients_add(&lost, lost.count, "new");
+    new->is_new = true;
+    is_int(new->seq, 5, "a new client comes behind them");
+    ok(!clients_is_only(&lost, alice), "whose were they?");
+    clients_note(&lost, new);
+    clients_undo(&lost);
+    ok(lost.count == 5 && !clients_named(&lost, "new"), "also after it was undone");
+    clients_free(&lost);
+}
+
+static void test_idle(void) {
+    static struct clients idle;
+    struct rank_clock clock = {.now = 10, .top = 50};
+    struct client *alice = clients_add(&idle, 0, "");
+    alice->rank.finish = 30;
+    clients_idle(&idle, &clock);
+    is_int(clock.now, 50, "while nothing waits virtual time is that of the greatest finish");
+    clock = (struct rank_clock){.now = 10, .top = 50, .loose = true};
+    clients_idle(&idle, &clock);
+    is_int(clock.now, 30, "as it is after something was cancelled");
+    clients_idle(&idle, &clock);
+    ok(clock.now == 30 && clock.top == 30 && !clock.loose, "and nothing changes then");
+    clients_free(&idle);
+}
+
 /* Changes a client, as an enqueue does. */
 static void enqueue(struct client *client) {
     clients_note(&clients, client);
@@ -115,6 +148,8 @@ static void test_rate_undone(void) {
 
 int main(void) {
     test_names();
+    test_lost();
+    test_idle();
     test_batches();
     test_rate();
     test_rate_undone();

@@ -388,11 +388,12 @@ static void test_limits(void) {
     static const int64_t end = INT64_C(1) << 62;
     int outside = 0;
     for (int i = 0; i < 6 * 6 * 6 * 6; i++) {
-        struct rank_clock clock = {rank_sane(odd[i % 6]), rank_sane(odd[i / 6 % 6])};
+        struct rank_clock clock = {rank_sane(odd[i % 6]), rank_sane(odd[i / 6 % 6]), i % 2};
         struct rank_client client;
         rank_load(&client, odd[i / 36 % 6], odd[i % 6]);
-        rank_load_item(&client, &(struct rank_item){.clock_ms = 1, .iterations = 1000},
-                       odd[i / 216], 0);
+        rank_load_item(&client,
+                       &(struct rank_item){.clock_ms = odd[i % 6], .iterations = odd[i / 6 % 6]},
+                       odd[i / 216], 1000);
         rank_loaded(&clock, &client);
         outside += client.weight < 1 || client.weight > 1000;
         for (int n = 0; n < 100; n++) {
@@ -409,7 +410,8 @@ static void test_limits(void) {
             if (n % 9 == 0)
                 rank_leased(&clock, &client, rank);
         }
-        rank_idle(&clock, client.finish);
+        clock.top = client.finish;
+        rank_idle(&clock);
         outside += clock.now < 0 || clock.now > end || clock.top > end;
     }
     is_int(outside, 0, "whatever a database has, ranks are from 0 to the end of virtual time");

@@ -108,8 +108,10 @@ static int64_t greatest_finish(void) {
 
 /* Returns the item's number. */
 static int enqueue(int client, int64_t iterations) {
-    if (queue.all_waiting == 0)
-        rank_idle(&queue.clock, greatest_finish());
+    if (queue.all_waiting == 0) {
+        queue.clock.top = greatest_finish();
+        rank_idle(&queue.clock);
+    }
     const struct rank_item item = {.clock_ms = queue.clock_ms,
                                    .iterations = iterations,
                                    .penalty_ns = PENALTY_NS,
