@@ -129,6 +129,18 @@ subtest 'counts' => sub {
     is as('ann', 'GET', '/stats')->json->{items}{waiting}, 3, 'the same after a start';
 };
 
+subtest 'what is leased and cancelled costs' => sub {
+    my @ben = map { put('ben', "waits $_", 1000)->json->{id} } 1 .. 6;
+    my $leased = 0;
+    for my $round (1 .. 4) {
+        my $id = put('ann', "cancelled $round", 10**12)->json->{id};
+        $leased += grep { $_->{id} eq $id } $mill->lease(items => 1, iterations => 1000000)->json->{items}->@*;
+        as('ann', 'DELETE', "/items/$id");
+    }
+    is $leased, 1, 'a client that cancels what it got leased is not always first';
+    as('ben', 'DELETE', "/items/$_") for @ben;
+};
+
 subtest 'without KEYS again' => sub {
     $mill->reload(KEYS => '');
     delete $mill->{key};

@@ -8,6 +8,7 @@ use IO::Select;
 use Test::More;
 use Time::HiRes qw(time);
 use Hashmill;
+use Hashmill::FastCGI;
 
 my $mill = Hashmill->start;
 
@@ -70,6 +71,17 @@ subtest 'a client that goes' => sub {
     my $id = $mill->new_item('not lost', 1);
     is $mill->state_of($id), 'done', 'nothing is handed out to it';
     is_deeply [map { $_->{id} } $mill->pull(10)->json->@*], [$id], 'the next pull has it';
+};
+
+subtest 'an answer that leads to no pull' => sub {
+    my $socket = fcgi_connect("$mill->{settings}{RUN_DIR}/public-wait.sock");
+    $socket->syswrite(fcgi_begin(REQUEST_METHOD => 'POST', DOCUMENT_URI => '/pullCompleted', QUERY_STRING => 'top=1&wait=30',
+        CONTENT_LENGTH => 0) . fcgi_body(''));
+    ok $mill->wait_parked(1), 'a pull waits';
+    my $pull = waiting_pull();
+    my $id = $mill->new_item('for the second', 1);
+    like +(fcgi_reply($socket))[1], qr/X-Accel-Redirect/, 'it is answered, and does not go on';
+    is_deeply ids_of(answer_of($pull)), [$id], 'the next one has the item soon';
 };
 
 subtest 'a key' => sub {
