@@ -15,6 +15,8 @@ fi
     packages_run=(nginx curl)
     packages_demo=(perl)
     packages_test=(git iproute2 libnginx-mod-http-lua lintian locales nftables openssl perl python3 sqlite3 strace systemd valgrind)
+    # Ubuntu has this browser as a snap only; there the tests that need one are left out.
+    ! grep -qx 'ID=debian' /etc/os-release || packages_test+=(chromium chromium-driver python3-selenium)
     packages_bench_mill=(clang python3)
     packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
     packages_fresh=(debootstrap git)
