@@ -52,6 +52,8 @@ subtest 'keys that do not count' => sub {
     is_problem(stats_with("Bearer $key{old}"), 401, 'one whose time is over');
     like stats_with("Bearer $key{old}")->json->{detail}, qr/^The time of this key is over/, 'which is told';
     is_problem(stats_with($_), 401, "'$_'") for 'Bearer', 'Bearer nonsense', "Basic $key{ann}", "Bearer $key{ann}x", $key{ann};
+    my (undef, $unknown) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key client ann};
+    is_problem(stats_with("Bearer $unknown"), 401, 'one that is not in the file');
     is_problem(stats_with("Bearer $key{walt}"), 403, "a worker's");
     is_problem(stats_with("Bearer $mill->{token}"), 403, 'WORKER_TOKEN');
     is stats_with(" bearer  $key{ann} ")->status, 200, 'small letters and blanks do not matter';

@@ -13,7 +13,7 @@ my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my %key;
 my $lines = '';
 for ('client few items=2', 'client little work=1000', 'client slow rate=1/3', 'client short iterations_max=100', 'client free',
-    'client all items=5 work=5000 rate=2/4', 'operator olga') {
+    'client all items=5 work=5000 rate=2/4', 'operator olga', 'operator otto items=1') {
     my (undef, $key, undef, $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $_};
     $key{(split)[1]} = $key;
     $lines .= "$line\n";
@@ -89,7 +89,51 @@ subtest 'fields' => sub {
     like pull('all', 1)->header('ratelimit'), qr/^"items";r=4, /, 'with a pull';
     is put('free', 1)->header('ratelimit-policy'), undef, 'none without quotas';
     my $stats = $mill->get('/stats', Authorization => "Bearer $key{all}")->json;
+    is put('all', 'x')->header('ratelimit-policy'), undef, 'none for a request that is wrong';
     is_deeply $stats->{quota}, { items => 5, work => 5000, rate => 2, burst => 4, iterations_max => undef }, 'and in /stats';
+};
+
+subtest 'an operator' => sub {
+    my sub left_after ($client) {
+        return $mill->pull(1, client => $client, headers => { Authorization => "Bearer $key{otto}" })->header('ratelimit');
+    }
+    is put('otto', 1)->header('ratelimit'), '"items";r=0', 'has quotas like a client';
+    is_over(put('otto', 1), 'items', 'and no more');
+    is left_after('few'), undef, 'is not told those of others';
+    is left_after('otto'), '"items";r=1', 'but its own';
+};
+
+# What is left to "few", when its line has this attribute.
+sub left_with ($attribute) {
+    spew("$dir/keys", $lines =~ s/^(client few .*) items=2$/$1 $attribute/mr);
+    ok $mill->reload, "a reload with $attribute";
+    my $reply = put('few', 1);
+    return join ' ', $reply->status, map { $reply->header($_) } qw(ratelimit-policy ratelimit);
+}
+
+subtest 'other quotas' => sub {
+    pull('few', 10);
+    is put('few', 1)->status, 201, 'an item' for 1, 2;
+    is left_with('items=2'), '429 "items";q=2 "items";r=0', 'what a client has counts on';
+    is left_with('items=4'), '201 "items";q=4 "items";r=1', 'it may have more';
+    is left_with('items=1'), '429 "items";q=1 "items";r=0', 'and fewer than it has';
+    $mill->kill_everything;
+    $mill->restart;
+    is left_with('items=3'), '429 "items";q=3 "items";r=0', 'a restart makes no room';
+};
+
+subtest 'the whole queue' => sub {
+    my $items = $mill->stats->{items};
+    my $count = $items->{waiting} + $items->{leased} + $items->{done};
+    ok $mill->reload(ITEMS_MAX => $count + 1), 'a queue with room for one more';
+    is put('free', 1)->status, 201, 'which it gets';
+    my $reply = put('free', 1);
+    is_problem($reply, 503, 'one beyond');
+    is $reply->json->{type}, 'urn:hashmill:problem:queue-full', 'is over no quota';
+    $reply = put('all', 1);
+    is_problem($reply, 503, 'nor is it for a client with quotas');
+    is $reply->header('ratelimit'), undef, 'which is told nothing of them';
+    is_over(put('few', 1), 'items', 'one that has used up its own');
 };
 
 finish();

@@ -78,10 +78,17 @@ static const struct {
     {"client alice " HASH_A " weight=0", "no share", "weight= must be a whole number from 1"},
     {"client alice " HASH_A " weight=1001", "too large a share", "weight= must be"},
     {"client alice " HASH_A " weight=", "an empty share", "weight= must be"},
+    {"client alice " HASH_A " weight=0x3", "a hexadecimal share", "weight= must be"},
+    {"client alice " HASH_A " Weight=3", "a share in capitals", "\"Weight=3\" is not known"},
     {"client alice " HASH_A " items=0", "no items", "items= must be"},
     {"client alice " HASH_A " items=-1", "items below none", "items= must be"},
     {"client alice " HASH_A " items=+1", "a sign", "items= must be"},
     {"client alice " HASH_A " items=1k", "a unit", "items= must be"},
+    {"client alice " HASH_A " items=1e3", "an exponent", "items= must be"},
+    {"client alice " HASH_A " work=0", "no work", "work= must be"},
+    {"client alice " HASH_A " iterations_max=0", "no iterations", "iterations_max= must be"},
+    {"client alice " HASH_A " rate=5/0", "no burst", "rate= must be"},
+    {"client alice " HASH_A " rate=5/-5", "a burst below none", "rate= must be"},
     {"client alice " HASH_A " items=9007199254740992", "2^53 items", "items= must be"},
     {"client alice " HASH_A " work=18446744073709551617", "2^64 + 1", "work= must be"},
     {"client alice " HASH_A " iterations_max=1.5", "a fraction", "iterations_max= must be"},
@@ -115,6 +122,24 @@ static void bad_lines(void) {
     static const char nul[] = "worker alice " HASH_A " \0until=2000-01-01\n";
     write_text(nul, sizeof nul - 1);
     ok(!keys_read(path, why, sizeof why) && strstr(why, "NUL"), "a NUL byte hides nothing");
+}
+
+/* Keys of one name whose attributes differ in one thing. */
+static void lines_that_differ(void) {
+    static const char *const cases[][2] = {
+        {"weight=2", ""},         {"work=3", "work=4"},     {"rate=1/2", "rate=2/2"},
+        {"rate=1/2", "rate=1/3"}, {"", "iterations_max=1"},
+    };
+    char text[600];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text,
+                 "client c " HASH_A " %s\nclient d " HASH_C " weight=9\noperator c " HASH_B " %s\n",
+                 cases[i][0], cases[i][1]);
+        ok(count_of(text) == -1, "\"%s\" and \"%s\"", cases[i][0], cases[i][1]);
+        ok(strstr(why, "lines of c that differ"), "it says whose: %s", why);
+    }
+    is_int(count_of("client c " HASH_A " until=2027-01-31\nclient c " HASH_B "\n"), 2,
+           "each has its own last day");
 }
 
 static void rights(void) {
@@ -211,6 +236,7 @@ int main(void) {
     close(fd);
     good_lines();
     bad_lines();
+    lines_that_differ();
     rights();
     found();
     quotas();
