@@ -52,6 +52,8 @@ source "$source/scripts/aws/templates.sh"
 source "$source/scripts/aws/machines.sh"
 # shellcheck source=scripts/aws/volumes.sh
 source "$source/scripts/aws/volumes.sh"
+# shellcheck source=scripts/aws/keys.sh
+source "$source/scripts/aws/keys.sh"
 # shellcheck source=scripts/aws/secrets.sh
 source "$source/scripts/aws/secrets.sh"
 # shellcheck source=scripts/aws/plan.sh
@@ -221,7 +223,7 @@ announce() {
     say "  curl $trust-H \"Authorization: Bearer \$KEY\" -X POST '$second/pullCompleted?top=10'"
     show_keys
     say ""
-    say "Nodes that ran already take a new package, settings or certificates within five minutes."
+    say "Nodes that ran already take a new package, settings, keys or certificates within five minutes."
     say "Keep $home: it has the key of the certificate authority. To take everything away: scripts/destroy.sh --stack $stack --region $region"
 }
 
@@ -244,6 +246,7 @@ need_tool curl "install it (apt-get install curl)"
 need_tool flock "install it (apt-get install util-linux)"
 check_settings
 begin
+check_more_keys
 choose_ssh
 survey
 choose_clients

@@ -131,7 +131,7 @@ remove_all() {
 # Removes what deploy.sh keeps on this machine.
 remove_home() {
     [[ -d $home ]] || return 0
-    rm -rf -- "$home"/{ca,node0,node1,worker} "$home"/{tokens,tokens.new,lock}
+    rm -rf -- "$home"/{ca,node0,node1,worker} "$home"/{tokens,tokens.new,keys,lock}
     rmdir -- "$home" 2>/dev/null || say "  left: $home, which has files of somebody else"
 }
 

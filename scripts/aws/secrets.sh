@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2153,SC2154  # what is set here is used there, and the other way round
 # The secrets of a stack. They are made on this machine and kept in ~/.hashmill/STACK: the private certificate
-# authority, whose key never leaves it, the tokens with the MACHINE_SECRET, a key of clients and one of operators, and the
-# certificates of nodes and workers. Machines get what they need of it as parameters; of the two keys, their SHA-256.
+# authority, whose key never leaves it, the tokens with the MACHINE_SECRET, the keys of keys.sh, and the certificates of
+# nodes and workers. Machines get what they need of it as parameters; of keys, their SHA-256.
 
 renew_days=90 # a certificate with less left is made again
 kept_names="worker_token peer_token machine_secret machine_secret_old client_key operator_key rotating unshown"
@@ -55,57 +55,15 @@ read_tokens() {
     for name in $kept_names; do
         printf -v "$name" '%s' "$(sed -n "s/^$name=//p" "$home/tokens")"
     done
-    [[ $worker_token$peer_token =~ ^[0-9a-f]{128}$ && $machine_secret =~ ^([0-9a-f]{64})?$ && $machine_secret_old =~ ^([0-9a-f]{64})?$ &&
-        $client_key =~ ^(hmc_[A-Za-z0-9_-]{49})?$ && $operator_key =~ ^(hmo_[A-Za-z0-9_-]{49})?$ ]] ||
+    [[ $worker_token$peer_token =~ ^[0-9a-f]{128}$ && $machine_secret =~ ^([0-9a-f]{64})?$ &&
+        $machine_secret_old =~ ^([0-9a-f]{64})?$ && $client_key =~ ^(hmc_[A-Za-z0-9_-]{49})?$ &&
+        $operator_key =~ ^(hmo_[A-Za-z0-9_-]{49})?$ ]] ||
         fail "$home/tokens is damaged; move it away to have new tokens made"
 }
 
-# Prints a new key as hashmill-fcgi --key makes it, by the letter of its role: 32 random bytes and a checksum, their
-# CRC-32 in the digits of base 62. (gzip ends with the CRC-32 and the length of what it has read.)
-make_key() {
-    local digits=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz key sum check=''
-    key=hm$1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=\n')
-    sum=$(printf '%s' "$key" | gzip -c | tail -c 8 | od -An -N4 -tu4 --endian=little)
-    while ((${#check} < 6)); do
-        check=${digits:sum % 62:1}$check
-        sum=$((sum / 62))
-    done
-    printf '%s%s' "$key" "$check"
-}
-
-# Sets client_key and operator_key to new ones where there is none.
-ensure_keys() {
-    [[ -z $client_key || -z $operator_key ]] || return 0
-    [[ -n $client_key ]] || client_key=$(make_key c)
-    [[ -n $operator_key ]] || operator_key=$(make_key o)
-    unshown=yes
-    say "  made a key of clients and a key of operators"
-}
-
-# Prints the file KEYS of the nodes.
-keys_file() {
-    local role key
-    for role in client operator; do
-        key=${role}_key
-        printf '%s %s %s\n' "$role" "$role" "$(printf '%s' "${!key}" | openssl dgst -sha256 -r | cut -d ' ' -f 1)"
-    done
-}
-
-# Prints new keys, once.
-show_keys() {
-    [[ -n $unshown ]] || return 0
-    say ""
-    say "  $client_key   the key of clients, for their calls"
-    say "  $operator_key   the key of operators, who may see all that is there"
-    say ""
-    say "They are in $home/tokens, too, and are not printed again. Nodes that ran already take them within five minutes."
-    unshown=
-    save_tokens
-}
-
-# Sets worker_token, peer_token, machine_secret and machine_secret_old (of machines launched before --rotate), client_key
-# and operator_key: those that were made before, and others where there are none or they are to be replaced. A run that goes on with an
-# interrupted --rotate replaces none, so that no machine that runs is shut out.
+# Sets worker_token, peer_token, machine_secret and machine_secret_old (of machines launched before --rotate),
+# client_key and operator_key: those that were made before, and others where there are none or they are to be replaced.
+# A run that goes on with an interrupted --rotate replaces none, so that no machine that runs is shut out.
 ensure_tokens() {
     local name
     for name in $kept_names; do
@@ -113,7 +71,8 @@ ensure_tokens() {
     done
     [[ ! -s $home/tokens ]] || read_tokens
     if [[ $rotate == yes && -z $rotating ]]; then
-        machine_secret_old=$machine_secret worker_token='' peer_token='' machine_secret='' client_key='' operator_key='' rotating=yes
+        machine_secret_old=$machine_secret rotating=yes
+        worker_token='' peer_token='' machine_secret='' client_key='' operator_key=''
         say "  made new tokens and another MACHINE_SECRET"
     fi
     for name in worker_token peer_token machine_secret; do

@@ -47,7 +47,8 @@ sub key_is_good ($key, $letter) {
 # The file KEYS that goes with what is kept.
 sub keys_file {
     my %kept = tokens();
-    return join '', map { "$_ $_ " . sha256_hex($kept{"${_}_key"}) . "\n" } qw(client operator);
+    return join '', (map { "$_ $_ " . sha256_hex($kept{"${_}_key"}) . "\n" } qw(client operator)),
+        slurp($aws->dir . '/home/one/keys') // '';
 }
 
 # The parameter of that name, decrypted.
@@ -266,6 +267,39 @@ subtest 'other settings' => sub {
     $aws->calls;
 };
 
+subtest 'further keys' => sub {
+    my $file = $aws->dir . '/home/one/keys';
+    my ($hash, $other) = map { $_ x 32 } qw(a1 b2);
+    my %tokens = tokens();
+    my $form = 'it must read ROLE NAME SHA256HEX';
+    my %fault = (
+        'client ann' => $form, "guest ann $hash" => $form, "client -ann $hash" => $form, "client\tann $hash" => $form,
+        "client ann $hash until=tomorrow" => $form, "client ann $hash weight=0" => $form, "client ann $hash rate=5" => $form,
+        "client ann $hash until=2027-02-30" => 'there is no such day', "worker ann $hash items=5" => 'items= is for the key of a client',
+        "client ann $hash items=5 items=5" => 'items= stands twice', "worker shared $hash" => 'no key can have this name',
+        "worker mill-0-0123456789ab $hash" => 'no key can have this name', "client ben $other" => 'this key is there twice',
+        'client ann ' . sha256_hex($tokens{client_key}) => 'this key is there twice', "client client $hash items=5" => 'the lines of client differ',
+        "operator ben $hash items=6" => 'the lines of ben differ',
+    );
+    $aws->calls;
+    for my $bad (sort keys %fault) {
+        spew($file, "# of the mill\n\nclient ben $other items=5 until=2027-01-31\n$bad\n");
+        my ($code, $output) = $aws->deploy('--stack', 'one');
+        isnt $code, 0, "\"$bad\" is refused";
+        like $output, qr{/one/keys, line 4: \Q$fault{$bad}\E}, 'with its line and what to do';
+    }
+    spew($file, join '', map { sprintf "client c%d %064x\n", $_, $_ } 1 .. 120);
+    like +($aws->deploy('--stack', 'one'))[1], qr{/one/keys has more than 7900 bytes}, 'so are too many';
+    is scalar(grep { Hashmill::Aws::is_change($_) } $aws->calls), 0, 'before anything is changed';
+    spew($file, "# of the mill\nclient ann $hash weight=3 items=5 work=6 rate=7/8 iterations_max=9 until=2027-01-31\n"
+        . "operator ann $other rate=7/8 items=5 iterations_max=9 work=6 weight=3\nclient client ${\('c3' x 32)} weight=1");
+    my ($code, $output) = $aws->deploy('--stack', 'one');
+    is $code, 0, 'good ones are taken' or diag $output;
+    is parameter("/hashmill/one/node$_/keys")->{Value}, keys_file(), "node $_ has them behind those of deploy.sh" for 0, 1;
+    unlike $output, qr/hm[co]_/, 'which stay';
+    $aws->calls;
+};
+
 subtest 'a rotation that is interrupted' => sub {
     my %before = tokens();
     my ($code, $output) = $aws->deploy({ AWS_TEST_FAIL => 'put-parameter:error:InternalError' }, '--stack', 'one', '--rotate');
@@ -277,6 +311,7 @@ subtest 'a rotation that is interrupted' => sub {
     ($code, $output) = $aws->deploy('--stack', 'one', '--rotate');
     is $code, 0, 'the same command goes on' or diag $output;
     like $output, qr/^  \Q$made{client_key}\E /m, 'and prints the keys';
+    is parameter('/hashmill/one/node0/keys')->{Value}, keys_file(), 'which nodes have, with the further ones of before';
     delete @made{qw(rotating unshown)};
     is_deeply { tokens() }, \%made, 'with that one: machines that run are let in by both nodes';
     $aws->calls;
