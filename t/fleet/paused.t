@@ -52,4 +52,27 @@ subtest 'scaling, with a machine that is idle' => sub {
     is scalar(grep { /^scaling is resumed/ } $mill->decisions), 1, 'the decisions say it';
 };
 
+subtest 'scaling, with a launch that fails' => sub {
+    my $other = Hashmill::Fleet->start(WORKERS_MIN => 1);
+    ok $other->wait_running(1), 'a machine runs';
+    $other->provider_mode('launch fail');
+    my ($pid) = $other->fleet_pids;
+    kill 'KILL', $pid;
+    my $calls = sub { return scalar $other->provider_calls(qr/launch/) };
+    ok wait_until(60, sub { $other->pass_seconds(5); $calls->() > 2 }), 'another one is asked for again and again';
+    is $other->call('POST', '/admin/pause?what=scaling')->status, 200, 'it is paused';
+    my $look = sub {
+        my $lists = $other->provider_calls(qr/list/);
+        return wait_until(60, sub { $other->pass_seconds(40); $other->provider_calls(qr/list/) > $lists + 2 });
+    };
+    ok $look->(), 'the call that is under way may end';
+    my $before = $calls->();
+    ok $look->() && $look->(), 'time passes';
+    is $calls->(), $before, 'the provider is asked no more';
+    $other->provider_mode('');
+    is $other->call('POST', '/admin/resume?what=scaling')->status, 200, 'it goes on';
+    ok $other->wait_running(1), 'and the machine comes';
+    $other->close_instance;
+};
+
 finish();
