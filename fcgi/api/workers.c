@@ -126,10 +126,10 @@ void api_retire(struct call *call) {
     if (result == QUEUE_OK)
         reply_nothing(call);
     else if (result == QUEUE_CONFLICT)
-        problem_reply(
-            &call->server->reply, PROBLEM_NEEDED,
-            "This worker holds items, or is one of the last that this node keeps: it goes "
-            "on leasing and asks again when it has been idle for as long once more.");
+        problem_reply(&call->server->reply, PROBLEM_NEEDED,
+                      "This worker holds items, is one of the last that this node keeps, or may "
+                      "not go for now: it goes "
+                      "on leasing and asks again when it has been idle for as long once more.");
     else
         problem_of_write(&call->server->reply, result);
 }

@@ -401,8 +401,8 @@ enum queue_result queue_report(struct queue *queue, const struct queue_report *r
                                struct queue_verdict *verdict);
 
 /* Notes that a worker retires. CONFLICT, and nothing changes, when the worker is needed: it holds
- * items, or its machine is one of the last WORKERS_MIN. OK, CONFLICT, DISK_FULL, DOWN, UNKNOWN,
- * FAULT. */
+ * items, its machine is one of the last WORKERS_MIN, or scaling is paused. OK, CONFLICT, DISK_FULL,
+ * DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_retire(struct queue *queue, const struct queue_worker *worker);
 
 /* Writes a copy of the whole queue, from which a node can be restored, to a new file. The copy has
