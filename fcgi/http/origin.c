@@ -123,18 +123,36 @@ static bool host_is_own(struct call *call, const char *host) {
     return false;
 }
 
+static bool has(struct call *call, const char *field, const char *value) {
+    const char *text = call_field(call, field);
+    return text && strcasecmp(text, value) == 0;
+}
+
+/* Whether a page of another origin loads this as a part of it, such as an object or a frame. It
+ * could not read that, but whether it loads, and when. A link to here is none. */
+static bool is_part_of_another(struct call *call) {
+    static const char site[] = "HTTP_SEC_FETCH_SITE";
+    return (has(call, site, "cross-site") || has(call, site, "same-site")) &&
+           call_field(call, "HTTP_SEC_FETCH_DEST") && !has(call, "HTTP_SEC_FETCH_DEST", "document");
+}
+
+/* Whether a page of another site makes this call, which changes something. */
+static bool is_made_by_another(struct call *call, const char *host) {
+    const char *origin = call_field(call, "HTTP_ORIGIN");
+    return has(call, "HTTP_SEC_FETCH_SITE", "cross-site") ||
+           (origin && !is_own_origin(origin, host));
+}
+
 /* Whether no other site's page makes this call. */
 static bool page_is_own(struct call *call, const char *host) {
-    const char *site = call_field(call, "HTTP_SEC_FETCH_SITE");
-    bool is_cross = site && strcasecmp(site, "cross-site") == 0;
-    const char *origin = call_field(call, "HTTP_ORIGIN");
-    if (!is_cross && (!origin || is_own_origin(origin, host)))
+    bool reads = strcmp(call->request->method, "GET") == 0;
+    if (reads ? !is_part_of_another(call) : !is_made_by_another(call, host))
         return true;
     problem_reply(
         &call->server->reply, PROBLEM_CROSS_SITE,
         "By Origin or Sec-Fetch-Site a page of another site makes this call, and none may "
-        "change anything here. Nothing was done; a program that is no browser leaves both "
-        "fields out.");
+        "change anything here, or have anything of it as a part. Nothing was done; a "
+        "program that is no browser leaves these fields out.");
     return false;
 }
 
@@ -145,5 +163,5 @@ bool origin_is_own(struct call *call) {
     copy_host(call, host);
     if (!call->server->conf->keys && !host_is_own(call, host))
         return false;
-    return strcmp(call->request->method, "GET") == 0 || page_is_own(call, host);
+    return page_is_own(call, host);
 }

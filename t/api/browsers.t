@@ -68,6 +68,18 @@ subtest 'calls that change something' => sub {
         'the calls of workers need their token, and nothing else';
 };
 
+subtest 'parts of a page' => sub {
+    for my $site (qw(cross-site same-site)) {
+        refused(answer($mill, 'GET', $_, "Host: $host", "Sec-Fetch-Site: $site", 'Sec-Fetch-Dest: object'), 'cross-site', "$site: $_")
+            for "/items/$id", "/items/$id?wait=1", '/stats';
+        is status_of(answer($mill, 'HEAD', '/stats', "Host: $host", "Sec-Fetch-Site: $site", 'Sec-Fetch-Dest: empty')), 403, "$site: HEAD";
+        is status_of(answer($mill, 'GET', '/stats', "Host: $host", "Sec-Fetch-Site: $site", 'Sec-Fetch-Mode: navigate',
+            'Sec-Fetch-Dest: document')), 200, "$site: a link";
+    }
+    is status_of(answer($mill, 'GET', '/stats', "Host: $host", "Sec-Fetch-Site: $_", 'Sec-Fetch-Dest: empty')), 200, "$_ may have them"
+        for qw(same-origin none);
+};
+
 subtest 'names' => sub {
     for my $known ($host, '192.0.2.1', '[::1]:8080', 'localhost', 'a.localhost:1', 'mill.example', 'MILL.example:80',
         'other.example')
