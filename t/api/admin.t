@@ -8,17 +8,11 @@ use File::Temp qw(tempdir);
 use JSON::PP qw(decode_json encode_json);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 use Hashmill::Recovery;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my $program = Hashmill::build_directory() . '/hashmill-fcgi';
-my (%key, $lines);
-for ('client ann', 'operator olga', 'operator otto', 'viewer vera', 'worker walt') {
-    (undef, $key{(split)[1]}, undef, my $line) = split /\n/, qx{$program --key $_};
-    $lines .= "$line\n";
-}
-spew("$dir/keys", $lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client ann', 'operator olga', 'operator otto', 'viewer vera', 'worker walt');
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
 
 sub as ($name, $method, $path, %options) {

@@ -8,6 +8,7 @@ use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
 use Hashmill::FastCGI;
+use Hashmill::Keys;
 
 my $mill = Hashmill->start(HOSTS => 'mill.example, Other.example');
 my $host = "127.0.0.1:$mill->{port}";
@@ -125,9 +126,7 @@ subtest 'an open listener' => sub {
 
 subtest 'with KEYS' => sub {
     my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-    my ($line) = qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key client alice} =~ /^(client alice .*)$/m;
-    spew("$dir/keys", "$line\n");
-    chmod 0600, "$dir/keys" or die;
+    key_file("$dir/keys", 'client alice');
     my $before = warnings()->@*;
     ok $mill->reload(KEYS => "$dir/keys"), 'reloaded';
     unlike answer($mill, 'GET', '/stats', 'Host: evil.example'), qr/foreign-host/, 'every name is taken: a page has no key';

@@ -6,17 +6,11 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key;
-my @lines;
-for ('client ann', 'client ben', 'client old until=2020-12-31', 'operator olga', 'viewer vera', 'worker walt') {
-    my (undef, $key, undef, $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $_};
-    $key{(split)[1]} = $key;
-    push @lines, "$line\n";
-}
-spew("$dir/keys", join '', @lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client ann', 'client ben', 'client old until=2020-12-31', 'operator olga', 'viewer vera',
+    'worker walt');
 
 my $mill = Hashmill->start;
 my $before = $mill->new_item('before there were keys', 1);

@@ -6,16 +6,10 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $file = "$dir/keys";
-
-# A new key of a role and its line.
-sub new_key ($role, $name, @attributes) {
-    my $said = qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $role $name @attributes};
-    my (undef, $key, undef, $line) = split /\n/, $said;
-    return ($key, $line);
-}
 
 sub write_keys (@lines) {
     spew($file, join '', map { "$_\n" } @lines);
@@ -23,17 +17,17 @@ sub write_keys (@lines) {
     return;
 }
 
-my ($alice, $alice_line) = new_key('worker', 'alice');
-my ($again, $again_line) = new_key('worker', 'alice');
-my ($old, $old_line) = new_key('worker', 'bob', 'until=2020-12-31');
-my ($viewer, $viewer_line) = new_key('viewer', 'eve');
-my ($operator, $operator_line) = new_key('operator', 'olga');
+my ($alice, $alice_line) = new_key('worker alice');
+my ($again, $again_line) = new_key('worker alice');
+my ($old, $old_line) = new_key('worker bob until=2020-12-31');
+my ($viewer, $viewer_line) = new_key('viewer eve');
+my ($operator, $operator_line) = new_key('operator olga');
 
 subtest 'making a key' => sub {
     like $alice, qr/^hmw_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}$/, 'a key has its form';
     isnt $alice, $again, 'no two are the same';
     like $old_line, qr/^worker bob [0-9a-f]{64} until=2020-12-31$/, 'its line has the attributes';
-    like +(new_key('client', 'carol', 'items=5', 'rate=1/2', 'weight=3'))[1], qr{^client carol [0-9a-f]{64} items=5 rate=1/2 weight=3$},
+    like +(new_key('client carol items=5 rate=1/2 weight=3'))[1], qr{^client carol [0-9a-f]{64} items=5 rate=1/2 weight=3$},
         'all of them';
     unlike $alice_line, qr/\Q$alice\E/, 'and not the key';
     my $program = Hashmill::build_directory() . '/hashmill-fcgi';
@@ -112,7 +106,7 @@ subtest 'a real worker' => sub {
 };
 
 subtest 'reading it again' => sub {
-    my ($carol, $carol_line) = new_key('worker', 'carol');
+    my ($carol, $carol_line) = new_key('worker carol');
     write_keys($carol_line, 'worker x y');
     $mill->expect_log(qr/not reloading: KEYS: \Q$file\E line 2: the third word must be/);
     $mill->{server}->kill('HUP');

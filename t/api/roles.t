@@ -7,6 +7,7 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 my $root = "$FindBin::Bin/../..";
 
@@ -22,17 +23,10 @@ my @calls = map { [/\{(CALLER_\w+),\s*"(\w+)",\s*"([^"]+)"/g] }
 cmp_ok scalar @calls, '>=', 15, 'the route table is read';
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my (%key, $lines);
-for my $role (qw(client operator viewer worker)) {
-    (undef, $key{$role}, undef, my $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $role the-$role};
-    $lines .= "$line\n";
-}
-(undef, my $other, undef, my $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key client other};
-spew("$dir/keys", "$lines$line\n");
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", (map { "$_ $_" } qw(client operator viewer worker)), 'client other');
 my $peer_token = 'p' x 40;
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{operator}, PEERS => '1=http://127.0.0.1:9', PEER_TOKEN => $peer_token, COPY => 'none');
-my $id = $mill->enqueue('of another', 1000, Authorization => "Bearer $other")->json->{id};
+my $id = $mill->enqueue('of another', 1000, Authorization => "Bearer $key{other}")->json->{id};
 my $machine = 'hashmill-0-0123456789ab';
 my @who = (
     ['no key', undef], ['client', $key{client}], ['operator', $key{operator}], ['viewer', $key{viewer}],

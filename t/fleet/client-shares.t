@@ -6,19 +6,12 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 use constant { LONG => 6000, SHORT => 60, ITERATIONS => 2000 };
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key;
-my $lines = '';
-for ('client one', 'client same', 'client triple weight=3', 'operator olga') {
-    my (undef, $key, undef, $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $_};
-    $key{(split)[1]} = $key;
-    $lines .= "$line\n";
-}
-spew("$dir/keys", $lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client one', 'client same', 'client triple weight=3', 'operator olga');
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga}, PROCESSES_PUBLIC => 8);
 
 sub put ($name, $items) {

@@ -7,17 +7,11 @@ use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill::Pair;
 use Hashmill;
+use Hashmill::Keys;
 use Hashmill::TwoClients;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key;
-my $lines = '';
-for my $who ('client ann', 'client ben', 'operator olga') {
-    (undef, $key{(split / /, $who)[1]}, undef, my $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key $who};
-    $lines .= "$line\n";
-}
-spew("$dir/keys", $lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client ann', 'client ben', 'operator olga');
 my $pair = Hashmill::Pair->start(KEYS => "$dir/keys", key => $key{olga});
 my @wrong = two_clients(nodes => [$pair->nodes], key => \%key, seed => 1);
 is_deeply [@wrong[0 .. ($#wrong < 9 ? $#wrong : 9)]], [], 'each is answered by what it did itself';

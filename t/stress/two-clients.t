@@ -6,17 +6,11 @@ use lib "$FindBin::Bin/../support";
 use File::Temp qw(tempdir);
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 use Hashmill::TwoClients;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key;
-my $lines = '';
-for my $name (qw(ann ben)) {
-    (undef, $key{$name}, undef, my $line) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key client $name};
-    $lines .= "$line\n";
-}
-spew("$dir/keys", $lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client ann', 'client ben');
 my $mill = Hashmill->start(KEYS => "$dir/keys");
 my @wrong = two_clients(nodes => [$mill], key => \%key, seed => 1);
 is_deeply [@wrong[0 .. ($#wrong < 9 ? $#wrong : 9)]], [], 'each is answered by what it did itself';
