@@ -45,10 +45,9 @@ static int64_t left_of(int64_t quota, int64_t used) {
 }
 
 void quota_reply(struct call *call, const struct queue_quota *quota) {
-    int status = call->server->reply.status;
-    if (status == 503 || status == 500) /* it does not know */
-        return;
     const struct queue_left *left = &call->left;
+    if (!left->known)
+        return;
     const struct rate_limit_state state = {.items = quota->items,
                                            .work = quota->work,
                                            .rate = quota->rate,

@@ -14,7 +14,7 @@ bool quota_refuse(struct call *call, const struct queue_quota *quota, enum queue
                   int seconds);
 
 /* Adds the fields RateLimit and RateLimit-Policy to the reply of an enqueue or a pull, when its
- * client has quotas and the queue has answered. */
+ * client has quotas and the queue has said what is left of them. */
 void quota_reply(struct call *call, const struct queue_quota *quota);
 
 #endif

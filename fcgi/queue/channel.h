@@ -68,8 +68,9 @@ struct channel_header {
     uint64_t id;        /* chosen by the process; unique among its operations under way */
     int64_t until_ms;   /* of an operation, steady time: it may be parked until then, and must not
                            begin later */
-    int64_t retry_seconds;  /* of an answer FULL or OVER_...: until there may be room */
-    struct queue_left left; /* of the answer to an enqueue, to many, or to a pull */
+    int64_t retry_seconds; /* of an answer FULL or OVER_...: until there may be room */
+    struct queue_left
+        left; /* of the answer to an enqueue, to many, or to a pull that was applied */
 };
 
 struct channel_message {

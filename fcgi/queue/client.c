@@ -62,6 +62,7 @@ static bool send_message(struct queue *queue, size_t size, int64_t until_ms) {
 /* Closes the channel after an answer that no writer of this version gives: it must not meet another
  * operation. */
 static enum queue_result refuse_answer(struct queue *queue) {
+    queue->message.header.left = (struct queue_left){0};
     disconnect(queue);
     return QUEUE_UNKNOWN;
 }

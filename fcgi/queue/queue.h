@@ -104,6 +104,7 @@ struct queue_client {
 
 /* How much a client has of what quotas limit. */
 struct queue_left {
+    int64_t known; /* 0: the engine has not said it, and the rest is 0 */
     int64_t items;
     int64_t work;
     int64_t rate;     /* items that it may enqueue now */
@@ -137,7 +138,7 @@ struct queue_many {
 struct queue_stored {
     struct uuid id;        /* when OK */
     int32_t result;        /* enum queue_result */
-    int32_t retry_seconds; /* after FULL, OVER_... and HELD: see queue_retry_seconds */
+    int32_t retry_seconds; /* after FULL and OVER_...: see queue_retry_seconds */
 };
 
 /* What became of each item of a queue_many, in its order. */
@@ -360,7 +361,7 @@ enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_man
 /* After FULL and OVER_...: in how many seconds there may be room again, at least 1. */
 int queue_retry_seconds(const struct queue *queue);
 
-/* After an enqueue or a pull that the engine answered: how much its client has. */
+/* After an enqueue or a pull: how much its client has, if the engine has said it. */
 void queue_left(const struct queue *queue, struct queue_left *left);
 
 /* Hands out done items of a client, each once. A key used before gets its earlier batch again, in

@@ -284,17 +284,13 @@ static bool is_over_quota(enum queue_result result) {
 
 /* Says in the answer to an enqueue, to many or to a pull what its client has. */
 static void tell_left(struct batch *batch, const struct job *job) {
-    const struct channel_message *operation = job->operation;
-    const struct queue_client *client = operation->header.operation == OPERATION_ENQUEUE
-                                            ? &operation->body.enqueue.client
-                                            : &operation->body.many.client;
-    const struct queue_pull *pull = &operation->body.pull;
+    const struct operation_kind *kind = operation_kind(job->operation);
     struct queue_left *left = &job->answer->header.left;
-    if (operation->header.operation == OPERATION_ENQUEUE ||
-        operation->header.operation == OPERATION_ENQUEUE_MANY)
-        store_left(batch->store, client->name, &client->quota, left);
-    else if (operation->header.operation == OPERATION_PULL)
-        store_left(batch->store, pull->client, &pull->quota, left);
+    if (!kind->client)
+        return;
+    struct operation_client client = kind->client(job->operation);
+    store_left(batch->store, client.name, client.quota, left);
+    left->known = 1;
 }
 
 /* Handles one operation, from start to answer. Skips those whose connection is gone. */

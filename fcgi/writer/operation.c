@@ -198,6 +198,23 @@ static int rows_of_any_pull(const struct channel_message *operation) {
     return QUEUE_PULL_MAX;
 }
 
+/* --- Clients --- */
+
+static struct operation_client client_of_enqueue(const struct channel_message *operation) {
+    const struct queue_client *client = &operation->body.enqueue.client;
+    return (struct operation_client){client->name, &client->quota};
+}
+
+static struct operation_client client_of_many(const struct channel_message *operation) {
+    const struct queue_client *client = &operation->body.many.client;
+    return (struct operation_client){client->name, &client->quota};
+}
+
+static struct operation_client client_of_pull(const struct channel_message *operation) {
+    const struct queue_pull *pull = &operation->body.pull;
+    return (struct operation_client){pull->client, &pull->quota};
+}
+
 /* --- Applied --- */
 
 #define APPLY(name, call)                                                                          \
@@ -247,8 +264,7 @@ static enum queue_result enqueue_many(struct store *store, const struct channel_
         *became = (struct queue_stored){0};
         became->result = (int32_t)store_enqueue(store, &item, &became->id);
         if (became->result == QUEUE_FULL || became->result == QUEUE_OVER_ITEMS ||
-            became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE ||
-            became->result == QUEUE_HELD)
+            became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE)
             became->retry_seconds = store_retry_seconds(store);
     }
     return QUEUE_OK;
@@ -301,6 +317,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                            .needs_room = true,
                            .is_sane = is_sane_enqueue,
                            .apply = enqueue,
+                           .client = client_of_enqueue,
                            .promises = always},
     [OPERATION_PULL] = {.name = "pull",
                         .message = ONE(pull),
@@ -309,6 +326,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                         .is_sane = is_sane_pull,
                         .rows = rows_of_pull,
                         .apply = pull,
+                        .client = client_of_pull,
                         .promises = if_pulled},
     [OPERATION_CANCEL] = {.name = "cancel",
                           .message = ONE(cancel),
@@ -441,6 +459,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                 .is_sane = is_sane_many,
                                 .rows = rows_of_many,
                                 .apply = enqueue_many,
+                                .client = client_of_many,
                                 .promises = if_any_stored},
     [OPERATION_PAUSE] = {.name = "pause",
                          .message = ONE(pause),

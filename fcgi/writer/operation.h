@@ -14,6 +14,12 @@ struct operation_body {
     int32_t most;    /* most elements */
 };
 
+/* Who an operation is of, and its quotas. */
+struct operation_client {
+    const char *name; /* "" for who has no key */
+    const struct queue_quota *quota;
+};
+
 struct operation_kind {
     const char *name;
     struct operation_body message;
@@ -33,6 +39,9 @@ struct operation_kind {
      * writer or the batch does that itself. */
     enum queue_result (*apply)(struct store *store, const struct channel_message *operation,
                                struct channel_message *answer);
+
+    /* The client whose quotas are told with the answer. NULL: none are. */
+    struct operation_client (*client)(const struct channel_message *operation);
 
     /* Whether an answer promises something that the replica must have first. NULL: never. */
     bool (*promises)(const struct channel_message *answer);
