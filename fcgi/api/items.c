@@ -47,25 +47,33 @@ static void reply_item(struct reply *reply, const struct queue_item *item, int64
     items_put(&reply->body, item, NULL, as_of_ms);
 }
 
+bool items_read_named(struct call *call, const char **named) {
+    *named = query_text(&call->query, "client");
+    if (*named && strlen(*named) >= QUEUE_NAME_SIZE)
+        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                      "client must be the name of a client, which has at most 64 bytes.");
+    else if (*named && !call->whose.all && strcmp(*named, call->whose.client) != 0)
+        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
+                      "A client sees, takes and cancels its own items only; leave client out.");
+    else
+        return true;
+    return false;
+}
+
 bool items_read_client(struct call *call, char client[QUEUE_NAME_SIZE]) {
-    const char *named = query_text(&call->query, "client");
+    const char *named;
     struct queue_client own;
-    auth_client(&call->identity, &own);
-    if (!named && call->identity.kind == IDENTITY_OPERATOR)
+    if (!items_read_named(call, &named))
+        return false;
+    if (!named && call->identity.kind == IDENTITY_OPERATOR) {
         problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
                       "An operator says whose items this is about: add client=NAME, or client= for "
                       "those of no client. Nothing was done.");
-    else if (named && strlen(named) >= QUEUE_NAME_SIZE)
-        problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
-                      "client must be the name of a client, which has at most 64 bytes.");
-    else if (named && !call->whose.all && strcmp(named, own.name) != 0)
-        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
-                      "A client takes and cancels its own items only; leave client out.");
-    else {
-        snprintf(client, QUEUE_NAME_SIZE, "%s", named ? named : own.name);
-        return true;
+        return false;
     }
-    return false;
+    auth_client(&call->identity, &own);
+    snprintf(client, QUEUE_NAME_SIZE, "%s", named ? named : own.name);
+    return true;
 }
 
 bool items_read_wait(struct call *call, int64_t *seconds) {

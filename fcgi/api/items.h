@@ -10,6 +10,10 @@
 void items_put(struct buffer *body, const struct queue_item *item, const char *client,
                int64_t as_of_ms);
 
+/* Reads the parameter client: *named gets the name of one whose items the caller may see, "" for
+ * those of nobody; NULL without the parameter. False with the reply in place. */
+bool items_read_named(struct call *call, const char **named);
+
 /* Finds out whose items a change is about: those of a client's key; those of the one that client=
  * names, which an operator must say. Without KEYS those of nobody if it is not said. False with the
  * reply. */

@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "clock.h"
+#include "http/idempotency.h"
 #include "http/problem.h"
 #include "items.h"
 #include "items_peers.h"
@@ -29,19 +30,14 @@ static bool refuse(struct call *call, const char *why) {
 /* Sets whose items are listed: those that the caller may see, or only those of client=. False with
  * the reply. */
 static bool read_whose(struct call *call, struct queue_whose *whose) {
-    const char *named = query_text(&call->query, "client");
-    *whose = call->whose;
-    if (!named)
-        return true;
-    if (strlen(named) >= QUEUE_NAME_SIZE)
-        return refuse(call, "client must be the name of a client, which has at most 64 bytes.");
-    if (!call->whose.all && strcmp(named, call->whose.client) != 0) {
-        problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
-                      "A client sees its own items only; leave client out.");
+    const char *named;
+    if (!items_read_named(call, &named))
         return false;
+    *whose = call->whose;
+    if (named) {
+        *whose = (struct queue_whose){0};
+        snprintf(whose->client, sizeof whose->client, "%s", named);
     }
-    *whose = (struct queue_whose){0};
-    snprintf(whose->client, sizeof whose->client, "%s", named);
     return true;
 }
 
@@ -260,11 +256,13 @@ static bool read_cancel(struct call *call, struct queue_cancel_many *cancel) {
                             "was cancelled.");
     if (!query_text(&call->query, "confirm"))
         return refuse(call, "confirm is missing; give confirm=N, N being how many items wait at "
-                            "this node, as GET /stats says. Nothing was cancelled.");
+                            "this node: with confirm=0 the reply says it. Nothing was cancelled.");
     if (!query_integer(&call->query, "confirm", 0, most, &cancel->confirm, why, sizeof why))
         return refuse(call, why);
     auth_operator(&call->identity, cancel->who);
-    return items_read_client(call, cancel->client);
+    return items_read_client(call, cancel->client) &&
+           idempotency_none(call, "its confirm says what is to be cancelled, and is a new one for "
+                                  "each request");
 }
 
 /* Cancels the next page of what waits, and sets where the list goes on, if it does. Results as

@@ -27,3 +27,11 @@ bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]) {
     key[length] = '\0';
     return true;
 }
+
+bool idempotency_none(struct call *call, const char *instead) {
+    if (!call_field(call, "HTTP_IDEMPOTENCY_KEY"))
+        return true;
+    problem_reply(&call->server->reply, PROBLEM_BAD_HEADER,
+                  "This call takes no Idempotency-Key: %s. Nothing was done.", instead);
+    return false;
+}

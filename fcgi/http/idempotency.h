@@ -8,4 +8,8 @@
  * around it, as in the IETF's draft, are part of the key. */
 bool idempotency_key(struct call *call, char key[QUEUE_KEY_SIZE]);
 
+/* Whether a call that takes no Idempotency-Key has none. False with the reply, which ends in what
+ * to do. */
+bool idempotency_none(struct call *call, const char *instead);
+
 #endif

@@ -36,6 +36,8 @@ subtest 'what is refused' => sub {
     is_problem(as('op', 'DELETE', '/items?state=waiting&confirm=3'), 400, 'an operator that names no client');
     is_problem(as('eve', 'DELETE', '/items?state=waiting&confirm=3&client=alice'), 403, 'a viewer');
     is_problem($mill->call('DELETE', '/items?state=waiting&confirm=3'), 401, 'without a key');
+    is_problem($mill->call('DELETE', '/items?state=waiting&confirm=3', headers => { Authorization => "Bearer $key{alice}",
+        'Idempotency-Key' => 'k' }), 400, 'a key, which would not make it safe to repeat');
     is counts('alice')->{waiting}, 3, 'nothing was cancelled';
 };
 
