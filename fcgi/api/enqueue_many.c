@@ -6,6 +6,9 @@
 
 #include "api.h"
 #include "base/keys.h"
+#include "body.h"
+#include "enqueue.h"
+#include "http/idempotency.h"
 #include "http/problem.h"
 #include "queue/fields.h"
 #include "queue/id.h"
@@ -25,10 +28,6 @@ struct line {
     struct queue_line item;
     struct queue_stored stored;
 };
-
-static void append(void *context, const char *bytes, size_t length) {
-    buffer_append(context, bytes, length);
-}
 
 /* Whether the body is said to be lines of JSON. */
 static bool is_ndjson(struct call *call) {
@@ -132,31 +131,32 @@ static int count_lines(const struct buffer *text) {
     return count;
 }
 
-/* Reads the body and its lines; the caller frees them. NULL with the reply in place. */
-static struct line *read_lines(struct call *call, int *count) {
+/* Reads the body into server->text and counts its lines. 0 with the reply in place. */
+static int read_text(struct call *call) {
     struct buffer *text = &call->server->text;
-    struct reply *reply = &call->server->reply;
+    uint8_t digest[DIGEST_SIZE];
     buffer_clear(text);
-    enum request_body result = request_read_body(call->request, BODY_MAX, append, text);
-    *count = result == REQUEST_BODY_OK ? count_lines(text) : 0;
-    if (result != REQUEST_BODY_OK)
-        problem_of_body(reply, result, BODY_MAX);
-    else if (*count == 0 || *count > LINES_MAX)
-        problem_reply(reply, PROBLEM_BAD_BODY,
-                      "The body must have 1 to %d lines, an item each. Nothing was stored.",
-                      LINES_MAX);
-    struct line *lines =
-        *count > 0 && *count <= LINES_MAX ? calloc((size_t)*count, sizeof *lines) : NULL;
-    const char *at = text->data;
-    const char *end = at + text->length;
-    for (int i = 0; lines && i < *count; i++) {
+    if (!body_read(call, BODY_MAX, text, digest))
+        return 0;
+    int count = count_lines(text);
+    if (count <= LINES_MAX)
+        return count;
+    problem_reply(&call->server->reply, PROBLEM_BAD_BODY,
+                  "The body must have 1 to %d lines, an item each. Nothing was stored.", LINES_MAX);
+    return 0;
+}
+
+/* Reads the lines of the text. */
+static void read_lines(struct call *call, struct line *lines, int count) {
+    const char *at = call->server->text.data;
+    const char *end = at + call->server->text.length;
+    for (int i = 0; i < count; i++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop ? stop : end;
         size_t length = (size_t)(stop - at);
         read_line(call, at, length > 0 && at[length - 1] == '\r' ? length - 1 : length, &lines[i]);
         at = stop + 1;
     }
-    return lines;
 }
 
 /* Stores the good lines among these that fit into one message. Returns the number of the first line
@@ -176,26 +176,10 @@ static int store_some(struct call *call, struct queue_many *many, struct line *l
     for (int i = first, n = 0; i < last; i++) {
         if (lines[i].bad)
             continue;
-        lines[i].stored = stored.items[n++];
-        if (result != QUEUE_OK)
-            lines[i].stored.result = (int32_t)result;
+        lines[i].stored = result == QUEUE_OK ? stored.items[n++]
+                                             : (struct queue_stored){.result = (int32_t)result};
     }
     return last;
-}
-
-/* Has the problem of a line that the queue refused in the reply. */
-static void refuse_stored(struct call *call, const struct queue_quota *quota,
-                          const struct queue_stored *stored) {
-    struct reply *reply = &call->server->reply;
-    enum queue_result result = (enum queue_result)stored->result;
-    if (result == QUEUE_CONFLICT)
-        problem_reply(reply, PROBLEM_KEY_CONFLICT,
-                      "This key was used for another digest or another number of iterations; use "
-                      "a new key for new work.");
-    else if (result == QUEUE_FULL)
-        problem_full(reply, stored->retry_seconds);
-    else if (!quota_refuse(call, quota, result, stored->retry_seconds))
-        problem_of_write(reply, result);
 }
 
 /* Appends the answer to a line. */
@@ -211,30 +195,24 @@ static void put_line(struct call *call, struct buffer *answer, const struct queu
         if (line->bad)
             problem_reply(reply, line->problem, "%s", line->detail);
         else
-            refuse_stored(call, quota, &line->stored);
+            enqueue_refuse(call, quota, (enum queue_result)line->stored.result,
+                           line->stored.retry_seconds);
         json_name(text, "problem");
         buffer_append(text, reply->body.data, reply->body.length);
-        if (!line->bad && line->stored.retry_seconds > 0)
-            fields_put_integer(text, "retry_after", line->stored.retry_seconds);
+        if (reply->retry_seconds > 0)
+            fields_put_integer(text, "retry_after", reply->retry_seconds);
     }
     json_close(text, '}');
     buffer_append(answer, text->data, text->length);
     buffer_puts(answer, "\n");
 }
 
-void api_enqueue_many(struct call *call) {
+/* Enqueues the lines of the text, and replies. */
+static void enqueue_lines(struct call *call, struct line *lines, int count) {
     static struct queue_many many; /* too large for the stack */
     struct reply *reply = &call->server->reply;
     struct buffer answer = {0};
-    int count;
-    if (!is_ndjson(call))
-        return;
-    struct line *lines = read_lines(call, &count);
-    if (!lines) {
-        if (count > 0 && count <= LINES_MAX)
-            problem_of_write(reply, QUEUE_FAULT);
-        return;
-    }
+    read_lines(call, lines, count);
     auth_client(&call->identity, &many.client);
     for (int next = 0; next < count;)
         next = store_some(call, &many, lines, next, count);
@@ -244,6 +222,17 @@ void api_enqueue_many(struct call *call) {
     buffer_append(&reply->body, answer.data, answer.length);
     quota_reply(call, &many.client.quota);
     buffer_free(&answer);
+}
+
+void api_enqueue_many(struct call *call) {
+    if (!is_ndjson(call) || !idempotency_none(call, "give each line a key instead"))
+        return;
+    int count = read_text(call);
+    struct line *lines = count > 0 ? calloc((size_t)count, sizeof *lines) : NULL;
+    if (lines)
+        enqueue_lines(call, lines, count);
+    else if (count > 0)
+        problem_of_write(&call->server->reply, QUEUE_FAULT);
     buffer_free(&call->server->text); /* it may be large */
     free(lines);
 }

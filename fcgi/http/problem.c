@@ -58,6 +58,7 @@ static const struct row rows[] = {
 static void begin(struct reply *reply, const struct row *row, int retry_after_seconds) {
     struct buffer *body = &reply->body;
     reply_begin(reply, row->status, "application/problem+json");
+    reply->retry_seconds = retry_after_seconds;
     if (retry_after_seconds > 0)
         buffer_printf(&reply->headers, "Retry-After: %d\r\n", retry_after_seconds);
     json_open(body, '{');

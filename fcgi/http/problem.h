@@ -58,11 +58,11 @@ enum { WHY_SIZE = 256 }; /* bytes of a detail that a check writes for its caller
 void problem_reply(struct reply *reply, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The problem for an item refused by a full queue, with the time to try again. */
 /* The same, with another Retry-After than the table's. */
 void problem_later(struct reply *reply, enum problem problem, int retry_after_seconds,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* The problem for an item refused by a full queue, with the time to try again. */
 void problem_full(struct reply *reply, int retry_after_seconds);
 
 /* The problem for a change of another number of items than there are, which it has as the member

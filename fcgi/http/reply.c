@@ -4,6 +4,7 @@
 
 void reply_begin(struct reply *reply, int status, const char *type) {
     reply->status = status;
+    reply->retry_seconds = 0;
     reply->type = type;
     buffer_clear(&reply->headers);
     buffer_clear(&reply->body);

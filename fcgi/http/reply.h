@@ -9,6 +9,7 @@
  */
 struct reply {
     int status;
+    int retry_seconds;     /* of its Retry-After; 0: it has none */
     const char *type;      /* media type; NULL for a reply without a body */
     struct buffer headers; /* further header lines, each with its CR LF */
     struct buffer body;

@@ -3,22 +3,17 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
-use Digest::SHA qw(sha512_hex);
+use Digest::SHA qw(sha256 sha512 sha512_hex);
 use File::Temp qw(tempdir);
 use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use POSIX ();
 use Test::More;
 use Hashmill;
+use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my $program = Hashmill::build_directory() . '/hashmill-fcgi';
-my (%key, $lines);
-for ('client ann', 'client few items=3', 'client short iterations_max=10', 'viewer vera') {
-    (undef, $key{(split)[1]}, undef, my $line) = split /\n/, qx{$program --key $_};
-    $lines .= "$line\n";
-}
-spew("$dir/keys", $lines);
-chmod 0600, "$dir/keys" or die;
+my %key = key_file("$dir/keys", 'client ann', 'client few items=3', 'client some items=3', 'client short iterations_max=10', 'viewer vera');
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{ann}, ITERATIONS_MAX => 1000);
 my $json = JSON::PP->new->canonical;
 
@@ -50,7 +45,8 @@ subtest 'items' => sub {
 
 subtest 'the form of lines' => sub {
     is scalar(answers(post(line_of('a') . "\n" . line_of('b')))), 2, 'the last one needs no end';
-    unlike join(' ', answers(post(line_of('a') . "\r\n" . line_of('b') . "\r\n"))), qr/bad/, 'CR LF';
+    is_deeply [map { /^[0-9a-f-]{36}$/ ? 'id' : $_ } answers(post(line_of('a') . "\r\n" . line_of('b') . "\r\n"))], ['id', 'id'],
+        'CR LF';
     like problem_of(line_of('a', 1, more => { what => 'ever' })), qr/^[0-9a-f-]{36}$/, 'more members';
     is_deeply [answers(post(line_of('a') . "\n\n" . line_of('b')))]->[1], 'bad-body', 'an empty line is none';
 };
@@ -90,9 +86,27 @@ subtest 'bad requests' => sub {
     is post($long x 180)->status, 413, 'more than 512 KiB';
     is_problem(post(line_of('a'), Authorization => "Bearer $key{vera}"), 403, 'a viewer');
     is_problem($mill->call('POST', '/items?a=1', content => line_of('a'), headers => { 'Content-Type' => 'application/x-ndjson' }), 400, 'a parameter');
+    my $problem = is_problem(post(line_of('a', 1, key => 'k'), 'Idempotency-Key' => 'k'), 400, 'a key of all lines');
+    like $problem->{detail}, qr/give each line a key/, 'says what to do';
     is $mill->stats->{items}{done}, $count, 'nothing of them is stored';
     is scalar(answers(post(join "\n", map { line_of("many $_") } 1 .. 1000))), 1000, '1,000 lines are taken';
     is $mill->stats->{items}{done}, $count + 1000, 'and stored';
+};
+
+subtest 'digests of the body' => sub {
+    my $body = line_of('digest') . "\n";
+    my $field = sub ($algorithm, $digest) { return "$algorithm=:" . encode_base64($digest, '') . ':' };
+    my $good = $field->('sha-256', sha256($body));
+    my $count = $mill->stats->{items}{done};
+    for my $name ('Content-Digest', 'Repr-Digest') {
+        for my $bad ($field->('sha-512', sha512('another')), $field->('sha-256', sha256('another')), 'sha-512=AAAA') {
+            my $problem = is_problem(post($body, $name => $bad), 400, "$name: $bad");
+            like $problem->{detail}, qr/\Q$name\E.*Nothing was stored/, 'the detail says which';
+        }
+    }
+    is $mill->stats->{items}{done}, $count, 'nothing of them is stored';
+    is scalar(answers(post($body, 'Content-Digest' => $good, 'Repr-Digest' => $field->('sha-512', sha512($body))))), 1, 'right ones';
+    is $mill->stats->{items}{done}, $count + 1, 'are taken';
 };
 
 subtest 'keys' => sub {
@@ -113,6 +127,36 @@ subtest 'quotas' => sub {
     is $reply->header('ratelimit'), '"items";r=0', 'and the field says what is left';
     cmp_ok $json->decode((split /\n/, $reply->content)[4])->{retry_after}, '>', 0, 'with a time to wait';
     is +(answers(post(line_of('a', 11), Authorization => "Bearer $key{short}")))[0], 'quota-iterations', 'iterations_max, too';
+};
+
+# What of time a line says, and what a request for that item alone.
+sub waits ($name, $iterations) {
+    my $headers = { Authorization => "Bearer $key{$name}" };
+    my $line = $json->decode(post(line_of('a', $iterations), %$headers)->content);
+    return [$line->{retry_after}, $mill->call('PUT', "/enqueue?iterations=$iterations", content => 'a', headers => $headers)->header('retry-after')];
+}
+
+subtest 'what is left, and when to try again' => sub {
+    my $as_some = sub ($body) { return post($body, Authorization => "Bearer $key{some}") };
+    my $left = sub ($reply) { return [map { $reply->header($_) } 'ratelimit-policy', 'ratelimit'] };
+    is_deeply $left->($as_some->(line_of('a') . "\n{}\n")), ['"items";q=3', '"items";r=2'], 'after one item';
+    is_deeply $left->($as_some->("{}\n")), [undef, undef], 'after none the node does not say';
+    is_deeply $left->($as_some->(line_of($_))), ['"items";q=3', "\"items\";r=$_"], "then $_" for 1, 0;
+    is_deeply $left->($as_some->(line_of('b'))), ['"items";q=3', '"items";r=0'], 'a refused one';
+    my $waits = waits('few', 1);
+    cmp_ok $waits->[0], '>', 1, 'beyond a quota';
+    is $waits->[0], $waits->[1], 'a line has the Retry-After of a request for it alone';
+    is_deeply waits('short', 11), [3600, 3600], 'also beyond iterations_max';
+    is $json->decode(post('{}')->content)->{retry_after}, undef, 'none if it never helps';
+    $mill->reload(OPERATION_SECONDS => 1);
+    my ($writer) = $mill->children('writer');
+    kill 'STOP', $writer;
+    my $reply = $as_some->(line_of('a'));
+    kill 'CONT', $writer;
+    is_deeply [answers($reply)], ['outcome-unknown'], 'a writer that does not answer';
+    is $json->decode($reply->content)->{retry_after}, 1, 'has nothing of earlier requests';
+    is_deeply $left->($reply), [undef, undef], 'and nobody knows what is left';
+    $mill->reload(OPERATION_SECONDS => 5);
 };
 
 subtest 'a writer that dies' => sub {

@@ -57,7 +57,11 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
     return take(OPERATION_ENQUEUE);
 }
 
-/* Every third item is refused, each time for something else. */
+enum { STALE_SECONDS = 99999 }; /* what the answer to an earlier request has left behind */
+
+/* Every third item is refused, each time for something else. When all fail, nothing is said of
+ * each.
+ */
 enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
                                      struct queue_many_stored *stored) {
     (void)queue;
@@ -68,6 +72,8 @@ enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_man
             (struct queue_stored){.id = many->items[i].id,
                                   .result = i % 3 == 2 ? i / 3 % (QUEUE_FAULT + 1) : QUEUE_OK,
                                   .retry_seconds = i % 5};
+    for (int i = 0; i < many->count && fuzz_result != QUEUE_OK; i++)
+        stored->items[i].retry_seconds = STALE_SECONDS;
     return take(OPERATION_ENQUEUE_MANY);
 }
 
@@ -164,7 +170,7 @@ int queue_retry_seconds(const struct queue *queue) {
 
 void queue_left(const struct queue *queue, struct queue_left *left) {
     (void)queue;
-    *left = (struct queue_left){.items = 1, .work = 2};
+    *left = (struct queue_left){.known = 1, .items = 1, .work = 2};
 }
 
 enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
@@ -345,13 +351,31 @@ static void read_input(char *text, size_t size, struct request *request, FCGX_St
                           .fillBuffProc = at_end};
 }
 
+/* A line of JSON for each, none of which has anything of an earlier request. */
+static void check_lines(const struct buffer *body) {
+    static struct json json;
+    const char *why;
+    const char *end = body->data + body->length;
+    for (const char *line = body->data; line < end;) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        int64_t seconds;
+        must(stop != NULL);
+        must(json_parse(&json, line, (size_t)(stop - line), &why));
+        must(!json_integer(&json, json_member(&json, 0, "retry_after"), STALE_SECONDS,
+                           STALE_SECONDS, &seconds));
+        line = stop + 1;
+    }
+}
+
 /* A reply is one that a client can read. */
 static void check_reply(const struct reply *reply) {
     static struct json json;
     const char *why;
     must(reply->status >= 200 && reply->status < 600);
     must(!reply->type || (reply->status != 204 && reply->status != 304));
-    if (reply->type && strstr(reply->type, "json"))
+    if (reply->type && strcmp(reply->type, "application/x-ndjson") == 0)
+        check_lines(&reply->body);
+    else if (reply->type && strstr(reply->type, "json"))
         must(json_parse(&json, reply->body.data, reply->body.length, &why));
     if (reply->status >= 400)
         must(reply->type && strcmp(reply->type, "application/problem+json") == 0);
