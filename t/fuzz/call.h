@@ -420,6 +420,8 @@ static void run_call(enum listener listener, const struct route *routes, const u
         server.listener = listener;
         server.sha512 = EVP_MD_CTX_new();
         server.sha256 = EVP_MD_CTX_new();
+        must(EVP_DigestInit_ex(server.sha512, EVP_sha512(), NULL) == 1);
+        must(EVP_DigestInit_ex(server.sha256, EVP_sha256(), NULL) == 1);
     }
     char *text = fuzz_text(data, size);
     read_input(text, size, &request, &body, parameters);
