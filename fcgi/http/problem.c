@@ -107,8 +107,8 @@ void problem_count(struct reply *reply, int64_t count) {
     begin(reply, &rows[PROBLEM_COUNT_DIFFERS], 0);
     json_name(&reply->body, "detail");
     json_put_string(&reply->body,
-                    "Not as many items wait as confirm says, but count. Nothing was cancelled; "
-                    "if they are all to go, repeat this with confirm=COUNT.");
+                    "The number of items that wait is count, not what confirm says. Nothing was "
+                    "cancelled; if they are all to go, repeat this with confirm=COUNT.");
     json_name(&reply->body, "count");
     json_put_integer(&reply->body, count);
     json_close(&reply->body, '}');

@@ -11,10 +11,7 @@
 #include "store/retry_after.h"
 #include "store_sql.h"
 
-enum {
-    WORKER_ALIVE_MS = 60 * 1000,
-    HELD_SECONDS = 10 /* until a client tries again while the intake is paused */
-};
+enum { WORKER_ALIVE_MS = 60 * 1000 };
 
 /* Looks an idempotency key of a client up. NONE: never used; OK with the id of its item; CONFLICT:
  * used for another request; FAULT. */
@@ -131,10 +128,8 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         if (result != QUEUE_NONE)
             return result;
     }
-    if (store_is_paused(store, PART_INTAKE)) {
-        store->retry_seconds = HELD_SECONDS;
+    if (store_is_paused(store, PART_INTAKE))
         return QUEUE_HELD;
-    }
     enum queue_result allowed = within_quota(store, client, item);
     if (allowed != QUEUE_OK)
         return allowed;
