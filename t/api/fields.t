@@ -171,10 +171,12 @@ subtest 'conditions' => sub {
     for my $condition ('If-Match: "x"', 'If-Match: W/"x"', 'If-Match: "x", *', 'If-Match:', 'If-Match: x') {
         refused(412, "enqueue, $condition", put(5, $condition));
         refused(412, "pull, $condition", ask('POST', '/pullCompleted?top=1', [$condition]));
+        refused(412, "many, $condition", ask('POST', '/items', ['Content-Type: application/x-ndjson', $condition]));
         refused(412, "cancel, $condition", ask('DELETE', "/items/$id", [$condition]));
         refused(412, "lease, $condition", ask('POST', '/lease', [@authorized, $condition], $worker_port, '{}'));
     }
     refused(412, 'enqueue, If-Match: *', put(5, 'If-Match: *'));
+    refused(412, 'many, If-None-Match: *', ask('POST', '/items', ['Content-Type: application/x-ndjson', 'If-None-Match: *']));
     refused(412, 'cancel, If-None-Match: *', ask('DELETE', "/items/$id", ['If-None-Match: *']));
     is count_items(), $before, 'nothing is stored';
     is $mill->state_of($id), 'waiting', 'nothing is cancelled';
@@ -187,7 +189,7 @@ subtest 'conditions' => sub {
     for my $condition ('If-None-Match: "x"', 'If-Range: "x"', 'Range: bytes=0-1', @dates) {
         is +(ask('GET', "/items/$id", [$condition]))[0], 200, "look, $condition: the whole item";
     }
-    for my $path ("/items/$id", "/items/$id?wait=0", "/items/$id?%77ait=1", "/items/$id?wait=1", '/healthz', '/stats') {
+    for my $path ('/items', "/items/$id", "/items/$id?wait=0", "/items/$id?%77ait=1", "/items/$id?wait=1", '/healthz', '/stats') {
         refused(412, "$path, If-Match", ask('GET', $path, ['If-Match: "x"']));
         like +(ask('GET', $path, ['If-None-Match: *']))[2], qr{^HTTP/1\.1 304 (?:\N+\n)+\r\n\z},
             "$path, If-None-Match: *: 304 without a body";

@@ -139,4 +139,10 @@ SQL
     is scalar @$items, $many, 'a thousand a page';
 };
 
+subtest 'without KEYS' => sub {
+    my $open = Hashmill->start;
+    my $id = $open->new_item('of nobody', 5);
+    is_deeply [map { [$_->@{qw(id client)}] } $open->get('/items')->json->@*], [[$id, '']], 'everybody sees whose an item is';
+};
+
 finish();
