@@ -35,13 +35,13 @@ struct operation_kind {
     /* The most rows that it may touch. NULL: one. */
     int (*rows)(const struct channel_message *operation);
 
+    /* The client whose quotas are told with the answer. NULL: none are. */
+    struct operation_client (*client)(const struct channel_message *operation);
+
     /* Applies a sane operation in the batch under way; writes the answer's body in place. NULL: the
      * writer or the batch does that itself. */
     enum queue_result (*apply)(struct store *store, const struct channel_message *operation,
                                struct channel_message *answer);
-
-    /* The client whose quotas are told with the answer. NULL: none are. */
-    struct operation_client (*client)(const struct channel_message *operation);
 
     /* Whether an answer promises something that the replica must have first. NULL: never. */
     bool (*promises)(const struct channel_message *answer);
