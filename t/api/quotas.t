@@ -13,6 +13,7 @@ plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my %key = key_file("$dir/keys", 'client few items=2', 'client little work=1000', 'client slow rate=1/3',
     'client short iterations_max=100', 'client free', 'client all items=5 work=5000 rate=2/4', 'operator olga', 'operator otto items=1');
+my $lines = slurp("$dir/keys");
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
 
 sub put ($name, $iterations, %headers) {
