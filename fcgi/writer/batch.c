@@ -284,12 +284,13 @@ static bool is_over_quota(enum queue_result result) {
 
 /* Says in the answer to an enqueue, to many or to a pull what its client has. */
 static void tell_left(struct batch *batch, const struct job *job) {
-    const struct operation_kind *kind = operation_kind(job->operation);
+    const struct operation_client *client = &operation_kind(job->operation)->client;
+    const char *body = (const char *)&job->operation->body;
     struct queue_left *left = &job->answer->header.left;
-    if (!kind->client)
+    if (client->quota_at == 0)
         return;
-    struct operation_client client = kind->client(job->operation);
-    store_left(batch->store, client.name, client.quota, left);
+    store_left(batch->store, body + client->name_at,
+               (const struct queue_quota *)(const void *)(body + client->quota_at), left);
     left->known = 1;
 }
 

@@ -198,23 +198,6 @@ static int rows_of_any_pull(const struct channel_message *operation) {
     return QUEUE_PULL_MAX;
 }
 
-/* --- Clients --- */
-
-static struct operation_client client_of_enqueue(const struct channel_message *operation) {
-    const struct queue_client *client = &operation->body.enqueue.client;
-    return (struct operation_client){client->name, &client->quota};
-}
-
-static struct operation_client client_of_many(const struct channel_message *operation) {
-    const struct queue_client *client = &operation->body.many.client;
-    return (struct operation_client){client->name, &client->quota};
-}
-
-static struct operation_client client_of_pull(const struct channel_message *operation) {
-    const struct queue_pull *pull = &operation->body.pull;
-    return (struct operation_client){pull->client, &pull->quota};
-}
-
 /* --- Applied --- */
 
 #define APPLY(name, call)                                                                          \
@@ -307,6 +290,8 @@ static bool if_cancelled(const struct channel_message *answer) {
         .size = offsetof(struct type, items), .element = sizeof(((struct type *)NULL)->items[0]),  \
         .count_at = offsetof(struct type, count), .most = (maximum)                                \
     }
+#define CLIENT(type, name, quota)                                                                  \
+    { offsetof(struct type, name), offsetof(struct type, quota) }
 
 /* In the order of enum operation. */
 static const struct operation_kind kinds[OPERATION_COUNT] = {
@@ -316,7 +301,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                            .is_alone = true,
                            .needs_room = true,
                            .is_sane = is_sane_enqueue,
-                           .client = client_of_enqueue,
+                           .client = CLIENT(queue_enqueue, client.name, client.quota),
                            .apply = enqueue,
                            .promises = always},
     [OPERATION_PULL] = {.name = "pull",
@@ -325,7 +310,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                         .is_alone = true,
                         .is_sane = is_sane_pull,
                         .rows = rows_of_pull,
-                        .client = client_of_pull,
+                        .client = CLIENT(queue_pull, client, quota),
                         .apply = pull,
                         .promises = if_pulled},
     [OPERATION_CANCEL] = {.name = "cancel",
@@ -458,7 +443,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                                 .needs_room = true,
                                 .is_sane = is_sane_many,
                                 .rows = rows_of_many,
-                                .client = client_of_many,
+                                .client = CLIENT(queue_many, client.name, client.quota),
                                 .apply = enqueue_many,
                                 .promises = if_any_stored},
     [OPERATION_PAUSE] = {.name = "pause",

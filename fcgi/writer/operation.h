@@ -14,19 +14,20 @@ struct operation_body {
     int32_t most;    /* most elements */
 };
 
-/* Who an operation is of, and its quotas. */
+/* Whom an operation is of: offsets in its body. */
 struct operation_client {
-    const char *name; /* "" for who has no key */
-    const struct queue_quota *quota;
+    size_t name_at;
+    size_t quota_at; /* a struct queue_quota; 0: nobody's quotas are told with the answer */
 };
 
 struct operation_kind {
     const char *name;
     struct operation_body message;
     struct operation_body answer; /* of an OK answer; any other has no body */
-    bool parks;                   /* it may be parked, until until_ms */
-    bool is_alone;                /* its process awaits the answer before it sends anything else */
-    bool needs_room;              /* refused while the disk is full */
+    struct operation_client client;
+    bool parks;      /* it may be parked, until until_ms */
+    bool is_alone;   /* its process awaits the answer before it sends anything else */
+    bool needs_room; /* refused while the disk is full */
 
     /* Whether its numbers are in the ranges of queue.h and queue_peers.h; ends its texts with a
      * NUL. NULL: they always are. */
@@ -34,9 +35,6 @@ struct operation_kind {
 
     /* The most rows that it may touch. NULL: one. */
     int (*rows)(const struct channel_message *operation);
-
-    /* The client whose quotas are told with the answer. NULL: none are. */
-    struct operation_client (*client)(const struct channel_message *operation);
 
     /* Applies a sane operation in the batch under way; writes the answer's body in place. NULL: the
      * writer or the batch does that itself. */
