@@ -126,7 +126,7 @@ subtest 'the whole queue' => sub {
     is $reply->json->{type}, 'urn:hashmill:problem:queue-full', 'is over no quota';
     $reply = put('all', 1);
     is_problem($reply, 503, 'nor is it for a client with quotas');
-    is $reply->header('ratelimit'), undef, 'which is told nothing of them';
+    like $reply->header('ratelimit'), qr/^"items";r=[1-5], /, 'which is told what they leave';
     is_over(put('few', 1), 'items', 'one that has used up its own');
 };
 
