@@ -202,10 +202,19 @@ static bool is_behind(const struct uuid *id, const struct uuid *other) {
     return memcmp(id, other, sizeof *id) < 0;
 }
 
-/* Reads the end of a page behind which there is more, at its last item or behind that. */
-static bool read_end(const struct source *source, const struct uuid *last, struct uuid *end) {
-    return (fields_read_id(source->json, member(source, "end"), end) &&
-            (!last || !is_behind(last, end))) ||
+/* Whether a list may go on behind `end`: at the last item of the page, or behind it. A page without
+ * items ends behind the one before it, or the list would never end. */
+static bool may_end(const struct queue_page *page, const struct uuid *last,
+                    const struct uuid *end) {
+    return !last || is_behind(end, last) ||
+           (page->count > 0 && memcmp(end, last, sizeof *end) == 0);
+}
+
+/* Reads the end of a page behind which there is more. */
+static bool read_end(const struct source *source, struct queue_page *page,
+                     const struct uuid *last) {
+    return (fields_read_id(source->json, member(source, "end"), &page->end) &&
+            may_end(page, last, &page->end)) ||
            refuse(source, "end", "the id of the last item that was looked at");
 }
 
@@ -246,7 +255,7 @@ bool peer_json_read_page(const struct json *json, int token, const struct queue_
     memset(page, 0, offsetof(struct queue_page, items));
     return read_boolean(&source, "known", &page->known) &&
            read_boolean(&source, "more", &page->more) && read_listing(&source, list, page, &last) &&
-           (!page->more || read_end(&source, last, &page->end));
+           (!page->more || read_end(&source, page, last));
 }
 
 bool peer_json_read_tag(const struct json *json, int token, uint8_t tag[PULL_TAG_SIZE]) {

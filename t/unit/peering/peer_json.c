@@ -215,6 +215,8 @@ static const struct {
     {"known", "{\"known\":1,\"more\":false,\"items\":[]}"},
     {"more", "{\"known\":true,\"items\":[]}"},
     {"end", "{\"known\":true,\"more\":true,\"items\":[]}"},
+    {"end", "{\"known\":true,\"more\":true,\"end\":\"ffffffff-ffff-ffff-ffff-ffffffffffff\","
+            "\"items\":[]}"},
     {"end", "{\"known\":true,\"more\":true,\"end\":\"f1234567-89ab-7def-8123-456789abcdef\","
             "\"items\":[" LISTED "]}"},
     {"items", "{" PAGE "\"items\":{}}"},
