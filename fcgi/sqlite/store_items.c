@@ -282,6 +282,9 @@ void store_left(struct store *store, const char *name, const struct queue_quota 
 static void tally_client(const struct store *store, const char *name, struct queue_tally *tally) {
     const struct client *client = clients_named(&store->clients, name);
     int64_t now = clock_steady_ms();
+    memset(tally->items, 0, sizeof tally->items); /* it has the answer to another question */
+    memset(tally->work, 0, sizeof tally->work);
+    tally->remaining = 0;
     if (!client)
         return;
     memcpy(tally->items, client->counts.items, sizeof tally->items);
