@@ -70,6 +70,10 @@ void api_peer_hello(struct call *call) {
         json_name(body, "counts");
         json_put_boolean(body, answer.counts);
         fields_put_integer(body, "nonce", answer.nonce);
+        json_name(body, "clients"); /* they are told apart here */
+        json_put_boolean(body, true);
+        json_name(body, "keys");
+        json_put_boolean(body, call->server->conf->keys != NULL);
         put_loans(body, &hello, &answer);
         json_close(body, '}');
     }

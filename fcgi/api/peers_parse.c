@@ -91,13 +91,26 @@ bool peers_read_hello(struct call *call, struct queue_hello *hello) {
     return read_machines(call, hello);
 }
 
-/* Reads the client for whom a node asks; all without one, as nodes of earlier versions do. */
+/* Reads for whom a node asks: a client, or all without one. A node that does not say "keys" lets
+ * anybody ask. Where this node has KEYS, such a node is shown what belongs to nobody, and nothing
+ * of a client that it names. */
 static bool read_whose(struct call *call, struct queue_whose *whose) {
-    int token = request_json_member(call, "client");
-    *whose = (struct queue_whose){.all = token < 0};
-    return token < 0 ||
-           json_string(&call->server->json, token, whose->client, sizeof whose->client) ||
-           request_json_refuse(call, -1, "client", "the name of a client, at most 64 bytes");
+    static const char nameless[] = "?"; /* no client can have this name, so it has nothing */
+    const struct json *json = &call->server->json;
+    int client = request_json_member(call, "client");
+    int token = request_json_member(call, "keys");
+    bool keys = false;
+    *whose = (struct queue_whose){.all = client < 0};
+    if (client >= 0 && !json_string(json, client, whose->client, sizeof whose->client))
+        return request_json_refuse(call, -1, "client", "the name of a client, at most 64 bytes");
+    if (token >= 0 && !json_boolean(json, token, &keys))
+        return request_json_refuse(call, -1, "keys", "true or false");
+    if (keys || !call->server->conf->keys)
+        return true;
+    whose->all = 0;
+    if (whose->client[0] != '\0')
+        memcpy(whose->client, nameless, sizeof nameless);
+    return true;
 }
 
 bool peers_read_done(struct call *call, struct queue_whose *whose) {

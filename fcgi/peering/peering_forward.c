@@ -176,8 +176,14 @@ static void take_list(void *context, const struct http_reply *reply) {
 
 /* --- Requests --- */
 
-/* Says whose items the request is about; nothing for those of all clients. */
-static void put_whose(struct buffer *body, const struct queue_whose *whose) {
+/* Says whose items the request is about, no client for those of all; and whether this node knows by
+ * a key who asks. */
+static void put_whose(struct peering *peering, const struct queue_whose *whose) {
+    struct buffer *body = &peering->body;
+    if (peering->conf->keys) {
+        json_name(body, "keys");
+        json_put_boolean(body, true);
+    }
     if (whose->all)
         return;
     json_name(body, "client");
@@ -189,7 +195,7 @@ static struct http_call *forward_look(struct forward *forward, int64_t wait_ms) 
     struct buffer *body = peering_begin(peering);
     fields_put_id(body, "id", forward->request.id);
     fields_put_integer(body, "wait", (wait_ms + ROUND_MS) / 1000);
-    put_whose(body, &forward->request.whose);
+    put_whose(peering, &forward->request.whose);
     return peering_post(peering, "/peer/look", wait_ms + peering->conf->peer_ms, take_look,
                         forward);
 }
@@ -198,7 +204,7 @@ static struct http_call *forward_cancel(struct forward *forward) {
     struct peering *peering = forward->connection->peering;
     struct buffer *body = peering_begin(peering);
     fields_put_id(body, "id", forward->request.id);
-    put_whose(body, &forward->request.whose);
+    put_whose(peering, &forward->request.whose);
     if (forward->request.who[0] != '\0') {
         json_name(body, "operator");
         json_put_string(body, forward->request.who);
@@ -208,7 +214,8 @@ static struct http_call *forward_cancel(struct forward *forward) {
 
 static struct http_call *forward_count(struct forward *forward) {
     struct peering *peering = forward->connection->peering;
-    put_whose(peering_begin(peering), &forward->request.whose);
+    peering_begin(peering);
+    put_whose(peering, &forward->request.whose);
     return peering_post(peering, "/peer/done", peering->conf->peer_ms, take_count, forward);
 }
 
@@ -225,7 +232,7 @@ static struct http_call *forward_reserve(struct forward *forward) {
     json_put_plain(body, order, strlen(order));
     json_name(body, "again");
     json_put_boolean(body, request->again != 0);
-    put_whose(body, &request->whose);
+    put_whose(peering, &request->whose);
     return peering_post(peering, "/peer/reserve", peering->conf->peer_ms, take_reserve, forward);
 }
 
@@ -233,7 +240,7 @@ static struct http_call *forward_list(struct forward *forward) {
     struct peering *peering = forward->connection->peering;
     const struct queue_list *list = &forward->request.list;
     struct buffer *body = peering_begin(peering);
-    put_whose(body, &list->whose);
+    put_whose(peering, &list->whose);
     if (list->state >= 0) {
         const char *state = item_state_name((enum item_state)list->state);
         json_name(body, "state");
@@ -278,12 +285,21 @@ static bool take_place(struct peering *peering, struct forward *forward, int64_t
     return true;
 }
 
+/* Whether the peer can be asked that. A node of a former version takes what is asked for one client
+ * as asked for all, so with KEYS it is asked nothing of the kind. */
+static bool can_ask(const struct peering *peering, const struct peer_request *request) {
+    const struct queue_whose *whose =
+        request->kind == PEER_LIST ? &request->list.whose : &request->whose;
+    return peering->known && !peering_is_away(peering) &&
+           (whose->all || !peering->conf->keys || peering->hello.clients);
+}
+
 /* Sends a request to the peer, unless it is answered at once or has to stay here. */
 static void send_to_peer(struct peering *peering, struct forward *forward) {
     int32_t kind = forward->request.kind;
     int64_t left_ms = kind == PEER_LOOK ? forward->until_ms - clock_steady_ms() : 0;
     int64_t wait_ms = left_ms > 0 ? left_ms : 0;
-    if (peering_is_away(peering) || !peering->known) {
+    if (!can_ask(peering, &forward->request)) {
         answer(peering, forward, QUEUE_DOWN);
         return;
     }

@@ -12,7 +12,8 @@
 enum {
     HELLO_MS = 1000,
     HELLO_TIMEOUT_MS = 2000,
-    TTL_SECONDS_MAX = 86400 /* a longer one is invalid */
+    TTL_SECONDS_MAX = 86400, /* a longer one is invalid */
+    WARN_MS = 60 * 60 * 1000
 };
 
 static const char what[] = "hello";
@@ -85,6 +86,33 @@ static bool read_loans(struct peering *peering) {
     return true;
 }
 
+/* Reads whether the peer tells clients apart, which a node of a former version does not say. Where
+ * this node has KEYS it warns of a peer that does not, or has none. */
+static void read_clients(struct peering *peering) {
+    const struct json *json = &peering->json;
+    const struct conf *conf = peering->conf;
+    struct hello *hello = &peering->hello;
+    bool told_apart = hello->clients;
+    bool keys = false;
+    hello->clients = false;
+    json_boolean(json, json_member(json, 0, "clients"), &hello->clients);
+    json_boolean(json, json_member(json, 0, "keys"), &keys);
+    if (hello->clients != told_apart)
+        hello->next_warning_ms = 0; /* another one is due */
+    if (!conf->keys || (hello->clients && keys) || hello->next_warning_ms > clock_steady_ms())
+        return;
+    hello->next_warning_ms = clock_steady_ms() + WARN_MS;
+    if (hello->clients)
+        log_warn("node %d has no KEYS, and node %d has: set the same KEYS on both. Until then "
+                 "everybody at node %d does as they like with its items, and sees the replica of "
+                 "node %d while that is away",
+                 conf->peer.node, (int)conf->node, conf->peer.node, (int)conf->node);
+    else
+        log_warn("node %d is of a version that does not tell clients apart: upgrade it. Until then "
+                 "clients of node %d get nothing of it",
+                 conf->peer.node, (int)conf->node);
+}
+
 /* Another database has replaced this one at the peer: this server must stop. */
 static void be_superseded(struct peering *peering) {
     log_error(
@@ -104,6 +132,7 @@ static bool read_hello(struct peering *peering, const struct http_reply *reply, 
             be_superseded(peering);
         return false;
     }
+    read_clients(peering);
     if (!read_nonce(peering, &counts) || (counts && !read_loans(peering))) {
         snprintf(why, why_size, "it does not speak of what counts, or of the loans");
         return false;

@@ -94,7 +94,7 @@ subtest 'what is understood' => sub {
     my @bad = (
         [done => { protocol => 1 }, 400], [done => { protocol => undef }, 400],
         [done => { node => undef }, 400], [done => { node => 256 }, 400], [done => { node => 'one' }, 400],
-        [done => { node => 0 }, 403], [done => { node => 2 }, 403],
+        [done => { node => 0 }, 403], [done => { node => 2 }, 403], [done => { client => 7 }, 400], [done => { keys => 1 }, 400],
         [hello => {}, 400], [hello => { %hello, nonce => -1 }, 400], [hello => { %hello, nonce => undef }, 400],
         [hello => { %hello, database => 'x' }, 400], [hello => { %hello, epoch => 0 }, 400],
         [hello => { %hello, loans => undef }, 400], [hello => { %hello, loans => {} }, 400],
@@ -172,10 +172,10 @@ subtest 'the peer says hello' => sub {
     is $reply->status, 200, 'it is answered';
     $nonce = $reply->json->{nonce};
     ok $nonce > 0, 'with a nonce';
-    my %empty = (node => 0, done => 0, loans => []);
+    my %empty = (node => 0, done => 0, loans => [], clients => JSON::PP::true, keys => JSON::PP::false);
     is_deeply $reply->json, { %empty, counts => JSON::PP::false, nonce => $nonce }, 'it does not count without one';
     my $first = $nonce;
-    is_deeply hello(), { %empty, counts => JSON::PP::true, nonce => $nonce }, 'with number, done items and loans';
+    is_deeply hello(), { %empty, counts => JSON::PP::true, nonce => $nonce }, 'with number, done items, loans and what is told apart';
     is $nonce, $first, 'and the same nonce, when nothing is lent';
     hello(uuid());
     isnt $nonce, $first, 'else with another one';

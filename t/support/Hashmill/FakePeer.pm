@@ -11,6 +11,7 @@ package Hashmill::FakePeer;
 #     $peer->answer(look => { after => 2, status => 204 }); # it answers after seconds
 #     $peer->answer(look => [{ ... }, { ... }]); # one after the other, the last one again and again
 #     $peer->answer(look => undef);             # as at the start, see usual()
+#     $peer->answer(hello => { with => { keys => undef } }); # the same with other members, or without some
 #     $peer->answer('replica/read' => { status => 200, file => $path }); # bytes of it, as asked for
 #     $_->{id} for $peer->asked('look');        # the bodies of the requests so far
 #
@@ -120,6 +121,7 @@ sub take ($self, $socket, $text) {
     print {$notes} encode_json({ name => $name, token => $token, body => \%noted }) . "\n";
     close $notes or die "notes: $!";
     my $answer = $self->planned($name) // $self->usual($name, $body);
+    $answer = changed($self->usual($name, $body), $answer->{with}) if $answer->{with};
     return 0 if $answer->{cut};
     select undef, undef, undef, $answer->{after} if $answer->{after}; # serves nobody for these seconds
     $answer->{bytes} = piece($answer->{file}, $body) if defined $answer->{file};
@@ -137,12 +139,20 @@ sub planned ($self, $name) {
     return $answer->[$at < $#$answer ? $at : -1];
 }
 
+# An answer with other members; undef: without that one.
+sub changed ($answer, $with) {
+    my %json = ($answer->{json}->%*, %$with);
+    delete @json{ grep { !defined $json{$_} } keys %json };
+    return { %$answer, json => \%json };
+}
+
 # The rest of the answer to a hello.
 sub heard ($self, $body) {
     my $counts = $body->{nonce} == $self->{nonce};
     my @loans = $counts ? map { { loan => $_, ttl => 60 } } $body->{loans}->@* : ();
     $self->{nonce}++ if $counts;
-    return (counts => $counts ? JSON::PP::true : JSON::PP::false, nonce => $self->{nonce}, loans => \@loans);
+    return (counts => $counts ? JSON::PP::true : JSON::PP::false, nonce => $self->{nonce}, loans => \@loans,
+        clients => JSON::PP::true, keys => JSON::PP::true);
 }
 
 # The answers of a peer that has nothing, wants nothing, lends whatever is asked for, knows of no pull, has no replica,
