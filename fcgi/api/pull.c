@@ -15,8 +15,6 @@
 #include "queue/id.h"
 #include "quota.h"
 
-enum { LOOK_AT_PEER_MS = 2000 }; /* between two looks for items at the peer */
-
 /* The batch as lines "ID VALUE". */
 static void reply_lines(struct reply *reply, const struct queue_batch *batch) {
     reply_begin(reply, 200, "text/plain");
@@ -121,19 +119,22 @@ static void pull_now(struct call *call) {
     reply_header(&call->server->reply, "X-Accel-Redirect", "@hashmill_pull");
 }
 
-/* Waits until an item of the client is done here, or for the time that is left; with a peer, for a
- * while, after which it is asked. Returns the ticket. */
-static uint64_t wait_here(struct call *call) {
+/* Waits until an item of the client is done here, for this time or for what is left. Returns the
+ * ticket. */
+static uint64_t wait_here(struct call *call, int64_t wait_ms) {
     int64_t left_ms = call->until_ms - clock_steady_ms();
-    if (call->server->peer_client && left_ms > LOOK_AT_PEER_MS)
-        left_ms = LOOK_AT_PEER_MS;
+    if (left_ms > wait_ms)
+        left_ms = wait_ms;
     call->asks_peer = false;
     return queue_start_done(call->server->queue, call->client, left_ms > 0 ? left_ms : 1);
 }
 
-/* Asks whether the client has items that are done at the peer. Returns the ticket. */
+/* Asks whether the client has items that are done at the peer; without one, waits here. Returns the
+ * ticket. */
 static uint64_t ask_peer(struct call *call) {
-    struct peer_request request = {.kind = PEER_COUNT};
+    struct peer_request request = {.kind = PEER_POLL};
+    if (!call->server->peer_client)
+        return wait_here(call, INT64_MAX);
     snprintf(request.whose.client, sizeof request.whose.client, "%s", call->client);
     call->asks_peer = true;
     return peer_client_start(call->server->peer_client, &request);
@@ -152,14 +153,17 @@ static uint64_t pull_start(struct call *call) {
         return 0;
     call->until_ms = clock_steady_ms() + seconds * 1000;
     memcpy(call->client, pull.client, sizeof call->client);
-    return call->server->peer_client ? ask_peer(call) : wait_here(call);
+    return ask_peer(call);
 }
 
 static uint64_t pull_finish(struct call *call, const struct queue_answer *answer) {
-    bool found = answer->result == QUEUE_OK && (!call->asks_peer || answer->number > 0);
+    bool good = answer->result == QUEUE_OK;
+    bool found = good && (!call->asks_peer || answer->number == 0);
     bool over = clock_steady_ms() >= call->until_ms;
-    if (!found && !over && (call->asks_peer || answer->result == QUEUE_NONE))
-        return call->server->peer_client && !call->asks_peer ? ask_peer(call) : wait_here(call);
+    if (!found && !over && call->asks_peer)
+        return wait_here(call, good ? answer->number : PEER_POLL_MS);
+    if (!found && !over && answer->result == QUEUE_NONE)
+        return ask_peer(call);
     pull_now(call);
     return 0;
 }

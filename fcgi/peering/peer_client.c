@@ -45,6 +45,7 @@ static size_t size_of(const struct peer_message *message) {
     case PEER_LOOK:
         return head + sizeof message->is.item;
     case PEER_COUNT:
+    case PEER_POLL:
         return head + sizeof message->is.number;
     case PEER_RESERVE:
         if (message->is.batch.count < 0 || message->is.batch.count > QUEUE_PULL_MAX)

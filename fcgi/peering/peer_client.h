@@ -17,6 +17,8 @@ enum { PEER_CLIENT_VERSION = 4 };
 /* Items of a page in one message, which is at most as large as one of the channel. */
 enum { PEER_LIST_MAX = 600 };
 
+enum { PEER_POLL_MS = 2000 }; /* between two questions for the pulls of a client that wait */
+
 enum peer_request_kind {
     PEER_LOOK,    /* looks at an item of the peer: id, wait_ms; answered with the item */
     PEER_CANCEL,  /* cancels an item of the peer: id, who */
@@ -25,7 +27,10 @@ enum peer_request_kind {
                      queue_reserve; answered with the batch */
     PEER_LIST,    /* lists items of the peer: list, with a limit of PEER_LIST_MAX; answered with the
                      page */
-    PEER_FORGET   /* gives up the request of this ticket; not answered */
+    PEER_POLL,  /* for a pull that waits: asks whether its client has done items at the peer, which
+                   is asked once in PEER_POLL_MS for all such pulls; answered with 0 if so, else
+                   with the number of milliseconds after which to ask again */
+    PEER_FORGET /* gives up the request of this ticket; not answered */
 };
 
 struct peer_request {

@@ -1,4 +1,4 @@
-/* Forwards requests of the other processes to the peer: looks, cancels, counts,
+/* Forwards requests of the other processes to the peer: looks, cancels, counts, polls,
  * lists and reservations. */
 
 #include <stddef.h>
@@ -25,6 +25,8 @@ void peering_forward_end(struct peering *peering, struct forward *forward) {
         http_abort(peering->http, forward->call);
     peering->looks -= forward->parked;
     peering->asks -= forward->asks;
+    if (forward->poll)
+        forward->poll->asked = false;
     TAILQ_REMOVE(&peering->forwards, forward, all);
     TAILQ_INSERT_TAIL(&peering->ended, forward, all);
 }
@@ -66,6 +68,14 @@ static bool is_missing(struct peering *peering, const struct peer_request *reque
     return miss->until_ms > clock_steady_ms() &&
            memcmp(&miss->id, &request->id, sizeof miss->id) == 0 &&
            queue_whose_equal(&miss->whose, &request->whose);
+}
+
+/* The place of a client among the polls. */
+static struct poll *poll_of(struct peering *peering, const char *client) {
+    uint32_t hash = 0;
+    for (; *client != '\0'; client++)
+        hash = 31 * hash + (unsigned char)*client;
+    return &peering->polls[hash % POLLS];
 }
 
 static void complain(const struct peering *peering, const char *what, const char *why) {
@@ -118,18 +128,49 @@ static void take_cancel(void *context, const struct http_reply *reply) {
     answer(peering, forward, result);
 }
 
+static bool read_count(struct peering *peering, const struct http_reply *reply, int64_t *count) {
+    const struct json *json = &peering->json;
+    char why[300] = "it does not say how many it has";
+    bool good = peering_read_reply(peering, reply, why, sizeof why) &&
+                json_integer(json, json_member(json, 0, "done"), 0, INT64_MAX, count);
+    if (!good)
+        complain(peering, "counting done items", why);
+    return good;
+}
+
 static void take_count(void *context, const struct http_reply *reply) {
     struct forward *forward = context;
     struct peering *peering = forward->connection->peering;
-    const struct json *json = &peering->json;
-    char why[300] = "it does not say how many it has";
     forward->call = NULL;
-    bool good =
-        peering_read_reply(peering, reply, why, sizeof why) &&
-        json_integer(json, json_member(json, 0, "done"), 0, INT64_MAX, &peering->answer.is.number);
-    if (!good)
-        complain(peering, "counting done items", why);
+    bool good = read_count(peering, reply, &peering->answer.is.number);
     answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
+}
+
+/* Answers a poll: 0, there are items for its pull; else when it may ask again. */
+static void answer_poll(struct peering *peering, struct forward *forward, int64_t again_ms) {
+    peering->answer.is.number = again_ms;
+    answer(peering, forward, QUEUE_OK);
+}
+
+/* Answers all polls of the client that are here: as many as there are items get one, the oldest
+ * first, and the others ask again. */
+static void take_poll(void *context, const struct http_reply *reply) {
+    struct forward *forward = context;
+    struct peering *peering = forward->connection->peering;
+    struct poll *poll = forward->poll;
+    int64_t left_ms = poll->until_ms - clock_steady_ms();
+    int64_t again_ms = left_ms > 0 ? left_ms : 1;
+    int64_t count = 0;
+    forward->call = NULL;
+    if (read_count(peering, reply, &count) && count > 0)
+        poll->until_ms = 0; /* who pulls them finds out how many are left */
+    struct forward *one = TAILQ_FIRST(&peering->forwards);
+    while (one) {
+        struct forward *next = TAILQ_NEXT(one, all);
+        if (one->request.kind == PEER_POLL && strcmp(one->request.whose.client, poll->client) == 0)
+            answer_poll(peering, one, count-- > 0 ? 0 : again_ms);
+        one = next;
+    }
 }
 
 static void take_reserve(void *context, const struct http_reply *reply) {
@@ -212,11 +253,12 @@ static struct http_call *forward_cancel(struct forward *forward) {
     return peering_post(peering, "/peer/cancel", peering->conf->peer_ms, take_cancel, forward);
 }
 
-static struct http_call *forward_count(struct forward *forward) {
+/* The same question for a pull that is in hand, and for those that wait. */
+static struct http_call *forward_count(struct forward *forward, http_done *done) {
     struct peering *peering = forward->connection->peering;
     peering_begin(peering);
     put_whose(peering, &forward->request.whose);
-    return peering_post(peering, "/peer/done", peering->conf->peer_ms, take_count, forward);
+    return peering_post(peering, "/peer/done", peering->conf->peer_ms, done, forward);
 }
 
 static struct http_call *forward_reserve(struct forward *forward) {
@@ -252,7 +294,8 @@ static struct http_call *forward_list(struct forward *forward) {
     return peering_post(peering, "/peer/list", peering->conf->peer_ms, take_list, forward);
 }
 
-/* Whether one more look, cancel or list may be sent, by how many were in the last second; notes it.
+/* Whether one more look, cancel, list or poll may be sent, by how many were in the last second;
+ * notes it.
  */
 static bool may_ask(struct peering *peering) {
     int64_t now_us = clock_steady_ms() * 1000;
@@ -285,6 +328,28 @@ static bool take_place(struct peering *peering, struct forward *forward, int64_t
     return true;
 }
 
+/* Whether a poll can go to the peer now. If not it is answered, or stays here until another one is.
+ */
+static bool take_poll_place(struct peering *peering, struct forward *forward) {
+    const char *client = forward->request.whose.client;
+    struct poll *poll = poll_of(peering, client);
+    int64_t now_ms = clock_steady_ms();
+    if (poll->asked)
+        return false;
+    if (strcmp(poll->client, client) == 0 && poll->until_ms > now_ms) {
+        answer_poll(peering, forward, poll->until_ms - now_ms);
+        return false;
+    }
+    if (!may_ask(peering)) {
+        answer_poll(peering, forward, PEER_POLL_MS);
+        return false;
+    }
+    *poll = (struct poll){.asked = true, .until_ms = now_ms + PEER_POLL_MS};
+    memcpy(poll->client, client, sizeof poll->client);
+    forward->poll = poll;
+    return true;
+}
+
 /* Whether the peer can be asked that. A node of a former version takes what is asked for one client
  * as asked for all, so with KEYS it is asked nothing of the kind. */
 static bool can_ask(const struct peering *peering, const struct peer_request *request) {
@@ -306,9 +371,12 @@ static void send_to_peer(struct peering *peering, struct forward *forward) {
     bool counts = kind == PEER_LOOK || kind == PEER_CANCEL || kind == PEER_LIST;
     if (counts && !take_place(peering, forward, wait_ms))
         return;
+    if (kind == PEER_POLL && !take_poll_place(peering, forward))
+        return;
     forward->call = kind == PEER_LOOK     ? forward_look(forward, wait_ms)
                     : kind == PEER_CANCEL ? forward_cancel(forward)
-                    : kind == PEER_COUNT  ? forward_count(forward)
+                    : kind == PEER_COUNT  ? forward_count(forward, take_count)
+                    : kind == PEER_POLL   ? forward_count(forward, take_poll)
                     : kind == PEER_LIST   ? forward_list(forward)
                                           : forward_reserve(forward);
 }

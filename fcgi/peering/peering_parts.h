@@ -15,7 +15,7 @@
  *   peering_stream.c  feeds the replica: chooses batches and sends them
  *   peering_unfed.c   with COPY=none: tells the peer that no batches will come
  *   peering_pulls.c   asks for the fate of pulls that have items reserved here
- *   peering_forward.c forwards looks, cancels, counts, lists and reservations to the peer
+ *   peering_forward.c forwards looks, cancels, counts, polls, lists and reservations to the peer
  *   peering_connections.c the processes whose requests are forwarded
  *   peering.c         the loop
  */
@@ -100,6 +100,7 @@ struct forward {
     struct http_call *call; /* NULL: it was not sent yet */
     bool parked;            /* the look takes up a place at the peer */
     bool asks;              /* it is one of those that are not parked there, and are counted */
+    struct poll *poll;      /* the question that it is under way with; NULL: none */
     int64_t until_ms;       /* of a look: steady time at which its wait ends */
     TAILQ_ENTRY(forward) all;
 };
@@ -111,7 +112,14 @@ struct miss {
     int64_t until_ms;         /* steady time: it is not asked again before */
 };
 
-enum { MISSES = 1024 };
+/* The last question whether a client has done items at the peer, for its pulls that wait here. */
+struct poll {
+    char client[QUEUE_NAME_SIZE];
+    bool asked;       /* it is under way */
+    int64_t until_ms; /* steady time: there are none, and the peer is not asked again before */
+};
+
+enum { MISSES = 1024, POLLS = 256 };
 
 LIST_HEAD(connections, connection);
 TAILQ_HEAD(forwards, forward);
@@ -143,6 +151,7 @@ struct peering {
     int asks;            /* looks and cancels under way that are not */
     int64_t next_ask_us; /* steady time from which on PEER_LOOKS are kept */
     struct miss misses[MISSES];
+    struct poll polls[POLLS]; /* by a hash of the client's name */
     struct connections connections;
     struct connections gone; /* to be freed after this turn */
     struct forwards forwards;

@@ -1,9 +1,10 @@
-# What clients have a node ask its peer: so many looks and cancels a second and no more, and an item that the peer
-# does not have is asked for once a second.
+# What clients have a node ask its peer: so many looks and cancels a second and no more, an item that the peer does not
+# have is asked for once a second, and for all pulls of a client that wait there is one question in 2 s.
 
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
+use IO::Select;
 use Test::More;
 use Time::HiRes qw(time);
 use Hashmill;
@@ -60,6 +61,30 @@ subtest 'what the peer does not have' => sub {
     my $before = $times->();
     $mill->move_clock(steady_ms => $mill->{clock}{steady_ms} + 1100);
     ok wait_until(20, sub { $mill->item($id)->status == 404 && $times->() > $before }), 'and again after that';
+};
+
+subtest 'pulls that wait' => sub {
+    my $asked = sub { return scalar $peer->asked('done') };
+    my $before = $asked->();
+    my $start = time;
+    my @pulls = map { $mill->connection } 1 .. 90;
+    $_->print("POST /pullCompleted?top=1&wait=30 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n") for @pulls;
+    ok $mill->wait_parked(90), '90 wait';
+    ok wait_until(20, sub { $asked->() >= $before + 3 }), 'the peer is asked for them';
+    my $most = 1 + int((time - $start) / 2 + 1);
+    cmp_ok $asked->() - $before, '<=', $most, 'once in 2 s for all of them';
+    my %item = (id => id_there(), chain => 'a' x 128, iterations => 1, remaining => 0, state => 'pulled', strikes => 0,
+        enqueued => 1_700_000_000_000, completed => 1_700_000_001_000);
+    $peer->answer(reserve => [{ status => 200, json => { node => 1, items => [\%item] } }, { status => 200, json => { node => 1, items => [] } }]);
+    $peer->answer(done => { status => 200, json => { node => 1, done => 1 } });
+    my $done = time;
+    my @ready;
+    ok wait_until(20, sub { @ready = IO::Select->new(@pulls)->can_read(0) }), 'an item that is done there';
+    cmp_ok time - $done, '<', 4, 'is found soon';
+    $peer->answer(done => undef);
+    cmp_ok scalar @ready, '<', 45, 'for one of them, or for as many as come before it is handed out';
+    is scalar(grep { /"id":"$item{id}"/ } map { local $/ = undef; readline $_ } @ready), 1, 'which gets it';
+    $peer->answer(reserve => undef);
 };
 
 finish();
