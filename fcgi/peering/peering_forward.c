@@ -350,13 +350,12 @@ static bool take_poll_place(struct peering *peering, struct forward *forward) {
     return true;
 }
 
-/* Whether the peer can be asked that. A node of a former version takes what is asked for one client
- * as asked for all, so with KEYS it is asked nothing of the kind. */
-static bool can_ask(const struct peering *peering, const struct peer_request *request) {
+/* Whether a request is about one client's items, where this node knows clients by their keys. A
+ * node of a former version would take it as one about everybody's. */
+static bool is_for_one(const struct peering *peering, const struct peer_request *request) {
     const struct queue_whose *whose =
         request->kind == PEER_LIST ? &request->list.whose : &request->whose;
-    return peering->known && !peering_is_away(peering) &&
-           (whose->all || !peering->conf->keys || peering->hello.clients);
+    return peering->conf->keys && !whose->all;
 }
 
 /* Sends a request to the peer, unless it is answered at once or has to stay here. */
@@ -364,10 +363,14 @@ static void send_to_peer(struct peering *peering, struct forward *forward) {
     int32_t kind = forward->request.kind;
     int64_t left_ms = kind == PEER_LOOK ? forward->until_ms - clock_steady_ms() : 0;
     int64_t wait_ms = left_ms > 0 ? left_ms : 0;
-    if (!can_ask(peering, &forward->request)) {
+    bool for_one = is_for_one(peering, &forward->request);
+    if (peering_is_away(peering) || !peering->known ||
+        (for_one && peering->hello.told && !peering->hello.clients)) {
         answer(peering, forward, QUEUE_DOWN);
         return;
     }
+    if (for_one && !peering->hello.told)
+        return; /* soon it is known whether it can be asked */
     bool counts = kind == PEER_LOOK || kind == PEER_CANCEL || kind == PEER_LIST;
     if (counts && !take_place(peering, forward, wait_ms))
         return;

@@ -94,6 +94,7 @@ static void read_clients(struct peering *peering) {
     struct hello *hello = &peering->hello;
     bool told_apart = hello->clients;
     bool keys = false;
+    hello->told = true;
     hello->clients = false;
     json_boolean(json, json_member(json, 0, "clients"), &hello->clients);
     json_boolean(json, json_member(json, 0, "keys"), &keys);

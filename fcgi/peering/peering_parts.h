@@ -39,7 +39,8 @@ struct hello {
     struct queue_heard heard; /* what was sent last, and the answer to it */
     int64_t nonce;            /* of the last answer; 0: there was none */
     bool answered;            /* the last hello was answered, so the next one should count */
-    bool clients;             /* by the last answer the peer tells clients apart */
+    bool told;                /* there was an answer, */
+    bool clients;             /* and by the last one the peer tells clients apart */
     int64_t next_warning_ms;  /* steady time: no warning of what the peer lacks before */
 };
 
