@@ -21,12 +21,15 @@ enum {
 };
 
 void peering_forward_end(struct peering *peering, struct forward *forward) {
+    struct poll *poll = forward->poll;
+    if (poll)
+        poll->asked = false;
+    if (poll && forward->call)
+        poll->until_ms = 0; /* its answer will not be known */
     if (forward->call)
         http_abort(peering->http, forward->call);
     peering->looks -= forward->parked;
     peering->asks -= forward->asks;
-    if (forward->poll)
-        forward->poll->asked = false;
     TAILQ_REMOVE(&peering->forwards, forward, all);
     TAILQ_INSERT_TAIL(&peering->ended, forward, all);
 }
