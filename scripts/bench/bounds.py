@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 
+import items
 import peers
 
 PUT_16 = "enqueue 16 KB, 16 clients"
@@ -60,6 +61,7 @@ def check(results):
     found = Check(results)
     check_enqueue(found)
     check_batches_and_items(found)
+    check_many(found)
     check_rows(found)
     check_standing(found)
     found.least(f"{peers.WHAT}: part of the rate without one, COPY=async",
@@ -92,6 +94,15 @@ def check_batches_and_items(found):
     pipeline = "50000 items x 1000 iterations"
     found.least(f"{pipeline}: part of the enqueue rate alone",
                 found.ratio(pipeline, "to the last pull", "enqueue alone"), 0.8)
+
+
+def check_many(found):
+    for clients in items.CLIENTS:
+        what = items.name_of(clients)
+        found.least(f"{what}: part of the inserts alone",
+                    found.ratio(what, "node", "SQL alone", "items_per_second"), 0.6)
+        found.least(f"{what}: times PUT /enqueue of 16 KB",
+                    found.ratio(what, "node", "PUT /enqueue", "items_per_second"), 10)
 
 
 def check_rows(found):

@@ -23,6 +23,7 @@ import batches
 import bounds
 import chart
 import enqueue
+import items
 import measure
 import peers
 import rows
@@ -32,6 +33,7 @@ import whole
 
 SECTIONS = {
     "enqueue": enqueue.measure,
+    "items": items.measure,
     "batches": batches.measure,
     "pipeline": whole.measure_pipeline,
     "single": whole.measure_single,

@@ -50,11 +50,13 @@ class Connection:
         self.socket.close()
 
 
-def request(method, path, body=b"", token=None):
+def request(method, path, body=b"", token=None, media_type=None):
     """The bytes of a request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n"
     if token:
         head += f"Authorization: Bearer {token}\r\n"
+    if media_type:
+        head += f"Content-Type: {media_type}\r\n"
     return head.encode() + b"\r\n" + body
 
 

@@ -1,0 +1,97 @@
+"""POST /items, 500 lines at once, beside the inserts of SQLite alone and PUT /enqueue of 16 KB: items
+a second, all of them durable."""
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import time
+
+import fill
+import load
+import servers
+import talk
+from measure import POOL
+
+LINES = 500
+CLIENTS = (1, 4, 16)
+BATCHES = 160  # of one run
+STATEMENT = re.compile(r"-- name: enqueue\n(?:--.*\n)*([^;]*);")
+
+
+def measure(bench):
+    with bench.section("items"):
+        maker = servers.Node(bench.scratch, "maker", bench.build)
+        maker.stop()
+        alone = Alone(maker.database)
+        node = bench.node("node", PROCESSES_PUBLIC=POOL)
+        size = 16384
+        file = bench.body(size)
+        request = talk.request("POST", "/items", lines(), media_type="application/x-ndjson")
+        batches = BATCHES // 4 if bench.options.quick else BATCHES
+        with bench.quiet():
+            post(node, request, CLIENTS[-1], batches)
+            alone.insert(batches)
+            load.put_for(node.url, file, CLIENTS[-1], 1)
+        for clients in CLIENTS:
+            bench.interleave(name_of(clients), {
+                "node": lambda clients=clients: post(node, request, clients, batches),
+                "SQL alone": lambda: alone.insert(batches),
+                "PUT /enqueue": lambda clients=clients: put(bench, node, file, clients)})
+
+
+def name_of(clients):
+    return f"POST /items, {LINES} at once, {clients} client{'s' * (clients > 1)}"
+
+
+def lines():
+    """The body of a request."""
+    return b"".join(json.dumps({"digest": hashlib.sha512(os.urandom(16)).hexdigest(),
+                                "iterations": 1000}).encode() + b"\n" for _ in range(LINES))
+
+
+def post(node, request, clients, batches):
+    seconds, replies, took = talk.ask_all(node.port, [request] * batches, clients)
+    for status, body in replies:
+        if status != 200 or body.count(b'{"id":') != LINES:
+            raise SystemExit(f"POST /items: {status} {body[:300]!r}")
+    took.sort()
+    return {"items_per_second": batches * LINES / seconds, "p50_ms": took[len(took) // 2],
+            "p99_ms": took[len(took) * 99 // 100]}
+
+
+def put(bench, node, file, clients):
+    figures = load.put_for(node.url, file, clients, bench.seconds)
+    return {"items_per_second": figures.pop("rate"), **figures}
+
+
+class Alone:
+    """The statement by which the server stores an item, on a database that it has made, from one
+    process that does nothing else. What is bound is made outside the time that is measured."""
+
+    def __init__(self, database):
+        text = (servers.ROOT / "sql/items.sql").read_text()
+        self.statement = STATEMENT.search(text)[1]
+        self.connection = sqlite3.connect(database, isolation_level=None)
+        for pragma in ("synchronous = FULL", "cache_size = -16384"):  # as the server has them
+            self.connection.execute(f"PRAGMA {pragma}")
+        self.clock = 0
+
+    def insert(self, batches):
+        work = [self._rows() for _ in range(batches)]
+        began = time.perf_counter()
+        for rows in work:
+            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.executemany(self.statement, rows)
+            self.connection.execute("COMMIT")
+        seconds = time.perf_counter() - began
+        return {"items_per_second": batches * LINES / seconds}
+
+    def _rows(self):
+        rows, wall = [], int(time.time() * 1000)
+        for _ in range(LINES):
+            self.clock += 1
+            rows.append((fill.make_id(wall), os.urandom(64), 1000, self.clock, self.clock, None, wall,
+                         0, 0))
+        return rows
