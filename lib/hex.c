@@ -10,11 +10,12 @@ void hex_encode(char *text, const uint8_t *bytes, size_t length) {
 
 /* The value of a lower-case hex digit, or -1. */
 static int digit_value(char digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return -1;
+    /* The value plus one: a table, as branches on digits that nobody can foretell cost far more. */
+    static const uint8_t values[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+    return values[(unsigned char)digit] - 1;
 }
 
 bool hex_decode(uint8_t *bytes, size_t length, const char *text, size_t text_length) {

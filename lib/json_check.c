@@ -98,7 +98,7 @@ static bool string(struct cursor *c) {
                 return false;
             continue;
         }
-        size_t length = utf8_length(c->at, (size_t)(c->end - c->at));
+        size_t length = *c->at < 0x80 ? 1 : utf8_length(c->at, (size_t)(c->end - c->at));
         if (length == 0)
             return false;
         c->at += length;
