@@ -52,7 +52,7 @@ class Connection:
 
 def request(method, path, body=b"", token=None, media_type=None):
     """The bytes of a request."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
     if token:
         head += f"Authorization: Bearer {token}\r\n"
     if media_type:
