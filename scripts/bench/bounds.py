@@ -5,6 +5,7 @@ import statistics
 
 import items
 import peers
+import rows
 
 PUT_16 = "enqueue 16 KB, 16 clients"
 PUT_256 = "enqueue 256 KB, 16 clients"
@@ -106,16 +107,18 @@ def check_many(found):
 
 
 def check_rows(found):
-    for what, measure in (("enqueue 16 KB, 16 clients", "rate"),
-                          ("lease 500 at once", "items_per_second"),
-                          ("report 500 at once", "items_per_second"),
-                          ("pull 500 at once", "items_per_second"), ("look", "rate"),
-                          ("cancel", "rate")):
-        name = f"{what}, by rows"
-        found.most(f"{name}: cost with 10 million against 10 thousand",
-                   found.ratio(name, "10 thousand rows", "10 million rows", measure), 1.2)
-    found.most("start on 10 million rows, s",
-               found.figure("start", "10 million rows", "start_seconds"), 5)
+    for suffix, whats in (
+            ("", (("enqueue 16 KB, 16 clients", "rate"), ("pull 500 at once", "items_per_second"))),
+            (rows.OF_CLIENTS, (("enqueue 16 KB, 16 connections", "rate"),
+                               (f"pull {rows.PULLED} at once", "rate")))):
+        for what, measure in whats + (("lease 500 at once", "items_per_second"),
+                                      ("report 500 at once", "items_per_second"), ("look", "rate"),
+                                      ("cancel", "rate")):
+            name = f"{what}, by rows{suffix}"
+            found.most(f"{name}: cost with 10 million against 10 thousand",
+                       found.ratio(name, "10 thousand rows", "10 million rows", measure), 1.2)
+        found.most(f"start on 10 million rows{suffix}, s",
+                   found.figure(f"start{suffix}", "10 million rows", "start_seconds"), 5)
 
 
 def check_standing(found):

@@ -5,28 +5,28 @@ import os
 import sqlite3
 import time
 
+import clients as names
+
 # Six tenths are waiting, two done, two pulled, mixed; iterations are 2. The clock has moved by a
-# millisecond for every ten items.
+# millisecond for every ten items. Clients take turns; each has the same shares in each state.
 ROWS = """
 WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :rows)
 INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, enqueued_wall,
-    done_at, done_wall, closed)
-SELECT make_id(:wall + n / 10), randomblob(64), randomblob(64), 2, n % 10 < 6,
-    CASE n % 10 WHEN 6 THEN 2 WHEN 7 THEN 2 WHEN 8 THEN 3 WHEN 9 THEN 3 ELSE 0 END,
+    done_at, done_wall, closed, client)
+SELECT make_id(:wall + n / 10), randomblob(64), randomblob(64), 2, n / :turn % 10 < 6,
+    CASE n / :turn % 10 WHEN 6 THEN 2 WHEN 7 THEN 2 WHEN 8 THEN 3 WHEN 9 THEN 3 ELSE 0 END,
     n / 10, n / 10, :wall + n / 10,
-    iif(n % 10 < 6, NULL, n / 10 + 1), iif(n % 10 < 6, NULL, :wall + n / 10 + 1),
-    iif(n % 10 < 8, NULL, n / 10 + 1)
+    iif(n / :turn % 10 < 6, NULL, n / 10 + 1), iif(n / :turn % 10 < 6, NULL, :wall + n / 10 + 1),
+    iif(n / :turn % 10 < 8, NULL, n / 10 + 1), iif(:clients = 0, 0, n % :turn + 1)
 FROM number
 """
 TALLY = """
 UPDATE tally SET clock = :rows / 10 + 2, waiting = :rows * 6 / 10, done = :rows * 2 / 10,
-    pulled = :rows * 2 / 10, remaining = :rows * 6 / 10
+    pulled = :rows * 2 / 10, remaining = :rows * 6 / 10, top = :rows / 10
 """
-
-
 CLIENT = """
-UPDATE client SET waiting = t.waiting, done = t.done, pulled = t.pulled, remaining = t.remaining
-FROM tally AS t WHERE seq = 0
+INSERT OR REPLACE INTO client (seq, name, finish, waiting, done, pulled, remaining)
+SELECT :seq, :name, top, waiting / :turn, done / :turn, pulled / :turn, remaining / :turn FROM tally
 """
 
 
@@ -38,18 +38,21 @@ def make_id(wall_ms):
     return bytes(text)
 
 
-def fill(path, rows):
-    """Adds rows, a multiple of ten, to an empty database that no server has open. Returns the
-    file's bytes for each row."""
+def fill(path, rows, clients=0):
+    """Adds rows, a multiple of ten, to an empty database that no server has open: of nobody, or of
+    that many clients, ten or a multiple of ten for each. Returns the file's bytes for each row."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.create_function("make_id", 1, make_id)
     for pragma in ("journal_mode = DELETE", "synchronous = OFF", "cache_size = -1000000"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
-    values = {"rows": rows, "wall": int(time.time() * 1000) - rows // 10 - 10000}
+    values = {"rows": rows, "wall": int(time.time() * 1000) - rows // 10 - 10000,
+              "clients": clients, "turn": clients or 1}
     connection.execute("BEGIN EXCLUSIVE")
     connection.execute(ROWS, values)
     connection.execute(TALLY, values)
-    connection.execute(CLIENT)
+    for seq in range(1, clients + 1) if clients else (0,):
+        name = names.name_of(seq) if seq else ""
+        connection.execute(CLIENT, {**values, "seq": seq, "name": name})
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.close()

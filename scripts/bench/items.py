@@ -28,7 +28,7 @@ def measure(bench):
         node = bench.node("node", PROCESSES_PUBLIC=POOL)
         size = 16384
         file = bench.body(size)
-        request = talk.request("POST", "/items", lines(), media_type="application/x-ndjson")
+        request = request_of(LINES, 1000)
         batches = BATCHES // 4 if bench.options.quick else BATCHES
         with bench.quiet():
             post(node, request, CLIENTS[-1], batches)
@@ -45,17 +45,24 @@ def name_of(clients):
     return f"POST /items, {LINES} at once, {clients} client{'s' * (clients > 1)}"
 
 
-def lines():
-    """The body of a request."""
-    return b"".join(json.dumps({"digest": hashlib.sha512(os.urandom(16)).hexdigest(),
-                                "iterations": 1000}).encode() + b"\n" for _ in range(LINES))
+def request_of(count, iterations, token=None):
+    """A request with that many lines, of different items."""
+    body = b"".join(json.dumps({"digest": hashlib.sha512(os.urandom(16)).hexdigest(),
+                                "iterations": iterations}).encode() + b"\n" for _ in range(count))
+    return talk.request("POST", "/items", body, token, "application/x-ndjson")
+
+
+def post_all(node, requests, connections, count):
+    """Sends requests of `count` lines each; ends the program unless all lines were stored."""
+    seconds, replies, took = talk.ask_all(node.port, requests, connections)
+    for status, body in replies:
+        if status != 200 or body.count(b'{"id":') != count:
+            raise SystemExit(f"POST /items: {status} {body[:300]!r}")
+    return seconds, took
 
 
 def post(node, request, clients, batches):
-    seconds, replies, took = talk.ask_all(node.port, [request] * batches, clients)
-    for status, body in replies:
-        if status != 200 or body.count(b'{"id":') != LINES:
-            raise SystemExit(f"POST /items: {status} {body[:300]!r}")
+    seconds, took = post_all(node, [request] * batches, clients, LINES)
     took.sort()
     return {"items_per_second": batches * LINES / seconds, "p50_ms": took[len(took) // 2],
             "p99_ms": took[len(took) * 99 // 100]}

@@ -7,14 +7,15 @@ import re
 import subprocess
 
 
-def put_for(url, body, clients, seconds, iterations=1000):
-    """PUTs the file body on `clients` connections. Returns {"rate", "p50_ms", "p99_ms", "max_ms",
-    "requests"}; ends the program when a request failed."""
+def put_for(url, body, clients, seconds, iterations=1000, keys=None):
+    """PUTs the file body on `clients` connections, in turn with each of the keys, if any. Returns
+    {"rate", "p50_ms", "p99_ms", "max_ms", "requests"}; ends the program when a request failed."""
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "10s", "-s",
                os.path.join(os.path.dirname(os.path.abspath(__file__)), "put.lua"),
                f"{url}/enqueue?iterations={iterations}"]
-    run = subprocess.run(command, env={**os.environ, "BODY": str(body)}, capture_output=True,
-                         text=True, check=False)
+    files = {"BODY": str(body), **({"TOKENS": str(keys.tokens_file)} if keys else {})}
+    run = subprocess.run(command, env={**os.environ, **files}, capture_output=True, text=True,
+                         check=False)
     found = re.search(r"^RESULT (.*)$", run.stdout, re.MULTILINE)
     if run.returncode != 0 or not found:
         raise SystemExit(f"wrk failed: {run.stdout}{run.stderr}")

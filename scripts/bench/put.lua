@@ -1,11 +1,26 @@
 -- For wrk: PUTs the file named by BODY over and over and ends with one line of JSON about the run.
 -- Without a request function of its own wrk builds the request once, so Lua costs nothing while it
--- measures.
+-- measures. With TOKENS, a file of keys, the clients that they belong to take turns.
 
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method = "PUT"
 wrk.body = file:read("*a")
 file:close()
+
+local tokens = os.getenv("TOKENS")
+if tokens then
+    local requests, last = {}, 0
+    function init()
+        for token in io.lines(tokens) do
+            wrk.headers["Authorization"] = "Bearer " .. token
+            requests[#requests + 1] = wrk.format()
+        end
+    end
+    function request()
+        last = last % #requests + 1
+        return requests[last]
+    end
+end
 
 function done(summary, latency)
     local errors = summary.errors

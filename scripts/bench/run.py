@@ -42,6 +42,7 @@ SECTIONS = {
     "pipeline-slow": lambda bench: whole.measure_pipeline(bench, slow=True),
     "single-slow": lambda bench: whole.measure_single(bench, slow=True),
     "rows": rows.measure,
+    "rows-clients": rows.measure_clients,
     "memory": standing.measure_memory,
     "idle": standing.measure_idle,
     "parked": standing.measure_parked,
