@@ -5,6 +5,7 @@ import statistics
 
 import items
 import peers
+import pulls
 import rows
 
 PUT_16 = "enqueue 16 KB, 16 clients"
@@ -65,6 +66,7 @@ def check(results):
     check_many(found)
     check_rows(found)
     check_standing(found)
+    check_pulls(found)
     found.least(f"{peers.WHAT}: part of the rate without one, COPY=async",
                 found.ratio(peers.WHAT, "COPY=async", "none"), 0.85)
     found.most(f"{peers.WHAT}: processor time of the node with COPY=async against without",
@@ -132,3 +134,11 @@ def check_standing(found):
             found.most(f"{what}: PSS, MB", found.figure(what, "node", "pss_mb"), 64)
             found.most(f"{what}: times PSS", found.figure(what, "node", "times"), 1.05)
     found.most("largest WAL, MB", found.figure("largest WAL", "node", "wal_mb"), 64 * 1.048576)
+
+
+def check_pulls(found):
+    found.most(f"{pulls.ANSWER}: from done to its answer, p50, ms",
+               found.figure(pulls.ANSWER, "node", "p50_ms"), 2)
+    for what, measure in zip(pulls.WHATS, ("rate", "items_per_second", "items_per_second")):
+        found.least(f"{what}: part of the rate without them",
+                    found.ratio(what, "parked", "none", measure), 0.9)

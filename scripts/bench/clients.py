@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import types
 
 
 def name_of(number):
@@ -24,6 +25,12 @@ class Keys:
             line("client", name_of(number), self.tokens[number], f" weight={self.weights[number]}")
             for number in range(1, count + 1)])
         self._write(self.tokens_file, self.tokens[1:])
+
+    def only(self, number):
+        """What load.put_for takes, for one of the clients."""
+        file = self.file.with_name(f"token-{number}")
+        self._write(file, [self.tokens[number]])
+        return types.SimpleNamespace(tokens_file=file)
 
     @staticmethod
     def _write(file, lines):

@@ -26,6 +26,7 @@ import enqueue
 import items
 import measure
 import peers
+import pulls
 import rows
 import standing
 import table
@@ -46,6 +47,7 @@ SECTIONS = {
     "memory": standing.measure_memory,
     "idle": standing.measure_idle,
     "parked": standing.measure_parked,
+    "pulls": pulls.measure,
     "peers": peers.measure,
     "backup": backup.measure,
 }

@@ -145,15 +145,15 @@ def put_beside_parked(bench, node, body):
         wait_parked(node, 0)
 
 
-def wait_parked(node, count):
-    """Returns when /stats says that count requests are parked."""
+def wait_parked(node, count, token=None):
+    """Returns when /stats says that count requests are parked. token: a key that may ask."""
     connection = talk.Connection(node.port)
     give_up_at = time.monotonic() + 20
     while True:
-        _, reply = connection.ask(talk.request("GET", "/stats"))
+        _, reply = connection.ask(talk.request("GET", "/stats", token=token))
         if re.search(rb'"parked":%d\b' % count, reply):
             connection.close()
             return
         if time.monotonic() > give_up_at:
             raise SystemExit(f"not {count} requests are parked: {reply!r}")
-        time.sleep(0.05)
+        time.sleep(0.005)

@@ -41,6 +41,7 @@ def lines(what, by):
 
 
 UNITS = {"rate": "/s", "items_per_second": " items/s", "p50_ms": " ms (p50)", "p99_ms": " ms (p99)",
+         "sent_p50_ms": " ms (p50) from the report's start", "sent_p99_ms": " ms (p99)",
          "start_seconds": " s", "row_bytes": " bytes a row", "pss_mb": " MB PSS",
          "server_mb": " MB of it hashmill-fcgi", "nginx_mb": " MB nginx", "wal_mb": " MB", "times": " times",
          "rate_mb": " MB/s", "cpu_percent": " % of one processor", "cpu_us": " us of processor time for each"}
