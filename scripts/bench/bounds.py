@@ -7,6 +7,7 @@ import items
 import peers
 import pulls
 import rows
+import shares
 
 PUT_16 = "enqueue 16 KB, 16 clients"
 PUT_256 = "enqueue 256 KB, 16 clients"
@@ -67,6 +68,7 @@ def check(results):
     check_rows(found)
     check_standing(found)
     check_pulls(found)
+    check_shares(found)
     found.least(f"{peers.WHAT}: part of the rate without one, COPY=async",
                 found.ratio(peers.WHAT, "COPY=async", "none"), 0.85)
     found.most(f"{peers.WHAT}: processor time of the node with COPY=async against without",
@@ -142,3 +144,11 @@ def check_pulls(found):
     for what, measure in zip(pulls.WHATS, ("rate", "items_per_second", "items_per_second")):
         found.least(f"{what}: part of the rate without them",
                     found.ratio(what, "parked", "none", measure), 0.9)
+
+
+def check_shares(found):
+    for what in [shares.name_of(weights) for weights in shares.PAIRS] + [shares.WHAT_MANY]:
+        found.most(f"{what}: greatest part by which a share is off", found.figure(what, "node", "off"), 0.05)
+    found.least(f"{shares.WHAT_ALONE}: its share", found.figure(shares.WHAT_ALONE, "with KEYS", "share"), 1)
+    found.least(f"{shares.WHAT_ALONE}: part of the rate without KEYS",
+                found.ratio(shares.WHAT_ALONE, "with KEYS", "without KEYS"), 0.95)

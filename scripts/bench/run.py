@@ -28,6 +28,7 @@ import measure
 import peers
 import pulls
 import rows
+import shares
 import standing
 import table
 import whole
@@ -48,6 +49,7 @@ SECTIONS = {
     "idle": standing.measure_idle,
     "parked": standing.measure_parked,
     "pulls": pulls.measure,
+    "shares": shares.measure,
     "peers": peers.measure,
     "backup": backup.measure,
 }

@@ -44,7 +44,9 @@ UNITS = {"rate": "/s", "items_per_second": " items/s", "p50_ms": " ms (p50)", "p
          "sent_p50_ms": " ms (p50) from the report's start", "sent_p99_ms": " ms (p99)",
          "start_seconds": " s", "row_bytes": " bytes a row", "pss_mb": " MB PSS",
          "server_mb": " MB of it hashmill-fcgi", "nginx_mb": " MB nginx", "wal_mb": " MB", "times": " times",
-         "rate_mb": " MB/s", "cpu_percent": " % of one processor", "cpu_us": " us of processor time for each"}
+         "rate_mb": " MB/s", "cpu_percent": " % of one processor", "share": " of the iterations",
+         "due": " due", "off": " off at most", "off_in_a_tenth": " in any tenth of it", "off_median": " by the median",
+         "cpu_us": " us of processor time for each"}
 
 
 def one(measure, value):
