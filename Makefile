@@ -90,14 +90,14 @@ BENCH_ENGINES := null full
 BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
 
 .PHONY: bench-programs
-bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
+bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes $(BUILD)/bench-inserts
 
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o \
 		$(BUILD)/scripts/bench/no_peers.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue/client.o %/queue/client_peers.o %/queue/client_backup.o %/queue/client_operators.o,$^) $(FCGI_LIBS)
 
-$(BUILD)/scripts/bench/queue_full.o: | $(BUILD)/sql.h
+$(BUILD)/scripts/bench/queue_full.o $(BUILD)/scripts/bench/inserts.o: | $(BUILD)/sql.h
 
 $(BUILD)/slow_fsync.so: scripts/bench/slow_fsync.c
 	@mkdir -p $(@D)
@@ -105,6 +105,9 @@ $(BUILD)/slow_fsync.so: scripts/bench/slow_fsync.c
 
 $(BUILD)/bench-lanes: scripts/bench/lanes.c $(BUILD)/worker.a $(BUILD)/lib.a
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+$(BUILD)/bench-inserts: $(BUILD)/scripts/bench/inserts.o $(BUILD)/sql.o
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FCGI_LIBS)
 
 $(BUILD)/fcgi.a: $(filter-out %/main.o,$(FCGI_OBJECTS))
 $(BUILD)/worker.a: $(filter-out %/main.o,$(WORKER_OBJECTS))

@@ -114,7 +114,8 @@ def check_rows(found):
     for suffix, whats in (
             ("", (("enqueue 16 KB, 16 clients", "rate"), ("pull 500 at once", "items_per_second"))),
             (rows.OF_CLIENTS, (("enqueue 16 KB, 16 connections", "rate"),
-                               (f"pull {rows.PULLED} at once", "rate")))):
+                               (f"pull {rows.PULLED} at once", "rate"))),
+            (rows.OF_CLIENTS + rows.PULLED_ALL, ((f"pull {rows.PULLED} at once", "rate"),))):
         for what, measure in whats + (("lease 500 at once", "items_per_second"),
                                       ("report 500 at once", "items_per_second"), ("look", "rate"),
                                       ("cancel", "rate")):

@@ -4,11 +4,8 @@ a second, all of them durable."""
 import hashlib
 import json
 import os
-import re
-import sqlite3
-import time
+import subprocess
 
-import fill
 import load
 import servers
 import talk
@@ -17,14 +14,12 @@ from measure import POOL
 LINES = 500
 CLIENTS = (1, 4, 16)
 BATCHES = 160  # of one run
-STATEMENT = re.compile(r"-- name: enqueue\n(?:--.*\n)*([^;]*);")
 
 
 def measure(bench):
     with bench.section("items"):
         maker = servers.Node(bench.scratch, "maker", bench.build)
         maker.stop()
-        alone = Alone(maker.database)
         node = bench.node("node", PROCESSES_PUBLIC=POOL)
         size = 16384
         file = bench.body(size)
@@ -32,12 +27,12 @@ def measure(bench):
         batches = BATCHES // 4 if bench.options.quick else BATCHES
         with bench.quiet():
             post(node, request, CLIENTS[-1], batches)
-            alone.insert(batches)
+            insert(bench, maker.database, batches)
             load.put_for(node.url, file, CLIENTS[-1], 1)
         for clients in CLIENTS:
             bench.interleave(name_of(clients), {
                 "node": lambda clients=clients: post(node, request, clients, batches),
-                "SQL alone": lambda: alone.insert(batches),
+                "SQL alone": lambda: insert(bench, maker.database, batches),
                 "PUT /enqueue": lambda clients=clients: put(bench, node, file, clients)})
 
 
@@ -73,32 +68,11 @@ def put(bench, node, file, clients):
     return {"items_per_second": figures.pop("rate"), **figures}
 
 
-class Alone:
-    """The statement by which the server stores an item, on a database that it has made, from one
-    process that does nothing else. What is bound is made outside the time that is measured."""
-
-    def __init__(self, database):
-        text = (servers.ROOT / "sql/items.sql").read_text()
-        self.statement = STATEMENT.search(text)[1]
-        self.connection = sqlite3.connect(database, isolation_level=None)
-        for pragma in ("synchronous = FULL", "cache_size = -16384"):  # as the server has them
-            self.connection.execute(f"PRAGMA {pragma}")
-        self.clock = 0
-
-    def insert(self, batches):
-        work = [self._rows() for _ in range(batches)]
-        began = time.perf_counter()
-        for rows in work:
-            self.connection.execute("BEGIN IMMEDIATE")
-            self.connection.executemany(self.statement, rows)
-            self.connection.execute("COMMIT")
-        seconds = time.perf_counter() - began
-        return {"items_per_second": batches * LINES / seconds}
-
-    def _rows(self):
-        rows, wall = [], int(time.time() * 1000)
-        for _ in range(LINES):
-            self.clock += 1
-            rows.append((fill.make_id(wall), os.urandom(64), 1000, self.clock, self.clock, None, wall,
-                         0, 0))
-        return rows
+def insert(bench, database, batches):
+    """The statement by which the server stores an item, on a database that it has made, from one process
+    that does nothing else."""
+    run = subprocess.run([bench.build / "bench-inserts", database, str(batches), str(LINES)],
+                         capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise SystemExit(run.stderr)
+    return {"items_per_second": float(run.stdout)}

@@ -6,9 +6,9 @@ import select
 import time
 
 import batches
-import clients
 import items
 import load
+import servers
 import standing
 import talk
 from measure import POOL
@@ -74,7 +74,7 @@ def measure_parked(bench):
     """The pulls are those of ten clients; the others' work is an eleventh's."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with bench.section("pulls-parked"):
-        keys = clients.Keys(bench.scratch, PULLERS + 1)
+        keys = servers.Keys(bench.scratch, PULLERS + 1)
         node = bench.node("node", PROCESSES_PUBLIC=POOL, WAIT_SLOTS_PUBLIC=PULLS, KEYS=keys.file)
         body = bench.body(16384)
         other = keys.only(PULLERS + 1)

@@ -6,7 +6,6 @@ import sqlite3
 import uuid
 
 import batches
-import clients
 import fill
 import load
 import servers
@@ -23,6 +22,7 @@ REPEATS = 5
 CLIENTS = 1000
 PULLED = 5  # by each client at once: in each repeat they get ten items done
 OF_CLIENTS = f", {CLIENTS:,} clients"
+PULLED_ALL = " who pull what is done"
 
 
 def measure(bench):
@@ -31,17 +31,25 @@ def measure(bench):
 
 
 def measure_clients(bench):
-    with bench.section("rows-clients"):
-        Sizes(bench, clients.Keys(bench.scratch, CLIENTS)).measure()
+    """Twice: a report costs a page of the index item_done for each of its clients that has many items
+    done, and hardly more than its rows where clients pull what is done."""
+    for pulled in (False, True):
+        with bench.section("rows-clients"):
+            sizes = Sizes(bench, servers.Keys(bench.scratch, CLIENTS), pulled)
+            if pulled:
+                sizes.measure_batches()
+            else:
+                sizes.measure()
 
 
 class Sizes:
     """A node of each size; with keys, the rows and what is asked of them are spread over their clients."""
 
-    def __init__(self, bench, keys=None):
+    def __init__(self, bench, keys=None, pulled=False):
         self.bench = bench
         self.keys = keys
-        self.suffix = OF_CLIENTS if keys else ""
+        self.pulled = pulled
+        self.suffix = (OF_CLIENTS if keys else "") + (PULLED_ALL if pulled else "")
         self.body = bench.body(16384)
         self.nodes = {name: self._node(name, rows) for name, rows in SIZES.items()}
 
@@ -49,7 +57,7 @@ class Sizes:
         maker = servers.Node(self.bench.scratch, f"maker-{rows}", self.bench.build)
         maker.stop()
         with self.bench.quiet():
-            row_bytes = fill.fill(maker.database, rows, self.keys.count if self.keys else 0)
+            row_bytes = fill.fill(maker.database, rows, self.keys.count if self.keys else 0, self.pulled)
         settings = {"KEYS": self.keys.file} if self.keys else {}
         node = self.bench.node(f"node-{rows}", database=maker.database, PROCESSES_PUBLIC=POOL, **settings)
         if "counted again" in node.server.log.read_text():
@@ -62,6 +70,9 @@ class Sizes:
         self._warm()
         self._interleave("enqueue 16 KB, 16 clients" if not self.keys else "enqueue 16 KB, 16 connections",
                          lambda node: load.put_for(node.url, self.body, 16, 2, 2, self.keys))
+        self.measure_batches()
+
+    def measure_batches(self):
         count = LEASES * 500 * REPEATS
         with self.bench.quiet():  # enough to lease, however slow this machine is
             for node in self.nodes.values():

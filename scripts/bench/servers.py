@@ -6,6 +6,7 @@ directories of their own under one scratch directory, which must be on a disk, n
 
 import atexit
 import contextlib
+import hashlib
 import os
 import pathlib
 import random
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import time
+import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
@@ -249,3 +251,40 @@ class Flask:
     def stop(self):
         self.nginx.stop()
         self.server.stop()
+
+
+def client_name(number):
+    """Of the client with that number, from 1 on; its row in the table client has the same number."""
+    return f"c{number}"
+
+
+class Keys:
+    """Keys of `count` clients and of an operator, in a file of a directory, for KEYS. weights: of each client in
+    turn, over and over."""
+
+    def __init__(self, directory, count, weights=(1,)):
+        self.count = count
+        self.operator = secrets.token_urlsafe(32)
+        self.tokens = [None] + [secrets.token_urlsafe(32) for _ in range(count)]  # by number
+        self.weights = [None] + [weights[number % len(weights)] for number in range(count)]
+        self.file = directory / "keys"
+        self.tokens_file = directory / "tokens"  # for put.lua
+        self._write(self.file, [key_line("operator", "bench", self.operator)] + [
+            key_line("client", client_name(number), self.tokens[number], f" weight={self.weights[number]}")
+            for number in range(1, count + 1)])
+        self._write(self.tokens_file, self.tokens[1:])
+
+    def only(self, number):
+        """What load.put_for takes, for one of the clients."""
+        file = self.file.with_name(f"token-{number}")
+        self._write(file, [self.tokens[number]])
+        return types.SimpleNamespace(tokens_file=file)
+
+    @staticmethod
+    def _write(file, lines):
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{text}\n" for text in lines))
+
+
+def key_line(role, name, token, attributes=""):
+    return f"{role} {name} {hashlib.sha256(token.encode()).hexdigest()}{attributes}"

@@ -7,7 +7,6 @@ import sqlite3
 import time
 
 import batches
-import clients
 import items
 import servers
 from measure import POOL
@@ -45,7 +44,7 @@ def node_with(bench, backlogs, weights=(1,), keys=True):
     """A node of its own with what each of len(backlogs) clients has enqueued: (items, iterations)."""
     scratch = bench.scratch / f"{time.monotonic_ns()}"
     scratch.mkdir()
-    kept = clients.Keys(scratch, len(backlogs), weights)
+    kept = servers.Keys(scratch, len(backlogs), weights)
     node = servers.Node(scratch, "node", bench.build, PROCESSES_PUBLIC=POOL,
                         **({"KEYS": kept.file} if keys else {}))
     try:
@@ -84,10 +83,10 @@ def pair(bench, weights):
     backlogs = [(SHORT, ITERATIONS["short"]), (SHORT * TIMES, ITERATIONS["long"])]
     with node_with(bench, backlogs, (first, second)) as node:
         connection = work_until(bench, node, lambda db: db.execute(
-            "SELECT waiting FROM client WHERE name = ?", (clients.name_of(1),)).fetchone()[0] == 0)
+            "SELECT waiting FROM client WHERE name = ?", (servers.client_name(1),)).fetchone()[0] == 0)
         rows = leased(connection).fetchall()
         connection.close()
-    mine = [number for number, row in enumerate(rows) if row[0] == clients.name_of(1)]
+    mine = [number for number, row in enumerate(rows) if row[0] == servers.client_name(1)]
     rows = rows[:mine[-1] + 1]
     due = first / (first + second)
     parts = [share(rows[len(rows) * part // 10:len(rows) * (part + 1) // 10]) for part in range(10)]
@@ -97,7 +96,7 @@ def pair(bench, weights):
 
 def share(rows):
     """The first client's part of the iterations."""
-    return (sum(iterations for name, iterations in rows if name == clients.name_of(1)) /
+    return (sum(iterations for name, iterations in rows if name == servers.client_name(1)) /
             sum(iterations for _, iterations in rows))
 
 
@@ -110,10 +109,10 @@ def many(bench):
             "SELECT sum(leased + done) FROM client").fetchone()[0] >= total)
         rows = list(itertools.islice(leased(connection), total))
         connection.close()
-    each = {clients.name_of(number): 0 for number in range(1, MANY + 1)}
+    each = {servers.client_name(number): 0 for number in range(1, MANY + 1)}
     for name, _ in rows:
         each[name] += 1
-    off = sorted(abs(each[clients.name_of(number + 1)] / MANY_LEASED / WEIGHTS[number % len(WEIGHTS)] - 1)
+    off = sorted(abs(each[servers.client_name(number + 1)] / MANY_LEASED / WEIGHTS[number % len(WEIGHTS)] - 1)
                  for number in range(MANY))
     return {"items": total, "off": off[-1], "off_median": off[MANY // 2]}
 
