@@ -21,7 +21,7 @@
 
 enum {
     CHANNEL_VERSION = 8,
-    CHANNEL_MESSAGE_MAX = 128 * 1024 /* bytes */
+    CHANNEL_MESSAGE_MAX = 192 * 1024 /* bytes */
 };
 
 /* The operations of the writer. fcgi/writer/operation.c has them in one table: their messages,

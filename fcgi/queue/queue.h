@@ -21,7 +21,7 @@ enum {
     QUEUE_LEASE_MAX = 512,  /* items in one lease or report */
     QUEUE_LIST_MAX = 1000,  /* items in one page of a list */
     QUEUE_CANCEL_MAX = 500, /* items that one operation cancels */
-    QUEUE_MANY_MAX = 256,   /* items in one queue_many */
+    QUEUE_MANY_MAX = 512,   /* items in one queue_many */
     QUEUE_KEY_SIZE = 256,   /* bytes of an idempotency key with its NUL */
     QUEUE_NAME_SIZE = 65,   /* bytes of a worker's or machine's name, a kernel or id with its NUL */
     QUEUE_ADDRESS_SIZE = 46, /* bytes of an IP address in text with its NUL */
