@@ -3,47 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_parts.h"
 #include "clock.h"
 #include "log.h"
 #include "operation.h"
-
-/* Answers share one piece of memory, whose used part alone becomes real. Reading stops while
- * there is still room for the largest answer to everything read. After that, leases of parked
- * workers may use some of the rest; what is left is enough for an answer to every look that can be
- * parked. */
-enum {
-    OPERATIONS_MAX = 2048,
-    ROWS_MAX = 2048,        /* that operations may touch: bounds the next ones' wait and the */
-    ROWS_MAX_LEASES = 1024, /* WAL's size; that parked leases may; the last one may exceed it */
-    JOBS_MAX = 32768,
-    IN_BYTES = 16 * 1024 * 1024,
-    OUT_BYTES = 40 * 1024 * 1024,
-    OUT_BYTES_OPERATIONS = 24 * 1024 * 1024,
-    OUT_BYTES_LEASES = 32 * 1024 * 1024,
-    RETRY_MS = 100,      /* after a failed batch, before the next one without operations */
-    LATE_PULLS_MS = 1000 /* that a parked pull sleeps beside something done, at most */
-};
-
-struct batch {
-    struct store *store;
-    struct parked *parked;
-    struct job *jobs;
-    int operations; /* jobs that were read; the rest are waits that were parked */
-    int count;
-    int rows; /* the most that the operations may touch */
-    char *in;
-    size_t in_used;
-    char *out;
-    size_t out_used;
-    size_t out_reserved; /* for the largest answers to what was read */
-    struct queue_return *returns;
-    int return_count;
-    int return_capacity;
-    bool disk_full;        /* the full disk was logged */
-    int64_t retry_ms;      /* steady time; no batch is due before */
-    int64_t late_pulls_ms; /* steady time at which to look for pulls that were not answered */
-    bool refuse_enqueues;  /* the disk is full: second try without them */
-};
 
 struct batch *batch_new(struct store *store, struct parked *parked) {
     struct batch *batch = calloc(1, sizeof *batch);
@@ -68,10 +31,6 @@ void batch_free(struct batch *batch) {
     free(batch);
 }
 
-static size_t align(size_t size) {
-    return (size + 15) & ~(size_t)15;
-}
-
 struct channel_message *batch_room(struct batch *batch) {
     bool full = batch->operations == OPERATIONS_MAX || batch->rows >= ROWS_MAX ||
                 batch->in_used + sizeof(struct channel_message) > IN_BYTES ||
@@ -85,8 +44,8 @@ bool batch_add(struct batch *batch, void *owner, size_t size) {
         return false;
     batch->jobs[batch->operations++] = (struct job){.owner = owner, .operation = message};
     batch->count = batch->operations;
-    batch->in_used += align(size);
-    batch->out_reserved += align(operation_answer_max(message));
+    batch->in_used += batch_align(size);
+    batch->out_reserved += batch_align(operation_answer_max(message));
     batch->rows += operation_rows(message);
     return true;
 }
@@ -132,95 +91,6 @@ int64_t batch_due_ms(const struct batch *batch) {
     return due > batch->retry_ms ? due : batch->retry_ms;
 }
 
-/* Starts the answer to a job: room for the largest body of its operation, result OK. */
-static struct channel_message *start_answer(struct batch *batch, struct job *job) {
-    job->answer = (struct channel_message *)(void *)(batch->out + batch->out_used);
-    job->answer->header = (struct channel_header){
-        .version = CHANNEL_VERSION,
-        .operation =
-            (uint16_t)(job->wait ? job->wait->operation : job->operation->header.operation),
-        .id = job->wait ? job->wait->ticket : job->operation->header.id};
-    return job->answer;
-}
-
-/* Ends the answer and keeps its memory. */
-static void end_answer(struct batch *batch, struct job *job, enum queue_result result) {
-    job->answer->header.result = (uint16_t)result;
-    batch->out_used += align(operation_answer_size(job->answer));
-}
-
-/* Unparks a wait and makes it a job of this batch. NULL, with the wait still parked, when there is
- * no room for more of its kind. */
-static struct job *unpark(struct batch *batch, struct parked_wait *wait) {
-    size_t most = wait->operation == OPERATION_LEASE ? OUT_BYTES_LEASES : OUT_BYTES;
-    if (batch->count == JOBS_MAX || batch->out_used + sizeof(struct channel_message) > most)
-        return NULL;
-    parked_take(batch->parked, wait);
-    struct job *job = &batch->jobs[batch->count++];
-    *job = (struct job){.owner = wait->owner, .wait = wait};
-    start_answer(batch, job);
-    return job;
-}
-
-/* Answers all parked looks at an item, which their callers may see, if it is done, pulled or
- * cancelled now. */
-static void answer_looks(struct batch *batch, struct uuid id) {
-    struct parked_wait *wait;
-    while ((wait = parked_look(batch->parked, id)) != NULL) {
-        struct queue_item item;
-        enum queue_result result = store_look(batch->store, id, &queue_everybodys, &item);
-        if (result == QUEUE_OK && item.state <= ITEM_LEASED)
-            return;
-        struct job *job = unpark(batch, wait);
-        if (!job)
-            return;
-        job->answer->body.item = item;
-        end_answer(batch, job, result);
-    }
-}
-
-static void answer_looks_of_cancelled(struct batch *batch, const struct queue_cancel_many *cancel) {
-    for (int i = 0; i < cancel->count; i++)
-        answer_looks(batch, cancel->items[i]);
-}
-
-static void answer_looks_of_report(struct batch *batch, const struct queue_report *report,
-                                   const struct queue_verdict *verdict) {
-    for (int i = 0; i < report->count; i++) {
-        if (verdict->taken[i] && report->items[i].remaining == 0)
-            answer_looks(batch, report->items[i].id);
-    }
-}
-
-/* Ends the parked leases of a worker that gives items back: it is stopping, and may have hung up
- * already. These leases would get the same items, which nobody would compute until the lease
- * lapses. */
-static void end_leases_of(struct batch *batch, const struct queue_report *report,
-                          const struct queue_verdict *verdict) {
-    struct parked_wait *wait;
-    bool released = false;
-    for (int i = 0; i < report->count; i++)
-        released |= verdict->taken[i] && report->items[i].release != 0;
-    while (released && (wait = parked_lease_by(batch->parked, &report->worker)) != NULL) {
-        struct job *job = unpark(batch, wait);
-        if (!job)
-            return;
-        end_answer(batch, job, QUEUE_NONE);
-    }
-}
-
-/* Answers the parked leases of the workers on a leaving machine, which tells them to drain. */
-static void answer_leaving(struct batch *batch, const struct queue_machine_update *update) {
-    struct parked_wait *wait;
-    while (update->state == MACHINE_LEAVING && update->name[0] != '\0' &&
-           (wait = parked_lease_on(batch->parked, update->name)) != NULL) {
-        struct job *job = unpark(batch, wait);
-        if (!job)
-            return;
-        end_answer(batch, job, store_lease(batch->store, &wait->lease, &job->answer->body.grant));
-    }
-}
-
 /* Whether a lease, look or watch with this result must be parked. */
 static bool should_park(const struct job *job, enum queue_result result) {
     if (job->operation->header.until_ms <= clock_steady_ms())
@@ -246,36 +116,14 @@ static enum queue_result apply(struct batch *batch, const struct job *job) {
  * answered before. */
 static void forget(struct batch *batch, const struct job *job) {
     struct parked_wait *wait = parked_of(batch->parked, job->owner, job->operation->header.id);
-    struct job *forgotten = wait ? unpark(batch, wait) : NULL;
+    struct job *forgotten = wait ? batch_unpark(batch, wait) : NULL;
     if (forgotten)
-        end_answer(batch, forgotten, QUEUE_NONE);
+        batch_end_answer(batch, forgotten, QUEUE_NONE);
 }
 
 /* Whether an operation came too late to begin: its process has given it up. */
 static bool too_late(const struct channel_message *operation) {
     return !operation_kind(operation)->parks && operation->header.until_ms < clock_steady_ms();
-}
-
-/* Answers the waits that an operation has just fulfilled. */
-static void answer_others(struct batch *batch, const struct job *job) {
-    const struct channel_message *operation = job->operation;
-    switch (operation->header.operation) {
-    case OPERATION_CANCEL:
-        answer_looks(batch, operation->body.cancel.id);
-        break;
-    case OPERATION_CANCEL_MANY:
-        answer_looks_of_cancelled(batch, &operation->body.cancel_many);
-        break;
-    case OPERATION_UPDATE_MACHINE:
-        answer_leaving(batch, &operation->body.update);
-        break;
-    case OPERATION_REPORT:
-        answer_looks_of_report(batch, &operation->body.report, &job->answer->body.verdict);
-        end_leases_of(batch, &operation->body.report, &job->answer->body.verdict);
-        break;
-    default:
-        break;
-    }
 }
 
 static bool is_over_quota(enum queue_result result) {
@@ -307,7 +155,7 @@ static void apply_job(struct batch *batch, struct job *job) {
         forget(batch, job);
         return;
     }
-    start_answer(batch, job);
+    batch_start_answer(batch, job);
     enum queue_result result = too_late(operation) ? QUEUE_DOWN : apply(batch, job);
     if (should_park(job, result) && parked_add(batch->parked, job->owner, operation)) {
         job->answer = NULL;
@@ -316,86 +164,9 @@ static void apply_job(struct batch *batch, struct job *job) {
     if (result == QUEUE_FULL || is_over_quota(result))
         job->answer->header.retry_seconds = store_retry_seconds(batch->store);
     tell_left(batch, job);
-    end_answer(batch, job, result);
+    batch_end_answer(batch, job, result);
     if (result == QUEUE_OK)
-        answer_others(batch, job);
-}
-
-/* Gives waiting items to the parked leases, the oldest first, while there are any. Leaves the rest
- * to the next batch when this one has enough to do. */
-static void serve_leases(struct batch *batch) {
-    struct parked_wait *wait;
-    int rows = 0;
-    while (store_leasable(batch->store) > 0 && rows < ROWS_MAX_LEASES &&
-           store_state(batch->store) == STORE_GOOD &&
-           (wait = parked_lease(batch->parked)) != NULL) {
-        struct job *job = unpark(batch, wait);
-        if (!job)
-            return;
-        end_answer(batch, job, store_lease(batch->store, &wait->lease, &job->answer->body.grant));
-        rows += wait->lease.items;
-    }
-}
-
-/* Answers a parked pull for each item that its client has got done in this batch. It pulls by
- * another operation then, so that nothing is handed out to who has gone meanwhile. */
-static void answer_pulls(struct batch *batch) {
-    int next = 0;
-    int64_t items;
-    const char *client;
-    while ((client = store_newly_done(batch->store, &next, &items)) != NULL) {
-        struct parked_wait *wait;
-        while (items-- > 0 && (wait = parked_pull(batch->parked, client)) != NULL) {
-            struct job *job = unpark(batch, wait);
-            if (!job)
-                return;
-            end_answer(batch, job, QUEUE_OK);
-        }
-    }
-}
-
-/* Answers the oldest parked pull whose client has something done all the same: the one that was
- * answered for it has gone, or could not pull; or what was set aside is free again. */
-static void answer_late_pull(struct batch *batch) {
-    int64_t now = clock_steady_ms();
-    struct parked_wait *wait = parked_next_pull(batch->parked, NULL);
-    if (!wait || now < batch->late_pulls_ms)
-        return;
-    while (wait && store_has_done(batch->store, wait->client) != QUEUE_OK)
-        wait = parked_next_pull(batch->parked, wait);
-    struct job *job = wait ? unpark(batch, wait) : NULL;
-    if (job)
-        end_answer(batch, job, QUEUE_OK);
-    batch->late_pulls_ms = now + (job ? LATE_PULLS_MS / 10 : LATE_PULLS_MS);
-}
-
-/* Answers all watches for a batch that is committed: this one or an earlier one. */
-static void answer_watches(struct batch *batch) {
-    struct parked_wait *wait;
-    while ((wait = parked_watch(batch->parked, store_last_batch(batch->store))) != NULL) {
-        struct job *job = unpark(batch, wait);
-        if (!job)
-            return;
-        job->answer->body.number = store_last_batch(batch->store);
-        end_answer(batch, job, QUEUE_OK);
-    }
-}
-
-/* Answers the expired waits: a lease, a pull or a watch with nothing, a look with the item as it
- * is. */
-static void answer_expired(struct batch *batch) {
-    int64_t now = clock_steady_ms();
-    struct parked_wait *wait;
-    while ((wait = parked_expired(batch->parked, now)) != NULL) {
-        struct job *job = unpark(batch, wait);
-        if (!job)
-            return;
-        enum queue_result result = QUEUE_NONE;
-        if (wait->operation == OPERATION_LOOK)
-            result =
-                store_look(batch->store, wait->item, &queue_everybodys, &job->answer->body.item);
-        end_answer(batch, job, result);
-    }
+        waits_answer(batch, job);
 }
 
 /* Applies the whole batch in one transaction. False when it was not committed. */
@@ -407,10 +178,7 @@ static bool attempt(struct batch *batch) {
         store_return_lease(batch->store, batch->returns[i]);
     for (int i = 0; i < batch->operations && store_state(batch->store) == STORE_GOOD; i++)
         apply_job(batch, &batch->jobs[i]);
-    serve_leases(batch);
-    answer_pulls(batch);
-    answer_late_pull(batch);
-    answer_expired(batch);
+    waits_end(batch);
     store_remove_old(batch->store);
     store_give_up_pulls(batch->store);
     return store_commit(batch->store);
@@ -453,8 +221,8 @@ static void fail_all(struct batch *batch, enum queue_result result) {
             forget(batch, job);
             continue;
         }
-        start_answer(batch, job);
-        end_answer(batch, job, result);
+        batch_start_answer(batch, job);
+        batch_end_answer(batch, job, result);
     }
 }
 
@@ -464,8 +232,8 @@ static void fail_expired(struct batch *batch, enum queue_result result) {
     struct parked_wait *wait;
     struct job *job;
     while ((wait = parked_expired(batch->parked, now)) != NULL &&
-           (job = unpark(batch, wait)) != NULL)
-        end_answer(batch, job, result);
+           (job = batch_unpark(batch, wait)) != NULL)
+        batch_end_answer(batch, job, result);
 }
 
 bool batch_run(struct batch *batch) {
@@ -477,7 +245,7 @@ bool batch_run(struct batch *batch) {
             batch->retry_ms = 0;
             if (!batch->refuse_enqueues && batch->operations > 0)
                 batch->disk_full = false;
-            answer_watches(batch);
+            waits_answer_watches(batch);
             return true;
         }
         state = store_state(batch->store);
