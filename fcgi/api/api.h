@@ -27,7 +27,7 @@ extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S,
 
 /* lists.c: clients list items, and cancel many. */
 void api_list(struct call *call);        /* GET /items[?state=S&client=NAME&after=ID&limit=N] */
-void api_cancel_many(struct call *call); /* DELETE /items?state=waiting&confirm=N[&client=NAME] */
+void api_cancel_many(struct call *call); /* DELETE /items?state=waiting&confirm=N[...] */
 
 /* workers.c: workers lease and report. */
 extern const struct long_poll_verbs api_lease_long_poll; /* POST /lease, parked */

@@ -289,9 +289,9 @@ void api_cancel_many(struct call *call) {
     int64_t until_ms = clock_steady_ms() + CANCEL_MS;
     int64_t count = 0;
     enum queue_result result;
-    if (!read_cancel(call, &cancel))
-        return;
     struct queue_list list = {.state = ITEM_WAITING, .limit = QUEUE_CANCEL_MAX};
+    if (!read_cancel(call, &cancel) || !read_after(call, &list))
+        return;
     snprintf(list.whose.client, sizeof list.whose.client, "%s", cancel.client);
     do {
         result = cancel_page(call, &list, &cancel, &cancelled);
@@ -309,5 +309,7 @@ void api_cancel_many(struct call *call) {
     reply_begin(reply, 200, "application/json");
     json_open(&reply->body, '{');
     fields_put_integer(&reply->body, "cancelled", count);
+    if (result == QUEUE_OK && list.has_after)
+        fields_put_id(&reply->body, "after", list.after);
     json_close(&reply->body, '}');
 }

@@ -26,7 +26,7 @@ const struct route api_routes[] = {
     {CALLER_CLIENT,
      "DELETE",
      "/items",
-     {"state", "confirm", "client"},
+     {"state", "confirm", "client", "after"},
      false,
      MAY_CHANGE,
      api_cancel_many,

@@ -62,6 +62,14 @@ subtest 'what is cancelled' => sub {
         [$leased], 'the leased one is computed';
 };
 
+subtest 'from an item on' => sub {
+    my @ids = sort(items_by('alice', 3));
+    is_problem(as('alice', 'DELETE', '/items?state=waiting&confirm=3&after=x'), 400, 'after= is an id');
+    is_deeply as('alice', 'DELETE', "/items?state=waiting&confirm=3&after=$ids[1]")->json, { cancelled => 1 }, 'only what is behind it';
+    is as('alice', 'GET', "/items/$ids[0]")->json->{state}, 'cancelled', 'the older one';
+    is_deeply as('alice', 'DELETE', '/items?state=waiting&confirm=2')->json, { cancelled => 2 }, 'then all the others';
+};
+
 subtest 'a look that waits' => sub {
     my @ids = items_by('alice', 3);
     my $waiter = background(sub { return as('alice', 'GET', "/items/$ids[1]?wait=25")->json->{state} });

@@ -3,7 +3,7 @@
 #include "fixture.h"
 
 static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,
-                                   SQL_SCHEMA_5};
+                                   SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7, SQL_SCHEMA_8};
 
 /* The ids of items of node 7, as in new_item, and of node 2. */
 #define OWN(n)                                                                                     \
@@ -288,6 +288,53 @@ static void nothing(void) {
     ok(!store_open(&conf, &exit_code) && exit_code == 78, "nor with an empty file");
 }
 
+/* What version 7 made: two that wait, one done, one handed out by a pull with a key. */
+static const char version_7[] =
+    "INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, key,"
+    " enqueued_wall, done_at, done_wall, closed, pull) VALUES"
+    " (" OWN(01) "," REST ", 8, 0, 20, 5, 'first', 1, NULL, NULL, NULL, NULL),"
+                 " (" OWN(02) "," REST ", 8, 0, 10, 6, NULL, 1, NULL, NULL, NULL, NULL),"
+                              " (" OWN(
+                                  03) "," REST ", 0, 2, 0, 0, NULL, 1, 7, 1, NULL, NULL),"
+                                      " (" OWN(
+                                          04) "," REST
+                                              ", 0, 3, 0, 0, NULL, 1, 7, 1, 8, randomblob(19));"
+                                              "UPDATE tally SET clock = 1000, waiting = 2, done = "
+                                              "1, pulled = 1, remaining = 16;";
+
+/* All of it is nobody's, and goes on in its order. */
+static void from_7(void) {
+    static struct queue_grant grant;
+    static struct queue_batch batch;
+    struct queue_lease request = lease_of(5);
+    struct queue_enqueue again = new_item(9);
+    struct queue_enqueue later = new_item(9);
+    const struct queue_pull pull = {.top = 5};
+    struct uuid id;
+    make(7, version_7);
+    struct store *store = open_store();
+    is_int(number(store, "PRAGMA user_version"), 9, "a database of schema version 7 is brought up");
+    ok(counts_true(store), "the counts are true");
+    is_int(number(store, "SELECT waiting + 10 * done + 100 * pulled FROM client WHERE name = ''"),
+           112, "its items are nobody's");
+    is_int(number(store, "SELECT virtual FROM tally"), 10, "virtual time is that of the first");
+    is_int(number(store, "SELECT finish FROM client"), 20, "and that of the last is booked");
+    memset(again.digest, 0, sizeof again.digest);
+    snprintf(again.key, sizeof again.key, "first");
+    store_begin(store);
+    is_int(store_enqueue(store, &again, &id), QUEUE_OK, "a key of before");
+    is_int(id.bytes[ID_SIZE - 1], 1, "has its item");
+    is_int(store_enqueue(store, &later, &id), QUEUE_OK, "a new item");
+    is_int(store_lease(store, &request, &grant), QUEUE_OK, "all that wait are leased");
+    ok(grant.count == 3 && grant.items[0].id.bytes[ID_SIZE - 1] == 2 &&
+           grant.items[1].id.bytes[ID_SIZE - 1] == 1,
+       "in the order of before, the new one last");
+    is_int(store_pull(store, &pull, &batch), QUEUE_OK, "a pull");
+    ok(batch.count == 1 && batch.items[0].id.bytes[ID_SIZE - 1] == 3, "has what was done");
+    ok(store_commit(store) && counts_true(store), "the counts are true");
+    store_close(store);
+}
+
 int main(void) {
     set_up();
     conf.node = 7;
@@ -295,6 +342,7 @@ int main(void) {
     from_1();
     from_3();
     from_5();
+    from_7();
     what_is_refused();
     nothing();
     return done_testing();
