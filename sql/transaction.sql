@@ -107,7 +107,7 @@ SELECT count(*) FROM sqlite_schema
 WHERE type NOT IN ('table', 'index', 'view')
     OR (type = 'table' AND (rootpage = 0 OR sql NOT GLOB 'CREATE TABLE *'))
     OR (type = 'view' AND ?1 >= 6 AND name NOT IN
-        ('queue', 'items', 'workers', 'machines', 'decisions', 'actions', 'slowest', 'throughput'));
+        ('queue', 'items', 'workers', 'machines', 'decisions', 'slowest', 'throughput'));
 
 -- name: schema_shape
 -- The columns of all tables and indexes, and what kind of index each is.

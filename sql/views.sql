@@ -6,7 +6,6 @@ DROP VIEW IF EXISTS items;
 DROP VIEW IF EXISTS workers;
 DROP VIEW IF EXISTS machines;
 DROP VIEW IF EXISTS decisions;
-DROP VIEW IF EXISTS actions;
 DROP VIEW IF EXISTS slowest;
 DROP VIEW IF EXISTS throughput;
 
@@ -76,18 +75,17 @@ SELECT name, id,
 FROM machine
 ORDER BY machine.seq DESC;
 
--- What the scaler has decided, the last first.
+-- What the scaler has decided, and what operators have done, the last first. (A view of its own for operators would keep
+-- nodes of the former version from taking a replica: they know these names only.)
 CREATE VIEW decisions AS
-SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, why
-FROM decision
-ORDER BY seq DESC;
-
--- What operators have done, the last first.
-CREATE VIEW actions AS
-SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, who, what, about,
-    iif(what IN ('pull', 'cancel'), printf('%,d items', items), '') AS items
-FROM audit
-ORDER BY seq DESC;
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', wall / 1000, 'unixepoch') AS at, who, why
+FROM (
+    SELECT wall, seq, 'the scaler' AS who, why FROM decision
+    UNION ALL
+    SELECT wall, seq, who, what || ' ' || about || iif(what IN ('pull', 'cancel'), printf(': %,d items', items), '')
+    FROM audit
+)
+ORDER BY wall DESC, seq DESC;
 
 -- The twenty items that have been in the queue longest without being done.
 CREATE VIEW slowest AS

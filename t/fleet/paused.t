@@ -34,7 +34,8 @@ subtest 'leasing' => sub {
 subtest 'scaling, with a machine that is idle' => sub {
     is admin('pause?what=scaling'), 200, 'is paused';
     my ($machine) = map { $_->{name} } $mill->machines;
-    ok wait_until(60, sub { $mill->pass_seconds(3); slurp("$mill->{dir}/worker-fleet.log") =~ /needed: staying/ }), 'its worker may not retire';
+    ok wait_until(60, sub { $mill->pass_seconds(3); slurp("$mill->{dir}/worker-fleet.log") =~ /needed: staying/ }), 'its worker may not retire'
+        or diag explain [$mill->decisions, slurp("$mill->{dir}/worker-fleet.log")];
     my ($pid) = $mill->fleet_pids;
     kill 'STOP', $pid;
     ok pass_with_lists(90), 'it is silent for a minute and a half';
