@@ -32,9 +32,12 @@ subtest 'leasing' => sub {
 };
 
 subtest 'scaling, with a machine that is idle' => sub {
+    my $long = $mill->new_item('keeps the worker, which would retire', 1_000_000_000_000);
+    ok wait_until(60, sub { $mill->pass_seconds(1); $mill->state_of($long) eq 'leased' }), 'a worker has something to do';
     is admin('pause?what=scaling'), 200, 'is paused';
     my ($machine) = map { $_->{name} } $mill->machines;
-    ok wait_until(60, sub { $mill->pass_seconds(3); slurp("$mill->{dir}/worker-fleet.log") =~ /needed: staying/ }), 'its worker may not retire'
+    is $mill->call('DELETE', "/items/$long")->status, 204, 'the worker has nothing to do';
+    ok wait_until(60, sub { $mill->pass_seconds(1); slurp("$mill->{dir}/worker-fleet.log") =~ /needed: staying/ }), 'its worker may not retire'
         or diag explain [$mill->decisions, slurp("$mill->{dir}/worker-fleet.log")];
     my ($pid) = $mill->fleet_pids;
     kill 'STOP', $pid;
