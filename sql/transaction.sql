@@ -33,6 +33,10 @@ SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_
     paused
 FROM tally WHERE one = 1;
 
+-- name: tally_batch
+-- The last batch, its check and its wall time, of a database of any version with identities.
+SELECT batch, batch_check, wall FROM tally WHERE one = 1;
+
 -- name: times_senseless
 -- How many of the tables have a time that no program saves, and by which something begins.
 -- ?1 the greatest that one saves

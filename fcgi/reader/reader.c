@@ -149,11 +149,11 @@ enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *
 }
 
 enum queue_result reader_wall(struct reader *reader, int64_t *wall_ms) {
-    sqlite3_stmt *tally = reader_statement(reader, SQL_TALLY_READ);
+    sqlite3_stmt *tally = reader_statement(reader, SQL_TALLY_BATCH);
     if (!tally)
         return QUEUE_DOWN;
     int code = sqlite3_step(tally);
-    *wall_ms = code == SQLITE_ROW ? sqlite3_column_int64(tally, 4 + ITEM_STATES) : 0;
+    *wall_ms = code == SQLITE_ROW ? sqlite3_column_int64(tally, 2) : 0;
     sqlite3_reset(tally);
     return code == SQLITE_ROW ? QUEUE_OK : reader_failed(reader, code);
 }

@@ -101,10 +101,10 @@ static bool read_identity(sqlite3 *database, struct offline_state *state) {
 }
 
 static bool read_tally(sqlite3 *database, struct offline_state *state) {
-    enum { BATCH = 7, CHECK, WALL };
+    enum { BATCH, CHECK, WALL };
     sqlite3_stmt *row = NULL;
     bool good =
-        sqlite3_prepare_v2(database, sql_text[SQL_TALLY_READ], -1, &row, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(database, sql_text[SQL_TALLY_BATCH], -1, &row, NULL) == SQLITE_OK &&
         sqlite3_step(row) == SQLITE_ROW && blob_of(row, CHECK, state->check, BATCH_CHECK_SIZE);
     if (good) {
         state->batch = sqlite3_column_int64(row, BATCH);
