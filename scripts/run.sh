@@ -215,6 +215,11 @@ healthy() {
     curl -q -fs --noproxy '*' -m 2 -o /dev/null "$(client_url "$1")/healthz" 9>&-
 }
 
+# Whether clients need a key (setting KEYS).
+wants_key() {
+    [[ $(curl -q -s --noproxy '*' -m 5 -o /dev/null -w '%{http_code}' "$(client_url 0)/stats" 9>&-) == 401 ]]
+}
+
 # Ends well as soon as every server can be used through nginx.
 wait_ready() {
     local give_up_at=$((SECONDS + 30)) node
@@ -245,7 +250,8 @@ workers_there() {
 }
 
 announce() {
-    local first last
+    local first last key=
+    ! wants_key || key=" -H \"Authorization: Bearer \$key\"" # a variable of who pastes this
     first=$(client_url 0)
     last=$(client_url $((nodes - 1)))
     if ((nodes == 1)); then
@@ -255,8 +261,8 @@ announce() {
     fi
     workers_there
     say ""
-    say "  id=\$(date | curl -sT- -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl \"$last/items/\$id?wait=30\""
-    say "  curl -X POST '$last/pullCompleted?top=10'"
+    say "  id=\$(date | curl -sT-$key -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl$key \"$last/items/\$id?wait=30\""
+    say "  curl$key -X POST '$last/pullCompleted?top=10'"
     say ""
 }
 

@@ -61,6 +61,7 @@ worker_comes() {
 
 show_demo() {
     local iterations=1000000 body id value wanted before after pull=no
+    ! wants_key || fail "--demo has no key, and KEYS is set; run it without KEYS, with another VAR and PORT"
     worker_comes || fail "no worker is there and none is launched, so no value will come; see PROVIDER and WORKERS_MAX"
     ((nodes == 1)) || ! nothing_done || pull=yes
     body=$(head -c 49152 /dev/urandom | base64 -w 0) # in no file, as other demonstrations may run beside this one

@@ -12,6 +12,7 @@ use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Hashmill;
+use Hashmill::Keys;
 
 my $root = "$FindBin::Bin/../..";
 my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
@@ -175,6 +176,20 @@ subtest 'the demonstration alone' => sub {
     my $demo = run_script('--demo');
     is $demo->wait_exit(180), 0, 'ends well';
     like $demo->log, qr/\b[0-9a-f]{128}\b/, 'with a value';
+    is_deeply [everything()], [], 'no process is left';
+};
+
+subtest 'with KEYS' => sub {
+    local $ENV{KEYS} = "$var/keys";
+    key_file($ENV{KEYS}, 'client ann');
+    $run = start_run();
+    my @lines = $run->log =~ /^  (?:id|curl).*/mg;
+    is scalar(grep { /"Authorization: Bearer \$key".*http/ } @lines), 2, 'the lines to try have a key';
+    my $demo = run_script('--demo');
+    ok $demo->wait_exit(60), 'the demonstration, which has none, does not begin';
+    like $demo->log, qr/--demo has no key/, 'and says why';
+    $run->kill('TERM');
+    is $run->wait_exit(60), 0, 'the run ends well';
     is_deeply [everything()], [], 'no process is left';
 };
 
