@@ -158,3 +158,15 @@ bool key_disagreeing(const struct key *list, int count, char name[KEY_NAME_SIZE]
     free(sorted);
     return found;
 }
+
+int key_names(const struct key *list, int count) {
+    struct key *sorted = memory_or_end(malloc(((size_t)count + 1) * sizeof *sorted), "the keys");
+    int names = 0;
+    for (int i = 0; i < count; i++)
+        sorted[i] = list[i];
+    qsort(sorted, (size_t)count, sizeof *sorted, by_name);
+    for (int i = 0; i < count; i++)
+        names += i == 0 || by_name(&sorted[i - 1], &sorted[i]) != 0;
+    free(sorted);
+    return names;
+}

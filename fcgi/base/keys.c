@@ -271,6 +271,10 @@ int keys_count(const struct keys *keys) {
     return keys->count;
 }
 
+int keys_names(const struct keys *keys) {
+    return key_names(keys->list, keys->count);
+}
+
 const struct key *keys_find(const struct keys *keys, const char *text) {
     struct key wanted = {0};
     if (keys->count == 0 ||

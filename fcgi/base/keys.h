@@ -62,8 +62,9 @@ void keys_keep(const struct keys *keys);
 struct keys *keys_kept(void);
 void keys_free(struct keys *keys);
 
-/* How many keys there are. */
+/* How many keys there are, and how many names these have. */
 int keys_count(const struct keys *keys);
+int keys_names(const struct keys *keys);
 
 /* The key with this text, whether its time is over or not; NULL when there is none. */
 const struct key *keys_find(const struct keys *keys, const char *text);
@@ -88,5 +89,8 @@ bool key_read_attributes(struct key *key, char *attributes, char *why, size_t wh
  * Takes n log n comparisons.
  */
 bool key_disagreeing(const struct key *list, int count, char name[KEY_NAME_SIZE]);
+
+/* In key_attributes.c: how many names these keys have. Takes n log n comparisons. */
+int key_names(const struct key *list, int count);
 
 #endif

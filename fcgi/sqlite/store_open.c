@@ -349,6 +349,15 @@ static bool sync_wal(struct store *store) {
     return good;
 }
 
+/* Warns of a node that had KEYS, and has none now. */
+static void warn_of_no_keys(const struct store *store) {
+    int count = clients_with_items(&store->clients);
+    if (store->conf->keys_file[0] == '\0' && count > 0)
+        log_warn("KEYS is not set, but %d client%s items here: everybody who reaches the public "
+                 "listener sees and takes them",
+                 count, count == 1 ? " has" : "s have");
+}
+
 /* Opens, configures, migrates. Returns an exit code, EXIT_OK on success. */
 static int open_database(struct store *store) {
     const char *path = store->conf->database;
@@ -385,6 +394,7 @@ static int open_database(struct store *store) {
     store_files_open(store);
     store->serving = store_first_checkpoint(store) && store_files_in_place(store);
     store_tell_still_paused(store);
+    warn_of_no_keys(store);
     return store->serving ? EXIT_OK : failure(store);
 }
 

@@ -108,6 +108,18 @@ void clients_undo(struct clients *clients) {
         remove_last(clients);
 }
 
+int clients_with_items(const struct clients *clients) {
+    int found = 0;
+    for (int64_t seq = 1; seq < clients->count; seq++) {
+        const struct client *client = clients->list[seq].client;
+        int64_t items = 0;
+        for (int state = 0; client && state < ITEM_STATES; state++)
+            items += client->counts.items[state];
+        found += items > 0;
+    }
+    return found;
+}
+
 bool clients_is_only(const struct clients *clients, const struct client *client) {
     if (clients->count > 2) /* that of nobody is always there */
         return false;

@@ -72,6 +72,9 @@ void clients_undo(struct clients *clients);
  */
 void clients_reserve(struct clients *clients, int64_t end);
 
+/* How many clients have items, in whatever state, without those of nobody. Looks at all. */
+int clients_with_items(const struct clients *clients);
+
 /* Whether nobody but this client ever had an item that waited. */
 bool clients_is_only(const struct clients *clients, const struct client *client);
 

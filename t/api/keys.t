@@ -49,6 +49,8 @@ sub lease_with ($key, $name = 'test') {
         worker => { Hashmill::worker_fields()->%*, name => $name } }, Authorization => "Bearer $key");
 }
 
+like $mill->server_log, qr/ info: KEYS: 5 keys of 4 names, from \Q$file\E$/m, 'the log says how many there are';
+
 subtest 'who is let in' => sub {
     is lease_with($alice)->status, 204, 'a worker with a key';
     is lease_with($again, 'other')->status, 204, 'and with another of the same name';
