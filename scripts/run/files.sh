@@ -80,10 +80,18 @@ worker_nodes() {
     ((nodes == 1)) || printf ',%s' "$(worker_url $((1 - $1)))"
 }
 
-# Prints the settings of a node's server.
+# Prints the lines of a node's settings that say who may call it: an operator who added them would else have an
+# open node after the next start.
+kept_settings() {
+    local file=${directories[$1]}/hashmill.env
+    [[ ! -e $file ]] || grep -E '^[[:blank:]]*(HASHMILL_)?(KEYS|HOSTS)[[:blank:]]*=' -- "$file" || (($? == 1))
+}
+
+# Prints the settings of a node's server; $2 is what it keeps.
 server_settings() {
     cat <<END
-# Written by run.sh at each start; give it other settings in the environment.
+# Written by run.sh at each start, which keeps lines of KEYS= and HOSTS= that you add; give it other settings in the
+# environment.
 DATABASE="${directories[$1]}/hashmill.db"
 RUN_DIR="${directories[$1]}/run"
 WORKER_TOKEN=$(<"$var/worker-token")
@@ -95,13 +103,15 @@ NODE=$1
 PEERS=$((1 - $1))=$(worker_url $((1 - $1)))
 PEER_TOKEN=$(<"$var/peer-token")
 END
+    [[ -z $2 ]] || printf '%s\n' "$2"
 }
 
 # Writes what the programs of a node are started with.
 write_files() {
-    local node=$1 directory=${directories[$1]} user=
+    local node=$1 directory=${directories[$1]} user= kept
     mkdir -p "$directory/nginx" "$directory/log"
-    server_settings "$node" | write_file "$directory/hashmill.env"
+    kept=$(kept_settings "$node") || fail "$directory/hashmill.env cannot be read, which may have a line of KEYS="
+    server_settings "$node" "$kept" | write_file "$directory/hashmill.env"
     write_file "$directory/worker.env" <<END
 # Written by run.sh at each start; give it other settings in the environment.
 NODES=$(worker_nodes "$node")

@@ -164,6 +164,25 @@ subtest 'a start after a stop' => sub {
     }
 };
 
+subtest 'keys in the file of settings' => sub {
+    my ($key, $line) = new_key('operator olga');
+    spew("$var/keys", "$line\n");
+    chmod 0600, "$var/keys";
+    spew("$var/hashmill.env", slurp("$var/hashmill.env") . "KEYS=$var/keys\nHOSTS=mill.example\nITEMS_MAX=7\n");
+    for my $when ('once', 'again') {
+        $run = start_run();
+        is call('GET', '/stats')->status, 401, "$when: they count after a start";
+        $run->kill('TERM');
+        is $run->wait_exit(60), 0, 'ends well';
+    }
+    is_deeply [slurp("$var/hashmill.env") =~ /^(KEYS=.*|HOSTS=.*|ITEMS_MAX=.*)$/mg], ["KEYS=$var/keys", 'HOSTS=mill.example'], 'once each';
+    spew("$var/hashmill.env", slurp("$var/hashmill.env") =~ s/^KEYS=.*\n//mr);
+    $run = start_run();
+    is call('GET', '/stats')->status, 200, 'until the line is taken out';
+    $run->kill('TERM');
+    $run->wait_exit(60);
+};
+
 subtest 'a header that changes' => sub {
     delete local @ENV{qw(MAKEFLAGS MAKELEVEL)};
     for my $spelled ($build, File::Spec->abs2rel(realpath($build), realpath($root))) {
