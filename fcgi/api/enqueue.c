@@ -29,28 +29,29 @@ static void reply_created(struct call *call, struct uuid id, const uint8_t diges
     json_close(&reply->body, '}');
 }
 
-/* Reads how many iterations are asked for, which the node limits. False with the reply in place. */
-static bool read_iterations(struct call *call, int64_t *iterations) {
-    struct reply *reply = &call->server->reply;
+bool enqueue_allows(struct call *call, int64_t iterations) {
     int64_t most = call->server->conf->iterations_max;
-    char why[WHY_SIZE];
-    if (!query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, iterations, why,
-                       sizeof why))
-        problem_reply(reply, PROBLEM_BAD_PARAMETER, "%s", why);
-    else if (*iterations > most)
-        problem_reply(reply, PROBLEM_BAD_PARAMETER,
-                      "iterations may be at most %lld here, which is this node's ITERATIONS_MAX. "
-                      "Nothing was stored.",
-                      (long long)most);
-    else if (!quota_allows(call, *iterations))
-        return false;
-    else
-        return true;
+    if (iterations <= most)
+        return quota_allows(call, iterations);
+    problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER,
+                  "iterations may be at most %lld here, which is this node's ITERATIONS_MAX. "
+                  "Nothing was stored.",
+                  (long long)most);
     return false;
 }
 
-void enqueue_refuse(struct call *call, const struct queue_quota *quota, enum queue_result result,
-                    int seconds) {
+/* Reads how many iterations are asked for. False with the reply in place. */
+static bool read_iterations(struct call *call, int64_t *iterations) {
+    char why[WHY_SIZE];
+    if (query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, iterations, why,
+                      sizeof why))
+        return enqueue_allows(call, *iterations);
+    problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
+    return false;
+}
+
+void enqueue_refuse(struct call *call, const struct queue_quota *quota, int64_t iterations,
+                    enum queue_result result, int seconds) {
     struct reply *reply = &call->server->reply;
     if (result == QUEUE_CONFLICT)
         problem_reply(reply, PROBLEM_KEY_CONFLICT,
@@ -58,7 +59,7 @@ void enqueue_refuse(struct call *call, const struct queue_quota *quota, enum que
                       "iterations; use a new key for new work.");
     else if (result == QUEUE_FULL)
         problem_full(reply, seconds);
-    else if (!quota_refuse(call, quota, result, seconds))
+    else if (!quota_refuse(call, quota, iterations, result, seconds))
         problem_of_write(reply, result);
 }
 
@@ -75,6 +76,7 @@ void api_enqueue(struct call *call) {
     if (result == QUEUE_OK)
         reply_created(call, id, item.digest);
     else
-        enqueue_refuse(call, &item.client.quota, result, queue_retry_seconds(call->server->queue));
+        enqueue_refuse(call, &item.client.quota, item.iterations, result,
+                       queue_retry_seconds(call->server->queue));
     quota_reply(call, &item.client.quota);
 }

@@ -5,9 +5,13 @@
 
 /* Of enqueue.c, for many items at once, too. */
 
-/* Replies that the queue has refused an item of a client with this quota; the result is not OK.
- * After FULL and OVER_... there may be room again in so many seconds. */
-void enqueue_refuse(struct call *call, const struct queue_quota *quota, enum queue_result result,
-                    int seconds);
+/* Whether the node, and the caller's key, allow an item of that many iterations. False with the
+ * reply in place. */
+bool enqueue_allows(struct call *call, int64_t iterations);
+
+/* Replies that the queue has refused an item with these iterations, of a client with this quota;
+ * the result is not OK. `seconds` is the Retry-After of FULL and OVER_... . */
+void enqueue_refuse(struct call *call, const struct queue_quota *quota, int64_t iterations,
+                    enum queue_result result, int seconds);
 
 #endif

@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "api.h"
-#include "base/keys.h"
 #include "body.h"
 #include "enqueue.h"
 #include "http/idempotency.h"
@@ -24,6 +23,7 @@ enum {
 struct line {
     enum problem problem; /* when it is bad */
     bool bad;
+    bool beyond; /* bad: it asks for more iterations than it may have */
     const char *detail;
     struct queue_line item;
     struct queue_stored stored;
@@ -81,28 +81,19 @@ static bool read_key(const struct json *json, char key[QUEUE_KEY_SIZE]) {
     return true;
 }
 
-/* The most iterations that an item of the caller may have; *problem gets what one more is. */
-static int64_t iterations_most(const struct call *call, enum problem *problem) {
-    const struct key *key = call->identity.key;
-    int64_t most = call->server->conf->iterations_max;
-    *problem = PROBLEM_BAD_PARAMETER;
-    if (!key || key->iterations_max == 0 || key->iterations_max >= most)
-        return most;
-    *problem = PROBLEM_QUOTA_ITERATIONS;
-    return key->iterations_max;
-}
-
 /* Reads one line. */
 static void read_line(struct call *call, const char *text, size_t length, struct line *line) {
     struct json *json = &call->server->json;
     struct queue_line *item = &line->item;
     const char *why;
-    enum problem beyond;
-    int64_t most = iterations_most(call, &beyond);
     if (length > LINE_MAX_BYTES)
-        refuse_line(line, PROBLEM_TOO_LARGE, "A line has at most 4096 bytes.");
+        refuse_line(line, PROBLEM_TOO_LARGE,
+                    "A line has at most 4096 bytes. Each line must end with a line feed: with curl "
+                    "use --data-binary.");
     else if (!json_parse(json, text, length, &why) || json->tokens[0].type != JSMN_OBJECT)
-        refuse_line(line, PROBLEM_BAD_BODY, "A line must be an object of JSON, in UTF-8.");
+        refuse_line(line, PROBLEM_BAD_BODY,
+                    "A line must be one object of JSON, in UTF-8. Each line must end with a line "
+                    "feed: with curl use --data-binary.");
     else if (has_twice(json))
         refuse_line(line, PROBLEM_BAD_BODY, "digest, iterations and key may be there once.");
     else if (!fields_read_digest(json, json_member(json, 0, "digest"), item->digest))
@@ -111,11 +102,8 @@ static void read_line(struct call *call, const char *text, size_t length, struct
     else if (!json_integer(json, json_member(json, 0, "iterations"), 1, QUEUE_ITERATIONS_MAX,
                            &item->iterations))
         refuse_line(line, PROBLEM_BAD_BODY, "iterations must be a whole number from 1.");
-    else if (item->iterations > most)
-        refuse_line(line, beyond,
-                    beyond == PROBLEM_QUOTA_ITERATIONS
-                        ? "iterations is more than an item of this client may have."
-                        : "iterations is more than this node's ITERATIONS_MAX.");
+    else if (!enqueue_allows(call, item->iterations))
+        line->bad = line->beyond = true; /* see put_line */
     else if (!read_key(json, item->key))
         refuse_line(line, PROBLEM_BAD_BODY,
                     "key must be 1 to 255 visible ASCII characters without spaces.");
@@ -192,11 +180,13 @@ static void put_line(struct call *call, struct buffer *answer, const struct queu
     if (!line->bad && line->stored.result == QUEUE_OK) {
         fields_put_id(text, "id", line->stored.id);
     } else {
-        if (line->bad)
+        if (line->beyond)
+            enqueue_allows(call, line->item.iterations); /* which replies */
+        else if (line->bad)
             problem_reply(reply, line->problem, "%s", line->detail);
         else
-            enqueue_refuse(call, quota, (enum queue_result)line->stored.result,
-                           line->stored.retry_seconds);
+            enqueue_refuse(call, quota, line->item.iterations,
+                           (enum queue_result)line->stored.result, line->stored.retry_seconds);
         json_name(text, "problem");
         buffer_append(text, reply->body.data, reply->body.length);
         if (reply->retry_seconds > 0)

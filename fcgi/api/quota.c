@@ -9,14 +9,30 @@ bool quota_allows(struct call *call, int64_t iterations) {
     if (!key || key->iterations_max == 0 || iterations <= key->iterations_max)
         return true;
     problem_reply(&call->server->reply, PROBLEM_QUOTA_ITERATIONS,
-                  "An item of this client may have at most %lld iterations (iterations_max). "
-                  "Nothing was stored; ask the operator for more.",
-                  (long long)key->iterations_max);
+                  "An item with %lld iterations is never taken under this key: it allows at most "
+                  "%lld for one item (iterations_max). Nothing was stored, and waiting does not "
+                  "help: use fewer iterations, or ask the operator for more.",
+                  (long long)iterations, (long long)key->iterations_max);
     return false;
 }
 
-bool quota_refuse(struct call *call, const struct queue_quota *quota, enum queue_result result,
-                  int seconds) {
+/* The reply to an item beyond the quota of work. The first link of its chain is its digest. */
+static void refuse_work(struct reply *reply, int64_t work, int64_t iterations, int seconds) {
+    if (iterations - 1 > work)
+        problem_later(reply, PROBLEM_QUOTA_WORK, seconds,
+                      "An item with %lld iterations is never taken under this key: it allows at "
+                      "most %lld that are not done yet (work). Nothing was stored, and waiting "
+                      "does not help: use fewer iterations, or ask the operator for more.",
+                      (long long)iterations, (long long)work);
+    else
+        problem_later(reply, PROBLEM_QUOTA_WORK, seconds,
+                      "This client may have at most %lld iterations that are not done yet (work). "
+                      "Nothing was stored; wait until some are done, or cancel items.",
+                      (long long)work);
+}
+
+bool quota_refuse(struct call *call, const struct queue_quota *quota, int64_t iterations,
+                  enum queue_result result, int seconds) {
     struct reply *reply = &call->server->reply;
     if (result == QUEUE_OVER_ITEMS)
         problem_later(reply, PROBLEM_QUOTA_ITEMS, seconds,
@@ -24,10 +40,7 @@ bool quota_refuse(struct call *call, const struct queue_quota *quota, enum queue
                       "Nothing was stored; pull or cancel some.",
                       (long long)quota->items);
     else if (result == QUEUE_OVER_WORK)
-        problem_later(reply, PROBLEM_QUOTA_WORK, seconds,
-                      "This client may have at most %lld iterations that are not done yet (work). "
-                      "Nothing was stored; wait until some are done, or cancel items.",
-                      (long long)quota->work);
+        refuse_work(reply, quota->work, iterations, seconds);
     else if (result == QUEUE_OVER_RATE)
         problem_later(
             reply, PROBLEM_QUOTA_RATE, seconds,

@@ -13,7 +13,8 @@ use Hashmill;
 use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key = key_file("$dir/keys", 'client ann', 'client few items=3', 'client some items=3', 'client short iterations_max=10', 'viewer vera');
+my %key = key_file("$dir/keys", 'client ann', 'client few items=3', 'client some items=3', 'client short iterations_max=10', 'client little work=5',
+    'viewer vera');
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{ann}, ITERATIONS_MAX => 1000);
 my $json = JSON::PP->new->canonical;
 
@@ -74,6 +75,11 @@ subtest 'bad lines' => sub {
         like "@answers[0, 2]", qr/^[0-9a-f-]{36} [0-9a-f-]{36}$/, 'the lines beside it are taken';
     }
     is problem_of(line_of('a', 1, more => 'x' x 4096)), 'too-large', 'a long line';
+    for my $count (2, 50) {
+        my $reply = post(join '', map { line_of($_) } 1 .. $count);
+        is scalar(answers($reply)), 1, "$count lines without their ends are one";
+        like $json->decode($reply->content)->{problem}{detail}, qr/must end with a line feed: with curl use --data-binary/, 'which is told';
+    }
 };
 
 subtest 'bad requests' => sub {
@@ -127,6 +133,17 @@ subtest 'quotas' => sub {
     is $reply->header('ratelimit'), '"items";r=0', 'and the field says what is left';
     cmp_ok $json->decode((split /\n/, $reply->content)[4])->{retry_after}, '>', 0, 'with a time to wait';
     is +(answers(post(line_of('a', 11), Authorization => "Bearer $key{short}")))[0], 'quota-iterations', 'iterations_max, too';
+};
+
+subtest 'a refusal' => sub {
+    for my $case (['short', 11, '11 .* at most 10'], ['little', 7, '7 .* at most 5'], ['little', 1001, 'at most 1000']) {
+        my ($name, $iterations, $says) = @$case;
+        my %as = (Authorization => "Bearer $key{$name}");
+        my $problem = $json->decode(post(line_of('a', $iterations), %as)->content)->{problem};
+        like $problem->{detail}, qr/$says/, "of $iterations iterations for $name has the numbers";
+        is_deeply $problem, $mill->call('PUT', "/enqueue?iterations=$iterations", content => 'a', headers => \%as)->json,
+            'and is that of a request for this item alone';
+    }
 };
 
 # What of time a line says, and what a request for that item alone.

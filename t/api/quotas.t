@@ -51,9 +51,13 @@ subtest 'a repetition' => sub {
 };
 
 subtest 'work=' => sub {
-    is_over(put('little', 1002), 'work', 'a first item that is too much');
+    my $never = put('little', 1002);
+    is_over($never, 'work', 'a first item that is too much');
+    like $never->json->{detail}, qr/^An item with 1002 iterations is never taken .* at most 1000 .* use fewer/, 'says that waiting does not help';
     is put('little', 1001)->status, 201, 'as much as may be: the first link is done';
-    is_over(put('little', 2), 'work', 'one more');
+    my $later = put('little', 2);
+    is_over($later, 'work', 'one more');
+    like $later->json->{detail}, qr/at most 1000 .* wait until/, 'says to wait';
     is put('little', 1)->status, 201, 'but one without work';
 };
 
@@ -70,7 +74,9 @@ subtest 'rate=' => sub {
 
 subtest 'iterations_max=' => sub {
     is put('short', 100)->status, 201, 'as many as may be';
-    is_over(put('short', 101), 'iterations', 'one more');
+    my $never = put('short', 101);
+    is_over($never, 'iterations', 'one more');
+    like $never->json->{detail}, qr/^An item with 101 iterations is never taken .* at most 100 .* use fewer/, 'and that waiting does not help';
 };
 
 subtest 'fields' => sub {
