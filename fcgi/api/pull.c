@@ -115,8 +115,7 @@ void api_pull(struct call *call) {
 /* Sends the request on, through nginx, to a process for short requests, which pulls: nothing is
  * handed out to who has gone while it waited. */
 static void pull_now(struct call *call) {
-    reply_begin(&call->server->reply, 200, NULL);
-    reply_header(&call->server->reply, "X-Accel-Redirect", "@hashmill_pull");
+    reply_pass_on(&call->server->reply, "@hashmill_pull");
 }
 
 /* Waits until an item of the client is done here, for this time or for what is left. Returns the

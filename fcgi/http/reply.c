@@ -6,8 +6,15 @@ void reply_begin(struct reply *reply, int status, const char *type) {
     reply->status = status;
     reply->retry_seconds = 0;
     reply->type = type;
+    reply->passes_on = false;
     buffer_clear(&reply->headers);
     buffer_clear(&reply->body);
+}
+
+void reply_pass_on(struct reply *reply, const char *location) {
+    reply_begin(reply, 200, NULL);
+    reply_header(reply, "X-Accel-Redirect", location);
+    reply->passes_on = true;
 }
 
 void reply_header(struct reply *reply, const char *name, const char *value) {

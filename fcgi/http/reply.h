@@ -1,6 +1,8 @@
 #ifndef HASHMILL_REPLY_H
 #define HASHMILL_REPLY_H
 
+#include <stdbool.h>
+
 #include "buffer.h"
 
 /*
@@ -11,12 +13,17 @@ struct reply {
     int status;
     int retry_seconds;     /* of its Retry-After; 0: it has none */
     const char *type;      /* media type; NULL for a reply without a body */
+    bool passes_on;        /* nginx has another process reply: see reply_pass_on */
     struct buffer headers; /* further header lines, each with its CR LF */
     struct buffer body;
 };
 
 /* Begins a reply and drops any earlier content. type must be a literal, or NULL for no body. */
 void reply_begin(struct reply *reply, int status, const char *type);
+
+/* Has nginx send the request to one of its locations, whose reply the client gets. nginx adds some
+ * fields of this one to it, such as Cache-Control, so this one has none. */
+void reply_pass_on(struct reply *reply, const char *location);
 
 /* Adds a header line; value must have no line break. */
 void reply_header(struct reply *reply, const char *name, const char *value);

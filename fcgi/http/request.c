@@ -159,8 +159,9 @@ static const char *ending_of(const struct reply *reply) {
 static void put_reply(const struct request *request, const struct reply *reply) {
     FCGX_Stream *out = request->fcgi.out;
     char head[256];
-    int length = snprintf(head, sizeof head, "Status: %d %s\r\nCache-Control: no-store\r\n",
-                          reply->status, reply_reason(reply->status));
+    int length = snprintf(head, sizeof head, "Status: %d %s\r\n%s", reply->status,
+                          reply_reason(reply->status),
+                          reply->passes_on ? "" : "Cache-Control: no-store\r\n");
     FCGX_PutStr(head, length, out);
     if (reply->headers.length > 0)
         FCGX_PutStr(reply->headers.data, (int)reply->headers.length, out);

@@ -55,6 +55,16 @@ subtest 'what becomes done' => sub {
     like answer_of($pull), qr/\Q$id\E [0-9a-f]{128}\n/, 'as lines';
 };
 
+subtest 'fields of the reply' => sub {
+    my $pull = waiting_pull();
+    $mill->new_item('fields', 1);
+    my $head = (do { local $/ = undef; readline $pull } =~ /^HTTP\/1\.1 200 .*?\r\n(.*?)\r\n\r\n/s)[0] // '';
+    my %count;
+    $count{ lc $_ }++ for $head =~ /^([^:\r\n]+):/mg;
+    is $count{'cache-control'}, 1, 'it may not be kept';
+    is_deeply [grep { $count{$_} > 1 } sort keys %count], [], 'no field is there twice';
+};
+
 subtest 'one pull for an item' => sub {
     my @pulls = map { waiting_pull("top=1&wait=30") } 1 .. 3;
     my $id = $mill->new_item('for the first', 1);
