@@ -11,10 +11,12 @@
 
 enum { WAIT_SECONDS_MAX = 30 };
 
-static void reply_no_item(struct reply *reply) {
-    problem_reply(reply, PROBLEM_NOT_FOUND,
+/* With KEYS another client's item is none: the reply is the same. */
+static void reply_no_item(const struct call *call) {
+    problem_reply(&call->server->reply, PROBLEM_NOT_FOUND,
                   "There is no item with this id; it never was, or was pulled or cancelled long "
-                  "ago.");
+                  "ago%s.",
+                  call->server->conf->keys ? ", or it is another client's" : "");
 }
 
 void items_put(struct buffer *body, const struct queue_item *item, const char *client,
@@ -99,7 +101,7 @@ static void reply_sight(struct call *call, const struct sight *sight) {
     if (sight->result == QUEUE_OK)
         reply_item(reply, &sight->item, sight->as_of_ms);
     else if (sight->result == QUEUE_NONE)
-        reply_no_item(reply);
+        reply_no_item(call);
     else if (sight->result == QUEUE_BUSY)
         items_reply_busy(call);
     else if (items_is_there(call))
@@ -170,7 +172,7 @@ void api_cancel(struct call *call) {
     else if (result == QUEUE_OK)
         reply_begin(reply, 204, NULL);
     else if (result == QUEUE_NONE)
-        reply_no_item(reply);
+        reply_no_item(call);
     else if (result == QUEUE_BUSY)
         items_reply_busy(call);
     else if (result == QUEUE_CONFLICT)

@@ -296,7 +296,7 @@ void api_cancel_many(struct call *call) {
     do {
         result = cancel_page(call, &list, &cancel, &cancelled);
         if (result == QUEUE_OK && cancel.confirm >= 0 && cancelled.waiting != cancel.confirm) {
-            problem_count(reply, cancelled.waiting);
+            problem_count(reply, cancelled.waiting, cancel.confirm);
             return;
         }
         count += result == QUEUE_OK ? cancelled.count : 0;

@@ -103,12 +103,16 @@ void problem_full(struct reply *reply, int retry_after_seconds) {
         "cancel some items, or try again later.");
 }
 
-void problem_count(struct reply *reply, int64_t count) {
+void problem_count(struct reply *reply, int64_t count, int64_t confirmed) {
+    char detail[WHY_SIZE];
+    snprintf(detail, sizeof detail,
+             "%lld item%s of this client wait%s at this node, and confirm says %lld. Nothing was "
+             "cancelled; if they are all to go, repeat this with confirm=%lld.",
+             (long long)count, count == 1 ? "" : "s", count == 1 ? "s" : "", (long long)confirmed,
+             (long long)count);
     begin(reply, &rows[PROBLEM_COUNT_DIFFERS], 0);
     json_name(&reply->body, "detail");
-    json_put_string(&reply->body,
-                    "The number of items that wait is count, not what confirm says. Nothing was "
-                    "cancelled; if they are all to go, repeat this with confirm=COUNT.");
+    json_put_string(&reply->body, detail);
     json_name(&reply->body, "count");
     json_put_integer(&reply->body, count);
     json_close(&reply->body, '}');

@@ -65,9 +65,9 @@ void problem_later(struct reply *reply, enum problem problem, int retry_after_se
 /* The problem for an item refused by a full queue, with the time to try again. */
 void problem_full(struct reply *reply, int retry_after_seconds);
 
-/* The problem for a change of another number of items than there are, which it has as the member
- * count. */
-void problem_count(struct reply *reply, int64_t count);
+/* The problem for cancelling `confirmed` items while another number waits, which it has as the
+ * member count. */
+void problem_count(struct reply *reply, int64_t count, int64_t confirmed);
 
 /* The problem for the result of a verb that changes the queue: FULL, HELD, PAUSED, DISK_FULL, DOWN,
  * UNKNOWN, FAULT. NONE and CONFLICT mean something else for each verb, so the callers answer those.

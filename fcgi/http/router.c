@@ -127,7 +127,8 @@ static void refuse_credential(struct call *call, bool peers) {
                           "worker or the token of a machine.");
 }
 
-/* The reply to a call on the public listener without a key that has a part in it. */
+/* The reply to a call on the public listener without a key that has a part in it. It does not tell
+ * whether a key was ever good. */
 static void refuse_client(struct call *call) {
     struct reply *reply = &call->server->reply;
     enum identity_kind kind = call->identity.kind;
@@ -138,10 +139,11 @@ static void refuse_client(struct call *call) {
             "workers and nodes have no part in them.");
         return;
     }
+    const char *sent = call_field(call, "HTTP_AUTHORIZATION");
     problem_reply(reply, PROBLEM_UNAUTHORIZED,
                   "%sSend the header Authorization: Bearer KEY, once, with a key that this node's "
                   "operator has given you.",
-                  kind == IDENTITY_EXPIRED ? "The time of this key is over. " : "");
+                  sent && *sent != '\0' ? "This key is not known at this node (any more). " : "");
     reply_header(reply, "WWW-Authenticate", "Bearer");
 }
 

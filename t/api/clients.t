@@ -44,16 +44,18 @@ subtest 'without a key' => sub {
 subtest 'keys that do not count' => sub {
     my sub stats_with ($authorization) { return $mill->call('GET', '/stats', headers => { Authorization => $authorization }) }
     is_problem(stats_with("Bearer $key{old}"), 401, 'one whose time is over');
-    like stats_with("Bearer $key{old}")->json->{detail}, qr/^The time of this key is over/, 'which is told';
     is_problem(stats_with($_), 401, "'$_'") for 'Bearer', 'Bearer nonsense', "Basic $key{ann}", "Bearer $key{ann}x", $key{ann};
     my (undef, $unknown) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key client ann};
-    is_problem(stats_with("Bearer $unknown"), 401, 'one that is not in the file');
+    my $refused = is_problem(stats_with("Bearer $unknown"), 401, 'one that is not in the file');
+    like $refused->{detail}, qr/^This key is not known at this node \(any more\)\. Send /, 'which is told';
+    is_deeply stats_with("Bearer $key{old}")->json, $refused, 'with the same words for both';
+    like stats_with('')->json->{detail}, qr/^Send /, 'without any it is to be sent';
     is_problem(stats_with("Bearer $key{walt}"), 403, "a worker's");
     is_problem(stats_with("Bearer $mill->{token}"), 403, 'WORKER_TOKEN');
     is stats_with(" bearer  $key{ann} ")->status, 200, 'small letters and blanks do not matter';
     my $reply = $mill->raw_request("GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         . "Authorization: Bearer $key{ann}\r\nAuthorization: Bearer $key{olga}\r\n\r\n");
-    like $reply, qr/^HTTP\/1\.1 40[01] /, 'not two of them';
+    like $reply, qr/^HTTP\/1\.1 400 .*a header field that is there twice \(Host, Authorization\)/s, 'not two of them';
     is_problem($mill->call('GET', "/stats?access_token=$key{olga}", headers => { Authorization => '' }), 401, 'none in the query');
     unlike $mill->server_log, qr/hm[wcov]_/, 'the log shows no key';
 };
@@ -66,6 +68,9 @@ subtest 'looking' => sub {
     for my $path ("/items/$ben", "/items/$ben?wait=10", "/items/$before") {
         is_problem(as('ann', 'GET', $path), 404, "at another's: $path");
     }
+    my $none = is_problem(as('ann', 'GET', "/items/" . uuid()), 404, 'at none');
+    like $none->{detail}, qr/or it is another client's\.$/, 'which may be another one\'s';
+    is_deeply as('ann', 'GET', "/items/$ben")->json, $none, 'in the same words';
     is as($_, 'GET', "/items/$ann")->status, 200, "$_ sees it" for 'olga', 'vera';
     is as($_, 'GET', "/items/$before")->status, 200, "and nobody's, $_" for 'olga', 'vera';
 };
@@ -139,7 +144,12 @@ subtest 'what is leased and cancelled costs' => sub {
 };
 
 subtest 'without KEYS again' => sub {
-    $mill->reload(KEYS => '');
+    my $warning = qr/ warn: KEYS is not set, but 2 clients have items here: everybody who reaches the public listener sees/;
+    unlike $mill->server_log, $warning, 'so far there were keys, or no items of clients';
+    for my $times (1, 2) {
+        $mill->reload(KEYS => '');
+        is scalar(() = $mill->server_log =~ /$warning/g), $times, 'each start warns of it';
+    }
     delete $mill->{key};
     is $mill->item($ann)->status, 200, 'everybody sees everything';
     my $id = $mill->new_item('open', 1);

@@ -32,6 +32,7 @@ subtest 'what is refused' => sub {
     is_problem($reply, 409, 'another number');
     is $reply->json->{type}, 'urn:hashmill:problem:count-differs', 'which has a name';
     is $reply->json->{count}, 3, 'and says the right one';
+    like $reply->json->{detail}, qr/^3 items of this client wait at this node, and confirm says 2\. .* confirm=3\.$/, 'in words, too';
     is_problem(as('alice', 'DELETE', '/items?state=waiting&confirm=3&client=bob'), 403, "another's items");
     is_problem(as('op', 'DELETE', '/items?state=waiting&confirm=3'), 400, 'an operator that names no client');
     is_problem(as('eve', 'DELETE', '/items?state=waiting&confirm=3&client=alice'), 403, 'a viewer');
