@@ -16,7 +16,8 @@
 #   BUILD=DIR  where the programs are built (default: build in the repository)
 # Settings of the programs can be given in the environment too, as HASHMILL_KEY or (but for NODE) as KEY:
 # LEASE_SECONDS=5 scripts/run.sh, WORKERS_MIN=0 scripts/run.sh (the first worker is launched when an item has
-# waited for 15 seconds; by default one runs from the start), PROVIDER= scripts/run.sh (none is launched).
+# waited for 15 seconds; by default one runs from the start), PROVIDER= scripts/run.sh (none is launched). Each start
+# writes VAR/hashmill.env again, but keeps lines of KEYS= and HOSTS= there.
 set -euo pipefail
 # As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
 [[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT PERL5LIB PERL5OPT

@@ -108,7 +108,7 @@ END
 
 # Writes what the programs of a node are started with.
 write_files() {
-    local node=$1 directory=${directories[$1]} user= kept
+    local node=$1 directory=${directories[$1]} kept user=
     mkdir -p "$directory/nginx" "$directory/log"
     kept=$(kept_settings "$node") || fail "$directory/hashmill.env cannot be read, which may have a line of KEYS="
     server_settings "$node" "$kept" | write_file "$directory/hashmill.env"
