@@ -12,7 +12,7 @@ plan skip_all => 'clocks can be moved in a test build only' if !sanitized();
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my %key = key_file("$dir/keys", 'client few items=2', 'client little work=1000', 'client slow rate=1/3',
-    'client short iterations_max=100', 'client free', 'client all items=5 work=5000 rate=2/4', 'operator olga', 'operator otto items=1');
+    'client short iterations_max=100', 'client free', 'client all items=5 work=5000 rate=2/4', 'client both items=5 iterations_max=10', 'operator olga', 'operator otto items=1');
 my $lines = slurp("$dir/keys");
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
 
@@ -91,6 +91,22 @@ subtest 'fields' => sub {
     my $stats = $mill->get('/stats', Authorization => "Bearer $key{all}")->json;
     is put('all', 'x')->header('ratelimit-policy'), undef, 'none for a request that is wrong';
     is_deeply $stats->{quota}, { items => 5, work => 5000, rate => 2, burst => 4, iterations_max => undef }, 'and in /stats';
+};
+
+subtest 'which replies have the fields' => sub {
+    my $left = sub ($reply) { return join ' ', $reply->status, $reply->header('ratelimit') // 'none' };
+    is $left->(put('both', 2, 'Idempotency-Key' => 'one')), '201 "items";r=4', 'an item';
+    is $left->(put('both', 3, 'Idempotency-Key' => 'one')), '422 "items";r=4', 'a key of something else';
+    is $left->(put('both', 11)), '429 none', 'not one that is refused before the writer is asked';
+    is $mill->call('POST', '/admin/pause?what=intake')->status, 200, 'a pause';
+    is $left->(put('both', 2)), '503 "items";r=4', 'while it lasts';
+    $mill->call('POST', '/admin/resume?what=intake');
+    my $parked = $mill->stats->{parked};
+    my $pull = background(sub { return $left->($mill->pull(1, wait => 30, headers => { Authorization => "Bearer $key{both}" })) });
+    ok $mill->wait_parked($parked + 1), 'a pull waits';
+    $mill->reload;
+    is_deeply [$pull->result], ['200 none'], 'not one that a reload ends';
+    is $left->(pull('both', 1)), '200 "items";r=4', 'another one';
 };
 
 subtest 'an operator' => sub {
