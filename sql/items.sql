@@ -22,7 +22,7 @@ WHERE id = ?1 AND (?2 IS NULL OR (SELECT name FROM client WHERE client.seq = ite
 -- name: cancel_read
 -- The columns that decide about a cancellation.
 -- ?1 id
-SELECT seq, state, remaining, worker, client FROM item WHERE id = ?1;
+SELECT seq, state, remaining, worker, client, iterations, since FROM item WHERE id = ?1;
 
 -- name: cancel
 -- Cancels an item.

@@ -3,6 +3,7 @@
 #include "enqueue.h"
 
 #include "api.h"
+#include "base/keys.h"
 #include "body.h"
 #include "http/accept.h"
 #include "http/idempotency.h"
@@ -40,12 +41,22 @@ bool enqueue_allows(struct call *call, int64_t iterations) {
     return false;
 }
 
-/* Reads how many iterations are asked for. False with the reply in place. */
-static bool read_iterations(struct call *call, int64_t *iterations) {
+void enqueue_client(struct call *call, struct queue_client *client) {
+    const struct key *key = call->identity.key;
+    int64_t most = call->server->conf->iterations_max;
+    auth_client(&call->identity, client);
+    client->quota.iterations =
+        key && key->iterations_max > 0 && key->iterations_max < most ? key->iterations_max : most;
+}
+
+/* Reads how many iterations are asked for, and the key: the item of one that is known already gets
+ * its id, whatever is allowed now. False with the reply in place. */
+static bool read_item(struct call *call, struct queue_enqueue *item) {
     char why[WHY_SIZE];
-    if (query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, iterations, why,
+    if (query_integer(&call->query, "iterations", 1, QUEUE_ITERATIONS_MAX, &item->iterations, why,
                       sizeof why))
-        return enqueue_allows(call, *iterations);
+        return idempotency_key(call, item->key) &&
+               (item->key[0] != '\0' || enqueue_allows(call, item->iterations));
     problem_reply(&call->server->reply, PROBLEM_BAD_PARAMETER, "%s", why);
     return false;
 }
@@ -59,6 +70,8 @@ void enqueue_refuse(struct call *call, const struct queue_quota *quota, int64_t 
                       "iterations; use a new key for new work.");
     else if (result == QUEUE_FULL)
         problem_full(reply, seconds);
+    else if (result == QUEUE_TOO_LONG && !enqueue_allows(call, iterations))
+        return;
     else if (!quota_refuse(call, quota, iterations, result, seconds))
         problem_of_write(reply, result);
 }
@@ -66,10 +79,10 @@ void enqueue_refuse(struct call *call, const struct queue_quota *quota, int64_t 
 void api_enqueue(struct call *call) {
     struct queue_enqueue item = {0};
     struct uuid id;
-    if (!read_iterations(call, &item.iterations) || !idempotency_key(call, item.key) ||
+    if (!read_item(call, &item) ||
         !body_read(call, (size_t)call->server->conf->body_bytes_max, NULL, item.digest))
         return;
-    auth_client(&call->identity, &item.client);
+    enqueue_client(call, &item.client);
     item.id = id_new((int)call->server->conf->node);
     enum queue_result result = queue_enqueue(call->server->queue, &item, &id);
     queue_left(call->server->queue, &call->left);

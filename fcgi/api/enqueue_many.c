@@ -23,7 +23,6 @@ enum {
 struct line {
     enum problem problem; /* when it is bad */
     bool bad;
-    bool beyond; /* bad: it asks for more iterations than it may have */
     const char *detail;
     struct queue_line item;
     struct queue_stored stored;
@@ -55,10 +54,9 @@ static bool has_twice(const struct json *json) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         int found = 0;
         for (int token = 1; token < json->count; token++) {
-            const jsmntok_t *name = &json->tokens[token];
-            size_t length = (size_t)(name->end - name->start);
-            found += name->parent == 0 && length == strlen(names[i]) &&
-                     memcmp(json->text + name->start, names[i], length) == 0;
+            char name[sizeof "iterations"];
+            found += json->tokens[token].parent == 0 &&
+                     json_string(json, token, name, sizeof name) && strcmp(name, names[i]) == 0;
         }
         if (found > 1)
             return true;
@@ -102,8 +100,6 @@ static void read_line(struct call *call, const char *text, size_t length, struct
     else if (!json_integer(json, json_member(json, 0, "iterations"), 1, QUEUE_ITERATIONS_MAX,
                            &item->iterations))
         refuse_line(line, PROBLEM_BAD_BODY, "iterations must be a whole number from 1.");
-    else if (!enqueue_allows(call, item->iterations))
-        line->bad = line->beyond = true; /* see put_line */
     else if (!read_key(json, item->key))
         refuse_line(line, PROBLEM_BAD_BODY,
                     "key must be 1 to 255 visible ASCII characters without spaces.");
@@ -180,9 +176,7 @@ static void put_line(struct call *call, struct buffer *answer, const struct queu
     if (!line->bad && line->stored.result == QUEUE_OK) {
         fields_put_id(text, "id", line->stored.id);
     } else {
-        if (line->beyond)
-            enqueue_allows(call, line->item.iterations); /* which replies */
-        else if (line->bad)
+        if (line->bad)
             problem_reply(reply, line->problem, "%s", line->detail);
         else
             enqueue_refuse(call, quota, line->item.iterations,
@@ -203,7 +197,7 @@ static void enqueue_lines(struct call *call, struct line *lines, int count) {
     struct reply *reply = &call->server->reply;
     struct buffer answer = {0};
     read_lines(call, lines, count);
-    auth_client(&call->identity, &many.client);
+    enqueue_client(call, &many.client);
     for (int next = 0; next < count;)
         next = store_some(call, &many, lines, next, count);
     for (int i = 0; i < count; i++)

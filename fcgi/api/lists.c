@@ -265,9 +265,9 @@ static bool read_cancel(struct call *call, struct queue_cancel_many *cancel) {
                                   "each request");
 }
 
-/* Cancels the next page of what waits, and sets where the list goes on, if it does. Results as
- * those of queue_cancel_many. */
-static enum queue_result cancel_page(struct call *call, struct queue_list *list,
+/* Cancels the next page of what waits, `left` items at most, and sets where the list goes on, if it
+ * does. Results as those of queue_cancel_many. */
+static enum queue_result cancel_page(struct call *call, struct queue_list *list, int64_t left,
                                      struct queue_cancel_many *cancel,
                                      struct queue_cancelled *cancelled) {
     struct server *server = call->server;
@@ -275,9 +275,9 @@ static enum queue_result cancel_page(struct call *call, struct queue_list *list,
     enum queue_result result = queue_list(server->queue, list, page);
     if (result != QUEUE_OK)
         return result;
-    for (cancel->count = 0; cancel->count < page->count; cancel->count++)
+    for (cancel->count = 0; cancel->count < page->count && cancel->count < left; cancel->count++)
         cancel->items[cancel->count] = page->items[cancel->count].item.id;
-    list->has_after = page->more;
+    list->has_after = page->more && cancel->count < left;
     list->after = page->end;
     return queue_cancel_many(server->queue, cancel, cancelled);
 }
@@ -293,8 +293,9 @@ void api_cancel_many(struct call *call) {
     if (!read_cancel(call, &cancel) || !read_after(call, &list))
         return;
     snprintf(list.whose.client, sizeof list.whose.client, "%s", cancel.client);
+    int64_t most = cancel.confirm;
     do {
-        result = cancel_page(call, &list, &cancel, &cancelled);
+        result = cancel_page(call, &list, most - count, &cancel, &cancelled);
         if (result == QUEUE_OK && cancel.confirm >= 0 && cancelled.waiting != cancel.confirm) {
             problem_count(reply, cancelled.waiting, cancel.confirm);
             return;

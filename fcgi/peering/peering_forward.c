@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "fnv.h"
 #include "log.h"
 #include "peer_json.h"
 #include "peering_parts.h"
@@ -297,16 +298,25 @@ static struct http_call *forward_list(struct forward *forward) {
     return peering_post(peering, "/peer/list", peering->conf->peer_ms, take_list, forward);
 }
 
+/* Whether one more may be sent now, of this many a second and BURST_US of them at once; *next_us is
+ * the steady time from which on they are kept. Takes nothing. */
+static bool is_time(int64_t *next_us, int64_t now_us) {
+    if (*next_us < now_us - BURST_US)
+        *next_us = now_us - BURST_US;
+    return *next_us <= now_us;
+}
+
 /* Whether one more look, cancel, list or poll may be sent, by how many were in the last second;
- * notes it.
- */
-static bool may_ask(struct peering *peering) {
+ * notes it. With KEYS one client may have half of them, so that none shuts all others out. */
+static bool may_ask(struct peering *peering, const struct queue_whose *whose) {
     int64_t now_us = clock_steady_ms() * 1000;
-    if (peering->next_ask_us < now_us - BURST_US)
-        peering->next_ask_us = now_us - BURST_US;
-    if (peering->next_ask_us > now_us)
+    int64_t each_us = 1000000 / peering->conf->peer_looks;
+    int64_t *client_us = &peering->client_ask_us[fnv_hash(whose->client) % CLIENT_ASKS];
+    bool shares = peering->conf->keys && !whose->all;
+    if (!is_time(&peering->next_ask_us, now_us) || (shares && !is_time(client_us, now_us)))
         return false;
-    peering->next_ask_us += 1000000 / peering->conf->peer_looks;
+    peering->next_ask_us += each_us;
+    *client_us += shares ? 2 * each_us : 0;
     return true;
 }
 
@@ -320,7 +330,7 @@ static bool take_place(struct peering *peering, struct forward *forward, int64_t
     }
     if (full)
         return false;
-    if (!may_ask(peering)) {
+    if (!may_ask(peering, &forward->request.whose)) {
         answer(peering, forward, QUEUE_BUSY);
         return false;
     }
@@ -343,7 +353,7 @@ static bool take_poll_place(struct peering *peering, struct forward *forward) {
         answer_poll(peering, forward, poll->until_ms - now_ms);
         return false;
     }
-    if (!may_ask(peering)) {
+    if (!may_ask(peering, &forward->request.whose)) {
         answer_poll(peering, forward, PEER_POLL_MS);
         return false;
     }

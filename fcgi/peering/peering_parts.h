@@ -120,7 +120,7 @@ struct poll {
     int64_t until_ms; /* steady time: there are none, and the peer is not asked again before */
 };
 
-enum { MISSES = 1024, POLLS = 256 };
+enum { MISSES = 1024, POLLS = 256, CLIENT_ASKS = 64 };
 
 LIST_HEAD(connections, connection);
 TAILQ_HEAD(forwards, forward);
@@ -149,8 +149,9 @@ struct peering {
     int settling_count;                                             /* pulls in that message, */
     struct queue_reservation settling_what[QUEUE_RESERVATIONS_MAX]; /* in its order */
     int looks;                                                      /* parked at the peer */
-    int asks;            /* looks and cancels under way that are not */
-    int64_t next_ask_us; /* steady time from which on PEER_LOOKS are kept */
+    int asks;                           /* looks and cancels under way that are not */
+    int64_t next_ask_us;                /* steady time from which on PEER_LOOKS are kept */
+    int64_t client_ask_us[CLIENT_ASKS]; /* the same of a client's half, by the hash of its name */
     struct miss misses[MISSES];
     struct poll polls[POLLS]; /* by a hash of the client's name */
     struct connections connections;

@@ -48,6 +48,7 @@ enum queue_result {
     QUEUE_OVER_ITEMS,  /* the client has as many items as it may; nothing stored */
     QUEUE_OVER_WORK,   /* the client has as much work as it may; nothing stored */
     QUEUE_OVER_RATE,   /* the client enqueues more than it may; nothing stored */
+    QUEUE_TOO_LONG,    /* the item has more iterations than one may; nothing stored */
     QUEUE_DENIED,      /* the caller's machine does not exist any more; nothing done */
     QUEUE_QUARANTINED, /* the caller's identity is in quarantine; nothing done */
     QUEUE_ENOUGH,    /* the caller's identity has as many items in hand as it is seen to compute */
@@ -89,10 +90,11 @@ bool queue_whose_equal(const struct queue_whose *one, const struct queue_whose *
 
 /* What a client may have; 0: as much as it likes. */
 struct queue_quota {
-    int64_t items; /* not yet pulled or cancelled */
-    int64_t work;  /* iterations not yet done */
-    int64_t rate;  /* items that it may enqueue in a second, */
-    int64_t burst; /* and at once */
+    int64_t items;      /* not yet pulled or cancelled */
+    int64_t work;       /* iterations not yet done */
+    int64_t rate;       /* items that it may enqueue in a second, */
+    int64_t burst;      /* and at once */
+    int64_t iterations; /* of one item */
 };
 
 /* A client that enqueues. */
@@ -117,6 +119,7 @@ struct queue_enqueue {
     int64_t iterations;       /* 1..QUEUE_ITERATIONS_MAX */
     char key[QUEUE_KEY_SIZE]; /* idempotency key; "" for none */
     struct queue_client client;
+    int64_t over_rate; /* how many items of the same call were over the rate before it */
 };
 
 /* An item of those that a client enqueues with one call. */
@@ -348,13 +351,13 @@ void queue_close(struct queue *queue);
 
 /* Stores an item. *id gets its id: the one passed, or the earlier one when the key was used before
  * by the same client for the same digest and iterations. OK, CONFLICT, FULL, OVER_ITEMS, OVER_WORK,
- * OVER_RATE, HELD, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * OVER_RATE, TOO_LONG, HELD, PAUSED, DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue *item,
                                 struct uuid *id);
 
 /* Stores several items of one client, each on its own. OK, with the result of each: OK, CONFLICT,
- * FULL, OVER_ITEMS, OVER_WORK, OVER_RATE, HELD, PAUSED, DISK_FULL, FAULT; else that of all:
- * DISK_FULL, DOWN, UNKNOWN, FAULT. */
+ * FULL, OVER_ITEMS, OVER_WORK, OVER_RATE, TOO_LONG, HELD, PAUSED, DISK_FULL, FAULT; else that of
+ * all: DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
                                      struct queue_many_stored *stored);
 

@@ -66,13 +66,16 @@ static enum queue_result within_quota(struct store *store, struct client *client
     static const struct client_counts none;
     const struct queue_quota *quota = &item->client.quota;
     const struct client_counts *has = client ? &client->counts : &none;
+    if (quota->iterations > 0 && item->iterations > quota->iterations)
+        return QUEUE_TOO_LONG;
     int64_t more_items = open_items(has->items) + 1 - quota->items;
     int64_t more_work = has->remaining + item->iterations - 1 - quota->work;
     bool over_items = quota->items > 0 && more_items > 0;
     bool over_work = quota->work > 0 && more_work > 0;
     if (client && quota->rate > 0 &&
         client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst) < 1) {
-        store->retry_seconds = (int32_t)((client_wait_ms(client, 1, quota->rate) + 999) / 1000);
+        int64_t items = 1 + item->over_rate;
+        store->retry_seconds = (int32_t)((client_wait_ms(client, items, quota->rate) + 999) / 1000);
         return QUEUE_OVER_RATE;
     }
     if (!over_items && !over_work)
@@ -180,6 +183,8 @@ struct ending {
     int64_t remaining;
     int64_t worker; /* who has it, if it is leased */
     int64_t client;
+    int64_t iterations;
+    int64_t since_ms;
 };
 
 /* Finds an item. OK, NONE, FAULT. */
@@ -193,6 +198,8 @@ static enum queue_result find_ending(struct store *store, struct uuid id, struct
     item->remaining = sqlite3_column_int64(statement, 2);
     item->worker = sqlite3_column_int64(statement, 3);
     item->client = sqlite3_column_int64(statement, 4);
+    item->iterations = sqlite3_column_int64(statement, 5);
+    item->since_ms = sqlite3_column_int64(statement, 6);
     store_end(statement);
     return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
 }
@@ -212,7 +219,11 @@ static bool end_item(struct store *store, const struct ending *item) {
         (item->state == ITEM_LEASED && !store_in_hand_ended(store, item->worker)))
         return false;
     if (client)
-        rank_cancelled(&store->counts.rank, &client->rank, rest_of(store, item));
+        rank_cancelled(&store->counts.rank, &client->rank,
+                       &(struct rank_item){.clock_ms = item->since_ms,
+                                           .iterations = item->iterations,
+                                           .penalty_ns = store->conf->size_penalty_ns},
+                       rest_of(store, item));
     store_count_move(store, &(struct move){.client = item->client,
                                            .from = item->state,
                                            .before = item->remaining,

@@ -19,7 +19,7 @@ static int64_t earlier(int64_t one, int64_t other) {
 
 /* Virtual time for a number of iterations, rounded up. */
 static int64_t cost_of(const struct rank_client *client, int64_t iterations) {
-    return (iterations - 1) / client->weight + 1;
+    return (later(iterations, RANK_LEAST) - 1) / client->weight + 1;
 }
 
 /* Removes the first ones of the items that may be overtaken. */
@@ -183,8 +183,24 @@ void rank_loaded(const struct rank_clock *clock, struct rank_client *client) {
     trim_passed(client, later(client->finish - clock->now, 0));
 }
 
-void rank_cancelled(struct rank_clock *clock, struct rank_client *client, int64_t remaining) {
+/* Takes an item out of those that may be overtaken. It may have been joined with earlier ones. */
+static void forget_item(struct rank_client *client, const struct rank_item *item) {
+    int64_t until_ms = item->clock_ms + behind_ms(item);
+    int64_t cost = cost_of(client, item->iterations);
+    int place = client->passed_count - 1;
+    while (place >= 0 && client->passed[place].until_ms > until_ms)
+        place--;
+    if (place < 0)
+        return;
+    struct rank_passed *passed = &client->passed[place];
+    passed->cost = later(passed->cost - cost, 0);
+    passed->longest = earlier(passed->longest, passed->cost);
+}
+
+void rank_cancelled(struct rank_clock *clock, struct rank_client *client,
+                    const struct rank_item *item, int64_t remaining) {
     int64_t booked = client->finish - clock->now;
+    forget_item(client, item);
     if (booked <= 0 || remaining <= 0)
         return;
     booked -= earlier(booked, cost_of(client, remaining));

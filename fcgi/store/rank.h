@@ -18,6 +18,7 @@
 
 enum {
     RANK_PASSED_MAX = 32,
+    RANK_LEAST = 1000, /* iterations that every item counts for: it is leased, reported and saved */
     RANK_PASS_MAX_MS = 3600 * 1000 /* no item is overtaken by those that come later than this */
 };
 
@@ -76,8 +77,10 @@ void rank_loaded(const struct rank_clock *clock, struct rank_client *client);
  * finish: what was cancelled moves nothing. */
 void rank_leased(struct rank_clock *clock, const struct rank_client *client, int64_t rank);
 
-/* Credits a client with what an item had left when it was cancelled. */
-void rank_cancelled(struct rank_clock *clock, struct rank_client *client, int64_t remaining);
+/* Credits a client with what an item had left when it was cancelled; of item clock_ms, since when
+ * it waits, iterations and penalty_ns count. Later ones overtake it no more. */
+void rank_cancelled(struct rank_clock *clock, struct rank_client *client,
+                    const struct rank_item *item, int64_t remaining);
 
 /* Notes that nothing waits: all clients are equal from here on. With clock->loose set top to the
  * greatest finish of all clients before. */

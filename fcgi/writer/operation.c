@@ -30,7 +30,8 @@ static void end_worker(struct queue_worker *worker) {
 
 static bool is_sane_quota(const struct queue_quota *quota) {
     return between(quota->items, 0, INT64_MAX) && between(quota->work, 0, INT64_MAX) &&
-           between(quota->rate, 0, QUEUE_RATE_MAX) && between(quota->burst, 0, QUEUE_RATE_MAX);
+           between(quota->iterations, 0, INT64_MAX) && between(quota->rate, 0, QUEUE_RATE_MAX) &&
+           between(quota->burst, 0, QUEUE_RATE_MAX);
 }
 
 static bool is_sane_client(struct queue_client *client) {
@@ -246,6 +247,7 @@ static enum queue_result enqueue_many(struct store *store, const struct channel_
         memcpy(item.key, line->key, sizeof item.key);
         *became = (struct queue_stored){0};
         became->result = (int32_t)store_enqueue(store, &item, &became->id);
+        item.over_rate += became->result == QUEUE_OVER_RATE;
         if (became->result == QUEUE_FULL || became->result == QUEUE_OVER_ITEMS ||
             became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE)
             became->retry_seconds = store_retry_seconds(store);

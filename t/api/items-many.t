@@ -13,7 +13,7 @@ use Hashmill;
 use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key = key_file("$dir/keys", 'client ann', 'client few items=3', 'client some items=3', 'client short iterations_max=10', 'client little work=5',
+my %key = key_file("$dir/keys", 'client ann', 'client few items=3', 'client some items=3', 'client short iterations_max=10', 'client little work=5', 'client paced rate=1/2',
     'viewer vera');
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{ann}, ITERATIONS_MAX => 1000);
 my $json = JSON::PP->new->canonical;
@@ -55,6 +55,7 @@ subtest 'the form of lines' => sub {
 subtest 'bad lines' => sub {
     my $digest = sha512_hex('a');
     my %bad = (
+        'a member twice, once with an escape' => sprintf('{"digest":"%s","\\u0064igest":"%s","iterations":1}', $digest, $digest),
         '127 digits' => sprintf('{"digest":"%s","iterations":1}', substr $digest, 1),
         'upper case' => sprintf('{"digest":"%s","iterations":1}', uc $digest),
         'no digest' => '{"iterations":1}',
@@ -133,6 +134,12 @@ subtest 'quotas' => sub {
     is $reply->header('ratelimit'), '"items";r=0', 'and the field says what is left';
     cmp_ok $json->decode((split /\n/, $reply->content)[4])->{retry_after}, '>', 0, 'with a time to wait';
     is +(answers(post(line_of('a', 11), Authorization => "Bearer $key{short}")))[0], 'quota-iterations', 'iterations_max, too';
+};
+
+subtest 'a rate' => sub {
+    my $reply = post((join "\n", map { line_of("rate $_") } 1 .. 12), Authorization => "Bearer $key{paced}");
+    my @after = map { $json->decode($_)->{retry_after} // 0 } split /\n/, $reply->content;
+    is_deeply \@after, [0, 0, 1 .. 10], 'each line that is over it waits for its own turn';
 };
 
 subtest 'a refusal' => sub {

@@ -9,6 +9,8 @@ use Test::More;
 use Time::HiRes qw(time);
 use Hashmill;
 use Hashmill::FakePeer;
+use Hashmill::Keys;
+use File::Temp qw(tempdir);
 
 use constant { LOOKS => 3, CALLS => 40 }; # a second; of a burst
 
@@ -85,6 +87,19 @@ subtest 'pulls that wait' => sub {
     cmp_ok scalar @ready, '<', 45, 'for one of them, or for as many as come before it is handed out';
     is scalar(grep { /"id":"$item{id}"/ } map { local $/ = undef; readline $_ } @ready), 1, 'which gets it';
     $peer->answer(reserve => undef);
+};
+
+subtest 'a client that asks much' => sub {
+    my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my %key = key_file("$dir/keys", 'client ann', 'client ben', 'operator olga');
+    my $other = Hashmill::FakePeer->start(node => 1);
+    my $closed = Hashmill->start(NODE => 0, PEERS => '1=' . $other->url, PEER_TOKEN => $other->token, COPY => 'none', PEER_LOOKS => 10,
+        KEYS => "$dir/keys", key => $key{olga});
+    ok wait_until(30, sub { !$closed->stats->{peers}[0]{away} && $other->asked('hello') }), 'they know each other';
+    my $look = sub ($who) { return $closed->call('GET', '/items/' . id_there(), headers => { Authorization => "Bearer $key{$who}" })->status };
+    ok wait_until(20, sub { $look->('ben') == 503 }), 'uses up what it may have';
+    is $look->('ann'), 404, 'and leaves half for others';
+    $closed->close_instance;
 };
 
 finish();

@@ -127,6 +127,18 @@ sub left_with ($attribute) {
     return join ' ', $reply->status, map { $reply->header($_) } qw(ratelimit-policy ratelimit);
 }
 
+subtest 'fewer iterations than before' => sub {
+    my %known = ('Idempotency-Key' => 'long', Authorization => "Bearer $key{short}");
+    my $id = $mill->enqueue('long', 90, %known)->json->{id};
+    spew("$dir/keys", slurp("$dir/keys") =~ s/ iterations_max=100$/ iterations_max=50/mr);
+    ok $mill->reload, 'a reload with a smaller iterations_max';
+    is $mill->enqueue('long', 90, %known)->json->{id}, $id, 'a key that is known gets its id all the same';
+    my $line = JSON::PP->new->encode({ digest => $mill->enqueue('long', 90, %known)->json->{digest}, iterations => 90, key => 'long' });
+    like $mill->call('POST', '/items', content => $line, headers => { 'Content-Type' => 'application/x-ndjson', Authorization => $known{Authorization} })->content,
+        qr/"id":"$id"/, 'as does a line';
+    is_over($mill->enqueue('new', 90, %known, 'Idempotency-Key' => 'new'), 'iterations', 'a new one is too long');
+};
+
 subtest 'other quotas' => sub {
     pull('few', 10);
     is put('few', 1)->status, 201, 'an item' for 1, 2;

@@ -334,6 +334,45 @@ static void test_cancelled_much(void) {
     ok(queue.clock.now <= 20 * huge, "what is cancelled moves no virtual time");
 }
 
+/* One who has a huge item, and after each lease cancels it and enqueues it again: what overtakes it
+ * overtakes nothing that was cancelled before. */
+static void test_cancelled_again(int64_t huge) {
+    enum { LEASES = 2000, SIZE = 20000000 };
+    new_queue(2, 14);
+    int kept = enqueue(0, huge);
+    for (int i = 0; i < 5; i++)
+        enqueue(1, SIZE);
+    for (int i = 0; i < LEASES; i++) {
+        enqueue(0, SIZE);
+        queue.clock_ms += 5001;
+        int next = lease();
+        if (queue.items[next].client == 1) {
+            enqueue(1, SIZE);
+            continue;
+        }
+        if (queue.items[kept].waits)
+            cancel(kept);
+        kept = enqueue(0, huge);
+    }
+    int64_t more = queue.served[0] / SIZE - queue.served[1] / SIZE;
+    ok(more <= 5, "cancelling an item of %lld again and again brings nothing: %lld more",
+       (long long)huge, (long long)more);
+}
+
+/* One with a great many items that are hardly work, and one with a few that are. */
+static void test_tiny(void) {
+    enum { TINY = 60000, WORK = 3000000, ITEMS = 8 };
+    new_queue(2, 15);
+    for (int i = 0; i < TINY; i++)
+        enqueue(0, 2);
+    int last = 0;
+    for (int i = 0; i < ITEMS; i++)
+        last = enqueue(1, WORK);
+    int before = leased_before(last);
+    ok(before <= ITEMS * (WORK / RANK_LEAST + 1), "tiny items count for what they cost: %d before",
+       before);
+}
+
 /* --- Nothing starves --- */
 
 /* The work of a client's own short items that come before a long one, at one moment. */
@@ -406,7 +445,7 @@ static void test_limits(void) {
             int64_t rank = rank_enqueue(&clock, &client, &item);
             outside += rank < 0 || rank > end || client.finish < 0 || client.finish > end;
             if (n % 4 == 0)
-                rank_cancelled(&clock, &client, odd[n % 6]);
+                rank_cancelled(&clock, &client, &item, odd[n % 6]);
             if (n % 9 == 0)
                 rank_leased(&clock, &client, rank);
         }
@@ -437,6 +476,9 @@ int main(void) {
     test_late();
     test_cancelled();
     test_cancelled_much();
+    test_cancelled_again(1000000000);
+    test_cancelled_again(10000000000000);
+    test_tiny();
     test_starving();
     test_limits();
     return done_testing();

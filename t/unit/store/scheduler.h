@@ -158,7 +158,9 @@ static int lease(void) {
 /* Cancels an item that waits. */
 static void cancel(int number) {
     struct item *item = &queue.items[number];
-    rank_cancelled(&queue.clock, &queue.clients[item->client], item->iterations);
+    const struct rank_item ranked = {
+        .clock_ms = item->clock_ms, .iterations = item->iterations, .penalty_ns = PENALTY_NS};
+    rank_cancelled(&queue.clock, &queue.clients[item->client], &ranked, item->iterations);
     wait_no_more(item);
 }
 
