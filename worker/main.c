@@ -65,6 +65,8 @@ static void turn(struct worker *worker, int64_t until_ms) {
         int64_t due_ms = node_due_ms(worker->shared.nodes[i]);
         until_ms = due_ms < until_ms ? due_ms : until_ms;
     }
+    int64_t alive_ms = notify_alive();
+    until_ms = alive_ms < until_ms ? alive_ms : until_ms;
     struct http_watch watches[] = {{.fd = worker->signals},
                                    {.fd = mill_descriptor(worker->shared.mill)}};
     http_wait(worker->shared.http, watches, 2, clock_timeout_ms(until_ms));

@@ -8,6 +8,7 @@
 #include "child_start.h"
 #include "clock.h"
 #include "log.h"
+#include "notify.h"
 
 static struct child_slot *slot;
 static int ready_fd = -1;
@@ -25,6 +26,7 @@ void child_start(struct child_slot *own, int fd, const char *role, pid_t master)
     if (getppid() != master)
         _exit(EXIT_TEMPORARY);
     log_open("hashmill-fcgi", role);
+    notify_forget();
     slot = own;
     ready_fd = fd;
     struct sigaction action = {.sa_handler = on_term};

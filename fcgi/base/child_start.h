@@ -13,7 +13,8 @@ struct child_slot {
 };
 
 /* Turns a just forked process into a child: it dies with its master, blocks SIGTERM, logs under its
- * role, and child_ready writes a byte to ready_fd. role must be a literal. */
+ * role, says nothing to the service manager, and child_ready writes a byte to ready_fd. role must
+ * be a literal. */
 void child_start(struct child_slot *own, int ready_fd, const char *role, pid_t master);
 
 #endif

@@ -171,15 +171,16 @@ static bool drain(struct master *master) {
     return pool_signal(&master->pool, true, late ? SIGKILL : SIGTERM) == 0;
 }
 
-/* How long the master may sleep. */
-static int sleep_ms(const struct master *master) {
+/* How long the master may sleep, until alive_ms at most. */
+static int sleep_ms(const struct master *master, int64_t alive_ms) {
     int64_t now = clock_steady_ms();
-    if (master->stopping)
-        return STOP_TICK_MS;
-    int64_t next = pool_next_start(&master->pool);
-    if (next <= now)
-        return 0;
-    return next - now < TICK_MS ? (int)(next - now) : TICK_MS;
+    int64_t next = now + (master->stopping ? STOP_TICK_MS : TICK_MS);
+    int64_t start = master->stopping ? INT64_MAX : pool_next_start(&master->pool);
+    if (start < next)
+        next = start;
+    if (alive_ms < next)
+        next = alive_ms;
+    return next > now ? (int)(next - now) : 0;
 }
 
 /* Warns at the start, and then once a day, of certificates that expire soon. */
@@ -218,7 +219,7 @@ static void loop(struct master *master) {
     for (;;) {
         if (!master->stopping)
             pool_start(&master->pool);
-        if (poll(fds, 2, sleep_ms(master)) < 0 && errno != EINTR)
+        if (poll(fds, 2, sleep_ms(master, notify_alive())) < 0 && errno != EINTR)
             log_error("poll: %m");
         handle_signals(master);
         reap(master);

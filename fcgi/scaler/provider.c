@@ -14,7 +14,6 @@
 #include "base/machine_token.h"
 #include "clock.h"
 #include "log.h"
-#include "notify.h"
 
 enum {
     OUTPUT_MAX = 256 * 1024, /* bytes of standard output; more is a fault */
@@ -90,7 +89,6 @@ static _Noreturn void become(const char *program, char *const *arguments, const 
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    notify_forget();
     set_environment(machine_token);
     int nothing = open("/dev/null", O_RDONLY);
     if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&

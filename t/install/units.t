@@ -36,6 +36,15 @@ subtest 'bounds' => sub {
     cmp_ok setting('hashmill-worker', 'TasksMax'), '>', 1024, 'so do all threads';
 };
 
+subtest 'watchdogs' => sub {
+    for my $unit (qw(hashmill hashmill-worker)) {
+        is setting($unit, 'Type'), 'notify', "$unit.service says when it is ready";
+        cmp_ok setting($unit, 'WatchdogSec'), '>=', 30, 'and is ended when it has said nothing for long';
+        is setting($unit, 'Restart'), 'on-failure', 'to be started again';
+    }
+    is setting('hashmill', 'TimeoutStartSec'), 'infinity', 'a start may take as long as it does';
+};
+
 subtest 'users' => sub {
     my %users = map { /^u (\S+)/ ? ($1 => 1) : () } split /\n/, slurp("$root/scripts/install/sysusers.conf");
     for my $unit (qw(hashmill hashmill-worker)) {

@@ -8,6 +8,7 @@ use File::Temp qw(tempdir);
 use IO::Socket::UNIX;
 use Socket qw(SOCK_DGRAM);
 use Test::More;
+use Time::HiRes qw(sleep time);
 use Hashmill;
 
 sub listen_at ($path) {
@@ -63,6 +64,73 @@ subtest 'the server' => sub {
     is $mill->{server}->wait_exit(20), 0, 'it stops';
     $mill->start_server;
     $mill->close_instance;
+};
+
+# How often the program has said that it lives, in some seconds.
+sub pings ($socket, $seconds) {
+    my $count = 0;
+    my $until = time + $seconds;
+    while (time < $until) {
+        sleep 0.02;
+        while (defined $socket->recv(my $text, 4096)) { $count++ if $text eq 'WATCHDOG=1' }
+    }
+    return $count;
+}
+
+
+# Sees to it that a program says that it lives, three times in WATCHDOG_USEC, as long as it does.
+sub lives_and_hangs ($socket, $program) {
+    told($socket, 'WATCHDOG=1');
+    cmp_ok pings($socket, 1), '>=', 5, 'it lives';
+    $program->kill('STOP');
+    pings($socket, 0.1); # what was on its way
+    is pings($socket, 1), 0, 'it hangs';
+    $program->kill('CONT');
+    ok told($socket, 'WATCHDOG=1')->{WATCHDOG}, 'it goes on';
+}
+
+subtest 'the watchdog, of the server' => sub {
+    my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my $socket = listen_at("$dir/notify");
+    my $mill = Hashmill->start(wrap => ['env', "NOTIFY_SOCKET=$dir/notify", 'WATCHDOG_USEC=400000'], DRAIN_SECONDS => 30);
+    lives_and_hangs($socket, $mill->{server});
+    $mill->{server}->kill('HUP');
+    told($socket, 'RELOADING=1');
+    told($socket, 'WATCHDOG=1');
+    told($socket, 'READY=1');
+    cmp_ok pings($socket, 1), '>=', 5, 'so does the next generation';
+    $mill->{server}->kill('TERM');
+    told($socket, 'STOPPING=1');
+    is $mill->{server}->wait_exit(20), 0, 'it stops';
+    $mill->start_server;
+    $mill->close_instance;
+};
+
+# The last command that the unit has for a reload, with an instance in place of the installed server.
+subtest 'systemctl reload' => sub {
+    my $mill = Hashmill->start;
+    my ($command) = slurp("$FindBin::Bin/../../scripts/install/hashmill.service") =~ m{^ExecReload=/bin/sh -c '(.*?)'$}ms;
+    $command = $command =~ s/\\\n//gr =~ s/([\$%])\1/$1/gr =~ s{/run/hashmill/}{$mill->{dir}/run/}gr;
+    ok -s "$mill->{dir}/run/hashmill-fcgi.pid", 'there is a pid file';
+    my $reload = Hashmill::Process->start(log => "$mill->{dir}/reload.out", command => ['sh', '-c', $command],
+        env => { PATH => $ENV{PATH}, MAINPID => $mill->{server}->pid });
+    is $reload->wait_exit(30), 0, 'the command';
+    is $reload->log, '', 'says nothing';
+    like $mill->server_log, qr/reloading$/m, 'and has ended after the reload began';
+    ok wait_until(30, sub { (() = $mill->server_log =~ /ready: \d+ processes/g) == 2 }), 'the server serves again';
+    $reload = Hashmill::Process->start(log => "$mill->{dir}/reload-2.out", command => ['sh', '-c', $command],
+        env => { PATH => $ENV{PATH}, MAINPID => 2 ** 22 + 1 });
+    isnt $reload->wait_exit(30), 0, 'it fails without a server';
+    $mill->close_instance;
+};
+
+subtest 'the watchdog, of a worker' => sub {
+    my $mill = Hashmill->start;
+    my $socket = listen_at("$mill->{dir}/notify");
+    my $worker = $mill->start_worker(env => { NOTIFY_SOCKET => "$mill->{dir}/notify", WATCHDOG_USEC => 400_000 });
+    lives_and_hangs($socket, $worker);
+    $worker->kill('TERM');
+    is $worker->wait_exit(30), 0, 'it stops';
 };
 
 subtest 'a worker' => sub {
