@@ -357,7 +357,7 @@ $(BUILD)/worker.env: $(BUILD)/hashmill-worker scripts/build/from-help
 
 # What is installed of scripts/; the others need this tree.
 INSTALLED_SCRIPTS = $(addprefix scripts/,providers/provider-local providers/provider-ec2 install/nginx-site tls.sh backup.sh \
-	aws/spot-watch aws/ec2-node aws/ec2-start aws/ec2-volume)
+	backup-daily.sh aws/spot-watch aws/ec2-node aws/ec2-start aws/ec2-volume)
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 .PHONY: install

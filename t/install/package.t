@@ -43,13 +43,13 @@ run_command('dpkg-deb', '-R', $package, "$dir/root");
 subtest 'contents' => sub {
     my %mode = map { (split)[5, 0] } split /\n/, run_command('dpkg-deb', '-c', $package);
     my @programs = qw(usr/bin/hashmill-fcgi usr/bin/hashmill-worker usr/lib/hashmill/provider-local usr/lib/hashmill/nginx-site
-        usr/lib/hashmill/ec2-node usr/lib/hashmill/ec2-start usr/lib/hashmill/ec2-volume);
+        usr/lib/hashmill/backup.sh usr/lib/hashmill/backup-daily.sh usr/lib/hashmill/ec2-node usr/lib/hashmill/ec2-start usr/lib/hashmill/ec2-volume);
     my @files = qw(etc/hashmill/hashmill.env etc/hashmill/worker.env etc/hashmill/nginx/listen-public.conf
         etc/hashmill/nginx/listen-worker.conf etc/nginx/sites-available/hashmill usr/lib/sysusers.d/hashmill.conf
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
         usr/share/doc/hashmill/README.md usr/share/doc/hashmill/copyright);
     push @files, map { "usr/share/hashmill/$_" } glob 'nginx/* sql/*';
-    push @files, map { s/scripts\/install/lib\/systemd\/system/r } glob 'scripts/install/*.service';
+    push @files, map { s/scripts\/install/lib\/systemd\/system/r } glob 'scripts/install/*.service scripts/install/*.timer';
     is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
     is $mode{"./$_"}, '-rw-r--r--', $_ for @files;
     is $mode{"./$_/"}, 'drwxr-xr-x', $_ for qw(etc/hashmill/tls var/lib/hashmill-package);

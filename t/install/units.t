@@ -14,7 +14,8 @@ my %unit = map { m{([^/]+)\.service$} => slurp($_) } glob "$root/scripts/install
 sub setting ($unit, $key) { return ($unit{$unit} =~ /^\Q$key\E=(.*)$/mg)[-1] // '' }
 
 # The exposure that each may have at most; the worst is 10.
-my %most = ('hashmill' => 2, 'hashmill-worker' => 2, 'hashmill-spot' => 2, 'hashmill-ec2-fetch' => 2, 'hashmill-ec2' => 3.9);
+my %most = ('hashmill' => 2, 'hashmill-worker' => 2, 'hashmill-spot' => 2, 'hashmill-ec2-fetch' => 2, 'hashmill-ec2' => 3.9,
+    'hashmill-backup' => 2);
 is join(' ', sort keys %unit), join(' ', sort keys %most), 'every unit is judged';
 
 subtest 'exposure' => sub {
@@ -54,6 +55,19 @@ subtest 'users' => sub {
     is setting('hashmill-ec2-fetch', 'DynamicUser'), 'yes', 'so has what fetches on EC2';
     is setting('hashmill-ec2-fetch', 'CapabilityBoundingSet'), '', 'without a right of root';
     like setting('hashmill-ec2-fetch', 'StandardOutput'), qr{^truncate:/run/hashmill-ec2/}, 'it writes to a descriptor that it is given';
+};
+
+subtest 'daily backups' => sub {
+    is setting('hashmill-backup', 'User'), setting('hashmill', 'User'), "they are made by the server's user, whose the socket is";
+    my ($keep, $directory) = setting('hashmill-backup', 'ExecStart') =~ m{backup-daily\.sh --keep (\S+) /var/lib/(\S+)$};
+    is $keep, '${KEEP}', 'the unit says how many are kept';
+    is setting('hashmill-backup', 'Environment'), 'KEEP=7', 'seven';
+    is setting('hashmill-backup', 'EnvironmentFile'), '-/etc/hashmill/backup.env', 'or the administrator';
+    is setting('hashmill-backup', 'StateDirectory'), $directory, 'in a directory that is made for them';
+    is setting('hashmill-backup', $_->[0]), $_->[1], "$_->[0]: the queue goes first" for [Nice => 19], [IOSchedulingClass => 'idle'];
+    plan skip_all => 'no systemd-analyze' if system('command -v systemd-analyze >/dev/null') != 0;
+    is system("systemd-analyze verify --recursive-errors=no --man=no $root/scripts/install/hashmill-backup.timer 2>&1 | grep hashmill-backup >&2") >> 8, 1,
+        'systemd has nothing to say against the timer';
 };
 
 # The part of postinst that makes secrets, with files of the test's own; chown writes down whose they are to be.

@@ -289,6 +289,34 @@ keys() {
     check 'without keys' systemctl reload hashmill
 }
 
+daily_backup() {
+    check 'no backup is made unasked' not systemctl is-enabled hashmill-backup.timer
+    check 'a daily one' systemctl start hashmill-backup
+    is 'is one file and its SHA-256' "$(find /var/lib/hashmill-backups -type f -user hashmill | wc -l)" 2
+    check 'each day' systemctl enable --now hashmill-backup.timer
+    echo 'KEEP=none' >/etc/hashmill/backup.env
+    check 'with KEEP that will not do it fails' not systemctl start hashmill-backup
+    systemctl reset-failed hashmill-backup
+    systemctl disable --now hashmill-backup.timer >/dev/null 2>&1
+    rm -r /etc/hashmill/backup.env /var/lib/hashmill-backups
+}
+
+# The process of a unit is another than it was.
+is_replaced() {
+    [[ $(property "$1" MainPID) != "$2" ]]
+}
+
+watchdogs() {
+    local unit pid
+    for unit in hashmill hashmill-worker; do
+        pid=$(property "$unit" MainPID)
+        kill -STOP "$pid"
+        check "$unit: a process that hangs is replaced" within 120 is_replaced "$unit" "$pid"
+        check 'by one that is ready' within 20 systemctl is-active "$unit"
+    done
+    check 'it serves' serves
+}
+
 upgrade() {
     local pid nginx_pid
     start_load
@@ -427,6 +455,8 @@ check 'a list of packages' apt update
 fresh_install
 nginx_parts
 reloads
+daily_backup
+watchdogs
 keys
 upgrade
 ends_of_a_service
