@@ -41,12 +41,18 @@ static bool send_to(const char *name, const char *message, int length, int flags
     return sent;
 }
 
-void notify(const char *format, ...) {
+/* The service manager's socket; NULL without one. */
+static const char *socket_name(void) {
     const char *name = getenv(variable);
+    return name && name[0] != '\0' ? name : NULL;
+}
+
+void notify(const char *format, ...) {
+    const char *name = socket_name();
     char message[500];
     int before = errno;
     va_list arguments;
-    if (!name || name[0] == '\0')
+    if (!name)
         return;
     va_start(arguments, format);
     int length = vsnprintf(message, sizeof message, format, arguments);
@@ -62,8 +68,7 @@ void notify(const char *format, ...) {
 static int64_t watchdog_ms(void) {
     const char *time = getenv("WATCHDOG_USEC");
     const char *pid = getenv("WATCHDOG_PID");
-    const char *name = getenv(variable);
-    if (!time || !name || name[0] == '\0' || (pid && strtoll(pid, NULL, 10) != getpid()))
+    if (!time || (pid && strtoll(pid, NULL, 10) != getpid()))
         return 0;
     char *end;
     long long microseconds = strtoll(time, &end, 10);
@@ -73,12 +78,13 @@ static int64_t watchdog_ms(void) {
 int64_t notify_alive(void) {
     static const char message[] = "WATCHDOG=1";
     static int64_t due_ms;
+    const char *name = socket_name();
     int64_t limit_ms = watchdog_ms();
     int64_t now_ms = clock_steady_ms();
-    if (limit_ms == 0)
+    if (!name || limit_ms == 0)
         return INT64_MAX;
     if (now_ms >= due_ms) {
-        if (!send_to(getenv(variable), message, sizeof message - 1, MSG_DONTWAIT))
+        if (!send_to(name, message, sizeof message - 1, MSG_DONTWAIT))
             log_warn("cannot tell the service manager that this process lives: %m");
         due_ms = now_ms + limit_ms / ALIVE_PARTS;
     }

@@ -353,7 +353,7 @@ ends_of_a_service() {
     pid=$(property hashmill MainPID)
     kill -9 "$pid"
     check 'after kill -9 of the master it serves again' serves
-    check 'by another process' within 10 another_process "$pid"
+    check 'by another process' within 10 is_replaced hashmill "$pid"
     pid=$(property hashmill-worker MainPID)
     kill -9 "$pid"
     check 'a worker that was killed is started again' within 20 systemctl is-active hashmill-worker
@@ -379,10 +379,6 @@ ends_of_a_service() {
 
 was_restarted() {
     (($(property hashmill NRestarts) > 0))
-}
-
-another_process() {
-    [[ $(property hashmill MainPID) != "$1" ]]
 }
 
 remove_and_purge() {
