@@ -265,6 +265,7 @@ static bool is_not_for_root(const struct options *options, const struct conf *co
 int main(int argc, char **argv) {
     struct options options = {0};
     static struct conf conf;
+    enum log_format format;
     char why[600];
     log_open("hashmill-fcgi", "master");
     hold_standard_descriptors();
@@ -277,6 +278,8 @@ int main(int argc, char **argv) {
         return store_check(options.checked) ? 0 : 1;
     if (!conf_load(&conf, &options.files, why, sizeof why) ||
         !sockets_fit(&conf, why, sizeof why)) {
+        if (log_format_named(conf.log_format, &format)) /* it was read before what is wrong */
+            log_set_format(format);
         log_error("settings: %s", why);
         return options.check_only ? 1 : EXIT_CONFIG;
     }

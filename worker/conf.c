@@ -44,6 +44,8 @@ static const struct setting table[] = {
             "difference stops the worker before it reports."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
+    TEXT("LOG_FORMAT", log_format, "text or json", "text",
+         "The form of the lines in the log: a text, or an object of JSON."),
     CERTIFICATE_SETTINGS(TEXT),
 };
 
@@ -174,10 +176,15 @@ static bool check_tls(const struct worker_conf *conf, char *why, size_t why_size
     return guarded && certificate_check(&tls, https, why, why_size);
 }
 
-/* Checks what a key's range cannot express, and sets *level to the log level. */
-static bool check(struct worker_conf *conf, enum log_level *level, char *why, size_t why_size) {
+/* Checks what a key's range cannot express, and sets *level and *format to those of the log. */
+static bool check(struct worker_conf *conf, enum log_level *level, enum log_format *format,
+                  char *why, size_t why_size) {
     if (!log_level_named(conf->log_level, level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
+        return false;
+    }
+    if (!log_format_named(conf->log_format, format)) {
+        snprintf(why, why_size, "LOG_FORMAT must be text or json");
         return false;
     }
     if (!split_nodes(conf, why, why_size) || !check_texts(conf, why, why_size))
@@ -192,9 +199,10 @@ static bool check(struct worker_conf *conf, enum log_level *level, char *why, si
 bool worker_conf_load(struct worker_conf *conf, const struct settings_files *files, char *why,
                       size_t why_size) {
     enum log_level level;
+    enum log_format format;
     if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
-    if (!check(conf, &level, why, why_size)) {
+    if (!check(conf, &level, &format, why, why_size)) {
         settings_blame(table, TABLE_SIZE, why, why_size);
         return false;
     }
@@ -202,6 +210,7 @@ bool worker_conf_load(struct worker_conf *conf, const struct settings_files *fil
     if (conf->threads == 0)
         conf->threads = cores_usable();
     log_set_level(level);
+    log_set_format(format);
     return true;
 }
 

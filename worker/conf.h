@@ -24,6 +24,7 @@ struct worker_conf {
     char kernel[SETTING_TEXT_SIZE];
     int64_t check_percent;
     char log_level[SETTING_TEXT_SIZE];
+    char log_format[SETTING_TEXT_SIZE];
     char tls_ca[SETTING_TEXT_SIZE];
     char tls_cert[SETTING_TEXT_SIZE];
     char tls_key[SETTING_TEXT_SIZE];

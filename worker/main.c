@@ -340,6 +340,7 @@ static int do_instead(const struct options *options) {
 
 int main(int argc, char **argv) {
     static struct worker worker;
+    enum log_format format;
     char why[1500];
     log_open("hashmill-worker", "main");
     memory_keep_private();
@@ -349,6 +350,9 @@ int main(int argc, char **argv) {
     if (options.instead)
         return do_instead(&options);
     if (!worker_conf_load(&worker.conf, &options.files, why, sizeof why)) {
+        if (log_format_named(worker.conf.log_format,
+                             &format)) /* it was read before what is wrong */
+            log_set_format(format);
         log_error("%s", why);
         return options.check ? EXIT_FAILURE : EXIT_CONFIG;
     }

@@ -51,6 +51,8 @@ static const struct setting table[] = {
          "The former MACHINE_SECRET, while machines have tokens of it."),
     TEXT("LOG_LEVEL", log_level, "error, warn, info or debug", "info",
          "The least important lines that are still logged."),
+    TEXT("LOG_FORMAT", log_format, "text or json", "text",
+         "The form of the lines in the log: a text, or an object of JSON."),
     INTEGER("PROCESSES_PUBLIC", processes_public, "processes", 0, 256, 0,
             "Processes for clients' short requests; 0: eight for each core, 16 to 64. Each waits "
             "for the "
@@ -266,10 +268,15 @@ static bool read_credentials(struct conf *conf, char *why, size_t why_size) {
     return conf->keys_file[0] == '\0' || conf->keys;
 }
 
-/* Checks rules beyond the ranges of single keys; *level gets the log level. */
-static bool check(struct conf *conf, enum log_level *level, char *why, size_t why_size) {
+/* Checks rules beyond the ranges of single keys; *level and *format get those of the log. */
+static bool check(struct conf *conf, enum log_level *level, enum log_format *format, char *why,
+                  size_t why_size) {
     if (!log_level_named(conf->log_level, level)) {
         snprintf(why, why_size, "LOG_LEVEL must be error, warn, info or debug");
+        return false;
+    }
+    if (!log_format_named(conf->log_format, format)) {
+        snprintf(why, why_size, "LOG_FORMAT must be text or json");
         return false;
     }
     if (conf->database[0] == '\0' || conf->run_dir[0] == '\0') {
@@ -289,16 +296,18 @@ static bool check(struct conf *conf, enum log_level *level, char *why, size_t wh
 
 bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {
     enum log_level level;
+    enum log_format format;
     conf->keys = NULL;
     if (!settings_load(table, TABLE_SIZE, files, conf, why, why_size))
         return false;
-    if (!check(conf, &level, why, why_size)) {
+    if (!check(conf, &level, &format, why, why_size)) {
         settings_blame(table, TABLE_SIZE, why, why_size);
         return false;
     }
     if (conf->processes_public == 0)
         conf->processes_public = default_processes();
     log_set_level(level);
+    log_set_format(format);
     return true;
 }
 

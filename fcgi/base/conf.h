@@ -39,6 +39,7 @@ struct conf {
     char machine_secret[SETTING_TEXT_SIZE];
     char machine_secret_old[SETTING_TEXT_SIZE];
     char log_level[SETTING_TEXT_SIZE];
+    char log_format[SETTING_TEXT_SIZE];
     int64_t processes_public;
     int64_t processes_worker;
     int64_t wait_slots_public;

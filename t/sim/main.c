@@ -124,6 +124,16 @@ void log_open(const char *program, const char *role) {
     (void)role;
 }
 
+void log_set_format(enum log_format format) {
+    (void)format;
+}
+
+bool log_format_named(const char *name, enum log_format *format) {
+    (void)name;
+    *format = LOG_FORMAT_TEXT;
+    return true;
+}
+
 void log_set_level(enum log_level level) {
     (void)level;
 }
