@@ -86,9 +86,11 @@ static void unpark(struct loop *loop, int slot) {
 /* Answers a parked request before its ticket is answered. */
 static void cut_short(struct loop *loop, int slot) {
     struct long_poll *waiting = &loop->polls[slot];
+    server_turn_to(loop->server, &waiting->request);
     forget_ticket(loop, loop->tickets[slot]);
     waiting->call.route->long_poll->cut_short(&waiting->call);
     finish(waiting);
+    server_turn_to(loop->server, NULL);
     unpark(loop, slot);
 }
 
@@ -123,6 +125,7 @@ static void begin(struct loop *loop, int slot) {
     struct call *call = &waiting->call;
     uint64_t ticket = 0;
     *call = (struct call){.server = loop->server, .request = &waiting->request};
+    server_turn_to(loop->server, call->request);
     if (router_match(call)) {
         call->may_park = may_park(loop, &call->identity);
         if (call->route->long_poll)
@@ -134,6 +137,7 @@ static void begin(struct loop *loop, int slot) {
         park(loop, slot, ticket);
     else
         finish(waiting);
+    server_turn_to(loop->server, NULL);
 }
 
 /* Takes the incoming requests. False when this process lacks memory or descriptors for more. */
@@ -194,8 +198,11 @@ static void take_answers(struct loop *loop) {
     struct queue_answer answer;
     while (next_answer(loop, &answer)) {
         int slot = answer.ticket != 0 ? find(loop, answer.ticket) : -1;
-        if (slot >= 0)
-            deliver(loop, slot, &answer);
+        if (slot < 0)
+            continue;
+        server_turn_to(loop->server, &loop->polls[slot].request);
+        deliver(loop, slot, &answer);
+        server_turn_to(loop->server, NULL);
     }
 }
 

@@ -54,7 +54,7 @@ static const struct row rows[] = {
     [PROBLEM_DISK_FULL] = {"disk-full", "The disk is full", 507, 10},
 };
 
-/* Begins the reply: status, headers, and the members from the table. */
+/* Begins the reply: status, headers, the members from the table, and the id of the request. */
 static void begin(struct reply *reply, const struct row *row, int retry_after_seconds) {
     struct buffer *body = &reply->body;
     reply_begin(reply, row->status, "application/problem+json");
@@ -67,6 +67,10 @@ static void begin(struct reply *reply, const struct row *row, int retry_after_se
     json_put_string(body, row->title);
     json_name(body, "status");
     json_put_integer(body, row->status);
+    if (reply->request_id) {
+        json_name(body, "request_id");
+        json_put_string(body, reply->request_id);
+    }
 }
 
 /* The whole reply. */

@@ -10,6 +10,7 @@
  * next, and reuses the buffers.
  */
 struct reply {
+    const char *request_id; /* of the request that it answers; NULL: none. Borrowed */
     int status;
     int retry_seconds;     /* of its Retry-After; 0: it has none */
     const char *type;      /* media type; NULL for a reply without a body */

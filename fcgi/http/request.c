@@ -78,6 +78,13 @@ static const char *text_of(const struct request *request, const char *name) {
     return text ? text : "";
 }
 
+/* The parameter REQUEST_ID when it has the form of an id; else NULL. */
+static const char *id_of(const struct request *request) {
+    const char *id = text_of(request, "REQUEST_ID");
+    size_t length = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    return length > 0 && length < LOG_REQUEST_SIZE && id[length] == '\0' ? id : NULL;
+}
+
 enum request_accepted request_accept(struct request *request, int listen_fd,
                                      struct patience patience) {
     int fd;
@@ -91,6 +98,7 @@ enum request_accepted request_accept(struct request *request, int listen_fd,
     request->method = text_of(request, "REQUEST_METHOD");
     request->path = text_of(request, "DOCUMENT_URI");
     request->query = text_of(request, "QUERY_STRING");
+    request->id = id_of(request);
     request->head = strcmp(request->method, "HEAD") == 0;
     if (request->head)
         request->method = "GET";

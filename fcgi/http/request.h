@@ -18,6 +18,7 @@ struct request {
     const char *method; /* "GET", ...; HEAD is shown as GET with head set */
     const char *path;   /* decoded, without the query */
     const char *query;  /* as sent; "" for none */
+    const char *id;     /* that nginx knows it by, fit for log_set_request; NULL: none */
     bool head;          /* leave out the reply's body */
 };
 

@@ -6,6 +6,7 @@
 #include "base/keys.h"
 #include "base/refusals.h"
 #include "demands.h"
+#include "log.h"
 #include "origin.h"
 #include "problem.h"
 #include "queue/id.h"
@@ -240,6 +241,8 @@ bool router_match(struct call *call) {
 
 bool call_finish(struct call *call) {
     demands_of_reply(call);
+    log_debug("%s %s is answered %d", call->request->method, call->request->path,
+              call->server->reply.status);
     return request_finish(call->request, &call->server->reply);
 }
 

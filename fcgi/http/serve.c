@@ -31,6 +31,7 @@ static int watch(int listen_fd) {
 /* Serves an open request and finishes it. */
 static void serve(struct server *server, struct request *request) {
     struct call call = {.server = server, .request = request};
+    server_turn_to(server, request);
     if (router_match(&call)) {
         if (call.route->handle)
             call.route->handle(&call);
@@ -39,6 +40,7 @@ static void serve(struct server *server, struct request *request) {
     }
     if (!call_finish(&call))
         log_debug("a client went away before its reply");
+    server_turn_to(server, NULL);
 }
 
 /* Serves until told to stop. SIGTERM arrives only during the wait, so the request in hand is always

@@ -38,6 +38,11 @@ struct server *server_open(const struct child_job *job, const struct route *rout
     return NULL;
 }
 
+void server_turn_to(struct server *server, const struct request *request) {
+    server->reply.request_id = request ? request->id : NULL;
+    log_set_request(server->reply.request_id);
+}
+
 const char *call_field(const struct call *call, const char *name) {
     return request_field(call->request, name, &call->server->field);
 }

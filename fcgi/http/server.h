@@ -70,6 +70,10 @@ struct call {
 /* A header field of the call's request: see request_field. Valid until the next call_field. */
 const char *call_field(const struct call *call, const char *name);
 
+/* Turns to a request: what is logged and what problems say has its id from here on; NULL: to none.
+ */
+void server_turn_to(struct server *server, const struct request *request);
+
 /* Opens a child's queue and memory. NULL when memory is short; that is logged. */
 struct server *server_open(const struct child_job *job, const struct route *routes);
 void server_close(struct server *server);

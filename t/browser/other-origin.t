@@ -34,7 +34,7 @@ sub stop_site ($server) {
 
 # nginx's configuration, with a line in the log for each request.
 sub logging ($text) {
-    return nginx_whole($text) =~ s/^http \{/http {\n    log_format calls '\$status \$request';/mr =~ s{access_log off}{access_log "$dir/calls" calls}gr;
+    return nginx_whole($text) =~ s/^http \{/http {\n    log_format calls '\$status \$request';/mr =~ s{access_log /dev/null combined if=0}{access_log "$dir/calls" calls}gr;
 }
 
 # All that is in the database of items, clients and counts.

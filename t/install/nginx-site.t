@@ -134,7 +134,8 @@ is slurp("$etc/sites-enabled/default"), 'own', 'is left alone';
 my $files = "$FindBin::Bin/../../nginx";
 make_path("$dir/real");
 sub adapted ($name) {
-    return slurp("$files/$name") =~ s{/usr/share/hashmill/nginx|/etc/hashmill/nginx}{$dir/real}gr =~ s{/var/log/nginx/error\.log}{stderr}r;
+    return slurp("$files/$name") =~ s{/usr/share/hashmill/nginx|/etc/hashmill/nginx}{$dir/real}gr =~ s{/var/log/nginx/error\.log}{stderr}r
+        =~ s{/var/log/nginx/hashmill\.log}{$dir/real/access.log}gr;
 }
 spew("$dir/real/$_", adapted($_)) for map { s{.*/}{}r } glob "$files/hashmill-*.conf";
 spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker);

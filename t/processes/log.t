@@ -26,7 +26,7 @@ sub objects ($log) {
     return map { scalar eval { JSON::PP->new->utf8->decode($_) } } split /\n/, $log;
 }
 
-my $mill = Hashmill->start(nginx => 0, LOG_FORMAT => 'json', LOG_LEVEL => 'debug');
+my $mill = Hashmill->start(nginx => 0, port => 9, LOG_FORMAT => 'json', LOG_LEVEL => 'debug');
 my $settings = "$mill->{dir}/json.env";
 spew($settings, "LOG_FORMAT=json\n");
 
@@ -38,7 +38,7 @@ subtest 'JSON' => sub {
     is "@$first{qw(level program role)}", 'info hashmill-fcgi master', 'and what they say';
     $mill->reload(LOG_FORMAT => 'text');
     like $mill->server_log, qr/Z hashmill-fcgi\[\d+\] master info: hashmill /, 'a reload goes back to texts';
-    my $worker = $mill->start_worker(LOG_FORMAT => 'json', NODES => 'http://127.0.0.1:9') ; # nobody is there
+    my $worker = $mill->start_worker(LOG_FORMAT => 'json'); # nobody is at its node
     wait_until(30, sub { $worker->log =~ /\n/ });
     my ($line) = objects($worker->log);
     is $line->{program}, 'hashmill-worker', 'a worker has it, too';

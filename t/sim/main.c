@@ -134,6 +134,10 @@ bool log_format_named(const char *name, enum log_format *format) {
     return true;
 }
 
+void log_set_request(const char *id) {
+    (void)id;
+}
+
 void log_set_level(enum log_level level) {
     (void)level;
 }
