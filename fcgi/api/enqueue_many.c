@@ -200,6 +200,7 @@ static void enqueue_lines(struct call *call, struct line *lines, int count) {
     enqueue_client(call, &many.client);
     for (int next = 0; next < count;)
         next = store_some(call, &many, lines, next, count);
+    reply->request_id = NULL; /* the lines need not say it, each again */
     for (int i = 0; i < count; i++)
         put_line(call, &answer, &many.client.quota, &lines[i]);
     reply_begin(reply, 200, "application/x-ndjson");

@@ -90,6 +90,22 @@ subtest 'a long poll' => sub {
     is_deeply [said_of('a-wait')], ["GET /items/$item is answered 200"], 'so has the line in the log';
 };
 
+subtest 'a pull that waits' => sub {
+    $mill->pull(10); # what there is
+    my $job = background(sub { my $reply = $mill->pull(1, wait => 30); return ($reply->status, id_of($reply)) });
+    $mill->wait_parked(1);
+    $mill->new_item('done at once', 1);
+    my ($status, $id) = $job->result;
+    is $status, 200, 'it gets an item';
+    is_deeply [said_of($id)], [('POST /pullCompleted is answered 200') x 2], 'both processes that had it know it by one id';
+};
+
+subtest 'many at once' => sub {
+    my $reply = $mill->call('POST', '/items', content => "{}\n", headers => { 'Content-Type' => 'application/x-ndjson' });
+    like id_of($reply), qr/^[0-9a-f]{32}$/, 'the id is in the header';
+    is_deeply [sort keys decode_json($reply->content)->{problem}->%*], [qw(detail status title type)], 'and not in each line once more';
+};
+
 subtest 'without nginx' => sub {
     my $path = "$mill->{settings}{RUN_DIR}/public.sock";
     for my $id ('', 'a b', "a\nb", '"', 'x' x 65) {
