@@ -40,6 +40,8 @@ static void serve(struct request *request) {
     struct reply reply = {0};
     size_t got = 0;
     must(request->method && request->path && request->query);
+    must(!request->id || (request->id[0] != '\0' && strlen(request->id) < LOG_REQUEST_SIZE &&
+                          !strpbrk(request->id, "\"\\ \n")));
     request_field(request, "HTTP_ACCEPT", &joined);
     enum request_body result = request_read_body(request, BODY_MAX, count, &got);
     must(result != REQUEST_BODY_OK || got <= BODY_MAX);
