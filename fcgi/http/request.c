@@ -160,7 +160,9 @@ int request_descriptor(const struct request *request) {
 
 /* The end of a body: after JSON a line break, so that a terminal's prompt has its own line. */
 static const char *ending_of(const struct reply *reply) {
-    return strstr(reply->type, "json") ? "\n" : "";
+    const struct buffer *body = &reply->body;
+    bool ended = body->length > 0 && body->data[body->length - 1] == '\n'; /* lines of JSON are */
+    return strstr(reply->type, "json") && !ended ? "\n" : "";
 }
 
 /* Gives the reply's head and body to libfcgi, which writes when its buffer is full or closed. */

@@ -35,6 +35,7 @@ sub problem_of ($line) { return (answers(post("$line\n")))[0] }
 subtest 'items' => sub {
     my $reply = post(join '', map { line_of("body $_", $_) . "\n" } 1 .. 3);
     is $reply->header('content-type'), 'application/x-ndjson', 'are answered in lines';
+    like $reply->content, qr/\A(?:.+\n){3}\z/, 'none of them empty';
     my @ids = answers($reply);
     is scalar(@ids), 3, 'one each';
     is $mill->item($ids[0])->json->{value}, sha512_hex('body 1'), 'the first is done: its first link is its digest';
