@@ -368,6 +368,7 @@ install: all $(MANUALS)
 	install -m 755 $(INSTALLED_SCRIPTS) $(DESTDIR)$(PREFIX)/lib/hashmill
 	install -m 644 nginx/* $(SHARE)/hashmill/nginx
 	sed -i 's|/usr/share/hashmill|$(PREFIX)/share/hashmill|' $(addprefix $(SHARE)/hashmill/nginx/,site.conf hashmill-http.conf)
+	install -m 644 docs/openapi.yaml $(SHARE)/hashmill
 	install -m 644 sql/* $(SHARE)/hashmill/sql
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8

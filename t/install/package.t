@@ -47,7 +47,8 @@ subtest 'contents' => sub {
     my @files = qw(etc/hashmill/hashmill.env etc/hashmill/worker.env etc/hashmill/nginx/listen-public.conf
         etc/hashmill/nginx/listen-worker.conf etc/nginx/sites-available/hashmill usr/lib/sysusers.d/hashmill.conf
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
-        usr/share/doc/hashmill/README.md usr/share/doc/hashmill/copyright);
+        usr/share/hashmill/openapi.yaml usr/share/doc/hashmill/docs/openapi.yaml usr/share/doc/hashmill/README.md
+        usr/share/doc/hashmill/copyright);
     push @files, map { "usr/share/hashmill/$_" } glob 'nginx/* sql/*';
     push @files, map { s/scripts\/install/lib\/systemd\/system/r } glob 'scripts/install/*.service scripts/install/*.timer';
     is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
