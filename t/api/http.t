@@ -38,7 +38,7 @@ subtest 'methods' => sub {
     }
     my $reply = $mill->{http}->request('GET', $mill->worker_url . '/lease',
         { headers => { Authorization => "Bearer $mill->{token}" } });
-    is_problem(Hashmill::Reply->new($reply), 405, 'GET /lease');
+    is_problem(Hashmill::Reply->new($reply, 'worker'), 405, 'GET /lease');
     is $reply->{headers}{allow}, 'POST', 'Allow';
     is $mill->stats->{items}{waiting}, 1, 'nothing happened';
 };

@@ -440,7 +440,7 @@ sub worker_call ($self, $path, $data, %headers) {
     my %all = ('Content-Type' => 'application/json', Authorization => "Bearer $self->{token}", %headers);
     delete $all{$_} for grep { !defined $all{$_} } keys %all;
     return Hashmill::Reply->new($self->{http}->request('POST', $self->worker_url . $path,
-        { headers => \%all, content => ref $data ? encode_json($data) : $data }));
+        { headers => \%all, content => ref $data ? encode_json($data) : $data }), 'worker');
 }
 
 # How a test's own worker describes itself.

@@ -8,9 +8,17 @@ use HTTP::Tiny ();
 use JSON::PP qw(decode_json);
 use Test::More ();
 
+use Hashmill::OpenApi;
+
 our @EXPORT = qw(is_problem);
 
-sub new ($class, $response) { return bless {%$response}, $class }
+# Each problem that a test meets on the public listener must be in docs/openapi.yaml; one that is not fails the test.
+sub new ($class, $response, $listener = 'public') {
+    my $self = bless {%$response}, $class;
+    my @faults = $listener eq 'public' ? Hashmill::OpenApi::faults_of($self) : ();
+    Test::More::fail("$self->{method} $self->{url}: docs/openapi.yaml " . join ', ', @faults) if @faults;
+    return $self;
+}
 
 # The status; 599 when there was no answer at all.
 sub status ($self)         { return $self->{status} }
@@ -54,6 +62,7 @@ use parent -norequire, 'HTTP::Tiny';
 
 sub _request ($self, @arguments) {
     my $response = eval { $self->SUPER::_request(@arguments) };
+    $response->{method} = $arguments[0] if $response;
     return $response // die "no answer: $@";
 }
 
