@@ -1,7 +1,7 @@
 package Hashmill::OpenApi;
 
-# docs/openapi.yaml for tests. t/support/openapi.py reads it; what the tests of problems need is kept in the build's
-# directory, as reading it takes longer than many a test.
+# docs/openapi.yaml for tests. t/support/openapi.py reads it. Its outline is kept in the directory of the build: to read
+# the YAML takes half a second.
 
 use v5.36;
 use File::Basename qw(dirname);
