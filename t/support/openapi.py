@@ -22,7 +22,7 @@ URN = "urn:hashmill:problem:"
 FIELDS = ("location", "link", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate", "allow", "accept-encoding")
 # What each object of OpenAPI 3.1 may have here, besides x- and what is optional and not used.
 MEMBERS = {
-    "root": {"openapi", "info", "externalDocs", "servers", "security", "tags", "paths", "components"},
+    "root": {"openapi", "info", "servers", "security", "tags", "paths", "components"},
     "operation": {"operationId", "tags", "summary", "description", "security", "parameters", "requestBody", "responses"},
     "parameter": {"name", "in", "required", "schema", "description"},
     "header": {"required", "schema", "description"},
