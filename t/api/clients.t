@@ -48,7 +48,7 @@ subtest 'keys that do not count' => sub {
     my (undef, $unknown) = split /\n/, qx{@{[Hashmill::build_directory()]}/hashmill-fcgi --key client ann};
     my $refused = is_problem(stats_with("Bearer $unknown"), 401, 'one that is not in the file');
     like $refused->{detail}, qr/^This key is not known at this node \(any more\)\. Send /, 'which is told';
-    is_deeply stats_with("Bearer $key{old}")->json, $refused, 'with the same words for both';
+    is_deeply { stats_with("Bearer $key{old}")->json->%*, request_id => $refused->{request_id} }, $refused, 'with the same words for both';
     like stats_with('')->json->{detail}, qr/^Send /, 'without any it is to be sent';
     is_problem(stats_with("Bearer $key{walt}"), 403, "a worker's");
     is_problem(stats_with("Bearer $mill->{token}"), 403, 'WORKER_TOKEN');
@@ -70,7 +70,7 @@ subtest 'looking' => sub {
     }
     my $none = is_problem(as('ann', 'GET', "/items/" . uuid()), 404, 'at none');
     like $none->{detail}, qr/or it is another client's\.$/, 'which may be another one\'s';
-    is_deeply as('ann', 'GET', "/items/$ben")->json, $none, 'in the same words';
+    is_deeply { as('ann', 'GET', "/items/$ben")->json->%*, request_id => $none->{request_id} }, $none, 'in the same words';
     is as($_, 'GET', "/items/$ann")->status, 200, "$_ sees it" for 'olga', 'vera';
     is as($_, 'GET', "/items/$before")->status, 200, "and nobody's, $_" for 'olga', 'vera';
 };

@@ -48,7 +48,7 @@ sub faults_of ($reply) {
     my $call = outline()->{calls}{"$reply->{method} " . $path =~ s!^/items/[^/]+$!/items/{id}!r};
     my $names = ($call ? $call->{problems} : outline()->{other})->{$reply->status} // return 'does not have status ' . $reply->status;
     my ($name) = ($problem->{type} // '') =~ /^urn:hashmill:problem:([a-z-]+)$/ or return 'has no such type';
-    my %known = map { $_ => 1 } qw(type title status detail), $name eq 'count-differs' ? 'count' : ();
+    my %known = map { $_ => 1 } qw(type title status detail request_id), $name eq 'count-differs' ? 'count' : ();
     return ((grep { $_ eq $name } @$names) ? () : "does not have $name of status " . $reply->status,
         map { "does not have the member $_" } grep { !$known{$_} } sort keys %$problem);
 }
