@@ -51,15 +51,18 @@ static void refuse_line(struct line *line, enum problem problem, const char *det
 /* Whether an object has a member of ours twice: then nobody can say which one counts. */
 static bool has_twice(const struct json *json) {
     static const char *const names[] = {"digest", "iterations", "key"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        int found = 0;
-        for (int token = 1; token < json->count; token++) {
-            char name[sizeof "iterations"];
-            found += json->tokens[token].parent == 0 &&
-                     json_string(json, token, name, sizeof name) && strcmp(name, names[i]) == 0;
+    bool found[sizeof names / sizeof *names] = {false};
+    for (int token = 1; token < json->count; token++) {
+        char name[sizeof "iterations"];
+        if (json->tokens[token].parent != 0 || !json_string(json, token, name, sizeof name))
+            continue;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            if (strcmp(name, names[i]) != 0)
+                continue;
+            if (found[i])
+                return true;
+            found[i] = true;
         }
-        if (found > 1)
-            return true;
     }
     return false;
 }

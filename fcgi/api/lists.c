@@ -43,14 +43,9 @@ static bool read_whose(struct call *call, struct queue_whose *whose) {
 
 static bool read_state(struct call *call, int32_t *state) {
     const char *text = query_text(&call->query, "state");
-    if (!text) {
-        *state = -1;
+    *state = text ? item_state_named(text, strlen(text)) : -1;
+    if (!text || *state >= 0)
         return true;
-    }
-    for (*state = 0; *state < ITEM_STATES; ++*state) {
-        if (strcmp(text, item_state_name((enum item_state) * state)) == 0)
-            return true;
-    }
     return refuse(call, "state must be waiting, leased, done, pulled or cancelled; without it the "
                         "items of all states are listed.");
 }

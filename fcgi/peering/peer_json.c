@@ -110,14 +110,8 @@ bool peer_json_read_state(const struct json *json, int token, int32_t *state) {
     size_t length;
     if (!json_plain(json, token, &text, &length))
         return false;
-    for (int i = 0; i < ITEM_STATES; i++) {
-        const char *name = item_state_name((enum item_state)i);
-        if (strlen(name) != length || memcmp(name, text, length) != 0)
-            continue;
-        *state = i;
-        return true;
-    }
-    return false;
+    *state = item_state_named(text, length);
+    return *state >= 0;
 }
 
 static bool read_state(const struct source *source, int32_t *state) {

@@ -14,6 +14,20 @@ const char *item_state_name(enum item_state state) {
     return names[state];
 }
 
+int32_t item_state_named(const char *name, size_t length) {
+    for (int32_t state = 0; state < ITEM_STATES; state++) {
+        const char *known = item_state_name((enum item_state)state);
+        if (strlen(known) == length && memcmp(known, name, length) == 0)
+            return state;
+    }
+    return -1;
+}
+
+bool queue_has_retry(enum queue_result result) {
+    return result == QUEUE_FULL || result == QUEUE_OVER_ITEMS || result == QUEUE_OVER_WORK ||
+           result == QUEUE_OVER_RATE;
+}
+
 const char *const queue_part_names[QUEUE_PARTS] = {"intake", "leasing", "scaling"};
 
 bool queue_is_name(const char *text) {

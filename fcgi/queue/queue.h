@@ -39,6 +39,9 @@ enum item_state { ITEM_WAITING, ITEM_LEASED, ITEM_DONE, ITEM_PULLED, ITEM_CANCEL
 /* "waiting", "leased", "done", "pulled", "cancelled". */
 const char *item_state_name(enum item_state state);
 
+/* The state of this name, which need not end with a NUL; -1 for no state. */
+int32_t item_state_named(const char *name, size_t length);
+
 /* How a verb ended. */
 enum queue_result {
     QUEUE_OK,
@@ -360,6 +363,9 @@ enum queue_result queue_enqueue(struct queue *queue, const struct queue_enqueue 
  * all: DISK_FULL, DOWN, UNKNOWN, FAULT. */
 enum queue_result queue_enqueue_many(struct queue *queue, const struct queue_many *many,
                                      struct queue_many_stored *stored);
+
+/* Whether queue_retry_seconds says something after this result of an enqueue: FULL and OVER_... */
+bool queue_has_retry(enum queue_result result);
 
 /* After FULL and OVER_...: in how many seconds there may be room again, at least 1. */
 int queue_retry_seconds(const struct queue *queue);

@@ -97,18 +97,24 @@ static int hash_ours(uint8_t hash[ROWS_HASH_SIZE]) {
     return code;
 }
 
-/* Looks for what runs by itself, or stands in place of a table. */
-static int look_for_strange(sqlite3 *database, int64_t version) {
+/* Whether a statement that counts what is wrong, by a number if it takes one, finds nothing.
+ * SQLITE_OK; SQLITE_MISMATCH when it finds something; else why it could not be run. */
+static int look_for(sqlite3 *database, enum sql sql, int64_t number) {
     sqlite3_stmt *row = NULL;
-    int code = sqlite3_prepare_v2(database, sql_text[SQL_SCHEMA_STRANGE], -1, &row, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_bind_int64(row, 1, version);
+    int code = sqlite3_prepare_v2(database, sql_text[sql], -1, &row, NULL);
+    if (code == SQLITE_OK && sqlite3_bind_parameter_count(row) > 0)
+        code = sqlite3_bind_int64(row, 1, number);
     if (code == SQLITE_OK)
         code = sqlite3_step(row);
     if (code == SQLITE_ROW)
-        code = sqlite3_column_int(row, 0) == 0 ? SQLITE_OK : SQLITE_MISMATCH;
+        code = sqlite3_column_int64(row, 0) == 0 ? SQLITE_OK : SQLITE_MISMATCH;
     sqlite3_finalize(row);
     return code;
+}
+
+/* Looks for what runs by itself, or stands in place of a table. */
+static int look_for_strange(sqlite3 *database, int64_t version) {
+    return look_for(database, SQL_SCHEMA_STRANGE, version);
 }
 
 int store_schema_look(sqlite3 *database, int64_t version) {
@@ -140,20 +146,8 @@ static int judge_schema(struct store *store, int code) {
 }
 
 int store_values_look(sqlite3 *database) {
-    static const enum sql looks[] = {SQL_TIMES_SENSELESS, SQL_CLIENTS_SENSELESS};
-    int code = SQLITE_OK;
-    for (size_t i = 0; i < sizeof looks / sizeof *looks && code == SQLITE_OK; i++) {
-        sqlite3_stmt *row = NULL;
-        code = sqlite3_prepare_v2(database, sql_text[looks[i]], -1, &row, NULL);
-        if (code == SQLITE_OK && sqlite3_bind_parameter_count(row) > 0)
-            code = sqlite3_bind_int64(row, 1, STORE_TIME_MAX);
-        if (code == SQLITE_OK)
-            code = sqlite3_step(row);
-        if (code == SQLITE_ROW)
-            code = sqlite3_column_int64(row, 0) == 0 ? SQLITE_OK : SQLITE_MISMATCH;
-        sqlite3_finalize(row);
-    }
-    return code;
+    int code = look_for(database, SQL_TIMES_SENSELESS, STORE_TIME_MAX);
+    return code == SQLITE_OK ? look_for(database, SQL_CLIENTS_SENSELESS, 0) : code;
 }
 
 /* The number of items that the former version must deal with before the migration; -1 when that

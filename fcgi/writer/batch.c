@@ -126,10 +126,6 @@ static bool too_late(const struct channel_message *operation) {
     return !operation_kind(operation)->parks && operation->header.until_ms < clock_steady_ms();
 }
 
-static bool is_over_quota(enum queue_result result) {
-    return result == QUEUE_OVER_ITEMS || result == QUEUE_OVER_WORK || result == QUEUE_OVER_RATE;
-}
-
 /* Says in the answer to an enqueue, to many or to a pull what its client has. */
 static void tell_left(struct batch *batch, const struct job *job) {
     const struct operation_client *client = &operation_kind(job->operation)->client;
@@ -161,7 +157,7 @@ static void apply_job(struct batch *batch, struct job *job) {
         job->answer = NULL;
         return;
     }
-    if (result == QUEUE_FULL || is_over_quota(result))
+    if (queue_has_retry(result))
         job->answer->header.retry_seconds = store_retry_seconds(batch->store);
     tell_left(batch, job);
     batch_end_answer(batch, job, result);

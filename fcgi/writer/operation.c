@@ -248,8 +248,7 @@ static enum queue_result enqueue_many(struct store *store, const struct channel_
         *became = (struct queue_stored){0};
         became->result = (int32_t)store_enqueue(store, &item, &became->id);
         item.over_rate += became->result == QUEUE_OVER_RATE;
-        if (became->result == QUEUE_FULL || became->result == QUEUE_OVER_ITEMS ||
-            became->result == QUEUE_OVER_WORK || became->result == QUEUE_OVER_RATE)
+        if (queue_has_retry((enum queue_result)became->result))
             became->retry_seconds = store_retry_seconds(store);
     }
     return QUEUE_OK;

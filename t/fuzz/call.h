@@ -351,7 +351,7 @@ static void read_input(char *text, size_t size, struct request *request, FCGX_St
                           .fillBuffProc = at_end};
 }
 
-/* A line of JSON for each, none of which has anything of an earlier request. */
+/* A line of JSON for each; no line has anything of an earlier request. */
 static void check_lines(const struct buffer *body) {
     static struct json json;
     const char *why;

@@ -1,4 +1,4 @@
-# Two nodes, of which one has KEYS: whoever reaches the other without a key neither sees nor changes what belongs to
+# Two nodes, one of them with KEYS: whoever reaches the other without a key neither sees nor changes what belongs to
 # its clients.
 
 use v5.36;
