@@ -2,7 +2,7 @@
 
 -- name: report_read
 -- Reads the rows by which the items of a report are judged. The table `reported` is the present report,
--- see fcgi/sqlite/report_table.h.
+-- see fcgi/rows/report_table.h.
 SELECT reported.n, item.seq, item.state, item.lease, item.remaining, item.chain, item.granted,
     item.granted_at, item.granted_wall, item.moved, item.worker, item.client
 FROM reported CROSS JOIN item

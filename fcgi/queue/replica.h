@@ -108,7 +108,7 @@ bool replica_is_taken(const struct replica *replica);
 int64_t replica_read(struct replica *replica, int64_t at, char *to, size_t size);
 
 /* Compares the items first <= seq <= last with those of the source at the same batch, by rows_hash
- * (fcgi/sqlite/rows_hash.h) over the statement replica_rows. OK also when the replica is at a later
+ * (fcgi/rows/rows_hash.h) over the statement replica_rows. OK also when the replica is at a later
  * batch, with nothing compared. GAP when it is at an earlier one. */
 enum replica_result replica_compare(struct replica *replica, const struct replica_source *source,
                                     const struct queue_range *range);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "parts.h"
-#include "sqlite/item_columns.h"
+#include "rows/item_columns.h"
 
 enum { LOOKED_AT_MAX = 10000 }; /* items that one page of those in one state looks at */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "parts.h"
-#include "sqlite/rows_hash.h"
+#include "rows/rows_hash.h"
 #include "sqlite/store_schema.h"
 
 /* A statement with these numbers bound as ?1, ?2 ...; NULL (DOWN) when the file cannot be read now.

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "sqlite/item_columns.h"
+#include "rows/item_columns.h"
 #include "sqlite/store_schema.h"
 
 enum { BUSY_MS = 1000 };

@@ -4,7 +4,7 @@
 
 #include "log.h"
 #include "parts.h"
-#include "sqlite/rows_hash.h"
+#include "rows/rows_hash.h"
 
 enum replica_result replica_compare(struct replica *replica, const struct replica_source *source,
                                     const struct queue_range *range) {

@@ -1,6 +1,6 @@
 /*
  * Checks that bytes are a patchset, from the first to the last, in the format that
- * fcgi/sqlite/changes.h describes. SQLite's own reader is no safe check: it never ends when a
+ * fcgi/rows/changes.h describes. SQLite's own reader is no safe check: it never ends when a
  * table's name has no end.
  */
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "clock.h"
-#include "item_columns.h"
 #include "log.h"
 #include "queue/id.h"
+#include "rows/item_columns.h"
 #include "store/rank.h"
 #include "store/retry_after.h"
 #include "store_sql.h"

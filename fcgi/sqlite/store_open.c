@@ -9,7 +9,7 @@
 #include "base/child.h"
 #include "clock.h"
 #include "log.h"
-#include "rows_hash.h"
+#include "rows/rows_hash.h"
 #include "store_schema.h"
 #include "store_sql.h"
 

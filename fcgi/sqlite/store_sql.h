@@ -1,23 +1,22 @@
 #ifndef HASHMILL_STORE_SQL_H
 #define HASHMILL_STORE_SQL_H
 
-/* Shared by the files of the store. Each uses only those before it: changes.c (the rows that a
- * batch changes), store_failures.c, store_statements.c, store_counts.c, store_journal.c (what is
- * kept for people); store_files.c, store_reserve.c (room on the disk), store_wal.c (checkpoints),
- * store_backup.c, store_record.c (the log for the replica); store.c (the transaction);
- * store_peers.c (the state of the peer and its replica), store_items.c, store_leases.c,
- * store_workers.c, store_loans.c, store_hand_out.c, store_spread.c and store_pulls.c (operations),
- * store_retention.c; store_open.c.
+/* Shared by the files of the store. Each uses only those before it: store_failures.c,
+ * store_statements.c, store_counts.c, store_journal.c (what is kept for people); store_files.c,
+ * store_reserve.c (room on the disk), store_wal.c (checkpoints), store_backup.c, store_record.c
+ * (the log for the replica); store.c (the transaction); store_peers.c (the state of the peer and
+ * its replica), store_items.c, store_leases.c, store_workers.c, store_loans.c,
+ * store_hand_out.c, store_spread.c and store_pulls.c (operations), store_retention.c; store_open.c.
  */
 
 #include <sqlite3.h>
 
 #include "base/files.h"
 #include "base/log_limit.h"
-#include "changes.h"
 #include "queue/batch_log.h"
 #include "queue/pull_tag.h"
-#include "report_table.h"
+#include "rows/changes.h"
+#include "rows/report_table.h"
 #include "sql.h"
 #include "store/clients.h"
 #include "store/in_hand.h"

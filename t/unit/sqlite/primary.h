@@ -16,7 +16,7 @@
 
 #include "fcgi/queue/batch_log.h"
 #include "fcgi/queue/replica.h"
-#include "fcgi/sqlite/rows_hash.h"
+#include "fcgi/rows/rows_hash.h"
 #include "scratch.h"
 #include "sql.h"
 #include "sqlite/store_schema.h"
