@@ -14,6 +14,8 @@ SELECT seq FROM item WHERE (remaining = 0) <> (state IN (2, 3))
     OR (pull NOTNULL AND (state <> 3 OR length(pull) <> 19))
     OR (key NOTNULL AND (length(key) NOT BETWEEN 1 AND 255 OR key GLOB '*[^!-~]*'));
 DELETE FROM item WHERE seq IN (SELECT seq FROM temp.lost);
+DELETE FROM point WHERE at NOT BETWEEN 0 AND 9007199254740991
+    OR NOT EXISTS (SELECT 1 FROM item WHERE seq = item AND point.remaining BETWEEN 1 AND iterations - 1);
 UPDATE pull SET closed = 0 WHERE closed NOT BETWEEN 0 AND 9007199254740991;
 UPDATE reservation SET closed = 0 WHERE closed NOT BETWEEN 0 AND 9007199254740991;
 UPDATE worker SET last_seen = 0 WHERE last_seen NOT BETWEEN 0 AND 9007199254740991;

@@ -12,10 +12,11 @@ enum {
 static int64_t remove_old(struct store *store, enum item_state state, int64_t days) {
     enum sql remove = state == ITEM_PULLED ? SQL_REMOVE_PULLED : SQL_REMOVE_CANCELLED;
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
-    int64_t now = store_now_ms(store);
-    store_change_items(store,
-                       store_bind(store, remove, "ii", now - days * DAY_MS, (int64_t)REMOVE_MAX),
-                       state, STATE_NONE);
+    enum sql points = state == ITEM_PULLED ? SQL_POINTS_LEAVE_PULLED : SQL_POINTS_LEAVE_CANCELLED;
+    int64_t until = store_now_ms(store) - days * DAY_MS;
+    if (store_run(store, points, "ii", until, (int64_t)REMOVE_MAX))
+        store_change_items(store, store_bind(store, remove, "ii", until, (int64_t)REMOVE_MAX),
+                           state, STATE_NONE);
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
     return closed == INT64_MAX ? INT64_MAX : closed + days * DAY_MS;
 }

@@ -32,8 +32,8 @@ SQL
     return;
 }
 
-for my $version (6 .. 8) {
-    my $counts = $version == 8 ? "INSERT OR IGNORE INTO client (seq, name) VALUES (0, ''); UPDATE client SET waiting = 1, done = 1, remaining = 9, finish = 5;" : '';
+for my $version (6 .. 9) {
+    my $counts = $version >= 8 ? "INSERT OR IGNORE INTO client (seq, name) VALUES (0, ''); UPDATE client SET waiting = 1, done = 1, remaining = 9, finish = 5;" : '';
     for my $kind ('a database', 'a backup') {
         subtest "$kind of version $version" => sub {
             my $mill = Hashmill->start;

@@ -20,6 +20,7 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_7:
     case SQL_SCHEMA_8:
     case SQL_SCHEMA_9:
+    case SQL_SCHEMA_10:
     case SQL_CLIENTS_ALL:       /* all of them, once at each start */
     case SQL_CLIENTS_SENSELESS: /* for --check */
     case SQL_MERGED_ITEMS:      /* these two are of an older schema */

@@ -100,9 +100,9 @@ static inline void primary_set_up(struct conf *conf) {
 
 /* Makes an empty one of node 1. */
 static inline void primary_open(struct primary *primary) {
-    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3,
-                                       SQL_SCHEMA_4, SQL_SCHEMA_5, SQL_SCHEMA_6,
-                                       SQL_SCHEMA_7, SQL_SCHEMA_8, SQL_SCHEMA_9};
+    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,
+                                       SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7, SQL_SCHEMA_8,
+                                       SQL_SCHEMA_9, SQL_SCHEMA_10};
     *primary = (struct primary){
         .source = {.node = 1, .schema = STORE_SCHEMA_VERSION, .identity.epoch = 7}};
     memset(&primary->source.identity.database, 'p', ID_SIZE);
@@ -231,8 +231,9 @@ static inline bool primary_same_table(sqlite3 *database, const char *table, cons
 
 static inline bool primary_compare(struct primary *primary, const char *path,
                                    const char *identity) {
-    static const char *const tables[] = {"item", "worker", "tally", "machine",    "decision",
-                                         "loan", "peer",   "pull",  "reservation"};
+    static const char *const tables[] = {"item",        "worker", "tally",  "machine",
+                                         "decision",    "loan",   "peer",   "pull",
+                                         "reservation", "point",  "history"};
     char sql[200];
     snprintf(sql, sizeof sql, "ATTACH '%s' AS other", path);
     primary_exec(primary->database, sql);

@@ -29,6 +29,21 @@ static struct queue_enqueue cancel_new(struct store *store, const char *key) {
     return item;
 }
 
+/* Gives each item a point. */
+static void add_points(struct store *store) {
+    sqlite3_exec(store->database,
+                 "INSERT INTO point (item, remaining, chain, worker, at)"
+                 " SELECT seq, 1, zeroblob(64), 1, 1 FROM item",
+                 NULL, NULL, NULL);
+}
+
+static int64_t points_of(struct store *store, const char *with) {
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM point LEFT JOIN item ON item.seq = item WHERE %s", with);
+    return number(store, sql);
+}
+
 /* One batch with nothing but retention in it. The rows that are left. */
 static int64_t batch_of_retention(struct store *store) {
     store_begin(store);
@@ -45,7 +60,9 @@ static void by_age(struct store *store) {
     store_begin(store);
     store_enqueue(store, &waiting, &id);
     store_commit(store);
+    add_points(store);
     is_int(batch_of_retention(store), 4, "nothing leaves at once");
+    is_int(points_of(store, "1"), 4, "no point either");
     clock_offsets[1] += 3 * day_ms - 60000;
     is_int(batch_of_retention(store), 4, "nor just before its time");
     clock_offsets[1] += 60000;
@@ -57,6 +74,8 @@ static void by_age(struct store *store) {
     is_int(batch_of_retention(store), 1, "until seven days are over");
     ok(counts_true(store), "the counts are true");
     is_int(store->counts.items[ITEM_PULLED], 0, "none counts as pulled");
+    is_int(points_of(store, "item.seq IS NULL"), 0, "an item's points leave with it");
+    is_int(points_of(store, "1"), 1, "those of others stay");
     clock_offsets[1] += 3650 * day_ms;
     is_int(batch_of_retention(store), 1, "an item that waits stays, however long");
     store_begin(store);
