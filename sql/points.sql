@@ -1,4 +1,38 @@
--- Points: links of items that take more than one report.
+-- Points: links of items that take more than one report. An item gets one whenever 1/128 of its chain has been
+-- reported since the last, so these are at most 127; and when a worker gives it up, while that leaves room for them
+-- among 256.
+
+-- name: point_report
+-- Keeps points of a report, before report_apply. The table `reported` is the present report, see
+-- fcgi/rows/report_table.h.
+-- ?1 worker, ?2 clock
+INSERT OR IGNORE INTO point (item, remaining, chain, worker, at)
+SELECT reported.seq, reported.remaining, reported.chain, ?1, ?2
+FROM reported CROSS JOIN item ON item.seq = reported.seq
+WHERE reported.remaining BETWEEN 1 AND item.remaining - 1
+    AND (coalesce((SELECT min(point.remaining) FROM point WHERE point.item = item.seq), item.iterations)
+            - reported.remaining > item.iterations / 128
+        OR (reported.state = 0 AND (SELECT count(*) FROM point WHERE point.item = item.seq)
+            < 256 - reported.remaining / (item.iterations / 128 + 1)));
+
+-- name: point_lapse
+-- Keeps what was reported last of the items that lapse is to let lapse: the next worker goes on from there.
+-- ?1 clock, ?2 most
+INSERT OR IGNORE INTO point (item, remaining, chain, worker, at)
+SELECT seq, remaining, chain, worker, coalesce(moved, ?1) FROM item
+WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2)
+    AND remaining < granted
+    AND (SELECT count(*) FROM point WHERE point.item = item.seq) < 256 - remaining / (iterations / 128 + 1);
+
+-- name: points_prune
+-- Removes all but the last points.
+-- ?1 how many stay
+DELETE FROM point WHERE seq <= (SELECT max(seq) FROM point) - ?1;
+
+-- name: points_drop
+-- Removes the oldest points, for room.
+-- ?1 how many
+DELETE FROM point WHERE seq IN (SELECT seq FROM point ORDER BY seq LIMIT ?1);
 
 -- name: points_leave_pulled
 -- Removes the points of the items that remove_pulled is to remove.

@@ -140,7 +140,7 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
         return QUEUE_FULL;
     if (store_wal_is_full(store))
         return QUEUE_PAUSED;
-    if (!store_reserve_holds(store))
+    if (!store_disk_has_room(store))
         return QUEUE_DISK_FULL;
     if (!client)
         client = store_client_or_new(store, item->client.name);

@@ -178,6 +178,7 @@ struct reporter {
     int64_t same;             /* seq of another worker of the same identity, found last; 0: none */
     struct in_hand_work work; /* of what was judged and taken, */
     int32_t in_hand;          /* and how many items it has in hand more */
+    bool on_way;              /* some of them have moved on and are not done */
     bool impossible;          /* it reports what cannot be: nothing of it is taken */
 };
 
@@ -238,6 +239,7 @@ static bool judge(struct store *store, int n, const struct report_row *found,
                                            .after = item->remaining};
     reporter->work.links += row->remaining - item->remaining;
     reporter->work.finished += progress == PROGRESS_DONE;
+    reporter->on_way |= item->remaining > 0 && item->remaining < row->remaining;
     reporter->in_hand += (to == ITEM_LEASED) - (row->state == ITEM_LEASED);
     return to != ITEM_WAITING || progress == PROGRESS_RELEASE;
 }
@@ -296,9 +298,11 @@ static int end_of_run(const struct queue_report *report, int first) {
 }
 
 /* Makes the changes that judge_all has noted. */
-static bool apply_all(struct store *store, int64_t worker) {
+static bool apply_all(struct store *store, const struct reporter *reporter) {
     const struct report_table *rows = &store->report_table;
-    if (!store_run(store, SQL_REPORT_APPLY, "iiii", worker, new_deadline(store),
+    if (reporter->on_way && !store_points_note(store, reporter->seq))
+        return false;
+    if (!store_run(store, SQL_REPORT_APPLY, "iiii", reporter->seq, new_deadline(store),
                    store_now_ms(store), store->wall_ms))
         return false;
     for (int n = rows->first; n < rows->end; n++) {
@@ -328,6 +332,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
         rows->first = rows->end;
         reporter.work = (struct in_hand_work){0};
         reporter.in_hand = 0;
+        reporter.on_way = false;
         rows->end = end_of_run(report, rows->first);
         /* Runs that were applied before a failure are taken again when the worker repeats them. */
         if (!judge_all(store, &reporter, verdict))
@@ -336,7 +341,7 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
             memset(verdict->taken + rows->first, 0, sizeof verdict->taken - (size_t)rows->first);
             break;
         }
-        if (!apply_all(store, worker))
+        if (!apply_all(store, &reporter))
             return QUEUE_FAULT;
         in_hand_add(&store->in_hand, report->worker.identity, reporter.in_hand);
         store_in_hand_worked(store, report->worker.identity, &reporter.work);
@@ -347,6 +352,8 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
 void store_lapse(struct store *store) {
     int64_t now = store_now_ms(store);
     if (now < store->next_deadline_ms)
+        return;
+    if (!store_points_lapse(store, now, LAPSE_MAX))
         return;
     sqlite3_stmt *statement = store_bind(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX);
     int64_t items = store_take_back(store, statement);

@@ -4,8 +4,8 @@
 /* Shared by the files of the store. Each uses only those before it: store_failures.c,
  * store_statements.c, store_counts.c, store_journal.c (what is kept for people); store_files.c,
  * store_reserve.c (room on the disk), store_wal.c (checkpoints), store_backup.c, store_record.c
- * (the log for the replica); store.c (the transaction); store_peers.c (the state of the peer and
- * its replica), store_items.c, store_leases.c, store_workers.c, store_loans.c,
+ * (the log for the replica); store.c (the transaction); store_points.c; store_peers.c (the state of
+ * the peer and its replica), store_items.c, store_leases.c, store_workers.c, store_loans.c,
  * store_hand_out.c, store_spread.c and store_pulls.c (operations), store_retention.c; store_open.c.
  */
 
@@ -135,7 +135,8 @@ struct store {
                              0: it has not */
     struct wal wal;
     struct reserve reserve;
-    int64_t next_given_up_ms; /* queue clock; a lower bound, INT64_MAX without open pulls */
+    int64_t points_dropped_ms; /* steady time at which points made room */
+    int64_t next_given_up_ms;  /* queue clock; a lower bound, INT64_MAX without open pulls */
     struct peer_state peer;
     struct in_hand in_hand;  /* of what is leased; counted when it is wanted and not known */
     struct log_limit held;   /* of leases by who has enough in hand */
@@ -236,6 +237,15 @@ void store_reserve_new_batch(struct store *store);
 
 /* Allocates missing room and makes SQLite keep it. Call it before each checkpoint. */
 void store_reserve_keep(struct store *store);
+
+/* Whether there is room as store_reserve_holds says. Without it points are removed, some at a time:
+ * their room serves items. */
+bool store_disk_has_room(struct store *store);
+
+/* Keep points of the present report, before it is applied, and of the leases that are to lapse.
+ * Without room they keep none. False after a failure. */
+bool store_points_note(struct store *store, int64_t worker);
+bool store_points_lapse(struct store *store, int64_t now, int64_t most);
 
 /* Notes that a checkpoint has truncated the WAL to nothing. */
 void store_reserve_emptied_wal(struct store *store);

@@ -140,7 +140,7 @@ static enum queue_result add_worker(struct store *store, const struct queue_work
     bool full = names >= (shared ? NAMES_MAX_SHARED : NAMES_MAX);
     if (store_state(store) != STORE_GOOD)
         return QUEUE_FAULT;
-    full = full || (names > 0 && !store_reserve_holds(store));
+    full = full || (names > 0 && !store_disk_has_room(store));
     if (!store_run(store, SQL_WORKER_PRUNE, "ii", store_now_ms(store) - DAY_MS, (int64_t)PRUNE_MAX))
         return QUEUE_FAULT;
     *seq = run_seen(store, full ? SQL_WORKER_INSTEAD : SQL_WORKER_NEW, worker, &drain);
