@@ -46,10 +46,10 @@ sub make_primary {
 # The record of the next batch: tally.batch becomes this number. The patchset is as SQLite has it: table,
 # columns, which of them are the key; UPDATE; the key's value, new values, and 0 for what stays.
 sub record ($number, $before = $check) {
-    my $columns = 14;
+    my $columns = 15;
     my $int = sub ($value) { return pack 'C q>', 1, $value };
     my $changes = 'P' . pack('C', $columns) . "\1" . "\0" x ($columns - 1) . "tally\0" . pack('CC', 23, 0)
-        . $int->(1) . "\0" x 7 . $int->($number) . "\0" . $int->(1_700_000_000_000 + $number) . "\0" x 3;
+        . $int->(1) . "\0" x 7 . $int->($number) . "\0" . $int->(1_700_000_000_000 + $number) . "\0" x 4;
     $check = sha256($before . pack('q>', $number) . $changes);
     return 'HMB1' . pack('V q<', length $changes, $number) . $check . $changes;
 }
@@ -116,7 +116,7 @@ subtest 'batches' => sub {
     is($replica->{check}, unpack('H*', $check), 'the check');
     is($replica->{as_of}, 1_700_000_000_002, 'when the last one was');
     ok($replica->{complete}, 'complete');
-    is(send_bytes('batches', '', %source, schema => 10, complete => 1)->json->{result}, 'other', 'another schema');
+    is(send_bytes('batches', '', %source, schema => 11, complete => 1)->json->{result}, 'other', 'another schema');
     ok(!replica()->{complete}, 'then it is not complete');
     send_bytes('batches', '', %source, complete => 1);
     ok(replica()->{complete}, 'until that is said');
@@ -148,7 +148,7 @@ subtest 'who may not' => sub {
     is_problem(send_copy($file, epoch => 6), 409, 'superseded');
     is_problem(send_json('state', database => $id, epoch => 6), 409, 'superseded');
     is_problem(send_bytes('batches', '', %source, node => 2), 403, 'forbidden');
-    is(send_bytes('batches', '', %source, schema => 10)->json->{result}, 'other', 'another schema');
+    is(send_bytes('batches', '', %source, schema => 11)->json->{result}, 'other', 'another schema');
     is(send_bytes('batches', '', %source, epoch => 8)->json->{result}, 'other', 'a higher epoch');
     is_problem($mill->worker_call('/peer/replica/state', { protocol => 2, node => 1 }), 403, 'forbidden');
     for my $name (sort keys %source) {
