@@ -22,6 +22,9 @@ UPDATE worker SET last_seen = 0 WHERE last_seen NOT BETWEEN 0 AND 90071992547409
 UPDATE machine SET launched = 0, changed = 0
 WHERE launched NOT BETWEEN 0 AND 9007199254740991 OR changed NOT BETWEEN 0 AND 9007199254740991;
 DELETE FROM loan WHERE deadline NOT BETWEEN 0 AND 9007199254740991;
+DELETE FROM history WHERE at NOT BETWEEN 0 AND 253402300799 OR at % width <> 0 OR seconds NOT BETWEEN 1 AND width
+    OR enqueued < 0 OR done < 0 OR pulled < 0 OR iterations < 0 OR refused < 0 OR waiting < 0 OR oldest_wait < 0
+    OR workers < 0 OR machines < 0;
 
 -- name: recover_tally
 -- Counts the rows of a salvaged database. The queue clock does not go back before the time of any row.

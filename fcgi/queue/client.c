@@ -249,6 +249,10 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
     return reader_fleet(queue->reader, since, fleet);
 }
 
+enum queue_result queue_history(struct queue *queue, struct queue_history *history) {
+    return reader_history(queue->reader, history);
+}
+
 enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
                               struct queue_tally *tally) {
     return client_call(queue, OPERATION_TALLY, whose, sizeof *whose, tally, sizeof *tally);

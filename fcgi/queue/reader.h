@@ -6,6 +6,7 @@
  */
 
 #include "queue_fleet.h"
+#include "queue_history.h"
 #include "queue_peers.h"
 
 struct reader;
@@ -43,6 +44,9 @@ enum queue_result reader_list_then(struct reader *reader, const struct queue_lis
 /* queue_fleet. */
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);
+
+/* queue_history. */
+enum queue_result reader_history(struct reader *reader, struct queue_history *history);
 
 /* queue_hash_items, queue_pull_fate, queue_peers, queue_met. */
 enum queue_result reader_hash_items(struct reader *reader, int64_t items,

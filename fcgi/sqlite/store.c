@@ -51,6 +51,7 @@ void store_rollback(struct store *store) {
     store_backup_note_rollback(store);
     store->next_removal_ms = 0;
     store->next_given_up_ms = 0;
+    store->thin_from = 0;
     store->quarantined = -1;
     store->in_hand.known = false;
     store->next_deadline_ms = 0; /* unknown now; the next batch looks it up */

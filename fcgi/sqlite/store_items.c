@@ -11,8 +11,6 @@
 #include "store/retry_after.h"
 #include "store_sql.h"
 
-enum { WORKER_ALIVE_MS = 60 * 1000 };
-
 /* Looks an idempotency key of a client up. NONE: never used; OK with the id of its item; CONFLICT:
  * used for another request; FAULT. */
 static enum queue_result enqueued_before(struct store *store, int64_t client,

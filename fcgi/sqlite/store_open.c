@@ -388,6 +388,7 @@ static int open_database(struct store *store) {
     store_files_open(store);
     store->serving = store_first_checkpoint(store) && store_files_in_place(store);
     store_tell_still_paused(store);
+    store_begin_minute(store);
     warn_of_no_keys(store);
     return store->serving ? EXIT_OK : failure(store);
 }

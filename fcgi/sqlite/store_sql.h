@@ -6,7 +6,8 @@
  * store_reserve.c (room on the disk), store_wal.c (checkpoints), store_backup.c, store_record.c
  * (the log for the replica); store.c (the transaction); store_points.c; store_peers.c (the state of
  * the peer and its replica), store_items.c, store_leases.c, store_workers.c, store_loans.c,
- * store_hand_out.c, store_spread.c and store_pulls.c (operations), store_retention.c; store_open.c.
+ * store_hand_out.c, store_spread.c and store_pulls.c (operations), store_retention.c,
+ * store_history.c; store_open.c.
  */
 
 #include <sqlite3.h>
@@ -96,7 +97,20 @@ struct reserve {
 
 enum {
     WAL_LARGE_BYTES = 64 * 1024 * 1024, /* a larger WAL file is truncated */
-    DAY_MS = 24 * 3600 * 1000
+    DAY_MS = 24 * 3600 * 1000,
+    WORKER_ALIVE_MS = 60 * 1000 /* a worker counts for so long after a call */
+};
+
+/* The minute that is counted. It begins and ends by the steady clock; the wall clock only names it.
+ */
+struct minute {
+    int64_t at;       /* Unix time in seconds: the minute of the wall clock in which it began */
+    int64_t since_ms; /* steady time: counted since */
+    int64_t until_ms; /* steady time: it ends */
+    struct queue_work work; /* counts.work when it began; */
+    int64_t refused;        /* refusals_count then */
+    int64_t oldest_wait_ms; /* the longest seen */
+    int64_t looked_ms;      /* steady time of the last look at it */
 };
 
 /* A change of an item's state, with the links that remain before and after. */
@@ -138,6 +152,8 @@ struct store {
     int64_t points_dropped_ms; /* steady time at which points made room */
     int64_t next_given_up_ms;  /* queue clock; a lower bound, INT64_MAX without open pulls */
     struct peer_state peer;
+    struct minute minute;    /* that is counted for the history */
+    int64_t thin_from;       /* Unix time in seconds: no minute before it is to become an hour */
     struct in_hand in_hand;  /* of what is leased; counted when it is wanted and not known */
     struct log_limit held;   /* of leases by who has enough in hand */
     int64_t lapsed;          /* items whose leases lapsed since the log said so, */
@@ -363,6 +379,9 @@ enum queue_result store_spread_again(struct store *store, const struct queue_pul
                                      const uint8_t key[PULL_TAG_SIZE], struct queue_batch *batch);
 enum queue_result store_spread_open(struct store *store, const struct queue_pull *pull,
                                     const uint8_t *key, struct queue_batch *batch);
+
+/* store_history.c. Begins to count a minute. */
+void store_begin_minute(struct store *store);
 
 /* store_record.c. Prepares the recording of batches, if COPY feeds a replica. False when memory is
  * short. */

@@ -162,6 +162,17 @@ int64_t store_next_removal(const struct store *store);
 void store_give_up_pulls(struct store *store);
 int64_t store_next_given_up(const struct store *store);
 
+/* Keeps the history: sees how long items wait and, when a minute is over, saves a row of what was
+ * done in it, makes rows of minutes of some two days ago that of their hour, and removes rows of 13
+ * months ago; part of a batch. store_next_history: the steady time of the next call. A minute whose
+ * batch fails, or for which the disk has no room, is not saved. */
+void store_keep_history(struct store *store);
+int64_t store_next_history(const struct store *store);
+
+/* Saves what was counted of the minute under way, in a batch of its own, before the process ends. A
+ * failure is logged; store_state says whether the store is poisoned or unsure. */
+void store_end_history(struct store *store);
+
 /* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It
  * may be early, never late. */
 int64_t store_next_lapse(const struct store *store);

@@ -79,7 +79,7 @@ int64_t batch_due_ms(const struct batch *batch) {
         return 0;
     int64_t due = store_next_lapse(batch->store);
     const int64_t others[] = {store_next_removal(batch->store), store_next_given_up(batch->store),
-                              parked_until(batch->parked)};
+                              store_next_history(batch->store), parked_until(batch->parked)};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         due = others[i] < due ? others[i] : due;
     if (parked_next_pull(batch->parked, NULL) && batch->late_pulls_ms < due)
@@ -170,6 +170,7 @@ static bool attempt(struct batch *batch) {
     if (!store_begin(batch->store))
         return false;
     store_lapse(batch->store);
+    store_keep_history(batch->store);
     for (int i = 0; i < batch->return_count; i++)
         store_return_lease(batch->store, batch->returns[i]);
     for (int i = 0; i < batch->operations && store_state(batch->store) == STORE_GOOD; i++)

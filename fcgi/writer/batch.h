@@ -39,8 +39,8 @@ void batch_disown(struct batch *batch, void *owner);
 
 /* The steady time at which to run the batch. At once (0) with operations, returns, a parked lease
  * that can be served, or a watch for a batch already committed. Else when a lease lapses, a wait
- * ends, an open pull is given up or retention has something to do. A little later after a failed
- * batch. INT64_MAX when nothing will become due by itself. */
+ * ends, an open pull is given up, retention has something to do or a minute is over. A little later
+ * after a failed batch. */
 int64_t batch_due_ms(const struct batch *batch);
 
 /* Applies everything and commits. Afterwards every job has its answer, whether the batch succeeded

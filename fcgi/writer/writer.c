@@ -382,6 +382,13 @@ static int run_due(struct writer *writer, bool due) {
     return good ? -1 : exit_code_of(writer->store);
 }
 
+/* Saves the last of the history before a stop. Returns the exit code. */
+static int end_history(struct writer *writer) {
+    store_end_history(writer->store);
+    note_failure(writer);
+    return store_state(writer->store) >= STORE_UNSURE ? exit_code_of(writer->store) : EXIT_OK;
+}
+
 /* The steady time for releasing withheld answers. After a pause of this process their time starts
  * again: the peer may have given the database to another server meanwhile, and this process will
  * hear of that in a moment. */
@@ -424,7 +431,7 @@ static int serve(struct writer *writer) {
             accept_all(writer); /* there is room now for a process that could not be accepted */
         free_gone(&writer->gone);
         if (child_stopping() && count <= 0 && !due && !withheld_first(writer->withheld))
-            return EXIT_OK;
+            return end_history(writer);
     }
 }
 

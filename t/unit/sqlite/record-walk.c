@@ -160,6 +160,7 @@ static bool one_batch(void) {
     if (!store_begin(store))
         return false;
     store_lapse(store);
+    store_keep_history(store);
     for (int i = draw(OPERATIONS); i > 0; i--)
         operation();
     store_remove_old(store);
