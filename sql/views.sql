@@ -96,12 +96,13 @@ WHERE state IN ('waiting', 'leased')
 ORDER BY enqueued_at
 LIMIT 20;
 
--- Items and iterations completed in each minute that had any, the latest first.
+-- What was done in each minute of the last two days, and in each hour before that, the latest first. What is not there
+-- was not counted: the node was down.
 CREATE VIEW throughput AS
-SELECT strftime('%Y-%m-%dT%H:%MZ', done_wall / 1000, 'unixepoch') AS minute,
-    printf('%,d items', count(*)) AS items,
-    printf('%,d iterations', sum(iterations)) AS iterations
-FROM item
-WHERE done_wall IS NOT NULL
-GROUP BY done_wall / 60000
-ORDER BY done_wall / 60000 DESC;
+SELECT strftime('%Y-%m-%dT%H:%MZ', at, 'unixepoch') AS at, printf('%d of %d s', seconds, width) AS counted,
+    printf('%,d in', enqueued) AS enqueued, printf('%,d done', done) AS done, printf('%,d pulled', pulled) AS pulled,
+    printf('%,d iterations/s', iterations / max(seconds, 1)) AS rate, printf('%,d waited', waiting) AS waiting,
+    printf('%.1f s at most', oldest_wait / 1000.0) AS oldest_wait, workers || ' workers' AS workers,
+    machines || ' machines' AS machines, refused || ' calls refused' AS refused
+FROM history
+ORDER BY history.at DESC;

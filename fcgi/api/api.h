@@ -60,7 +60,8 @@ void api_release(struct call *call); /* POST /admin/release?name=NAME */
 void api_put_paused(struct buffer *body, int64_t paused);
 
 /* health.c, stats.c: monitoring. */
-void api_health(struct call *call); /* GET /healthz[?probe=ready|live] */
-void api_stats(struct call *call);  /* GET /stats */
+void api_health(struct call *call);        /* GET /healthz[?probe=ready|live] */
+void api_stats(struct call *call);         /* GET /stats */
+void api_stats_history(struct call *call); /* GET /stats/history[?span=1h|24h|30d] */
 
 #endif

@@ -1,14 +1,16 @@
-/* GET /stats: the state of a node. */
+/* GET /stats: the state of a node; GET /stats/history: what it has done. */
 
 #include <stdio.h>
 
 #include "api.h"
 #include "base/keys.h"
 #include "base/refusals.h"
+#include "clock.h"
 #include "http/problem.h"
 #include "queue/fields.h"
 #include "stats/certificates.h"
 #include "stats/fleet.h"
+#include "stats/history.h"
 #include "stats/peers.h"
 
 /* "rates": for each span, items and iterations a second. */
@@ -126,4 +128,23 @@ void api_stats(struct call *call) {
         reply_tally(&call->server->reply, conf, &tally, &fleet, &peers);
     else
         problem_of_read(&call->server->reply, result);
+}
+
+void api_stats_history(struct call *call) {
+    static struct queue_history history; /* too large for the stack */
+    struct reply *reply = &call->server->reply;
+    const char *given = query_text(&call->query, "span");
+    const char *span = given ? given : "1h";
+    if (!stats_set_span(&history, span, clock_wall_ms())) {
+        problem_reply(reply, PROBLEM_BAD_PARAMETER,
+                      "span must be " STATS_SPANS "; without it the span is 1h.");
+        return;
+    }
+    enum queue_result result = queue_history(call->server->queue, &history);
+    if (result != QUEUE_OK) {
+        problem_of_read(reply, result);
+        return;
+    }
+    reply_begin(reply, 200, "application/json");
+    stats_put_history(&reply->body, span, &history);
 }

@@ -38,6 +38,7 @@ bool auth_is_worker(const struct identity *identity);
 enum { MAY_CLIENT = 1, MAY_OPERATOR = 2, MAY_VIEWER = 4 };
 #define MAY_CHANGE (MAY_CLIENT | MAY_OPERATOR)
 #define MAY_READ (MAY_CHANGE | MAY_VIEWER)
+#define MAY_SEE_ALL (MAY_OPERATOR | MAY_VIEWER)
 
 /* The bit of an identity; all of them without KEYS, 0 for who has no part in the public listener.
  */

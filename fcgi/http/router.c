@@ -184,7 +184,9 @@ static bool role_fits(struct call *call) {
     problem_reply(&call->server->reply, PROBLEM_FORBIDDEN,
                   "A key of the role %s does not make this call; %s does.",
                   key_role_name(call->identity.key->role),
-                  may == MAY_OPERATOR ? "that of an operator" : "one of a client or an operator");
+                  may == MAY_OPERATOR  ? "that of an operator"
+                  : may == MAY_SEE_ALL ? "one of an operator or a viewer"
+                                       : "one of a client or an operator");
     note_refusal(call);
     return false;
 }

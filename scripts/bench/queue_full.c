@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "fcgi/base/conf.h"
 #include "fcgi/queue/queue_fleet.h"
+#include "fcgi/queue/queue_history.h"
 #include "log.h"
 #include "sql.h"
 
@@ -159,6 +160,11 @@ enum queue_result queue_update_machine(struct queue *queue,
 enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_since *since,
                               struct queue_fleet *fleet) {
     (void)queue, (void)since, (void)fleet;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_history(struct queue *queue, struct queue_history *history) {
+    (void)queue, (void)history;
     return QUEUE_DOWN;
 }
 

@@ -104,6 +104,8 @@ subtest 'good calls' => sub {
     ask(200, 'olga', 'POST', "/admin/$_?what=leasing") for qw(pause resume);
     ask(200, undef, 'GET', '/healthz?probe=live');
     ask(200, $_, 'GET', '/stats') for qw(ann bob olga vera);
+    ask(200, 'olga', 'GET', '/stats/history?span=30d');
+    ask(304, 'olga', 'GET', '/stats/history', headers => { 'If-None-Match' => '*' });
     ask(304, 'ann', 'GET', $_, headers => { 'If-None-Match' => '*' }) for '/items', "/items/$id", '/stats', '/healthz';
     ask(204, 'ann', 'DELETE', "/items/$id");
     ask(200, 'ann', 'GET', "/items/$id");
@@ -159,7 +161,7 @@ subtest 'bad calls' => sub {
     ask(404, 'ann', 'GET', '/items?after=' . uuid());
     ask(404, 'ann', $_, '/items/' . uuid()) for qw(GET DELETE HEAD);
     ask(403, 'ann', $_->[0], $_->[1]) for ['GET', '/items?client=bob'], ['DELETE', '/items?state=waiting&confirm=0&client=bob'],
-        ['POST', '/pullCompleted?top=1&client=bob'], ['POST', '/admin/pause?what=intake'];
+        ['POST', '/pullCompleted?top=1&client=bob'], ['POST', '/admin/pause?what=intake'], ['GET', '/stats/history'];
     ask(422, 'ann', 'POST', '/pullCompleted?top=2', headers => { 'Idempotency-Key' => 'pull' });
     ask(400, 'ann', 'POST', '/pullCompleted?top=2', headers => { 'Idempotency-Key' => 'a b' });
     ask(400, 'olga', 'POST', '/pullCompleted?top=2');

@@ -20,6 +20,7 @@
 #include "fcgi/http/demands.h"
 #include "fcgi/queue/id.h"
 #include "fcgi/queue/queue_fleet.h"
+#include "fcgi/queue/queue_history.h"
 #include "fcgi/queue/queue_operators.h"
 #include "fcgi/writer/operation.h"
 #include "fuzz.h"
@@ -200,6 +201,14 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
     (void)queue;
     (void)since;
     memset(fleet, 0, sizeof *fleet);
+    return fuzz_result;
+}
+
+enum queue_result queue_history(struct queue *queue, struct queue_history *history) {
+    (void)queue;
+    must(history->count >= 1 && history->count <= QUEUE_STEPS_MAX && history->step_seconds >= 60);
+    memset(history->steps, 0, sizeof history->steps);
+    history->steps[0] = (struct queue_step){.seconds = 60, .oldest_wait_ms = 1500};
     return fuzz_result;
 }
 
