@@ -113,7 +113,7 @@ static inline void primary_open(struct primary *primary) {
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
         primary_exec(primary->database, sql_text[schemas[i]]);
     primary_exec(primary->database,
-                 "PRAGMA user_version = 9; UPDATE identity SET node = 1, epoch = 7,"
+                 "PRAGMA user_version = 10; UPDATE identity SET node = 1, epoch = 7,"
                  " id = x'70707070707070707070707070707070';");
 }
 
