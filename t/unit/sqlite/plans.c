@@ -71,7 +71,8 @@ static void check_statement(sqlite3 *database, enum sql sql, char *all, size_t s
     bool good = read_plan(database, sql, plan, size - strlen(all));
     good = good && !strstr(plan, "SCAN item") && !strstr(plan, "SCAN worker") &&
            !strstr(plan, "SCAN tally") && !strstr(plan, "SCAN audit") &&
-           !strstr(plan, "SCAN client") && !strstr(plan, "SCAN history") && !strstr(plan, "TEMP B-TREE");
+           !strstr(plan, "SCAN client") && !strstr(plan, "SCAN history") &&
+           !strstr(plan, "TEMP B-TREE");
     if (!ok(good, "%s only searches", sql_name[sql]))
         printf("# %s\n", plan);
 }

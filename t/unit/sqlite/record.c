@@ -305,6 +305,37 @@ static void loans(void) {
     ends("an older database of the peer's is refused");
 }
 
+/* Ends a minute. */
+static void minute_ends(const char *what) {
+    clock_offsets[0] += 60000;
+    clock_offsets[1] += 60001;
+    store_begin(store);
+    store_keep_history(store);
+    ends(what);
+}
+
+static void history(void) {
+    minute_ends("a minute is saved");
+    minute_ends("and the next");
+    clock_offsets[1] += 10000;
+    store_end_history(store);
+    ok(follow(&follower), "a part of one");
+    clock_offsets[1] += 10000;
+    store_end_history(store);
+    ok(follow(&follower), "which is added to");
+    store_begin(store);
+    follow_exec(store->database,
+                "WITH RECURSIVE m(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM m WHERE n < 59)"
+                " INSERT INTO history SELECT (unixepoch() / 3600 - days * 24) * 3600 + n * width,"
+                " width, width, n, n, n, n, n, n, n, n, n"
+                " FROM m, (SELECT 3 AS days, 60 AS width UNION ALL SELECT 400, 3600)");
+    ends("rows of long ago");
+    store->thin_from = 0; /* as after a start: only a test saves such rows */
+    int64_t before = number(store, "SELECT count(*) FROM history");
+    minute_ends("some become an hour or are removed");
+    is_int(number(store, "SELECT count(*) FROM history"), before + 1 - 59 - 4, "as many as that");
+}
+
 /* --- What leaves no trace --- */
 
 /* An update of several rows; one of them fails. */
@@ -452,6 +483,7 @@ int main(void) {
     fleet();
     loans();
     operators();
+    history();
     statement_fails();
     batch_fails();
     starts_again();
