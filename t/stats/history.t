@@ -24,13 +24,20 @@ sub go_on ($seconds) {
 
 sub now { return time + $moved }
 
-# Goes to some seconds after the start of the next minute. Returns when the one that ends began, once it is saved.
-sub end_minute {
+# The seconds that are saved of the minute that begins then.
+sub saved ($at) { return ($mill->sql("SELECT coalesce(sum(seconds), 0) FROM history WHERE at = $at"))[0][0] }
+
+# Goes on and waits until the minute under way is saved. Returns when that began.
+sub end_with ($seconds) {
     my $at = now() - now() % MINUTE;
-    go_on($at + MINUTE + 5 - now());
-    ok wait_until(20, sub { ($mill->sql("SELECT count(*) FROM history WHERE at = $at"))[0][0] }), 'a minute is saved';
+    my $before = saved($at);
+    go_on($seconds);
+    ok wait_until(20, sub { saved($at) > $before }), 'a minute is saved';
     return $at;
 }
+
+# Goes to some seconds after the start of the next minute.
+sub end_minute { return end_with(MINUTE + 5 - now() % MINUTE) }
 
 sub history ($span) {
     my $reply = $mill->get("/stats/history$span");
@@ -141,12 +148,10 @@ subtest 'while the writer is away' => sub {
 
 subtest 'long spans' => sub {
     my $enqueued = total(history(''), 'enqueued');
-    go_on(3600 + 60);
+    end_with(3600 + 60);
     ok wait_until(20, sub { total(history('?span=30d'), 'enqueued') >= $enqueued }), 'an hour later it is in the hours';
     is total(history('?span=24h'), 'enqueued'), $enqueued, 'and in the day';
-    my $at = end_minute() + MINUTE;
-    go_on(60 * 3600);
-    ok wait_until(20, sub { ($mill->sql("SELECT count(*) FROM history WHERE at = $at"))[0][0] }), 'two days pass';
+    end_with(60 * 3600);
     end_minute() for 1 .. 3;
     is total(history('?span=24h'), 'enqueued'), 0, 'two days later only';
     is total(history('?span=30d'), 'enqueued'), $enqueued, 'in the month';
