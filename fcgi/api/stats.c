@@ -12,6 +12,7 @@
 #include "stats/fleet.h"
 #include "stats/history.h"
 #include "stats/peers.h"
+#include "stats/warnings.h"
 
 /* "rates": for each span, items and iterations a second. */
 static void put_rates(struct buffer *body, const struct queue_tally *tally) {
@@ -55,6 +56,8 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     json_name(body, "version");
     json_put_string(body, HASHMILL_VERSION);
     fields_put_integer(body, "node", conf->node);
+    fields_put_time(body, "now", clock_wall_ms());
+    stats_put_warnings(body, conf, tally, fleet, peers);
     put_items(body, tally);
     json_name(body, "oldest_wait_seconds");
     json_put_number(body, (double)tally->oldest_wait_ms / 1000);

@@ -337,6 +337,7 @@ struct queue_tally {
     int64_t workers;            /* that have called within the last minute */
     int64_t parked;             /* parked leases and looks */
     int64_t paused;             /* the parts that an operator has paused: queue_operators.h */
+    int64_t disk_full;          /* 1: there is no room for more items on the disk */
     struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };

@@ -311,6 +311,7 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
         return store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
     }
     tally->paused = store->counts.paused;
+    tally->disk_full = store->reserve.low && !store_reserve_holds(store);
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;
     int64_t oldest = store_number(store, store_bind(store, SQL_OLDEST, ""), now);

@@ -80,7 +80,7 @@ subtest 'a full disk' => sub {
     # A process that has read keeps the wal-index, which would else be made again.
     is $mill->item($stored[0])->status, 200, 'items can be looked at';
     kill 'KILL', $mill->children('writer');
-    ok wait_until(20, sub { $mill->get('/stats')->status == 200 }), 'a new writer starts on a full disk';
+    ok wait_until(20, sub { $mill->get('/stats?')->status == 200 }), 'a new writer starts on a full disk';
     ($more, $statuses) = enqueue_until_refused($mill);
     push @stored, @$more;
     is_deeply $statuses, [(507) x 4], 'enqueues are refused again after ' . @$more . ' for what was pulled';
@@ -109,9 +109,11 @@ subtest 'no room for more, as any user can have it' => sub {
     $faults->set('grow', path => 'hashmill.db');
     my ($more, $statuses) = enqueue_until_refused($mill);
     is_deeply $statuses, [(507) x 4], 'enqueues are answered 507';
+    is_deeply [grep { /^disk/ } map { $_->{code} } $mill->stats->{warnings}->@*], ['disk-full'], 'and /stats warns of it';
     is scalar keys finish_all($mill)->%*, @stored + @$more, 'everything can be leased, reported and pulled';
     $faults->clear;
     ok wait_until(2, sub { $mill->enqueue('after', 10)->status == 201 }), 'room again: enqueues are taken within 2 s';
+    ok !(grep { $_->{code} eq 'disk-full' } $mill->stats->{warnings}->@*), 'and nothing is warned of';
     $mill->close_instance;
 };
 

@@ -202,19 +202,24 @@ subtest 'when certificates expire' => sub {
         my $at = field("$place/$name{$one->{name}}.pem", '-enddate', '-dateopt', 'iso_8601');
         is $one->{expires_at} =~ s/T/ /r =~ s/\.000Z/Z/r, $at =~ s/^notAfter=|\n//gr, "$one->{name} as openssl says";
     }
+    my $warned = sub { return map { $_->{detail} } grep { $_->{code} eq 'certificate' } $mill->stats->{warnings}->@* };
+    is_deeply [$warned->()], [], 'none is warned of';
     my $listener = sub { (grep { $_->{name} eq 'listener' } $mill->stats->{certificates}->@*)[0] };
     { local $ENV{DAYS} = 10; $authority->node($place) }
     is $listener->()->{days_left}, 824, 'a file is not read for each request';
     $mill->move_clock(steady_ms => 61_000);
     is $listener->()->{days_left}, 9, 'but after a minute';
+    like join("\n", $warned->()), qr/^TLS_CERT expires at .*\nTLS_LISTENER_CERT expires at .*Put a new certificate in its place\.$/, 'two are warned of';
     rename "$place/listener.pem", "$place/away.pem" or die;
     $mill->move_clock(steady_ms => 122_000);
     is_deeply $listener->(), { name => 'listener', error => 'TLS_LISTENER_CERT cannot be read or is broken; hashmill-fcgi -t says more' },
         'a file that is gone';
+    like +($warned->())[1], qr/^TLS_LISTENER_CERT cannot be read/, 'is warned of';
     is $mill->get('/healthz')->status, 200, 'which stops nothing';
     rename "$place/away.pem", "$place/listener.pem" or die;
     $mill->move_clock(steady_ms => 183_000, wall_ms => 11 * 86_400_000);
     is $listener->()->{days_left}, -2, 'one that has expired';
+    like +($warned->())[1], qr/^TLS_LISTENER_CERT has expired at /, 'so is this';
     unlike $mill->server_log, qr/warn: TLS_/, 'nothing was said at the start';
     my $said = sub { my @lines = $mill->server_log =~ /warn: (TLS_.*)/g; return @lines };
     $mill->move_clock(steady_ms => 86_400_000 + 10_000);
