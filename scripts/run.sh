@@ -218,7 +218,7 @@ healthy() {
 
 # Whether clients need a key (setting KEYS).
 wants_key() {
-    [[ $(curl -q -s --noproxy '*' -m 5 -o /dev/null -w '%{http_code}' "$(client_url 0)/stats" 9>&-) == 401 ]]
+    [[ $(curl -q -s --noproxy '*' -m 5 -o /dev/null -w '%{http_code}' "$(client_url 0)/stats?" 9>&-) == 401 ]]
 }
 
 # Ends well as soon as every server can be used through nginx.
@@ -236,7 +236,7 @@ wait_ready() {
 workers_there() {
     local stats each="" least most
     ((nodes == 1)) || each=" on each node"
-    stats=$(curl -qfs --noproxy '*' -m 5 "$(client_url 0)/stats" 9>&-) || return 0
+    stats=$(curl -qfs --noproxy '*' -m 5 "$(client_url 0)/stats?" 9>&-) || return 0
     [[ $stats =~ \"scaling\":(true|false),\"workers_min\":([0-9]+),\"workers_max\":([0-9]+) ]] || return 0
     least=${BASH_REMATCH[2]} most=${BASH_REMATCH[3]}
     if [[ ${BASH_REMATCH[1]} == false ]]; then

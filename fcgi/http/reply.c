@@ -7,6 +7,7 @@ void reply_begin(struct reply *reply, int status, const char *type) {
     reply->retry_seconds = 0;
     reply->type = type;
     reply->passes_on = false;
+    reply->keeper = KEPT_BY_NOBODY;
     buffer_clear(&reply->headers);
     buffer_clear(&reply->body);
 }

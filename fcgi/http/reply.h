@@ -5,6 +5,13 @@
 
 #include "buffer.h"
 
+/* Who may keep a reply, to give it to others or later. */
+enum reply_keeper {
+    KEPT_BY_NOBODY,
+    KEPT_BY_NGINX,         /* for a second, where its template keeps such replies */
+    KEPT_BY_NOBODY_PRIVATE /* the same as nobody, for caches that take no-store lightly */
+};
+
 /*
  * A reply under construction. A process needs only one: it sends the reply before it begins the
  * next, and reuses the buffers.
@@ -12,10 +19,11 @@
 struct reply {
     const char *request_id; /* of the request that it answers; NULL: none. Borrowed */
     int status;
-    int retry_seconds;     /* of its Retry-After; 0: it has none */
-    const char *type;      /* media type; NULL for a reply without a body */
-    bool passes_on;        /* nginx has another process reply: see reply_pass_on */
-    struct buffer headers; /* further header lines, each with its CR LF */
+    int retry_seconds;        /* of its Retry-After; 0: it has none */
+    const char *type;         /* media type; NULL for a reply without a body */
+    bool passes_on;           /* nginx has another process reply: see reply_pass_on */
+    enum reply_keeper keeper; /* who may keep it; nobody after reply_begin */
+    struct buffer headers;    /* further header lines, each with its CR LF */
     struct buffer body;
 };
 

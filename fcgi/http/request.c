@@ -165,13 +165,22 @@ static const char *ending_of(const struct reply *reply) {
     return strstr(reply->type, "json") && !ended ? "\n" : "";
 }
 
+/* The lines that say who may keep a reply. That for nginx comes first, or some versions of it obey
+ * no-store. nginx takes it out. */
+static const char *keeping_of(const struct reply *reply) {
+    static const char *const lines[] = {
+        [KEPT_BY_NOBODY] = "Cache-Control: no-store\r\n",
+        [KEPT_BY_NGINX] = "X-Accel-Expires: 1\r\nCache-Control: no-store\r\n",
+        [KEPT_BY_NOBODY_PRIVATE] = "Cache-Control: private, no-store\r\n"};
+    return reply->passes_on ? "" : lines[reply->keeper];
+}
+
 /* Gives the reply's head and body to libfcgi, which writes when its buffer is full or closed. */
 static void put_reply(const struct request *request, const struct reply *reply) {
     FCGX_Stream *out = request->fcgi.out;
     char head[256];
     int length = snprintf(head, sizeof head, "Status: %d %s\r\n%s", reply->status,
-                          reply_reason(reply->status),
-                          reply->passes_on ? "" : "Cache-Control: no-store\r\n");
+                          reply_reason(reply->status), keeping_of(reply));
     FCGX_PutStr(head, length, out);
     if (reply->headers.length > 0)
         FCGX_PutStr(reply->headers.data, (int)reply->headers.length, out);

@@ -241,8 +241,26 @@ bool router_match(struct call *call) {
     return demands_met(call) && skip_body(call);
 }
 
+/* Says who may keep the reply to a call of /stats or below. With KEYS it is the caller's alone.
+ * Without them everybody gets the same, and may get it from nginx, up to a second old; a failure
+ * never. */
+static void set_keeper(struct call *call) {
+    static const char stats[] = "/stats";
+    struct reply *reply = &call->server->reply;
+    const char *path = call->request->path;
+    size_t length = strlen(stats);
+    if (call->server->listener != LISTENER_PUBLIC || strncmp(path, stats, length) != 0 ||
+        (path[length] != '\0' && path[length] != '/'))
+        return;
+    if (call->server->conf->keys)
+        reply->keeper = KEPT_BY_NOBODY_PRIVATE;
+    else if (reply->status == 200)
+        reply->keeper = KEPT_BY_NGINX;
+}
+
 bool call_finish(struct call *call) {
     demands_of_reply(call);
+    set_keeper(call);
     log_debug("%s %s is answered %d", call->request->method, call->request->path,
               call->server->reply.status);
     return request_finish(call->request, &call->server->reply);

@@ -150,7 +150,7 @@ def wait_parked(node, count, token=None):
     connection = talk.Connection(node.port)
     give_up_at = time.monotonic() + 20
     while True:
-        _, reply = connection.ask(talk.request("GET", "/stats", token=token))
+        _, reply = connection.ask(talk.request("GET", "/stats?", token=token))
         if re.search(rb'"parked":%d\b' % count, reply):
             connection.close()
             return

@@ -25,7 +25,7 @@ await_value() {
 nothing_done() {
     local node
     for ((node = 0; node < nodes; node++)); do
-        [[ $(call "$(client_url "$node")/stats") =~ \"items\":\{[^}]*\"done\":0[,}] ]] || return 1
+        [[ $(call "$(client_url "$node")/stats?") =~ \"items\":\{[^}]*\"done\":0[,}] ]] || return 1
     done
 }
 
@@ -55,7 +55,7 @@ independent_value() {
 # Whether a worker is there or will be launched.
 worker_comes() {
     local stats
-    stats=$(call "$(client_url 0)/stats")
+    stats=$(call "$(client_url 0)/stats?")
     [[ $stats == *'"scaling":true'* && $stats != *'"workers_max":0,'* || $stats != *'"workers":0,'* ]]
 }
 

@@ -23,7 +23,7 @@ sub requests ($mill, $count) {
     for my $number (1 .. $count) {
         my $reply = $mill->enqueue(random_body(256 * 1024), 10);
         push @stored, $reply->json->{id} if $reply->status == 201;
-        my @others = ($reply, $mill->pull(1000), $mill->get('/stats'), $mill->lease(items => 512),
+        my @others = ($reply, $mill->pull(1000), $mill->get('/stats?'), $mill->lease(items => 512),
             $mill->report({ id => uuid(), lease => uuid(), chain => '0' x 128, remaining => 0 }));
         $bad += grep { $_->status >= 500 } @others;
         push our @odd, map { $_->status } grep { $_->status >= 300 && $_->status < 500 } @others;

@@ -24,7 +24,7 @@ sub call ($method, $path, $content = '') {
     return Hashmill::Reply->new($http->request($method, "http://127.0.0.1:$port$path", { content => $content }));
 }
 
-sub stats { return call('GET', '/stats')->json }
+sub stats { return call('GET', '/stats?')->json }
 
 # The processes of that name that this run started.
 sub processes ($name) {

@@ -85,7 +85,7 @@ subtest 'workers that are always kept' => sub {
     ok wait_until(60, sub { my ($next) = $kept->fleet_pids; $next && $next != $pid }), 'when it dies another comes';
     $kept->write_settings(WORKERS_MIN => 0);
     $kept->{server}->kill('HUP');
-    ok wait_until(60, sub { $kept->get('/stats')->status == 200 && $kept->fleet_stats->{workers_min} == 0 }), 'reloaded';
+    ok wait_until(60, sub { $kept->get('/stats?')->status == 200 && $kept->fleet_stats->{workers_min} == 0 }), 'reloaded';
     ok wait_until(60, sub { $kept->pass_seconds(6); !$kept->fleet_pids }), 'kept no more, it goes when it is idle';
     ok wait_until(60, sub { !$kept->machines }), 'for good';
     $kept->close_instance;

@@ -135,7 +135,7 @@ my $files = "$FindBin::Bin/../../nginx";
 make_path("$dir/real");
 sub adapted ($name) {
     return slurp("$files/$name") =~ s{/usr/share/hashmill/nginx|/etc/hashmill/nginx}{$dir/real}gr =~ s{/var/log/nginx/error\.log}{stderr}r
-        =~ s{/var/log/nginx/hashmill\.log}{$dir/real/access.log}gr;
+        =~ s{/var/log/nginx/hashmill\.log}{$dir/real/access.log}gr =~ s{/run/hashmill-nginx}{$dir/real/kept}r;
 }
 spew("$dir/real/$_", adapted($_)) for map { s{.*/}{}r } glob "$files/hashmill-*.conf";
 spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker);

@@ -139,7 +139,7 @@ subtest 'stop' => sub {
 subtest "a node's disk is lost" => sub {
     $run = start_run('--nodes', 2);
     my $id = call($first, 'PUT', '/enqueue?iterations=1000000000000', 'comes back')->json->{id};
-    my $behind = sub { call($first, 'GET', '/stats')->json->{peers}[0]{behind} // {} };
+    my $behind = sub { call($first, 'GET', '/stats?')->json->{peers}[0]{behind} // {} };
     ok wait_until(20, sub { ($behind->()->{batches} // 1) == 0 }), 'the other node has all of it';
     $run->kill('TERM');
     is $run->wait_exit(60), 0, 'both end';
@@ -155,7 +155,7 @@ subtest "a node's disk is lost" => sub {
 subtest 'both databases are lost' => sub {
     $run = start_run('--nodes', 2);
     my $id = call($first, 'PUT', '/enqueue?iterations=1000000000000', 'comes back')->json->{id};
-    ok wait_until(20, sub { (call($first, 'GET', '/stats')->json->{peers}[0]{behind}{batches} // 1) == 0 }), 'both have replicas';
+    ok wait_until(20, sub { (call($first, 'GET', '/stats?')->json->{peers}[0]{behind}{batches} // 1) == 0 }), 'both have replicas';
     $run->kill('TERM');
     is $run->wait_exit(60), 0, 'both end';
     unlink grep { !/replica/ } glob "$var/node?/hashmill.db*";

@@ -171,14 +171,14 @@ subtest 'keys in the file of settings' => sub {
     spew("$var/hashmill.env", slurp("$var/hashmill.env") . "KEYS=$var/keys\nHOSTS=mill.example\nITEMS_MAX=7\n");
     for my $when ('once', 'again') {
         $run = start_run();
-        is call('GET', '/stats')->status, 401, "$when: they count after a start";
+        is call('GET', '/stats?')->status, 401, "$when: they count after a start";
         $run->kill('TERM');
         is $run->wait_exit(60), 0, 'ends well';
     }
     is_deeply [slurp("$var/hashmill.env") =~ /^(KEYS=.*|HOSTS=.*|ITEMS_MAX=.*)$/mg], ["KEYS=$var/keys", 'HOSTS=mill.example'], 'once each';
     spew("$var/hashmill.env", slurp("$var/hashmill.env") =~ s/^KEYS=.*\n//mr);
     $run = start_run();
-    is call('GET', '/stats')->status, 200, 'until the line is taken out';
+    is call('GET', '/stats?')->status, 200, 'until the line is taken out';
     $run->kill('TERM');
     $run->wait_exit(60);
 };

@@ -27,7 +27,7 @@ sub work ($mill, $requests) {
         $mill->item($id);
         $mill->item(uuid());
         $mill->pull(5);
-        $mill->get('/stats');
+        $mill->get('/stats?');
         $mill->get('/nothing?here');
         $mill->call('DELETE', "/items/$id?x");
         $mill->new_item('a', 2);

@@ -427,7 +427,7 @@ sub item ($self, $id, %query) {
 }
 
 sub state_of ($self, $id) { return $self->item($id)->json->{state} }
-sub stats ($self)         { return $self->get('/stats')->json }
+sub stats ($self)         { return $self->get('/stats?')->json } # /stats may be a second old
 
 # Waits until that many requests are parked.
 sub wait_parked ($self, $count) {

@@ -113,7 +113,7 @@ sub watcher ($shared, $name, @nodes) {
     my $history = $shared->writer($name);
     while (!stopping()) {
         for my $node (@nodes) {
-            $history->ask({ op => 'stats', node => $node->number }, sub { $node->get('/stats') },
+            $history->ask({ op => 'stats', node => $node->number }, sub { $node->get('/stats?') },
                 sub ($reply) { return $reply->json->%{qw(items remaining)} });
         }
         sleep 0.5;
