@@ -30,7 +30,7 @@ ROLLBACK;
 -- name: tally_read
 -- The counts, the queue clock and virtual time as last saved.
 SELECT clock, waiting, leased, done, pulled, cancelled, remaining, batch, batch_check, wall, virtual, top,
-    paused
+    paused, backed_up
 FROM tally WHERE one = 1;
 
 -- name: tally_batch
@@ -76,6 +76,11 @@ WHERE one = 1;
 -- Saves the check over all batches so far. The check does not cover this change.
 -- ?1 check
 UPDATE tally SET batch_check = ?1 WHERE one = 1;
+
+-- name: tally_backed_up
+-- Saves when the last backup was made.
+-- ?1 wall time
+UPDATE tally SET backed_up = ?1 WHERE one = 1;
 
 -- name: identity
 -- The identity of this database.

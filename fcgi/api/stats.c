@@ -47,6 +47,19 @@ static void put_items(struct buffer *body, const struct queue_tally *tally) {
     fields_put_integer(body, "remaining", tally->remaining);
 }
 
+/* "backup": when the last one was made; null if none was. */
+static void put_backup(struct buffer *body, int64_t wall_ms) {
+    json_name(body, "backup");
+    json_open(body, '{');
+    if (wall_ms > 0) {
+        fields_put_time(body, "last_at", wall_ms);
+    } else {
+        json_name(body, "last_at");
+        json_put_null(body);
+    }
+    json_close(body, '}');
+}
+
 static void reply_tally(struct reply *reply, const struct conf *conf,
                         const struct queue_tally *tally, const struct queue_fleet *fleet,
                         const struct queue_peers *peers) {
@@ -69,6 +82,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     stats_put_fleet(body, conf, fleet);
     stats_put_peers(body, conf, tally, peers);
     stats_put_certificates(body, conf);
+    put_backup(body, tally->backed_up_wall_ms);
     json_close(body, '}');
 }
 

@@ -42,6 +42,17 @@ static enum queue_result fetch(struct queue *queue, int fd, const char *path) {
     return result;
 }
 
+/* Has the engine note that there is a new backup. That is a good one, whatever becomes of the note.
+ */
+static void note_backup(struct queue *queue) {
+    if (!files_act_as_owner(queue->conf->run_dir))
+        return;
+    if (client_call(queue, OPERATION_NOTE_BACKUP, NULL, 0, NULL, 0) != QUEUE_OK)
+        log_warn("the backup is whole, but the server could not note that it was made, and will "
+                 "warn of an old one too early");
+    files_act_as_self();
+}
+
 enum queue_result queue_backup(struct queue *queue, const char *path) {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -59,7 +70,9 @@ enum queue_result queue_backup(struct queue *queue, const char *path) {
     if (result == QUEUE_OK && fsync(fd) != 0)
         result = failed(path);
     close(fd);
-    if (result != QUEUE_OK)
+    if (result == QUEUE_OK)
+        note_backup(queue);
+    else
         unlink(path);
     return result;
 }

@@ -338,6 +338,7 @@ struct queue_tally {
     int64_t parked;             /* parked leases and looks */
     int64_t paused;             /* the parts that an operator has paused: queue_operators.h */
     int64_t disk_full;          /* 1: there is no room for more items on the disk */
+    int64_t backed_up_wall_ms;  /* wall time: when the last queue_backup was OK; 0: none was */
     struct queue_copying copying;
     struct queue_work work[QUEUE_SPANS];
 };
@@ -419,7 +420,7 @@ enum queue_result queue_retire(struct queue *queue, const struct queue_worker *w
 /* Writes a copy of the whole queue, from which a node can be restored, to a new file. The copy has
  * everything acknowledged before the call. OK; CONFLICT, another backup is under way; DISK_FULL, no
  * room for the file; DOWN; UNKNOWN, it was broken off; FAULT, logged. The file exists only after
- * OK. */
+ * OK; then the engine notes when that was. */
 enum queue_result queue_backup(struct queue *queue, const char *path);
 
 /* Counts everything, or one client's; also checks that the engine takes operations and can read its

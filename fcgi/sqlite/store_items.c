@@ -311,6 +311,7 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
         return store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
     }
     tally->paused = store->counts.paused;
+    tally->backed_up_wall_ms = store->counts.backed_up_wall_ms;
     tally->disk_full = store->reserve.low && !store_reserve_holds(store);
     memcpy(tally->items, store->counts.items, sizeof tally->items);
     tally->remaining = store->counts.remaining;

@@ -1,5 +1,5 @@
-/* What is kept for people to read: the decisions of the scaler, and what operators do. And the
- * parts of the node that operators have paused. */
+/* What is kept for people to read: the decisions of the scaler, what operators do, and when the
+ * last backup was made. And the parts of the node that operators have paused. */
 
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +63,15 @@ enum queue_result store_pause(struct store *store, const struct queue_pause *pau
     counts->paused ^= pause->part;
     *paused = counts->paused;
     snprintf(store->paused_by, sizeof store->paused_by, "%s", pause->who);
+    return QUEUE_OK;
+}
+
+enum queue_result store_note_backup(struct store *store) {
+    if (!store_run(store, SQL_TALLY_BACKED_UP, "i", store->wall_ms)) {
+        store_lose(store);
+        return QUEUE_FAULT;
+    }
+    store->counts.backed_up_wall_ms = store->wall_ms;
     return QUEUE_OK;
 }
 

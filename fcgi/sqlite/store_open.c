@@ -319,6 +319,7 @@ static bool load_counts(struct store *store) {
     counts->rank.top = rank_sane(sqlite3_column_int64(statement, 6 + ITEM_STATES));
     counts->rank.loose = true;
     counts->paused = sqlite3_column_int64(statement, 7 + ITEM_STATES) & QUEUE_PARTS_ALL;
+    counts->backed_up_wall_ms = sqlite3_column_int64(statement, 8 + ITEM_STATES);
     store_end(statement);
     good = good && check_times(store) && store_load_clients(store) && store_check_counts(store);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();

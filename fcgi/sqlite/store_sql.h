@@ -38,7 +38,8 @@ struct counts {
     int64_t batch;     /* its number */
     bool wrong;        /* a change did not fit them: the batch ends with counts of the rows */
     struct rank_clock rank;
-    int64_t paused; /* bits of enum queue_part */
+    int64_t paused;            /* bits of enum queue_part */
+    int64_t backed_up_wall_ms; /* when the last backup was made; 0: never */
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;     /* done since the start */

@@ -144,6 +144,19 @@ static void warn_of_certificates(struct buffer *body, const struct conf *conf) {
     }
 }
 
+/* An old backup; none of a node that has never had one, as that is wanted. */
+static void warn_of_backup(struct buffer *body, const struct queue_tally *tally) {
+    char at[CLOCK_TEXT_SIZE];
+    if (tally->backed_up_wall_ms == 0 ||
+        clock_wall_ms() - tally->backed_up_wall_ms <= WARN_BACKUP_MS)
+        return;
+    clock_format(at, tally->backed_up_wall_ms);
+    warn(body, "backup-old",
+         "The last backup was made at %s, more than %d hours ago. See whether "
+         "hashmill-backup.timer runs, and what journalctl -u hashmill-backup says.",
+         at, (int)(WARN_BACKUP_MS / (60 * 60 * 1000)));
+}
+
 static void warn_of_quarantine(struct buffer *body, const struct queue_fleet *fleet) {
     const struct queue_quarantined *last = &fleet->quarantine[0];
     char since[CLOCK_TEXT_SIZE];
@@ -184,6 +197,7 @@ void stats_put_warnings(struct buffer *body, const struct conf *conf,
     warn_of_disk(body, conf, tally);
     warn_of_peer(body, conf, tally, peers);
     warn_of_certificates(body, conf);
+    warn_of_backup(body, tally);
     warn_of_quarantine(body, fleet);
     warn_of_launches(body, conf, tally, fleet);
     json_close(body, ']');

@@ -106,6 +106,8 @@ enum queue_result store_retire(struct store *store, const struct queue_worker *w
 enum queue_result store_quarantine(struct store *store, const struct queue_quarantine *quarantine);
 enum queue_result store_pause(struct store *store, const struct queue_pause *pause,
                               int64_t *paused);
+/* Notes that a backup was made now. OK, FAULT. */
+enum queue_result store_note_backup(struct store *store);
 enum queue_result store_update_machine(struct store *store,
                                        const struct queue_machine_update *update);
 enum queue_result store_close_pull(struct store *store, const struct queue_close *close);

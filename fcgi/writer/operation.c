@@ -226,6 +226,7 @@ APPLY(heard, store_heard(store, &operation->body.heard))
 APPLY(raise_epoch, store_raise(store, &operation->body.raise))
 APPLY(loan, store_loan(store, &operation->body.loan))
 APPLY(watch_done, store_has_done(store, operation->body.whose.client))
+APPLY(note_backup, store_note_backup(store))
 APPLY(pause, store_pause(store, &operation->body.pause, &answer->body.number))
 APPLY(lease, store_lease(store, &operation->body.lease, &answer->body.grant))
 APPLY(look,
@@ -453,6 +454,7 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
                          .is_alone = true,
                          .is_sane = is_sane_pause,
                          .apply = pause},
+    [OPERATION_NOTE_BACKUP] = {.name = "note backup", .is_alone = true, .apply = note_backup},
 };
 
 const struct operation_kind *operation_kind(const struct channel_message *message) {

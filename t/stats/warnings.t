@@ -51,6 +51,24 @@ subtest 'a quarantine' => sub {
     is codes(), '', 'nothing is left of it';
 };
 
+subtest 'backups' => sub {
+    is $mill->stats->{backup}{last_at}, undef, 'none was made';
+    my $before = $mill->stats->{now};
+    is +($mill->command('--backup', "$dir/backup.db"))[0], 0, 'one is made';
+    my $stats = $mill->stats;
+    ok $before le $stats->{backup}{last_at} && $stats->{backup}{last_at} le $stats->{now}, 'when, is said';
+    isnt +($mill->command('--backup', "$dir/no/such.db"))[0], 0, 'another fails';
+    is $mill->stats->{backup}{last_at}, $stats->{backup}{last_at}, 'which is none';
+    $mill->kill_everything;
+    $mill->restart;
+    is $mill->stats->{backup}{last_at}, $stats->{backup}{last_at}, 'after a crash it is known';
+    is codes(), '', 'and new';
+    $mill->move_clock(wall_ms => 26 * 3_600_000 + 60_000);
+    like { warned() }->{'backup-old'}, qr/made at \Q$stats->{backup}{last_at}\E/, 'a day later it is old';
+    is +($mill->command('--backup', "$dir/next.db"))[0], 0, 'the next one';
+    is codes(), '', 'is new';
+};
+
 subtest 'who sees them' => sub {
     is $mill->call('POST', "/admin/pause?what=$_")->status, 200, "$_ is paused" for 'intake', 'scaling';
     is_deeply [map { $_->{code} } stats_of($_)->{warnings}->@*], [qw(paused paused)], "$_ does" for 'olga', 'vera';

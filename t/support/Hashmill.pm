@@ -202,7 +202,7 @@ sub stop_server ($self) {
 # kill -9 of every process of this instance, in any order, except those given, processes or their ids.
 sub kill_everything ($self, @spared) {
     my %spared = map { ref $_ ? $_->pid : $_, 1 } @spared;
-    $self->expect_log(qr/worker process \d+ exited on signal 9/); # nginx's, if its master goes last
+    $self->expect_log(qr/(?:worker|cache \w+) process \d+ exited on signal 9/); # nginx's, if its master goes last
     kill_until_gone(sub { shuffle(grep { !$spared{$_} } $self->pids) }) or $self->give_up('processes survive SIGKILL');
     return;
 }

@@ -152,6 +152,14 @@ static void test_peer(void) {
            "with a replica that lacks something");
 }
 
+static void test_backup(void) {
+    make_healthy();
+    tally.backed_up_wall_ms = clock_wall_ms() - WARN_BACKUP_MS + 60000;
+    is_text(warned(), "", "a backup may be 26 hours old");
+    tally.backed_up_wall_ms -= 120000;
+    is_one("backup-old", "more than 26 hours ago", "an older one");
+}
+
 static void test_fleet(void) {
     make_healthy();
     fleet.quarantine_count = 1;
@@ -176,6 +184,7 @@ int main(void) {
     test_pauses();
     test_disk();
     test_peer();
+    test_backup();
     test_fleet();
     return done_testing();
 }
