@@ -28,7 +28,8 @@ DELETE FROM history WHERE at NOT BETWEEN 0 AND 253402300799 OR at % width <> 0 O
 
 -- name: recover_tally
 -- Counts the rows of a salvaged database. The queue clock does not go back before the time of any row.
--- ?1 the old clock or 0, ?2 the old number of the last batch or 0, ?3 what was paused
+-- ?1 the old clock or 0, ?2 the old number of the last batch or 0, ?3 what was paused,
+-- ?4 when the last backup was made
 UPDATE tally SET
     clock = max(iif(?1 BETWEEN 0 AND 9007199254740991, ?1, 0),
         (SELECT coalesce(max(max(since, coalesce(done_at, 0), coalesce(closed, 0))), 0) FROM item),
@@ -41,6 +42,7 @@ UPDATE tally SET
     remaining = (SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2),
     batch = ?2,
     paused = ?3,
+    backed_up = ?4,
     virtual = coalesce((SELECT min(rank) FROM item WHERE state = 0), virtual),
     top = max(top, (SELECT coalesce(max(rank), 0) FROM item WHERE state = 0))
 WHERE one = 1;

@@ -188,6 +188,7 @@ static bool count_all(struct work *work) {
     sqlite3_bind_int64(tally, 1, number_of(work->from, "SELECT clock FROM tally", 0));
     sqlite3_bind_int64(tally, 2, number_of(work->from, "SELECT batch FROM tally", 0));
     sqlite3_bind_int64(tally, 3, number_of(work->from, "SELECT paused FROM tally", 0));
+    sqlite3_bind_int64(tally, 4, number_of(work->from, "SELECT backed_up FROM tally", 0));
     bool good = tally && sqlite3_step(tally) == SQLITE_DONE;
     sqlite3_finalize(tally);
     return good;

@@ -147,7 +147,7 @@ static void warn_of_certificates(struct buffer *body, const struct conf *conf) {
 /* An old backup; none of a node that has never had one, as that is wanted. */
 static void warn_of_backup(struct buffer *body, const struct queue_tally *tally) {
     char at[CLOCK_TEXT_SIZE];
-    if (tally->backed_up_wall_ms == 0 ||
+    if (tally->backed_up_wall_ms <= 0 ||
         clock_wall_ms() - tally->backed_up_wall_ms <= WARN_BACKUP_MS)
         return;
     clock_format(at, tally->backed_up_wall_ms);

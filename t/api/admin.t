@@ -180,6 +180,8 @@ subtest 'pulls and cancels' => sub {
 
 subtest 'a damaged database' => sub {
     is paused(admin('pause?what=intake')), 'intake', 'the intake is paused';
+    is +($mill->command('--backup', "$dir/backup.db"))[0], 0, 'a backup is made';
+    my $backup = $mill->stats->{backup}{last_at};
     my @before = actions();
     $mill->kill_everything;
     my ($code, $text) = recover($mill, "$mill->{dir}/new.db");
@@ -189,6 +191,7 @@ subtest 'a damaged database' => sub {
     $mill->restart;
     is_deeply [actions()], \@before, 'what was done is known';
     is_problem(put('new again'), 503, 'and what was paused is');
+    is $mill->stats->{backup}{last_at}, $backup, 'and when the backup was made';
 };
 
 subtest 'without keys' => sub {
