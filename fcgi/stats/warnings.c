@@ -50,8 +50,7 @@ static void warn_of_waits(struct buffer *body, const struct conf *conf,
              "An item has waited for %d s: more comes in than the workers compute. %s",
              seconds(tally->oldest_wait_ms),
              scales ? "Raise WORKERS_MAX, or have less come in."
-                    : "Start more workers, or have "
-                      "less come in.");
+                    : "Start more workers, or have less come in.");
 }
 
 static void warn_of_pauses(struct buffer *body, const struct queue_tally *tally) {

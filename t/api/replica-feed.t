@@ -107,6 +107,8 @@ subtest 'COPY=sync' => sub {
     cmp_ok $took, '>', 1.8, 'without an answer of the peer one is withheld';
     cmp_ok $took, '<', 4, 'for two seconds';
     like peer_stats()->{incomplete_since}, qr/^\d{4}-/, 'then it is known that the replica is incomplete';
+    my $warned = sub { return map { $_->{detail} } grep { $_->{code} eq 'copy-incomplete' } $mill->stats->{warnings}->@* };
+    like +($warned->())[0], qr/^Since \d{4}-.*what the replica at node 1 lacks/, 'which is warned of';
     $begin = time;
     $mill->new_item('not withheld', 5);
     cmp_ok time - $begin, '<', 1, 'the next answers are not withheld';
@@ -115,6 +117,7 @@ subtest 'COPY=sync' => sub {
     like peer_stats()->{incomplete_since}, qr/^\d{4}-/, 'a restart does not forget it';
     $peer->answer('replica/batches' => undef);
     ok wait_until(60, sub { !exists peer_stats()->{incomplete_since} }), 'until it has all';
+    is_deeply [$warned->()], [], 'and nothing is warned of';
 };
 
 subtest 'a newer database elsewhere' => sub {
