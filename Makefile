@@ -294,7 +294,7 @@ SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*
 	build/lint-commits build/packages.sh build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/* sql/* nginx/* scripts/install/* debian/hashmill.* scripts/aws/*.json) \
+	$(wildcard scripts/bench/* sql/* nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json) \
 	$(wildcard t/*/*.t $(addprefix t/support/,*.pm */*.pm */*/*.pm))
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes lint-floors lint-docs
@@ -363,10 +363,11 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 .PHONY: install
 install: all $(MANUALS)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/hashmill $(SHARE)/man/man8 \
-		$(SHARE)/hashmill/nginx $(SHARE)/hashmill/sql $(SHARE)/hashmill/ec2 $(SHARE)/doc/hashmill
+		$(SHARE)/hashmill/nginx $(SHARE)/hashmill/page $(SHARE)/hashmill/sql $(SHARE)/hashmill/ec2 $(SHARE)/doc/hashmill
 	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(INSTALLED_SCRIPTS) $(DESTDIR)$(PREFIX)/lib/hashmill
-	install -m 644 nginx/* $(SHARE)/hashmill/nginx
+	install -m 644 $(wildcard nginx/*.*) $(SHARE)/hashmill/nginx
+	install -m 644 nginx/page/* $(SHARE)/hashmill/page
 	sed -i 's|/usr/share/hashmill|$(PREFIX)/share/hashmill|' $(addprefix $(SHARE)/hashmill/nginx/,site.conf hashmill-http.conf)
 	install -m 644 docs/openapi.yaml $(SHARE)/hashmill
 	install -m 644 sql/* $(SHARE)/hashmill/sql

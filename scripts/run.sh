@@ -261,6 +261,7 @@ announce() {
         say "two nodes serve on $first and $last; logs are in $var/node0/log and $var/node1/log"
     fi
     workers_there
+    say "what happens is seen in a browser at $first/ui/"
     say ""
     say "  id=\$(date | curl -sT-$key -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl$key \"$last/items/\$id?wait=30\""
     say "  curl$key -X POST '$last/pullCompleted?top=10'"

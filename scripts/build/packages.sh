@@ -12,7 +12,7 @@ fi
 # shellcheck disable=SC2034  # used by the scripts that source this file
 {
     packages_build=(gcc libc6-dev make pkg-config "${packages_libraries[@]}")
-    packages_run=(nginx curl)
+    packages_run=(nginx curl libjs-dygraphs)
     packages_demo=(perl)
     packages_test=(git iproute2 libnginx-mod-http-lua lintian locales nftables openssl perl python3 python3-jsonschema python3-yaml sqlite3 strace systemd valgrind)
     # Ubuntu has this browser as a snap only; there the tests that need one are left out.

@@ -49,7 +49,8 @@ subtest 'contents' => sub {
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
         usr/share/hashmill/openapi.yaml usr/share/doc/hashmill/docs/openapi.yaml usr/share/doc/hashmill/README.md
         usr/share/doc/hashmill/copyright);
-    push @files, map { "usr/share/hashmill/$_" } glob 'nginx/* sql/*';
+    push @files, map { "usr/share/hashmill/$_" } grep { -f } glob 'nginx/* sql/*';
+    push @files, map { s/^nginx/usr\/share\/hashmill/r } glob 'nginx/page/*';
     push @files, map { s/scripts\/install/lib\/systemd\/system/r } glob 'scripts/install/*.service scripts/install/*.timer';
     is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
     is $mode{"./$_"}, '-rw-r--r--', $_ for @files;
@@ -76,7 +77,7 @@ subtest 'control' => sub {
     my $depends = run_command('dpkg-deb', '-f', $package, 'Depends');
     like $depends, qr/\b$_/, "depends on $_" for qw(libc6 libcurl4 libfcgi0 libsqlite3-0 libssl3 libuuid1 curl openssl systemd);
     unlike $depends, qr/nginx/, 'a worker needs no nginx';
-    like run_command('dpkg-deb', '-f', $package, 'Recommends'), qr/nginx-light \| nginx/, 'a node does';
+    like run_command('dpkg-deb', '-f', $package, 'Recommends'), qr/libjs-dygraphs.*nginx-light \| nginx/s, 'a node does, and the library of its page';
     for my $script (qw(postinst prerm postrm)) {
         ok defined run_command('sh', '-n', "$dir/root/DEBIAN/$script"), "$script is a shell script";
         unlike slurp("$dir/root/DEBIAN/$script"), qr/#DEBHELPER#/, 'a finished one';

@@ -1,0 +1,211 @@
+// Ties the parts of the page together: what is asked, when, and what is shown of the answers.
+
+import { ApiError, Poller, call, hasKey, setKey } from './api.js';
+import { whenChanged } from './admin.js';
+import { redraw, showHistory } from './charts.js';
+import { byId, setText, show } from './dom.js';
+import { allowEnqueue, showPrediction, startEnqueue } from './enqueue.js';
+import { showFleet } from './fleet.js';
+import { duration, time } from './format.js';
+import { allowItems, lookAgain, startItems } from './items.js';
+import { showFigures, showHealth, showState } from './overview.js';
+import { showRunning, startRunning } from './running.js';
+
+const HISTORY_SECONDS = 20;
+let stats = null;
+let running = null;
+let rights = null;      // { sees: 'all' or 'own', change, operate }; null until they are known
+let answeredAt = 0;     // when /stats was answered last, of performance.now()
+let failure = '';       // why it is not answered now
+let span = '1h';
+let ticking = 0;
+
+const interval = () => Number(byId('refresh').value);
+const now = () => Date.parse(stats?.now) || Date.now();
+
+// --- What is asked -------------------------------------------------------------------------------
+
+// A call that another version of the node does not have, or that is not for this reader, is not made again.
+function optional(poller, error, give) {
+    if (!(error instanceof ApiError) || ![403, 404].includes(error.status)) throw error;
+    poller.stop();
+    give(null);
+}
+
+const statsPoller = new Poller(async (signal) => {
+    try {
+        const newest = await call('GET', '/stats', { signal });
+        await learnRights(newest, signal);
+        stats = newest;
+        showAnswer();
+    } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.status === 401) askForKey(hasKey() ? error.message : '');
+        else showNoAnswer(error.status === 403 ? `This key may not see the figures: ${error.message}` : error.message);
+        throw error;
+    }
+}, interval);
+
+const runningPoller = new Poller(async (signal) => {
+    try {
+        running = await call('GET', '/stats/running', { signal });
+    } catch (error) {
+        optional(runningPoller, error, () => (running = null));
+    }
+    if (stats) showRunning(stats, running);
+}, interval);
+
+const historyPoller = new Poller(async (signal) => {
+    try {
+        await showHistory(await call('GET', `/stats/history?span=${span}`, { signal }));
+    } catch (error) {
+        optional(historyPoller, error, showHistory);
+    }
+}, () => interval() && Math.max(interval(), HISTORY_SECONDS));
+
+// Learns once what the reader may do. An operator's key is told from a viewer's by a call that changes nothing: what
+// is to be paused is not said.
+async function learnRights(newest, signal) {
+    if (rights) return;
+    const own = newest.client !== undefined;
+    let operate = !own;
+    if (operate && hasKey()) {
+        operate = await call('POST', '/admin/pause', { signal }).then(() => true, (error) => {
+            if (error instanceof ApiError && [400, 403].includes(error.status)) return error.status === 400;
+            throw error;
+        });
+    }
+    rights = { sees: own ? 'own' : 'all', change: own || operate, operate };
+    showRights(newest);
+}
+
+// --- What is shown -------------------------------------------------------------------------------
+
+function showRights(newest) {
+    const role = rights.sees === 'own' ? `client ${newest.client}` : rights.operate ? 'operator' : 'viewer';
+    show(byId('key-panel'), false);
+    show(byId('content'), true);
+    show(byId('who'), true);
+    show(byId('forget'), hasKey());
+    setText(byId('role'), hasKey() ? role : 'no key needed');
+    byId('who').title = hasKey() ? '' : 'KEYS is not set: who reaches this node may do everything.';
+    show(byId('raw'), !hasKey());
+    allowEnqueue(rights);
+    allowItems(rights);
+    runningPoller.start();
+    if (rights.sees === 'all') historyPoller.start();
+}
+
+function showAnswer() {
+    const back = failure !== '';
+    answeredAt = performance.now();
+    failure = '';
+    clearInterval(ticking);
+    ticking = 0;
+    document.body.classList.remove('stale');
+    setText(byId('node'), `node ${stats.node}`);
+    setText(byId('foot'), `hashmill ${stats.version}, node ${stats.node}.`);
+    document.title = stats.warnings?.length ? `(${stats.warnings.length}) hashmill, node ${stats.node}` : `hashmill, node ${stats.node}`;
+    showHealth(stats);
+    showFigures(stats);
+    showFleet(stats, rights, now());
+    showRunning(stats, running);
+    showPrediction(stats, running?.items);
+    if (!back) return;
+    runningPoller.now();
+    historyPoller.now();
+    lookAgain();
+}
+
+// Says for how long there was no answer, every second until there is one.
+function showNoAnswer(why) {
+    failure = why;
+    if (!rights) show(byId('content'), true);
+    document.body.classList.add('stale');
+    ticking ||= setInterval(showAway, 1000);
+    showAway();
+}
+
+function showAway() {
+    const away = duration(Math.round((performance.now() - answeredAt) / 1000));
+    const shown = stats ? `What is shown is from ${time(now())}. ` : '';
+    document.title = 'No answer: hashmill';
+    showState('away', `No answer for ${away}`, `${failure} ${shown}The page goes on asking.`, [], 'The node does not answer.');
+}
+
+// --- The key -------------------------------------------------------------------------------------
+
+function askForKey(why) {
+    for (const poller of [statsPoller, runningPoller, historyPoller]) poller.stop();
+    clearInterval(ticking);
+    ticking = 0;
+    rights = null;
+    setKey('');
+    showState('quiet', 'A key is needed', '');
+    show(byId('content'), false);
+    show(byId('who'), false);
+    show(byId('key-panel'), true);
+    setText(byId('key-error'), why);
+    byId('key').value = '';
+    byId('key').focus();
+}
+
+byId('key-form').addEventListener('submit', (event) => {
+    const typed = byId('key').value.trim();
+    event.preventDefault();
+    byId('key').value = '';
+    setText(byId('key-error'), /^[!-~]+$/.test(typed) ? '' : 'This is no key: a key has letters, digits and a few signs.');
+    if (byId('key-error').textContent) return;
+    setKey(typed);
+    answeredAt = performance.now();
+    statsPoller.start();
+});
+
+// What was shown with the key goes with it.
+byId('forget').addEventListener('click', () => {
+    history.replaceState(null, '', location.pathname);
+    location.reload();
+});
+
+// --- Choices of the reader -----------------------------------------------------------------------
+
+function remember(name, value) {
+    try {
+        localStorage.setItem(name, value);
+    } catch {
+        // A browser that keeps nothing.
+    }
+}
+
+byId('theme').value = document.documentElement.dataset.theme ?? '';
+byId('theme').addEventListener('change', ({ target }) => {
+    if (target.value) document.documentElement.dataset.theme = target.value;
+    else delete document.documentElement.dataset.theme;
+    remember('theme', target.value);
+    redraw();
+});
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
+
+byId('refresh').addEventListener('change', () => {
+    for (const poller of [statsPoller, runningPoller, historyPoller]) poller.change();
+});
+
+document.querySelectorAll('input[name=span]').forEach((input) => input.addEventListener('change', () => {
+    span = input.value;
+    historyPoller.now();
+}));
+
+document.addEventListener('visibilitychange', () => {
+    if (!document.hidden && !failure) answeredAt = performance.now(); // what was not asked was not unanswered
+});
+
+whenChanged(() => {
+    statsPoller.now();
+    runningPoller.now();
+    lookAgain();
+});
+startItems(interval);
+startEnqueue();
+startRunning();
+answeredAt = performance.now();
+statsPoller.start();
