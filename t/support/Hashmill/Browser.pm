@@ -7,6 +7,8 @@ package Hashmill::Browser;
 #     $browser->open('http://mill.example:8080/');      # returns when the page has loaded
 #     my $title = $browser->run('return document.title');
 #     my $status = $browser->run('return fetch(arguments[0]).then(r => r.status)', '/stats');
+#     $browser->press(qw(TAB ENTER));                 # t/support/browser.py lists the commands
+#     ok $browser->sees('return document.title === "new"'), 'the title changes';    # within 30 s
 #     $browser->stop;
 
 use v5.36;
@@ -44,6 +46,30 @@ sub start ($class, %names) {
 
 sub open ($self, $url)             { return $self->command('open', $url) }
 sub run ($self, $script, @arguments) { return $self->command('run', $script, @arguments) }
+
+sub press ($self, @keys)           { return $self->command('press', @keys) }
+sub choose ($self, $input, $file)  { return $self->command('choose', $input, $file) }
+sub hide ($self)                   { return $self->command('hide') }
+sub show ($self)                   { return $self->command('show') }
+sub cdp ($self, $name, %parameters) { return $self->command('cdp', $name, \%parameters) }
+sub console ($self)                { return $self->command('console')->@* }
+sub requests ($self)               { return $self->command('requests')->@* }
+
+# Waits until a script returns something true, and returns that.
+sub sees ($self, $script, @arguments) {
+    return wait_until(30, sub { $self->run($script, @arguments) });
+}
+
+# The text of the element with this id.
+sub text ($self, $id) { return $self->run('return document.getElementById(arguments[0]).innerText.trim()', $id) }
+
+# Waits until that text matches; what it is then.
+sub reads ($self, $id, $pattern) {
+    wait_until(30, sub { $self->text($id) =~ $pattern });
+    return $self->text($id);
+}
+
+sub click ($self, $selector) { return $self->run('document.querySelector(arguments[0]).click()', $selector) }
 
 sub command ($self, @command) {
     print { $self->{to} } encode_json(\@command), "\n";
