@@ -1,4 +1,4 @@
-# The page for people who use it with a reader of screens, by the keyboard or enlarged: axe-core finds nothing serious in any
+# The page for people who use it with a reader of screens, by the keyboard or enlarged: axe-core finds nothing in any
 # of its states; all can be done by keys; it fits 320 pixels.
 
 use v5.36;
@@ -26,7 +26,7 @@ sub open_page ($scheme, $width) {
 }
 
 sub check ($name) {
-    is_deeply [Hashmill::Axe::faults($browser)], [], "$name: nothing serious";
+    is_deeply [Hashmill::Axe::faults($browser)], [], "$name: nothing is wrong";
     my ($wide, $inner) = $browser->run('return [document.documentElement.scrollWidth, innerWidth]')->@*;
     cmp_ok $wide, '<=', $inner, "$name: it fits";
     return;
