@@ -28,18 +28,21 @@ async function readProblem(reply) {
 // One request. Returns what the JSON of the answer holds, null without a body. Throws an ApiError; an AbortError if
 // the signal ended it.
 export async function call(method, path, { body, headers = {}, signal, seconds = 15 } = {}) {
-    const limit = AbortSignal.timeout(seconds * 1000);
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), seconds * 1000);
     const all = key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
     let reply;
     try {
         reply = await fetch(`..${path}`, {
             method, body, headers: all, cache: 'no-store', credentials: 'omit', redirect: 'error',
-            signal: signal ? AbortSignal.any([signal, limit]) : limit,
+            signal: signal ? AbortSignal.any([signal, limit.signal]) : limit.signal,
         });
         if (reply.ok) return reply.status === 204 ? null : await reply.json();
     } catch (error) {
         if (signal?.aborted) throw error;
         throw new ApiError(0, { title: 'The node does not answer.' });
+    } finally {
+        clearTimeout(timer);
     }
     throw new ApiError(reply.status, await readProblem(reply), Number(reply.headers.get('Retry-After')) || 0);
 }
