@@ -287,7 +287,7 @@ bench-quick:
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c)
 H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h t/*/*/*.h)
-PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/support/guard
+PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/tools/screenshots t/support/guard
 PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
 	$(addprefix scripts/,aws/ec2-node aws/ec2-start aws/ec2-volume aws/spot-watch bench/bench-mill build/fresh build/from-help \

@@ -54,7 +54,7 @@ export function showHealth(stats) {
 function whenDone(stats) {
     const open = stats.items.waiting + stats.items.leased;
     if (open === 0) return { eta: '–', etaNote: 'nothing to do', remaining: '' };
-    const remaining = `${short(stats.remaining)} iterations to go`;
+    const remaining = `${short(stats.remaining)} to go`;
     if (!isNumber(stats.eta_seconds)) return { eta: '–', etaNote: stats.workers === 0 ? 'no worker is there' : 'not known yet', remaining };
     const at = time(stats.expected_at, Date.parse(stats.now));
     const span = range(stats.eta_seconds_low, stats.eta_seconds_high);
