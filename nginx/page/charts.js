@@ -6,12 +6,11 @@ import { axis, count, dayAndMonth, duration, minuteOf, short, time } from './for
 import { WAIT_GOAL } from './overview.js';
 
 const perSecond = (sums, { seconds }) => sums.map((sum, at) => (sum === null || !seconds[at] ? null : sum / seconds[at]));
-const rate = (value) => short(value, '/s');
 
 // label: of the legend; column: of the answer.
 const charts = [
-    { title: 'Items in and out', read: perSecond, text: rate, axis, series: [['in', 'enqueued'], ['done', 'done'], ['pulled', 'pulled']] },
-    { title: 'Iterations', read: perSecond, text: rate, axis, series: [['iterations', 'iterations']], filled: true },
+    { title: 'Items per second', read: perSecond, text: short, axis, series: [['in', 'enqueued'], ['done', 'done'], ['pulled', 'pulled']] },
+    { title: 'Iterations per second', read: perSecond, text: short, axis, series: [['iterations', 'iterations']], filled: true },
     { title: 'Oldest wait', text: duration, series: [['oldest wait', 'oldest_wait_seconds']], goal: WAIT_GOAL },
     { title: 'Workers', text: count, series: [['workers', 'workers'], ['machines', 'machines']], steps: true },
 ];
@@ -131,7 +130,7 @@ function makeFigure(chart) {
 // The values under the pointer, or else the last ones.
 function showLegend(chart) {
     const row = chart.rows[chart.chosen ?? chart.rows.length - 1];
-    chart.legend.forEach((value, at) => setText(value, row ? chart.text(row[at + 1]) || '–' : '–'));
+    chart.legend.forEach((value, at) => setText(value, row ? chart.text(row[at + 1], '') || '–' : '–'));
     setText(chart.moment, row && chart.chosen !== undefined ? time(row[0]) : '');
 }
 
@@ -145,7 +144,7 @@ function showTable(chart) {
         const row = body.rows[at] ?? body.insertRow();
         line.forEach((value, column) => {
             const cell = row.cells[column] ?? row.insertCell();
-            setText(cell, column === 0 ? time(value) : chart.text(value) || '–');
+            setText(cell, column === 0 ? time(value) : chart.text(value, '') || '–');
         });
     });
 }

@@ -35,7 +35,9 @@ function estimate(n) {
         !retired && rate > 0 && cores > 0 && now - Date.parse(seen) < 60e3);
     const rate = chainRate > 0 ? chainRate : median(there.map(rateOfChain)) ?? NaN;
     const all = there.reduce((sum, worker) => sum + worker.rate, 0);
-    const queue = stats.items.waiting > 0 && all > 0 ? stats.remaining / all : 0;
+    const { waiting, leased } = stats.items; // what is leased has begun
+    const whole = stats.eta_seconds ?? (all > 0 ? stats.remaining / all : 0);
+    const queue = waiting > 0 ? (whole * waiting) / (waiting + leased) : 0;
     return { rate, seconds: queue + n / rate, queue };
 }
 
@@ -46,7 +48,7 @@ function prediction() {
     if (!stats) return '';
     const { rate, seconds, queue } = estimate(n);
     if (!isNumber(seconds)) return `${count(n)} iterations. How long they take is not known before a worker is there.`;
-    const behind = queue > 1 ? `, ${duration(queue)} of it behind what waits` : '';
+    const behind = queue > 1 ? `, ${duration(queue)} of it waiting` : '';
     return `Estimate: done in about ${duration(seconds)}${behind}. A chain gets about ${short(rate, '/s')}.`;
 }
 

@@ -1,6 +1,6 @@
 // What is seen first: whether the node is healthy and why not, and the figures of GET /stats.
 
-import { byId, fill, keyed, parts, setAttribute, setIcon, setText, show } from './dom.js';
+import { byId, fill, keyed, setAttribute, setIcon, setText, show } from './dom.js';
 import { count, duration, isNumber, plural, range, short, time } from './format.js';
 
 export const WAIT_GOAL = 15; // seconds that an item should wait at most
@@ -53,12 +53,12 @@ export function showHealth(stats) {
 // When all that waits or is leased will be done.
 function whenDone(stats) {
     const open = stats.items.waiting + stats.items.leased;
-    if (open === 0) return { eta: '–', etaNote: 'nothing to do', remaining: '' };
+    if (open === 0) return { eta: '–', etaNote: 'nothing to do' };
     const remaining = `${short(stats.remaining)} to go`;
-    if (!isNumber(stats.eta_seconds)) return { eta: '–', etaNote: stats.workers === 0 ? 'no worker is there' : 'not known yet', remaining };
+    if (!isNumber(stats.eta_seconds)) return { eta: '–', etaNote: `${remaining}; ${stats.workers === 0 ? 'no worker is there' : 'when is not known'}` };
     const at = time(stats.expected_at, Date.parse(stats.now));
     const span = range(stats.eta_seconds_low, stats.eta_seconds_high);
-    return { eta: duration(stats.eta_seconds), etaNote: [span, at && `at ${at}`].filter(Boolean).join(', '), remaining };
+    return { eta: duration(stats.eta_seconds), etaNote: [span, at && `at ${at}`, remaining].filter(Boolean).join(', ') };
 }
 
 const perSecond = (value) => (isNumber(value) ? short(value, '/s') : '');
@@ -83,7 +83,8 @@ export function showFigures(stats) {
     setAttribute(byId('tile-wait'), 'data-tone', late ? 'warn' : null);
     show(byId('tile-wait'), stats.oldest_wait_seconds !== undefined);
     show(byId('tile-workers'), stats.workers !== undefined);
-    show(parts(byId('tiles')).eta.closest('.tile'), stats.client === undefined || isNumber(stats.eta_seconds));
+    show(byId('tile-eta'), stats.client === undefined || isNumber(stats.eta_seconds));
+    setAttribute(byId('tiles'), 'data-sees', stats.client === undefined ? 'all' : 'own');
 }
 
 function machinesOf(fleet) {
