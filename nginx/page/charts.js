@@ -12,7 +12,7 @@ const charts = [
     { title: 'Items per second', read: perSecond, text: short, axis, series: [['in', 'enqueued'], ['done', 'done'], ['pulled', 'pulled']] },
     { title: 'Iterations per second', read: perSecond, text: short, axis, series: [['iterations', 'iterations']], filled: true },
     { title: 'Oldest wait', text: duration, series: [['oldest wait', 'oldest_wait_seconds']], goal: WAIT_GOAL },
-    { title: 'Workers', text: count, series: [['workers', 'workers'], ['machines', 'machines']], steps: true },
+    { title: 'Workers', text: count, series: [['workers', 'workers'], ['machines', 'machines']], steps: true, dashed: 'machines' },
 ];
 
 let library = null; // whether it is there; null: not known yet
@@ -89,6 +89,7 @@ function makeGraph(chart) {
     chart.graph = new window.Dygraph(parts(chart.figure).plot, chart.rows, {
         ...look(chart), labels: ['at', ...chart.series.map(([label]) => label)], interactionModel: {},
         strokeWidth: 1.75, fillGraph: chart.filled ?? false, fillAlpha: 0.14, stepPlot: chart.steps ?? false, gridLineWidth: 1,
+        series: chart.dashed ? { [chart.dashed]: { strokePattern: [5, 4] } } : {},
         highlightCircleSize: 3.5, animatedZooms: false, rightGap: 8, xAxisHeight: 22,
         axes: {
             x: { drawGrid: false, axisLabelFormatter: tick, pixelsPerLabel: 72, axisLabelFontSize: 11, axisLabelWidth: 60 },
@@ -171,6 +172,8 @@ export async function showHistory(history) {
     const known = data.columns.seconds.some((seconds) => seconds !== null);
     setText(byId('history-note'), 'Nothing yet: the first point is there when a whole minute has passed.');
     show(byId('history-note'), !known);
+    show(byId('charts'), known);
+    if (!known) return;
     charts.forEach(showChart);
     if (!library) for (const chart of charts) chart.figure.querySelector('details').open = true;
 }

@@ -22,7 +22,7 @@ export function short(value, unit = '') {
 // The same for an axis: 50 M
 export const axis = (value) => noZeros(short(value));
 
-// 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h
+// 0.4 s, 12 s, 3 min 20 s, 42 min, 2 h 5 min, 3 d 4 h
 export function duration(seconds) {
     if (!isNumber(seconds)) return '';
     const value = Math.max(0, seconds);
@@ -30,9 +30,12 @@ export function duration(seconds) {
     const s = Math.round(value);
     const two = (big, bigUnit, rest, unit) => `${count(big)}\u00a0${bigUnit}${rest ? ` ${rest}\u00a0${unit}` : ''}`;
     if (s < 60) return `${s}\u00a0s`;
-    if (s < 3600) return two(Math.floor(s / 60), 'min', s % 60, 's');
-    if (s < 86400) return two(Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min');
-    return two(Math.floor(s / 86400), 'd', Math.floor((s % 86400) / 3600), 'h');
+    if (s < 600) return two(Math.floor(s / 60), 'min', s % 60, 's');
+    if (s < 3570) return `${Math.round(s / 60)}\u00a0min`;
+    const minutes = Math.round(s / 60);
+    if (minutes < 1440) return two(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+    const hours = Math.round(s / 3600);
+    return two(Math.floor(hours / 24), 'd', hours % 24, 'h');
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
