@@ -3,7 +3,7 @@
 import { ApiError, Poller, call, hasKey, setKey } from './api.js';
 import { whenChanged } from './admin.js';
 import { redraw, showHistory } from './charts.js';
-import { byId, setText, show } from './dom.js';
+import { byId, setClass, setText, show } from './dom.js';
 import { allowEnqueue, showPrediction, startEnqueue } from './enqueue.js';
 import { showFleet } from './fleet.js';
 import { duration, time } from './format.js';
@@ -40,8 +40,9 @@ const statsPoller = new Poller(async (signal) => {
         showAnswer();
     } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.status === 401) askForKey(hasKey() ? error.message : '');
-        else showNoAnswer(error.status === 403 ? `This key may not see the figures: ${error.message}` : error.message);
+        if (error.status === 401 || (error.status === 403 && hasKey())) askForKey(hasKey() ? error.message : '');
+        else if (error.status === 403) showRefusal(error.message);
+        else showNoAnswer(error.message);
         throw error;
     }
 }, interval);
@@ -102,7 +103,7 @@ function showAnswer() {
     failure = '';
     clearInterval(ticking);
     ticking = 0;
-    document.body.classList.remove('stale');
+    document.body.classList.remove('stale', 'bare');
     setText(byId('node'), `node ${stats.node}`);
     setText(byId('foot'), `hashmill ${stats.version}, node ${stats.node}.`);
     document.title = stats.warnings?.length ? `(${stats.warnings.length}) hashmill, node ${stats.node}` : `hashmill, node ${stats.node}`;
@@ -117,10 +118,22 @@ function showAnswer() {
     lookAgain();
 }
 
+// With nothing to show yet there is only what is wrong.
+function showFault(why) {
+    failure = why;
+    show(byId('content'), true);
+    setClass(document.body, 'bare', !stats);
+}
+
+// The node answers, but not to a page under this name (HOSTS).
+function showRefusal(why) {
+    showFault(why);
+    showState('bad', 'The node refuses', why);
+}
+
 // Says for how long there was no answer, every second until there is one.
 function showNoAnswer(why) {
-    failure = why;
-    if (!rights) show(byId('content'), true);
+    showFault(why);
     document.body.classList.add('stale');
     ticking ||= setInterval(showAway, 1000);
     showAway();

@@ -37,8 +37,11 @@ sub logging ($text) {
     return nginx_whole($text) =~ s/^http \{/http {\n    log_format calls '\$status \$request';/mr =~ s{access_log /dev/null combined if=0}{access_log "$dir/calls" calls}gr;
 }
 
-# All that is in the database of items, clients and counts.
-sub rows ($mill) { return join "\n", map { "@$_" } map { $mill->sql(".dump $_") } qw(item tally client pull audit) }
+# All that is in the database of items, clients and counts; without the clock, which each batch moves.
+sub rows ($mill) {
+    return join "\n", map { "@$_" } (map { $mill->sql(".dump $_") } qw(item client pull audit)),
+        $mill->sql('SELECT waiting, leased, done, pulled, cancelled, remaining, paused FROM tally');
+}
 
 # Has the page that the browser shows attack a node, by this URL of it. Asserts that the calls came in, among them those
 # of @more, and have changed nothing. Returns what the page has learned.

@@ -11,7 +11,7 @@ use Hashmill::Browser;
 plan skip_all => Hashmill::Browser::missing() if Hashmill::Browser::missing();
 
 my $mill = Hashmill->start(LEASE_SECONDS => 60);
-my $browser = Hashmill::Browser->start;
+my $browser = Hashmill::Browser->start('mill.example' => '127.0.0.1');
 my $evil = '<img src=x onerror=document.title=1>';
 
 # The figures of the page by their names.
@@ -121,8 +121,16 @@ subtest 'operators' => sub {
     }
 };
 
-is_deeply [grep { /^(?:https?|wss?):/ && index($_, $mill->url . '/') != 0 } $browser->requests], [], 'no other host was asked';
 my $by_test = qr{/items/[0-9a-f-]+ - Failed|/enqueue\S* - Failed}; # what was asked for wrongly
 is_deeply [grep { !/$by_test/ } $browser->console], [], 'the browser complains of nothing';
+is_deeply [grep { /^(?:https?|wss?):/ && index($_, $mill->url . '/') != 0 } $browser->requests], [], 'no other host was asked';
+
+subtest 'a name that the node does not know' => sub {
+    $browser->open("http://mill.example:$mill->{port}/ui/");
+    is $browser->reads('state-text', qr/refuses/), 'The node refuses', 'the page is there, but has nothing';
+    like $browser->text('health-text'), qr/HOSTS/, 'and says what helps';
+    ok !$browser->run('return document.getElementById("tiles").checkVisibility()'), 'no figures';
+};
+
 $browser->stop;
 finish();
