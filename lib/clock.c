@@ -35,10 +35,14 @@ enum { SLEEP_MAX_MS = 20 };
 enum { SLEEP_MAX_MS = INT_MAX };
 #endif
 
-static int64_t read_clock(clockid_t id) {
+static int64_t read_clock_us(clockid_t id) {
     struct timespec now;
     clock_gettime(id, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t read_clock(clockid_t id) {
+    return read_clock_us(id) / 1000;
 }
 
 int64_t clock_wall_ms(void) {
@@ -47,6 +51,10 @@ int64_t clock_wall_ms(void) {
 
 int64_t clock_steady_ms(void) {
     return read_clock(CLOCK_BOOTTIME) + TEST_OFFSET(OFFSET_STEADY);
+}
+
+int64_t clock_steady_us(void) {
+    return read_clock_us(CLOCK_BOOTTIME) + TEST_OFFSET(OFFSET_STEADY) * 1000;
 }
 
 int clock_timeout_ms(int64_t until_ms) {

@@ -20,6 +20,9 @@ int64_t clock_wall_ms(void);
  * machine until it reboots. */
 int64_t clock_steady_ms(void);
 
+/* The same in microseconds, for short durations. */
+int64_t clock_steady_us(void);
+
 /* How long a poll may sleep until steady time reaches until_ms: 0 when that has passed, at most
  * INT_MAX. A test build never sleeps longer than 20 ms, so that it notices a moved clock. */
 int clock_timeout_ms(int64_t until_ms);

@@ -5,6 +5,11 @@
 SELECT seq, name, weight, finish, waiting, leased, done, pulled, cancelled, remaining FROM client
 ORDER BY seq;
 
+-- name: clients_counts
+-- What each of the first clients has.
+-- ?1 most
+SELECT name, remaining, waiting, leased, done, pulled, cancelled FROM client ORDER BY seq LIMIT ?1;
+
 -- name: client_add
 -- Adds a client with nothing.
 -- ?1 seq, ?2 name

@@ -69,6 +69,7 @@ struct queue_fleet {
     struct queue_decision decisions[QUEUE_DECISIONS_MAX];
     int quarantine_count; /* the latest first */
     struct queue_quarantined quarantine[QUEUE_DECISIONS_MAX];
+    int64_t quarantined;  /* identities in quarantine, listed or not */
     int64_t boot_ms;      /* median of the last boot times; -1 without one */
     int64_t machine_rate; /* of the machine with the last contact; 0 when not known */
     int64_t outside_rate; /* sum over the workers without a machine that are not silent */

@@ -2,7 +2,8 @@
 #define HASHMILL_QUEUE_OPERATORS_H
 
 /*
- * What operators do with a node: pause parts of it. Part of queue.h, for those who need it.
+ * What operators do with a node: pause parts of it; and see of it: what each client has. Part of
+ * queue.h, for those who need it.
  */
 
 #include "queue.h"
@@ -27,6 +28,22 @@ struct queue_pause {
 };
 enum queue_result queue_pause(struct queue *queue, const struct queue_pause *pause,
                               int64_t *paused);
+
+enum { QUEUE_CLIENTS_MAX = 1000 };
+
+/* What each client has: of the first QUEUE_CLIENTS_MAX, in the order in which they came. */
+struct queue_clients {
+    int32_t count;
+    int32_t reserved;
+    struct {
+        char name[QUEUE_NAME_SIZE]; /* "": who has no key */
+        int64_t items[ITEM_STATES]; /* how many are in each state */
+        int64_t remaining;          /* iterations still to compute */
+    } list[QUEUE_CLIENTS_MAX];
+};
+
+/* Reads the durable state, and costs none of the engine's writing side. OK, DOWN, FAULT. */
+enum queue_result queue_clients(struct queue *queue, struct queue_clients *clients);
 
 /* Whether a text can be the name of an operator or of an identity: 1 to 64 letters, digits, dots,
  * underscores and dashes. */

@@ -7,6 +7,7 @@
 
 #include "queue_fleet.h"
 #include "queue_history.h"
+#include "queue_operators.h"
 #include "queue_peers.h"
 
 struct reader;
@@ -44,6 +45,9 @@ enum queue_result reader_list_then(struct reader *reader, const struct queue_lis
 /* queue_fleet. */
 enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
                                struct queue_fleet *fleet);
+
+/* queue_clients. */
+enum queue_result reader_clients(struct reader *reader, struct queue_clients *clients);
 
 /* queue_history. */
 enum queue_result reader_history(struct reader *reader, struct queue_history *history);

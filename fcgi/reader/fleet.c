@@ -183,6 +183,10 @@ static void take_quarantined(struct reading *reading, sqlite3_stmt *row) {
     read_text(row, 2, found->why, sizeof found->why);
 }
 
+static void take_quarantined_count(struct reading *reading, sqlite3_stmt *row) {
+    reading->fleet->quarantined = sqlite3_column_int64(row, 0);
+}
+
 static void take_rate(struct reading *reading, sqlite3_stmt *row) {
     reading->fleet->machine_rate = sqlite3_column_int64(row, 0);
 }
@@ -223,6 +227,7 @@ static bool read_all(struct reading *reading) {
                     take_worker) &&
            each_row(reading, SQL_DECISIONS_LAST, QUEUE_DECISIONS_MAX, 0, take_decision) &&
            each_row(reading, SQL_QUARANTINE_LIST, QUEUE_DECISIONS_MAX, 0, take_quarantined) &&
+           each_row(reading, SQL_QUARANTINE_COUNT, 0, 0, take_quarantined_count) &&
            each_row(reading, SQL_FLEET_RATE, 0, 0, take_rate) &&
            each_row(reading, SQL_FLEET_OUTSIDE, silent_ms, 0, take_outside) && read_boots(reading);
 }

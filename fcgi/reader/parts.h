@@ -1,7 +1,7 @@
 #ifndef HASHMILL_READER_PARTS_H
 #define HASHMILL_READER_PARTS_H
 
-/* Shared by the files of the reader: reader.c, fleet.c, history.c, lists.c, peers.c. */
+/* Shared by the files of the reader: reader.c, clients.c, fleet.c, history.c, lists.c, peers.c. */
 
 #include <sqlite3.h>
 #include <sys/types.h>

@@ -23,29 +23,36 @@ static void put_seconds(struct buffer *body, const char *name, int64_t ms) {
     json_put_number(body, (double)ms / 1000);
 }
 
-/* A machine's state as docs/scaling.md has it: a launched one boots until its worker has called. */
-static const char *state_name(const struct queue_machine *machine) {
-    static const char *const names[] = {[MACHINE_LAUNCHING] = "launching",
-                                        [MACHINE_LAUNCHED] = "booting",
-                                        [MACHINE_LEAVING] = "leaving",
-                                        [MACHINE_GONE] = "stray"};
+enum { RUNNING = MACHINE_GONE + 1 };
+
+const char *const stats_machine_states[STATS_MACHINE_STATES] = {[MACHINE_LAUNCHING] = "launching",
+                                                                [MACHINE_LAUNCHED] = "booting",
+                                                                [MACHINE_LEAVING] = "leaving",
+                                                                [MACHINE_GONE] = "stray",
+                                                                [RUNNING] = "running"};
+
+/* A launched one boots until its worker has called. */
+const char *stats_machine_state(const struct queue_machine *machine) {
     bool runs = machine->state <= MACHINE_LAUNCHED && machine->heard_ms >= 0;
-    return runs ? "running" : names[machine->state];
+    return stats_machine_states[runs ? RUNNING : machine->state];
 }
 
-/* Workers on the peer's machines may work for this node, too: these machines are no strays. */
+bool stats_shows_machine(const struct conf *conf, const struct queue_machine *machine) {
+    return machine->state != MACHINE_GONE || machine_is_own(conf, machine->name);
+}
+
 static void put_machines(struct buffer *body, const struct conf *conf,
                          const struct queue_fleet *fleet) {
     json_name(body, "machines");
     json_open(body, '[');
     for (int i = 0; i < fleet->machine_count; i++) {
         const struct queue_machine *machine = &fleet->machines[i];
-        if (machine->state == MACHINE_GONE && !machine_is_own(conf, machine->name))
+        if (!stats_shows_machine(conf, machine))
             continue;
         json_open(body, '{');
         put_text(body, "name", machine->name);
         put_text(body, "id", machine->id);
-        put_text(body, "state", state_name(machine));
+        put_text(body, "state", stats_machine_state(machine));
         fields_put_time(body, "launched_at", machine->launched_wall_ms);
         fields_put_integer(body, "rate", machine->rate);
         fields_put_integer(body, "items", machine->items);

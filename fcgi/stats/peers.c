@@ -47,16 +47,18 @@ static void put_peer(struct buffer *body, const struct conf *conf,
     json_close(body, '}');
 }
 
+int stats_loans(const struct queue_peers *peers, enum loan_side side) {
+    int count = 0;
+    for (int i = 0; i < peers->loan_count; i++)
+        count += peers->loans[i].state != LOAN_WANTED && peers->loans[i].side == (int32_t)side;
+    return count;
+}
+
 static void put_loans(struct buffer *body, const struct queue_peers *peers) {
-    int count[] = {[LOAN_TAKEN] = 0, [LOAN_GIVEN] = 0};
-    for (int i = 0; i < peers->loan_count; i++) {
-        if (peers->loans[i].state != LOAN_WANTED)
-            count[peers->loans[i].side == LOAN_GIVEN ? LOAN_GIVEN : LOAN_TAKEN]++;
-    }
     json_name(body, "loans");
     json_open(body, '{');
-    fields_put_integer(body, "taken", count[LOAN_TAKEN]);
-    fields_put_integer(body, "given", count[LOAN_GIVEN]);
+    fields_put_integer(body, "taken", stats_loans(peers, LOAN_TAKEN));
+    fields_put_integer(body, "given", stats_loans(peers, LOAN_GIVEN));
     json_close(body, '}');
 }
 

@@ -64,6 +64,11 @@ int64_t clock_steady_ms(void) {
     return machine_steady_us(fiber_node()) / 1000;
 }
 
+int64_t clock_steady_us(void) {
+    sim_now_us++;
+    return machine_steady_us(fiber_node());
+}
+
 int clock_timeout_ms(int64_t until_ms) {
     int64_t left = until_ms - clock_steady_ms();
     return left <= 0 ? 0 : left < INT_MAX ? (int)left : INT_MAX;
