@@ -19,8 +19,10 @@
 #include "master/prefork.h"
 #include "master/sockets.h"
 #include "memory.h"
+#include "metrics/metrics.h"
 #include "quarantine.h"
 #include "roles.h"
+#include "scrape/scrape.h"
 #include "store/store.h"
 
 struct options {
@@ -222,7 +224,8 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     }
     program[length] = '\0';
     struct sockets sockets;
-    if (!refusals_open()) {
+    const struct roles roles = roles_of(conf);
+    if (!refusals_open() || !metrics_open(roles_children(&roles), scrape_route_count())) {
         log_error("cannot make memory for all processes: %m");
         return EXIT_TEMPORARY;
     }
@@ -234,7 +237,6 @@ static int run(const struct conf *conf, const struct settings_files *files, char
         log_info("KEYS: %d keys of %d names, from %s", keys_count(conf->keys),
                  keys_names(conf->keys), conf->keys_file);
     int exit_code;
-    const struct roles roles = roles_of(conf);
     enum prefork_end end;
     do
         end = prefork_run(&roles, conf, &sockets, files, program, &exit_code);

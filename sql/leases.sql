@@ -3,7 +3,7 @@
 -- name: lease_next
 -- The items to lease next, by the rank of fcgi/store/rank.h. No rank is below 0; the condition on it makes SQLite search the index.
 -- ?1 most
-SELECT id, chain, remaining, client, rank FROM item
+SELECT id, chain, remaining, client, rank, since FROM item
 WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?1;
 
 -- name: lease_give
@@ -17,7 +17,7 @@ WHERE seq IN (
 -- name: lease_again
 -- The items that a lease still holds.
 -- ?1 lease
-SELECT id, chain, remaining, client, rank FROM item WHERE state = 1 AND lease = ?1 ORDER BY seq;
+SELECT id, chain, remaining, client, rank, since FROM item WHERE state = 1 AND lease = ?1 ORDER BY seq;
 
 -- name: lease_of_others
 -- How many items a lease holds that were leased by another identity.

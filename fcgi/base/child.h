@@ -13,11 +13,12 @@
  * check and a wait, and none interrupts a request.
  */
 
-enum listener { LISTENER_PUBLIC, LISTENER_WORKER };
+enum listener { LISTENER_PUBLIC, LISTENER_WORKER, LISTENER_METRICS };
 
 /* What a child serves. */
 struct child_job {
     const struct conf *conf;
+    int process;            /* its number among the children, from 0 */
     const char *channel;    /* path of the writer's socket */
     const char *peering;    /* path of the peering process's socket */
     enum listener listener; /* whose requests come in */

@@ -42,8 +42,10 @@ static const struct setting table[] = {
          "File of keys by which callers are known, a line each; hashmill-fcgi --key makes one. "
          "Read again on SIGHUP."),
     TEXT("HOSTS", hosts, "list", "",
-         "Names, without ports, by which clients may call this node while KEYS is not set, besides "
-         "localhost and addresses."),
+         "Names, without ports, by which this node may be called for metrics, and by clients while "
+         "KEYS is not set, besides localhost and addresses."),
+    TEXT("METRICS_CLIENTS", metrics_clients, "yes or no", "no",
+         "Whether metrics tell what each client has, by its name; of the first 1000 clients."),
     TEXT("MACHINE_SECRET", machine_secret, "secret", "",
          "What the tokens of launched machines are made of, 16 bytes or more, the same on all "
          "nodes and on no worker; without one it is made of PEER_TOKEN. Needed with PROVIDER."),
@@ -170,6 +172,10 @@ bool conf_has_host(const struct conf *conf, const char *name) {
     return false;
 }
 
+bool conf_tells_clients(const struct conf *conf) {
+    return strcasecmp(conf->metrics_clients, "yes") == 0;
+}
+
 /* Checks the settings of the fleet's size. */
 static bool check_scaling(const struct conf *conf, char *why, size_t why_size) {
     if (conf->provider[0] != '\0' && access(conf->provider, X_OK) != 0) {
@@ -268,6 +274,13 @@ static bool read_credentials(struct conf *conf, char *why, size_t why_size) {
     return conf->keys_file[0] == '\0' || conf->keys;
 }
 
+static bool check_metrics(const struct conf *conf, char *why, size_t why_size) {
+    if (conf_tells_clients(conf) || strcasecmp(conf->metrics_clients, "no") == 0)
+        return true;
+    snprintf(why, why_size, "METRICS_CLIENTS must be yes or no");
+    return false;
+}
+
 /* Checks rules beyond the ranges of single keys; *level and *format get those of the log. */
 static bool check(struct conf *conf, enum log_level *level, enum log_format *format, char *why,
                   size_t why_size) {
@@ -289,9 +302,9 @@ static bool check(struct conf *conf, enum log_level *level, enum log_format *for
                  "are killed while they wait for the writer as they should");
         return false;
     }
-    return check_hosts(conf, why, why_size) && check_scaling(conf, why, why_size) &&
-           conf_read_peers(conf, why, why_size) && check_tls(conf, why, why_size) &&
-           read_credentials(conf, why, why_size);
+    return check_hosts(conf, why, why_size) && check_metrics(conf, why, why_size) &&
+           check_scaling(conf, why, why_size) && conf_read_peers(conf, why, why_size) &&
+           check_tls(conf, why, why_size) && read_credentials(conf, why, why_size);
 }
 
 bool conf_load(struct conf *conf, const struct settings_files *files, char *why, size_t why_size) {

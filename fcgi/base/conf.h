@@ -36,6 +36,7 @@ struct conf {
     char worker_token[SETTING_TEXT_SIZE];
     char keys_file[SETTING_TEXT_SIZE];
     char hosts[SETTING_TEXT_SIZE];
+    char metrics_clients[SETTING_TEXT_SIZE];
     char machine_secret[SETTING_TEXT_SIZE];
     char machine_secret_old[SETTING_TEXT_SIZE];
     char log_level[SETTING_TEXT_SIZE];
@@ -92,6 +93,9 @@ const struct peer *conf_peer(const struct conf *conf, int node);
 
 /* Whether HOSTS has this name, in any letters. */
 bool conf_has_host(const struct conf *conf, const char *name);
+
+/* Whether METRICS_CLIENTS is yes. */
+bool conf_tells_clients(const struct conf *conf);
 
 /* The certificate files for calls to other nodes; the paths live in conf. */
 struct http_tls conf_tls(const struct conf *conf);

@@ -124,7 +124,8 @@ static void begin(struct loop *loop, int slot) {
     struct long_poll *waiting = &loop->polls[slot];
     struct call *call = &waiting->call;
     uint64_t ticket = 0;
-    *call = (struct call){.server = loop->server, .request = &waiting->request};
+    *call = (struct call){
+        .server = loop->server, .request = &waiting->request, .began_us = clock_steady_us()};
     server_turn_to(loop->server, call->request);
     if (router_match(call)) {
         call->may_park = may_park(loop, &call->identity);

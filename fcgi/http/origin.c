@@ -108,18 +108,19 @@ static void copy_host(struct call *call, char host[HOST_SIZE]) {
 }
 
 /* Whether a listener that is open to everybody was called by a name of its own. Every browser sends
- * a Host. */
+ * a Host. That of metrics is opened on purpose, and changes nothing. */
 static bool host_is_own(struct call *call, const char *host) {
     const struct conf *conf = call->server->conf;
     const char *address = request_parameter(call->request, "SERVER_ADDR");
-    if (address && is_network_address(address))
+    if (call->server->listener == LISTENER_PUBLIC && address && is_network_address(address))
         refusals_note_open(address);
     if (*host == '\0' || strcmp(call->request->path, "/healthz") == 0 || is_known_host(conf, host))
         return true;
     problem_reply(&call->server->reply, PROBLEM_FOREIGN_HOST,
                   "The name in Host is not known here, and may be one that another site makes lead "
                   "to this server. Nothing was done: call the server by its address, or have its "
-                  "operator name it in HOSTS or set KEYS.");
+                  "operator name it in HOSTS%s.",
+                  call->server->listener == LISTENER_PUBLIC ? " or set KEYS" : "");
     return false;
 }
 
@@ -158,10 +159,11 @@ static bool page_is_own(struct call *call, const char *host) {
 
 bool origin_is_own(struct call *call) {
     char host[HOST_SIZE];
-    if (call->server->listener != LISTENER_PUBLIC)
+    if (call->server->listener == LISTENER_WORKER)
         return true;
     copy_host(call, host);
-    if (!call->server->conf->keys && !host_is_own(call, host))
+    bool open = call->server->listener == LISTENER_METRICS || !call->server->conf->keys;
+    if (open && !host_is_own(call, host))
         return false;
     return page_is_own(call, host);
 }

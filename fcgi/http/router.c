@@ -5,8 +5,10 @@
 
 #include "base/keys.h"
 #include "base/refusals.h"
+#include "clock.h"
 #include "demands.h"
 #include "log.h"
+#include "metrics/metrics.h"
 #include "origin.h"
 #include "problem.h"
 #include "queue/id.h"
@@ -29,8 +31,11 @@ static void allow(char *value, size_t size, const char *method) {
 }
 
 static bool is_served(const struct call *call, const struct route *route) {
-    enum listener listener = route->caller == CALLER_CLIENT ? LISTENER_PUBLIC : LISTENER_WORKER;
-    return listener == call->server->listener;
+    static const enum listener listeners[] = {[CALLER_CLIENT] = LISTENER_PUBLIC,
+                                              [CALLER_WORKER] = LISTENER_WORKER,
+                                              [CALLER_PEER] = LISTENER_WORKER,
+                                              [CALLER_MONITOR] = LISTENER_METRICS};
+    return listeners[route->caller] == call->server->listener;
 }
 
 /* The first route of the call's path, whatever its method; NULL when there is none. */
@@ -54,19 +59,22 @@ static enum caller caller_of(const struct call *call, const struct route *found)
     return CALLER_WORKER;
 }
 
+/* What an unknown path is answered, by listener. */
+static const char *const nothing_here[] = {
+    [LISTENER_PUBLIC] = "There is nothing at this path; the calls are /enqueue, /pullCompleted, "
+                        "/items, /items/ID, /healthz, /stats and those of operators below "
+                        "/admin/.",
+    [LISTENER_WORKER] = "There is nothing at this path; the calls are /lease, /results and "
+                        "/retire, and those of other nodes.",
+    [LISTENER_METRICS] = "There is nothing at this path; here is /metrics and nothing else."};
+
 /* Sets call->route to the first fitting one from this route on. False, with the reply filled, for
  * an unknown path or method. */
 static bool find_route(struct call *call, const struct route *route) {
     struct reply *reply = &call->server->reply;
     char allowed[64] = "";
     if (!route) {
-        problem_reply(reply, PROBLEM_NOT_FOUND, "%s",
-                      call->server->listener == LISTENER_PUBLIC
-                          ? "There is nothing at this path; the calls are /enqueue, "
-                            "/pullCompleted, /items, /items/ID, /healthz, /stats and those of "
-                            "operators below /admin/."
-                          : "There is nothing at this path; the calls are /lease, /results and "
-                            "/retire, and those of other nodes.");
+        problem_reply(reply, PROBLEM_NOT_FOUND, "%s", nothing_here[call->server->listener]);
         return false;
     }
     for (; route->method; route++) {
@@ -192,12 +200,17 @@ static bool role_fits(struct call *call) {
 }
 
 /* Everything on the worker listener needs a credential, and with TLS a certificate: other nodes'
- * calls theirs, workers' calls theirs. Sets call->identity. */
+ * calls theirs, workers' calls theirs. Whoever reaches that of metrics may read them. Sets
+ * call->identity. */
 static bool authorize(struct call *call, const struct route *found) {
     enum caller caller = caller_of(call, found);
     bool peers = caller == CALLER_PEER;
     if (call->server->listener == LISTENER_PUBLIC)
         return authorize_client(call, found);
+    if (call->server->listener == LISTENER_METRICS) {
+        call->identity.kind = IDENTITY_OPEN;
+        return true;
+    }
     if (!check_role(call, peers ? "peer" : "worker"))
         return false;
     auth_identify(call->server->conf, call_field(call, "HTTP_AUTHORIZATION"), &call->identity);
@@ -258,9 +271,30 @@ static void set_keeper(struct call *call) {
         reply->keeper = KEPT_BY_NGINX;
 }
 
+/* The route that a call has, or would have had if it had not been refused before; NULL: none. */
+static const struct route *route_of(struct call *call) {
+    const struct route *route = call->route ? call->route : find_path(call);
+    while (!call->route && route && route->method &&
+           (!is_served(call, route) || !path_fits(route, call->request->path, &call->id) ||
+            strcmp(route->method, call->request->method) != 0))
+        route++;
+    return route && route->method ? route : NULL;
+}
+
+/* Counts a call before its reply is sent: who has it finds it counted. What nginx passes on is
+ * counted where it is answered. */
+static void note_call(struct call *call) {
+    const struct reply *reply = &call->server->reply;
+    const struct route *route = route_of(call);
+    if (!reply->passes_on)
+        metrics_add_request(route ? (int)(route - call->server->routes) : -1, reply->status,
+                            clock_steady_us() - call->began_us);
+}
+
 bool call_finish(struct call *call) {
     demands_of_reply(call);
     set_keeper(call);
+    note_call(call);
     log_debug("%s %s is answered %d", call->request->method, call->request->path,
               call->server->reply.status);
     return request_finish(call->request, &call->server->reply);

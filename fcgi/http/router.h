@@ -18,8 +18,9 @@ struct long_poll_verbs {
     void (*take_back)(struct call *call);
 };
 
-/* The caller of a call. Clients have their own listener; workers and peers share the other. */
-enum caller { CALLER_CLIENT, CALLER_WORKER, CALLER_PEER };
+/* The caller of a call. Clients have their own listener, and so has monitoring; workers and peers
+ * share the third. */
+enum caller { CALLER_CLIENT, CALLER_WORKER, CALLER_PEER, CALLER_MONITOR };
 
 /* A list of routes ends with one whose method is NULL. All routes of a path have the same caller.
  */
@@ -39,8 +40,8 @@ struct route {
  * already: 400, 401, 403, 404, 405, 412, 413, 415, 417. */
 bool router_match(struct call *call);
 
-/* Applies the request's preconditions to server->reply, writes it and ends the request. False when
- * the reply was not written whole. */
+/* Applies the request's preconditions to server->reply, counts it, writes it and ends the request.
+ * False when the reply was not written whole. */
 bool call_finish(struct call *call);
 
 /* The reply to a request whose route this kind of process does not serve. */

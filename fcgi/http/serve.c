@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 /* The kernel may wake a process that cannot take the connection just then (it is stopped); another
@@ -30,7 +31,7 @@ static int watch(int listen_fd) {
 
 /* Serves an open request and finishes it. */
 static void serve(struct server *server, struct request *request) {
-    struct call call = {.server = server, .request = request};
+    struct call call = {.server = server, .request = request, .began_us = clock_steady_us()};
     server_turn_to(server, request);
     if (router_match(&call)) {
         if (call.route->handle)

@@ -61,6 +61,7 @@ struct call {
     struct query query;
     struct uuid id;                 /* the item named in the path; for a lease, the lease */
     struct queue_return returnable; /* of a lease that was granted */
+    int64_t began_us;               /* steady time at which it was taken */
     int64_t until_ms;               /* steady time at which the wait of a look or a pull ends */
     char client[QUEUE_NAME_SIZE];   /* whose items a pull waits for; */
     bool asks_peer;                 /* its ticket is a question to the peer */

@@ -29,6 +29,7 @@ static void lay_out(struct pool *pool, const struct roles *roles, const struct c
                                 .listen_fd =
                                     role->socket < SOCKET_COUNT ? sockets->fd[role->socket] : -1};
         for (int64_t i = 0; i < role->count; i++) {
+            job.process = pool->count;
             pool->children[pool->count] = (struct pool_child){
                 .role = role->name, .serve = role->serve, .job = job, .slot = slots + pool->count};
             pool->count++;
@@ -36,12 +37,17 @@ static void lay_out(struct pool *pool, const struct roles *roles, const struct c
     }
 }
 
+int roles_children(const struct roles *roles) {
+    int children = 0;
+    for (int i = 0; i < roles->count; i++)
+        children += (int)roles->list[i].count;
+    return children;
+}
+
 bool pool_open(struct pool *pool, const struct roles *roles, const struct conf *conf,
                const struct sockets *sockets) {
     *pool = (struct pool){.ready_pipe = {-1, -1}};
-    size_t most = 1; /* the writer */
-    for (int i = 1; i < roles->count; i++)
-        most += (size_t)roles->list[i].count;
+    size_t most = (size_t)roles_children(roles);
     pool->children = calloc(most, sizeof *pool->children);
     void *page = mmap(NULL, most * sizeof(struct child_slot), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

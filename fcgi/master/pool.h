@@ -9,7 +9,7 @@
 #include "base/child_start.h"
 #include "sockets.h"
 
-enum { ROLES_MAX = 8 };
+enum { ROLES_MAX = 9 };
 
 /* A kind of child: its function, and how many there are. */
 struct role {
@@ -25,6 +25,9 @@ struct roles {
     int count;
     struct role list[ROLES_MAX];
 };
+
+/* How many children they are. */
+int roles_children(const struct roles *roles);
 
 struct pool_child {
     const char *role;

@@ -27,18 +27,23 @@ static const char *const names[SOCKET_COUNT] = {
     [SOCKET_WORKER] = "worker.sock",          [SOCKET_WORKER_WAIT] = "worker-wait.sock",
     [SOCKET_CHANNEL] = "writer/ops.sock",     [SOCKET_LOCK] = "lock",
     [SOCKET_PEERING] = "writer/peering.sock", [SOCKET_REPLICA] = "replica.sock",
+    [SOCKET_METRICS] = "metrics.sock",
 };
 
 static void path_of(char path[PATH_SIZE], const struct conf *conf, enum socket_name name) {
     snprintf(path, PATH_SIZE, "%s/%s", conf->run_dir, names[name]);
 }
 
+/* Whether a node with these settings has this socket. */
+static bool is_wanted(const struct conf *conf, int name) {
+    return (name != SOCKET_PEERING && name != SOCKET_REPLICA) || conf->has_peer;
+}
+
 bool sockets_fit(const struct conf *conf, char *why, size_t why_size) {
     const size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
     const char *longest = "";
     for (int i = 0; i < SOCKET_COUNT; i++) {
-        bool wanted = i != SOCKET_LOCK && (i < SOCKET_PEERING || conf->has_peer);
-        if (wanted && strlen(names[i]) > strlen(longest))
+        if (i != SOCKET_LOCK && is_wanted(conf, i) && strlen(names[i]) > strlen(longest))
             longest = names[i];
     }
     size_t length = strlen(conf->run_dir) + 1 + strlen(longest);
@@ -178,27 +183,28 @@ static bool take_over(struct sockets *sockets, const struct conf *conf) {
     return same;
 }
 
-/* Opens or closes a socket that only a node with PEERS has, as the settings say now. */
+/* Opens or closes a socket that earlier versions do not pass, as the settings say now. */
 static bool settle(struct sockets *sockets, const struct conf *conf, enum socket_name name,
                    int type, gid_t group) {
     char path[PATH_SIZE];
     int *fd = &sockets->fd[name];
     path_of(path, conf, name);
-    if (!conf->has_peer && *fd >= 0) {
+    if (!is_wanted(conf, name) && *fd >= 0) {
         close(*fd);
         unlink(path);
         *fd = -1;
-    } else if (conf->has_peer && *fd < 0) {
+    } else if (is_wanted(conf, name) && *fd < 0) {
         *fd = sockets_listen(path, type, group);
         return *fd >= 0;
     }
     return true;
 }
 
-static bool settle_both(struct sockets *sockets, const struct conf *conf) {
+static bool settle_later_ones(struct sockets *sockets, const struct conf *conf) {
     gid_t group;
     return settle(sockets, conf, SOCKET_PEERING, SOCK_SEQPACKET, (gid_t)-1) &&
-           find_group(conf, &group) && settle(sockets, conf, SOCKET_REPLICA, SOCK_STREAM, group);
+           find_group(conf, &group) && settle(sockets, conf, SOCKET_REPLICA, SOCK_STREAM, group) &&
+           settle(sockets, conf, SOCKET_METRICS, SOCK_STREAM, group);
 }
 
 static void forget_all(struct sockets *sockets) {
@@ -252,7 +258,7 @@ bool sockets_open(struct sockets *sockets, const struct conf *conf) {
     forget_all(sockets);
     if (!take_over(sockets, conf))
         forget_all(sockets);
-    if ((!is_whole(sockets) && !make_missing(sockets, conf)) || !settle_both(sockets, conf))
+    if ((!is_whole(sockets) && !make_missing(sockets, conf)) || !settle_later_ones(sockets, conf))
         return false;
     for (int i = 0; i < SOCKET_COUNT; i++)
         sockets->inode[i] = sockets->fd[i] >= 0 ? inode_of(conf, (enum socket_name)i) : 0;

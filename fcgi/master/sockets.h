@@ -14,9 +14,10 @@ enum socket_name {
     SOCKET_WORKER_WAIT,
     SOCKET_CHANNEL,
     SOCKET_LOCK,
-    /* these are -1 without PEERS; they come last, since earlier versions do not pass them */
+    /* these are -1 without PEERS; they come behind, since earlier versions do not pass them */
     SOCKET_PEERING,
     SOCKET_REPLICA,
+    SOCKET_METRICS, /* since 0.1.1 */
     SOCKET_COUNT
 };
 

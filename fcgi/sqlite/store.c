@@ -30,6 +30,7 @@ bool store_begin(struct store *store) {
     int64_t now = clock_steady_ms() + store->clock_offset_ms;
     if (now > store->counts.clock_ms)
         store->counts.clock_ms = now;
+    store->done = (struct metrics_work){0};
     changes_begin(&store->changes);
     return true;
 }
@@ -59,7 +60,7 @@ void store_rollback(struct store *store) {
         store->state = STORE_GOOD;
 }
 
-/* Adds the batch's work to the rates. */
+/* Adds the batch's work to the rates, and to what is counted. */
 static void note_work(struct store *store) {
     const struct queue_work *all = &store->counts.work;
     const struct queue_work *before = &store->saved_counts.work;
@@ -68,6 +69,11 @@ static void note_work(struct store *store) {
                               .pulled = all->pulled - before->pulled,
                               .iterations = all->iterations - before->iterations};
     rates_add(&store->rates, clock_steady_ms(), &work);
+    store->done.counts[METRICS_ENQUEUED] = work.enqueued;
+    store->done.counts[METRICS_DONE] = work.done;
+    store->done.counts[METRICS_PULLED] = work.pulled;
+    store->done.counts[METRICS_ITERATIONS] = work.iterations;
+    metrics_add_work(&store->done);
 }
 
 static bool save_tally(struct store *store) {
@@ -87,9 +93,11 @@ bool store_commit(struct store *store) {
     if (store_state(store) != STORE_GOOD)
         return false;
     if (sqlite3_total_changes64(store->database) == store->changes_before) {
-        undo(store); /* it only read: nothing to write or to sync */
+        undo(store);                    /* it only read: nothing to write or to sync */
+        metrics_add_work(&store->done); /* what it has refused */
         return store_state(store) == STORE_GOOD;
     }
+    int64_t began_us = clock_steady_us();
     bool good = save_tally(store) && store_record_end(store) && store_run(store, SQL_COMMIT, "");
     if (store_state(store) == STORE_POISONED)
         return false;
@@ -98,6 +106,7 @@ bool store_commit(struct store *store) {
         return false;
     }
     store->in_batch = false;
+    metrics_add_commit(clock_steady_us() - began_us);
     store_files_note_commit(store);
     note_work(store);
     store_note_level(store);

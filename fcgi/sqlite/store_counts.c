@@ -76,6 +76,7 @@ void store_count_move(struct store *store, const struct move *move) {
     of->work.done += move->to == ITEM_DONE;
     of->work.iterations += move->to == ITEM_CANCELLED ? 0 : move->before - move->after;
     store->counts.work.done += move->to == ITEM_DONE;
+    store->done.counts[METRICS_CANCELLED] += move->to == ITEM_CANCELLED;
     if (move->to == ITEM_PULLED || move->to == ITEM_CANCELLED)
         store_note_closed(store, move->to);
 }

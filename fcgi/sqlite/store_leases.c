@@ -31,10 +31,11 @@ static int64_t new_deadline(struct store *store) {
 struct grant_clients {
     int64_t seq[QUEUE_LEASE_MAX];
     int64_t rank[QUEUE_LEASE_MAX];
+    int64_t since_ms[QUEUE_LEASE_MAX]; /* queue clock: since when it waits */
 };
 
-/* Adds the items of a lease statement (id, chain, remaining, client, rank) to a grant: at most
- * `most` items and, except for the first one, at most `iterations` links in all. */
+/* Adds the items of a lease statement (id, chain, remaining, client, rank, since) to a grant: at
+ * most `most` items and, except for the first one, at most `iterations` links in all. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
                     struct queue_grant *grant, struct grant_clients *clients) {
     int64_t sum = 0;
@@ -52,6 +53,7 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
         sum = item->remaining > iterations - sum ? iterations : sum + item->remaining;
         clients->seq[grant->count] = sqlite3_column_int64(statement, 3);
         clients->rank[grant->count] = sqlite3_column_int64(statement, 4);
+        clients->since_ms[grant->count] = sqlite3_column_int64(statement, 5);
         grant->count++;
     }
     store_end(statement);
@@ -111,6 +113,7 @@ static bool give(struct store *store, const struct giving *giving) {
     for (int i = 0; i < grant->count; i++) {
         const struct client *client = clients_at(&store->clients, clients.seq[i]);
         store_count_all(store, clients.seq[i], 1, ITEM_WAITING, ITEM_LEASED);
+        metrics_note(&store->done.waits, &metrics_waits, store_now_ms(store) - clients.since_ms[i]);
         if (client)
             rank_leased(&store->counts.rank, &client->rank, clients.rank[i]);
     }
@@ -220,6 +223,8 @@ static bool judge(struct store *store, int n, const struct report_row *found,
         store_quarantine_for(store, reporter->worker, item, row);
         reporter->impossible = true;
     }
+    store->done.counts[METRICS_FAULTS] +=
+        progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE;
     if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE)
         return false;
     if (progress == PROGRESS_SAME)
@@ -360,6 +365,7 @@ void store_lapse(struct store *store) {
     if (items < 0)
         return;
     store->lapsed += items;
+    store->done.counts[METRICS_LAPSED] += items;
     if (store->lapsed > 0 && clock_steady_ms() >= store->lapsed_told_ms + LAPSED_PAUSE_MS) {
         log_info("leases lapsed of items: %lld; they wait again", (long long)store->lapsed);
         store->lapsed_told_ms = clock_steady_ms();

@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "base/log_limit.h"
+#include "metrics/metrics.h"
 #include "queue/batch_log.h"
 #include "queue/pull_tag.h"
 #include "rows/changes.h"
@@ -142,6 +143,7 @@ struct store {
     char paused_by[QUEUE_NAME_SIZE]; /* who has paused or resumed last */
     int32_t retry_seconds;           /* after a refused enqueue: until there may be room for it */
     struct rates rates;
+    struct metrics_work done; /* by the batch under way */
     struct clients clients;
     struct files files;
     int64_t data_version; /* SQLite's, which changes when other connections commit */
