@@ -388,6 +388,7 @@ install-node: install $(SETTINGS)
 	install -m 644 nginx/site.conf $(DESTDIR)/etc/nginx/sites-available/hashmill
 	install -m 644 nginx/listen-public-plain.conf $(DESTDIR)/etc/hashmill/nginx/listen-public.conf
 	install -m 644 nginx/listen-worker-plain.conf $(DESTDIR)/etc/hashmill/nginx/listen-worker.conf
+	install -m 644 nginx/listen-metrics-plain.conf $(DESTDIR)/etc/hashmill/nginx/listen-metrics.conf
 
 # Debian's own tools build the package, in a copy of the tree and with nothing of this make's settings but
 # the version.

@@ -13,6 +13,7 @@
 #   VAR=DIR    where everything is kept (default: var in the repository)
 #   PORT=N     port of the clients' listener (default 8080); the workers' listener gets N + 1, those of a
 #              second node N + 2 and N + 3
+#   METRICS_PORT=N  port of the listener for metrics (default PORT + 1000), that of a second node N + 1
 #   BUILD=DIR  where the programs are built (default: build in the repository)
 # Settings of the programs can be given in the environment too, as HASHMILL_KEY or (but for NODE) as KEY:
 # LEASE_SECONDS=5 scripts/run.sh, WORKERS_MIN=0 scripts/run.sh (the first worker is launched when an item has
@@ -40,6 +41,7 @@ source scripts/run/demo.sh
 source scripts/run/join.sh
 
 port=${PORT:-8080}
+metrics_port=${METRICS_PORT:-}
 nodes=1
 demo=no
 
@@ -128,10 +130,13 @@ gone_within() {
     done
 }
 
-# Whether somebody listens on one of a node's two ports, or of all, on whatever address.
+# Whether somebody listens on one of a node's ports, or of all, on whatever address.
 ports_taken() {
     local ports="" at first=${1:-0} last=${1:-$((nodes - 1))}
     for ((at = port + 2 * first; at <= port + 2 * last + 1; at++)); do
+        printf -v ports '%s|%04X' "$ports" "$at"
+    done
+    for ((at = metrics_port + first; at <= metrics_port + last; at++)); do
         printf -v ports '%s|%04X' "$ports" "$at"
     done
     # Columns: number, local address, remote address, state; 0A is listening.
@@ -256,7 +261,7 @@ announce() {
     first=$(client_url 0)
     last=$(client_url $((nodes - 1)))
     if ((nodes == 1)); then
-        say "hashmill serves on $first (workers on port $((port + 1))); logs are in $var/log"
+        say "hashmill serves on $first (workers on port $((port + 1)), metrics on $metrics_port); logs are in $var/log"
     else
         say "two nodes serve on $first and $last; logs are in $var/node0/log and $var/node1/log"
     fi
@@ -443,7 +448,7 @@ main() {
     set_directories
     check_settings
     # These are this script's to decide.
-    unset VAR PORT BUILD MAKEFLAGS MAKEFILES
+    unset VAR PORT METRICS_PORT BUILD MAKEFLAGS MAKEFILES
     for name in DATABASE RUN_DIR SOCKET_GROUP WORKER_TOKEN MACHINE_SECRET MACHINE_TOKEN NODES RETIRE_NODE WORKER_MACHINE; do
         unset "$name" "HASHMILL_$name"
     done
@@ -459,7 +464,7 @@ main() {
         join_run
         return
     fi
-    printf '%s %s %s\n' "$$" "$port" "$nodes" >"$var/run.lock"
+    printf '%s %s %s %s\n' "$$" "$port" "$nodes" "$metrics_port" >"$var/run.lock"
     trap stop_all EXIT
     trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP # a second one must not break stop_all off
     trap : PIPE # a reader of this script's output that goes away stops nothing
@@ -477,7 +482,7 @@ main() {
     done
     clear_leftovers
     wait_for_ports ||
-        fail "another program uses one of the ports $port to $((port + 2 * nodes - 1)); choose another: PORT=N scripts/run.sh"
+        fail "another program uses one of the ports $port to $((port + 2 * nodes - 1)) and $metrics_port to $((metrics_port + nodes - 1)); choose others: PORT=N METRICS_PORT=N scripts/run.sh"
     started=yes
     trap 'stopping=yes' INT TERM HUP
     prepare_databases

@@ -105,6 +105,7 @@ def local_configuration(directory, run_dir, port):
     for marker, value in {
             "@DIR@": directory / "nginx", "@NGINX_DIR@": ROOT / "nginx", "@RUN_DIR@": run_dir,
             "@ADDRESS@": "127.0.0.1", "@PORT@": port, "@WORKER_PORT@": port + 1,
+            "@METRICS_PORT@": free_port_pair(),
             "@USER@": "user root;" if os.geteuid() == 0 else ""}.items():
         text = text.replace(marker, str(value))
     return text

@@ -11,6 +11,10 @@ check_settings() {
     local last_port=$((65536 - 2 * nodes)) path
     [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le $last_port ]] ||
         fail "PORT must be a number from 1 to $last_port"
+    [[ -n $metrics_port ]] || metrics_port=$((port + 1000))
+    [[ $metrics_port =~ ^[1-9][0-9]{0,4}$ && $metrics_port -le $((65536 - nodes)) &&
+        ($metrics_port -ge $((port + 2 * nodes)) || $metrics_port -le $((port - nodes))) ]] ||
+        fail "METRICS_PORT must be a number from 1 to $((65536 - nodes)), and no port of PORT's"
     for path in "$var" "$root"; do
         [[ $path != *[[:cntrl:]\"\'\\\;\{\}\$\|\&*?[]* ]] ||
             fail "nginx cannot be given the path $path; choose one of letters, digits, blanks, . _ % = and -"
@@ -121,6 +125,6 @@ END
     ((EUID != 0)) || user='user root;'
     sed -e "s|@DIR@|$directory/nginx|g" -e "s|@NGINX_DIR@|$root/nginx|g" -e "s|@RUN_DIR@|$directory/run|g" \
         -e "s|@ADDRESS@|127.0.0.1|g" -e "s|@PORT@|$((port + 2 * node))|g" \
-        -e "s|@WORKER_PORT@|$((port + 2 * node + 1))|g" \
+        -e "s|@WORKER_PORT@|$((port + 2 * node + 1))|g" -e "s|@METRICS_PORT@|$((metrics_port + node))|g" \
         -e "s|@USER@|$user|g" nginx/local.conf.in | write_file "$directory/nginx/nginx.conf"
 }

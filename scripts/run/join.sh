@@ -5,8 +5,9 @@
 # Says what the run that holds the lock consists of, or shows the demonstration on it.
 join_run() {
     local other program wanted=$nodes
-    read -r other port nodes <"$var/run.lock" || true
+    read -r other port nodes metrics_port <"$var/run.lock" || true
     port=${port:-8080}
+    metrics_port=${metrics_port:-$((port + 1000))}
     nodes=${nodes:-1}
     ((wanted <= nodes)) ||
         fail "the run that holds $var (process $other) has one node; stop it first, or choose another VAR"

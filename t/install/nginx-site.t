@@ -138,7 +138,7 @@ sub adapted ($name) {
         =~ s{/var/log/nginx/hashmill\.log}{$dir/real/access.log}gr =~ s{/run/hashmill-nginx}{$dir/real/kept}r;
 }
 spew("$dir/real/$_", adapted($_)) for map { s{.*/}{}r } glob "$files/hashmill-*.conf";
-spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker);
+spew("$dir/real/listen-$_.conf", "listen unix:$dir/real/$_.sock;\n") for qw(public worker metrics);
 
 # What nginx says of a site behind other lines; '' when it accepts it.
 sub refusal ($site, $load = '') {
@@ -153,6 +153,8 @@ is refusal($site), '', 'nginx accepts the site';
 my $port = free_port_pair();
 spew("$dir/real/listen-public.conf", adapted('listen-public-plain.conf') =~ s/8080/$port/r);
 is refusal($site), '', 'with the listener of the package';
+spew("$dir/real/listen-metrics.conf", adapted('listen-metrics-plain.conf') =~ s/9080/$port + 1/er);
+is refusal($site), '', 'and that of metrics';
 spew("$dir/real/listen-public-ipv6.conf", adapted('listen-public-ipv6.conf') =~ s/8080/$port/r =~ s/\[::1\]/127.0.0.2/r);
 is refusal($site), '', 'and another beside it';
 spew("$dir/real/listen-public.conf", "listen $port default_server backlog=4096;\n");

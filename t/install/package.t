@@ -45,7 +45,7 @@ subtest 'contents' => sub {
     my @programs = qw(usr/bin/hashmill-fcgi usr/bin/hashmill-worker usr/lib/hashmill/provider-local usr/lib/hashmill/nginx-site
         usr/lib/hashmill/backup.sh usr/lib/hashmill/backup-daily.sh usr/lib/hashmill/ec2-node usr/lib/hashmill/ec2-start usr/lib/hashmill/ec2-volume);
     my @files = qw(etc/hashmill/hashmill.env etc/hashmill/worker.env etc/hashmill/nginx/listen-public.conf
-        etc/hashmill/nginx/listen-worker.conf etc/nginx/sites-available/hashmill usr/lib/sysusers.d/hashmill.conf
+        etc/hashmill/nginx/listen-worker.conf etc/hashmill/nginx/listen-metrics.conf etc/nginx/sites-available/hashmill usr/lib/sysusers.d/hashmill.conf
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
         usr/share/hashmill/openapi.yaml usr/share/doc/hashmill/docs/openapi.yaml usr/share/doc/hashmill/README.md
         usr/share/doc/hashmill/copyright);
@@ -65,14 +65,14 @@ subtest 'who is let in' => sub {
     my $etc = "$dir/root/etc/hashmill/nginx";
     my @listeners = map { slurp($_) =~ /^\s*listen\s+(\S+?);?\s/mg } glob("$etc/*.conf"),
         glob "$dir/root/usr/share/hashmill/nginx/listen-public-ipv6.conf";
-    is_deeply [sort @listeners], ['127.0.0.1:8080', '127.0.0.1:8081', '[::1]:8080'], 'who is on this machine';
+    is_deeply [sort @listeners], ['127.0.0.1:8080', '127.0.0.1:8081', '127.0.0.1:9080', '[::1]:8080'], 'who is on this machine';
     unlike slurp("$dir/root/DEBIAN/postinst"), qr/--key/, 'no key is made';
     unlike slurp("$dir/root/etc/hashmill/hashmill.env"), qr/^KEYS=/m, 'nor set';
 };
 
 subtest 'control' => sub {
     is_deeply [sort split /\n/, slurp("$dir/root/DEBIAN/conffiles")], [qw(/etc/hashmill/hashmill.env
-        /etc/hashmill/nginx/listen-public.conf /etc/hashmill/nginx/listen-worker.conf /etc/hashmill/worker.env
+        /etc/hashmill/nginx/listen-metrics.conf /etc/hashmill/nginx/listen-public.conf /etc/hashmill/nginx/listen-worker.conf /etc/hashmill/worker.env
         /etc/nginx/sites-available/hashmill)], 'what is the administrator\'s';
     my $depends = run_command('dpkg-deb', '-f', $package, 'Depends');
     like $depends, qr/\b$_/, "depends on $_" for qw(libc6 libcurl4 libfcgi0 libsqlite3-0 libssl3 libuuid1 curl openssl systemd);

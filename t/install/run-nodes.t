@@ -16,7 +16,7 @@ my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
 my $var = tempdir('hm-XXXXXX', TMPDIR => 1);
-my $first = free_port_pair(2);
+my ($first, $metrics_port) = (free_port_pair(2), free_port_pair());
 my $second = $first + 2;
 my $http = Hashmill::Reply::client();
 
@@ -25,7 +25,7 @@ my %more; # settings of the next run
 sub run_script (@arguments) {
     state $number = 0;
     return Hashmill::Process->start(log => "$var/run-" . ++$number . '.txt', cwd => '/',
-        env => { VAR => $var, PORT => $first, BUILD => $build, HASHMILL_TEST_INSTANCE => $var,
+        env => { VAR => $var, PORT => $first, METRICS_PORT => $metrics_port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var,
             WORKERS_MIN => 1, LIST_SECONDS => 1, %more },
         command => ["$root/scripts/run.sh", @arguments]);
 }

@@ -16,7 +16,7 @@ my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
 my $dir = tempdir('hm-XXXXXX', TMPDIR => 1);
-my $port = free_port_pair(2);
+my ($port, $metrics_port) = (free_port_pair(2), free_port_pair());
 my ($number, $var) = (0, 0); # of the run, of the directory
 
 sub program ($name, $text) {
@@ -29,7 +29,7 @@ sub program ($name, $text) {
 # Starts run.sh, under the commands given first.
 sub start_run ($before, @arguments) {
     return Hashmill::Process->start(log => "$dir/run-" . ++$number . '.txt', cwd => '/',
-        env => { VAR => "$dir/var$var", LIST_SECONDS => 1, PORT => $port, BUILD => $build, HASHMILL_TEST_INSTANCE => $dir, PROCESSES_PUBLIC => 2 },
+        env => { VAR => "$dir/var$var", LIST_SECONDS => 1, PORT => $port, METRICS_PORT => $metrics_port, BUILD => $build, HASHMILL_TEST_INSTANCE => $dir, PROCESSES_PUBLIC => 2 },
         command => [@$before, "$root/scripts/run.sh", @arguments]);
 }
 

@@ -19,13 +19,13 @@ my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
 my $var = tempdir('hm-XXXXXX', TMPDIR => 1);
-my $port = free_port_pair();
+my ($port, $metrics_port) = (free_port_pair(), free_port_pair());
 my $http = Hashmill::Reply::client();
 
 sub run_script (@arguments) {
     state $number = 0;
     return Hashmill::Process->start(log => "$var/run-" . ++$number . '.txt', cwd => '/',
-        env => { VAR => $var, PORT => $port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var,
+        env => { VAR => $var, PORT => $port, METRICS_PORT => $metrics_port, BUILD => $build, HASHMILL_TEST_INSTANCE => $var,
             WORKERS_MIN => 1, LIST_SECONDS => 1 },
         command => ["$root/scripts/run.sh", @arguments]);
 }

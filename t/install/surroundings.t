@@ -45,7 +45,7 @@ sub demo ($name, %option) {
     my @places = $option{alone} ? () : ("BUILD=$build", "VAR=$var/var");
     my @unset = $option{unset} ? ('-u', $option{unset}) : ();
     my $process = Hashmill::Process->start(log => "$dir/$name.txt", cwd => $option{cwd} // '/',
-        env => { HASHMILL_TEST_INSTANCE => $dir, PORT => free_port_pair() },
+        env => { HASHMILL_TEST_INSTANCE => $dir, PORT => free_port_pair(), METRICS_PORT => free_port_pair() },
         command => [($option{before} // [])->@*, 'env', @unset, @places, 'PROCESSES_PUBLIC=2', ($option{env} // [])->@*,
             ($option{tree} // "$root/") . 'scripts/run.sh', '--demo']);
     $run{$name} = { process => $process, var => $option{alone} ? "$option{cwd}/var" : "$var/var" };
@@ -114,7 +114,7 @@ demo('much is exported', env => [exported()]);
 demo('common names', env => ['NODE=/usr/bin/node', 'LOG_LEVEL=INFO', 'DEBUG=*', 'DATABASE=postgres://x', 'RUN_DIR=/x', 'NODES=3', 'HASHMILL_NODE=7',
     'HASHMILL_DATABASE=/x', 'WORKER_TOKEN=x', 'HASHMILL_LEASE_SECONDS=30', 'LEASE_SECONDS=soon']);
 demo('a user without a login shell', before => ['env', '-i', "HASHMILL_TEST_INSTANCE=$dir", 'PATH=' . USER_PATH, 'SHELL=/usr/sbin/nologin',
-    'PORT=' . free_port_pair(), @nobody], own => NOBODY) if $for_nobody;
+    'PORT=' . free_port_pair(), 'METRICS_PORT=' . free_port_pair(), @nobody], own => NOBODY) if $for_nobody;
 my $odd = copy_of_tree("a tree, 100%=\xc3\xa9t\xc3\xa9", qw(Makefile debian fcgi lib nginx scripts sql worker));
 system('cp', '-a', grep({ -e } map { "$build/$_" } qw(fcgi lib worker sql.c sql.h sql.o sql.d hashmill-fcgi hashmill-worker)), "$odd/build/") == 0 or die;
 demo('an odd path', cwd => $odd, tree => '', alone => 1);

@@ -165,7 +165,7 @@ sub start_nginx ($self) {
         }
         # Somebody else took the port between our look at it and nginx's.
         last if $nginx->alive || $nginx->log !~ /Address already in use/;
-        delete $self->{port} if !$asked;
+        delete $self->@{'metrics_port', $asked ? () : 'port'};
     }
     $self->give_up('nginx did not come up');
 }
@@ -357,7 +357,7 @@ sub environment ($self) {
 sub nginx_configuration ($self) {
     my %marker = (
         DIR => "$self->{dir}/nginx", RUN_DIR => $self->{settings}{RUN_DIR}, ADDRESS => $self->{listen},
-        PORT => $self->{port}, WORKER_PORT => $self->{port} + 1, USER => $> == 0 ? 'user root;' : '',
+        PORT => $self->{port}, WORKER_PORT => $self->{port} + 1, METRICS_PORT => $self->{metrics_port} //= free_port_pair(), USER => $> == 0 ? 'user root;' : '',
         NGINX_DIR => "$root/nginx",
     );
     my $text = slurp("$root/nginx/local.conf.in") // die "no nginx/local.conf.in\n";
