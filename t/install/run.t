@@ -19,7 +19,8 @@ my $build = $ENV{HASHMILL_BUILD_NORMAL} // "$root/build";
 plan skip_all => "no programs in $build" if !has_build($build);
 
 my $var = tempdir('hm-XXXXXX', TMPDIR => 1);
-my ($port, $metrics_port) = (free_port_pair(), free_port_pair());
+my $port = free_port_pair();
+our $metrics_port = free_port_pair();
 my $http = Hashmill::Reply::client();
 
 sub run_script (@arguments) {
@@ -219,6 +220,12 @@ subtest "somebody else's port" => sub {
     ok $status, 'is no place to start';
     like $refused->log, qr/$port/, 'and the message names it';
     is_deeply [everything()], [], 'no process is left';
+    for my $other ($port, $port + 1, 0, 65536, 'x') {
+        local $metrics_port = $other;
+        $refused = run_script();
+        ok $refused->wait_exit(60), "METRICS_PORT=$other";
+        like $refused->log, qr/METRICS_PORT must be/, 'is none';
+    }
 };
 
 done_testing();

@@ -223,6 +223,7 @@ fresh_install() {
     check "Debian's default site is out" not test -e /etc/nginx/sites-enabled/default
     is 'of this machine only' "$(ss -Hltn 'sport = :8080 or sport = :80 or sport = :443' | awk '{ print $4 }' | sort | tr '\n' ' ')" '127.0.0.1:8080 [::1]:8080 '
     is 'a worker listener for this machine only' "$(ss -Hltn 'sport = :8081' | awk '{ print $4 }')" 127.0.0.1:8081
+    is 'a listener for metrics, too' "$(ss -Hltn 'sport = :9080' | awk '{ print $4 }')" 127.0.0.1:9080
     check 'the manual pages are there' man_pages
 }
 
