@@ -273,12 +273,14 @@ static void set_keeper(struct call *call) {
 
 /* The route that a call has, or would have had if it had not been refused before; NULL: none. */
 static const struct route *route_of(struct call *call) {
-    const struct route *route = call->route ? call->route : find_path(call);
-    while (!call->route && route && route->method &&
-           (!is_served(call, route) || !path_fits(route, call->request->path, &call->id) ||
-            strcmp(route->method, call->request->method) != 0))
-        route++;
-    return route && route->method ? route : NULL;
+    if (call->route)
+        return call->route;
+    for (const struct route *route = call->server->routes; route->method; route++) {
+        if (is_served(call, route) && path_fits(route, call->request->path, &call->id) &&
+            strcmp(route->method, call->request->method) == 0)
+            return route;
+    }
+    return NULL;
 }
 
 /* Counts a call before its reply is sent: who has it finds it counted. What nginx passes on is
