@@ -8,7 +8,8 @@ ORDER BY seq;
 -- name: clients_counts
 -- What each of the first clients has.
 -- ?1 most
-SELECT name, remaining, waiting, leased, done, pulled, cancelled FROM client ORDER BY seq LIMIT ?1;
+SELECT name, remaining, waiting, leased, done, pulled, cancelled FROM client
+WHERE seq >= 0 ORDER BY seq LIMIT ?1;
 
 -- name: client_add
 -- Adds a client with nothing.
