@@ -38,8 +38,8 @@ static void lay_out(struct pool *pool, const struct roles *roles, const struct c
 }
 
 int roles_children(const struct roles *roles) {
-    int children = 0;
-    for (int i = 0; i < roles->count; i++)
+    int children = 1; /* the writer */
+    for (int i = 1; i < roles->count; i++)
         children += (int)roles->list[i].count;
     return children;
 }

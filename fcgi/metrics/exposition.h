@@ -7,20 +7,25 @@
 #include "buffer.h"
 #include "metrics.h"
 
+/* A list of labels ends with one without a name: LABELS({"state", "done"}). NULL: none. */
+struct label {
+    const char *name;
+    const char *value;
+};
+#define LABELS(...) ((const struct label[]){__VA_ARGS__, {NULL, NULL}})
+
 /* Begins a metric: its lines HELP and TYPE ("gauge", "counter" or "histogram"). */
 void exposition_begin(struct buffer *text, const char *name, const char *type, const char *help);
 
-/* Appends a sample. Names and values of its labels follow, in pairs, and a NULL. */
-void exposition_put(struct buffer *text, int64_t value, const char *name, ...)
-    __attribute__((sentinel));
+/* Append a sample: a number; a time, given in parts of a second. */
+void exposition_put(struct buffer *text, const char *name, const struct label *labels,
+                    int64_t value);
+void exposition_put_seconds(struct buffer *text, const char *name, const struct label *labels,
+                            int64_t value, int64_t parts);
 
-/* The same of a time, given in parts of a second. */
-void exposition_put_seconds(struct buffer *text, int64_t value, int64_t parts, const char *name,
-                            ...) __attribute__((sentinel));
-
-/* Appends the samples of a histogram, each with a label; label is NULL for none. */
-void exposition_put_histogram(struct buffer *text, const struct metrics_histogram *histogram,
-                              const struct metrics_scale *scale, const char *name,
-                              const char *label, const char *value);
+/* Appends the samples of a histogram. */
+void exposition_put_histogram(struct buffer *text, const char *name, const struct label *labels,
+                              const struct metrics_histogram *histogram,
+                              const struct metrics_scale *scale);
 
 #endif

@@ -47,8 +47,8 @@ static void put_codes(struct buffer *text, int number, const char *pattern, cons
         if (metrics_codes[column] != 0)
             snprintf(code, sizeof code, "%d", metrics_codes[column]);
         if (count > 0)
-            exposition_put(text, count, "hashmill_requests_total", "route", pattern, "method",
-                           method, "code", code, NULL);
+            exposition_put(text, "hashmill_requests_total",
+                           LABELS({"route", pattern}, {"method", method}, {"code", code}), count);
     }
 }
 
@@ -71,8 +71,8 @@ static void put_duration(struct buffer *text, const struct metrics_histogram *to
     for (int i = 0; i < METRICS_BUCKETS; i++)
         any |= took->counts[i] > 0;
     if (any)
-        exposition_put_histogram(text, took, &metrics_durations,
-                                 "hashmill_request_duration_seconds", "route", pattern);
+        exposition_put_histogram(text, "hashmill_request_duration_seconds",
+                                 LABELS({"route", pattern}), took, &metrics_durations);
 }
 
 static void put_durations(struct buffer *text, const struct route *const *tables) {
@@ -106,23 +106,22 @@ static void put_writer(struct buffer *text) {
     metrics_item_waits(&waits);
     exposition_begin(text, "hashmill_commit_duration_seconds", "histogram",
                      "Time to make a batch of changes durable.");
-    exposition_put_histogram(text, &commits, &metrics_durations, "hashmill_commit_duration_seconds",
-                             NULL, NULL);
+    exposition_put_histogram(text, "hashmill_commit_duration_seconds", NULL, &commits,
+                             &metrics_durations);
     exposition_begin(text, "hashmill_item_wait_seconds", "histogram",
                      "How long an item had waited when it was leased: since it was enqueued or "
                      "given back.");
-    exposition_put_histogram(text, &waits, &metrics_waits, "hashmill_item_wait_seconds", NULL,
-                             NULL);
+    exposition_put_histogram(text, "hashmill_item_wait_seconds", NULL, &waits, &metrics_waits);
 }
 
 void scrape_put_counters(struct buffer *text, const struct route *const *tables) {
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
         exposition_begin(text, counters[i].name, "counter", counters[i].help);
-        exposition_put(text, metrics_counter(counters[i].counter), counters[i].name, NULL);
+        exposition_put(text, counters[i].name, NULL, metrics_counter(counters[i].counter));
     }
     exposition_begin(text, "hashmill_keys_refused_total", "counter",
                      "Calls refused for their key or token.");
-    exposition_put(text, refusals_count(), "hashmill_keys_refused_total", NULL);
+    exposition_put(text, "hashmill_keys_refused_total", NULL, refusals_count());
     put_requests(text, tables);
     put_durations(text, tables);
     put_writer(text);

@@ -18,50 +18,50 @@ enum { PATH_SIZE = SETTING_TEXT_SIZE + 16 };
 static void put_build(struct buffer *text, const struct scrape_view *view, const char *name) {
     char node[24];
     snprintf(node, sizeof node, "%lld", (long long)view->conf->node);
-    exposition_put(text, 1, name, "version", HASHMILL_VERSION, "node", node, NULL);
+    exposition_put(text, name, LABELS({"version", HASHMILL_VERSION}, {"node", node}), 1);
 }
 
 static void put_up(struct buffer *text, const struct scrape_view *view, const char *name) {
-    exposition_put(text, view->has_tally, name, NULL);
+    exposition_put(text, name, NULL, view->has_tally);
 }
 
 static void put_start(struct buffer *text, const struct scrape_view *view, const char *name) {
     (void)view;
-    exposition_put_seconds(text, metrics_start_ms(), 1000, name, NULL);
+    exposition_put_seconds(text, name, NULL, metrics_start_ms(), 1000);
 }
 
 /* --- Of the tally: the writer says it --- */
 
 static void put_items(struct buffer *text, const struct scrape_view *view, const char *name) {
     for (int state = 0; state < ITEM_STATES && view->has_tally; state++)
-        exposition_put(text, view->tally.items[state], name, "state",
-                       item_state_name((enum item_state)state), NULL);
+        exposition_put(text, name, LABELS({"state", item_state_name((enum item_state)state)}),
+                       view->tally.items[state]);
 }
 
 static void put_remaining(struct buffer *text, const struct scrape_view *view, const char *name) {
     if (view->has_tally)
-        exposition_put(text, view->tally.remaining, name, NULL);
+        exposition_put(text, name, NULL, view->tally.remaining);
 }
 
 static void put_oldest(struct buffer *text, const struct scrape_view *view, const char *name) {
     if (view->has_tally)
-        exposition_put_seconds(text, view->tally.oldest_wait_ms, 1000, name, NULL);
+        exposition_put_seconds(text, name, NULL, view->tally.oldest_wait_ms, 1000);
 }
 
 static void put_workers(struct buffer *text, const struct scrape_view *view, const char *name) {
     if (view->has_tally)
-        exposition_put(text, view->tally.workers, name, NULL);
+        exposition_put(text, name, NULL, view->tally.workers);
 }
 
 static void put_parked(struct buffer *text, const struct scrape_view *view, const char *name) {
     if (view->has_tally)
-        exposition_put(text, view->tally.parked, name, NULL);
+        exposition_put(text, name, NULL, view->tally.parked);
 }
 
 static void put_paused(struct buffer *text, const struct scrape_view *view, const char *name) {
     for (int part = 0; part < QUEUE_PARTS && view->has_tally; part++)
-        exposition_put(text, view->tally.paused >> part & 1, name, "part", queue_part_names[part],
-                       NULL);
+        exposition_put(text, name, LABELS({"part", queue_part_names[part]}),
+                       view->tally.paused >> part & 1);
 }
 
 /* --- The fleet --- */
@@ -74,13 +74,13 @@ static void put_machines(struct buffer *text, const struct scrape_view *view, co
             count += stats_shows_machine(view->conf, machine) &&
                      stats_machine_state(machine) == stats_machine_states[state];
         }
-        exposition_put(text, count, name, "state", stats_machine_states[state], NULL);
+        exposition_put(text, name, LABELS({"state", stats_machine_states[state]}), count);
     }
 }
 
 static void put_quarantined(struct buffer *text, const struct scrape_view *view, const char *name) {
     if (view->has_fleet)
-        exposition_put(text, view->fleet.quarantined, name, NULL);
+        exposition_put(text, name, NULL, view->fleet.quarantined);
 }
 
 /* --- The peer --- */
@@ -88,8 +88,8 @@ static void put_quarantined(struct buffer *text, const struct scrape_view *view,
 static void put_loans(struct buffer *text, const struct scrape_view *view, const char *name) {
     if (!view->has_peers)
         return;
-    exposition_put(text, stats_loans(&view->peers, LOAN_TAKEN), name, "side", "taken", NULL);
-    exposition_put(text, stats_loans(&view->peers, LOAN_GIVEN), name, "side", "given", NULL);
+    exposition_put(text, name, LABELS({"side", "taken"}), stats_loans(&view->peers, LOAN_TAKEN));
+    exposition_put(text, name, LABELS({"side", "given"}), stats_loans(&view->peers, LOAN_GIVEN));
 }
 
 /* Appends a sample of the peer. */
@@ -97,7 +97,7 @@ static void put_of_peer(struct buffer *text, const struct scrape_view *view, con
                         int64_t value) {
     char peer[16];
     snprintf(peer, sizeof peer, "%d", view->conf->peer.node);
-    exposition_put(text, value, name, "peer", peer, NULL);
+    exposition_put(text, name, LABELS({"peer", peer}), value);
 }
 
 static void put_peer_up(struct buffer *text, const struct scrape_view *view, const char *name) {
@@ -128,7 +128,7 @@ static void put_size(struct buffer *text, const struct scrape_view *view, const 
     struct stat info;
     snprintf(path, sizeof path, "%s%s", view->conf->database, end);
     if (stat(path, &info) == 0)
-        exposition_put(text, info.st_size, name, NULL);
+        exposition_put(text, name, NULL, info.st_size);
 }
 
 static void put_wal(struct buffer *text, const struct scrape_view *view, const char *name) {
@@ -142,7 +142,7 @@ static void put_database(struct buffer *text, const struct scrape_view *view, co
 static void put_disk(struct buffer *text, const struct scrape_view *view, const char *name) {
     struct statvfs info;
     if (statvfs(view->conf->database, &info) == 0)
-        exposition_put(text, (int64_t)(info.f_bavail * info.f_frsize), name, NULL);
+        exposition_put(text, name, NULL, (int64_t)(info.f_bavail * info.f_frsize));
 }
 
 static void put_certificates(struct buffer *text, const struct scrape_view *view,
@@ -150,7 +150,7 @@ static void put_certificates(struct buffer *text, const struct scrape_view *view
     const struct certificate_seen *seen = certificates_look(view->conf);
     for (int i = 0; i < CERTIFICATES; i++) {
         if (seen[i].set && seen[i].known)
-            exposition_put(text, seen[i].expires_ms / 1000, name, "file", seen[i].name, NULL);
+            exposition_put(text, name, LABELS({"file", seen[i].name}), seen[i].expires_ms / 1000);
     }
 }
 
@@ -161,9 +161,10 @@ static void put_client_items(struct buffer *text, const struct scrape_view *view
     const struct queue_clients *clients = &view->clients;
     for (int i = 0; view->has_clients && i < clients->count; i++) {
         for (int state = 0; state < ITEM_STATES; state++)
-            exposition_put(text, clients->list[i].items[state], name, "client",
-                           clients->list[i].name, "state", item_state_name((enum item_state)state),
-                           NULL);
+            exposition_put(text, name,
+                           LABELS({"client", clients->list[i].name},
+                                  {"state", item_state_name((enum item_state)state)}),
+                           clients->list[i].items[state]);
     }
 }
 
@@ -171,8 +172,8 @@ static void put_client_remaining(struct buffer *text, const struct scrape_view *
                                  const char *name) {
     const struct queue_clients *clients = &view->clients;
     for (int i = 0; view->has_clients && i < clients->count; i++)
-        exposition_put(text, clients->list[i].remaining, name, "client", clients->list[i].name,
-                       NULL);
+        exposition_put(text, name, LABELS({"client", clients->list[i].name}),
+                       clients->list[i].remaining);
 }
 
 static const struct {

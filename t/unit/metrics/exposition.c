@@ -15,15 +15,15 @@ static void is(const char *wanted, const char *name) {
 int main(void) {
     exposition_begin(&text, "x_total", "counter", "Some help.");
     is("# HELP x_total Some help.\n# TYPE x_total counter\n", "HELP and TYPE");
-    exposition_put(&text, -7, "x", NULL);
+    exposition_put(&text, "x", NULL, -7);
     is("x -7\n", "no label");
-    exposition_put(&text, INT64_MAX, "x", "one", "1", "two", "", NULL);
+    exposition_put(&text, "x", LABELS({"one", "1"}, {"two", ""}), INT64_MAX);
     is("x{one=\"1\",two=\"\"} 9223372036854775807\n", "two labels, one empty");
-    exposition_put(&text, 1, "x", "client", "a\"b\\", NULL);
+    exposition_put(&text, "x", LABELS({"client", "a\"b\\"}), 1);
     is("x{client=\"a\\\"b\\\\\"} 1\n", "a quote and a backslash");
-    exposition_put(&text, 1, "x", "client", "a\n} 1\nx 2\xc3\xa9%s", NULL);
+    exposition_put(&text, "x", LABELS({"client", "a\n} 1\nx 2\xc3\xa9%s"}), 1);
     is("x{client=\"a\\n} 1\\nx 2\xc3\xa9%s\"} 1\n", "line breaks make no line; other bytes stay");
-    exposition_put_seconds(&text, 1234567890123, 1000, "x", NULL);
+    exposition_put_seconds(&text, "x", NULL, 1234567890123, 1000);
     is("x 1234567890.123\n", "a time in milliseconds");
 
     struct metrics_scale scale = {1000000, {500, 1000}};
@@ -31,7 +31,8 @@ int main(void) {
         scale.bounds[i] = i * INT64_C(86400000000);
     struct metrics_histogram histogram = {.counts = {1, 2, 4}, .sum = 2500001};
     histogram.counts[METRICS_BUCKETS - 1] = 8;
-    exposition_put_histogram(&text, &histogram, &scale, "x_seconds", "route", "/items/ID");
+    exposition_put_histogram(&text, "x_seconds", LABELS({"route", "/items/ID"}), &histogram,
+                             &scale);
     buffer_append(&text, "", 1);
     const char *at = text.data;
     const char *const lines[] = {"x_seconds_bucket{route=\"/items/ID\",le=\"0.0005\"} 1\n",
@@ -46,7 +47,7 @@ int main(void) {
         at = found;
     }
     buffer_clear(&text);
-    exposition_put_histogram(&text, &histogram, &scale, "x_seconds", NULL, NULL);
+    exposition_put_histogram(&text, "x_seconds", NULL, &histogram, &scale);
     buffer_append(&text, "", 1);
     ok(strstr(text.data, "x_seconds_bucket{le=\"0.0005\"} 1\n") &&
            strstr(text.data, "x_seconds_sum 2.500001\nx_seconds_count 15\n"),
