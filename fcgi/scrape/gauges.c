@@ -64,6 +64,11 @@ static void put_paused(struct buffer *text, const struct scrape_view *view, cons
                        view->tally.paused >> part & 1);
 }
 
+static void put_backup(struct buffer *text, const struct scrape_view *view, const char *name) {
+    if (view->has_tally && view->tally.backed_up_wall_ms > 0)
+        exposition_put_seconds(text, name, NULL, view->tally.backed_up_wall_ms, 1000);
+}
+
 /* --- The fleet --- */
 
 static void put_machines(struct buffer *text, const struct scrape_view *view, const char *name) {
@@ -207,6 +212,7 @@ static const struct {
      put_incomplete},
     {"hashmill_certificate_expiry_timestamp_seconds", "When a certificate expires.",
      put_certificates},
+    {"hashmill_last_backup_timestamp_seconds", "When the last backup was made.", put_backup},
     {"hashmill_quarantined_identities", "Identities in quarantine.", put_quarantined},
     {"hashmill_client_items", "Items of a client, by state.", put_client_items},
     {"hashmill_client_iterations_remaining", "Iterations of a client still to compute.",

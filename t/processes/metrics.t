@@ -103,6 +103,13 @@ subtest 'the format' => sub {
     }
 };
 
+subtest 'a backup' => sub {
+    my ($code, $said) = $mill->command('--backup', "$mill->{dir}/copy.db");
+    is $code, 0, 'is made' or diag $said;
+    my $metrics = metrics($mill);
+    cmp_ok abs($metrics->{hashmill_last_backup_timestamp_seconds} - time), '<', 600, 'and when, is said';
+};
+
 subtest 'killed processes' => sub {
     my $before = metrics($mill);
     for my $role (qw(public public-wait worker metrics writer)) {
