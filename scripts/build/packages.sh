@@ -24,7 +24,7 @@ fi
 }
 
 # What root runs. A package's own service is not started, now or at boot: nginx would listen on port 80 of
-# every address.
+# every address, Prometheus on port 9090.
 # shellcheck disable=SC2016  # the shell that root runs expands these
 install_as_root='
     set -eu
@@ -39,7 +39,9 @@ install_as_root='
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq -o DPkg::Lock::Timeout=120
     apt-get -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >/dev/null
-    case " $* " in *" nginx "*) update-rc.d nginx disable ;; esac
+    for service in nginx prometheus; do
+        case " $* " in *" $service "*) update-rc.d "$service" disable ;; esac
+    done
 '
 
 # Runs apt-get with the arguments, as root or by sudo; else says how and fails.

@@ -86,4 +86,35 @@ subtest 'statements' => sub {
     }
 };
 
+subtest 'alerts' => sub {
+    my $site = "$dir/site";
+    make_path(map { "$site/$_" } qw(docs prometheus));
+    spew("$site/README.md", "[operations](docs/operations.md)\n");
+    my $check = sub ($page, $rules) {
+        spew("$site/docs/operations.md", join '', map { "## $_\n\n" } @$page);
+        spew("$site/prometheus/hashmill.rules.yml", join '', map { $_ =~ s/^(?=.)/    /gmr } @$rules);
+        my $text = qx{$root/scripts/build/lint-docs $site 2>&1};
+        return ($? >> 8, $text);
+    };
+    my $rule = sub ($name, $anchor = 'alert-' . lc $name) { "- alert: $name\n  expr: up\n  runbook: docs/operations.md#$anchor\n" };
+    my ($code, $text) = $check->(['Alerts', 'Alert NodeDown', 'Alert NodeFull'], [map { $rule->($_) } qw(NodeDown NodeFull)]);
+    is "$code$text", '0', 'each has its paragraph';
+    my @refused = (
+        ['an alert without a paragraph', ['Alert NodeDown'], [map { $rule->($_) } qw(NodeDown NodeFull)],
+            qr{^prometheus/hashmill\.rules\.yml:6: docs/operations\.md has no heading #alert-nodefull$}m],
+        ['a paragraph without an alert', ['Alert NodeDown', 'Alert NodeFull'], [$rule->('NodeDown')],
+            qr{^docs/operations\.md:1: the heading #alert-nodefull is of no alert of prometheus/hashmill\.rules\.yml$}m],
+        ["another's paragraph", ['Alert NodeDown', 'Alert NodeFull'], [$rule->('NodeDown', 'alert-nodefull'), $rule->('NodeFull')],
+            qr{^prometheus/hashmill\.rules\.yml:3: the runbook should be docs/operations\.md#alert-nodedown$}m],
+        ['an alert without a runbook', ['Alert NodeDown'], ["- alert: NodeUp\n", $rule->('NodeDown')], qr/^\S+:2: the alert before NodeDown has no runbook$/m],
+        ['the last one without', ['Alert NodeDown'], [$rule->('NodeDown'), "- alert: NodeUp\n"], qr/^\S+:4: the alert NodeUp has no runbook$/m],
+    );
+    for (@refused) {
+        my ($what, $page, $rules, $complaint) = @$_;
+        ($code, $text) = $check->($page, $rules);
+        is $code, 1, "$what is refused";
+        like $text, $complaint, 'with the place';
+    }
+};
+
 done_testing();

@@ -49,7 +49,7 @@ subtest 'contents' => sub {
         usr/share/man/man8/hashmill-fcgi.8.gz usr/share/man/man8/hashmill-worker.8.gz
         usr/share/hashmill/openapi.yaml usr/share/doc/hashmill/docs/openapi.yaml usr/share/doc/hashmill/README.md
         usr/share/doc/hashmill/copyright);
-    push @files, map { "usr/share/hashmill/$_" } grep { -f } glob 'nginx/* sql/*';
+    push @files, map { "usr/share/hashmill/$_" } grep { -f } glob 'nginx/* sql/* grafana/* prometheus/*';
     push @files, map { s/^nginx/usr\/share\/hashmill/r } glob 'nginx/page/*';
     push @files, map { s/scripts\/install/lib\/systemd\/system/r } glob 'scripts/install/*.service scripts/install/*.timer';
     is $mode{"./$_"}, '-rwxr-xr-x', $_ for @programs;
