@@ -294,7 +294,7 @@ SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*
 	build/lint-commits build/packages.sh build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/* sql/* nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json) \
+	$(wildcard scripts/bench/* sql/* nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json grafana/* prometheus/*) \
 	$(wildcard t/*/*.t $(addprefix t/support/,*.pm */*.pm */*/*.pm))
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes lint-floors lint-docs
@@ -329,7 +329,7 @@ lint-floors:
 lint-docs:
 	@scripts/build/lint-docs
 
-ROOMS_OF_FILES = debian docs fcgi lib nginx scripts sql t worker
+ROOMS_OF_FILES = debian docs fcgi grafana lib nginx prometheus scripts sql t worker
 
 # No file over 500 lines, no folder of more than 30 files; .clang-tidy has the bound for functions.
 lint-sizes:
@@ -370,6 +370,8 @@ install: all $(MANUALS)
 	install -m 644 nginx/page/* $(SHARE)/hashmill/page
 	sed -i 's|/usr/share/hashmill|$(PREFIX)/share/hashmill|' $(addprefix $(SHARE)/hashmill/nginx/,site.conf hashmill-http.conf)
 	install -m 644 docs/openapi.yaml $(SHARE)/hashmill
+	install -D -m 644 -t $(SHARE)/hashmill/grafana grafana/*
+	install -D -m 644 -t $(SHARE)/hashmill/prometheus prometheus/*
 	install -m 644 sql/* $(SHARE)/hashmill/sql
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
@@ -399,7 +401,7 @@ deb:
 	@command -v dpkg-buildpackage dh >/dev/null || { echo 'apt-get install dpkg-dev debhelper' >&2; exit 1; }
 	rm -rf $(DEB_COPY)
 	mkdir -p $(DEB_COPY)
-	cp -a Makefile CONTRIBUTING.md README.md SECURITY.md debian docs fcgi lib nginx scripts sql worker $(DEB_COPY)
+	cp -a Makefile CONTRIBUTING.md README.md SECURITY.md debian docs fcgi grafana lib nginx prometheus scripts sql worker $(DEB_COPY)
 	sed -i '1s/(.*)/($(VERSION))/' $(DEB_COPY)/debian/changelog
 	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKEOVERRIDES -u BUILD -u PREFIX -u CFLAGS \
 		dpkg-buildpackage --build=binary --no-sign
