@@ -54,7 +54,7 @@ sub start ($class, %options) {
     my $targets = join ', ', map { "'$_'" } $options{targets}->@*;
     spew("$dir/rules.yml", $options{rules} // "groups: []\n");
     spew("$dir/prometheus.yml", <<~"END");
-        global: { scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms }
+        global: { scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 250ms }
         rule_files: ['$dir/rules.yml']
         scrape_configs:
           - job_name: hashmill
