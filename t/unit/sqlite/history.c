@@ -96,7 +96,7 @@ static void fill(struct store *store, int64_t from, int64_t until, int64_t width
     snprintf(
         sql, sizeof sql,
         "WITH RECURSIVE m(at) AS (SELECT %lld UNION ALL SELECT at + %lld FROM m WHERE at + %lld"
-        " < %lld) INSERT INTO history SELECT at, %lld, %lld, 2, 1, 0, 10, 0, at %% 7, at / 60 %%"
+        " < %lld) INSERT INTO history SELECT at, %lld, %lld, 2, 1, 0, 10, 0, at / 60 %% 60, at / 60 %%"
         " 100, 1, 0 FROM m",
         (long long)from, (long long)width, (long long)width, (long long)until, (long long)width,
         (long long)width);
@@ -330,7 +330,7 @@ static void senseless_rows(struct store *store) {
     store_begin_minute(store);
     enqueue(store, 1, 9);
     tick(store, 1);
-    row_is(store, hour, "3600 3600 120 0 0 9007199254740991 0 6 1 0", "sums stay in their range");
+    row_is(store, hour, "3600 3600 120 0 0 9007199254740991 0 59 1 0", "sums stay in their range");
     is_int(number(store, "SELECT count(*) FROM history"), 2, "and the history goes on");
 }
 
