@@ -47,7 +47,7 @@ function prediction() {
     if (n === 1) return 'With n = 1 it is done at once.';
     if (!stats) return '';
     const { rate, seconds, queue } = estimate(n);
-    if (!isNumber(seconds)) return `${count(n)} iterations. How long they take is not known before a worker is there.`;
+    if (!isNumber(seconds)) return `${count(n)} iterations. How long they take is not known now.`;
     const behind = queue > 1 ? `, ${duration(queue)} of it waiting` : '';
     return `Estimate: done in about ${duration(seconds)}${behind}. A chain gets about ${short(rate, '/s')}.`;
 }

@@ -93,7 +93,7 @@ export async function followNow(which) {
     byId('look').scrollIntoView({ block: 'nearest' });
 }
 
-function stop() {
+export function stop() {
     poller.stop();
     id = '';
     item = null;
@@ -126,4 +126,6 @@ export function allowItems(may) {
     else if (/^[0-9a-f-]{36}$/.test(named)) follow(named);
 }
 
-export const lookAgain = () => id && poller.now();
+export function lookAgain() {
+    if (id) poller.now();
+}

@@ -7,7 +7,7 @@ import { byId, setClass, setText, show } from './dom.js';
 import { allowEnqueue, showPrediction, startEnqueue } from './enqueue.js';
 import { showFleet } from './fleet.js';
 import { duration, time } from './format.js';
-import { allowItems, lookAgain, startItems } from './items.js';
+import { allowItems, lookAgain, startItems, stop as stopFollowing } from './items.js';
 import { showFigures, showHealth, showState } from './overview.js';
 import { showRunning, startRunning } from './running.js';
 
@@ -152,7 +152,10 @@ function askForKey(why) {
     for (const poller of [statsPoller, runningPoller, historyPoller]) poller.stop();
     clearInterval(ticking);
     ticking = 0;
-    rights = null;
+    // What one key has shown is not for the next one.
+    if (rights) stopFollowing();
+    stats = running = rights = null;
+    showHistory(null);
     setKey('');
     showState('quiet', 'A key is needed', '');
     show(byId('content'), false);

@@ -97,6 +97,20 @@ subtest 'an operator' => sub {
     is $browser->reads('item-state', qr/cancelled/), 'cancelled', 'and cancels it';
 };
 
+subtest 'another key counts from now on' => sub {
+    my $keys = slurp("$dir/keys");
+    spew("$dir/keys", join '', grep { !/olga/ } split /^/, $keys);
+    ok $mill->reload, 'the key is taken out';
+    like $browser->reads('key-error', qr/./), qr/./, 'the page says so, and asks for another';
+    ok !visible('content'), 'nothing is shown';
+    type_key($key{ann});
+    is $browser->reads('role', qr/client/), 'client ann', 'who is a client';
+    ok !visible($_), "no $_" for qw(fleet history item);
+    spew("$dir/keys", $keys);
+    ok $mill->reload, 'the key is there again';
+    enter('olga', 'operator');
+};
+
 subtest 'the key is forgotten' => sub {
     $browser->click('#forget');
     ok $browser->sees('return document.getElementById("key-panel")?.checkVisibility() && document.activeElement.id === "key"'), 'a key is asked for again';
