@@ -36,6 +36,9 @@ function summary({ items, workers }) {
     return `${phrases.length > 1 ? `${phrases.slice(0, -1).join(', ')} and ${phrases.at(-1)}` : phrases[0]}.`;
 }
 
+// The warnings as they were announced: their details count seconds.
+let told = {};
+
 export function showHealth(stats) {
     if (stats.client !== undefined) {
         showState('good', 'The node answers', `Shown are the items of ${stats.client}. ${summary(stats)}`);
@@ -45,8 +48,10 @@ export function showHealth(stats) {
         showState('good', 'Healthy', summary(stats));
     } else {
         const tone = stats.warnings.some(({ code }) => grave.has(code)) ? 'bad' : 'warn';
+        const codes = stats.warnings.map(({ code }) => code).join();
+        if (codes !== told.codes) told = { codes, text: stats.warnings.map(({ detail }) => detail).join(' ') };
         const title = stats.warnings.length === 1 ? '1 warning' : `${stats.warnings.length} warnings`;
-        showState(tone, title, '', stats.warnings, stats.warnings.map(({ detail }) => detail).join(' '));
+        showState(tone, title, '', stats.warnings, told.text);
     }
 }
 
