@@ -21,8 +21,9 @@ extern const struct long_poll_verbs
     api_pull_long_poll; /* POST /pullCompleted?top=N&wait=S, parked */
 
 /* items.c: clients look at and cancel items. */
-void api_look(struct call *call);   /* GET /items/ID[?wait=S], answered at once */
-void api_cancel(struct call *call); /* DELETE /items/ID */
+void api_look(struct call *call);    /* GET /items/ID[?wait=S], answered at once */
+void api_running(struct call *call); /* GET /stats/running[?limit=N] */
+void api_cancel(struct call *call);  /* DELETE /items/ID */
 extern const struct long_poll_verbs api_look_long_poll; /* GET /items/ID?wait=S, parked */
 
 /* lists.c: clients list items, and cancel many. */

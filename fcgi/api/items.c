@@ -1,4 +1,4 @@
-/* The calls by which clients look at an item and cancel it. */
+/* The calls by which clients look at an item, list those that are worked on, and cancel one. */
 
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +8,9 @@
 #include "items.h"
 #include "items_peers.h"
 #include "queue/fields.h"
+#include "stats/progress.h"
 
-enum { WAIT_SECONDS_MAX = 30 };
+enum { WAIT_SECONDS_MAX = 30, RUNNING_DEFAULT = 20 };
 
 /* With KEYS another client's item is none: the reply is the same. */
 static void reply_no_item(const struct call *call) {
@@ -19,10 +20,10 @@ static void reply_no_item(const struct call *call) {
                   call->server->conf->keys ? ", or it is another client's" : "");
 }
 
-void items_put(struct buffer *body, const struct queue_item *item, const char *client,
-               int64_t as_of_ms) {
+/* Appends the members of an item: those of items_put. */
+static void put_members(struct buffer *body, const struct queue_item *item, const char *client,
+                        int64_t as_of_ms) {
     const char *state = item_state_name((enum item_state)item->state);
-    json_open(body, '{');
     fields_put_id(body, "id", item->id);
     if (client) {
         json_name(body, "client");
@@ -40,13 +41,37 @@ void items_put(struct buffer *body, const struct queue_item *item, const char *c
     }
     if (as_of_ms > 0)
         fields_put_time(body, "as_of", as_of_ms);
+}
+
+void items_put(struct buffer *body, const struct queue_item *item, const char *client,
+               int64_t as_of_ms) {
+    json_open(body, '{');
+    put_members(body, item, client, as_of_ms);
     json_close(body, '}');
 }
 
+/* Appends the progress of an item of this node that waits or is leased. It is left out when it
+ * cannot be read now. */
+static void put_progress(struct call *call, const struct queue_item *item) {
+    struct server *server = call->server;
+    struct queue_progress progress;
+    if (item->state > ITEM_LEASED || items_is_there(call) ||
+        queue_progress(server->queue, item->id, &call->whose, &progress) != QUEUE_OK ||
+        progress.state != item->state)
+        return;
+    const struct queue_load *load = queue_load(server->queue);
+    if (load)
+        stats_put_progress(&server->reply.body, server->conf, load, &progress, call->whose.all);
+}
+
 /* 200 with an item in its present state, or in that of as_of_ms. */
-static void reply_item(struct reply *reply, const struct queue_item *item, int64_t as_of_ms) {
+static void reply_item(struct call *call, const struct queue_item *item, int64_t as_of_ms) {
+    struct reply *reply = &call->server->reply;
     reply_begin(reply, 200, "application/json");
-    items_put(&reply->body, item, NULL, as_of_ms);
+    json_open(&reply->body, '{');
+    put_members(&reply->body, item, NULL, as_of_ms);
+    put_progress(call, item);
+    json_close(&reply->body, '}');
 }
 
 bool items_read_named(struct call *call, const char **named) {
@@ -99,7 +124,7 @@ bool items_may_wait(struct call *call) {
 static void reply_sight(struct call *call, const struct sight *sight) {
     struct reply *reply = &call->server->reply;
     if (sight->result == QUEUE_OK)
-        reply_item(reply, &sight->item, sight->as_of_ms);
+        reply_item(call, &sight->item, sight->as_of_ms);
     else if (sight->result == QUEUE_NONE)
         reply_no_item(call);
     else if (sight->result == QUEUE_BUSY)
@@ -162,6 +187,43 @@ static uint64_t look_finish(struct call *call, const struct queue_answer *answer
 }
 
 const struct long_poll_verbs api_look_long_poll = {look_start, look_finish, look_here, NULL};
+
+static void put_run(struct call *call, const struct queue_load *load, const struct queue_run *run) {
+    struct buffer *body = &call->server->reply.body;
+    json_open(body, '{');
+    put_members(body, &run->item, call->whose.all ? run->progress.client : NULL, 0);
+    stats_put_progress(body, call->server->conf, load, &run->progress, call->whose.all);
+    json_close(body, '}');
+}
+
+void api_running(struct call *call) {
+    static struct queue_running running; /* too large for the stack */
+    struct reply *reply = &call->server->reply;
+    char why[WHY_SIZE];
+    int64_t limit = RUNNING_DEFAULT;
+    if (query_text(&call->query, "limit") &&
+        !query_integer(&call->query, "limit", 1, QUEUE_RUNNING_MAX, &limit, why, sizeof why)) {
+        problem_reply(reply, PROBLEM_BAD_PARAMETER, "%s", why);
+        return;
+    }
+    struct queue *queue = call->server->queue;
+    enum queue_result result = queue_running(queue, &call->whose, (int)limit, &running);
+    const struct queue_load *load = result == QUEUE_OK ? queue_load(queue) : NULL;
+    if (!load) {
+        problem_of_read(reply, result == QUEUE_OK ? QUEUE_DOWN : result);
+        return;
+    }
+    reply_begin(reply, 200, "application/json");
+    json_open(&reply->body, '{');
+    json_name(&reply->body, "items");
+    json_open(&reply->body, '[');
+    for (int i = 0; i < running.count; i++)
+        put_run(call, load, &running.runs[i]);
+    json_close(&reply->body, ']');
+    json_name(&reply->body, "more");
+    json_put_boolean(&reply->body, running.more != 0);
+    json_close(&reply->body, '}');
+}
 
 void api_cancel(struct call *call) {
     struct reply *reply = &call->server->reply;

@@ -34,6 +34,7 @@ const struct route api_routes[] = {
     {CALLER_CLIENT, "GET", "/healthz", {"probe"}, false, 0, api_health, NULL},
     {CALLER_CLIENT, "GET", "/stats", {NULL}, false, MAY_READ, api_stats, NULL},
     {CALLER_CLIENT, "GET", "/stats/history", {"span"}, false, MAY_SEE_ALL, api_stats_history, NULL},
+    {CALLER_CLIENT, "GET", "/stats/running", {"limit"}, false, MAY_READ, api_running, NULL},
     {CALLER_CLIENT, "POST", "/admin/pause", {"what"}, false, MAY_OPERATOR, api_pause, NULL},
     {CALLER_CLIENT, "POST", "/admin/resume", {"what"}, false, MAY_OPERATOR, api_resume, NULL},
     {CALLER_CLIENT, "POST", "/admin/release", {"name"}, false, MAY_OPERATOR, api_release, NULL},

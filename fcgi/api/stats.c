@@ -12,6 +12,7 @@
 #include "stats/fleet.h"
 #include "stats/history.h"
 #include "stats/peers.h"
+#include "stats/progress.h"
 #include "stats/warnings.h"
 
 /* "rates": for each span, items and iterations a second. */
@@ -62,7 +63,7 @@ static void put_backup(struct buffer *body, int64_t wall_ms) {
 
 static void reply_tally(struct reply *reply, const struct conf *conf,
                         const struct queue_tally *tally, const struct queue_fleet *fleet,
-                        const struct queue_peers *peers) {
+                        const struct queue_peers *peers, struct queue *queue) {
     struct buffer *body = &reply->body;
     reply_begin(reply, 200, "application/json");
     json_open(body, '{');
@@ -79,6 +80,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     fields_put_integer(body, "refused", refusals_count());
     api_put_paused(body, tally->paused);
     put_rates(body, tally);
+    stats_put_eta(body, conf, queue);
     stats_put_fleet(body, conf, fleet);
     stats_put_peers(body, conf, tally, peers);
     stats_put_certificates(body, conf);
@@ -142,7 +144,7 @@ void api_stats(struct call *call) {
     if (result == QUEUE_OK)
         result = stats_read_peers(queue, conf, &peers);
     if (result == QUEUE_OK)
-        reply_tally(&call->server->reply, conf, &tally, &fleet, &peers);
+        reply_tally(&call->server->reply, conf, &tally, &fleet, &peers, queue);
     else
         problem_of_read(&call->server->reply, result);
 }

@@ -9,6 +9,7 @@
 #include "queue_history.h"
 #include "queue_operators.h"
 #include "queue_peers.h"
+#include "queue_progress.h"
 
 struct reader;
 struct conf;
@@ -51,6 +52,12 @@ enum queue_result reader_clients(struct reader *reader, struct queue_clients *cl
 
 /* queue_history. */
 enum queue_result reader_history(struct reader *reader, struct queue_history *history);
+/* queue_load, queue_progress, queue_running. */
+const struct queue_load *reader_load(struct reader *reader);
+enum queue_result reader_progress(struct reader *reader, struct uuid id,
+                                  const struct queue_whose *whose, struct queue_progress *progress);
+enum queue_result reader_running(struct reader *reader, const struct queue_whose *whose, int limit,
+                                 struct queue_running *running);
 
 /* queue_hash_items, queue_pull_fate, queue_peers, queue_met. */
 enum queue_result reader_hash_items(struct reader *reader, int64_t items,

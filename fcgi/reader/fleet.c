@@ -201,21 +201,24 @@ static int compare_times(const void *a, const void *b) {
     return (one > other) - (one < other);
 }
 
-/* The median of the last boot times. */
-static bool read_boots(struct reading *reading) {
-    sqlite3_stmt *statement = reader_statement(reading->reader, SQL_FLEET_BOOTS);
+int64_t reader_boot_ms(struct reader *reader, int *code) {
+    sqlite3_stmt *statement = reader_statement(reader, SQL_FLEET_BOOTS);
     int64_t boots_ms[BOOTS] = {0};
     int count = 0;
-    reading->code = SQLITE_DONE;
+    *code = SQLITE_DONE;
     if (!statement)
-        return false;
+        return -1;
     sqlite3_bind_int64(statement, 1, BOOTS);
-    while ((reading->code = sqlite3_step(statement)) == SQLITE_ROW && count < BOOTS)
+    while ((*code = sqlite3_step(statement)) == SQLITE_ROW && count < BOOTS)
         boots_ms[count++] = sqlite3_column_int64(statement, 0);
     sqlite3_reset(statement);
     qsort(boots_ms, (size_t)count, sizeof *boots_ms, compare_times);
-    reading->fleet->boot_ms = count > 0 ? boots_ms[count / 2] : -1;
-    return reading->code == SQLITE_DONE;
+    return count > 0 ? boots_ms[count / 2] : -1;
+}
+
+static bool read_boots(struct reading *reading) {
+    reading->fleet->boot_ms = reader_boot_ms(reading->reader, &reading->code);
+    return reading->reader->database && reading->code == SQLITE_DONE;
 }
 
 /* Reads everything, machines before the items that they hold. */

@@ -1,7 +1,8 @@
 #ifndef HASHMILL_READER_PARTS_H
 #define HASHMILL_READER_PARTS_H
 
-/* Shared by the files of the reader: reader.c, clients.c, fleet.c, history.c, lists.c, peers.c. */
+/* Shared by the files of the reader: reader.c, clients.c, fleet.c, history.c, lists.c, load.c,
+ * peers.c, progress.c. */
 
 #include <sqlite3.h>
 #include <sys/types.h>
@@ -19,6 +20,8 @@ struct reader {
     bool told_rights;                    /* the log says that this process may not read them */
     sqlite3 *database;                   /* NULL while it is not open */
     sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
+    struct queue_load *load;             /* as read last; NULL: never */
+    int64_t load_until_ms;               /* steady time until which most of it is good enough */
     pid_t owner; /* the process that opened it; a connection must never cross a fork */
 };
 
@@ -29,6 +32,12 @@ sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql);
 /* Closes the file after a step that gave this unexpected code, and logs damage. DOWN; FAULT: the
  * file is damaged. */
 enum queue_result reader_failed(struct reader *reader, int code);
+
+/* Reads the counts and the queue clock of this moment. OK, DOWN, FAULT. */
+enum queue_result reader_counts(struct reader *reader, struct queue_load *load);
+
+/* The median of the last boot times; -1 without one. *code gets SQLite's code. */
+int64_t reader_boot_ms(struct reader *reader, int *code);
 
 /* Reads the wall time of the last batch. OK, DOWN, FAULT. */
 enum queue_result reader_wall(struct reader *reader, int64_t *wall_ms);

@@ -39,6 +39,7 @@ static void close_database(struct reader *reader) {
 
 void reader_free(struct reader *reader) {
     close_database(reader);
+    free(reader->load);
     free(reader);
 }
 

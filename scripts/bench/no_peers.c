@@ -1,8 +1,9 @@
-/* The verbs of queue_peers.h and queue_operators.h, and queue_backup, for engines that only the
- * benchmarks have: they know of no peer and are not worth a backup. */
+/* The verbs of queue_peers.h, queue_operators.h and queue_progress.h, and queue_backup, for engines
+ * that only the benchmarks have: they know of no peer and are not worth a backup. */
 
 #include "fcgi/queue/queue_operators.h"
 #include "fcgi/queue/queue_peers.h"
+#include "fcgi/queue/queue_progress.h"
 
 enum queue_result queue_backup(struct queue *queue, const char *path) {
     (void)queue, (void)path;
@@ -115,5 +116,22 @@ enum queue_result queue_pause(struct queue *queue, const struct queue_pause *pau
 
 enum queue_result queue_quarantine(struct queue *queue, const struct queue_quarantine *quarantine) {
     (void)queue, (void)quarantine;
+    return QUEUE_DOWN;
+}
+
+const struct queue_load *queue_load(struct queue *queue) {
+    (void)queue;
+    return NULL;
+}
+
+enum queue_result queue_progress(struct queue *queue, struct uuid id,
+                                 const struct queue_whose *whose, struct queue_progress *progress) {
+    (void)queue, (void)id, (void)whose, (void)progress;
+    return QUEUE_DOWN;
+}
+
+enum queue_result queue_running(struct queue *queue, const struct queue_whose *whose, int limit,
+                                struct queue_running *running) {
+    (void)queue, (void)whose, (void)limit, (void)running;
     return QUEUE_DOWN;
 }

@@ -23,6 +23,7 @@ import batches
 import bounds
 import chart
 import enqueue
+import eta
 import items
 import measure
 import peers
@@ -52,6 +53,7 @@ SECTIONS = {
     "shares": shares.measure,
     "peers": peers.measure,
     "backup": backup.measure,
+    "eta": eta.measure,
 }
 QUICK = ("enqueue", "batches", "single", "enqueue-slow")
 

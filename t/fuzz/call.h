@@ -22,6 +22,7 @@
 #include "fcgi/queue/queue_fleet.h"
 #include "fcgi/queue/queue_history.h"
 #include "fcgi/queue/queue_operators.h"
+#include "fcgi/queue/queue_progress.h"
 #include "fcgi/writer/operation.h"
 #include "fuzz.h"
 #include "log.h"
@@ -209,6 +210,27 @@ enum queue_result queue_history(struct queue *queue, struct queue_history *histo
     must(history->count >= 1 && history->count <= QUEUE_STEPS_MAX && history->step_seconds >= 60);
     memset(history->steps, 0, sizeof history->steps);
     history->steps[0] = (struct queue_step){.seconds = 60, .oldest_wait_ms = 1500};
+    return fuzz_result;
+}
+
+const struct queue_load *queue_load(struct queue *queue) {
+    static struct queue_load load = {.oldest_ms = -1, .boot_ms = -1};
+    (void)queue;
+    return fuzz_result == QUEUE_OK ? &load : NULL;
+}
+
+enum queue_result queue_progress(struct queue *queue, struct uuid id,
+                                 const struct queue_whose *whose, struct queue_progress *progress) {
+    (void)queue, (void)id, (void)whose;
+    memset(progress, 0, sizeof *progress);
+    return fuzz_result;
+}
+
+enum queue_result queue_running(struct queue *queue, const struct queue_whose *whose, int limit,
+                                struct queue_running *running) {
+    (void)queue, (void)whose;
+    memset(running, 0, sizeof *running);
+    running->count = limit;
     return fuzz_result;
 }
 

@@ -1,0 +1,443 @@
+#include "eta.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "queue/queue_operators.h"
+
+enum {
+    LANES = 16, /* chains that a core moves at once */
+    LEASE_SHARE =
+        4, /* a worker keeps work for this part of a lease in hand: docs/worker-protocol.md */
+    PASSED_BY_MS = 2000, /* a worker with free lanes leases an item in less than this */
+    STEPS_MAX = LOAD_BOOTING_MAX + 2
+};
+
+#define SECONDS_MAX 9e9 /* a forecast beyond this is none */
+
+static double greater(double one, double other) {
+    return one > other ? one : other;
+}
+
+static double lesser(double one, double other) {
+    return one < other ? one : other;
+}
+
+/* --- Workers --- */
+
+/* How many chains of one core cost no more than a single one. The kernels' figures are in
+ * docs/kernels.md. */
+static double side_by_side(const char *kernel) {
+    return strncmp(kernel, "avx512", 6) == 0 ? 6.5 : strncmp(kernel, "avx2", 4) == 0 ? 2.3 : 1;
+}
+
+/* A worker's speed. */
+struct speed {
+    double rate; /* of all its lanes */
+    double cores;
+    double beside; /* side_by_side */
+};
+
+static struct speed speed_of(int64_t rate, int64_t cores, const char *kernel) {
+    return (struct speed){
+        .rate = (double)rate, .cores = greater((double)cores, 1), .beside = side_by_side(kernel)};
+}
+
+/* Iterations a second of one of this many chains that a worker moves. */
+static double chain_rate(const struct speed *speed, double chains) {
+    double core = speed->rate / speed->cores;
+    double each = lesser(greater(chains / speed->cores, 1), LANES);
+    return core / greater(each, speed->beside);
+}
+
+/* All workers that compute for this node. */
+struct fleet {
+    int workers; /* that call and are not in quarantine */
+    double rate;
+    double lanes;
+    double lone; /* rate of a lone chain, in the mean over all lanes, */
+    double full; /* and with all lanes in use */
+};
+
+/* Whether a worker that has called lately seems to be gone: it holds nothing while an item waits.
+ * A worker that is stopped gives its items back and says no more. */
+static bool is_gone(const struct queue_load *load, const struct load_worker *worker) {
+    if (load->oldest_ms < 0 || load->clock_ms - load->oldest_ms < PASSED_BY_MS ||
+        load->paused & PART_LEASING || load->held_count < load->leased)
+        return false;
+    for (int i = 0; i < load->held_count; i++) {
+        if (load->held[i].worker == worker->seq)
+            return false;
+    }
+    return true;
+}
+
+static struct fleet fleet_of(const struct queue_load *load) {
+    struct fleet fleet = {0};
+    for (int i = 0; i < load->worker_count; i++) {
+        const struct load_worker *worker = &load->workers[i];
+        struct speed speed = speed_of(worker->rate, worker->cores, worker->kernel);
+        double lanes = speed.cores * LANES;
+        if (worker->quarantined || is_gone(load, worker))
+            continue;
+        fleet.workers++;
+        fleet.rate += speed.rate;
+        fleet.lanes += lanes;
+        fleet.lone += chain_rate(&speed, 1) * lanes;
+    }
+    if (fleet.lanes > 0) {
+        fleet.lone /= fleet.lanes;
+        fleet.full = fleet.rate / fleet.lanes;
+    }
+    return fleet;
+}
+
+/* The rate of one of this many chains over all workers. */
+static double rate_of_chain(const struct fleet *fleet, double chains) {
+    return chains >= fleet->lanes ? fleet->full
+                                  : lesser(fleet->lone, fleet->rate / greater(chains, 1));
+}
+
+/* --- What is in hand --- */
+
+/* The class of a length in a worker's run queue. */
+static int class_of(int64_t remaining) {
+    int class = 0;
+    for (; remaining > 0; remaining >>= 1)
+        class ++;
+    return class;
+}
+
+/* What is left of a leased item, if chains without a report move at this rate. Something is, as it
+ * is not done. */
+static double left_of(const struct load_held *held, int64_t clock_ms, double rate) {
+    double span_ms = (double)(held->moved_ms - held->granted_ms);
+    if (held->remaining < held->granted && span_ms > 0)
+        rate = (double)(held->granted - held->remaining) * 1000 / span_ms;
+    double since = greater((double)(clock_ms - held->moved_ms), 0) / 1000;
+    return greater((double)held->remaining - rate * since, (double)held->remaining / 20);
+}
+
+/* Work in hand, and the part of it that is computed before an item. */
+struct hand {
+    double items;
+    double work;
+    double before; /* of classes that come first, */
+    double longest;
+};
+
+/* Sums up the leased items, those of one worker or with worker < 0 all of them. A chain of the same
+ * length is before an item when it was leased before granted_ms; at the same time half of them are.
+ * rate: of a chain without a report. */
+static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_t remaining,
+                           int64_t granted_ms, double rate) {
+    struct hand hand = {0};
+    int class = class_of(remaining);
+    for (int i = 0; i < load->held_count; i++) {
+        const struct load_held *held = &load->held[i];
+        if (worker >= 0 && held->worker != worker)
+            continue;
+        double left = left_of(held, load->clock_ms, rate);
+        int other = class_of(held->remaining);
+        hand.items++;
+        hand.work += left;
+        hand.longest = greater(hand.longest, left);
+        if (other < class || (other == class && held->granted_ms < granted_ms))
+            hand.before += left;
+        else if (other == class && held->granted_ms == granted_ms)
+            hand.before += left / 2;
+    }
+    if (load->held_count > 0 && load->leased > load->held_count) {
+        double scale = (double)load->leased / load->held_count;
+        hand.items *= scale;
+        hand.work *= scale;
+        hand.before *= scale;
+    }
+    return hand;
+}
+
+/* --- The rate over time --- */
+
+/* Rates that come in addition, each from a moment on. */
+struct supply {
+    int count;
+    struct {
+        double at; /* seconds from now */
+        double rate;
+    } steps[STEPS_MAX];
+};
+
+static void add_step(struct supply *supply, double at, double rate) {
+    int place = supply->count++;
+    for (; place > 0 && supply->steps[place - 1].at > at; place--)
+        supply->steps[place] = supply->steps[place - 1];
+    supply->steps[place].at = at;
+    supply->steps[place].rate = rate;
+}
+
+/* The seconds that some work takes; SECONDS_MAX: longer, or for ever. */
+static double seconds_for(const struct supply *supply, double work) {
+    double at = 0;
+    double rate = 0;
+    for (int i = 0; i < supply->count; i++) {
+        double until = supply->steps[i].at;
+        if (rate > 0 && work <= rate * (until - at))
+            return at + work / rate;
+        work -= rate * (until - at);
+        at = until;
+        rate += supply->steps[i].rate;
+    }
+    return rate > 0 ? lesser(at + work / rate, SECONDS_MAX) : SECONDS_MAX;
+}
+
+/* What is left of some work after a time. */
+static double left_after(const struct supply *supply, double work, double seconds) {
+    for (int i = 0; i < supply->count && supply->steps[i].at < seconds; i++)
+        work -= supply->steps[i].rate * (seconds - supply->steps[i].at);
+    return greater(work, 0);
+}
+
+static double boot_seconds(const struct eta_rules *rules, const struct queue_load *load) {
+    return (double)(load->boot_ms >= 0 ? load->boot_ms : rules->boot_ms) / 1000;
+}
+
+/* Seconds until a machine that boots has its worker call. A late one is expected in a quarter of
+ * the usual time, over and over. */
+static double booted_in(const struct eta_rules *rules, const struct queue_load *load, int machine) {
+    double boot = boot_seconds(rules, load);
+    double age = (double)(load->clock_ms - load->booting[machine].launched_ms) / 1000;
+    return greater(boot - age, boot / 4);
+}
+
+/* Seconds until the scaler launches a machine for what waits now. */
+static double launched_in(const struct eta_rules *rules, const struct queue_load *load) {
+    double waited_ms = load->oldest_ms < 0 ? 0 : (double)(load->clock_ms - load->oldest_ms);
+    return greater((double)rules->wait_launch_ms - waited_ms, 0) / 1000;
+}
+
+static bool may_launch(const struct eta_rules *rules, const struct queue_load *load) {
+    return rules->launches && !(load->paused & PART_SCALING) &&
+           load->machine_count < rules->workers_max;
+}
+
+/* How many machines the scaler will launch for what waits, as fcgi/scaler/scaling.c counts them. */
+static double launches_for(const struct eta_rules *rules, const struct queue_load *load,
+                           const struct supply *supply, double rate) {
+    double boot = boot_seconds(rules, load);
+    double own = (double)load->machine_rate;
+    double left = left_after(supply, (double)load->remaining, launched_in(rules, load) + boot);
+    double least = greater(boot, (double)rules->wait_launch_ms / 1000);
+    double worth = floor((left / greater(least, 1) - rate - load->booting_count * own) / own);
+    worth = lesser(worth, (double)(load->waiting - load->booting_count));
+    if (left > 0 && load->booting_count == 0)
+        worth = greater(worth, 1);
+    return lesser(worth, (double)(rules->workers_max - load->machine_count));
+}
+
+/* The rate that the node has, and will have. */
+static struct supply supply_of(const struct eta_rules *rules, const struct queue_load *load,
+                               const struct fleet *fleet) {
+    struct supply supply = {0};
+    double own = (double)load->machine_rate;
+    add_step(&supply, 0, fleet->rate);
+    for (int i = 0; own > 0 && i < load->booting_count; i++)
+        add_step(&supply, booted_in(rules, load, i), own);
+    if (own > 0 && load->waiting > 0 && may_launch(rules, load)) {
+        double more = launches_for(rules, load, &supply, fleet->rate);
+        if (more > 0)
+            add_step(&supply, launched_in(rules, load) + boot_seconds(rules, load), more * own);
+    }
+    return supply;
+}
+
+/* --- An item that is leased --- */
+
+/* A chain's rate as reported; 0 without a report. */
+static double measured_rate(const struct queue_progress *progress) {
+    struct queue_point last = {progress->remaining, progress->moved_ms};
+    double links = 0;
+    double seconds = 0;
+    for (int i = 0; i <= progress->point_count; i++) {
+        struct queue_point first =
+            i < progress->point_count
+                ? progress->points[i]
+                : (struct queue_point){progress->granted, progress->granted_ms};
+        double weight = exp2((double)(last.at_ms - progress->moved_ms) / ETA_HALF_MS);
+        if (first.remaining <= last.remaining || first.at_ms >= last.at_ms)
+            continue;
+        links += weight * (double)(first.remaining - last.remaining);
+        seconds += weight * (double)(last.at_ms - first.at_ms) / 1000;
+        last = first;
+    }
+    return seconds > 0 ? links / seconds : 0;
+}
+
+/* Sets a forecast, in order. */
+static void set(struct eta *eta, double low, double likely, double high) {
+    eta->known = likely < SECONDS_MAX;
+    eta->low = greater(low, 0);
+    eta->likely = greater(likely, eta->low);
+    eta->high = lesser(greater(high, eta->likely), SECONDS_MAX);
+}
+
+/* By its own rate. */
+static void forecast_measured(const struct queue_progress *progress, int64_t clock_ms,
+                              struct eta *eta) {
+    double since = greater((double)(clock_ms - progress->moved_ms), 0) / 1000;
+    double whole = (double)progress->remaining / eta->rate;
+    double likely = greater(whole - since, since / 10);
+    set(eta, greater(whole / 1.2 - since, likely / 2), likely,
+        greater(whole * 1.2 - since, likely * 1.2) + 0.05);
+}
+
+/* By what its worker has in hand. */
+static void forecast_in_hand(const struct queue_load *load, const struct queue_progress *progress,
+                             struct eta *eta) {
+    struct speed speed = speed_of(progress->rate, progress->cores, progress->kernel);
+    if (speed.rate <= 0)
+        return;
+    struct hand count = hand_of(load, progress->worker, 0, 0, 0);
+    double chain = chain_rate(&speed, count.items);
+    struct hand hand =
+        hand_of(load, progress->worker, progress->remaining, progress->granted_ms, chain);
+    double since = greater((double)(load->clock_ms - progress->granted_ms), 0) / 1000;
+    double own = (double)progress->remaining / chain;
+    double before = count.items > speed.cores * LANES ? hand.before / speed.rate : 0;
+    double rest = greater(own - since, own / 10);
+    double likely = before * 0.8 + rest;
+    set(eta, before * 0.5 + greater(own * 0.75 - since, rest / 2), likely,
+        before * 1.3 + greater(own * 1.3 - since, rest * 1.3) + 0.05);
+}
+
+/* --- An item that waits --- */
+
+/* The iterations ahead, by virtual time. */
+static double ahead_by_rank(const struct queue_load *load, const struct queue_progress *progress) {
+    double virtual = greater((double)progress->rank - (double)load->virtual, 0);
+    double ahead = 0;
+    double all = 0;
+    for (int i = 0; i < load->client_count; i++) {
+        const struct load_client *client = &load->clients[i];
+        ahead += lesser((double)client->remaining, (double)client->weight * virtual);
+        all += (double)client->remaining;
+    }
+    return load->client_count == LOAD_CLIENTS_MAX && all > 0 ? ahead * (double)load->remaining / all
+                                                             : ahead;
+}
+
+static void forecast_waiting(const struct eta_rules *rules, const struct queue_load *load,
+                             const struct fleet *fleet, const struct queue_progress *progress,
+                             struct eta *eta) {
+    struct supply supply = supply_of(rules, load, fleet);
+    double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
+    double chains = (double)(load->leased + load->waiting);
+    double chain =
+        fleet->lanes > 0 ? rate_of_chain(fleet, chains) : (double)load->machine_rate / LANES;
+    struct hand hand = hand_of(load, -1, progress->remaining, INT64_MAX, chain);
+    bool lane_free = (double)(load->leased + progress->ahead) < fleet->lanes;
+    double in_hand = fleet->rate * (double)rules->lease_ms / 1000 / LEASE_SHARE;
+    double start = lane_free ? 0 : seconds_for(&supply, greater(ahead + hand.work - in_hand, 0));
+    double turn = lane_free ? 0 : seconds_for(&supply, ahead + hand.before);
+    double own = chain > 0 ? (double)progress->remaining / chain : SECONDS_MAX;
+    if (start >= SECONDS_MAX)
+        return;
+    eta->start = start;
+    turn = greater(turn, start);
+    set(eta, greater(start * 0.85, turn * 0.65) + own * 0.75, turn + own,
+        turn * 1.25 + own * 1.3 + 0.05);
+}
+
+/* --- Why nothing moves --- */
+
+static int whole_seconds(double seconds) {
+    return seconds < 1 ? 1 : seconds < 1e9 ? (int)ceil(seconds) : 1000000000;
+}
+
+/* Nobody is there who could take an item. */
+static void say_nobody(const struct eta_rules *rules, const struct queue_load *load,
+                       char why[ETA_WHY_SIZE]) {
+    if (load->quarantined > 0) {
+        snprintf(why, ETA_WHY_SIZE,
+                 "Every worker that calls is in quarantine; an operator can release it.");
+    } else if (load->booting_count > 0) {
+        double soonest = booted_in(rules, load, 0);
+        for (int i = 1; i < load->booting_count; i++)
+            soonest = lesser(soonest, booted_in(rules, load, i));
+        snprintf(why, ETA_WHY_SIZE,
+                 "No worker is there; a machine was launched and is ready in about %d s.",
+                 whole_seconds(soonest));
+    } else if (!rules->launches) {
+        snprintf(why, ETA_WHY_SIZE,
+                 "No worker is there and this node launches none; its operator has to start one.");
+    } else if (load->paused & PART_SCALING) {
+        snprintf(why, ETA_WHY_SIZE,
+                 "No worker is there, and an operator has paused scaling: none is launched.");
+    } else if (!may_launch(rules, load)) {
+        snprintf(why, ETA_WHY_SIZE,
+                 "No worker is there, and this node has as many machines as it may: none is "
+                 "launched.");
+    } else if (launched_in(rules, load) > 0) {
+        snprintf(why, ETA_WHY_SIZE, "No worker is there; one is launched in %d s.",
+                 whole_seconds(launched_in(rules, load)));
+    } else {
+        snprintf(why, ETA_WHY_SIZE, "No worker is there; one is being launched.");
+    }
+}
+
+static void say_why_waiting(const struct eta_rules *rules, const struct queue_load *load,
+                            const struct fleet *fleet, char why[ETA_WHY_SIZE]) {
+    if (load->paused & PART_LEASING)
+        snprintf(why, ETA_WHY_SIZE,
+                 "An operator has paused leasing: no worker gets an item until it is resumed.");
+    else if (fleet->workers == 0)
+        say_nobody(rules, load, why);
+}
+
+static void say_why_leased(const struct eta_rules *rules, const struct queue_load *load,
+                           const struct queue_progress *progress, char why[ETA_WHY_SIZE]) {
+    double silent_ms = (double)(load->clock_ms - progress->heard_ms);
+    int again = whole_seconds((double)(progress->deadline_ms - load->clock_ms) / 1000);
+    if (progress->quarantined)
+        snprintf(why, ETA_WHY_SIZE, "Its worker is in quarantine; the item waits again in %d s.",
+                 again);
+    else if (progress->heard_ms < 0 || silent_ms * 2 > (double)rules->lease_ms)
+        snprintf(why, ETA_WHY_SIZE,
+                 "Its worker is silent; unless it calls, the item waits again in %d s.", again);
+}
+
+/* --- The whole --- */
+
+void eta_of_item(const struct eta_rules *rules, const struct queue_load *load,
+                 const struct queue_progress *progress, struct eta *eta) {
+    struct fleet fleet = fleet_of(load);
+    *eta = (struct eta){.start = -1};
+    if (progress->state == ITEM_LEASED) {
+        eta->rate = measured_rate(progress);
+        say_why_leased(rules, load, progress, eta->why);
+        if (eta->why[0] == '\0' && eta->rate > 0)
+            forecast_measured(progress, load->clock_ms, eta);
+        else if (eta->why[0] == '\0')
+            forecast_in_hand(load, progress, eta);
+        return;
+    }
+    say_why_waiting(rules, load, &fleet, eta->why);
+    if (!(load->paused & PART_LEASING))
+        forecast_waiting(rules, load, &fleet, progress, eta);
+}
+
+void eta_of_all(const struct eta_rules *rules, const struct queue_load *load, struct eta *eta) {
+    struct fleet fleet = fleet_of(load);
+    *eta = (struct eta){.start = -1};
+    if (load->waiting + load->leased == 0 || fleet.rate <= 0 || load->paused & PART_LEASING)
+        return;
+    double chain = rate_of_chain(&fleet, (double)(load->waiting + load->leased));
+    struct hand hand = hand_of(load, -1, 0, 0, chain);
+    struct hand reported = hand_of(load, -1, 0, 0, 0);
+    struct supply supply = supply_of(rules, load, &fleet);
+    double work = greater((double)load->remaining - (reported.work - hand.work), hand.longest);
+    double all = seconds_for(&supply, work);
+    double longest = hand.longest / chain;
+    double likely = greater(all, longest);
+    set(eta, likely * 0.8, likely, all + longest + 0.05);
+}
