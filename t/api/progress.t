@@ -26,8 +26,12 @@ sub is_forecast ($item, $name) {
     return cmp_ok $item->{expected_at_low}, 'le', $item->{expected_at_high}, 'in order';
 }
 
-# Moves both clocks.
-sub pass ($mill, $seconds) { return $mill->move_clock(wall_ms => $seconds * 1000, steady_ms => $seconds * 1000) }
+# Moves both clocks on.
+sub later ($mill, $seconds) {
+    state $passed = 0;
+    $passed += $seconds * 1000;
+    return $mill->move_clock(wall_ms => $passed, steady_ms => $passed);
+}
 
 my $mill = Hashmill->start;
 
@@ -56,14 +60,14 @@ subtest 'a leased item' => sub {
     is_forecast($item, 'by the rate of the worker');
     ok !exists $item->{ahead}, 'nothing is ahead of a leased one';
 
-    pass($mill, 20);
+    later($mill, 20);
     report($mill, $grant, 80_000);
     $item = $mill->item($id)->json;
     cmp_ok abs($item->{rate} - 1000), '<', 50, 'its rate is measured';
     is_forecast($item, 'by that rate');
     cmp_ok abs($item->{eta_seconds} - 80), '<', 5, 'it is its rest over its rate';
 
-    pass($mill, 20);
+    later($mill, 20);
     cmp_ok abs($mill->item($id)->json->{eta_seconds} - 60), '<', 5, 'which gets less between reports';
     report($mill, $grant, 40_000);
     $item = $mill->item($id)->json;
@@ -76,7 +80,7 @@ subtest 'a leased item' => sub {
     is $running->{items}[0]{client}, '', 'and its client';
     is_forecast($mill->stats, 'of the node');
 
-    pass($mill, 40);
+    later($mill, 40);
     like $mill->item($id)->json->{why}, qr/^Its worker is silent; unless it calls, the item waits again in \d+ s\.$/,
         'a silent worker is told';
     report($mill, $grant, 0);
@@ -100,7 +104,7 @@ subtest 'the parameter limit' => sub {
     my $all = $mill->get('/stats/running')->json;
     is scalar $all->{items}->@*, 20, '20 are listed';
     ok $all->{more}, 'there are others';
-    pass($mill, 1);
+    later($mill, 1);
     my ($item) = ($grant->{items}->@*)[29];
     $mill->report({ id => $item->{id}, lease => $grant->{lease}, chain => $item->{chain} =~ s/^./0/r, remaining => 5 });
     my $one = $mill->get('/stats/running?limit=1')->json;
