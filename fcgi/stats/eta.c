@@ -24,6 +24,16 @@ static double lesser(double one, double other) {
     return one < other ? one : other;
 }
 
+/* Seconds from one moment to another. */
+static double seconds_between(int64_t first_ms, int64_t last_ms) {
+    return ((double)last_ms - (double)first_ms) / 1000;
+}
+
+/* Seconds that have passed since a moment. */
+static double seconds_since(const struct queue_load *load, int64_t moment_ms) {
+    return greater(seconds_between(moment_ms, load->clock_ms), 0);
+}
+
 /* --- Workers --- */
 
 /* How many chains of one core cost no more than a single one. The kernels' figures are in
@@ -63,7 +73,7 @@ struct fleet {
 /* Whether a worker that has called lately seems to be gone: it holds nothing while an item waits.
  * A worker that is stopped gives its items back and says no more. */
 static bool is_gone(const struct queue_load *load, const struct load_worker *worker) {
-    if (load->oldest_ms < 0 || load->clock_ms - load->oldest_ms < PASSED_BY_MS ||
+    if (load->oldest_ms < 0 || seconds_since(load, load->oldest_ms) * 1000 < PASSED_BY_MS ||
         load->paused & PART_LEASING || load->held_count < load->leased)
         return false;
     for (int i = 0; i < load->held_count; i++) {
@@ -109,14 +119,14 @@ static int class_of(int64_t remaining) {
     return class;
 }
 
-/* What is left of a leased item, if chains without a report move at this rate. Something is, as it
- * is not done. */
-static double left_of(const struct load_held *held, int64_t clock_ms, double rate) {
-    double span_ms = (double)(held->moved_ms - held->granted_ms);
-    if (held->remaining < held->granted && span_ms > 0)
-        rate = (double)(held->granted - held->remaining) * 1000 / span_ms;
-    double since = greater((double)(clock_ms - held->moved_ms), 0) / 1000;
-    return greater((double)held->remaining - rate * since, (double)held->remaining / 20);
+/* What is left of a leased item, if a chain without a report moves at this rate. Something is, as
+ * it is not done. */
+static double left_of(const struct queue_load *load, const struct load_held *held, double rate) {
+    double span = seconds_between(held->granted_ms, held->moved_ms);
+    if (held->remaining < held->granted && span > 0)
+        rate = ((double)held->granted - (double)held->remaining) / span;
+    double left = greater((double)held->remaining, 0);
+    return greater(left - rate * seconds_since(load, held->moved_ms), left / 20);
 }
 
 /* Work in hand, and the part of it that is computed before an item. */
@@ -138,7 +148,7 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
         const struct load_held *held = &load->held[i];
         if (worker >= 0 && held->worker != worker)
             continue;
-        double left = left_of(held, load->clock_ms, rate);
+        double left = left_of(load, held, rate);
         int other = class_of(held->remaining);
         hand.items++;
         hand.work += left;
@@ -206,14 +216,14 @@ static double boot_seconds(const struct eta_rules *rules, const struct queue_loa
  * the usual time, over and over. */
 static double booted_in(const struct eta_rules *rules, const struct queue_load *load, int machine) {
     double boot = boot_seconds(rules, load);
-    double age = (double)(load->clock_ms - load->booting[machine].launched_ms) / 1000;
+    double age = seconds_since(load, load->booting[machine].launched_ms);
     return greater(boot - age, boot / 4);
 }
 
 /* Seconds until the scaler launches a machine for what waits now. */
 static double launched_in(const struct eta_rules *rules, const struct queue_load *load) {
-    double waited_ms = load->oldest_ms < 0 ? 0 : (double)(load->clock_ms - load->oldest_ms);
-    return greater((double)rules->wait_launch_ms - waited_ms, 0) / 1000;
+    double waited = load->oldest_ms < 0 ? 0 : seconds_since(load, load->oldest_ms);
+    return greater((double)rules->wait_launch_ms / 1000 - waited, 0);
 }
 
 static bool may_launch(const struct eta_rules *rules, const struct queue_load *load) {
@@ -229,10 +239,10 @@ static double launches_for(const struct eta_rules *rules, const struct queue_loa
     double left = left_after(supply, (double)load->remaining, launched_in(rules, load) + boot);
     double least = greater(boot, (double)rules->wait_launch_ms / 1000);
     double worth = floor((left / greater(least, 1) - rate - load->booting_count * own) / own);
-    worth = lesser(worth, (double)(load->waiting - load->booting_count));
+    worth = lesser(worth, (double)load->waiting - load->booting_count);
     if (left > 0 && load->booting_count == 0)
         worth = greater(worth, 1);
-    return lesser(worth, (double)(rules->workers_max - load->machine_count));
+    return lesser(worth, (double)rules->workers_max - load->machine_count);
 }
 
 /* The rate that the node has, and will have. */
@@ -259,15 +269,16 @@ static double measured_rate(const struct queue_progress *progress) {
     double links = 0;
     double seconds = 0;
     for (int i = 0; i <= progress->point_count; i++) {
-        struct queue_point first =
-            i < progress->point_count
-                ? progress->points[i]
-                : (struct queue_point){progress->granted, progress->granted_ms};
-        double weight = exp2((double)(last.at_ms - progress->moved_ms) / ETA_HALF_MS);
-        if (first.remaining <= last.remaining || first.at_ms >= last.at_ms)
+        struct queue_point first = {progress->granted, progress->granted_ms};
+        if (i < progress->point_count)
+            first = progress->points[i];
+        double span = seconds_between(first.at_ms, last.at_ms);
+        double age = greater(seconds_between(last.at_ms, progress->moved_ms), 0);
+        double weight = exp2(-age * 1000 / ETA_HALF_MS);
+        if (first.remaining <= last.remaining || span <= 0)
             continue;
-        links += weight * (double)(first.remaining - last.remaining);
-        seconds += weight * (double)(last.at_ms - first.at_ms) / 1000;
+        links += weight * ((double)first.remaining - (double)last.remaining);
+        seconds += weight * span;
         last = first;
     }
     return seconds > 0 ? links / seconds : 0;
@@ -282,9 +293,9 @@ static void set(struct eta *eta, double low, double likely, double high) {
 }
 
 /* By its own rate. */
-static void forecast_measured(const struct queue_progress *progress, int64_t clock_ms,
+static void forecast_measured(const struct queue_load *load, const struct queue_progress *progress,
                               struct eta *eta) {
-    double since = greater((double)(clock_ms - progress->moved_ms), 0) / 1000;
+    double since = seconds_since(load, progress->moved_ms);
     double whole = (double)progress->remaining / eta->rate;
     double likely = greater(whole - since, since / 10);
     set(eta, greater(whole / 1.2 - since, likely / 2), likely,
@@ -299,11 +310,12 @@ static void forecast_in_hand(const struct queue_load *load, const struct queue_p
         return;
     struct hand count = hand_of(load, progress->worker, 0, 0, 0);
     double chain = chain_rate(&speed, count.items);
-    struct hand hand =
-        hand_of(load, progress->worker, progress->remaining, progress->granted_ms, chain);
-    double since = greater((double)(load->clock_ms - progress->granted_ms), 0) / 1000;
+    bool all_move = count.items <= speed.cores * LANES;
+    struct hand hand = hand_of(load, progress->worker, progress->remaining, progress->granted_ms,
+                               all_move ? chain : 0);
+    double since = seconds_since(load, progress->granted_ms);
     double own = (double)progress->remaining / chain;
-    double before = count.items > speed.cores * LANES ? hand.before / speed.rate : 0;
+    double before = all_move ? 0 : hand.before / speed.rate;
     double rest = greater(own - since, own / 10);
     double likely = before * 0.8 + rest;
     set(eta, before * 0.5 + greater(own * 0.75 - since, rest / 2), likely,
@@ -331,11 +343,12 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
                              struct eta *eta) {
     struct supply supply = supply_of(rules, load, fleet);
     double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
-    double chains = (double)(load->leased + load->waiting);
+    double chains = (double)load->leased + (double)load->waiting;
     double chain =
         fleet->lanes > 0 ? rate_of_chain(fleet, chains) : (double)load->machine_rate / LANES;
-    struct hand hand = hand_of(load, -1, progress->remaining, INT64_MAX, chain);
-    bool lane_free = (double)(load->leased + progress->ahead) < fleet->lanes;
+    bool all_move = (double)load->leased <= fleet->lanes;
+    struct hand hand = hand_of(load, -1, progress->remaining, INT64_MAX, all_move ? chain : 0);
+    bool lane_free = (double)load->leased + (double)progress->ahead < fleet->lanes;
     double in_hand = fleet->rate * (double)rules->lease_ms / 1000 / LEASE_SHARE;
     double start = lane_free ? 0 : seconds_for(&supply, greater(ahead + hand.work - in_hand, 0));
     double turn = lane_free ? 0 : seconds_for(&supply, ahead + hand.before);
@@ -396,12 +409,12 @@ static void say_why_waiting(const struct eta_rules *rules, const struct queue_lo
 
 static void say_why_leased(const struct eta_rules *rules, const struct queue_load *load,
                            const struct queue_progress *progress, char why[ETA_WHY_SIZE]) {
-    double silent_ms = (double)(load->clock_ms - progress->heard_ms);
-    int again = whole_seconds((double)(progress->deadline_ms - load->clock_ms) / 1000);
+    double silent = seconds_since(load, progress->heard_ms);
+    int again = whole_seconds(seconds_between(load->clock_ms, progress->deadline_ms));
     if (progress->quarantined)
         snprintf(why, ETA_WHY_SIZE, "Its worker is in quarantine; the item waits again in %d s.",
                  again);
-    else if (progress->heard_ms < 0 || silent_ms * 2 > (double)rules->lease_ms)
+    else if (progress->heard_ms < 0 || silent * 2000 > (double)rules->lease_ms)
         snprintf(why, ETA_WHY_SIZE,
                  "Its worker is silent; unless it calls, the item waits again in %d s.", again);
 }
@@ -416,7 +429,7 @@ void eta_of_item(const struct eta_rules *rules, const struct queue_load *load,
         eta->rate = measured_rate(progress);
         say_why_leased(rules, load, progress, eta->why);
         if (eta->why[0] == '\0' && eta->rate > 0)
-            forecast_measured(progress, load->clock_ms, eta);
+            forecast_measured(load, progress, eta);
         else if (eta->why[0] == '\0')
             forecast_in_hand(load, progress, eta);
         return;
@@ -429,9 +442,9 @@ void eta_of_item(const struct eta_rules *rules, const struct queue_load *load,
 void eta_of_all(const struct eta_rules *rules, const struct queue_load *load, struct eta *eta) {
     struct fleet fleet = fleet_of(load);
     *eta = (struct eta){.start = -1};
-    if (load->waiting + load->leased == 0 || fleet.rate <= 0 || load->paused & PART_LEASING)
+    if ((load->waiting <= 0 && load->leased <= 0) || fleet.rate <= 0 || load->paused & PART_LEASING)
         return;
-    double chain = rate_of_chain(&fleet, (double)(load->waiting + load->leased));
+    double chain = rate_of_chain(&fleet, (double)load->leased + (double)load->waiting);
     struct hand hand = hand_of(load, -1, 0, 0, chain);
     struct hand reported = hand_of(load, -1, 0, 0, 0);
     struct supply supply = supply_of(rules, load, &fleet);
