@@ -6,7 +6,8 @@
 SELECT item.seq, item.state, item.remaining, item.rank, item.granted, item.granted_at, item.moved, item.deadline,
     item.worker, worker.name, worker.kernel, worker.cores, worker.rate, worker.last_seen,
     EXISTS (SELECT 1 FROM quarantine WHERE quarantine.identity = worker.identity),
-    (SELECT name FROM client WHERE client.seq = item.client), (SELECT weight FROM client WHERE client.seq = item.client)
+    item.client, (SELECT name FROM client WHERE client.seq = item.client),
+    (SELECT weight FROM client WHERE client.seq = item.client)
 FROM item LEFT JOIN worker ON worker.seq = item.worker
 WHERE item.id = ?1 AND item.state < 2
     AND (?2 IS NULL OR (SELECT name FROM client WHERE client.seq = item.client) = ?2);
@@ -27,6 +28,16 @@ SELECT count(*) FROM (
 -- ?1 its rank, ?2 its seq, ?3 most
 SELECT total(remaining) FROM (
     SELECT remaining FROM item WHERE state = 0 AND rank >= 0 AND (rank, seq) < (?1, ?2) ORDER BY rank, seq LIMIT ?3);
+
+-- name: progress_done
+-- How long the items took that were done last, of those of a client that were not pulled yet.
+-- ?1 most, ?2 client
+SELECT granted, done_at - granted_at, done_at FROM item WHERE client = ?2 AND state = 2 ORDER BY done_at DESC LIMIT ?1;
+
+-- name: progress_pulled
+-- The same of those that were pulled last.
+-- ?1 most
+SELECT granted, done_at - granted_at, done_at FROM item WHERE state = 3 AND closed > 0 ORDER BY closed DESC LIMIT ?1;
 
 -- name: load_workers
 -- The workers that have called since a moment and have not retired, the latest first.

@@ -13,12 +13,13 @@
 enum {
     QUEUE_AHEAD_MAX = 1000,  /* items ahead that are counted */
     QUEUE_POINTS_MAX = 8,    /* last points of an item that are read */
+    QUEUE_LATELY_MAX = 64,   /* items that were done last that are */
     QUEUE_RUNNING_MAX = 100, /* items in one list of leased ones */
     LOAD_WORKERS_MAX = 500,  /* workers that are looked at, last contact first */
     LOAD_HELD_MAX = 2048,    /* leased items that are, those first whose lease lapses first */
     LOAD_CLIENTS_MAX = 1000, /* clients that are, the oldest first */
     LOAD_BOOTING_MAX = 64,   /* machines that are */
-    LOAD_SILENT_MS = 35000 /* a worker whose last call is older is not there: it calls every 25 s */
+    LOAD_SILENT_MS = 30000 /* a worker whose last call is older is not there: it calls every 25 s */
 };
 
 /* How far a chain was at a moment. */
@@ -27,11 +28,20 @@ struct queue_point {
     int64_t at_ms;
 };
 
+/* How long an item took that is done. */
+struct queue_took {
+    int64_t links; /* computed under its last lease, */
+    int64_t ms;    /* from that lease to its value */
+    int64_t done_ms;
+};
+
 /* An item that waits or is leased. */
 struct queue_progress {
     int32_t state; /* ITEM_WAITING or ITEM_LEASED */
     int64_t remaining;
     char client[QUEUE_NAME_SIZE]; /* whose it is */
+    int32_t lately_count;         /* what was done last, of its client and of all: */
+    struct queue_took lately[QUEUE_LATELY_MAX];
     /* Of a waiting one: */
     int64_t rank;
     int64_t weight;    /* of its client */

@@ -25,6 +25,7 @@ enum {
     WORKER_RATE,
     WORKER_HEARD,
     WORKER_QUARANTINED,
+    CLIENT_SEQ,
     CLIENT_NAME,
     CLIENT_WEIGHT
 };
@@ -54,10 +55,16 @@ static void take_lease(struct queue_progress *progress, sqlite3_stmt *row) {
     progress->quarantined = sqlite3_column_int(row, WORKER_QUARANTINED);
 }
 
-/* Reads the item itself. OK, with its seq; NONE, DOWN, FAULT. */
+/* Where the rows of an item are. */
+struct place {
+    int64_t seq;
+    int64_t client;
+};
+
+/* Reads the item itself. OK, with its place; NONE, DOWN, FAULT. */
 static enum queue_result read_item(struct reader *reader, struct uuid id,
                                    const struct queue_whose *whose, struct queue_progress *progress,
-                                   int64_t *seq) {
+                                   struct place *place) {
     sqlite3_stmt *row = reader_statement(reader, SQL_PROGRESS_ITEM);
     if (!row)
         return QUEUE_DOWN;
@@ -66,7 +73,8 @@ static enum queue_result read_item(struct reader *reader, struct uuid id,
     int code = sqlite3_step(row);
     *progress = (struct queue_progress){0};
     if (code == SQLITE_ROW) {
-        *seq = sqlite3_column_int64(row, ITEM_SEQ);
+        *place = (struct place){sqlite3_column_int64(row, ITEM_SEQ),
+                                sqlite3_column_int64(row, CLIENT_SEQ)};
         progress->state = sqlite3_column_int(row, ITEM_STATE);
         progress->remaining = sqlite3_column_int64(row, ITEM_REMAINING);
         progress->rank = sqlite3_column_int64(row, ITEM_RANK);
@@ -96,6 +104,35 @@ static enum queue_result read_points(struct reader *reader, int64_t seq,
             progress->points[progress->point_count++] = point;
     }
     sqlite3_reset(rows);
+    return code == SQLITE_DONE ? QUEUE_OK : reader_failed(reader, code);
+}
+
+/* Adds how long items took, as a statement gives it. Returns SQLite's code. */
+static int add_lately(struct reader *reader, enum sql sql, int64_t client,
+                      struct queue_progress *progress) {
+    sqlite3_stmt *rows = reader_statement(reader, sql);
+    int code;
+    if (!rows)
+        return SQLITE_BUSY;
+    sqlite3_bind_int(rows, 1, QUEUE_LATELY_MAX - progress->lately_count);
+    if (sqlite3_bind_parameter_count(rows) > 1)
+        sqlite3_bind_int64(rows, 2, client);
+    while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+        if (sqlite3_column_type(rows, 1) == SQLITE_INTEGER)
+            progress->lately[progress->lately_count++] =
+                (struct queue_took){.links = sqlite3_column_int64(rows, 0),
+                                    .ms = sqlite3_column_int64(rows, 1),
+                                    .done_ms = sqlite3_column_int64(rows, 2)};
+    }
+    sqlite3_reset(rows);
+    return code;
+}
+
+static enum queue_result read_lately(struct reader *reader, int64_t client,
+                                     struct queue_progress *progress) {
+    int code = add_lately(reader, SQL_PROGRESS_DONE, client, progress);
+    if (code == SQLITE_DONE && progress->lately_count < QUEUE_LATELY_MAX / 2)
+        code = add_lately(reader, SQL_PROGRESS_PULLED, client, progress);
     return code == SQLITE_DONE ? QUEUE_OK : reader_failed(reader, code);
 }
 
@@ -134,12 +171,14 @@ static enum queue_result read_ahead(struct reader *reader, int64_t seq,
 enum queue_result reader_progress(struct reader *reader, struct uuid id,
                                   const struct queue_whose *whose,
                                   struct queue_progress *progress) {
-    int64_t seq = 0;
-    enum queue_result result = read_item(reader, id, whose, progress, &seq);
+    struct place place = {0};
+    enum queue_result result = read_item(reader, id, whose, progress, &place);
+    if (result == QUEUE_OK)
+        result = read_lately(reader, place.client, progress);
     if (result != QUEUE_OK)
         return result;
-    return progress->state == ITEM_LEASED ? read_points(reader, seq, progress)
-                                          : read_ahead(reader, seq, progress);
+    return progress->state == ITEM_LEASED ? read_points(reader, place.seq, progress)
+                                          : read_ahead(reader, place.seq, progress);
 }
 
 /* --- Lists --- */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "queue/queue_operators.h"
@@ -10,10 +11,14 @@ enum {
     LANES = 16, /* chains that a core moves at once */
     LEASE_SHARE =
         4, /* a worker keeps work for this part of a lease in hand: docs/worker-protocol.md */
+    LATELY_MS = 120000,  /* what was done before tells nothing any more */
+    ALIKE = 4,           /* items are about equally long up to this factor */
+    TIMES_LEAST = 4,     /* fewer of them tell nothing */
     PASSED_BY_MS = 2000, /* a worker with free lanes leases an item in less than this */
     STEPS_MAX = LOAD_BOOTING_MAX + 2
 };
 
+#define WAY_SECONDS 0.1 /* longer than it takes to lease and to report */
 #define SECONDS_MAX 9e9 /* a forecast beyond this is none */
 
 static double greater(double one, double other) {
@@ -36,29 +41,40 @@ static double seconds_since(const struct queue_load *load, int64_t moment_ms) {
 
 /* --- Workers --- */
 
-/* How many chains of one core cost no more than a single one. The kernels' figures are in
- * docs/kernels.md. */
-static double side_by_side(const char *kernel) {
-    return strncmp(kernel, "avx512", 6) == 0 ? 6.5 : strncmp(kernel, "avx2", 4) == 0 ? 2.3 : 1;
+/* What a kernel does with chains side by side; its figures are in docs/kernels.md. */
+struct beside {
+    const char *name; /* what the kernels' names begin with */
+    double lone;      /* a core's rate over that of a lone chain */
+    double width;     /* beside each other chains cost as much as the next multiple of this */
+};
+
+static const struct beside *beside_of(const char *kernel) {
+    static const struct beside known[] = {{"avx512", 6.7, 8}, {"avx2", 2, 4}, {"", 1, 1}};
+    const struct beside *beside = known;
+    while (strncmp(kernel, beside->name, strlen(beside->name)) != 0)
+        beside++;
+    return beside;
 }
 
 /* A worker's speed. */
 struct speed {
     double rate; /* of all its lanes */
     double cores;
-    double beside; /* side_by_side */
+    const struct beside *beside;
 };
 
 static struct speed speed_of(int64_t rate, int64_t cores, const char *kernel) {
     return (struct speed){
-        .rate = (double)rate, .cores = greater((double)cores, 1), .beside = side_by_side(kernel)};
+        .rate = (double)rate, .cores = greater((double)cores, 1), .beside = beside_of(kernel)};
 }
 
 /* Iterations a second of one of this many chains that a worker moves. */
 static double chain_rate(const struct speed *speed, double chains) {
     double core = speed->rate / speed->cores;
-    double each = lesser(greater(chains / speed->cores, 1), LANES);
-    return core / greater(each, speed->beside);
+    double each = lesser(ceil(chains / speed->cores), LANES);
+    if (each <= 1)
+        return core / speed->beside->lone;
+    return core / (ceil(each / speed->beside->width) * speed->beside->width);
 }
 
 /* All workers that compute for this node. */
@@ -302,6 +318,47 @@ static void forecast_measured(const struct queue_load *load, const struct queue_
         greater(whole * 1.2 - since, likely * 1.2) + 0.05);
 }
 
+/* --- What was done lately --- */
+
+/* Times from lease to value that an item may take, the shortest first. */
+struct times {
+    int count;
+    double list[QUEUE_LATELY_MAX];
+};
+
+static int compare(const void *one, const void *other) {
+    double a = *(const double *)one;
+    double b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+/* The times of items of about this length that took longer than `since`. Times that are more than
+ * the way to a worker and back go with the length. */
+static struct times times_of(const struct queue_load *load, const struct queue_progress *progress,
+                             double links, double since) {
+    struct times times = {0};
+    for (int i = 0; i < progress->lately_count; i++) {
+        const struct queue_took *took = &progress->lately[i];
+        double ratio = links / greater((double)took->links, 1);
+        double seconds = greater((double)took->ms / 1000, 0.001);
+        if (ratio > ALIKE || ratio < 1.0 / ALIKE ||
+            seconds_since(load, took->done_ms) * 1000 > LATELY_MS)
+            continue;
+        seconds *= seconds > WAY_SECONDS ? ratio : 1;
+        if (seconds > since)
+            times.list[times.count++] = seconds;
+    }
+    qsort(times.list, (size_t)times.count, sizeof times.list[0], compare);
+    return times;
+}
+
+/* The time that this part of them does not exceed. */
+static double part_of(const struct times *times, double part) {
+    return times->list[(int)(part * (times->count - 1) + 0.5)];
+}
+
+/* --- An item that is leased --- */
+
 /* By what its worker has in hand. */
 static void forecast_in_hand(const struct queue_load *load, const struct queue_progress *progress,
                              struct eta *eta) {
@@ -316,6 +373,12 @@ static void forecast_in_hand(const struct queue_load *load, const struct queue_p
     double since = seconds_since(load, progress->granted_ms);
     double own = (double)progress->remaining / chain;
     double before = all_move ? 0 : hand.before / speed.rate;
+    struct times times = times_of(load, progress, (double)progress->remaining, since);
+    if (times.count >= TIMES_LEAST) {
+        set(eta, part_of(&times, 0.15) - since, part_of(&times, 0.5) - since,
+            part_of(&times, 0.85) - since);
+        return;
+    }
     double rest = greater(own - since, own / 10);
     double likely = before * 0.8 + rest;
     set(eta, before * 0.5 + greater(own * 0.75 - since, rest / 2), likely,
@@ -356,6 +419,12 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
     if (start >= SECONDS_MAX)
         return;
     eta->start = start;
+    struct times times = times_of(load, progress, (double)progress->remaining, 0);
+    if (times.count >= TIMES_LEAST) {
+        set(eta, start * 0.8 + part_of(&times, 0.15), start + part_of(&times, 0.5),
+            start * 1.3 + part_of(&times, 0.85));
+        return;
+    }
     turn = greater(turn, start);
     set(eta, greater(start * 0.85, turn * 0.65) + own * 0.75, turn + own,
         turn * 1.25 + own * 1.3 + 0.05);

@@ -4,17 +4,18 @@ what it can do, while workers come and go. Each look at an unfinished item is co
 import datetime
 import hashlib
 import json
+import math
 import os
 import random
-import statistics
 import time
 
 import talk
 
-ITERATIONS = (30_000, 300_000_000)  # the range of lengths, each decade as likely as any other
-LOADS = {"idle, 0.1": 0.1, "half, 0.5": 0.5, "full, 1": 1, "ten times too much": 10}
+LONGEST = 3           # seconds of all workers for the longest item, which is one chain: a 30th of them computes it
+DECADES = 4           # of lengths, each as likely as any other
+# What comes in a second, of what the workers can do in one; and for how many seconds.
+LOADS = {"idle, a fifth": (0.2, 80), "half": (0.5, 60), "full": (1, 60), "ten times too much": (10, 10)}
 ITEMS = 50            # watched ones of each load
-SECONDS = 60          # for which they come, at most
 WORKERS = 2           # with one thread each
 ON_SECONDS, OFF_SECONDS = 60, 15  # how long one is there and away, in the mean
 GIVE_UP_SECONDS = 400
@@ -28,8 +29,9 @@ def measure(bench):
         draw = random.Random(1)
         rate = fleet_rate(bench, node)
         everything = []
-        for name, load in LOADS.items():
-            looks = Run(bench, node, draw, load * rate).looks(ITEMS // 5 if quick else ITEMS)
+        for name, (load, seconds) in LOADS.items():
+            seconds, count = (seconds / 5, ITEMS // 5) if quick else (seconds, ITEMS)
+            looks = Run(bench, node, draw, rate, load).looks(count, seconds)
             bench.keep(f"{WHAT}, {name}", "node", **figures(looks))
             everything += looks
             if os.environ.get("ETA_LOOKS"):
@@ -38,22 +40,12 @@ def measure(bench):
         bench.keep(f"{WHAT}, all", "node", **figures(everything))
 
 
-def length(draw):
-    low, high = ITERATIONS
-    return int(low * (high / low) ** draw.random())
-
-
-def mean_length():
-    low, high = ITERATIONS
-    return (high - low) / statistics.math.log(high / low)
-
-
 def fleet_rate(bench, node):
     """Iterations a second of all workers, as they tell it when all their lanes have been busy for a while."""
     ask = Asker(node)
     workers = [node.start_worker(bench.build / "hashmill-worker", THREADS=1) for _ in range(WORKERS)]
-    for _ in range(WORKERS * 24):
-        ask.enqueue(30_000_000)
+    for _ in range(WORKERS * 16):
+        ask.enqueue(20_000_000)
     time.sleep(5)
     rate = sum(worker["rate"] for worker in ask.get("/stats")["fleet"]["workers"][:WORKERS])
     while ask.get("/stats")["remaining"] > 0:
@@ -100,10 +92,13 @@ class Watched:
 
 
 class Run:
-    """Items that come at a rate of iterations a second."""
+    """Items that come with a load, for workers with that rate."""
 
-    def __init__(self, bench, node, draw, rate):
-        self.bench, self.node, self.draw, self.rate = bench, node, draw, rate
+    def __init__(self, bench, node, draw, rate, load):
+        self.bench, self.node, self.draw = bench, node, draw
+        self.longest = int(rate * LONGEST)
+        # The mean of lengths whose logarithms are even over the decades, by what is computed in a second.
+        self.pause = self.longest / math.log(10 ** DECADES) / (rate * load)
         self.ask = Asker(node)
         now = time.time()
         self.turns = [now for _ in range(WORKERS)]  # when each worker comes or goes
@@ -111,9 +106,8 @@ class Run:
         self.found = []
         self.watched = []
 
-    def looks(self, count):
-        pause = mean_length() / self.rate
-        many = max(count, int(SECONDS / 6 * count / ITEMS / pause)) if pause < 1 else count
+    def looks(self, count, seconds):
+        many = max(count, int(seconds / self.pause))
         chosen = set(self.draw.sample(range(many), count))
         due = time.time() + 1
         give_up = time.time() + GIVE_UP_SECONDS
@@ -122,12 +116,12 @@ class Run:
             now = time.time()
             self.change_workers(now)
             while number < many and now >= due:
-                iterations = length(self.draw)
+                iterations = int(self.longest / 10 ** (DECADES * self.draw.random())) + 2
                 item = self.ask.enqueue(iterations)
                 if number in chosen:
                     self.watched.append(Watched(item, iterations, now))
                 number += 1
-                due += self.draw.expovariate(1 / min(pause, SECONDS / count))
+                due += self.draw.expovariate(1 / self.pause)
             self.look_around()
             time.sleep(0.005)
         while self.ask.get("/stats")["remaining"] > 0 and time.time() < give_up:
