@@ -8,122 +8,14 @@
 #include "queue/queue_operators.h"
 
 enum {
-    LANES = 16, /* chains that a core moves at once */
     LEASE_SHARE =
         4, /* a worker keeps work for this part of a lease in hand: docs/worker-protocol.md */
-    LATELY_MS = 120000,  /* what was done before tells nothing any more */
-    ALIKE = 4,           /* items are about equally long up to this factor */
-    TIMES_LEAST = 4,     /* fewer of them tell nothing */
-    PASSED_BY_MS = 2000, /* a worker with free lanes leases an item in less than this */
-    STEPS_MAX = LOAD_BOOTING_MAX + 2
+    LATELY_MS = 120000, /* what was done before tells nothing any more */
+    ALIKE = 4,          /* items are about equally long up to this factor */
+    TIMES_LEAST = 4,    /* fewer of them tell nothing */
 };
 
 #define WAY_SECONDS 0.1 /* longer than it takes to lease and to report */
-#define SECONDS_MAX 9e9 /* a forecast beyond this is none */
-
-static double greater(double one, double other) {
-    return one > other ? one : other;
-}
-
-static double lesser(double one, double other) {
-    return one < other ? one : other;
-}
-
-/* Seconds from one moment to another. */
-static double seconds_between(int64_t first_ms, int64_t last_ms) {
-    return ((double)last_ms - (double)first_ms) / 1000;
-}
-
-/* Seconds that have passed since a moment. */
-static double seconds_since(const struct queue_load *load, int64_t moment_ms) {
-    return greater(seconds_between(moment_ms, load->clock_ms), 0);
-}
-
-/* --- Workers --- */
-
-/* What a kernel does with chains side by side; its figures are in docs/kernels.md. */
-struct beside {
-    const char *name; /* what the kernels' names begin with */
-    double lone;      /* a core's rate over that of a lone chain */
-    double width;     /* beside each other chains cost as much as the next multiple of this */
-};
-
-static const struct beside *beside_of(const char *kernel) {
-    static const struct beside known[] = {{"avx512", 6.7, 8}, {"avx2", 2, 4}, {"", 1, 1}};
-    const struct beside *beside = known;
-    while (strncmp(kernel, beside->name, strlen(beside->name)) != 0)
-        beside++;
-    return beside;
-}
-
-/* A worker's speed. */
-struct speed {
-    double rate; /* of all its lanes */
-    double cores;
-    const struct beside *beside;
-};
-
-static struct speed speed_of(int64_t rate, int64_t cores, const char *kernel) {
-    return (struct speed){
-        .rate = (double)rate, .cores = greater((double)cores, 1), .beside = beside_of(kernel)};
-}
-
-/* Iterations a second of one of this many chains that a worker moves. */
-static double chain_rate(const struct speed *speed, double chains) {
-    double core = speed->rate / speed->cores;
-    double each = lesser(ceil(chains / speed->cores), LANES);
-    if (each <= 1)
-        return core / speed->beside->lone;
-    return core / (ceil(each / speed->beside->width) * speed->beside->width);
-}
-
-/* All workers that compute for this node. */
-struct fleet {
-    int workers; /* that call and are not in quarantine */
-    double rate;
-    double lanes;
-    double lone; /* rate of a lone chain, in the mean over all lanes, */
-    double full; /* and with all lanes in use */
-};
-
-/* Whether a worker that has called lately seems to be gone: it holds nothing while an item waits.
- * A worker that is stopped gives its items back and says no more. */
-static bool is_gone(const struct queue_load *load, const struct load_worker *worker) {
-    if (load->oldest_ms < 0 || seconds_since(load, load->oldest_ms) * 1000 < PASSED_BY_MS ||
-        load->paused & PART_LEASING || load->held_count < load->leased)
-        return false;
-    for (int i = 0; i < load->held_count; i++) {
-        if (load->held[i].worker == worker->seq)
-            return false;
-    }
-    return true;
-}
-
-static struct fleet fleet_of(const struct queue_load *load) {
-    struct fleet fleet = {0};
-    for (int i = 0; i < load->worker_count; i++) {
-        const struct load_worker *worker = &load->workers[i];
-        struct speed speed = speed_of(worker->rate, worker->cores, worker->kernel);
-        double lanes = speed.cores * LANES;
-        if (worker->quarantined || is_gone(load, worker))
-            continue;
-        fleet.workers++;
-        fleet.rate += speed.rate;
-        fleet.lanes += lanes;
-        fleet.lone += chain_rate(&speed, 1) * lanes;
-    }
-    if (fleet.lanes > 0) {
-        fleet.lone /= fleet.lanes;
-        fleet.full = fleet.rate / fleet.lanes;
-    }
-    return fleet;
-}
-
-/* The rate of one of this many chains over all workers. */
-static double rate_of_chain(const struct fleet *fleet, double chains) {
-    return chains >= fleet->lanes ? fleet->full
-                                  : lesser(fleet->lone, fleet->rate / greater(chains, 1));
-}
 
 /* --- What is in hand --- */
 
@@ -138,11 +30,11 @@ static int class_of(int64_t remaining) {
 /* What is left of a leased item, if a chain without a report moves at this rate. Something is, as
  * it is not done. */
 static double left_of(const struct queue_load *load, const struct load_held *held, double rate) {
-    double span = seconds_between(held->granted_ms, held->moved_ms);
+    double span = supply_seconds_between(held->granted_ms, held->moved_ms);
     if (held->remaining < held->granted && span > 0)
         rate = ((double)held->granted - (double)held->remaining) / span;
-    double left = greater((double)held->remaining, 0);
-    return greater(left - rate * seconds_since(load, held->moved_ms), left / 20);
+    double left = fmax((double)held->remaining, 0);
+    return fmax(left - rate * supply_seconds_since(load, held->moved_ms), left / 20);
 }
 
 /* Work in hand, and the part of it that is computed before an item. */
@@ -168,7 +60,7 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
         int other = class_of(held->remaining);
         hand.items++;
         hand.work += left;
-        hand.longest = greater(hand.longest, left);
+        hand.longest = fmax(hand.longest, left);
         if (other < class || (other == class && held->granted_ms < granted_ms))
             hand.before += left;
         else if (other == class && held->granted_ms == granted_ms)
@@ -183,100 +75,6 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
     return hand;
 }
 
-/* --- The rate over time --- */
-
-/* Rates that come in addition, each from a moment on. */
-struct supply {
-    int count;
-    struct {
-        double at; /* seconds from now */
-        double rate;
-    } steps[STEPS_MAX];
-};
-
-static void add_step(struct supply *supply, double at, double rate) {
-    int place = supply->count++;
-    for (; place > 0 && supply->steps[place - 1].at > at; place--)
-        supply->steps[place] = supply->steps[place - 1];
-    supply->steps[place].at = at;
-    supply->steps[place].rate = rate;
-}
-
-/* The seconds that some work takes; SECONDS_MAX: longer, or for ever. */
-static double seconds_for(const struct supply *supply, double work) {
-    double at = 0;
-    double rate = 0;
-    for (int i = 0; i < supply->count; i++) {
-        double until = supply->steps[i].at;
-        if (rate > 0 && work <= rate * (until - at))
-            return at + work / rate;
-        work -= rate * (until - at);
-        at = until;
-        rate += supply->steps[i].rate;
-    }
-    return rate > 0 ? lesser(at + work / rate, SECONDS_MAX) : SECONDS_MAX;
-}
-
-/* What is left of some work after a time. */
-static double left_after(const struct supply *supply, double work, double seconds) {
-    for (int i = 0; i < supply->count && supply->steps[i].at < seconds; i++)
-        work -= supply->steps[i].rate * (seconds - supply->steps[i].at);
-    return greater(work, 0);
-}
-
-static double boot_seconds(const struct eta_rules *rules, const struct queue_load *load) {
-    return (double)(load->boot_ms >= 0 ? load->boot_ms : rules->boot_ms) / 1000;
-}
-
-/* Seconds until a machine that boots has its worker call. A late one is expected in a quarter of
- * the usual time, over and over. */
-static double booted_in(const struct eta_rules *rules, const struct queue_load *load, int machine) {
-    double boot = boot_seconds(rules, load);
-    double age = seconds_since(load, load->booting[machine].launched_ms);
-    return greater(boot - age, boot / 4);
-}
-
-/* Seconds until the scaler launches a machine for what waits now. */
-static double launched_in(const struct eta_rules *rules, const struct queue_load *load) {
-    double waited = load->oldest_ms < 0 ? 0 : seconds_since(load, load->oldest_ms);
-    return greater((double)rules->wait_launch_ms / 1000 - waited, 0);
-}
-
-static bool may_launch(const struct eta_rules *rules, const struct queue_load *load) {
-    return rules->launches && !(load->paused & PART_SCALING) &&
-           load->machine_count < rules->workers_max;
-}
-
-/* How many machines the scaler will launch for what waits, as fcgi/scaler/scaling.c counts them. */
-static double launches_for(const struct eta_rules *rules, const struct queue_load *load,
-                           const struct supply *supply, double rate) {
-    double boot = boot_seconds(rules, load);
-    double own = (double)load->machine_rate;
-    double left = left_after(supply, (double)load->remaining, launched_in(rules, load) + boot);
-    double least = greater(boot, (double)rules->wait_launch_ms / 1000);
-    double worth = floor((left / greater(least, 1) - rate - load->booting_count * own) / own);
-    worth = lesser(worth, (double)load->waiting - load->booting_count);
-    if (left > 0 && load->booting_count == 0)
-        worth = greater(worth, 1);
-    return lesser(worth, (double)rules->workers_max - load->machine_count);
-}
-
-/* The rate that the node has, and will have. */
-static struct supply supply_of(const struct eta_rules *rules, const struct queue_load *load,
-                               const struct fleet *fleet) {
-    struct supply supply = {0};
-    double own = (double)load->machine_rate;
-    add_step(&supply, 0, fleet->rate);
-    for (int i = 0; own > 0 && i < load->booting_count; i++)
-        add_step(&supply, booted_in(rules, load, i), own);
-    if (own > 0 && load->waiting > 0 && may_launch(rules, load)) {
-        double more = launches_for(rules, load, &supply, fleet->rate);
-        if (more > 0)
-            add_step(&supply, launched_in(rules, load) + boot_seconds(rules, load), more * own);
-    }
-    return supply;
-}
-
 /* --- An item that is leased --- */
 
 /* A chain's rate as reported; 0 without a report. */
@@ -288,8 +86,8 @@ static double measured_rate(const struct queue_progress *progress) {
         struct queue_point first = {progress->granted, progress->granted_ms};
         if (i < progress->point_count)
             first = progress->points[i];
-        double span = seconds_between(first.at_ms, last.at_ms);
-        double age = greater(seconds_between(last.at_ms, progress->moved_ms), 0);
+        double span = supply_seconds_between(first.at_ms, last.at_ms);
+        double age = fmax(supply_seconds_between(last.at_ms, progress->moved_ms), 0);
         double weight = exp2(-age * 1000 / ETA_HALF_MS);
         if (first.remaining <= last.remaining || span <= 0)
             continue;
@@ -302,20 +100,20 @@ static double measured_rate(const struct queue_progress *progress) {
 
 /* Sets a forecast, in order. */
 static void set(struct eta *eta, double low, double likely, double high) {
-    eta->known = likely < SECONDS_MAX;
-    eta->low = greater(low, 0);
-    eta->likely = greater(likely, eta->low);
-    eta->high = lesser(greater(high, eta->likely), SECONDS_MAX);
+    eta->known = likely < SUPPLY_NEVER;
+    eta->low = fmax(low, 0);
+    eta->likely = fmax(likely, eta->low);
+    eta->high = fmin(fmax(high, eta->likely), SUPPLY_NEVER);
 }
 
 /* By its own rate. */
 static void forecast_measured(const struct queue_load *load, const struct queue_progress *progress,
                               struct eta *eta) {
-    double since = seconds_since(load, progress->moved_ms);
+    double since = supply_seconds_since(load, progress->moved_ms);
     double whole = (double)progress->remaining / eta->rate;
-    double likely = greater(whole - since, since / 10);
-    set(eta, greater(whole / 1.2 - since, likely / 2), likely,
-        greater(whole * 1.2 - since, likely * 1.2) + 0.05);
+    double likely = fmax(whole - since, since / 10);
+    set(eta, fmax(whole / 1.2 - since, likely / 2), likely,
+        fmax(whole * 1.2 - since, likely * 1.2) + 0.05);
 }
 
 /* --- What was done lately --- */
@@ -339,10 +137,10 @@ static struct times times_of(const struct queue_load *load, const struct queue_p
     struct times times = {0};
     for (int i = 0; i < progress->lately_count; i++) {
         const struct queue_took *took = &progress->lately[i];
-        double ratio = links / greater((double)took->links, 1);
-        double seconds = greater((double)took->ms / 1000, 0.001);
+        double ratio = links / fmax((double)took->links, 1);
+        double seconds = fmax((double)took->ms / 1000, 0.001);
         if (ratio > ALIKE || ratio < 1.0 / ALIKE ||
-            seconds_since(load, took->done_ms) * 1000 > LATELY_MS)
+            supply_seconds_since(load, took->done_ms) * 1000 > LATELY_MS)
             continue;
         seconds *= seconds > WAY_SECONDS ? ratio : 1;
         if (seconds > since)
@@ -362,15 +160,15 @@ static double part_of(const struct times *times, double part) {
 /* By what its worker has in hand. */
 static void forecast_in_hand(const struct queue_load *load, const struct queue_progress *progress,
                              struct eta *eta) {
-    struct speed speed = speed_of(progress->rate, progress->cores, progress->kernel);
+    struct supply_speed speed = supply_speed_of(progress->rate, progress->cores, progress->kernel);
     if (speed.rate <= 0)
         return;
     struct hand count = hand_of(load, progress->worker, 0, 0, 0);
-    double chain = chain_rate(&speed, count.items);
-    bool all_move = count.items <= speed.cores * LANES;
+    double chain = supply_chain_rate(&speed, count.items);
+    bool all_move = count.items <= speed.cores * SUPPLY_LANES;
     struct hand hand = hand_of(load, progress->worker, progress->remaining, progress->granted_ms,
                                all_move ? chain : 0);
-    double since = seconds_since(load, progress->granted_ms);
+    double since = supply_seconds_since(load, progress->granted_ms);
     double own = (double)progress->remaining / chain;
     double before = all_move ? 0 : hand.before / speed.rate;
     struct times times = times_of(load, progress, (double)progress->remaining, since);
@@ -379,22 +177,22 @@ static void forecast_in_hand(const struct queue_load *load, const struct queue_p
             part_of(&times, 0.85) - since);
         return;
     }
-    double rest = greater(own - since, own / 10);
+    double rest = fmax(own - since, own / 10);
     double likely = before * 0.8 + rest;
-    set(eta, before * 0.5 + greater(own * 0.75 - since, rest / 2), likely,
-        before * 1.3 + greater(own * 1.3 - since, rest * 1.3) + 0.05);
+    set(eta, before * 0.5 + fmax(own * 0.75 - since, rest / 2), likely,
+        before * 1.3 + fmax(own * 1.3 - since, rest * 1.3) + 0.05);
 }
 
 /* --- An item that waits --- */
 
 /* The iterations ahead, by virtual time. */
 static double ahead_by_rank(const struct queue_load *load, const struct queue_progress *progress) {
-    double virtual = greater((double)progress->rank - (double)load->virtual, 0);
+    double virtual = fmax((double)progress->rank - (double)load->virtual, 0);
     double ahead = 0;
     double all = 0;
     for (int i = 0; i < load->client_count; i++) {
         const struct load_client *client = &load->clients[i];
-        ahead += lesser((double)client->remaining, (double)client->weight * virtual);
+        ahead += fmin((double)client->remaining, (double)client->weight * virtual);
         all += (double)client->remaining;
     }
     return load->client_count == LOAD_CLIENTS_MAX && all > 0 ? ahead * (double)load->remaining / all
@@ -402,21 +200,22 @@ static double ahead_by_rank(const struct queue_load *load, const struct queue_pr
 }
 
 static void forecast_waiting(const struct eta_rules *rules, const struct queue_load *load,
-                             const struct fleet *fleet, const struct queue_progress *progress,
-                             struct eta *eta) {
+                             const struct supply_fleet *fleet,
+                             const struct queue_progress *progress, struct eta *eta) {
     struct supply supply = supply_of(rules, load, fleet);
     double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
     double chains = (double)load->leased + (double)load->waiting;
-    double chain =
-        fleet->lanes > 0 ? rate_of_chain(fleet, chains) : (double)load->machine_rate / LANES;
+    double chain = fleet->lanes > 0 ? supply_rate_of_chain(fleet, chains)
+                                    : (double)load->machine_rate / SUPPLY_LANES;
     bool all_move = (double)load->leased <= fleet->lanes;
     struct hand hand = hand_of(load, -1, progress->remaining, INT64_MAX, all_move ? chain : 0);
     bool lane_free = (double)load->leased + (double)progress->ahead < fleet->lanes;
     double in_hand = fleet->rate * (double)rules->lease_ms / 1000 / LEASE_SHARE;
-    double start = lane_free ? 0 : seconds_for(&supply, greater(ahead + hand.work - in_hand, 0));
-    double turn = lane_free ? 0 : seconds_for(&supply, ahead + hand.before);
-    double own = chain > 0 ? (double)progress->remaining / chain : SECONDS_MAX;
-    if (start >= SECONDS_MAX)
+    double start =
+        lane_free ? 0 : supply_seconds_for(&supply, fmax(ahead + hand.work - in_hand, 0));
+    double turn = lane_free ? 0 : supply_seconds_for(&supply, ahead + hand.before);
+    double own = chain > 0 ? (double)progress->remaining / chain : SUPPLY_NEVER;
+    if (start >= SUPPLY_NEVER)
         return;
     eta->start = start;
     struct times times = times_of(load, progress, (double)progress->remaining, 0);
@@ -425,8 +224,8 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
             start * 1.3 + part_of(&times, 0.85));
         return;
     }
-    turn = greater(turn, start);
-    set(eta, greater(start * 0.85, turn * 0.65) + own * 0.75, turn + own,
+    turn = fmax(turn, start);
+    set(eta, fmax(start * 0.85, turn * 0.65) + own * 0.75, turn + own,
         turn * 1.25 + own * 1.3 + 0.05);
 }
 
@@ -443,9 +242,9 @@ static void say_nobody(const struct eta_rules *rules, const struct queue_load *l
         snprintf(why, ETA_WHY_SIZE,
                  "Every worker that calls is in quarantine; an operator can release it.");
     } else if (load->booting_count > 0) {
-        double soonest = booted_in(rules, load, 0);
+        double soonest = supply_booted_in(rules, load, 0);
         for (int i = 1; i < load->booting_count; i++)
-            soonest = lesser(soonest, booted_in(rules, load, i));
+            soonest = fmin(soonest, supply_booted_in(rules, load, i));
         snprintf(why, ETA_WHY_SIZE,
                  "No worker is there; a machine was launched and is ready in about %d s.",
                  whole_seconds(soonest));
@@ -455,20 +254,20 @@ static void say_nobody(const struct eta_rules *rules, const struct queue_load *l
     } else if (load->paused & PART_SCALING) {
         snprintf(why, ETA_WHY_SIZE,
                  "No worker is there, and an operator has paused scaling: none is launched.");
-    } else if (!may_launch(rules, load)) {
+    } else if (!supply_may_launch(rules, load)) {
         snprintf(why, ETA_WHY_SIZE,
                  "No worker is there, and this node has as many machines as it may: none is "
                  "launched.");
-    } else if (launched_in(rules, load) > 0) {
+    } else if (supply_launched_in(rules, load) > 0) {
         snprintf(why, ETA_WHY_SIZE, "No worker is there; one is launched in %d s.",
-                 whole_seconds(launched_in(rules, load)));
+                 whole_seconds(supply_launched_in(rules, load)));
     } else {
         snprintf(why, ETA_WHY_SIZE, "No worker is there; one is being launched.");
     }
 }
 
 static void say_why_waiting(const struct eta_rules *rules, const struct queue_load *load,
-                            const struct fleet *fleet, char why[ETA_WHY_SIZE]) {
+                            const struct supply_fleet *fleet, char why[ETA_WHY_SIZE]) {
     if (load->paused & PART_LEASING)
         snprintf(why, ETA_WHY_SIZE,
                  "An operator has paused leasing: no worker gets an item until it is resumed.");
@@ -478,8 +277,8 @@ static void say_why_waiting(const struct eta_rules *rules, const struct queue_lo
 
 static void say_why_leased(const struct eta_rules *rules, const struct queue_load *load,
                            const struct queue_progress *progress, char why[ETA_WHY_SIZE]) {
-    double silent = seconds_since(load, progress->heard_ms);
-    int again = whole_seconds(seconds_between(load->clock_ms, progress->deadline_ms));
+    double silent = supply_seconds_since(load, progress->heard_ms);
+    int again = whole_seconds(supply_seconds_between(load->clock_ms, progress->deadline_ms));
     if (progress->quarantined)
         snprintf(why, ETA_WHY_SIZE, "Its worker is in quarantine; the item waits again in %d s.",
                  again);
@@ -492,7 +291,7 @@ static void say_why_leased(const struct eta_rules *rules, const struct queue_loa
 
 void eta_of_item(const struct eta_rules *rules, const struct queue_load *load,
                  const struct queue_progress *progress, struct eta *eta) {
-    struct fleet fleet = fleet_of(load);
+    struct supply_fleet fleet = supply_fleet_of(load);
     *eta = (struct eta){.start = -1};
     if (progress->state == ITEM_LEASED) {
         eta->rate = measured_rate(progress);
@@ -509,17 +308,17 @@ void eta_of_item(const struct eta_rules *rules, const struct queue_load *load,
 }
 
 void eta_of_all(const struct eta_rules *rules, const struct queue_load *load, struct eta *eta) {
-    struct fleet fleet = fleet_of(load);
+    struct supply_fleet fleet = supply_fleet_of(load);
     *eta = (struct eta){.start = -1};
     if ((load->waiting <= 0 && load->leased <= 0) || fleet.rate <= 0 || load->paused & PART_LEASING)
         return;
-    double chain = rate_of_chain(&fleet, (double)load->leased + (double)load->waiting);
+    double chain = supply_rate_of_chain(&fleet, (double)load->leased + (double)load->waiting);
     struct hand hand = hand_of(load, -1, 0, 0, chain);
     struct hand reported = hand_of(load, -1, 0, 0, 0);
     struct supply supply = supply_of(rules, load, &fleet);
-    double work = greater((double)load->remaining - (reported.work - hand.work), hand.longest);
-    double all = seconds_for(&supply, work);
+    double work = fmax((double)load->remaining - (reported.work - hand.work), hand.longest);
+    double all = supply_seconds_for(&supply, work);
     double longest = hand.longest / chain;
-    double likely = greater(all, longest);
+    double likely = fmax(all, longest);
     set(eta, likely * 0.8, likely, all + longest + 0.05);
 }

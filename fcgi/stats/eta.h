@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "queue/queue_progress.h"
+#include "supply.h"
 
 /*
  * The forecast when an item, or everything, will be done, as pure functions of what the queue
@@ -29,15 +30,6 @@
  */
 
 enum { ETA_WHY_SIZE = 200, ETA_HALF_MS = 30000 };
-
-/* Settings of the node. */
-struct eta_rules {
-    bool launches;          /* it has a provider */
-    int64_t workers_max;    /* machines */
-    int64_t wait_launch_ms; /* an item that waits longer asks for a machine */
-    int64_t boot_ms;        /* boot time of a machine, where none was measured */
-    int64_t lease_ms;       /* how long a lease holds */
-};
 
 struct eta {
     double rate;              /* iterations a second of this chain; 0: not known yet */

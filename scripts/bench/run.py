@@ -21,7 +21,6 @@ import sys
 import backup
 import batches
 import bounds
-import chart
 import enqueue
 import eta
 import items
@@ -127,7 +126,7 @@ def report(arguments, results):
     text = table.tables(results)
     pathlib.Path(f"{arguments.out}.md").write_text(text)
     print(text)
-    chart.draw(results, f"{arguments.out}.svg")
+    table.draw(results, f"{arguments.out}.svg")
     checked = bounds.check(results)
     for bound in checked:
         if bound.held:

@@ -1,4 +1,8 @@
-"""The results as Markdown tables, one for each kind of measurement."""
+"""The results as Markdown tables, one for each kind of measurement; and the chart, throughput and p99 of 16 KB enqueues
+against clients, drawn by gnuplot."""
+
+import re
+import subprocess
 
 SERVERS = ("node", "64 processes", "no store", "constant", "FULL each", "Flask")
 
@@ -46,7 +50,8 @@ UNITS = {"rate": "/s", "items_per_second": " items/s", "p50_ms": " ms (p50)", "p
          "server_mb": " MB of it hashmill-fcgi", "nginx_mb": " MB nginx", "wal_mb": " MB", "times": " times",
          "rate_mb": " MB/s", "cpu_percent": " % of one processor", "share": " of the iterations",
          "due": " due", "off": " off at most", "off_in_a_tenth": " in any tenth of it", "off_median": " by the median",
-         "cpu_us": " us of processor time for each"}
+         "cpu_us": " us of processor time for each", "held": " of the true times within low to high",
+         "wide": " is the median of high / low", "none": " without a forecast"}
 
 
 def one(measure, value):
@@ -59,3 +64,53 @@ def count(value):
     if value < 1000:
         return f"{value:.0f}"
     return f"{value / 1000:.1f} k" if value < 100000 else f"{value / 1000:.0f} k"
+
+
+CURVES = (("no store", "no store at all", "#888888"), ("node", "hashmill", "#1f77b4"),
+         ("FULL each", "one FULL commit each", "#d62728"), ("Flask", "Flask + gunicorn", "#ff7f0e"))
+SCRIPT = """
+set terminal svg size 860,360 font "sans-serif,13" background "white"
+set output "{output}"
+set multiplot layout 1,2
+set logscale x 2
+set xtics ({tics})
+set xlabel "clients"
+set grid ytics lc rgb "#dddddd"
+set key top left
+set yrange [0:*]
+set title "durable enqueues of 16 KB a second"
+plot {rates}
+set logscale y
+set yrange [0.1:*]
+set title "p99, milliseconds"
+plot {tails}
+"""
+
+
+def draw(results, output):
+    """Writes the SVG; does nothing when fewer than two numbers of clients were measured."""
+    points = {}
+    for what, by in results.items():
+        found = re.fullmatch(r"enqueue 16 KB, (\d+) clients?", what)
+        if found:
+            points[int(found[1])] = by
+    if len(points) < 2:
+        return
+    lines = [line for line in CURVES if all(line[0] in by for by in points.values())]
+    blocks = "".join(data_block(points, name, number) for number, (name, _, _) in enumerate(lines))
+    script = blocks + SCRIPT.format(
+        output=output, tics=", ".join(str(clients) for clients in sorted(points)),
+        rates=curves(lines, 2), tails=curves(lines, 3))
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+def data_block(points, name, number):
+    rows = "\n".join(f"{clients} {points[clients][name]['rate']} {points[clients][name]['p99_ms']}"
+                     for clients in sorted(points))
+    return f"$data{number} << END\n{rows}\nEND\n"
+
+
+def curves(lines, column):
+    return ", ".join(f'$data{number} using 1:{column} with linespoints lw 2 pt 7 ps 0.6 '
+                     f'lc rgb "{colour}" title "{title}"'
+                     for number, (_, title, colour) in enumerate(lines))

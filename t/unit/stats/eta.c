@@ -166,6 +166,54 @@ static void test_measured(void) {
     is_like("quarantine; the item waits again in 30 s.", "so is quarantine");
 }
 
+/* Items that were done lately: this many, of this length, after this time. */
+static void add_lately(int count, int64_t links, int64_t took_ms, int64_t ago_ms) {
+    for (int i = 0; i < count; i++)
+        item.lately[item.lately_count++] = (struct queue_took){links, took_ms, NOW - ago_ms};
+}
+
+static void test_lately(void) {
+    begin();
+    add_workers(1);
+    lease(RATE, 0);
+    look();
+    double without = eta.likely;
+    add_lately(10, RATE, 8000, 1000);
+    look();
+    is_between(7.9, 8.1, "an item takes as long as its like took lately");
+    ok(eta.likely > without, "whatever its worker says");
+
+    item.lately_count = 0;
+    add_lately(10, RATE / 2, 4000, 1000);
+    look();
+    is_between(7.9, 8.1, "half as long ones take half as long");
+
+    item.lately_count = 0;
+    add_lately(10, RATE, 8000, 1000);
+    item.granted_ms = item.moved_ms = NOW - 6000;
+    look();
+    is_between(1.9, 2.1, "less what has passed since the lease");
+    add_lately(10, RATE, 5000, 1000);
+    look();
+    is_between(1.9, 2.1, "those that took less than that do not count");
+
+    lease(RATE, 0);
+    item.lately_count = 0;
+    add_lately(10, RATE, 8000, 600000);
+    add_lately(10, 100 * RATE, 80000, 1000);
+    add_lately(3, RATE, 8000, 1000);
+    look();
+    ok(eta.likely < 4, "nor those of long ago, of another length, or a few");
+
+    begin();
+    add_workers(1);
+    add_held(0, 16, 10 * RATE, 0);
+    wait_behind(100, RATE, RATE);
+    add_lately(10, RATE, 20000, 1000);
+    look();
+    ok(eta.known && eta.likely >= eta.start + 19.9, "the same once it is leased");
+}
+
 static void test_waiting(void) {
     begin();
     add_workers(1);
@@ -341,6 +389,7 @@ static void test_extremes(void) {
 int main(void) {
     test_leased();
     test_measured();
+    test_lately();
     test_waiting();
     test_nobody();
     test_all();
