@@ -8,14 +8,20 @@
 #include "queue/queue_operators.h"
 
 enum {
-    LEASE_SHARE =
-        4, /* a worker keeps work for this part of a lease in hand: docs/worker-protocol.md */
-    LATELY_MS = 120000, /* what was done before tells nothing any more */
-    ALIKE = 4,          /* items are about equally long up to this factor */
-    TIMES_LEAST = 4,    /* fewer of them tell nothing */
+    LEASE_SHARE = 4, /* a worker keeps work for this part of a lease: docs/worker-protocol.md */
+    LATELY_SECONDS = 120, /* what was done before tells nothing any more */
+    LIKE_SECONDS = 30,    /* so long ago is as unlike as a factor of two in length */
+    LIKE_MAX = 12,        /* the items most like one are looked at, */
+    LIKE_DOUBLINGS = 4,   /* none shorter or longer than by this many factors of two */
+    TIMES_LEAST = 4,      /* fewer of them tell nothing */
+    TRUST_SECONDS = 5
 };
 
 #define WAY_SECONDS 0.1 /* longer than it takes to lease and to report */
+#define LEAST_SECONDS 0.002
+#define SPREAD 1.41 /* with nothing to go by: a high of twice the low */
+#define SPREAD_LEAST 1.35
+#define SPREAD_MOST 2.5
 
 /* --- What is in hand --- */
 
@@ -41,15 +47,16 @@ static double left_of(const struct queue_load *load, const struct load_held *hel
 struct hand {
     double items;
     double work;
+    double capped; /* the same with no chain longer than one lane's part of what workers keep, */
     double before; /* of classes that come first, */
     double longest;
 };
 
 /* Sums up the leased items, those of one worker or with worker < 0 all of them. A chain of the same
  * length is before an item when it was leased before granted_ms; at the same time half of them are.
- * rate: of a chain without a report. */
+ * rate: of a chain without a report; cap: a lane's part. */
 static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_t remaining,
-                           int64_t granted_ms, double rate) {
+                           int64_t granted_ms, double rate, double cap) {
     struct hand hand = {0};
     int class = class_of(remaining);
     for (int i = 0; i < load->held_count; i++) {
@@ -60,6 +67,7 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
         int other = class_of(held->remaining);
         hand.items++;
         hand.work += left;
+        hand.capped += fmin(left, cap);
         hand.longest = fmax(hand.longest, left);
         if (other < class || (other == class && held->granted_ms < granted_ms))
             hand.before += left;
@@ -70,6 +78,7 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
         double scale = (double)load->leased / load->held_count;
         hand.items *= scale;
         hand.work *= scale;
+        hand.capped *= scale;
         hand.before *= scale;
     }
     return hand;
@@ -98,22 +107,12 @@ static double measured_rate(const struct queue_progress *progress) {
     return seconds > 0 ? links / seconds : 0;
 }
 
-/* Sets a forecast, in order. */
-static void set(struct eta *eta, double low, double likely, double high) {
+/* Sets a forecast: `spread` times as soon or as late. */
+static void set(struct eta *eta, double likely, double spread) {
     eta->known = likely < SUPPLY_NEVER;
-    eta->low = fmax(low, 0);
-    eta->likely = fmax(likely, eta->low);
-    eta->high = fmin(fmax(high, eta->likely), SUPPLY_NEVER);
-}
-
-/* By its own rate. */
-static void forecast_measured(const struct queue_load *load, const struct queue_progress *progress,
-                              struct eta *eta) {
-    double since = supply_seconds_since(load, progress->moved_ms);
-    double whole = (double)progress->remaining / eta->rate;
-    double likely = fmax(whole - since, since / 10);
-    set(eta, fmax(whole / 1.2 - since, likely / 2), likely,
-        fmax(whole * 1.2 - since, likely * 1.2) + 0.05);
+    eta->likely = fmin(fmax(likely, LEAST_SECONDS), SUPPLY_NEVER);
+    eta->low = eta->likely / spread;
+    eta->high = fmin(eta->likely * spread, SUPPLY_NEVER);
 }
 
 /* --- What was done lately --- */
@@ -121,7 +120,13 @@ static void forecast_measured(const struct queue_load *load, const struct queue_
 /* Times from lease to value that an item may take, the shortest first. */
 struct times {
     int count;
-    double list[QUEUE_LATELY_MAX];
+    double list[LIKE_MAX];
+};
+
+/* An item that was done, and how unlike it is: in length, by factors of two, and in time. */
+struct like {
+    const struct queue_took *took;
+    double distance;
 };
 
 static int compare(const void *one, const void *other) {
@@ -130,19 +135,44 @@ static int compare(const void *one, const void *other) {
     return (a > b) - (a < b);
 }
 
-/* The times of items of about this length that took longer than `since`. Times that are more than
- * the way to a worker and back go with the length. */
-static struct times times_of(const struct queue_load *load, const struct queue_progress *progress,
-                             double links, double since) {
-    struct times times = {0};
+/* Puts an item in its place among those that are most like one. Returns how many there are. */
+static int choose(struct like list[LIKE_MAX], int count, const struct like *next) {
+    int place = count;
+    for (; place > 0 && list[place - 1].distance > next->distance; place--) {
+        if (place < LIKE_MAX)
+            list[place] = list[place - 1];
+    }
+    if (place < LIKE_MAX)
+        list[place] = *next;
+    return count < LIKE_MAX ? count + 1 : LIKE_MAX;
+}
+
+/* Chooses the items that are most like one of this length. Returns how many there are. */
+static int choose_like(const struct queue_load *load, const struct queue_progress *progress,
+                       double links, struct like list[LIKE_MAX]) {
+    int count = 0;
     for (int i = 0; i < progress->lately_count; i++) {
         const struct queue_took *took = &progress->lately[i];
-        double ratio = links / fmax((double)took->links, 1);
-        double seconds = fmax((double)took->ms / 1000, 0.001);
-        if (ratio > ALIKE || ratio < 1.0 / ALIKE ||
-            supply_seconds_since(load, took->done_ms) * 1000 > LATELY_MS)
-            continue;
-        seconds *= seconds > WAY_SECONDS ? ratio : 1;
+        double ago = supply_seconds_since(load, took->done_ms);
+        double doublings = fabs(log2(fmax(links, 1)) - log2(fmax((double)took->links, 1)));
+        struct like next = {took, doublings + ago / LIKE_SECONDS};
+        if (doublings <= LIKE_DOUBLINGS && ago <= LATELY_SECONDS)
+            count = choose(list, count, &next);
+    }
+    return count;
+}
+
+/* The times of such items that took longer than `since`, as of this length: times that are more
+ * than the way to a worker and back go with it. */
+static struct times times_of(const struct queue_load *load, const struct queue_progress *progress,
+                             double links, double since) {
+    struct like list[LIKE_MAX];
+    struct times times = {0};
+    int count = choose_like(load, progress, links, list);
+    for (int i = 0; i < count; i++) {
+        double seconds = fmax((double)list[i].took->ms / 1000, 0.001);
+        if (seconds > WAY_SECONDS)
+            seconds *= fmax(links, 1) / fmax((double)list[i].took->links, 1);
         if (seconds > since)
             times.list[times.count++] = seconds;
     }
@@ -155,32 +185,55 @@ static double part_of(const struct times *times, double part) {
     return times->list[(int)(part * (times->count - 1) + 0.5)];
 }
 
+/* How far forecasts are off at the moment, as a factor: as the times of items of one length are.
+ * Never quite sure, never without a hint. */
+static double spread_of(const struct queue_load *load, const struct queue_progress *progress) {
+    struct times times = times_of(load, progress, (double)progress->remaining, 0);
+    if (times.count < TIMES_LEAST)
+        return SPREAD;
+    double found = sqrt(part_of(&times, 0.9) / part_of(&times, 0.1));
+    return fmin(fmax(found, SPREAD_LEAST), SPREAD_MOST);
+}
+
 /* --- An item that is leased --- */
 
-/* By what its worker has in hand. */
-static void forecast_in_hand(const struct queue_load *load, const struct queue_progress *progress,
-                             struct eta *eta) {
-    struct supply_speed speed = supply_speed_of(progress->rate, progress->cores, progress->kernel);
-    if (speed.rate <= 0)
-        return;
-    struct hand count = hand_of(load, progress->worker, 0, 0, 0);
-    double chain = supply_chain_rate(&speed, count.items);
-    bool all_move = count.items <= speed.cores * SUPPLY_LANES;
-    struct hand hand = hand_of(load, progress->worker, progress->remaining, progress->granted_ms,
-                               all_move ? chain : 0);
+/* The seconds that a chain has left which should take `whole`, `since` of them gone. */
+static double left_of_time(double whole, double since) {
+    return fmax(whole - since, (whole + since) / 20);
+}
+
+/* By its worker's rate, and by what took how long lately. */
+static double left_by_worker(const struct queue_load *load, const struct queue_progress *progress,
+                             const struct supply_speed *speed, double chain, double items) {
+    bool all_move = items <= speed->cores * SUPPLY_LANES;
     double since = supply_seconds_since(load, progress->granted_ms);
-    double own = (double)progress->remaining / chain;
-    double before = all_move ? 0 : hand.before / speed.rate;
+    struct hand hand = hand_of(load, progress->worker, progress->remaining, progress->granted_ms,
+                               all_move ? chain : 0, 0);
+    double before = all_move ? 0 : hand.before / speed->rate;
+    double left = before + left_of_time((double)progress->remaining / chain, since);
     struct times times = times_of(load, progress, (double)progress->remaining, since);
-    if (times.count >= TIMES_LEAST) {
-        set(eta, part_of(&times, 0.15) - since, part_of(&times, 0.5) - since,
-            part_of(&times, 0.85) - since);
+    return times.count < TIMES_LEAST ? left : sqrt(left * (part_of(&times, 0.5) - since));
+}
+
+/* By its own rate; that of its worker counts as much as a report over TRUST_SECONDS. */
+static double left_by_report(const struct queue_load *load, const struct queue_progress *progress,
+                             double rate, double chain) {
+    double span = fmax(supply_seconds_between(progress->granted_ms, progress->moved_ms), 0);
+    double trusted = (rate * span + chain * TRUST_SECONDS) / (span + TRUST_SECONDS);
+    return left_of_time((double)progress->remaining / trusted,
+                        supply_seconds_since(load, progress->moved_ms));
+}
+
+static void forecast_leased(const struct queue_load *load, const struct queue_progress *progress,
+                            struct eta *eta) {
+    struct supply_speed speed = supply_speed_of(progress->rate, progress->cores, progress->kernel);
+    double items = hand_of(load, progress->worker, 0, 0, 0, 0).items;
+    double chain = supply_chain_rate(&speed, items);
+    if (chain <= 0)
         return;
-    }
-    double rest = fmax(own - since, own / 10);
-    double likely = before * 0.8 + rest;
-    set(eta, before * 0.5 + fmax(own * 0.75 - since, rest / 2), likely,
-        before * 1.3 + fmax(own * 1.3 - since, rest * 1.3) + 0.05);
+    double left = eta->rate > 0 ? left_by_report(load, progress, eta->rate, chain)
+                                : left_by_worker(load, progress, &speed, chain, items);
+    set(eta, left, spread_of(load, progress));
 }
 
 /* --- An item that waits --- */
@@ -199,34 +252,44 @@ static double ahead_by_rank(const struct queue_load *load, const struct queue_pr
                                                              : ahead;
 }
 
+/* Seconds until a worker leases it. Workers keep a part of a lease's work in hand, of which a chain
+ * counts for one lane's at most. */
+static double start_of(const struct eta_rules *rules, const struct queue_load *load,
+                       const struct supply_fleet *fleet, const struct supply *supply,
+                       const struct queue_progress *progress) {
+    double kept = fleet->rate * (double)rules->lease_ms / 1000 / LEASE_SHARE;
+    double cap = fleet->lanes > 0 ? kept / fleet->lanes : 0;
+    double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
+    struct hand hand = hand_of(load, -1, 0, 0, 0, cap);
+    if (hand.items + (double)progress->ahead < fleet->lanes)
+        return 0;
+    return supply_seconds_for(supply, fmax(ahead + hand.capped - kept, 0));
+}
+
+/* Seconds from its lease to its value. */
+static double own_time(const struct queue_load *load, const struct supply_fleet *fleet,
+                       const struct queue_progress *progress) {
+    double chains = fmax((double)load->leased + (double)progress->ahead + 1, 1);
+    double chain = fleet->lanes > 0 ? supply_rate_of_chain(fleet, chains)
+                                    : (double)load->machine_rate / SUPPLY_LANES;
+    double own = chain > 0 ? (double)progress->remaining / chain : SUPPLY_NEVER;
+    if (fleet->rate > 0 && (double)load->leased > fleet->lanes)
+        own += hand_of(load, -1, progress->remaining, INT64_MAX, 0, 0).before / fleet->rate;
+    struct times times = times_of(load, progress, (double)progress->remaining, 0);
+    return times.count < TIMES_LEAST ? own : sqrt(own * part_of(&times, 0.5));
+}
+
 static void forecast_waiting(const struct eta_rules *rules, const struct queue_load *load,
                              const struct supply_fleet *fleet,
                              const struct queue_progress *progress, struct eta *eta) {
     struct supply supply = supply_of(rules, load, fleet);
-    double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
-    double chains = (double)load->leased + (double)load->waiting;
-    double chain = fleet->lanes > 0 ? supply_rate_of_chain(fleet, chains)
-                                    : (double)load->machine_rate / SUPPLY_LANES;
-    bool all_move = (double)load->leased <= fleet->lanes;
-    struct hand hand = hand_of(load, -1, progress->remaining, INT64_MAX, all_move ? chain : 0);
-    bool lane_free = (double)load->leased + (double)progress->ahead < fleet->lanes;
-    double in_hand = fleet->rate * (double)rules->lease_ms / 1000 / LEASE_SHARE;
-    double start =
-        lane_free ? 0 : supply_seconds_for(&supply, fmax(ahead + hand.work - in_hand, 0));
-    double turn = lane_free ? 0 : supply_seconds_for(&supply, ahead + hand.before);
-    double own = chain > 0 ? (double)progress->remaining / chain : SUPPLY_NEVER;
+    double start = start_of(rules, load, fleet, &supply, progress);
+    if (fleet->rate <= 0 && supply.count < 2)
+        return;
     if (start >= SUPPLY_NEVER)
         return;
-    eta->start = start;
-    struct times times = times_of(load, progress, (double)progress->remaining, 0);
-    if (times.count >= TIMES_LEAST) {
-        set(eta, start * 0.8 + part_of(&times, 0.15), start + part_of(&times, 0.5),
-            start * 1.3 + part_of(&times, 0.85));
-        return;
-    }
-    turn = fmax(turn, start);
-    set(eta, fmax(start * 0.85, turn * 0.65) + own * 0.75, turn + own,
-        turn * 1.25 + own * 1.3 + 0.05);
+    eta->start = fleet->rate > 0 ? start : fmax(start, supply.steps[1].at);
+    set(eta, eta->start + own_time(load, fleet, progress), spread_of(load, progress));
 }
 
 /* --- Why nothing moves --- */
@@ -296,10 +359,8 @@ void eta_of_item(const struct eta_rules *rules, const struct queue_load *load,
     if (progress->state == ITEM_LEASED) {
         eta->rate = measured_rate(progress);
         say_why_leased(rules, load, progress, eta->why);
-        if (eta->why[0] == '\0' && eta->rate > 0)
-            forecast_measured(load, progress, eta);
-        else if (eta->why[0] == '\0')
-            forecast_in_hand(load, progress, eta);
+        if (eta->why[0] == '\0')
+            forecast_leased(load, progress, eta);
         return;
     }
     say_why_waiting(rules, load, &fleet, eta->why);
@@ -313,12 +374,11 @@ void eta_of_all(const struct eta_rules *rules, const struct queue_load *load, st
     if ((load->waiting <= 0 && load->leased <= 0) || fleet.rate <= 0 || load->paused & PART_LEASING)
         return;
     double chain = supply_rate_of_chain(&fleet, (double)load->leased + (double)load->waiting);
-    struct hand hand = hand_of(load, -1, 0, 0, chain);
-    struct hand reported = hand_of(load, -1, 0, 0, 0);
+    struct hand hand = hand_of(load, -1, 0, 0, chain, 0);
+    struct hand reported = hand_of(load, -1, 0, 0, 0, 0);
     struct supply supply = supply_of(rules, load, &fleet);
     double work = fmax((double)load->remaining - (reported.work - hand.work), hand.longest);
     double all = supply_seconds_for(&supply, work);
     double longest = hand.longest / chain;
-    double likely = fmax(all, longest);
-    set(eta, likely * 0.8, likely, all + longest + 0.05);
+    set(eta, fmax(all, longest), SPREAD);
 }

@@ -45,11 +45,16 @@ double supply_chain_rate(const struct supply_speed *speed, double chains) {
     return core / (ceil(each / speed->beside->width) * speed->beside->width);
 }
 
+/* Whether an item waits that a worker with a free lane would have leased. */
+static bool is_passed_by(const struct queue_load *load) {
+    return load->oldest_ms >= 0 && !(load->paused & PART_LEASING) &&
+           supply_seconds_since(load, load->oldest_ms) * 1000 > PASSED_BY_MS;
+}
+
 /* Whether a worker that has called lately seems to be gone: it holds nothing while an item waits.
  * A worker that is stopped gives its items back and says no more. */
 static bool is_gone(const struct queue_load *load, const struct load_worker *worker) {
-    if (load->oldest_ms < 0 || supply_seconds_since(load, load->oldest_ms) * 1000 < PASSED_BY_MS ||
-        load->paused & PART_LEASING || load->held_count < load->leased)
+    if (!is_passed_by(load) || load->held_count < load->leased)
         return false;
     for (int i = 0; i < load->held_count; i++) {
         if (load->held[i].worker == worker->seq)
@@ -73,6 +78,8 @@ struct supply_fleet supply_fleet_of(const struct queue_load *load) {
     }
     if (fleet.lanes > 0) {
         fleet.lone /= fleet.lanes;
+        if (is_passed_by(load)) /* a worker may use fewer lanes than it has, by its kernel */
+            fleet.lanes = fmin(fleet.lanes, fmax((double)load->leased, 1));
         fleet.full = fleet.rate / fleet.lanes;
     }
     return fleet;

@@ -11,10 +11,10 @@ import time
 
 import talk
 
-LONGEST = 3           # seconds of all workers for the longest item, which is one chain: a 30th of them computes it
+LONGEST = 1           # seconds of all workers for the longest item, which is one chain and takes some 30 beside others
 DECADES = 4           # of lengths, each as likely as any other
 # What comes in a second, of what the workers can do in one; and for how many seconds.
-LOADS = {"idle, a fifth": (0.2, 80), "half": (0.5, 60), "full": (1, 60), "ten times too much": (10, 10)}
+LOADS = {"idle, a fifth": (0.2, 50), "half": (0.5, 45), "full": (1, 45), "ten times too much": (10, 6)}
 ITEMS = 50            # watched ones of each load
 WORKERS = 2           # with one thread each
 ON_SECONDS, OFF_SECONDS = 60, 15  # how long one is there and away, in the mean

@@ -137,6 +137,7 @@ static void test_measured(void) {
     begin();
     add_workers(1);
     lease(100 * K, 60000);
+    item.rate = 10 * K;
     item.granted = 700 * K;
     item.moved_ms = NOW - 10000;
     item.granted_ms = NOW - 70000;
@@ -180,22 +181,22 @@ static void test_lately(void) {
     double without = eta.likely;
     add_lately(10, RATE, 8000, 1000);
     look();
-    is_between(7.9, 8.1, "an item takes as long as its like took lately");
-    ok(eta.likely > without, "whatever its worker says");
+    is_between(2.8, 2.9, "halfway, in factors, to what its like took lately");
+    ok(eta.likely > without, "and not only by what its worker says");
 
     item.lately_count = 0;
     add_lately(10, RATE / 2, 4000, 1000);
     look();
-    is_between(7.9, 8.1, "half as long ones take half as long");
+    is_between(2.8, 2.9, "half as long ones take half as long");
 
     item.lately_count = 0;
     add_lately(10, RATE, 8000, 1000);
     item.granted_ms = item.moved_ms = NOW - 6000;
     look();
-    is_between(1.9, 2.1, "less what has passed since the lease");
-    add_lately(10, RATE, 5000, 1000);
+    is_between(0.5, 1, "less what has passed since the lease");
+    add_lately(10, RATE, 5000, 60000);
     look();
-    is_between(1.9, 2.1, "those that took less than that do not count");
+    is_between(0.5, 1, "those that took less than that do not count");
 
     lease(RATE, 0);
     item.lately_count = 0;
@@ -211,7 +212,7 @@ static void test_lately(void) {
     wait_behind(100, RATE, RATE);
     add_lately(10, RATE, 20000, 1000);
     look();
-    ok(eta.known && eta.likely >= eta.start + 19.9, "the same once it is leased");
+    ok(eta.known && eta.likely > eta.start + 10, "the same once it is leased");
 }
 
 static void test_waiting(void) {
