@@ -19,9 +19,9 @@ enum {
 
 #define WAY_SECONDS 0.1 /* longer than it takes to lease and to report */
 #define LEAST_SECONDS 0.002
-#define SPREAD 1.41 /* with nothing to go by: a high of twice the low */
-#define SPREAD_LEAST 1.35
-#define SPREAD_MOST 2.5
+#define SPREAD 1.4        /* with nothing to go by: a high of twice the low */
+#define SPREAD_LEAST 1.35 /* never quite sure, */
+#define SPREAD_MOST 2     /* never without a hint */
 
 /* --- What is in hand --- */
 
@@ -185,8 +185,7 @@ static double part_of(const struct times *times, double part) {
     return times->list[(int)(part * (times->count - 1) + 0.5)];
 }
 
-/* How far forecasts are off at the moment, as a factor: as the times of items of one length are.
- * Never quite sure, never without a hint. */
+/* How far forecasts are off at the moment, as a factor: as the times of items of one length are. */
 static double spread_of(const struct queue_load *load, const struct queue_progress *progress) {
     struct times times = times_of(load, progress, (double)progress->remaining, 0);
     if (times.count < TIMES_LEAST)
@@ -232,7 +231,7 @@ static void forecast_leased(const struct queue_load *load, const struct queue_pr
     if (chain <= 0)
         return;
     double left = eta->rate > 0 ? left_by_report(load, progress, eta->rate, chain)
-                                : left_by_worker(load, progress, &speed, chain, items);
+                                : left_by_worker(load, progress, &speed, chain, items) * ETA_DELAY;
     set(eta, left, spread_of(load, progress));
 }
 
@@ -289,7 +288,8 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
     if (start >= SUPPLY_NEVER)
         return;
     eta->start = fleet->rate > 0 ? start : fmax(start, supply.steps[1].at);
-    set(eta, eta->start + own_time(load, fleet, progress), spread_of(load, progress));
+    double whole = eta->start + own_time(load, fleet, progress);
+    set(eta, whole * ETA_DELAY, spread_of(load, progress));
 }
 
 /* --- Why nothing moves --- */
@@ -380,5 +380,5 @@ void eta_of_all(const struct eta_rules *rules, const struct queue_load *load, st
     double work = fmax((double)load->remaining - (reported.work - hand.work), hand.longest);
     double all = supply_seconds_for(&supply, work);
     double longest = hand.longest / chain;
-    set(eta, fmax(all, longest), SPREAD);
+    set(eta, fmax(all, longest) * ETA_DELAY, SPREAD);
 }

@@ -19,17 +19,24 @@
  *  - Leased, with reported progress: its own rate. Each stretch between two reports counts with
  *    its length, halved for each ETA_HALF_MS that it is old.
  *  - Leased, none reported yet: the worker computes the shorter items in its hands first (classes
- *    of a factor of two, as in worker/mill/run_queue.h), then this one.
- *  - Waiting: the items ahead are leased first; those in hand are worked on meanwhile. More than
- *    QUEUE_AHEAD_MAX ahead: by virtual time (docs/design.md, "Order") each client has
- *    weight x (rank - virtual time) iterations ahead, but no more than it has.
- *  - Machines that boot, and the one that the scaler will launch, add their rate when they come.
+ *    of a factor of two, as in worker/mill/run_queue.h), then this one. In the middle, by factors,
+ *    between that and how long items of about this length took lately, from lease to value.
+ *  - Waiting: the items ahead are leased first, as far as workers keep no more than a quarter of a
+ *    lease's work; then as above. More than QUEUE_AHEAD_MAX ahead: by virtual time
+ *    (docs/design.md, "Order") each client has weight x (rank - virtual time) iterations ahead, but
+ *    no more than it has.
+ *  - Machines that boot, and those that the scaler will launch, add their rate when they come.
  *
- * The low and the high are the same sums with rates and orders that are better and worse than the
- * likely ones, by factors that the bench was tuned with (scripts/bench.sh --only eta).
+ * The low and the high are as far from the likely time, by factors, as the times that items of one
+ * length took lately are from each other, within bounds. scripts/bench.sh --only eta measures how
+ * often that holds.
  */
 
 enum { ETA_WHY_SIZE = 200, ETA_HALF_MS = 30000 };
+
+/* Something always comes in between: without a report of its own an item likely takes this many
+ * times what it would undisturbed. */
+#define ETA_DELAY 1.2
 
 struct eta {
     double rate;              /* iterations a second of this chain; 0: not known yet */

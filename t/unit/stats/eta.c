@@ -76,10 +76,11 @@ static void look(void) {
     eta_of_item(&rules, &load, &item, &eta);
 }
 
-/* Whether a forecast is in order and its likely time between these. */
+/* Whether a forecast is in order, and an undisturbed course takes from low to high. */
 static void is_between(double low, double high, const char *name) {
+    double undisturbed = eta.rate > 0 ? eta.likely : eta.likely / ETA_DELAY;
     bool good = eta.known && eta.low >= 0 && eta.low <= eta.likely && eta.likely <= eta.high &&
-                eta.likely >= low && eta.likely <= high;
+                undisturbed >= low && undisturbed <= high;
     if (!ok(good, "%s", name))
         printf("# known %d: %g to %g, likely %g\n", eta.known, eta.low, eta.high, eta.likely);
 }
