@@ -6,7 +6,7 @@
 #include "parts.h"
 #include "rows/item_columns.h"
 
-enum { LOOKED_AT_MAX = 5000 }; /* leased items that one list looks at */
+enum { LOOKED_AT_MAX = 2000 }; /* leased items that one list looks at */
 
 /* Columns of progress_item. */
 enum {

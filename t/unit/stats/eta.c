@@ -27,12 +27,12 @@ static void begin(void) {
 }
 
 static void add_workers(int count) {
-    for (int i = 0; i < count; i++)
-        load.workers[load.worker_count++] = (struct load_worker){.seq = load.worker_count,
-                                                                 .kernel = "openssl",
-                                                                 .cores = 1,
-                                                                 .rate = RATE,
-                                                                 .heard_ms = NOW - 1000};
+    for (int i = 0; i < count; i++, load.worker_count++)
+        load.workers[load.worker_count] = (struct load_worker){.seq = load.worker_count,
+                                                               .kernel = "openssl",
+                                                               .cores = 1,
+                                                               .rate = RATE,
+                                                               .heard_ms = NOW - 1000};
 }
 
 /* Items that a worker has in hand, leased this long ago. */
