@@ -19,8 +19,8 @@ enum {
 
 #define WAY_SECONDS 0.1 /* longer than it takes to lease and to report */
 #define LEAST_SECONDS 0.002
-#define SPREAD 1.4        /* with nothing to go by: a high of twice the low */
-#define SPREAD_LEAST 1.35 /* never quite sure, */
+#define SPREAD 1.41       /* with nothing to go by: a high of twice the low */
+#define SPREAD_LEAST 1.41 /* never quite sure, */
 #define SPREAD_MOST 2     /* never without a hint */
 
 /* --- What is in hand --- */
@@ -288,8 +288,8 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
     if (start >= SUPPLY_NEVER)
         return;
     eta->start = fleet->rate > 0 ? start : fmax(start, supply.steps[1].at);
-    double whole = eta->start + own_time(load, fleet, progress);
-    set(eta, whole * ETA_DELAY, spread_of(load, progress));
+    double own = own_time(load, fleet, progress) * ETA_DELAY;
+    set(eta, eta->start + own, spread_of(load, progress));
 }
 
 /* --- Why nothing moves --- */
@@ -380,5 +380,5 @@ void eta_of_all(const struct eta_rules *rules, const struct queue_load *load, st
     double work = fmax((double)load->remaining - (reported.work - hand.work), hand.longest);
     double all = supply_seconds_for(&supply, work);
     double longest = hand.longest / chain;
-    set(eta, fmax(all, longest) * ETA_DELAY, SPREAD);
+    set(eta, fmax(all, longest), SPREAD);
 }
