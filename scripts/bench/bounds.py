@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 
+import eta
 import items
 import peers
 import pulls
@@ -69,6 +70,8 @@ def check(results):
     check_standing(found)
     check_pulls(found)
     check_shares(found)
+    found.least(f"{eta.WHAT}: true times within low to high", found.figure(f"{eta.WHAT}, all", "node", "held"), 0.8)
+    found.most(f"{eta.WHAT}: median of high / low", found.figure(f"{eta.WHAT}, all", "node", "wide"), 2)
     found.least(f"{peers.WHAT}: part of the rate without one, COPY=async",
                 found.ratio(peers.WHAT, "COPY=async", "none"), 0.85)
     found.most(f"{peers.WHAT}: processor time of the node with COPY=async against without",
