@@ -52,6 +52,7 @@ enum queue_result reader_clients(struct reader *reader, struct queue_clients *cl
 
 /* queue_history. */
 enum queue_result reader_history(struct reader *reader, struct queue_history *history);
+
 /* queue_load, queue_progress, queue_running. */
 const struct queue_load *reader_load(struct reader *reader);
 enum queue_result reader_progress(struct reader *reader, struct uuid id,

@@ -135,3 +135,9 @@ enum queue_result queue_running(struct queue *queue, const struct queue_whose *w
     (void)queue, (void)whose, (void)limit, (void)running;
     return QUEUE_DOWN;
 }
+
+enum queue_result queue_clients(struct queue *queue, struct queue_clients *clients) {
+    (void)queue;
+    clients->count = 0;
+    return QUEUE_OK;
+}

@@ -48,7 +48,7 @@ subtest 'no worker' => sub {
     is_deeply has($item, @progress), [qw(ahead ahead_more why)], 'and makes no forecast';
     is_deeply [$item->{ahead}, $item->{ahead_more}], [0, JSON::PP::false], 'nothing is ahead';
     ok !exists $mill->stats->{eta_seconds}, 'neither does the node';
-    is_deeply $mill->get('/stats/running')->json, { items => [], more => JSON::PP::false }, 'nothing is leased';
+    is_deeply $mill->get('/stats/running?')->json, { items => [], more => JSON::PP::false }, 'nothing is leased';
 };
 
 subtest 'a leased item' => sub {
@@ -74,7 +74,7 @@ subtest 'a leased item' => sub {
     cmp_ok $item->{rate}, '>', 1500, 'the last stretch counts more than the one before';
     cmp_ok $item->{rate}, '<', 2000, 'but not alone';
 
-    my $running = $mill->get('/stats/running')->json;
+    my $running = $mill->get('/stats/running?')->json;
     is_deeply [map { $_->{id} } $running->{items}->@*], [$id], 'it is listed';
     is_deeply has($running->{items}[0], @progress), [sort @forecast, qw(rate worker)], 'with its progress';
     is $running->{items}[0]{client}, '', 'and its client';
@@ -101,15 +101,15 @@ subtest 'what is ahead' => sub {
 subtest 'the parameter limit' => sub {
     my $grant = $mill->lease(items => 30)->json;
     is scalar $grant->{items}->@*, 30, '30 are leased';
-    my $all = $mill->get('/stats/running')->json;
+    my $all = $mill->get('/stats/running?')->json;
     is scalar $all->{items}->@*, 20, '20 are listed';
     ok $all->{more}, 'there are others';
     later($mill, 1);
     my ($item) = ($grant->{items}->@*)[29];
     $mill->report({ id => $item->{id}, lease => $grant->{lease}, chain => $item->{chain} =~ s/^./0/r, remaining => 5 });
-    my $one = $mill->get('/stats/running?limit=1')->json;
+    my $one = $mill->get('/stats/running?limit=1&')->json;
     is_deeply [map { $_->{id} } $one->{items}->@*], [$item->{id}], 'that first which moves';
-    is scalar $mill->get('/stats/running?limit=100')->json->{items}->@*, 30, 'all, with a limit that is high enough';
+    is scalar $mill->get('/stats/running?limit=100&')->json->{items}->@*, 30, 'all, with a limit that is high enough';
     is_problem($mill->get("/stats/running?$_"), 400, $_) for 'limit=0', 'limit=101', 'limit=x', 'top=1';
 };
 
@@ -123,12 +123,12 @@ subtest 'paused' => sub {
 };
 
 subtest 'without the writer' => sub {
-    my $id = $mill->get('/stats/running?limit=1')->json->{items}[0]{id};
+    my $id = $mill->get('/stats/running?limit=1&')->json->{items}[0]{id};
     my ($writer) = $mill->children('writer');
     kill 'STOP', $writer;
     my $item = $mill->item($id)->json;
     is $item->{worker}, 'test', 'an item has its progress';
-    is scalar $mill->get('/stats/running?limit=5')->json->{items}->@*, 5, 'and items are listed';
+    is scalar $mill->get('/stats/running?limit=5&')->json->{items}->@*, 5, 'and items are listed';
     kill 'CONT', $writer;
 };
 
@@ -144,10 +144,10 @@ subtest 'keys' => sub {
     is_forecast($of{ann}("/items/$id"), 'a client sees when its item is done');
     ok !exists $of{ann}("/items/$id")->{worker}, 'not who has it';
     is $of{eve}("/items/$id")->{worker}, 'test', 'a viewer does';
-    my ($own) = map { $_->{items} } $of{ann}('/stats/running');
+    my ($own) = map { $_->{items} } $of{ann}('/stats/running?');
     is_deeply [map { $_->{id} } @$own], [$id], 'a client lists its own';
     is_deeply has($own->[0], qw(client worker)), [], 'without names';
-    is_deeply [sort map { $_->{client} } $of{eve}('/stats/running')->{items}->@*], [qw(ann ben)], 'a viewer all';
+    is_deeply [sort map { $_->{client} } $of{eve}('/stats/running?')->{items}->@*], [qw(ann ben)], 'a viewer all';
 };
 
 finish();
