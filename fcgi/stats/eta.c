@@ -9,6 +9,7 @@
 
 enum {
     LEASE_SHARE = 4, /* a worker keeps work for this part of a lease: docs/worker-protocol.md */
+    LOOKS = 32,      /* with work in hand it asks for more as often in a lease's time */
     LATELY_SECONDS = 120, /* what was done before tells nothing any more */
     LIKE_SECONDS = 30,    /* so long ago is as unlike as a factor of two in length */
     LIKE_MAX = 12,        /* the items most like one are looked at, */
@@ -17,7 +18,8 @@ enum {
     TRUST_SECONDS = 5
 };
 
-#define WAY_SECONDS 0.1 /* longer than it takes to lease and to report */
+#define ASKED_SECONDS 0.1 /* a worker with nothing in hand takes an item sooner */
+#define WAY_SECONDS 0.1   /* longer than it takes to lease and to report */
 #define LEAST_SECONDS 0.002
 #define SPREAD 1.41       /* with nothing to go by: a high of twice the low */
 #define SPREAD_LEAST 1.41 /* never quite sure, */
@@ -201,6 +203,11 @@ static double left_of_time(double whole, double since) {
     return fmax(whole - since, (whole + since) / 20);
 }
 
+/* Between what workers tell and what was seen lately, by factors; the latter counts twice. */
+static double between(double told, double seen) {
+    return cbrt(told * seen * seen);
+}
+
 /* By its worker's rate, and by what took how long lately. */
 static double left_by_worker(const struct queue_load *load, const struct queue_progress *progress,
                              const struct supply_speed *speed, double chain, double items) {
@@ -211,7 +218,7 @@ static double left_by_worker(const struct queue_load *load, const struct queue_p
     double before = all_move ? 0 : hand.before / speed->rate;
     double left = before + left_of_time((double)progress->remaining / chain, since);
     struct times times = times_of(load, progress, (double)progress->remaining, since);
-    return times.count < TIMES_LEAST ? left : sqrt(left * (part_of(&times, 0.5) - since));
+    return times.count < TIMES_LEAST ? left : between(left, part_of(&times, 0.5) - since);
 }
 
 /* By its own rate; that of its worker counts as much as a report over TRUST_SECONDS. */
@@ -231,7 +238,7 @@ static void forecast_leased(const struct queue_load *load, const struct queue_pr
     if (chain <= 0)
         return;
     double left = eta->rate > 0 ? left_by_report(load, progress, eta->rate, chain)
-                                : left_by_worker(load, progress, &speed, chain, items) * ETA_DELAY;
+                                : left_by_worker(load, progress, &speed, chain, items);
     set(eta, left, spread_of(load, progress));
 }
 
@@ -251,6 +258,12 @@ static double ahead_by_rank(const struct queue_load *load, const struct queue_pr
                                                              : ahead;
 }
 
+/* Whether there is a lane for each item up to this one. */
+static bool has_free_lane(const struct queue_load *load, const struct supply_fleet *fleet,
+                          const struct queue_progress *progress) {
+    return (double)load->leased + (double)progress->ahead < fleet->lanes;
+}
+
 /* Seconds until a worker leases it. Workers keep a part of a lease's work in hand, of which a chain
  * counts for one lane's at most. */
 static double start_of(const struct eta_rules *rules, const struct queue_load *load,
@@ -260,8 +273,10 @@ static double start_of(const struct eta_rules *rules, const struct queue_load *l
     double cap = fleet->lanes > 0 ? kept / fleet->lanes : 0;
     double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
     struct hand hand = hand_of(load, -1, 0, 0, 0, cap);
-    if (hand.items + (double)progress->ahead < fleet->lanes)
-        return 0;
+    if (has_free_lane(load, fleet, progress)) {
+        bool asked = supply_seconds_since(load, load->oldest_ms) < ASKED_SECONDS;
+        return asked ? 0 : (double)rules->lease_ms / 1000 / LOOKS / 2;
+    }
     return supply_seconds_for(supply, fmax(ahead + hand.capped - kept, 0));
 }
 
@@ -275,7 +290,7 @@ static double own_time(const struct queue_load *load, const struct supply_fleet 
     if (fleet->rate > 0 && (double)load->leased > fleet->lanes)
         own += hand_of(load, -1, progress->remaining, INT64_MAX, 0, 0).before / fleet->rate;
     struct times times = times_of(load, progress, (double)progress->remaining, 0);
-    return times.count < TIMES_LEAST ? own : sqrt(own * part_of(&times, 0.5));
+    return times.count < TIMES_LEAST ? own : between(own, part_of(&times, 0.5));
 }
 
 static void forecast_waiting(const struct eta_rules *rules, const struct queue_load *load,
@@ -288,8 +303,13 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
     if (start >= SUPPLY_NEVER)
         return;
     eta->start = fleet->rate > 0 ? start : fmax(start, supply.steps[1].at);
-    double own = own_time(load, fleet, progress) * ETA_DELAY;
-    set(eta, eta->start + own, spread_of(load, progress));
+    double own = own_time(load, fleet, progress);
+    double spread = spread_of(load, progress);
+    set(eta, eta->start + own, spread);
+    if (start > 0 && has_free_lane(load, fleet, progress)) {
+        eta->low = own / spread;
+        eta->high = (own + 2 * start) * spread;
+    }
 }
 
 /* --- Why nothing moves --- */

@@ -34,10 +34,6 @@
 
 enum { ETA_WHY_SIZE = 200, ETA_HALF_MS = 30000 };
 
-/* Something always comes in between: without a report of its own an item likely takes, once it is
- * leased, this many times what it would undisturbed. */
-#define ETA_DELAY 1.2
-
 struct eta {
     double rate;              /* iterations a second of this chain; 0: not known yet */
     bool known;               /* the next three hold */

@@ -9,6 +9,7 @@ import peers
 import pulls
 import rows
 import shares
+import standing
 
 PUT_16 = "enqueue 16 KB, 16 clients"
 PUT_256 = "enqueue 256 KB, 16 clients"
@@ -133,6 +134,8 @@ def check_standing(found):
     parked = "enqueue 16 KB, 16 clients, others parked"
     found.least(f"{parked}: part of the rate without them",
                 found.ratio(parked, "1,256", "none"), 0.9)
+    found.least(f"{standing.WHAT_PAGES}: part of the rate without them",
+                found.ratio(standing.WHAT_PAGES, f"{standing.PAGES} tabs", "none"), 0.97)
     found.most("at rest: percent of one processor",
                found.figure("at rest", "node and worker", "cpu_percent"), 0.5)
     for what in found.results:

@@ -125,6 +125,7 @@ class Run:
             self.look_around()
             time.sleep(0.005)
         while self.ask.get("/stats")["remaining"] > 0 and time.time() < give_up:
+            self.change_workers(time.time())
             time.sleep(0.2)
         self.node.stop_workers()
         if self.watched:

@@ -48,6 +48,7 @@ SECTIONS = {
     "memory": standing.measure_memory,
     "idle": standing.measure_idle,
     "parked": standing.measure_parked,
+    "pages": standing.measure_pages,
     "pulls": pulls.measure,
     "shares": shares.measure,
     "peers": peers.measure,

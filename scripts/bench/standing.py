@@ -1,6 +1,7 @@
 """What a node takes besides time: memory, the WAL's size, processor time at rest; and what a thousand
-parked requests cost the others."""
+parked requests, or a hundred pages, cost the others."""
 
+import contextlib
 import pathlib
 import re
 import resource
@@ -13,7 +14,11 @@ import talk
 from measure import POOL
 
 MB = 1e6
+PAGES = 100  # the page under /ui/, open in as many tabs, and how often each asks
+PAGE_SECONDS = 2
+PAGE_PATHS = ("/stats", "/stats/running")
 PARTS = 10  # in which the load is made, and the memory measured behind each
+WHAT_PAGES = "enqueue 16 KB, 16 clients, pages open"
 LONG_SECONDS = 600  # a load that says whether memory stays as it is
 
 
@@ -143,6 +148,52 @@ def put_beside_parked(bench, node, body):
         worker.ask(talk.report_request(node, lease, reply)[1])
         worker.close()
         wait_parked(node, 0)
+
+
+def measure_pages(bench):
+    """Enqueues while the page is open in many tabs. Each has a connection and asks in its turn, so that they are
+    spread over the time between two updates."""
+    with bench.section("pages"):
+        body = bench.body(16384)
+        node = bench.node("node", PROCESSES_PUBLIC=POOL)
+        with bench.quiet():
+            load.put_for(node.url, body, 16, 1)
+        bench.interleave(WHAT_PAGES, {
+            "none": lambda: load.put_for(node.url, body, 16, bench.seconds),
+            f"{PAGES} tabs": lambda: put_beside_pages(bench, node, body)}, 3 if bench.options.quick else 15)
+
+
+def put_beside_pages(bench, node, body):
+    with pages(node.port):
+        return load.put_for(node.url, body, 16, bench.seconds)
+
+
+@contextlib.contextmanager
+def pages(port):
+    over = threading.Event()
+    failed = []
+
+    def ask():
+        connections = [talk.Connection(port) for _ in range(PAGES)]
+        number, due = 0, time.monotonic()
+        while not over.wait(max(due - time.monotonic(), 0)) and not failed:
+            for path in PAGE_PATHS:
+                status, reply = connections[number % PAGES].ask(talk.request("GET", path))
+                if status != 200:
+                    failed.append(f"GET {path}: {status} {reply[:300]!r}")
+            number, due = number + 1, due + PAGE_SECONDS / PAGES
+        for connection in connections:
+            connection.close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if failed:
+        raise SystemExit(failed[0])
 
 
 def wait_parked(node, count, token=None):

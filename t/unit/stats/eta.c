@@ -78,10 +78,8 @@ static void look(void) {
 
 /* Whether a forecast is in order, and an undisturbed course takes from low to high. */
 static void is_between(double low, double high, const char *name) {
-    bool delayed = item.state == ITEM_LEASED && eta.rate <= 0;
-    double undisturbed = delayed ? eta.likely / ETA_DELAY : eta.likely;
     bool good = eta.known && eta.low >= 0 && eta.low <= eta.likely && eta.likely <= eta.high &&
-                undisturbed >= low && undisturbed <= high;
+                eta.likely >= low && eta.likely <= high;
     if (!ok(good, "%s", name))
         printf("# known %d: %g to %g, likely %g\n", eta.known, eta.low, eta.high, eta.likely);
 }
