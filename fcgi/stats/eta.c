@@ -21,9 +21,10 @@ enum {
 #define ASKED_SECONDS 0.1 /* a worker with nothing in hand takes an item sooner */
 #define WAY_SECONDS 0.1   /* longer than it takes to lease and to report */
 #define LEAST_SECONDS 0.002
-#define SPREAD 1.41       /* with nothing to go by: a high of twice the low */
-#define SPREAD_LEAST 1.41 /* never quite sure, */
-#define SPREAD_MOST 2     /* never without a hint */
+#define SPREAD 1.41        /* with nothing to go by: a high of twice the low */
+#define SPREAD_LEAST 1.41  /* never quite sure, */
+#define SPREAD_MOST 4      /* never without a hint */
+#define SPREAD_WAITING 1.6 /* times as unsure: workers come and go, and others come first */
 
 /* --- What is in hand --- */
 
@@ -109,12 +110,18 @@ static double measured_rate(const struct queue_progress *progress) {
     return seconds > 0 ? links / seconds : 0;
 }
 
-/* Sets a forecast: `spread` times as soon or as late. */
-static void set(struct eta *eta, double likely, double spread) {
+/* Sets a forecast. */
+static void set_between(struct eta *eta, double low, double likely, double high) {
     eta->known = likely < SUPPLY_NEVER;
     eta->likely = fmin(fmax(likely, LEAST_SECONDS), SUPPLY_NEVER);
-    eta->low = eta->likely / spread;
-    eta->high = fmin(eta->likely * spread, SUPPLY_NEVER);
+    eta->low = fmin(fmax(low, 0), eta->likely);
+    eta->high = fmin(fmax(high, eta->likely), SUPPLY_NEVER);
+}
+
+/* The same: `spread` times as soon or as late. */
+static void set(struct eta *eta, double likely, double spread) {
+    likely = fmax(likely, LEAST_SECONDS);
+    set_between(eta, likely / spread, likely, likely * spread);
 }
 
 /* --- What was done lately --- */
@@ -205,7 +212,7 @@ static double left_of_time(double whole, double since) {
 
 /* Between what workers tell and what was seen lately, by factors; the latter counts twice. */
 static double between(double told, double seen) {
-    return cbrt(told * seen * seen);
+    return cbrt(told) * pow(cbrt(seen), 2);
 }
 
 /* By its worker's rate, and by what took how long lately. */
@@ -304,12 +311,11 @@ static void forecast_waiting(const struct eta_rules *rules, const struct queue_l
         return;
     eta->start = fleet->rate > 0 ? start : fmax(start, supply.steps[1].at);
     double own = own_time(load, fleet, progress);
-    double spread = spread_of(load, progress);
-    set(eta, eta->start + own, spread);
-    if (start > 0 && has_free_lane(load, fleet, progress)) {
-        eta->low = own / spread;
-        eta->high = (own + 2 * start) * spread;
-    }
+    double spread = spread_of(load, progress) * SPREAD_WAITING;
+    if (start > 0 && has_free_lane(load, fleet, progress)) /* at any moment until the next look */
+        set_between(eta, own / spread, start + own, (2 * start + own) * spread);
+    else
+        set(eta, eta->start + own, spread);
 }
 
 /* --- Why nothing moves --- */

@@ -19,8 +19,8 @@
  *  - Leased, with reported progress: its own rate. Each stretch between two reports counts with
  *    its length, halved for each ETA_HALF_MS that it is old.
  *  - Leased, none reported yet: the worker computes the shorter items in its hands first (classes
- *    of a factor of two, as in worker/mill/run_queue.h), then this one. In the middle, by factors,
- *    between that and how long items of about this length took lately, from lease to value.
+ *    of a factor of two, as in worker/mill/run_queue.h), then this one. Two thirds of the way, by
+ *    factors, from that to how long items of about this length took lately, from lease to value.
  *  - Waiting: the items ahead are leased first, as far as workers keep no more than a quarter of a
  *    lease's work; then as above. More than QUEUE_AHEAD_MAX ahead: by virtual time
  *    (docs/design.md, "Order") each client has weight x (rank - virtual time) iterations ahead, but
