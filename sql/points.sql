@@ -4,16 +4,20 @@
 
 -- name: point_report
 -- Keeps points of a report, before report_apply. The table `reported` is the present report, see
--- fcgi/rows/report_table.h.
+-- fcgi/rows/report_table.h. What is given back as it was reported before is of that time, and of who reported it.
 -- ?1 worker, ?2 clock
 INSERT OR IGNORE INTO point (item, remaining, chain, worker, at)
-SELECT reported.seq, reported.remaining, reported.chain, ?1, ?2
+SELECT reported.seq, reported.remaining, reported.chain,
+    iif(reported.remaining < item.remaining, ?1, item.worker),
+    iif(reported.remaining < item.remaining, ?2, coalesce(item.moved, ?2))
 FROM reported CROSS JOIN item ON item.seq = reported.seq
-WHERE reported.remaining BETWEEN 1 AND item.remaining - 1
-    AND (coalesce((SELECT min(point.remaining) FROM point WHERE point.item = item.seq), item.iterations)
-            - reported.remaining > item.iterations / 128
-        OR (reported.state = 0 AND (SELECT count(*) FROM point WHERE point.item = item.seq)
-            < 256 - reported.remaining / (item.iterations / 128 + 1)));
+WHERE reported.remaining > 0
+    AND ((reported.remaining < item.remaining
+            AND coalesce((SELECT min(point.remaining) FROM point WHERE point.item = item.seq), item.iterations)
+                - reported.remaining > item.iterations / 128)
+        OR (reported.state = 0 AND reported.remaining < item.granted
+            AND (SELECT count(*) FROM point WHERE point.item = item.seq)
+                < 256 - reported.remaining / (item.iterations / 128 + 1)));
 
 -- name: point_lapse
 -- Keeps what was reported last of the items that lapse is to let lapse: the next worker goes on from there.

@@ -181,7 +181,7 @@ struct reporter {
     int64_t same;             /* seq of another worker of the same identity, found last; 0: none */
     struct in_hand_work work; /* of what was judged and taken, */
     int32_t in_hand;          /* and how many items it has in hand more */
-    bool on_way;              /* some of them have moved on and are not done */
+    bool on_way;              /* some of them, not done, have moved on or are given back */
     bool impossible;          /* it reports what cannot be: nothing of it is taken */
 };
 
@@ -244,7 +244,9 @@ static bool judge(struct store *store, int n, const struct report_row *found,
                                            .after = item->remaining};
     reporter->work.links += row->remaining - item->remaining;
     reporter->work.finished += progress == PROGRESS_DONE;
-    reporter->on_way |= item->remaining > 0 && item->remaining < row->remaining;
+    reporter->on_way |=
+        item->remaining > 0 && (item->remaining < row->remaining ||
+                                (to == ITEM_WAITING && item->remaining < row->granted));
     reporter->in_hand += (to == ITEM_LEASED) - (row->state == ITEM_LEASED);
     return to != ITEM_WAITING || progress == PROGRESS_RELEASE;
 }

@@ -101,6 +101,25 @@ static void handed_over(void) {
     report("third", 0, 0);
 }
 
+/* A worker reports, and gives the item back later without having come further. */
+static void given_back_later(void) {
+    start("first");
+    report("first", LINKS - 100, 0);
+    is_int(points("count(*)"), 0, "too little on the way is not kept");
+    report("first", LINKS - 100, 1);
+    is_int(points("point.remaining"), LINKS - 100, "what is given back is, also as it was before");
+    is_int(points("point.at = item.moved AND point.at < item.since"), 1,
+           "with the time at which it was reported first");
+    lease_to("second");
+    report("second", LINKS - 100, 1);
+    is_int(points("count(*)"), 1, "who comes no further leaves nothing");
+    is_int(number(store, "SELECT name = 'first' FROM point JOIN worker ON worker.seq = worker"
+                         " ORDER BY point.seq DESC LIMIT 1"),
+           1, "and takes nothing from who did");
+    lease_to("third");
+    report("third", 0, 0);
+}
+
 /* A worker that gives an item back again and again gets it no more than its points. */
 static void many_hands(void) {
     int64_t remaining = LINKS;
@@ -151,6 +170,7 @@ int main(void) {
     even();
     short_ones();
     handed_over();
+    given_back_later();
     many_hands();
     no_room();
     bounded();
