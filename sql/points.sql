@@ -39,13 +39,17 @@ DELETE FROM point WHERE seq <= (SELECT max(seq) FROM point) - ?1;
 DELETE FROM point WHERE seq IN (SELECT seq FROM point ORDER BY seq LIMIT ?1);
 
 -- name: points_leave_pulled
--- Removes the points of the items that remove_pulled is to remove.
--- ?1 clock until which they were pulled, ?2 most
-DELETE FROM point
-WHERE item IN (SELECT seq FROM item WHERE state = 3 AND closed <= ?1 ORDER BY closed LIMIT ?2);
+-- Removes points of the items that remove_pulled is to remove. It removes those that have none left.
+-- ?1 clock until which they were pulled, ?2 most items, ?3 most points
+DELETE FROM point WHERE seq IN (
+    SELECT point.seq
+    FROM (SELECT seq FROM item WHERE state = 3 AND closed <= ?1 ORDER BY closed LIMIT ?2) AS gone
+    CROSS JOIN point ON point.item = gone.seq LIMIT ?3);
 
 -- name: points_leave_cancelled
 -- The same for remove_cancelled.
--- ?1 clock until which they were cancelled, ?2 most
-DELETE FROM point
-WHERE item IN (SELECT seq FROM item WHERE state = 4 AND closed <= ?1 ORDER BY closed LIMIT ?2);
+-- ?1 clock until which they were cancelled, ?2 most items, ?3 most points
+DELETE FROM point WHERE seq IN (
+    SELECT point.seq
+    FROM (SELECT seq FROM item WHERE state = 4 AND closed <= ?1 ORDER BY closed LIMIT ?2) AS gone
+    CROSS JOIN point ON point.item = gone.seq LIMIT ?3);

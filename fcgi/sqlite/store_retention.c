@@ -4,6 +4,7 @@
 
 enum {
     REMOVE_MAX = 200,    /* of each kind in one batch */
+    LEAVE_MAX = 2000,    /* of their points, each perhaps on a page of its own: these go first */
     REMOVE_PAUSE_MS = 10 /* between two such batches, so that others are served */
 };
 
@@ -14,7 +15,7 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
     enum sql points = state == ITEM_PULLED ? SQL_POINTS_LEAVE_PULLED : SQL_POINTS_LEAVE_CANCELLED;
     int64_t until = store_now_ms(store) - days * DAY_MS;
-    if (store_run(store, points, "ii", until, (int64_t)REMOVE_MAX))
+    if (store_run(store, points, "iii", until, (int64_t)REMOVE_MAX, (int64_t)LEAVE_MAX))
         store_change_items(store, store_bind(store, remove, "ii", until, (int64_t)REMOVE_MAX),
                            state, STATE_NONE);
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);

@@ -164,6 +164,37 @@ static void bounded(void) {
     report("w", 0, 0);
 }
 
+/* Items that are removed take their points along, some in each batch. */
+static void leave(void) {
+    static struct queue_batch batch;
+    struct queue_pull pull = {.top = 100};
+    store_begin(store);
+    store_pull(store, &pull, &batch);
+    store_commit(store);
+    sqlite3_exec(store->database,
+                 "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)"
+                 " INSERT OR IGNORE INTO point (item, remaining, chain, worker, at)"
+                 " SELECT item.seq, n, zeroblob(64), 1, 1 FROM item, n WHERE state = 3",
+                 NULL, NULL, NULL);
+    int64_t before = number(store, "SELECT count(*) FROM point");
+    clock_offsets[1] += INT64_C(8) * DAY_MS;
+    int batches = 0;
+    int64_t most = 0;
+    for (int64_t left = before, last; left > 0 && batches < 100; batches++) {
+        last = left;
+        store_begin(store);
+        store_remove_old(store);
+        store_commit(store);
+        left = number(store, "SELECT count(*) FROM point");
+        most = last - left > most ? last - left : most;
+        clock_offsets[1] += 1000;
+    }
+    ok(before > 5000 && most > 0 && most <= 2000, "of %d points at most %d leave with a batch",
+       (int)before, (int)most);
+    is_int(number(store, "SELECT count(*) FROM item WHERE state = 3"), 0, "and then their items");
+    is_int(number(store, "SELECT count(*) FROM point"), 0, "none stays without one");
+}
+
 int main(void) {
     set_up();
     store = open_store();
@@ -174,6 +205,7 @@ int main(void) {
     many_hands();
     no_room();
     bounded();
+    leave();
     ok(counts_true(store), "the counts are true");
     store_close(store);
     return done_testing();
