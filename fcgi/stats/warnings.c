@@ -29,8 +29,8 @@ __attribute__((format(printf, 3, 4))) static void warn(struct buffer *body, cons
     json_close(body, '}');
 }
 
-static int seconds(int64_t ms) {
-    return (int)(ms / 1000);
+static long long seconds(int64_t ms) {
+    return ms / 1000;
 }
 
 /* Items that nobody takes. While leasing is paused that is wanted. */
@@ -40,14 +40,15 @@ static void warn_of_waits(struct buffer *body, const struct conf *conf,
     if (tally->items[ITEM_WAITING] == 0 || tally->paused & PART_LEASING)
         return;
     if (tally->workers == 0 && tally->oldest_wait_ms > WARN_NO_WORKER_MS)
-        warn(body, "no-worker",
-             "Items wait, the first for %d s, and no worker has called within the last minute. %s",
-             seconds(tally->oldest_wait_ms),
-             scales ? "The decisions below fleet say what the scaler does about it."
-                    : "Start hashmill-worker with this node in its NODES, and a credential of it.");
+        warn(
+            body, "no-worker",
+            "Items wait, the first for %lld s, and no worker has called within the last minute. %s",
+            seconds(tally->oldest_wait_ms),
+            scales ? "The decisions below fleet say what the scaler does about it."
+                   : "Start hashmill-worker with this node in its NODES, and a credential of it.");
     else if (tally->oldest_wait_ms > WARN_WAIT_MS)
         warn(body, "waiting-long",
-             "An item has waited for %d s: more comes in than the workers compute. %s",
+             "An item has waited for %lld s: more comes in than the workers compute. %s",
              seconds(tally->oldest_wait_ms),
              scales ? "Raise WORKERS_MAX, or have less come in."
                     : "Start more workers, or have less come in.");
@@ -109,7 +110,7 @@ static void warn_of_peer(struct buffer *body, const struct conf *conf,
     if (tally->copying.away && tally->copying.heard_ms < 0)
         warn(body, "peer-away", "Node %d has not answered since this node started. %s", node, what);
     else if (tally->copying.away)
-        warn(body, "peer-away", "Node %d has not answered for %d s. %s", node,
+        warn(body, "peer-away", "Node %d has not answered for %lld s. %s", node,
              seconds(tally->copying.heard_ms), what);
     if (peers->incomplete_wall_ms <= 0)
         return;
@@ -169,17 +170,18 @@ static void warn_of_quarantine(struct buffer *body, const struct queue_fleet *fl
          last->identity);
 }
 
-/* A launch that the provider does not carry out, or not soon. */
+/* A launch that the provider does not carry out, or not soon. While scaling is paused nobody asks
+ * for it, and a machine that has called is there, whatever the provider says. */
 static void warn_of_launches(struct buffer *body, const struct conf *conf,
                              const struct queue_tally *tally, const struct queue_fleet *fleet) {
     int64_t most_ms = WARN_LAUNCH_MS + conf->provider_seconds * 1000;
-    for (int i = 0; i < fleet->machine_count; i++) {
+    for (int i = 0; i < fleet->machine_count && !(tally->paused & PART_SCALING); i++) {
         const struct queue_machine *machine = &fleet->machines[i];
         int64_t since_ms = tally->clock_ms - machine->launched_ms;
-        if (machine->state != MACHINE_LAUNCHING || since_ms <= most_ms)
+        if (machine->state != MACHINE_LAUNCHING || machine->heard_ms >= 0 || since_ms <= most_ms)
             continue;
         warn(body, "scaling",
-             "The machine %s was to be launched %d s ago, and the provider has not done it. The "
+             "The machine %s was to be launched %lld s ago, and the provider has not done it. The "
              "log of the scaler has what it answers.",
              machine->name, seconds(since_ms));
         return; /* of several the oldest; they fail alike */

@@ -90,6 +90,9 @@ static void test_waits(void) {
     is_one("no-worker", "what the scaler does", "with a scaler, what it does about it");
     tally.oldest_wait_ms = 600000;
     is_one("no-worker", "for 600 s", "and nothing else, however long it takes");
+    tally.oldest_wait_ms = INT64_C(2592000000000);
+    is_one("no-worker", "for 2592000000 s", "were it 82 years");
+    tally.oldest_wait_ms = 600000;
     tally.workers = 1;
     is_one("waiting-long", "Raise WORKERS_MAX", "with a worker, that items wait for long");
     tally.oldest_wait_ms = 60000;
@@ -172,11 +175,18 @@ static void test_fleet(void) {
     make_healthy();
     fleet.machine_count = 2;
     fleet.machines[0] = (struct queue_machine){.name = "first", .state = MACHINE_LAUNCHED};
-    fleet.machines[1] = (struct queue_machine){
-        .name = "second", .state = MACHINE_LAUNCHING, .launched_ms = tally.clock_ms - 120000};
+    fleet.machines[1] = (struct queue_machine){.name = "second",
+                                               .state = MACHINE_LAUNCHING,
+                                               .launched_ms = tally.clock_ms - 120000,
+                                               .heard_ms = -1};
     is_text(warned(), "", "a launch may take as long as the provider, and a minute");
     fleet.machines[1].launched_ms--;
     is_one("scaling", "second was to be launched 120 s ago", "one that takes longer");
+    tally.paused = PART_SCALING;
+    is_one("paused", "resume?what=scaling", "while scaling is paused, that alone");
+    tally.paused = 0;
+    fleet.machines[1].heard_ms = 999000;
+    is_text(warned(), "", "nor of one that has called, though its launch was not answered");
 }
 
 int main(void) {
