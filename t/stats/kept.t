@@ -70,6 +70,15 @@ subtest 'who is answered by the server' => sub {
     like raw('HEAD /stats') . raw('GET /stats'), qr/\{"version"/, 'what HEAD got is for nobody who wants a body';
 };
 
+subtest 'many names' => sub {
+    my @wrong = grep { $_ != 200 } map { @$_ } parallel(4, sub ($job) {
+        return map { status_of(raw('GET /stats', 'Host: 127.0.0.1:' . ($job * 1000 + $_))) } 1 .. 200;
+    });
+    is_deeply \@wrong, [], 'each is answered';
+    my @kept = glob "$mill->{dir}/nginx/cache/*";
+    cmp_ok scalar @kept, '<', 500, 'and few of the answers are kept: their memory has a bound';
+};
+
 # Who asks, by what it gets.
 sub seen_by ($who) {
     my $stats = $mill->get('/stats', $who ? (Authorization => "Bearer $key{$who}") : ())->json;
