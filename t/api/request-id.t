@@ -76,6 +76,11 @@ subtest 'problems of nginx' => sub {
     is access_of($id)->{status}, 400, 'which is in the access log';
 };
 
+subtest 'files' => sub {
+    is id_of($mill->get($_, 'X-Request-Id' => 'a-file')), 'a-file', $_ for qw(/openapi.yaml /ui/ /ui/main.js /ui/nothing);
+    is $mill->get('/ui', 'X-Request-Id' => 'a-file')->{redirects}[0]{headers}{'x-request-id'}, 'a-file', 'a redirect';
+};
+
 subtest 'a long poll' => sub {
     my $item = $mill->new_item('waited for', 5);
     my $job = background(sub {
