@@ -34,6 +34,13 @@ byId('confirm-yes').addEventListener('click', async () => {
     onDone();
 });
 
+// Takes a question back, with what was under way after it.
+export function dismiss() {
+    act = null;
+    byId('confirm').close();
+    for (const part of ['title', 'text', 'yes', 'error']) setText(byId(`confirm-${part}`), '');
+}
+
 const effects = {
     intake: ['New items are refused with 503 until it is resumed. Everything else goes on.', 'New items are taken again.'],
     leasing: ['No worker gets an item until it is resumed. What is leased goes on.', 'Workers get items again, at once.'],

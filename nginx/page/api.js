@@ -9,10 +9,10 @@ export const setKey = (text) => (key = text);
 export class ApiError extends Error {
     // status 0: nobody answered.
     constructor(status, problem, retryAfter = 0) {
-        super(problem.detail || problem.title || 'The node gave an answer that this page cannot read.');
+        super(problem?.detail || problem?.title || 'The node gave an answer that this page cannot read.');
         this.status = status;
-        this.name = (problem.type ?? '').replace('urn:hashmill:problem:', '');
-        this.count = problem.count;
+        this.name = String(problem?.type ?? '').replace('urn:hashmill:problem:', '');
+        this.count = problem?.count;
         this.retryAfter = retryAfter;
     }
 }
@@ -32,25 +32,29 @@ export async function call(method, path, { body, headers = {}, signal, seconds =
     const timer = setTimeout(() => limit.abort(), seconds * 1000);
     const all = key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
     let reply;
+    let problem;
     try {
         reply = await fetch(`..${path}`, {
             method, body, headers: all, cache: 'no-store', credentials: 'omit', redirect: 'error',
             signal: signal ? AbortSignal.any([signal, limit.signal]) : limit.signal,
         });
         if (reply.ok) return reply.status === 204 ? null : await reply.json();
+        problem = await readProblem(reply);
     } catch (error) {
         if (signal?.aborted) throw error;
         throw new ApiError(0, { title: 'The node does not answer.' });
     } finally {
         clearTimeout(timer);
     }
-    throw new ApiError(reply.status, await readProblem(reply), Number(reply.headers.get('Retry-After')) || 0);
+    throw new ApiError(reply.status, problem, Number(reply.headers.get('Retry-After')) || 0);
 }
 
 const pollers = new Set();
+const RETRY_MAX = 60; // seconds: whatever Retry-After says, the page notices when the node is back
 
 // Asks again and again: one request at a time, none while the page is hidden. `ask(signal)` makes the request;
-// `seconds()` says how long to wait after it, 0 for never. After a failure the waits double, up to 10 s.
+// `seconds()` says how long to wait after it, 0 for never. After a failure the waits double, up to 10 s. Nothing ends it but
+// stop(): what the page itself cannot do with an answer is a failure, too.
 export class Poller {
     constructor(ask, seconds) {
         Object.assign(this, { ask, seconds, timer: 0, request: null, failures: 0, on: false });
@@ -103,9 +107,9 @@ export class Poller {
             this.failures = 0;
         } catch (error) {
             if (request.signal.aborted) return; // somebody has taken over
-            if (!(error instanceof ApiError)) throw error;
+            if (!(error instanceof ApiError)) reportError(error);
             this.failures = Math.min(this.failures + 1, 8);
-            this.wait = error.retryAfter;
+            this.wait = Math.min(error.retryAfter ?? 0, RETRY_MAX);
         } finally {
             if (this.request === request) this.request = null;
         }

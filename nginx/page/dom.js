@@ -54,10 +54,13 @@ function place(parent, node, before) {
     else parent.insertBefore(node, before);
 }
 
+const lists = new Set();
+
 // One element a thing of the list, made of a template: it is kept as long as its key is there.
 export function keyed(parent, template, list, keyOf, update) {
     const rows = (parent.hashmillRows ??= new Map());
     const wanted = new Map();
+    lists.add(parent);
     for (const thing of list) {
         let key = String(keyOf(thing));
         while (wanted.has(key)) key += '+';
@@ -78,6 +81,14 @@ export function keyed(parent, template, list, keyOf, update) {
         place(parent, row, before);
         update(row, thing);
         before = row;
+    }
+}
+
+// Takes out what keyed() has made, everywhere.
+export function emptyLists() {
+    for (const list of lists) {
+        list.hashmillRows.clear();
+        list.replaceChildren();
     }
 }
 

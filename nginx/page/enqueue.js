@@ -8,6 +8,7 @@ import { count, duration, isNumber, plural, readIterations, short } from './form
 const BODY_MAX = 262144;
 let stats = null;
 let chainRate = NaN; // iterations a second of one chain, as running items show it
+let rights = null;   // whose attempt it is
 let attempt = null;  // the key of what may have been enqueued already
 
 // A random version 4 UUID: over plain HTTP from another machine there is no crypto.randomUUID().
@@ -86,15 +87,17 @@ async function enqueue() {
     const wrong = fault(file, n);
     setText(byId('enqueue-error'), wrong);
     if (wrong) return;
+    const asker = rights;
     byId('enqueue-button').disabled = true;
     try {
         const { id } = await call('PUT', `/enqueue?iterations=${n}`, {
             body: file, headers: { 'Idempotency-Key': keyOf(file, n), Accept: 'application/json' }, seconds: 60 });
+        if (asker !== rights) return;
         attempt = null;
         followNow(id);
     } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        setText(byId('enqueue-error'), explain(error));
+        if (asker === rights) setText(byId('enqueue-error'), explain(error));
     } finally {
         byId('enqueue-button').disabled = false;
     }
@@ -108,4 +111,10 @@ export function startEnqueue() {
     });
 }
 
-export const allowEnqueue = (may) => show(byId('enqueue'), may.change);
+// Takes over what the reader may do; null: nothing, as there is none.
+export function allowEnqueue(may) {
+    rights = may;
+    attempt = null;
+    setText(byId('enqueue-error'), '');
+    show(byId('enqueue'), may?.change);
+}

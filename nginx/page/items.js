@@ -101,6 +101,14 @@ export function stop() {
     history.replaceState(null, '', location.pathname);
 }
 
+// As stop(), and nothing is left of what was looked for.
+export function forget() {
+    stop();
+    byId('look-id').value = '';
+    setText(byId('look-error'), '');
+    for (const node of byId('item').querySelectorAll('h3, .pill, article > p:not(.buttons), .value, [data-f]')) setText(node, '');
+}
+
 export function startItems(seconds) {
     interval = seconds;
     byId('look-form').addEventListener('submit', (event) => {
@@ -110,8 +118,7 @@ export function startItems(seconds) {
         else setText(byId('look-error'), 'This is no id of an item: an id has 32 hex digits in five groups.');
     });
     byId('item-close').addEventListener('click', () => {
-        stop();
-        byId('look-id').value = '';
+        forget();
         byId('look-id').focus();
     });
     byId('item-cancel').addEventListener('click', () => askCancel(id));

@@ -1,27 +1,28 @@
 // Ties the parts of the page together: what is asked, when, and what is shown of the answers.
 
 import { ApiError, Poller, call, hasKey, setKey } from './api.js';
-import { whenChanged } from './admin.js';
+import { dismiss, whenChanged } from './admin.js';
 import { redraw, showHistory } from './charts.js';
-import { byId, setClass, setText, show } from './dom.js';
+import { byId, emptyLists, setClass, setText, show } from './dom.js';
 import { allowEnqueue, showPrediction, startEnqueue } from './enqueue.js';
 import { showFleet } from './fleet.js';
 import { duration, time } from './format.js';
-import { allowItems, lookAgain, startItems, stop as stopFollowing } from './items.js';
+import { allowItems, lookAgain, startItems, forget as forgetItem } from './items.js';
 import { showFigures, showHealth, showState } from './overview.js';
 import { showRunning, startRunning } from './running.js';
 
 const HISTORY_SECONDS = 20;
+const SLOW_SECONDS = 5; // an answer that takes longer is missed
 let stats = null;
 let running = null;
-let rights = null;      // { sees: 'all' or 'own', change, operate }; null until they are known
+let rights = null;      // { client, sees: 'all' or 'own', change, operate }; null until they are known
 let answeredAt = 0;     // when /stats was answered last, of performance.now()
 let failure = '';       // why it is not answered now
 let span = '1h';
 let ticking = 0;
 
 const interval = () => Number(byId('refresh').value);
-const now = () => Date.parse(stats?.now) || Date.now();
+const timeOf = (answer) => Date.parse(answer?.now) || Date.now();
 
 // --- What is asked -------------------------------------------------------------------------------
 
@@ -33,17 +34,20 @@ function optional(poller, error, give) {
 }
 
 const statsPoller = new Poller(async (signal) => {
+    const slow = setTimeout(() => signal.aborted || showNoAnswer('The node has not answered yet.'), SLOW_SECONDS * 1000);
     try {
         const newest = await call('GET', '/stats', { signal });
         await learnRights(newest, signal);
-        stats = newest;
-        showAnswer();
+        showAnswer(newest);
     } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (error.status === 401 || (error.status === 403 && hasKey())) askForKey(hasKey() ? error.message : '');
+        if (signal.aborted) throw error;
+        if (!(error instanceof ApiError)) showNoAnswer(new ApiError(0).message);
+        else if (error.status === 401 || (error.status === 403 && hasKey())) askForKey(hasKey() ? error.message : '');
         else if (error.status === 403) showRefusal(error.message);
         else showNoAnswer(error.message);
         throw error;
+    } finally {
+        clearTimeout(slow);
     }
 }, interval);
 
@@ -64,10 +68,11 @@ const historyPoller = new Poller(async (signal) => {
     }
 }, () => interval() && Math.max(interval(), HISTORY_SECONDS));
 
-// Learns once what the reader may do. An operator's key is told from a viewer's by a call that changes nothing: what
+// Learns what the reader may do: once, and when the key has become another client's, or none's. An operator's key is told from a viewer's by a call that changes nothing: what
 // is to be paused is not said.
 async function learnRights(newest, signal) {
-    if (rights) return;
+    if (rights && rights.client === newest.client) return;
+    if (rights) forgetShown();
     const own = newest.client !== undefined;
     let operate = !own;
     if (operate && hasKey()) {
@@ -76,7 +81,7 @@ async function learnRights(newest, signal) {
             throw error;
         });
     }
-    rights = { sees: own ? 'own' : 'all', change: own || operate, operate };
+    rights = { client: newest.client, sees: own ? 'own' : 'all', change: own || operate, operate };
     showRights(newest);
 }
 
@@ -97,21 +102,22 @@ function showRights(newest) {
     if (rights.sees === 'all') historyPoller.start();
 }
 
-function showAnswer() {
+function showAnswer(newest) {
     const back = failure !== '';
-    answeredAt = performance.now();
-    failure = '';
+    setText(byId('node'), `node ${newest.node}`);
+    setText(byId('foot'), `hashmill ${newest.version}, node ${newest.node}.`);
+    showFigures(newest);
+    showFleet(newest, rights, timeOf(newest));
+    showRunning(newest, running);
+    showPrediction(newest, running?.items);
+    showHealth(newest);
+    document.title = newest.warnings?.length ? `(${newest.warnings.length}) hashmill, node ${newest.node}` : `hashmill, node ${newest.node}`;
+    document.body.classList.remove('stale', 'bare');
     clearInterval(ticking);
     ticking = 0;
-    document.body.classList.remove('stale', 'bare');
-    setText(byId('node'), `node ${stats.node}`);
-    setText(byId('foot'), `hashmill ${stats.version}, node ${stats.node}.`);
-    document.title = stats.warnings?.length ? `(${stats.warnings.length}) hashmill, node ${stats.node}` : `hashmill, node ${stats.node}`;
-    showHealth(stats);
-    showFigures(stats);
-    showFleet(stats, rights, now());
-    showRunning(stats, running);
-    showPrediction(stats, running?.items);
+    stats = newest;
+    answeredAt = performance.now();
+    failure = '';
     if (!back) return;
     runningPoller.now();
     historyPoller.now();
@@ -141,21 +147,31 @@ function showNoAnswer(why) {
 
 function showAway() {
     const away = duration(Math.round((performance.now() - answeredAt) / 1000));
-    const shown = stats ? `What is shown is from ${time(now())}. ` : '';
+    const shown = stats ? `What is shown is from ${time(timeOf(stats))}. ` : '';
+    const next = interval() ? 'The page goes on asking.' : 'Refresh is off: it is not asked again.';
     document.title = 'No answer: hashmill';
-    showState('away', `No answer for ${away}`, `${failure} ${shown}The page goes on asking.`, [], 'The node does not answer.');
+    showState('away', `No answer for ${away}`, `${failure} ${shown}${next}`, [], 'The node does not answer.');
 }
 
 // --- The key -------------------------------------------------------------------------------------
 
-function askForKey(why) {
-    for (const poller of [statsPoller, runningPoller, historyPoller]) poller.stop();
-    clearInterval(ticking);
-    ticking = 0;
-    // What one key has shown is not for the next one.
-    if (rights) stopFollowing();
+// What one key has shown is not for the next one, and what it has asked is not done with the next one's rights.
+function forgetShown() {
+    for (const poller of [runningPoller, historyPoller]) poller.stop();
+    if (rights) forgetItem();
     stats = running = rights = null;
     showHistory(null);
+    allowEnqueue(null);
+    dismiss();
+    emptyLists();
+}
+
+function askForKey(why) {
+    statsPoller.stop();
+    clearInterval(ticking);
+    ticking = 0;
+    failure = '';
+    forgetShown();
     setKey('');
     showState('quiet', 'A key is needed', '');
     show(byId('content'), false);
