@@ -170,7 +170,7 @@ export async function showHistory(history) {
     if (!history) return;
     library ??= await loadLibrary();
     const known = data.columns.seconds.some((seconds) => seconds !== null);
-    setText(byId('history-note'), 'Nothing yet: the first point is there when a whole minute has passed.');
+    setText(byId('history-note'), `Nothing yet: the first point comes within ${duration(data.step_seconds)}.`);
     show(byId('history-note'), !known);
     show(byId('charts'), known);
     if (!known) return;

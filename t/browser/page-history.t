@@ -13,12 +13,12 @@ use Hashmill::Browser;
 plan skip_all => Hashmill::Browser::missing() if Hashmill::Browser::missing();
 plan skip_all => 'libjs-dygraphs is not installed' if !-e '/usr/share/javascript/dygraphs/dygraph.min.js';
 
-# A node with half an hour of history, but for five minutes in which it was down.
+# A node with half an hour of history, but for five minutes in which it was down, and a minute before.
 sub start_node (%options) {
     my $mill = Hashmill->start(%options);
     ok $mill->stop_server, 'the server stops';
     my $minute = int(time / 60) * 60;
-    my @rows = map { sprintf '(%d, 60, 60, %d, %d, %d, %d, 0, 3, 18000, 2, 1)', $minute - 60 * $_, 120 + 60 * $_, 60, 30, 6e9 } 1 .. 10, 16 .. 30;
+    my @rows = map { sprintf '(%d, 60, 60, %d, %d, %d, %d, 0, 3, 18000, 2, 1)', $minute - 60 * $_, 120 + 60 * $_, 60, 30, 6e9 } 1 .. 10, 16 .. 30, 95; # the last in an hour that is over
     system('sqlite3', $mill->{settings}{DATABASE}, 'INSERT INTO history (at, width, seconds, enqueued, done, pulled, iterations, refused,
         waiting, oldest_wait, workers, machines) VALUES ' . join ', ', @rows) == 0 or die;
     $mill->start_server;
