@@ -60,13 +60,16 @@ static enum caller caller_of(const struct call *call, const struct route *found)
 }
 
 /* What an unknown path is answered, by listener. */
-static const char *const nothing_here[] = {
-    [LISTENER_PUBLIC] = "There is nothing at this path; the calls are /enqueue, /pullCompleted, "
-                        "/items, /items/ID, /healthz, /stats and those of operators below "
-                        "/admin/.",
-    [LISTENER_WORKER] = "There is nothing at this path; the calls are /lease, /results and "
-                        "/retire, and those of other nodes.",
-    [LISTENER_METRICS] = "There is nothing at this path; here is /metrics and nothing else."};
+static const char *nothing_here(enum listener listener) {
+    if (listener == LISTENER_PUBLIC)
+        return "There is nothing at this path; the calls are /enqueue, /pullCompleted, /items, "
+               "/items/ID, /healthz, /stats and those below it, and those of operators below "
+               "/admin/.";
+    return listener == LISTENER_WORKER
+               ? "There is nothing at this path; the calls are /lease, /results and /retire, and "
+                 "those of other nodes."
+               : "There is nothing at this path; here is /metrics and nothing else.";
+}
 
 /* Sets call->route to the first fitting one from this route on. False, with the reply filled, for
  * an unknown path or method. */
@@ -74,7 +77,7 @@ static bool find_route(struct call *call, const struct route *route) {
     struct reply *reply = &call->server->reply;
     char allowed[64] = "";
     if (!route) {
-        problem_reply(reply, PROBLEM_NOT_FOUND, "%s", nothing_here[call->server->listener]);
+        problem_reply(reply, PROBLEM_NOT_FOUND, "%s", nothing_here(call->server->listener));
         return false;
     }
     for (; route->method; route++) {
