@@ -194,10 +194,20 @@ byId('key-form').addEventListener('submit', (event) => {
 });
 
 // What was shown with the key goes with it.
-byId('forget').addEventListener('click', () => {
+function forgetKey() {
     history.replaceState(null, '', location.pathname);
     location.reload();
+}
+
+byId('forget').addEventListener('click', forgetKey);
+
+// Who leaves the page leaves its key, too: a browser may keep the page as it is for the button Back.
+let hadKey = false;
+addEventListener('pagehide', () => {
+    hadKey = hasKey();
+    setKey('');
 });
+addEventListener('pageshow', ({ persisted }) => persisted && hadKey && forgetKey());
 
 // --- Choices of the reader -----------------------------------------------------------------------
 

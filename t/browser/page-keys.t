@@ -118,5 +118,16 @@ subtest 'the key is forgotten' => sub {
     unlike kept(), qr/\Q$key{olga}\E|$item{ben}/, 'and nothing left';
 };
 
+subtest 'who leaves the page leaves the key' => sub {
+    enter('olga', 'operator');
+    look_at($item{ann});
+    $browser->run('window.same = true');
+    $browser->open($mill->url . '/healthz');
+    $browser->run('history.back()');
+    ok $browser->sees('return !window.same && document.activeElement?.id === "key"'), 'back on the page a key is asked for again';
+    ok !visible('content'), 'nothing is shown';
+    unlike kept(), qr/\Q$key{olga}\E|$item{ann}/, 'and nothing left';
+};
+
 $browser->stop;
 finish();
