@@ -1,6 +1,7 @@
 #include "scrape.h"
 
 #include "api/api.h"
+#include "clock.h"
 #include "parts.h"
 #include "stats/fleet.h"
 
@@ -32,11 +33,24 @@ int scrape_route_count(void) {
     return scrape_first_route(NULL);
 }
 
+/* Asks the writer; not again for a while after it has not answered, or one scrape would wait behind
+ * the other. */
+static bool read_tally(struct queue *queue, struct queue_tally *tally) {
+    enum { PAUSE_MS = 1000 };
+    static int64_t next_ms; /* by the steady clock */
+    if (clock_steady_ms() < next_ms)
+        return false;
+    if (queue_tally(queue, &queue_everybodys, tally) == QUEUE_OK)
+        return true;
+    next_ms = clock_steady_ms() + PAUSE_MS;
+    return false;
+}
+
 /* Reads what can be read, the durable state first: it is there while the writer is away, too. */
 static void look(struct queue *queue, const struct conf *conf, struct scrape_view *view) {
     view->conf = conf;
     view->has_peers = queue_peers(queue, &view->peers) == QUEUE_OK;
-    view->has_tally = queue_tally(queue, &queue_everybodys, &view->tally) == QUEUE_OK;
+    view->has_tally = read_tally(queue, &view->tally);
     if (!view->has_tally)
         view->tally.clock_ms = view->peers.clock_ms;
     view->has_fleet = (view->has_tally || view->has_peers) &&

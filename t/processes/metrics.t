@@ -8,6 +8,7 @@ use File::Temp qw(tempdir);
 use List::Util qw(any);
 use Test::More;
 use Hashmill;
+use Hashmill::Job;
 use Hashmill::Keys;
 use Hashmill::Metrics;
 
@@ -130,7 +131,9 @@ subtest 'a writer that does not answer' => sub {
     my $before = metrics($mill);
     kill 'STOP', $writer;
     my $metrics = metrics($mill);
+    my @others = map { @$_ } parallel(10, sub ($) { metrics_call($mill)->status });
     kill 'CONT', $writer;
+    is_deeply [grep { $_ != 200 } @others], [], 'to all who ask, none of whom waits for the others';
     is $metrics->{hashmill_up}, 0, 'is said';
     ok !exists $metrics->{$_}, "$_ is left out" for 'hashmill_items{state="waiting"}', 'hashmill_oldest_wait_seconds', 'hashmill_workers';
     is $metrics->{hashmill_items_enqueued_total}, $before->{hashmill_items_enqueued_total}, 'counters stay';
