@@ -19,6 +19,7 @@ enum {
 };
 
 #define ASKED_SECONDS 0.1 /* a worker with nothing in hand takes an item sooner */
+#define SLOWER 1.1        /* than undisturbed: others come in between */
 #define WAY_SECONDS 0.1   /* longer than it takes to lease and to report */
 #define LEAST_SECONDS 0.002
 #define SPREAD 1.41        /* with nothing to go by: a high of twice the low */
@@ -51,6 +52,7 @@ struct hand {
     double items;
     double work;
     double capped; /* the same with no chain longer than one lane's part of what workers keep, */
+    double stays;  /* of chains that are that long, */
     double before; /* of classes that come first, */
     double longest;
 };
@@ -71,6 +73,7 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
         hand.items++;
         hand.work += left;
         hand.capped += fmin(left, cap);
+        hand.stays += left >= cap ? cap : 0;
         hand.longest = fmax(hand.longest, left);
         if (other < class || (other == class && held->granted_ms < granted_ms))
             hand.before += left;
@@ -82,6 +85,7 @@ static struct hand hand_of(const struct queue_load *load, int64_t worker, int64_
         hand.items *= scale;
         hand.work *= scale;
         hand.capped *= scale;
+        hand.stays *= scale;
         hand.before *= scale;
     }
     return hand;
@@ -199,7 +203,7 @@ static double spread_of(const struct queue_load *load, const struct queue_progre
     struct times times = times_of(load, progress, (double)progress->remaining, 0);
     if (times.count < TIMES_LEAST)
         return SPREAD;
-    double found = sqrt(part_of(&times, 0.9) / part_of(&times, 0.1));
+    double found = sqrt(part_of(&times, 0.85) / part_of(&times, 0.15));
     return fmin(fmax(found, SPREAD_LEAST), SPREAD_MOST);
 }
 
@@ -225,7 +229,9 @@ static double left_by_worker(const struct queue_load *load, const struct queue_p
     double before = all_move ? 0 : hand.before / speed->rate;
     double left = before + left_of_time((double)progress->remaining / chain, since);
     struct times times = times_of(load, progress, (double)progress->remaining, since);
-    return times.count < TIMES_LEAST ? left : between(left, part_of(&times, 0.5) - since);
+    if (times.count >= TIMES_LEAST)
+        left = between(left, part_of(&times, 0.5) - since);
+    return left * SLOWER;
 }
 
 /* By its own rate; that of its worker counts as much as a report over TRUST_SECONDS. */
@@ -271,20 +277,29 @@ static bool has_free_lane(const struct queue_load *load, const struct supply_fle
     return (double)load->leased + (double)progress->ahead < fleet->lanes;
 }
 
-/* Seconds until a worker leases it. Workers keep a part of a lease's work in hand, of which a chain
- * counts for one lane's at most. */
-static double start_of(const struct eta_rules *rules, const struct queue_load *load,
-                       const struct supply_fleet *fleet, const struct supply *supply,
-                       const struct queue_progress *progress) {
-    double kept = fleet->rate * (double)rules->lease_ms / 1000 / LEASE_SHARE;
+/* Seconds until a worker leases it, at the earliest and at the latest. */
+struct start {
+    double least;
+    double most;
+};
+
+/* Workers keep a part of a lease's work in hand, of which a chain counts for one lane's at most.
+ * They ask for more when half of what long chains leave of it is free, and look every so often. */
+static struct start start_of(const struct eta_rules *rules, const struct queue_load *load,
+                             const struct supply_fleet *fleet, const struct supply *supply,
+                             const struct queue_progress *progress) {
+    double lease = (double)rules->lease_ms / 1000;
+    double kept = fleet->rate * lease / LEASE_SHARE;
     double cap = fleet->lanes > 0 ? kept / fleet->lanes : 0;
     double ahead = progress->more ? ahead_by_rank(load, progress) : progress->ahead_work;
     struct hand hand = hand_of(load, -1, 0, 0, 0, cap);
-    if (has_free_lane(load, fleet, progress)) {
-        bool asked = supply_seconds_since(load, load->oldest_ms) < ASKED_SECONDS;
-        return asked ? 0 : (double)rules->lease_ms / 1000 / LOOKS / 2;
-    }
-    return supply_seconds_for(supply, fmax(ahead + hand.capped - kept, 0));
+    double least = fmax(ahead + hand.capped - kept, 0);
+    double most = fmax(ahead + hand.capped - hand.stays - (kept - hand.stays) / 2, least);
+    bool asked = load->leased == 0 || supply_seconds_since(load, load->oldest_ms) < ASKED_SECONDS;
+    if (asked && has_free_lane(load, fleet, progress))
+        return (struct start){0, 0};
+    return (struct start){supply_seconds_for(supply, least),
+                          supply_seconds_for(supply, most) + lease / LOOKS};
 }
 
 /* Seconds from its lease to its value. */
@@ -297,25 +312,28 @@ static double own_time(const struct queue_load *load, const struct supply_fleet 
     if (fleet->rate > 0 && (double)load->leased > fleet->lanes)
         own += hand_of(load, -1, progress->remaining, INT64_MAX, 0, 0).before / fleet->rate;
     struct times times = times_of(load, progress, (double)progress->remaining, 0);
-    return times.count < TIMES_LEAST ? own : between(own, part_of(&times, 0.5));
+    if (times.count >= TIMES_LEAST)
+        own = between(own, part_of(&times, 0.5));
+    return own * SLOWER;
 }
 
 static void forecast_waiting(const struct eta_rules *rules, const struct queue_load *load,
                              const struct supply_fleet *fleet,
                              const struct queue_progress *progress, struct eta *eta) {
     struct supply supply = supply_of(rules, load, fleet);
-    double start = start_of(rules, load, fleet, &supply, progress);
+    struct start start = start_of(rules, load, fleet, &supply, progress);
     if (fleet->rate <= 0 && supply.count < 2)
         return;
-    if (start >= SUPPLY_NEVER)
+    if (start.most >= SUPPLY_NEVER)
         return;
-    eta->start = fleet->rate > 0 ? start : fmax(start, supply.steps[1].at);
+    if (fleet->rate <= 0)
+        start.least = start.most = fmax(start.most, supply.steps[1].at);
     double own = own_time(load, fleet, progress);
-    double spread = spread_of(load, progress) * SPREAD_WAITING;
-    if (start > 0 && has_free_lane(load, fleet, progress)) /* at any moment until the next look */
-        set_between(eta, own / spread, start + own, (2 * start + own) * spread);
-    else
-        set(eta, eta->start + own, spread);
+    double spread = spread_of(load, progress);
+    if (start.most > 0)
+        spread *= SPREAD_WAITING;
+    eta->start = (start.least + start.most) / 2;
+    set_between(eta, (start.least + own) / spread, eta->start + own, (start.most + own) * spread);
 }
 
 /* --- Why nothing moves --- */
