@@ -51,8 +51,8 @@ struct metrics_work {
     struct metrics_histogram waits;
 };
 
-/* Makes the memory for so many processes and routes; once, before the first fork. False, with
- * errno, when there is none. */
+/* Makes the memory for this number of processes and routes; once, before the first fork. False,
+ * with errno, when there is none. */
 bool metrics_open(int processes, int routes);
 
 /* Takes the place of this process, 0 to processes - 1. `first_route` is the number of the first

@@ -124,7 +124,7 @@ struct queue_run {
     struct queue_progress progress;
 };
 
-/* Leased items: those first of which progress was reported and whose worker calls; of both kinds
+/* Leased items: those first that have reported progress and whose worker calls; of both kinds
  * those that are leased longest. */
 struct queue_running {
     int32_t count;

@@ -283,7 +283,7 @@ struct start {
     double most;
 };
 
-/* Workers keep a part of a lease's work in hand, of which a chain counts for one lane's at most.
+/* Workers keep a part of a lease's work in hand; in it a chain counts for one lane's part at most.
  * They ask for more when half of what long chains leave of it is free, and look every so often. */
 static struct start start_of(const struct eta_rules *rules, const struct queue_load *load,
                              const struct supply_fleet *fleet, const struct supply *supply,

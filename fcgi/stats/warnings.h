@@ -14,7 +14,7 @@ enum {
     WARN_WAIT_MS = 60 * 1000,      /* an item has waited longer, whoever calls */
     WARN_LAUNCH_MS = 60 * 1000, /* a launch takes longer than this and a call of the provider may */
     WARN_DISK_PERCENT = 5,      /* less of the database's disk is free */
-    WARN_CERTIFICATE_DAYS = 14  /* a certificate expires within so many days */
+    WARN_CERTIFICATE_DAYS = 14  /* a certificate expires within this many days */
 };
 #define WARN_BACKUP_MS (INT64_C(26) * 60 * 60 * 1000) /* the last backup is older */
 

@@ -32,7 +32,7 @@ subtest 'each file' => sub {
         my ($kind) = ($file || 'index.html') =~ /\.(\w+)$/;
         is $reply->status, 200, "/ui/$file";
         is $reply->header('content-type'), "$type{$kind}; charset=utf-8", 'its type';
-        is $reply->header('cache-control'), 'no-cache', 'is looked for anew each time';
+        is $reply->header('cache-control'), 'no-cache', 'is asked for again each time';
         like $reply->header('content-security-policy'), qr/^default-src 'self'; (?!.*unsafe)/, 'runs no script but ours';
         is $reply->header('x-content-type-options'), 'nosniff', 'is what it says';
         is $reply->header('referrer-policy'), 'no-referrer', 'tells nobody where it is';

@@ -49,7 +49,7 @@ subtest 'pictures and tables' => sub {
     my $columns = $mill->get('/stats/history?span=1h')->json->{columns};
     my $last = first { defined $columns->{seconds}[$_] && $columns->{enqueued}[$_] == 180 } reverse 0 .. $columns->{at}->$#*;
     is_deeply [$rows->[59 - $last]->@[1 .. 3]], ['3', '1', '0.5'], 'a minute with what was done, per second';
-    is_deeply [$rows->[59 - $last + 11]->@[1 .. 3]], ['–', '–', '–'], 'one of which nothing is known';
+    is_deeply [$rows->[59 - $last + 11]->@[1 .. 3]], ['–', '–', '–'], 'a minute that is not known';
 };
 
 subtest 'spans' => sub {

@@ -65,7 +65,7 @@ subtest 'known traffic' => sub {
         requests('POST', '/lease', 200) => 1, requests('POST', '/results', 200) => 2, requests('GET', '/metrics', 200) => 1,
     }, 'is counted, each once';
     is $after->{'hashmill_items{state="leased"}'}, 1, 'one item is leased';
-    is $after->{hashmill_iterations_remaining}, 60, 'and has so many iterations left';
+    is $after->{hashmill_iterations_remaining}, 60, 'and has these iterations left';
     is $after->{hashmill_workers}, 1, 'by a worker';
     is $after->{'hashmill_item_wait_seconds_bucket{le="15"}'}, 0, 'an item has waited longer than 15 s,';
     is $after->{'hashmill_item_wait_seconds_bucket{le="30"}'}, 1, 'but not longer than 30';

@@ -34,7 +34,7 @@ subtest 'many who look' => sub {
     is scalar @seen, 800, 'all are answered';
     my $moments = uniq @seen;
     cmp_ok $moments, '<=', $seconds, "with that of few moments: $moments in $seconds s";
-    is answered('GET /stats') - $before, $moments, 'for each of which the server was asked once';
+    is answered('GET /stats') - $before, $moments, 'and for each the server was asked once';
 };
 
 subtest 'what they get' => sub {

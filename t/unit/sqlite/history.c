@@ -392,7 +392,7 @@ static void is_read(struct store *store) {
     is_int(history.steps[0].seconds, 0, "without a row");
     is_int(history.steps[1].seconds, 3600, "with one");
     is_int(history.steps[2].seconds, 40 * 60, "with those of some minutes");
-    is_int(history.steps[2].work.iterations, 40 * 10, "of which it has the sums");
+    is_int(history.steps[2].work.iterations, 40 * 10, "and it has their sums");
     history = (struct queue_history){.from = now - 7200, .step_seconds = 600, .count = 12};
     is_int(reader_history(reader, &history), QUEUE_OK, "ten minutes");
     is_int(history.steps[0].seconds, 0, "an hour is none of them");
