@@ -1,4 +1,4 @@
-# hashmill: `make` builds build/hashmill-fcgi and build/hashmill-worker; `make help` lists the rest.
+# hashmill: `make` builds build/hashmill-fcgi, build/hashmill-worker and build/hashmill; `make help` lists the rest.
 
 VERSION := 0.1.1
 PREFIX ?= /usr/local
@@ -25,6 +25,7 @@ endif
 endif
 FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid zlib) -lm
 WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
+CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto)
 
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -DHASHMILL_TEST
@@ -43,12 +44,14 @@ override LDFLAGS += -Wl,-z,relro,-z,now
 # A program's headers are named by room; what stands between programs names them by program, too.
 $(BUILD)/fcgi/%: ROOMS = -Ifcgi
 $(BUILD)/worker/%: ROOMS = -Iworker
+$(BUILD)/client/%: ROOMS = -Iclient
 $(BUILD)/t/% $(BUILD)/sim/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(BUILD)/fuzz/% $(BUILD)/scripts/% $(BUILD)/bench-lanes: \
-	ROOMS = -I. -Ifcgi -Iworker -It/support
+	ROOMS = -I. -Ifcgi -Iworker -Iclient -It/support
 
 LIB_SOURCES := $(wildcard lib/*.c)
 FCGI_SOURCES := $(wildcard fcgi/*.c fcgi/*/*.c)
 WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
+CLIENT_SOURCES := $(wildcard client/*.c client/*/*.c)
 TEST_SOURCES := $(wildcard t/unit/*/*.c)
 FUZZ_SOURCES := $(filter-out t/fuzz/driver.c,$(wildcard t/fuzz/*.c))
 BENCH_SOURCES := $(wildcard scripts/bench/*.c)
@@ -57,8 +60,9 @@ SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 FCGI_OBJECTS := $(FCGI_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/sql.o
 WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
+CLIENT_OBJECTS := $(CLIENT_SOURCES:%.c=$(BUILD)/%.o)
 # Unit tests take what they need out of these; the main functions stay out.
-TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/lib.a
+TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/client.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
 # What end-to-end tests start beside the programs: libraries for LD_PRELOAD, and tools.
 SHIM_SOURCES := $(wildcard t/support/shim/*.c)
@@ -76,13 +80,16 @@ quiet = @echo "  $(1)	$@";
 endif
 
 .PHONY: all
-all: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker
+all: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(BUILD)/hashmill
 
 $(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FCGI_LIBS)
 
 $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+$(BUILD)/hashmill: $(CLIENT_OBJECTS) $(LIB_OBJECTS)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 
 # What the benchmarks compare with: servers with another client side of the queue (client.c), each under
 # the usual name in a directory of its own, and a library that makes fsync slow.
@@ -111,6 +118,7 @@ $(BUILD)/bench-inserts: $(BUILD)/scripts/bench/inserts.o $(BUILD)/sql.o
 
 $(BUILD)/fcgi.a: $(filter-out %/main.o,$(FCGI_OBJECTS))
 $(BUILD)/worker.a: $(filter-out %/main.o,$(WORKER_OBJECTS))
+$(BUILD)/client.a: $(filter-out %/main.o,$(CLIENT_OBJECTS))
 $(BUILD)/lib.a: $(LIB_OBJECTS)
 $(TEST_ARCHIVES):
 	$(call quiet,AR)rm -f $@ && $(AR) rcs $@ $^
@@ -284,9 +292,9 @@ bench:
 bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
-C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
+C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(CLIENT_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c)
-H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h t/*/*.h t/*/*/*.h)
+H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h client/*.h client/*/*.h t/*/*.h t/*/*/*.h)
 PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/tools/screenshots t/support/guard
 PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
@@ -304,7 +312,7 @@ lint: lint-shell lint-python lint-sizes lint-floors lint-docs lint-c
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
-LINT_FLAGS = -D_GNU_SOURCE $(SQLITE_FLAGS) -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -It/support -I$(BUILD)
+LINT_FLAGS = -D_GNU_SOURCE $(SQLITE_FLAGS) -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -Iclient -It/support -I$(BUILD)
 
 lint-c: $(BUILD)/sql.h
 	@echo "  LINT	clang-format, cppcheck, clang-tidy"
@@ -329,7 +337,7 @@ lint-floors:
 lint-docs:
 	@scripts/build/lint-docs
 
-ROOMS_OF_FILES = debian docs fcgi grafana lib nginx prometheus scripts sql t worker
+ROOMS_OF_FILES = client debian docs fcgi grafana lib nginx prometheus scripts sql t worker
 
 # No file over 500 lines, no folder of more than 30 files; .clang-tidy has the bound for functions.
 lint-sizes:
@@ -401,7 +409,7 @@ deb:
 	@command -v dpkg-buildpackage dh >/dev/null || { echo 'apt-get install dpkg-dev debhelper' >&2; exit 1; }
 	rm -rf $(DEB_COPY)
 	mkdir -p $(DEB_COPY)
-	cp -a Makefile CONTRIBUTING.md README.md SECURITY.md debian docs fcgi grafana lib nginx prometheus scripts sql worker $(DEB_COPY)
+	cp -a Makefile CONTRIBUTING.md README.md SECURITY.md client debian docs fcgi grafana lib nginx prometheus scripts sql worker $(DEB_COPY)
 	sed -i '1s/(.*)/($(VERSION))/' $(DEB_COPY)/debian/changelog
 	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKEOVERRIDES -u BUILD -u PREFIX -u CFLAGS \
 		dpkg-buildpackage --build=binary --no-sign
@@ -416,7 +424,7 @@ clean:
 
 .PHONY: help
 help:
-	@echo 'make              build/hashmill-fcgi and build/hashmill-worker (V=1 shows the commands)'
+	@echo 'make              build/hashmill-fcgi, build/hashmill-worker, build/hashmill (V=1 shows the commands)'
 	@echo 'make test         build with and without sanitizers, run all tests'
 	@echo 'make test-slow    the tests that take long (valgrind)'
 	@echo 'make test-root    the tests that need root: networks, small disks, limits of memory'

@@ -27,6 +27,7 @@ enum {
 
 struct http {
     struct http_tls tls;
+    bool system; /* see http_trust_system */
     CURLM *multi;
     CURLSH *apart;           /* has the connections of requests that go apart */
     struct http_call *calls; /* all that are under way */
@@ -64,6 +65,10 @@ struct http *http_open(const struct http_tls *tls) {
     return http;
 }
 
+void http_trust_system(struct http *http) {
+    http->system = true;
+}
+
 /* libcurl's write callback: keeps the piece, or ends the transfer by taking less. */
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
     struct http_call *call = context;
@@ -80,30 +85,37 @@ static void add_header(struct http_call *call, const char *line) {
     call->headers = memory_or_end(curl_slist_append(call->headers, line), "an HTTP request");
 }
 
-static void set_headers(struct http_call *call, const char *type, const char *bearer) {
+/* Adds a line of two parts. */
+static void add_field(struct http_call *call, const char *begin, const char *value) {
+    struct buffer line = {0};
+    buffer_printf(&line, "%s%s", begin, value);
+    add_header(call, line.data);
+    buffer_free(&line);
+}
+
+static bool has_body(const struct http_request *request) {
+    return !request->method || strcmp(request->method, "PUT") == 0 ||
+           strcmp(request->method, "POST") == 0;
+}
+
+static void set_headers(struct http_call *call, const struct http_request *request) {
     curl_slist_free_all(call->headers);
     call->headers = NULL;
-    if (type) {
-        struct buffer line = {0};
-        buffer_printf(&line, "Content-Type: %s", type);
-        add_header(call, line.data);
-        buffer_free(&line);
-    } else {
-        add_header(call, "Content-Type: application/json");
-    }
+    if (has_body(request))
+        add_field(call, "Content-Type: ", request->type ? request->type : "application/json");
     add_header(call, "Accept: application/json, application/problem+json");
     add_header(call, "Expect:"); /* or libcurl waits a second for a 100 Continue */
-    if (bearer) {
-        struct buffer line = {0};
-        buffer_printf(&line, "Authorization: Bearer %s", bearer);
-        add_header(call, line.data);
-        buffer_free(&line);
-    }
+    if (request->bearer)
+        add_field(call, "Authorization: Bearer ", request->bearer);
+    if (request->header)
+        add_header(call, request->header);
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
 /* Sets the connection's time limits, and keeps it to the URL's host. */
-static void set_connection(CURL *easy) {
+static void set_connection(CURL *easy, bool system) {
+    if (!system)
+        curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_SECONDS);
@@ -112,7 +124,6 @@ static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_SECONDS);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* an abort does not wait for a name server */
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");      /* whatever the environment says */
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES);
@@ -120,16 +131,18 @@ static void set_connection(CURL *easy) {
 
 /* Sets whom the client trusts and what it shows. Keeps libcurl from reusing files read earlier, and
  * from resuming a session that was begun with other files. */
-static void set_tls(CURL *easy, const struct http_tls *tls) {
-    bool usable = tls->ca[0] != '\0';
+static void set_tls(CURL *easy, const struct http_tls *tls, bool system) {
+    bool usable = system || tls->ca[0] != '\0';
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, usable ? "http,https" : "http");
     if (!usable)
         return;
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or later */
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else the system's are trusted, too */
+    if (tls->ca[0] != '\0') {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else the system's are trusted, too */
+    }
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (tls->cert[0] == '\0')
@@ -139,24 +152,28 @@ static void set_tls(CURL *easy, const struct http_tls *tls) {
     curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* nobody is there to type a passphrase */
 }
 
-/* What is posted, by which connections, and where the reply goes. The body is copied by
- * COPYPOSTFIELDS. */
+/* What is sent and by which connections. The body is copied by COPYPOSTFIELDS. */
 static void set_exchange(const struct http *http, struct http_call *call,
                          const struct http_request *request) {
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_SHARE, request->apart ? http->apart : NULL);
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (!has_body(request)) {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        return;
+    }
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
-    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
+    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body ? request->body : "");
 }
 
 /* Makes a call with all that is the same for every request. */
-static struct http_call *make_call(const struct http_tls *tls) {
+static struct http_call *make_call(const struct http *http) {
     struct http_call *call = memory_or_end(calloc(1, sizeof *call), "an HTTP request");
     call->easy = memory_or_end(curl_easy_init(), "an HTTP request");
-    set_connection(call->easy);
-    set_tls(call->easy, tls);
+    set_connection(call->easy, http->system);
+    set_tls(call->easy, &http->tls, http->system);
     curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, (void *)call);
     curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->error);
@@ -168,7 +185,7 @@ static struct http_call *make_call(const struct http_tls *tls) {
 static struct http_call *take_call(struct http *http) {
     struct http_call *call = http->spare;
     if (!call)
-        return make_call(&http->tls);
+        return make_call(http);
     http->spare = call->next;
     http->spare_count--;
     return call;
@@ -180,7 +197,7 @@ struct http_call *http_post(struct http *http, const struct http_request *reques
     call->context = request->context;
     call->too_long = false;
     call->error[0] = '\0';
-    set_headers(call, request->type, request->bearer);
+    set_headers(call, request);
     set_exchange(http, call, request);
     call->previous = NULL;
     call->next = http->calls;
@@ -255,10 +272,18 @@ static const char *tls_remedy(CURLcode code) {
     return NULL;
 }
 
+/* Whether a request that failed so never left: there was no connection for it. */
+static bool is_unsent(CURLcode code) {
+    return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+           code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_UNSUPPORTED_PROTOCOL ||
+           tls_remedy(code) != NULL;
+}
+
 /* Writes into a failed reply why the transfer failed. */
 static void explain(struct http_reply *reply, struct http_call *call, CURLcode code) {
     const char *remedy = tls_remedy(code);
     reply->untrusted = remedy != NULL;
+    reply->unsent = is_unsent(code);
     if (call->too_long) {
         reply->error = "the reply is longer than 1 MiB";
         return;
@@ -269,6 +294,13 @@ static void explain(struct http_reply *reply, struct http_call *call, CURLcode c
     size_t used = strlen(call->error);
     if (remedy)
         snprintf(call->error + used, sizeof call->error - used, "; %s", remedy);
+}
+
+/* The first header field Link of the last reply, which lives as long as the call's; or NULL. */
+static const char *link_of(CURL *easy) {
+    struct curl_header *field;
+    return curl_easy_header(easy, "Link", 0, CURLH_HEADER, -1, &field) == CURLHE_OK ? field->value
+                                                                                    : NULL;
 }
 
 /* Hands a call that libcurl has ended to its owner. */
@@ -285,6 +317,7 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
     buffer_append(&call->body, "", 1); /* the NUL */
     struct http_reply reply = {.body = call->body.data, .length = call->body.length - 1};
     reply.retry_after_ms = retry_after * 1000;
+    reply.link = link_of(call->easy);
     if (code != CURLE_OK)
         explain(&reply, call, code);
     else if (status < 100 || status > 599)

@@ -7,8 +7,8 @@
 
 /*
  * An HTTP client for one thread with many requests under way: an event loop over libcurl. All
- * requests are POSTs and must be idempotent: libcurl may send one a second time by itself when a
- * reused connection turns out to be dead. So their bodies are kept in memory.
+ * requests must be idempotent: libcurl may send one a second time by itself when a reused
+ * connection turns out to be dead. So their bodies are kept in memory.
  */
 
 enum { HTTP_REPLY_BYTES_MAX = 1024 * 1024 };
@@ -28,9 +28,11 @@ struct http_call; /* a request under way */
 struct http_reply {
     int status;        /* 100..599; 0: no whole reply; the request may have been done */
     const char *error; /* why, when status is 0 */
+    bool unsent;       /* and no server got the request: there was no connection */
     bool untrusted;    /* the reason is a certificate of either side */
     const char *body;  /* length bytes and a NUL */
     size_t length;
+    const char *link;       /* the header field Link; NULL without one */
     int64_t retry_after_ms; /* from Retry-After, at most a day; 0 without one, or when its date has
                                passed */
 };
@@ -40,8 +42,10 @@ typedef void http_done(void *context, const struct http_reply *reply);
 
 struct http_request {
     const char *url;
+    const char *method; /* NULL: POST. GET and DELETE send no body */
     const char *bearer; /* token for the Authorization header; NULL for none */
     const char *type;   /* of the body; NULL: JSON */
+    const char *header; /* one more line, "Name: value"; NULL: none */
     const char *body;   /* length bytes */
     size_t length;
     int64_t timeout_ms; /* for the whole exchange */
@@ -61,6 +65,10 @@ struct http_watch {
  * tls may be NULL; its paths must outlive the client. NULL, with a log line, when libcurl cannot
  * start. */
 struct http *http_open(const struct http_tls *tls);
+
+/* From now on, as a program in a user's hand: without tls->ca https trusts the authorities of the
+ * system, and proxies are those of the environment (https_proxy and so on). */
+void http_trust_system(struct http *http);
 
 /* Closes the client. Gives up requests under way without calling `done`. */
 void http_close(struct http *http);

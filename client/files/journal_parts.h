@@ -1,0 +1,37 @@
+#ifndef HASHMILL_CLIENT_JOURNAL_PARTS_H
+#define HASHMILL_CLIENT_JOURNAL_PARTS_H
+
+#include <stdio.h>
+
+#include "buffer.h"
+#include "files/journal.h"
+
+/* What is known of one item. */
+struct journal_item {
+    uint8_t key[ITEM_KEY_BYTES];
+    uint8_t id[ITEM_ID_BYTES];
+    uint32_t path; /* where in names */
+    uint8_t node;  /* sent to this one last, plus 1; 0: not sent */
+    bool placed;   /* id is known */
+};
+
+enum { JOURNAL_NODES_MAX = 32 };
+
+struct journal {
+    char path[1200];
+    int fd;
+    bool keeps_names;
+    struct journal_item *items;
+    int count, capacity;
+    int32_t *table; /* of hashing: the item's number + 1; 0: free */
+    int table_size; /* a power of two */
+    struct buffer names;
+    char *nodes[JOURNAL_NODES_MAX];
+    int node_count;
+    struct buffer noted; /* lines to write */
+};
+
+/* Reads the whole file; *whole gets how many bytes have whole lines. False with a message. */
+bool journal_read(struct journal *journal, long long *whole);
+
+#endif

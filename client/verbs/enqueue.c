@@ -1,0 +1,213 @@
+#include "verbs/enqueue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exit.h"
+#include "base/say.h"
+#include "base/stop.h"
+#include "files/walk.h"
+#include "memory.h"
+#include "net/net.h"
+#include "verbs/batch.h"
+
+/* A file that is read and not in a batch yet. */
+struct read_file {
+    bool there;
+    const char *name; /* of the walk */
+    struct buffer path, body;
+    uint8_t key[ITEM_KEY_BYTES];
+    uint8_t digest[DIGEST_BYTES];
+    int item;
+};
+
+struct enqueue {
+    struct sending sending;
+    struct walk *walk;
+    bool ended; /* all files are read */
+    struct read_file file;
+    struct batch batches[CLIENT_NODES_MAX]; /* sent without a whole answer, or about to be sent */
+    int count;
+};
+
+const char *enqueue_job(const struct command *command) {
+    return command->job ? command->job : "default";
+}
+
+bool enqueue_check(const struct command *command) {
+    if (command->count == 0 && !command->from_file) {
+        say("which files? name them, or give --from-file LIST; - is standard input");
+        return false;
+    }
+    if (command->iterations == 0)
+        say("-n N says how many iterations");
+    return command->iterations > 0;
+}
+
+/* Reads the next file that needs to be sent into file. False at the end. */
+static bool read_next(struct enqueue *enqueue) {
+    struct read_file *file = &enqueue->file;
+    struct sending *sending = &enqueue->sending;
+    const struct command *command = &sending->session->command;
+    while (!file->there && !enqueue->ended) {
+        enum walk_step step = walk_next(enqueue->walk, &file->name, &file->body);
+        enqueue->ended = step == WALK_END;
+        if (step == WALK_BAD)
+            sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
+        if (step != WALK_FILE)
+            continue;
+        buffer_clear(&file->path);
+        walk_absolute(&file->path, file->name);
+        body_digest(file->digest, file->body.data, file->body.length);
+        item_key(file->key, enqueue_job(command), file->path.data, file->digest,
+                 command->iterations);
+        file->item = journal_enter(sending->journal, file->key, file->path.data);
+        if (file->item == JOURNAL_NONE)
+            enqueue->ended = true;
+        if (file->item == JOURNAL_NONE)
+            sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
+        if (file->item == JOURNAL_NONE)
+            continue;
+        struct enqueued listed = {file->item, file->name, file->digest};
+        sending->events->listed(sending->events->context, &listed);
+        file->there = !journal_id(sending->journal, file->item);
+        if (!file->there)
+            sending->events->placed(sending->events->context, &listed, false);
+    }
+    return file->there;
+}
+
+/* The node that may have the file already, or NET_ANY. False, with a message, when that node is not
+ * among those of this command. */
+static bool find_owner(struct enqueue *enqueue, int *owner) {
+    const char *url = journal_node(enqueue->sending.journal, enqueue->file.item);
+    *owner = url ? net_named(enqueue->sending.session->net, url) : NET_ANY;
+    if (!url || *owner != NET_ANY)
+        return true;
+    say("%s was sent to %s, and its answer is not known: name that node in --url, too, or give "
+        "--job another name to compute it again",
+        enqueue->file.name, url);
+    return false;
+}
+
+/* Appends the file that was read to a batch. */
+static void append(struct batch *batch, struct read_file *file, bool with_body) {
+    struct part *part = &batch->parts[batch->count++];
+    *part = (struct part){.item = file->item, .name = batch->texts.length};
+    buffer_append(&batch->texts, file->name, strlen(file->name) + 1);
+    part->path = batch->texts.length;
+    buffer_append(&batch->texts, file->path.data, file->path.length);
+    memcpy(part->key, file->key, sizeof part->key);
+    memcpy(part->digest, file->digest, sizeof part->digest);
+    part->body = batch->bodies.length;
+    part->body_length = file->body.length;
+    if (with_body)
+        buffer_append(&batch->bodies, file->body.data, file->body.length);
+    file->there = false;
+}
+
+/* Fills a new batch with files that have one owner. False, with a message, when one cannot be sent.
+ */
+static bool fill(struct enqueue *enqueue) {
+    bool with_body = enqueue->sending.session->command.send_body;
+    int most = with_body ? BATCH_BODIES_MAX : BATCH_MAX;
+    struct batch *batch = &enqueue->batches[enqueue->count];
+    int owner;
+    *batch = (struct batch){.owner = NET_ANY, .noted_at = NET_ANY};
+    batch->parts = memory_or_end(calloc((size_t)most, sizeof *batch->parts), "a batch");
+    enqueue->count++;
+    while (batch->count < most && read_next(enqueue)) {
+        if (!find_owner(enqueue, &owner))
+            return false;
+        if (batch->count > 0 && owner != batch->owner)
+            break;
+        batch->owner = batch->noted_at = owner;
+        append(batch, &enqueue->file, with_body);
+    }
+    return true;
+}
+
+static void drop_batch(struct enqueue *enqueue, int number) {
+    batch_free(&enqueue->batches[number]);
+    enqueue->batches[number] = enqueue->batches[--enqueue->count];
+    enqueue->batches[enqueue->count] = (struct batch){0};
+}
+
+/* Whether there is a node for more files: each batch waits for its owner, and not for all nodes. */
+static bool may_fill(const struct enqueue *enqueue) {
+    bool owns[CLIENT_NODES_MAX] = {false};
+    int free_nodes = net_count(enqueue->sending.session->net);
+    if (enqueue->ended && !enqueue->file.there)
+        return false;
+    for (int i = 0; i < enqueue->count; i++) {
+        int owner = enqueue->batches[i].owner;
+        if (owner == NET_ANY)
+            return false;
+        free_nodes -= !owns[owner];
+        owns[owner] = true;
+    }
+    return free_nodes > 0 && enqueue->count < CLIENT_NODES_MAX;
+}
+
+/* The batch to send next: one whose owner may be asked now, else one for any node, else the first.
+ */
+static int choose(const struct enqueue *enqueue) {
+    int any = -1;
+    for (int i = 0; i < enqueue->count; i++) {
+        int owner = enqueue->batches[i].owner;
+        if (owner == NET_ANY)
+            any = i;
+        else if (net_is_due(enqueue->sending.session->net, owner))
+            return i;
+    }
+    return any >= 0 ? any : 0;
+}
+
+/* Sends one batch, when its node may be asked. */
+static int send_one(struct enqueue *enqueue) {
+    struct net *net = enqueue->sending.session->net;
+    int number = choose(enqueue);
+    struct batch *batch = &enqueue->batches[number];
+    int node = net_pick(net, batch->owner);
+    if (!net_wait_due(net, node))
+        return stop_asked() ? CLIENT_INTERRUPTED : CLIENT_LATER;
+    int code = batch_send(&enqueue->sending, batch, node);
+    if (batch->count == 0)
+        drop_batch(enqueue, number);
+    return code;
+}
+
+/* Reads and sends until all is answered. */
+static int put_all(struct enqueue *enqueue) {
+    int code = CLIENT_DONE;
+    while (code == CLIENT_DONE && !stop_asked()) {
+        if (may_fill(enqueue) && !fill(enqueue))
+            return CLIENT_FAILED;
+        if (enqueue->count > 0 && enqueue->batches[enqueue->count - 1].count == 0)
+            drop_batch(enqueue, enqueue->count - 1);
+        if (enqueue->count == 0)
+            break;
+        code = send_one(enqueue);
+    }
+    if (code == CLIENT_LATER)
+        say("the time of --timeout is over, and not all files are put; the same command goes on");
+    return stop_asked() ? CLIENT_INTERRUPTED : code;
+}
+
+int enqueue_all(struct session *session, struct journal *journal,
+                const struct enqueue_events *events) {
+    struct enqueue *enqueue = memory_or_end(calloc(1, sizeof *enqueue), "the files");
+    enqueue->sending = (struct sending){.session = session, .journal = journal, .events = events};
+    enqueue->walk = walk_open(&session->command);
+    int code = enqueue->walk ? put_all(enqueue) : CLIENT_FAILED;
+    code = client_exit_worse(enqueue->sending.code, code);
+    while (enqueue->count > 0)
+        drop_batch(enqueue, 0);
+    if (enqueue->walk)
+        walk_close(enqueue->walk);
+    buffer_free(&enqueue->file.path);
+    buffer_free(&enqueue->file.body);
+    free(enqueue);
+    return code;
+}

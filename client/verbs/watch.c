@@ -1,0 +1,191 @@
+#include "verbs/watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exit.h"
+#include "base/say.h"
+#include "base/stop.h"
+#include "clock.h"
+#include "hex.h"
+#include "memory.h"
+#include "net/net.h"
+#include "verbs/item.h"
+#include "verbs/pages.h"
+
+enum {
+    SINGLES_MAX = 32,  /* more open items are looked for in lists */
+    WAIT_SECONDS = 20, /* for the next item */
+    PAGE_MS = 200,     /* a round of lists waits that long for each page of the last */
+    ROUND_MS_MAX = 20000
+};
+
+struct round {
+    struct session *session;
+    struct watch *watch;
+    struct answer answer;
+    struct json json;
+    int *open; /* the numbers of the open items, by their ids */
+    int open_count;
+    int told; /* items before this one are told */
+    int code;
+    int64_t pages; /* of the last lists */
+};
+
+static const struct watch *sorted_watch; /* by_id has no other way to know it */
+
+static int by_id(const void *left, const void *right) {
+    const struct watched *items = sorted_watch->items;
+    return memcmp(items[*(const int *)left].id, items[*(const int *)right].id, ITEM_ID_BYTES);
+}
+
+/* Lists the open items, sorted. */
+static void sort_open(struct round *round) {
+    round->open_count = 0;
+    for (int i = 0; i < round->watch->count; i++) {
+        if (round->watch->items[i].state == WATCHED_OPEN)
+            round->open[round->open_count++] = i;
+    }
+    sorted_watch = round->watch;
+    qsort(round->open, (size_t)round->open_count, sizeof *round->open, by_id);
+}
+
+/* Takes what a node says of an item. */
+static void take(struct watched *watched, const struct item *item) {
+    watched->iterations = item->iterations;
+    watched->remaining = item->remaining;
+    if (strcmp(item->state, "cancelled") == 0)
+        watched->state = WATCHED_CANCELLED;
+    else if (hex_decode(watched->value, DIGEST_BYTES, item->value, strlen(item->value)))
+        watched->state = WATCHED_VALUE;
+}
+
+/* Tells of all items that are known, in their order. */
+static void tell(struct round *round) {
+    for (; round->told < round->watch->count; round->told++) {
+        const struct watched *watched = &round->watch->items[round->told];
+        char id[ITEM_ID_SIZE];
+        if (watched->state == WATCHED_OPEN)
+            break;
+        item_id_write(id, watched->id);
+        if (watched->state == WATCHED_CANCELLED)
+            say("%s is cancelled", id);
+        if (watched->state == WATCHED_CANCELLED)
+            round->code = client_exit_worse(round->code, CLIENT_FAILED);
+        if (watched->state == WATCHED_GONE)
+            round->code = client_exit_worse(round->code, CLIENT_UNKNOWN_ID);
+        round->watch->known(round->watch->context, round->told);
+    }
+    out_flush();
+}
+
+/* Looks at one item, for at most some seconds until it is done. */
+static int look(struct round *round, struct watched *watched, int seconds) {
+    char id[ITEM_ID_SIZE];
+    char path[100];
+    struct item item;
+    item_id_write(id, watched->id);
+    snprintf(path, sizeof path, "/items/%s?wait=%d", id, seconds);
+    struct ask ask = {.method = "GET", .path = path, .wait_seconds = seconds};
+    int code = net_call(round->session->net, NET_ANY, &ask, &round->answer);
+    if (code != CLIENT_DONE)
+        return code;
+    code = answer_exit(&round->answer);
+    if (code != CLIENT_DONE)
+        say("%s: %s", id, round->answer.why);
+    if (code == CLIENT_UNKNOWN_ID) {
+        watched->state = WATCHED_GONE;
+        return CLIENT_DONE;
+    }
+    if (code != CLIENT_DONE)
+        return code;
+    if (!answer_json(&round->answer, &round->json) || !item_read(&item, &round->json, 0))
+        return CLIENT_FAILED;
+    take(watched, &item);
+    return CLIENT_DONE;
+}
+
+/* Takes an item of a list. False when the list has come to those that are older than all open ones.
+ */
+static bool take_listed(void *context, const struct item *item) {
+    struct round *round = context;
+    struct watched *items = round->watch->items;
+    uint8_t id[ITEM_ID_BYTES];
+    int low = 0;
+    int high = round->open_count;
+    item_id_read(id, item->id, strlen(item->id));
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (memcmp(items[round->open[middle]].id, id, ITEM_ID_BYTES) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < round->open_count && memcmp(items[round->open[low]].id, id, ITEM_ID_BYTES) == 0;
+         low++)
+        take(&items[round->open[low]], item);
+    return memcmp(id, items[round->open[0]].id, ITEM_ID_BYTES) > 0;
+}
+
+/* Looks at all open items. */
+static int look_at_all(struct round *round) {
+    struct watched *items = round->watch->items;
+    round->pages = 0;
+    if (round->open_count > SINGLES_MAX)
+        return pages_read(round->session, "limit=1000", take_listed, round, &round->pages);
+    int code = CLIENT_DONE;
+    for (int i = 0; i < round->open_count && code == CLIENT_DONE; i++)
+        code = look(round, &items[round->open[i]], 0);
+    return code;
+}
+
+/* Waits until the newest open item is done or some time has passed: then the next round is due. A
+ * round that reads many pages is not due at once. */
+static int wait_for_next(struct round *round) {
+    int64_t until_ms = clock_steady_ms() + round->pages * PAGE_MS;
+    int64_t most_ms = clock_steady_ms() + ROUND_MS_MAX;
+    struct watched *newest = &round->watch->items[round->open[round->open_count - 1]];
+    int code = look(round, newest, WAIT_SECONDS);
+    until_ms = until_ms < most_ms ? until_ms : most_ms;
+    while (code == CLIENT_DONE && clock_steady_ms() < until_ms && !stop_asked() &&
+           !net_is_late(round->session->net))
+        net_turn(round->session->net, clock_timeout_ms(until_ms));
+    return code;
+}
+
+/* What the end of the time means. */
+static int late(const struct round *round) {
+    if (net_is_failing(round->session->net)) {
+        say("the time of --timeout is over");
+        return CLIENT_LATER;
+    }
+    say("the time of --timeout is over, and %d of %d items are not done yet", round->open_count,
+        round->watch->count);
+    return CLIENT_RUNNING;
+}
+
+int watch_items(struct session *session, struct watch *watch) {
+    struct round round = {.session = session, .watch = watch};
+    int code = CLIENT_DONE;
+    round.open =
+        memory_or_end(calloc((size_t)watch->count + 1, sizeof *round.open), "a list of items");
+    sort_open(&round);
+    while (code == CLIENT_DONE && round.open_count > 0) {
+        code = look_at_all(&round);
+        tell(&round);
+        sort_open(&round);
+        if (code == CLIENT_DONE && round.open_count > 0)
+            code = wait_for_next(&round);
+    }
+    tell(&round);
+    sort_open(&round);
+    if (stop_asked())
+        code = CLIENT_INTERRUPTED;
+    else if (code == CLIENT_LATER)
+        code = late(&round);
+    free(round.open);
+    json_free(&round.json);
+    answer_free(&round.answer);
+    return code == CLIENT_DONE ? round.code : code;
+}
