@@ -154,8 +154,9 @@ subtest 'time' => sub {
 
 subtest 'the fleet' => sub {
     my $worker = $mill->start_worker(WORKER_NAME => 'here');
-    ok wait_until(20, sub { $mill->stats->{workers} }), 'a worker';
-    like $client->run('workers')->{out}, qr/^here-[0-9a-f]+\t-\t2\t\S+\t\d+\t\d+\t20\S+Z$/m, 'workers';
+    my $workers;
+    ok wait_until(20, sub { ($workers = $client->run('workers')->{out}) =~ /^here-/m }), 'workers';
+    like $workers, qr/^here-[0-9a-f]+\t-\t2\t\S+\t\d+\t\d+\t20\S+Z$/m, 'have these columns';
     like $client->run('workers', '--json')->{out}, qr/^\{"type":"worker","name":"here-/m, 'workers --json';
     is $client->run('decisions')->{code}, 0, 'decisions';
     my $url = $mill->url;
