@@ -1,0 +1,160 @@
+# Which node hashmill asks, with which key, and when again.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use Digest::SHA qw(sha512_hex);
+use File::Temp qw(tempdir);
+use IO::Socket::INET ();
+use POSIX ();
+use Test::More;
+use Hashmill;
+use Hashmill::Client;
+use Hashmill::Keys;
+
+my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my %key = key_file("$dir/keys", 'client ann', 'client ben iterations_max=10', 'client few items=3', 'operator olga', 'viewer vera');
+my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
+my $url = $mill->url;
+my %as = map { $_ => Hashmill::Client->new($mill, key => $key{$_}) } keys %key;
+my $ann = $as{ann};
+my @files = $ann->files(map { +"file$_" => "body $_" } 1 .. 3);
+my @values = map { sha512_hex("body $_") } 1 .. 3;
+
+# A node that a test plays: what it does with a request is in the file "$dir/mode": swallow it, or answer POST /items
+# with ids, after N seconds of "Retry-After" (mode "later N", once). Each body goes to "$dir/seen".
+sub fake_node {
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16) // die "listen: $!";
+    my $test = $$;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        eval { serve($listener) while getppid == $test };
+        POSIX::_exit(0);
+    }
+    return ($pid, 'http://127.0.0.1:' . $listener->sockport);
+}
+
+sub serve ($listener) {
+    my $socket = $listener->accept // return;
+    my ($head, $body) = ('', '');
+    while (defined(my $line = readline $socket)) { $head .= $line; last if $line eq "\r\n" }
+    read $socket, $body, $head =~ /^Content-Length: (\d+)/mi ? $1 : 0;
+    my $mode = slurp("$dir/mode") // '';
+    spew("$dir/seen", (slurp("$dir/seen") // '') . $body);
+    return if $mode eq 'swallow';
+    my @ids = map { "{\"id\":\"$_\"}\n" } map { s/^(.{8})(....)(....)(....)(.{12})$/$1-$2-$3-$4-$5/r } $body =~ /"key":"([0-9a-f]{32})"/g;
+    my ($status, $content) = ('200 OK', join '', @ids);
+    if ($mode =~ /^later (\d+)/) {
+        ($status, $content) = ("503 Later\r\nRetry-After: $1", '{"type":"urn:hashmill:problem:queue-full","detail":"The queue is full."}');
+        unlink "$dir/mode";
+    }
+    print {$socket} "HTTP/1.1 $status\r\nConnection: close\r\nContent-Length: " . length($content) . "\r\n\r\n$content";
+    close $socket;
+    return;
+}
+
+sub seen { my $seen = slurp("$dir/seen") // ''; unlink "$dir/seen"; return $seen }
+sub silent_port { my ($port) = free_port_pair(); return "http://127.0.0.1:$port" }
+
+subtest 'keys' => sub {
+    is $ann->run('put', @files, '-n', 1)->{code}, 0, 'a client puts';
+    is_deeply [sort $ann->lines($ann->run('ls', '-q'))], [sort $ann->lines($ann->run('put', @files, '-n', 1))], 'and lists what is its own';
+    is $as{ben}->run('ls')->{out}, '', 'another client has nothing';
+    my ($id) = $ann->lines($ann->run('ls', '-q'));
+    is $as{ben}->run('get', $id)->{code}, 3, 'to it the item is unknown: exit code 3';
+    for my $verb (['ls'], ['get', $id], ['put', @files, '-n', 2], ['pull'], ['rm', $id], ['run', @files, '-n', 2], ['wait', $id],
+        ['workers'], ['decisions'], ['admin', 'pause', 'intake']) {
+        my $done = $ann->run({ env => { HASHMILL_KEY_FILE => '' } }, @$verb, '--job', 'no-key') if $verb->[0] =~ /^(?:put|run)$/;
+        $done //= $ann->run({ env => { HASHMILL_KEY_FILE => '' } }, @$verb);
+        is $done->{code}, 4, "$verb->[0] without a key: exit code 4";
+        like $done->{err}, qr/\Ahashmill: .+key/, 'and why';
+    }
+    is $as{vera}->run('put', @files, '-n', 1)->{code}, 4, 'a viewer puts nothing';
+    is $as{vera}->run('workers')->{code}, 0, 'and sees the workers';
+    is $ann->run('workers')->{code}, 4, 'which a client does not';
+    is $as{olga}->run('ls', '-q', '--client', 'ann')->{out}, $ann->run('ls', '-q')->{out}, '--client, for an operator';
+    is $ann->run('ls', '--client', 'ben')->{code}, 4, 'not for a client';
+    my $done = $as{ben}->run('put', @files, '-n', 11);
+    is $done->{code}, 1, 'a quota that waiting does not help: exit code 1';
+    my ($few) = $as{few}->files(last => 'the last');
+    is $as{few}->run('put', @files, '-n', 1)->{code}, 0, 'as much as a quota allows';
+    $done = $as{few}->run('put', $few, '-n', 1, '--timeout', 1);
+    is $done->{code}, 5, 'a quota that may have room later: exit code 5';
+    like $done->{err}, qr/trying again in.*\n.*--timeout is over/, 'and why';
+};
+
+subtest 'the file of the key' => sub {
+    my $file = "$ann->{dir}/key";
+    chmod 0644, $file;
+    my $done = $ann->run('ls');
+    is $done->{code}, 2, 'readable by others: exit code 2';
+    like $done->{err}, qr/may be read or changed by others \(mode 0644.*chmod 600/, 'and the remedy';
+    chmod 0600, $file;
+    is $ann->run({ env => { HASHMILL_KEY_FILE => '' } }, 'ls', '--key-file', $file)->{code}, 0, '--key-file';
+    is $ann->run('ls', '--key-file', "$file-none")->{code}, 2, 'a file that is not there';
+    spew($file, "two words\n");
+    is $ann->run('ls')->{code}, 2, 'a file that holds no key';
+    spew($file, "wrong\n");
+    is $ann->run('ls')->{code}, 4, 'a key that is none';
+    spew($file, "$key{ann}\n");
+    is $ann->run('ls', '--url', 'http://example.net')->{code}, 2, 'a key does not go over plain http to another machine';
+};
+
+subtest 'settings' => sub {
+    mkdir "$ann->{dir}/config";
+    mkdir "$ann->{dir}/config/hashmill";
+    local $ann->{env} = { $ann->{env}->%* };
+    delete $ann->{env}->@{qw(HASHMILL_URL HASHMILL_KEY_FILE)};
+    spew("$ann->{dir}/config/hashmill/config", "URL=$url\nKEY_FILE=$ann->{dir}/key\n");
+    is $ann->run('ls')->{code}, 0, 'those of the config file';
+    is $ann->run({ env => { HASHMILL_URL => silent_port() } }, 'ls', '--timeout', 1)->{code}, 5, 'the environment wins';
+    is $ann->run({ env => { HASHMILL_URL => silent_port() } }, 'ls', '--url', "$url/")->{code}, 0, 'and --url over that';
+    spew("$ann->{dir}/config/hashmill/config", "URLS=$url\n");
+    my $done = $ann->run('ls');
+    is $done->{code}, 2, 'a setting that is none: exit code 2';
+    like $done->{err}, qr/config line 1: URLS is not a setting/, 'and where';
+    unlink "$ann->{dir}/config/hashmill/config";
+};
+
+subtest 'nodes in turn' => sub {
+    my $silent = silent_port();
+    my $done = $ann->run('put', @files, '-n', 1, '--job', 'turn', '--url', "$silent,$url");
+    is $done->{code}, 0, 'the second node takes what the first does not';
+    like $done->{err}, qr/\Ahashmill: \Q$silent\E: .*; going on with \Q$url\E\n\z/, 'which is said once';
+    is $ann->run('pull', '-q', '--url', "$silent $url")->{code}, 0, 'pull, too';
+    $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $silent, '--timeout', 1);
+    is $done->{code}, 5, 'no node answers: exit code 5';
+    my $items = () = $ann->run('ls', '-q')->{out} =~ /\n/g;
+    is $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', "$silent,$url", '--timeout', 1)->{code}, 5,
+        'what was meant for a node waits for it, as it may be there already';
+    is scalar(() = $ann->run('ls', '-q')->{out} =~ /\n/g), $items, 'and is nowhere else';
+    $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $url);
+    is $done->{code}, 1, 'without that node: exit code 1';
+    like $done->{err}, qr/was sent to \Q$silent\E, .*name that node in --url/, 'and the remedy';
+};
+
+subtest 'a node that takes a request and does not answer' => sub {
+    my ($pid, $fake) = fake_node();
+    spew("$dir/mode", 'swallow');
+    my $first = $ann->start('put', @files, '-n', 3, '--job', 'swallowed', '--url', "$fake,$url");
+    ok wait_until(20, sub { $ann->err($first) =~ /\Q$fake\E: .*; trying again/ }), 'is asked again';
+    is $ann->end($first, 'INT')->{code}, 130, 'Ctrl-C';
+    my @keys = sort { $a cmp $b } seen() =~ /"key":"([0-9a-f]{32})"/g;
+    my $second = $ann->start('put', @files, '-n', 3, '--job', 'swallowed', '--url', "$url,$fake");
+    ok wait_until(20, sub { $ann->err($second) =~ /\Q$fake\E: .*; trying again/ }), 'also by the next run, though another node is there';
+    unlink "$dir/mode";
+    my $done = $ann->end($second);
+    is $done->{code}, 0, 'until it answers';
+    is_deeply [map { s/-//gr } $ann->lines($done)], [map { my $n = $_; grep { $_ eq $n } @keys } map { s/-//gr } $ann->lines($done)],
+        'with the keys that it has seen before';
+    is $as{olga}->run('ls', '-q', '--state', 'waiting')->{out}, '', 'the other node has nothing of it';
+    seen();
+    spew("$dir/mode", 'later 2');
+    my $begun = Time::HiRes::time();
+    is $ann->run('put', @files, '-n', 4, '--job', 'later', '--url', $fake)->{code}, 0, 'later';
+    cmp_ok Time::HiRes::time() - $begun, '>=', 2, 'not before Retry-After';
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+};
+
+finish();
