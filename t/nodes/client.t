@@ -14,6 +14,7 @@ my $pair = Hashmill::Pair->start;
 my ($here, $there) = $pair->nodes;
 my $worker = $pair->start_worker;
 my $client = Hashmill::Client->new($here, url => $here->url . ',' . $there->url);
+$client->{env}{HASHMILL_TEST_INSTANCE} = 'client'; # it lives on when a node is killed
 my @files = map { sprintf '%s/file%04d', $client->{dir}, $_ } 1 .. FILES;
 spew($_, "the body of $_") for @files;
 spew("$client->{dir}/list", join "\n", @files);
