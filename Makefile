@@ -25,7 +25,7 @@ endif
 endif
 FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi sqlite3 libcurl libcrypto uuid zlib) -lm
 WORKER_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto uuid) -lm -lpthread
-CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libcrypto)
+CLIENT_LIBS = $(WORKER_LIBS)
 
 SANITIZE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -DHASHMILL_TEST
@@ -44,7 +44,7 @@ override LDFLAGS += -Wl,-z,relro,-z,now
 # A program's headers are named by room; what stands between programs names them by program, too.
 $(BUILD)/fcgi/%: ROOMS = -Ifcgi
 $(BUILD)/worker/%: ROOMS = -Iworker
-$(BUILD)/client/%: ROOMS = -Iclient
+$(BUILD)/client/%: ROOMS = -Iclient -Iworker
 $(BUILD)/t/% $(BUILD)/sim/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(BUILD)/fuzz/% $(BUILD)/scripts/% $(BUILD)/bench-lanes: \
 	ROOMS = -I. -Ifcgi -Iworker -Iclient -It/support
 
@@ -88,7 +88,8 @@ $(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(LIB_OBJECTS)
 $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
-$(BUILD)/hashmill: $(CLIENT_OBJECTS) $(LIB_OBJECTS)
+# It has the kernels and the mill of the worker.
+$(BUILD)/hashmill: $(CLIENT_OBJECTS) $(filter $(BUILD)/worker/kernels/% $(BUILD)/worker/mill/%,$(WORKER_OBJECTS)) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 
 # What the benchmarks compare with: servers with another client side of the queue (client.c), each under

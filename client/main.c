@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,7 +179,9 @@ int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
     const struct verb *verb = verb_named(name);
     int code = CLIENT_DONE;
+    setlocale(LC_CTYPE, ""); /* what characters the terminal has */
     log_open("hashmill", "client");
+    log_set_level(LOG_LEVEL_WARN);
     stop_catch();
     if (verb)
         code = run_verb(verb, argc, argv);

@@ -22,6 +22,8 @@ const struct verb verbs[] = {
     {"admin", "pause|resume PART, admin release NAME",
      "for operators: pause intake, leasing or scaling at all nodes; end a quarantine",
      "pause resume release", SHORT_SECONDS, verb_admin},
+    {"verify", "FILE N VALUE", "compute the value of a file here, and compare", NULL, 0,
+     verb_verify},
     {"completion", "bash|zsh", "print the completion for a shell", "bash zsh", 0, NULL},
     {NULL, NULL, NULL, NULL, 0, NULL},
 };
@@ -29,14 +31,17 @@ const struct verb verbs[] = {
 #define FIELD(field) ((int)offsetof(struct command, field))
 
 const struct option_row option_rows[] = {
-    {'n', "iterations", "N", "put run ", "how many times SHA-512 is applied", NULL, OPTION_NUMBER,
-     FIELD(iterations), INT64_MAX},
+    {'n', "iterations", "N", "put run verify ", "how many times SHA-512 is applied", NULL,
+     OPTION_NUMBER, FIELD(iterations), INT64_MAX},
     {'r', "recursive", NULL, "put run ", "take the files below directories", NULL, OPTION_FLAG,
      FIELD(recursive), 0},
     {0, "from-file", "LIST", "put run ",
      "take the files that LIST names, one a line; - is standard "
      "input",
      NULL, OPTION_TEXT, FIELD(from_file), 0},
+    {0, "from-file", "LIST", "verify ",
+     "in place of FILE N VALUE: take the values of -n N that LIST holds, as run prints them", NULL,
+     OPTION_TEXT, FIELD(from_file), 0},
     {'0', "null", NULL, "put run ", "the names in LIST end with a NUL, as those of find -print0",
      NULL, OPTION_FLAG, FIELD(null_ends), 0},
     {0, "job", "JOB", "put run wait ",

@@ -15,5 +15,6 @@ int verb_rm(struct session *session);
 int verb_workers(struct session *session);
 int verb_decisions(struct session *session);
 int verb_admin(struct session *session);
+int verb_verify(struct session *session);
 
 #endif
