@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,7 @@ int main(int argc, char **argv) {
     log_open("hashmill", "client");
     log_set_level(LOG_LEVEL_WARN);
     stop_catch();
+    signal(SIGUSR1, SIG_IGN); /* but while there is a bar: see bar.h */
     if (verb)
         code = run_verb(verb, argc, argv);
     else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)

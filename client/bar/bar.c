@@ -60,11 +60,8 @@ static void catch_signals(struct bar *bar) {
 }
 
 static void leave_signals(struct bar *bar) {
-    for (int i = 0; i < SIGNALS; i++) {
-        if (signals[i] == SIGUSR1 && bar->before[i].sa_handler == SIG_DFL)
-            bar->before[i].sa_handler = SIG_IGN;
+    for (int i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &bar->before[i], NULL);
-    }
 }
 
 /* Whether the terminal is one that can be drawn on. */
@@ -248,6 +245,10 @@ int64_t bar_due_ms(const struct bar *bar) {
     if (bar->kind == LINES && bar->motion.started && bar->line_ms < now_ms + TURN_MS)
         return bar->line_ms;
     return now_ms + TURN_MS;
+}
+
+bool bar_is_seen(const struct bar *bar) {
+    return bar->kind == SCREEN && is_in_front(bar);
 }
 
 void bar_note(struct bar *bar, const char *line) {

@@ -40,6 +40,9 @@ void bar_tick(struct bar *bar);
 /* The steady time in ms (clock.h) of the next call of bar_tick; at most a second away. */
 int64_t bar_due_ms(const struct bar *bar);
 
+/* Whether there is a bar that somebody looks at: reports are worth asking for often. */
+bool bar_is_seen(const struct bar *bar);
+
 /* Writes a line of text, given without its end, above the bar, or to err when there is none. The
  * text may come from outside: see bar_clean. */
 void bar_note(struct bar *bar, const char *line);
@@ -49,7 +52,7 @@ void bar_note(struct bar *bar, const char *line);
 void bar_hide(struct bar *bar);
 
 /* Takes the bar off the terminal for good, or prints the last line, and frees it. NULL is allowed.
- * Signals are as before, except that SIGUSR1 is ignored if it would have ended the process. */
+ * Signals are as before. */
 void bar_close(struct bar *bar);
 
 #endif

@@ -14,7 +14,7 @@ struct command {
     int64_t top, timeout; /* 0: not given */
     bool json, quiet, help;
     bool recursive, null_ends, send_body, follow;
-    const char *job, *from_file, *out, *state, *client, *url, *key_file;
+    const char *job, *from_file, *out, *state, *client, *url, *key_file, *progress;
     int argc; /* the whole line, to be shown again */
     char **argv;
 };

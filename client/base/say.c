@@ -8,12 +8,10 @@
 
 enum { TEXT_SIZE = 2000 };
 
-static void (*noted)(void *context, const char *line);
-static void *noted_context;
+static const struct drawing *drawn;
 
-void say_through(void (*note)(void *context, const char *line), void *context) {
-    noted = note;
-    noted_context = context;
+void say_through(const struct drawing *drawing) {
+    drawn = drawing;
 }
 
 void say(const char *format, ...) {
@@ -32,9 +30,9 @@ void say(const char *format, ...) {
         else
             buffer_append(&line, at, 1);
     }
-    buffer_append(&line, noted ? "" : "\n", 1);
-    if (noted)
-        noted(noted_context, line.data);
+    buffer_append(&line, drawn ? "" : "\n", 1);
+    if (drawn)
+        drawn->note(drawn->context, line.data);
     else if (write(STDERR_FILENO, line.data, line.length) < 0)
         errno = 0; /* nobody can be told */
     buffer_free(&line);
@@ -51,6 +49,8 @@ static void out_failed(void) {
 }
 
 void out_bytes(const struct buffer *bytes) {
+    if (drawn)
+        drawn->hide(drawn->context);
     if (!told && fwrite(bytes->data, 1, bytes->length, stdout) != bytes->length)
         out_failed();
 }

@@ -11,9 +11,16 @@
  * errno is preserved; "%m" works. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Has messages go to `note` from now on, without the newline, as long as something else is drawn on
- * the terminal; NULL: back to standard error. */
-void say_through(void (*note)(void *context, const char *line), void *context);
+/* What is drawn on the terminal while a command works. */
+struct drawing {
+    void (*note)(void *context, const char *line); /* takes a message, without the newline */
+    void (*hide)(void *context); /* is called before anything goes to standard output */
+    void *context;
+};
+
+/* Has messages go through a drawing, which is borrowed, from now on; NULL: back to standard error.
+ */
+void say_through(const struct drawing *drawing);
 
 /* Writes bytes to standard output; what is written is kept until out_flush, or until it is much. */
 void out_bytes(const struct buffer *bytes);

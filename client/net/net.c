@@ -30,6 +30,8 @@ struct net {
     int count;
     int current; /* the node that answered last */
     int64_t deadline_ms;
+    int64_t (*turn)(void *context); /* see net_each_turn */
+    void *turn_context;
 };
 
 struct net *net_open(const struct client_conf *conf, int64_t deadline_ms) {
@@ -196,8 +198,15 @@ void net_start(struct net *net, int node, const struct ask *ask, struct answer *
     buffer_free(&url);
 }
 
+void net_each_turn(struct net *net, int64_t (*turn)(void *context), void *context) {
+    net->turn = turn;
+    net->turn_context = context;
+}
+
 void net_turn(struct net *net, int most_ms) {
     struct http_watch watch = {.fd = stop_descriptor()};
+    int due_ms = net->turn ? clock_timeout_ms(net->turn(net->turn_context)) : most_ms;
+    most_ms = due_ms < most_ms ? due_ms : most_ms;
     http_wait(net->http, &watch, watch.fd >= 0 ? 1 : 0, most_ms);
 }
 

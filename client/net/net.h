@@ -90,6 +90,10 @@ bool net_is_failing(const struct net *net);
 /* Moves requests on, for at most some milliseconds. */
 void net_turn(struct net *net, int most_ms);
 
+/* Has a function called in every turn; it returns the steady time in ms when it is to be called
+ * again. NULL: none any more. */
+void net_each_turn(struct net *net, int64_t (*turn)(void *context), void *context);
+
 /* Waits until a request is over, or gives it up when the user wants to stop. */
 void net_finish(struct net *net, struct answer *answer);
 

@@ -15,6 +15,8 @@ struct item {
     char value[VALUE_SIZE]; /* empty: not known */
     char enqueued_at[TIME_SIZE];
     int64_t iterations, remaining;
+    double rate;        /* iterations a second; 0: not known */
+    double eta_seconds; /* below 0: not known */
 };
 
 /* Reads the object at a token; what is missing is empty or 0, but for the id. False without an id.

@@ -1,7 +1,6 @@
 /* The verb verify. */
 #include <stdio.h>
 
-#include "bar/bar.h"
 #include "base/exit.h"
 #include "base/say.h"
 #include "base/stop.h"
@@ -9,6 +8,7 @@
 #include "hex.h"
 #include "json.h"
 #include "verbs/lines.h"
+#include "verbs/progress.h"
 #include "verbs/verbs.h"
 #include "verify/checks.h"
 #include "verify/compute.h"
@@ -18,8 +18,8 @@ enum { REPORT_MS = 500 /* between two reports to the bar */ };
 struct verify {
     const struct command *command;
     struct checks checks;
-    size_t printed;    /* checks whose outcome was printed */
-    struct bar *bar;   /* NULL: none */
+    size_t printed; /* checks whose outcome was printed */
+    struct progress *progress;
     int64_t report_ms; /* the next report to the bar is due; steady time */
 };
 
@@ -70,10 +70,8 @@ static void print_outcomes(struct verify *verify, bool all) {
         const struct check *check = &verify->checks.list[verify->printed];
         if (check->state == CHECK_OPEN && !all)
             break;
-        if (check->state == CHECK_COMPUTED) {
-            bar_hide(verify->bar);
+        if (check->state == CHECK_COMPUTED)
             print_outcome(verify->command, check);
-        }
     }
     out_flush();
 }
@@ -82,13 +80,11 @@ static void print_outcomes(struct verify *verify, bool all) {
 static void report(struct verify *verify, struct compute *compute) {
     struct bar_state state;
     int64_t now_ms = clock_steady_ms();
-    if (now_ms < verify->report_ms) {
-        bar_tick(verify->bar);
+    if (now_ms < verify->report_ms)
         return;
-    }
     verify->report_ms = now_ms + REPORT_MS;
     compute_progress(compute, &state);
-    bar_update(verify->bar, &state);
+    progress_report(verify->progress, &state);
 }
 
 /* Computes until it is over, the user wants to stop, or the time has passed. */
@@ -98,7 +94,7 @@ static int work(struct verify *verify, struct compute *compute, int64_t deadline
             return CLIENT_INTERRUPTED;
         if (clock_steady_ms() >= deadline_ms)
             return CLIENT_RUNNING;
-        int64_t due_ms = bar_due_ms(verify->bar);
+        int64_t due_ms = progress_turn(verify->progress);
         due_ms = verify->report_ms < due_ms ? verify->report_ms : due_ms;
         due_ms = deadline_ms < due_ms ? deadline_ms : due_ms;
         compute_turn(compute, stop_descriptor(), clock_timeout_ms(due_ms));
@@ -106,10 +102,6 @@ static int work(struct verify *verify, struct compute *compute, int64_t deadline
         report(verify, compute);
     }
     return CLIENT_DONE;
-}
-
-static void note(void *context, const char *line) {
-    bar_note(context, line);
 }
 
 /* What the outcomes come to. */
@@ -129,16 +121,13 @@ static int judge(const struct checks *checks) {
 static int compute_all(struct verify *verify, int64_t deadline_ms) {
     char why[600];
     int code = CLIENT_FAILED;
-    verify->bar = bar_open(stderr, verify->command->quiet ? BAR_NONE : BAR_AUTO);
-    say_through(note, verify->bar);
+    verify->progress = progress_open(verify->command, NULL);
     struct compute *compute = compute_open(&verify->checks, why, sizeof why);
     if (compute)
         code = work(verify, compute, deadline_ms);
     else
         say("verify: %s", why);
-    say_through(NULL, NULL);
-    bar_close(verify->bar);
-    verify->bar = NULL;
+    progress_close(verify->progress);
     compute_close(compute);
     return code;
 }

@@ -13,10 +13,12 @@
 #include "net/net.h"
 #include "verbs/item.h"
 #include "verbs/pages.h"
+#include "verbs/progress.h"
 
 enum {
     SINGLES_MAX = 32,  /* more open items are looked for in lists */
-    WAIT_SECONDS = 20, /* for the next item */
+    WAIT_SECONDS = 20, /* for the next item, */
+    SEEN_SECONDS = 2,  /* as long as somebody looks at the bar */
     PAGE_MS = 200,     /* a round of lists waits that long for each page of the last */
     ROUND_MS_MAX = 20000
 };
@@ -31,6 +33,7 @@ struct round {
     int told; /* items before this one are told */
     int code;
     int64_t pages; /* of the last lists */
+    struct progress *progress;
 };
 
 static const struct watch *sorted_watch; /* by_id has no other way to know it */
@@ -55,6 +58,9 @@ static void sort_open(struct round *round) {
 static void take(struct watched *watched, const struct item *item) {
     watched->iterations = item->iterations;
     watched->remaining = item->remaining;
+    watched->leased = strcmp(item->state, "leased") == 0;
+    watched->rate = item->rate;
+    watched->eta_seconds = item->eta_seconds;
     if (strcmp(item->state, "cancelled") == 0)
         watched->state = WATCHED_CANCELLED;
     else if (hex_decode(watched->value, DIGEST_BYTES, item->value, strlen(item->value)))
@@ -80,6 +86,38 @@ static void tell(struct round *round) {
     out_flush();
 }
 
+/* Adds what is known of an item to the sums; *estimated stays true when the node has an estimate.
+ */
+static void add_progress(struct bar_state *sums, const struct watched *watched, bool *estimated) {
+    bool open = watched->state == WATCHED_OPEN;
+    if (watched->leased)
+        sums->note = NULL;
+    sums->items_done += !open;
+    sums->iterations_all += watched->iterations;
+    sums->iterations_done += watched->iterations - (open ? watched->remaining : 0);
+    if (!open)
+        return;
+    sums->rate += watched->rate;
+    *estimated &= watched->eta_seconds >= 0;
+    if (watched->eta_seconds > sums->eta_seconds)
+        sums->eta_seconds = watched->eta_seconds;
+}
+
+/* Shows how far all items are, once the sizes of all are known. */
+static void report(struct round *round) {
+    struct bar_state sums = {
+        .items_all = round->watch->count, .eta_seconds = -1, .note = "no worker has it yet"};
+    bool estimated = true;
+    for (int i = 0; i < round->watch->count; i++) {
+        const struct watched *watched = &round->watch->items[i];
+        if (watched->iterations == 0 && watched->state == WATCHED_OPEN)
+            return;
+        add_progress(&sums, watched, &estimated);
+    }
+    sums.eta_seconds = estimated ? sums.eta_seconds : -1;
+    progress_report(round->progress, &sums);
+}
+
 /* Looks at one item, for at most some seconds until it is done. */
 static int look(struct round *round, struct watched *watched, int seconds) {
     char id[ITEM_ID_SIZE];
@@ -103,6 +141,7 @@ static int look(struct round *round, struct watched *watched, int seconds) {
     if (!answer_json(&round->answer, &round->json) || !item_read(&item, &round->json, 0))
         return CLIENT_FAILED;
     take(watched, &item);
+    report(round);
     return CLIENT_DONE;
 }
 
@@ -132,9 +171,12 @@ static bool take_listed(void *context, const struct item *item) {
 static int look_at_all(struct round *round) {
     struct watched *items = round->watch->items;
     round->pages = 0;
-    if (round->open_count > SINGLES_MAX)
-        return pages_read(round->session, "limit=1000", take_listed, round, &round->pages);
     int code = CLIENT_DONE;
+    if (round->open_count > SINGLES_MAX) {
+        code = pages_read(round->session, "limit=1000", take_listed, round, &round->pages);
+        report(round);
+        return code;
+    }
     for (int i = 0; i < round->open_count && code == CLIENT_DONE; i++)
         code = look(round, &items[round->open[i]], 0);
     return code;
@@ -146,7 +188,7 @@ static int wait_for_next(struct round *round) {
     int64_t until_ms = clock_steady_ms() + round->pages * PAGE_MS;
     int64_t most_ms = clock_steady_ms() + ROUND_MS_MAX;
     struct watched *newest = &round->watch->items[round->open[round->open_count - 1]];
-    int code = look(round, newest, WAIT_SECONDS);
+    int code = look(round, newest, progress_is_seen(round->progress) ? SEEN_SECONDS : WAIT_SECONDS);
     until_ms = until_ms < most_ms ? until_ms : most_ms;
     while (code == CLIENT_DONE && clock_steady_ms() < until_ms && !stop_asked() &&
            !net_is_late(round->session->net))
@@ -171,6 +213,7 @@ int watch_items(struct session *session, struct watch *watch) {
     round.open =
         memory_or_end(calloc((size_t)watch->count + 1, sizeof *round.open), "a list of items");
     sort_open(&round);
+    round.progress = progress_open(&session->command, session->net);
     while (code == CLIENT_DONE && round.open_count > 0) {
         code = look_at_all(&round);
         tell(&round);
@@ -180,6 +223,7 @@ int watch_items(struct session *session, struct watch *watch) {
     }
     tell(&round);
     sort_open(&round);
+    progress_close(round.progress);
     if (stop_asked())
         code = CLIENT_INTERRUPTED;
     else if (code == CLIENT_LATER)

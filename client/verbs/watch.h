@@ -13,7 +13,9 @@ struct watched {
     uint8_t id[ITEM_ID_BYTES];
     uint8_t value[DIGEST_BYTES]; /* with WATCHED_VALUE */
     enum watched_state state;
-    int64_t iterations, remaining; /* 0 until they are known */
+    bool leased;                   /* a worker has it */
+    int64_t iterations, remaining; /* iterations 0: not known yet */
+    double rate, eta_seconds;      /* as the node says; eta_seconds below 0: it does not */
 };
 
 struct watch {
@@ -24,9 +26,9 @@ struct watch {
     void *context;
 };
 
-/* Waits until all items are known, or until the user wants to stop or the time is over. Few items
- * are asked for one by one, many by lists. Returns the exit code, with messages about items that
- * have no value. */
+/* Waits until all items are known, with a bar, or until the user wants to stop or the time is over.
+ * Few items are asked for one by one, many by lists. Returns the exit code, with messages about
+ * items that have no value. */
 int watch_items(struct session *session, struct watch *watch);
 
 #endif

@@ -15,9 +15,10 @@ binmode $_, ':utf8' for Test::More->builder->output, Test::More->builder->failur
 my $missing = Hashmill::Terminal::missing();
 plan skip_all => $missing if $missing;
 
-my $program = Hashmill::build_directory() . '/hashmill';
+my $program = './hashmill'; # in the directory of the test
 my $wrong = '0' x 128;
 my $dir = File::Temp::tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+symlink Hashmill::build_directory() . '/hashmill', "$dir/hashmill" or die;
 spew("$dir/abc", 'abc');
 # Works for days. A script, so that the command line has room in a narrow terminal.
 spew("$dir/long", "exec $program verify $dir/abc 1000000000000 $wrong\n");
@@ -86,8 +87,12 @@ subtest 'one write a drawing, ten a second at most, with the end of the line cle
 subtest 'messages and other output' => sub {
     my $terminal = terminal('sh long & pid=$!; echo $pid >pid', columns => 110);
     wait_for_program();
-    $terminal->type("kill -USR1 \$pid\n");
-    ok $terminal->wait_for(qr/hashmill: .* iterations \(0\.\d %\)/), 'SIGUSR1 has a line printed';
+    my $printed;
+    for (1 .. 30) { # in its first moments it knows nothing
+        $terminal->type("kill -USR1 \$pid\n");
+        last if $printed = wait_until(2, sub { $terminal->screen =~ /hashmill: .* iterations \(0\.\d %\)/ });
+    }
+    ok $printed, 'SIGUSR1 has a line printed';
     unlike $terminal->screen, qr/▕/, 'no bar is drawn';
     $terminal->type("fg\n");
     ok $terminal->wait_for(qr/^sh long\n$wider\z/m), 'in the foreground there is one';
@@ -142,6 +147,28 @@ subtest 'looks' => sub {
     like $terminal->output, qr/\e\[32m/, 'with colours';
     unlike $terminal->output, qr/[\x80-\xff]/, 'ASCII only';
     $terminal->type("\cC");
+};
+
+subtest 'run' => sub {
+    my $mill = Hashmill->start;
+    my $terminal = terminal(undef, columns => 120, env => { HASHMILL_URL => $mill->url });
+    $terminal->type("$program run abc -n 9000000000\n");
+    ok $terminal->wait_for(qr{^▕ +▏   0\.0 %       1/9\.00 G it  no worker has it yet\z}m), 'without a worker';
+    my $worker = $mill->start_worker;
+    my $seen = $terminal->wait_for(qr{^▕$cells+▏$percent  [ ]*$number/9\.00 G it  [ ]*$number it/s  ETA \w+ \(.*\)\z}m);
+    ok $seen, 'iterations, rate and ETA';
+    my ($iterations) = $seen =~ m{(\S+ \w)/9};
+    ok $terminal->wait_for(qr{▏$percent  [ ]*(?!\Q$iterations\E)\S+ \w/9\.00 G it }), 'it moves';
+    $terminal->type("\cC");
+    ok $terminal->wait_for(qr/\n\$\z/), 'the end';
+    my @lines = split /\n/, $terminal->screen(1);
+    is_deeply [grep { !/^\$/ } @lines],
+        ["hashmill: the items stay in the queue; to go on: $program run abc -n 9000000000"], 'Ctrl-C says how to go on';
+    $terminal->type("$program run abc -n 3000000; echo code \$?\n");
+    $terminal->wait_for(qr/^code \d+\n\$\z/m);
+    like $terminal->screen, qr/\n[0-9a-f]{120}\n[0-9a-f]{8}  abc\ncode 0\n\$\z/, 'a value, and nothing else';
+    undef $terminal;
+    finish();
 };
 
 done_testing();
