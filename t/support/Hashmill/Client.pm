@@ -32,7 +32,7 @@ sub new ($class, $mill, %options) {
 }
 
 sub dir ($self)     { return $self->{dir} }
-sub program ($self) { return Hashmill::build_directory() . '/hashmill' }
+sub program ($self) { return ($self->{mill} ? $self->{mill}->program('hashmill') : Hashmill::build_directory() . '/hashmill') }
 
 # Writes files into its directory; returns their paths.
 sub files ($self, %content) {

@@ -1,0 +1,201 @@
+/* The journal of a job: what it says after it was closed, cut or spoilt; and the key of an item. */
+#include "files/journal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/exit.h"
+#include "files/item_key.h"
+#include "hex.h"
+#include "scratch.h"
+#include "tap.h"
+
+enum { MANY = 20000 };
+
+static const char first_url[] = "http://127.0.0.1:1";
+static const char second_url[] = "http://127.0.0.1:2";
+static char directory[60];
+static char path[100];
+
+static struct journal *open_journal(bool change) {
+    int code;
+    struct journal *journal = journal_open("job", change, true, &code);
+    if (!journal)
+        printf("# exit code %d\n", code);
+    return journal;
+}
+
+/* A key for each number. */
+static void make_key(uint8_t key[ITEM_KEY_BYTES], int number) {
+    uint8_t digest[DIGEST_BYTES] = {0};
+    item_key(key, "job", "/path", digest, number + 1);
+}
+
+static int find(const struct journal *journal, int number) {
+    uint8_t key[ITEM_KEY_BYTES];
+    make_key(key, number);
+    return journal_find(journal, key);
+}
+
+/* Writes an item that is sent, and with an id placed. */
+static void write_item(struct journal *journal, int number, const char *url, const char *name,
+                       bool place) {
+    uint8_t key[ITEM_KEY_BYTES];
+    uint8_t id[ITEM_ID_BYTES];
+    make_key(key, number);
+    memset(id, number + 1, sizeof id);
+    int item = journal_enter(journal, key, name);
+    if (!journal_send(journal, item, url, name))
+        abort();
+    if (place)
+        journal_place(journal, item, id);
+}
+
+static long long file_size(void) {
+    struct stat info;
+    return stat(path, &info) == 0 ? (long long)info.st_size : -1;
+}
+
+/* Three items, closed, and read again. */
+static void check_kept(void) {
+    struct journal *journal = open_journal(true);
+    write_item(journal, 0, first_url, "/a\nb\\c\rd", true);
+    write_item(journal, 1, first_url, "/sent", false);
+    write_item(journal, 1, second_url, "/sent", false);
+    write_item(journal, 2, second_url, "/last", true);
+    ok(journal_write(journal, true), "a journal is written");
+    journal_close(journal);
+    journal = open_journal(true);
+    is_int(journal_count(journal), 3, "it has its items again");
+    is_int(find(journal, 0), 0, "the first");
+    is_text(journal_path(journal, 0), "/a\nb\\c\rd", "with its path, whatever that has in it");
+    uint8_t id[ITEM_ID_BYTES];
+    memset(id, 1, sizeof id);
+    ok(memcmp(journal_id(journal, 0), id, sizeof id) == 0, "and its id");
+    ok(!journal_id(journal, 1), "one without an id");
+    is_text(journal_node(journal, 1), second_url, "is where it was sent last");
+    is_int(find(journal, 9), JOURNAL_NONE, "an item that was never sent is not there");
+    journal_close(journal);
+}
+
+/* A last line that a crash has cut, at each length. */
+static void check_cut(void) {
+    long long whole = file_size();
+    long long line = 2 + 2 * ITEM_KEY_BYTES + 1 + ITEM_ID_SIZE; /* of the last item's id */
+    int good = 0;
+    for (long long cut = whole - 1; cut >= whole - line; cut--) {
+        if (truncate(path, cut) != 0)
+            abort();
+        struct journal *journal = open_journal(true);
+        good += journal && journal_count(journal) == 3 && !journal_id(journal, 2);
+        if (journal)
+            journal_close(journal);
+        good += file_size() == whole - line;
+    }
+    is_int(good, 2 * line, "a line that was cut does not count, and is cut off");
+}
+
+/* Who may open it at the same time. */
+static void check_lock(void) {
+    int code = 0;
+    struct journal *journal = open_journal(true);
+    ok(!journal_open("job", true, false, &code) && code == CLIENT_LATER, "one at a time puts");
+    struct journal *reader = open_journal(false);
+    ok(reader && journal_count(reader) == 3, "others may read meanwhile");
+    journal_close(reader);
+    journal_close(journal);
+    ok(!journal_open("none", false, false, &code) && code == CLIENT_UNKNOWN_ID,
+       "a job that is not there");
+}
+
+/* Appends a line and says whether the journal is refused. */
+static bool is_refused(const char *line) {
+    long long size = file_size();
+    int code = 0;
+    FILE *out = fopen(path, "a");
+    if (!out || fputs(line, out) < 0 || fclose(out) != 0)
+        abort();
+    struct journal *journal = journal_open("job", true, false, &code);
+    if (journal)
+        journal_close(journal);
+    if (truncate(path, size) != 0)
+        abort();
+    return !journal && code == CLIENT_FAILED;
+}
+
+static void check_spoilt(void) {
+    ok(is_refused("x\n"), "a line of another kind is refused");
+    ok(is_refused("> 0123 0 /path\n"), "so is a short key");
+    ok(is_refused("> 000102030405060708090a0b0c0d0e0f 7 /path\n"), "a node that has no number");
+    ok(is_refused("< 000102030405060708090a0b0c0d0e0f 01a20ad5-c32f-71c5-8024-c9d0da90077a\n"),
+       "an id of what was not sent");
+    ok(is_refused("n 5 http://127.0.0.1\n"), "nodes out of their order");
+    struct journal *journal = open_journal(true);
+    ok(journal && journal_count(journal) == 3, "and without them it is good");
+    journal_close(journal);
+}
+
+/* More items than fit into the first table, or into one piece that is read. */
+static void check_many(void) {
+    int found = 0;
+    struct journal *journal = open_journal(true);
+    for (int i = 0; i < MANY; i++)
+        write_item(journal, i + 10, first_url, "/many", i % 2 == 0);
+    journal_write(journal, false);
+    journal_close(journal);
+    journal = open_journal(false);
+    for (int i = 0; i < MANY; i++) {
+        int item = find(journal, i + 10);
+        found += item != JOURNAL_NONE && (journal_id(journal, item) != NULL) == (i % 2 == 0);
+    }
+    is_int(found, MANY, "twenty thousand items are found again");
+    journal_close(journal);
+}
+
+static void check_names(void) {
+    ok(job_is_named("a") && job_is_named("nightly-2.b_C"), "names of jobs");
+    ok(!job_is_named("") && !job_is_named(".hidden") && !job_is_named("a/b") &&
+           !job_is_named("a b"),
+       "what is none");
+}
+
+/* The key is as its comment says: an old journal must go on with a new program. */
+static void check_key(void) {
+    uint8_t digest[DIGEST_BYTES];
+    uint8_t key[ITEM_KEY_BYTES];
+    uint8_t other[ITEM_KEY_BYTES];
+    char text[2 * ITEM_KEY_BYTES + 1] = "";
+    body_digest(digest, "abc", 3);
+    item_key(key, "default", "/tmp/abc", digest, 1000000);
+    hex_encode(text, key, sizeof key);
+    is_text(text, "25a663a75780a2d693715c3dd9f4ec68", "the key of an item");
+    item_key(other, "default", "/tmp/abc", digest, 1000001);
+    ok(memcmp(key, other, sizeof key) != 0, "differs with the iterations");
+    item_key(other, "default/", "tmp/abc", digest, 1000000);
+    ok(memcmp(key, other, sizeof key) != 0, "with job and path");
+    digest[63] ^= 1;
+    item_key(other, "default", "/tmp/abc", digest, 1000000);
+    ok(memcmp(key, other, sizeof key) != 0, "and with the body");
+}
+
+int main(void) {
+    scratch_template(directory, "journal");
+    if (!mkdtemp(directory) || setenv("XDG_STATE_HOME", directory, 1) != 0)
+        abort();
+    snprintf(path, sizeof path, "%s/hashmill/job", directory);
+    check_kept();
+    check_cut();
+    check_lock();
+    check_spoilt();
+    check_many();
+    check_names();
+    check_key();
+    unlink(path);
+    path[strlen(path) - strlen("/job")] = '\0';
+    rmdir(path);
+    rmdir(directory);
+    return done_testing();
+}
