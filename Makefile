@@ -348,15 +348,23 @@ lint-sizes:
 
 # Manual pages and settings files are made of what the programs print as --help.
 MANUALS := $(BUILD)/hashmill-fcgi.8 $(BUILD)/hashmill-worker.8
+USER_MANUALS := $(BUILD)/hashmill.1
+COMPLETION := $(BUILD)/hashmill.bash
 SETTINGS := $(BUILD)/hashmill.env $(BUILD)/worker.env
 NODE_SETTINGS = DATABASE=/var/lib/hashmill/hashmill.db RUN_DIR=/run/hashmill SOCKET_GROUP=www-data
 WORKER_SETTINGS = NODES=http://127.0.0.1:8081 IDLE_SECONDS=0
 
 .PHONY: generated
-generated: $(MANUALS) $(SETTINGS)
+generated: $(MANUALS) $(USER_MANUALS) $(COMPLETION) $(SETTINGS)
 
 $(MANUALS): $(BUILD)/%.8: $(BUILD)/% scripts/build/from-help
 	$(call quiet,MAN)scripts/build/from-help man $< >$@.new && mv $@.new $@
+
+$(USER_MANUALS): $(BUILD)/%.1: $(BUILD)/% scripts/build/from-help
+	$(call quiet,MAN)scripts/build/from-help man $< 1 >$@.new && mv $@.new $@
+
+$(COMPLETION): $(BUILD)/hashmill
+	$(call quiet,BASH)$< completion bash >$@.new && mv $@.new $@
 
 $(BUILD)/hashmill.env: $(BUILD)/hashmill-fcgi scripts/build/from-help
 	$(call quiet,ENV)scripts/build/from-help env $< $(NODE_SETTINGS) >$@.new && mv $@.new $@
@@ -370,10 +378,11 @@ INSTALLED_SCRIPTS = $(addprefix scripts/,providers/provider-local providers/prov
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 .PHONY: install
-install: all $(MANUALS)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/hashmill $(SHARE)/man/man8 \
+install: all $(MANUALS) $(USER_MANUALS) $(COMPLETION)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/hashmill $(SHARE)/man/man8 $(SHARE)/man/man1 \
+		$(SHARE)/bash-completion/completions \
 		$(SHARE)/hashmill/nginx $(SHARE)/hashmill/page $(SHARE)/hashmill/sql $(SHARE)/hashmill/ec2 $(SHARE)/doc/hashmill
-	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(BUILD)/hashmill $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(INSTALLED_SCRIPTS) $(DESTDIR)$(PREFIX)/lib/hashmill
 	install -m 644 $(wildcard nginx/*.*) $(SHARE)/hashmill/nginx
 	install -m 644 nginx/page/* $(SHARE)/hashmill/page
@@ -384,6 +393,8 @@ install: all $(MANUALS)
 	install -m 644 sql/* $(SHARE)/hashmill/sql
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
+	install -m 644 $(USER_MANUALS) $(SHARE)/man/man1
+	install -m 644 $(COMPLETION) $(SHARE)/bash-completion/completions/hashmill
 	install -d $(SHARE)/doc/hashmill/docs
 	install -m 644 README.md CONTRIBUTING.md SECURITY.md $(SHARE)/doc/hashmill
 	install -m 644 docs/* $(SHARE)/doc/hashmill/docs

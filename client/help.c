@@ -44,7 +44,7 @@ void help_print(void) {
         print_option(option, true);
     printf("  %-*s   print the version\n", COLUMN, "--version");
     printf("\nData goes to standard output, messages to standard error. A command that was\n"
-           "interrupted goes on when it is run again, and puts or prints nothing twice.\n"
+           "interrupted goes on when it is run again, and puts nothing twice.\n"
            "Exit codes: 0 done, 1 something failed, 2 the command line or a setting is wrong,\n"
            "3 no such item, 4 the key is refused, 5 try again later, 6 --timeout has passed and\n"
            "items are not done yet, 7 a value is wrong, 130 interrupted.\n\n"
