@@ -377,12 +377,13 @@ INSTALLED_SCRIPTS = $(addprefix scripts/,providers/provider-local providers/prov
 	backup-daily.sh aws/spot-watch aws/ec2-node aws/ec2-start aws/ec2-volume)
 SHARE = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: install
-install: all $(MANUALS) $(USER_MANUALS) $(COMPLETION)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/hashmill $(SHARE)/man/man8 $(SHARE)/man/man1 \
-		$(SHARE)/bash-completion/completions \
+.PHONY: install install-server install-client
+install: install-server install-client
+
+install-server: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(MANUALS)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/hashmill $(SHARE)/man/man8 \
 		$(SHARE)/hashmill/nginx $(SHARE)/hashmill/page $(SHARE)/hashmill/sql $(SHARE)/hashmill/ec2 $(SHARE)/doc/hashmill
-	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(BUILD)/hashmill $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(INSTALLED_SCRIPTS) $(DESTDIR)$(PREFIX)/lib/hashmill
 	install -m 644 $(wildcard nginx/*.*) $(SHARE)/hashmill/nginx
 	install -m 644 nginx/page/* $(SHARE)/hashmill/page
@@ -393,15 +394,21 @@ install: all $(MANUALS) $(USER_MANUALS) $(COMPLETION)
 	install -m 644 sql/* $(SHARE)/hashmill/sql
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
-	install -m 644 $(USER_MANUALS) $(SHARE)/man/man1
-	install -m 644 $(COMPLETION) $(SHARE)/bash-completion/completions/hashmill
 	install -d $(SHARE)/doc/hashmill/docs
 	install -m 644 README.md CONTRIBUTING.md SECURITY.md $(SHARE)/doc/hashmill
 	install -m 644 docs/* $(SHARE)/doc/hashmill/docs
 
+# The client program, with nothing of the server.
+install-client: $(BUILD)/hashmill $(USER_MANUALS) $(COMPLETION)
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/doc/hashmill-client
+	install -m 755 $(BUILD)/hashmill $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(USER_MANUALS) $(SHARE)/man/man1
+	install -m 644 $(COMPLETION) $(SHARE)/bash-completion/completions/hashmill
+	install -m 644 docs/client.md $(SHARE)/doc/hashmill-client
+
 # What the package has besides: units, settings, the site, the system user. For PREFIX=/usr only.
 .PHONY: install-node
-install-node: install $(SETTINGS)
+install-node: install-server $(SETTINGS)
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d \
 		$(DESTDIR)/etc/hashmill/nginx $(DESTDIR)/etc/nginx/sites-available
 	install -m 644 $(wildcard scripts/install/*.service scripts/install/*.timer) $(DESTDIR)/lib/systemd/system
@@ -425,8 +432,8 @@ deb:
 	sed -i '1s/(.*)/($(VERSION))/' $(DEB_COPY)/debian/changelog
 	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKEOVERRIDES -u BUILD -u PREFIX -u CFLAGS \
 		dpkg-buildpackage --build=binary --no-sign
-	mv $(BUILD)/deb/hashmill_$(VERSION)_*.deb $(BUILD)
-	@ls $(BUILD)/hashmill_$(VERSION)_*.deb
+	mv $(BUILD)/deb/hashmill_$(VERSION)_*.deb $(BUILD)/deb/hashmill-client_$(VERSION)_*.deb $(BUILD)
+	@ls $(BUILD)/hashmill_$(VERSION)_*.deb $(BUILD)/hashmill-client_$(VERSION)_*.deb
 
 .PHONY: clean
 clean:
@@ -455,6 +462,6 @@ help:
 	@echo 'make lint         clang-format, clang-tidy, cppcheck, shellcheck, pyflakes, and a build by clang'
 	@echo 'make lint-floors  only: which room includes what (docs/design.md); lint-docs: links and paths'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
-	@echo 'make deb          $(BUILD)/hashmill_$(VERSION)_ARCH.deb, with units, site and settings'
+	@echo 'make deb          $(BUILD)/hashmill_$(VERSION)_ARCH.deb, with units, site and settings, and hashmill-client'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'Variables: BUILD=DIR, CC=clang, CFLAGS=...'

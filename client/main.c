@@ -101,7 +101,7 @@ static bool set(struct command *command, const struct option_row *row, const cha
 
 /* Reads what stands behind the verb. False with a message. */
 static bool read_options(struct command *command, const struct verb *verb, int argc, char **argv) {
-    struct grammar grammar;
+    struct grammar grammar = {0};
     int found;
     make_grammar(&grammar, verb);
     opterr = 0;

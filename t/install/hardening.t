@@ -17,12 +17,12 @@ sub options_of ($program) {
     my $options = '';
     for (qx(readelf --wide --debug-dump=info --dwarf-depth=1 $program 2>/dev/null)) {
         $options = $1 if /DW_AT_producer\s*:.*?(GNU C.*|clang.*)$/;
-        $options{$1} = $options if /DW_AT_name\s*:.*?((?:fcgi|worker|lib)\/\S+\.c|\S+\/sql\.c)$/;
+        $options{$1} = $options if /DW_AT_name\s*:.*?((?:fcgi|worker|client|lib)\/\S+\.c|\S+\/sql\.c)$/;
     }
     return %options;
 }
 
-for my $name (qw(hashmill-fcgi hashmill-worker)) {
+for my $name (qw(hashmill-fcgi hashmill-worker hashmill)) {
     my $program = "$build/$name";
     my $head = qx(readelf --wide --file-header --program-headers --dynamic $program);
     like $head, qr/^  Type: +DYN /m, "$name: at another address each time";

@@ -120,4 +120,15 @@ subtest 'lintian' => sub {
     is join('', $output =~ /^(E: .*\n)/mg), '', 'no error' or diag $output;
 };
 
+subtest 'hashmill-client' => sub {
+    my ($client) = glob "$dir/build/hashmill-client_${version}_*.deb";
+    my @files = grep { !m{/$} } map { (split)[5] } split /\n/, run_command('dpkg-deb', '-c', $client);
+    is_deeply [sort @files], [map { "./usr/$_" } qw(bin/hashmill share/bash-completion/completions/hashmill),
+        map { "share/$_" } qw(doc/hashmill-client/changelog.gz doc/hashmill-client/client.md doc/hashmill-client/copyright man/man1/hashmill.1.gz)],
+        'has the program and its pages, and nothing of the server';
+    unlike run_command('dpkg-deb', '-f', $client, 'Depends'), qr/fcgi|sqlite|systemd|nginx/, 'needs nothing of it either';
+    my $output = there('lintian') ? run_command('lintian', '--fail-on', 'none', '--allow-root', $client) // '' : '';
+    is join('', $output =~ /^([EW]: .*\n)/mg), '', 'lintian has no error and no warning' or diag $output;
+};
+
 done_testing();
