@@ -28,8 +28,11 @@ void stop_catch(void) {
     struct sigaction action = {.sa_handler = on_signal}; /* without SA_RESTART */
     sigemptyset(&action.sa_mask);
     descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    for (unsigned i = 0; i < sizeof signals / sizeof *signals && descriptor >= 0; i++)
-        sigaction(signals[i], &action, NULL);
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals && descriptor >= 0; i++) {
+        struct sigaction before;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
 }
 
 bool stop_asked(void) {

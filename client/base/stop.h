@@ -4,7 +4,8 @@
 #include <stdbool.h>
 
 /* From now on SIGINT, SIGTERM and SIGHUP ask the program to stop: calls that wait fail with EINTR,
- * and the descriptor gets readable. The second of them ends the process at once. */
+ * and the descriptor gets readable. The second of them ends the process at once. One that is
+ * ignored already, as nohup has it, stays so. */
 void stop_catch(void);
 
 /* Whether it was asked to stop. */

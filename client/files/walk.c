@@ -142,6 +142,12 @@ static bool next_inside(struct walk *walk) {
     return true;
 }
 
+/* Says what errno means for a file, unless it only means that the user wants to stop. */
+static void say_unless_stopped(const char *name) {
+    if (!stop_asked())
+        say("%s: %m", name);
+}
+
 /* Reads the open file into the body, whose size is checked. */
 static bool read_body(const char *name, int fd, struct buffer *body) {
     buffer_clear(body);
@@ -151,7 +157,7 @@ static bool read_body(const char *name, int fd, struct buffer *body) {
         if (got < 0 && errno == EINTR && !stop_asked())
             continue;
         if (got < 0) {
-            say("%s: %m", name);
+            say_unless_stopped(name);
             return false;
         }
         if (got == 0)
@@ -187,7 +193,7 @@ static enum walk_step take(struct walk *walk, bool inside, bool *skipped, struct
         return WALK_FILE;
     int fd = open(name, O_RDONLY | O_CLOEXEC | (inside ? O_NOFOLLOW : 0));
     if (fd < 0) {
-        say("%s: %m", name);
+        say_unless_stopped(name);
         return WALK_BAD;
     }
     bool good = read_body(name, fd, body);
@@ -208,7 +214,7 @@ enum walk_step walk_next(struct walk *walk, const char **name, struct buffer *bo
         if (step == WALK_BAD || !skipped)
             return step;
     }
-    if (!walk->broken)
+    if (!walk->broken || stop_asked())
         return WALK_END;
     say("cannot read the list %s to its end", walk->command->from_file);
     walk->broken = false;

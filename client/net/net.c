@@ -103,6 +103,8 @@ bool net_wait_due(struct net *net, int node) {
 
 /* What a reply means for its request. */
 static enum outcome outcome_of(const struct http_reply *reply, const struct problem *problem) {
+    if (reply->untrusted)
+        return OUTCOME_ANSWERED; /* somebody has to see to the certificates */
     if (reply->status == 0)
         return reply->unsent ? OUTCOME_NOT_DONE : OUTCOME_UNKNOWN;
     if (reply->status == 502 || reply->status == 504)
@@ -168,7 +170,7 @@ static void done(void *context, const struct http_reply *reply) {
     answer->outcome = outcome_of(reply, &problem);
     if (answer->outcome != OUTCOME_ANSWERED)
         net_put_off(net, answer->node, answer->outcome, answer->why, answer->retry_after_ms);
-    else if (!answer->in_lines || answer->status != 200)
+    else if (answer->status > 0 && (!answer->in_lines || answer->status != 200))
         net_went_well(net, answer->node);
 }
 

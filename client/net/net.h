@@ -32,9 +32,9 @@ struct ask {
 };
 
 enum outcome {
-    OUTCOME_ANSWERED,   /* it is done, or refused for good: see status */
-    OUTCOME_NOT_DONE,   /* it was not carried out: may be repeated anywhere, later */
-    OUTCOME_UNKNOWN,    /* it may have been carried out: to be repeated at the same node */
+    OUTCOME_ANSWERED, /* it is done, or refused for good: see status; 0: the node is not trusted */
+    OUTCOME_NOT_DONE, /* it was not carried out: may be repeated anywhere, later */
+    OUTCOME_UNKNOWN,  /* it may have been carried out: to be repeated at the same node */
     OUTCOME_INTERRUPTED /* the user wants to stop */
 };
 

@@ -150,7 +150,13 @@ static bool write_batch(struct pull *pull) {
     if (pull->file)
         return pull_file_append(pull->file, &pull->state, &pull->lines);
     out_bytes(&pull->lines);
-    return out_flush();
+    if (out_flush())
+        return true;
+    say("of the last %d values that were taken some are not written: hashmill ls --state pulled "
+        "has "
+        "their ids, hashmill get ID shows each",
+        pull->batch);
+    return false;
 }
 
 /* Pulls one batch. *more: whether there may be another. */
