@@ -104,7 +104,7 @@ subtest 'pull' => sub {
     my @put = $client->lines($client->run('put', @files, '-n', 1, '--job', 'pull'));
     my @values = map { sha512_hex($body{$_}) } sort keys %body;
     prints($client->run('pull', '--top', 1), ["$put[0] $values[0]"], 'pull --top 1: the oldest');
-    prints($client->run('pull'), [map { "$put[$_] $values[$_]" } 1, 2], 'pull');
+    is_deeply [sort $client->lines($client->run('pull'))], [sort map { "$put[$_] $values[$_]" } 1, 2], 'pull';
     prints($client->run('pull'), [], 'pull of nothing');
     $client->run('put', $files[0], '-n', 1, '--job', 'pull-2');
     my $value = JSON::PP->new->decode($client->run('pull', '--json')->{out});
