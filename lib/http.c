@@ -272,8 +272,12 @@ static const char *tls_remedy(CURLcode code) {
     return NULL;
 }
 
-/* Whether a request that failed so never left: there was no connection for it. */
-static bool is_unsent(CURLcode code) {
+/* Whether a request that failed so never left: there was no connection for it. It may have left by
+ * an old connection before libcurl tried again by itself. */
+static bool is_unsent(CURL *easy, CURLcode code) {
+    long sent = 1;
+    if (curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK || sent > 0)
+        return false;
     return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
            code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_UNSUPPORTED_PROTOCOL ||
            tls_remedy(code) != NULL;
@@ -283,7 +287,7 @@ static bool is_unsent(CURLcode code) {
 static void explain(struct http_reply *reply, struct http_call *call, CURLcode code) {
     const char *remedy = tls_remedy(code);
     reply->untrusted = remedy != NULL;
-    reply->unsent = is_unsent(code);
+    reply->unsent = is_unsent(call->easy, code);
     if (call->too_long) {
         reply->error = "the reply is longer than 1 MiB";
         return;

@@ -288,6 +288,28 @@ static void test_long_and_failed(void) {
     stop(&outcome, 1);
 }
 
+/* A server that dies with a request in hand: libcurl tries again, as the connection was an old one,
+ * and finds nobody. The request may have been done all the same; one that comes later has not. */
+static void test_sent_and_refused(void) {
+    struct outcome outcome = {0};
+    start();
+    post(&outcome, "/first", "{}", 2, NULL);
+    send_answer(await_request("/first "), "200 OK", "[1]");
+    await_reply(&outcome);
+    post(&outcome, "/second", "{}", 2, NULL);
+    struct connection *connection = await_request("/second ");
+    close(server.fd);
+    hang_up(connection);
+    await_reply(&outcome);
+    is_int(outcome.reply.status, 0, "there is no reply");
+    ok(!outcome.reply.unsent, "the server may have the request: %s", outcome.error);
+    post(&outcome, "/third", "{}", 2, NULL);
+    await_reply(&outcome);
+    ok(outcome.reply.status == 0 && outcome.reply.unsent, "nobody has this: %s", outcome.error);
+    stop(&outcome, 1);
+    start_server();
+}
+
 /* A server that sends the client elsewhere is not obeyed: its answer is the reply. */
 static void test_redirect(void) {
     struct outcome outcome = {0};
@@ -338,6 +360,7 @@ int main(void) {
     test_apart();
     test_local();
     test_long_and_failed();
+    test_sent_and_refused();
     test_redirect();
     test_secure();
     stop_server();
