@@ -22,6 +22,7 @@ const struct verb verbs[] = {
     {"admin", "pause|resume PART, admin release NAME",
      "for operators: pause intake, leasing or scaling at all nodes; end a quarantine",
      "pause resume release", SHORT_SECONDS, verb_admin},
+    {"top", "", "show the queue, live on a terminal, once elsewhere", NULL, 0, verb_top},
     {"verify", "FILE N VALUE", "compute the value of a file here, and compare", NULL, 0,
      verb_verify},
     {"completion", "bash|zsh", "print the completion for a shell", "bash zsh", 0, NULL},

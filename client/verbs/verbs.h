@@ -15,6 +15,7 @@ int verb_rm(struct session *session);
 int verb_workers(struct session *session);
 int verb_decisions(struct session *session);
 int verb_admin(struct session *session);
+int verb_top(struct session *session);
 int verb_verify(struct session *session);
 
 #endif
