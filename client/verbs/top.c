@@ -12,8 +12,8 @@
 #include "base/stop.h"
 #include "clock.h"
 #include "net/net.h"
+#include "top/top_text.h"
 #include "verbs/lines.h"
-#include "verbs/top_text.h"
 #include "verbs/verbs.h"
 
 enum { EVERY_MS = 2000, TURN_MS = 100, TROUBLE_SIZE = 300, LINES_ONCE = 10000, COLUMNS_ONCE = 500 };

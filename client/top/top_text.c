@@ -1,4 +1,4 @@
-#include "verbs/top_text.h"
+#include "top/top_text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
