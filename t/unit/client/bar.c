@@ -132,7 +132,7 @@ static void check_clean(void) {
     } texts[] = {{"a\033[2Jb\n\r\x7f", 20, true, "a?[2Jb???"},
                  {"caf\xc3\xa9 \xff", 20, true, "caf\xc3\xa9 ?"},
                  {"caf\xc3\xa9", 20, false, "caf??"},
-                 {"\xc2\x9b\x32J \xe2\x80\xae", 20, true, "?2J ?"},
+                 {"\xc2\x9b\x32J \xe2\x80\x8e", 20, true, "?2J ?"},
                  {"a long one", 7, true, "a long…"},
                  {"a long one", 7, false, "a lo..."},
                  {"\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2", 5, true, "\xe6\xbc\xa2\xe5\xad\x97…"},
