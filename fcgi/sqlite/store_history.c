@@ -174,6 +174,8 @@ void store_keep_history(struct store *store) {
 }
 
 void store_end_history(struct store *store) {
+    if (store->conf->copying != COPY_NONE)
+        return; /* the replica would not get this batch, and --init take this database for newer */
     if (store_begin(store)) {
         look(store);
         save_minute(store);

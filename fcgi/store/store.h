@@ -171,8 +171,9 @@ int64_t store_next_given_up(const struct store *store);
 void store_keep_history(struct store *store);
 int64_t store_next_history(const struct store *store);
 
-/* Saves what was counted of the minute under way, in a batch of its own, before the process ends. A
- * failure is logged; store_state says whether the store is poisoned or unsure. */
+/* Saves what was counted of the minute under way, in a batch of its own, before the process ends;
+ * with a replica nothing, since it would lack that batch. A failure is logged; store_state says
+ * whether the store is poisoned or unsure. */
 void store_end_history(struct store *store);
 
 /* The steady time (clock_steady_ms) at which the next lease may lapse; INT64_MAX without leases. It

@@ -11,7 +11,7 @@ use Hashmill::Util;
 my $root = "$FindBin::Bin/../..";
 my $dir = tempdir('hm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 make_path("$dir/scripts/build", "$dir/docs", "$dir/sql");
-system('cp', '-a', map({ "$root/$_" } qw(fcgi lib worker)), $dir) == 0 or die;
+system('cp', '-a', map({ "$root/$_" } qw(client fcgi lib worker)), $dir) == 0 or die;
 system('cp', '-a', map({ "$root/scripts/build/$_" } qw(lint-floors sql-table)), "$dir/scripts/build") == 0 or die;
 system('cp', "$root/docs/design.md", "$dir/docs") == 0 or die;
 

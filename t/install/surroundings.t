@@ -115,8 +115,8 @@ demo('common names', env => ['NODE=/usr/bin/node', 'LOG_LEVEL=INFO', 'DEBUG=*', 
     'HASHMILL_DATABASE=/x', 'WORKER_TOKEN=x', 'HASHMILL_LEASE_SECONDS=30', 'LEASE_SECONDS=soon']);
 demo('a user without a login shell', before => ['env', '-i', "HASHMILL_TEST_INSTANCE=$dir", 'PATH=' . USER_PATH, 'SHELL=/usr/sbin/nologin',
     'PORT=' . free_port_pair(), 'METRICS_PORT=' . free_port_pair(), @nobody], own => NOBODY) if $for_nobody;
-my $odd = copy_of_tree("a tree, 100%=\xc3\xa9t\xc3\xa9", qw(Makefile debian fcgi lib nginx scripts sql worker));
-system('cp', '-a', grep({ -e } map { "$build/$_" } qw(fcgi lib worker sql.c sql.h sql.o sql.d hashmill-fcgi hashmill-worker)), "$odd/build/") == 0 or die;
+my $odd = copy_of_tree("a tree, 100%=\xc3\xa9t\xc3\xa9", qw(Makefile client debian fcgi lib nginx scripts sql worker));
+system('cp', '-a', grep({ -e } map { "$build/$_" } qw(client fcgi lib worker sql.c sql.h sql.o sql.d hashmill hashmill-fcgi hashmill-worker)), "$odd/build/") == 0 or die;
 demo('an odd path', cwd => $odd, tree => '', alone => 1);
 
 demo('a quote in the path', tree => copy_of_tree('a"tree', qw(Makefile debian scripts)) . '/');

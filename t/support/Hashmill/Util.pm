@@ -13,7 +13,7 @@ use List::Util qw(first);
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(advance belongs_to free_port_pair kill_until_gone name_elsewhere nginx_program nginx_whole parent_of process_ids process_state
+our @EXPORT = qw(advance belongs_to free_port_pair kill_until_gone lasting name_elsewhere nginx_program nginx_whole parent_of process_ids process_state
     raise_files random_body skip_for_rights slurp spew uuid value_of wait_until);
 
 # Calls the code until it returns something true, and returns that; false after $seconds.
@@ -32,6 +32,9 @@ sub skip_for_rights ($why) {
     Test::More::plan(skip_all => $why);
     return;
 }
+
+# What is shown of an item that is as it is, without what is forecast of it.
+sub lasting ($item) { return { map { $_ => $item->{$_} } grep { !/^(?:eta|expected|ahead|rate|why|worker)/ } keys %$item } }
 
 # The prefix of names that a test makes outside of its directory, so that t/support/guard finds them.
 sub name_elsewhere { return basename(File::Spec->tmpdir) . "-$$" }
