@@ -122,7 +122,7 @@ subtest 'one at a time, and broken off' => sub {
     my $good = slurp($file);
     kill 'STOP', $mill->server_pids;
     $slow = start_backup($mill, $file);
-    ok wait_until(10, sub { grep { /\.new\./ } left($file) }), 'another has begun';
+    ok wait_until(10, sub { grep { (slurp("/proc/$_/cmdline") // '') =~ /\0--backup\0\Q$file.new./ } process_ids() }), 'another has begun';
     $mill->kill_everything($slow);
     ok $slow->wait_exit(20), 'one whose server dies fails';
     ok slurp($file) eq $good, 'and leaves the file as it was';
