@@ -107,7 +107,7 @@ function makeFigure(chart) {
     const part = parts(figure);
     chart.figure = figure;
     fill(figure, { title: chart.title, titleToo: chart.title });
-    setAttribute(part.scroll, 'aria-label', `Table of ${chart.title}`);
+    setAttribute(part.scroll, 'aria-label', `Table of the chart ${chart.title}`);
     chart.legend = chart.series.map(([label], at) => {
         const entry = document.createElement('span');
         const [swatch, name, value] = ['i', 'span', 'b'].map((tag) => document.createElement(tag));
