@@ -408,3 +408,43 @@ bool http_is_base_url(const char *text) {
     curl_url_cleanup(url);
     return good;
 }
+
+bool http_tidy_base_url(char *url) {
+    for (const char *at = url; *at != '\0'; at++) {
+        if (*at < '!' || *at > '~')
+            return false;
+    }
+    if (!http_is_base_url(url))
+        return false;
+    size_t length = strlen(url);
+    while (url[length - 1] == '/')
+        url[--length] = '\0';
+    return true;
+}
+
+int http_split_base_urls(char *list, const char *urls[], int most, const char *key,
+                         const char *example, char *why, size_t why_size) {
+    char *rest = NULL;
+    int count = 0;
+    for (char *url = strtok_r(list, ", \t", &rest); url; url = strtok_r(NULL, ", \t", &rest)) {
+        if (count == most) {
+            snprintf(why, why_size, "%s must name at most %d nodes", key, most);
+            return -1;
+        }
+        bool good = http_tidy_base_url(url);
+        for (int i = 0; i < count; i++)
+            good = good && strcmp(urls[i], url) != 0;
+        if (!good) {
+            snprintf(why, why_size,
+                     "%s must be different URLs like https://10.0.0.5:8443, separated by commas; "
+                     "number %d is not",
+                     key, count + 1);
+            return -1;
+        }
+        urls[count++] = url;
+    }
+    if (count > 0)
+        return count;
+    snprintf(why, why_size, "%s must name a node, like %s", key, example);
+    return -1;
+}

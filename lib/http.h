@@ -88,6 +88,15 @@ void http_wait(struct http *http, struct http_watch *watches, unsigned count, in
  * fragment. */
 bool http_is_base_url(const char *text);
 
+/* Checks such a URL, of visible ASCII characters, and cuts slashes off its end, in place. */
+bool http_tidy_base_url(char *url);
+
+/* Cuts a list of such URLs, separated by commas or blanks, in place, and tidies each: urls gets 1
+ * to most different ones. Returns their number; -1 with a sentence in why that begins with `key`
+ * and gives the example. */
+int http_split_base_urls(char *list, const char *urls[], int most, const char *key,
+                         const char *example, char *why, size_t why_size);
+
 /* Whether such a URL is https. */
 bool http_is_secure_url(const char *url);
 

@@ -60,46 +60,11 @@ static bool is_ascii_from(const char *text, char first) {
     return true;
 }
 
-/* Checks a base URL and cuts slashes off its end, in place. */
-static bool tidy_url(char *url) {
-    if (!is_ascii_from(url, '!') || !http_is_base_url(url))
-        return false;
-    size_t length = strlen(url);
-    while (url[length - 1] == '/')
-        url[--length] = '\0';
-    return true;
-}
-
-static bool known(const struct worker_conf *conf, const char *url) {
-    for (int i = 0; i < conf->url_count; i++) {
-        if (strcmp(conf->urls[i], url) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Cuts NODES into its URLs. */
 static bool split_nodes(struct worker_conf *conf, char *why, size_t why_size) {
-    char *rest = NULL;
-    conf->url_count = 0;
     memcpy(conf->urls_text, conf->nodes, sizeof conf->urls_text);
-    for (char *url = strtok_r(conf->urls_text, ", \t", &rest); url;
-         url = strtok_r(NULL, ", \t", &rest)) {
-        if (conf->url_count == NODES_MAX) {
-            snprintf(why, why_size, "NODES must name at most %d nodes", NODES_MAX);
-            return false;
-        }
-        if (!tidy_url(url) || known(conf, url)) {
-            snprintf(why, why_size,
-                     "NODES must be different URLs like https://10.0.0.5:8443, "
-                     "separated by commas; number %d is not",
-                     conf->url_count + 1);
-            return false;
-        }
-        conf->urls[conf->url_count++] = url;
-    }
-    if (conf->url_count == 0)
-        snprintf(why, why_size, "NODES must name a node, like http://127.0.0.1:8081");
+    conf->url_count = http_split_base_urls(conf->urls_text, conf->urls, NODES_MAX, "NODES",
+                                           "http://127.0.0.1:8081", why, why_size);
     return conf->url_count > 0;
 }
 
@@ -189,7 +154,7 @@ static bool check(struct worker_conf *conf, enum log_level *level, enum log_form
     }
     if (!split_nodes(conf, why, why_size) || !check_texts(conf, why, why_size))
         return false;
-    if (conf->retire_node[0] != '\0' && !tidy_url(conf->retire_node)) {
+    if (conf->retire_node[0] != '\0' && !http_tidy_base_url(conf->retire_node)) {
         snprintf(why, why_size, "RETIRE_NODE must be a URL like https://10.0.0.5:8443, or empty");
         return false;
     }

@@ -51,46 +51,11 @@ static void user_file(char *path, size_t size) {
         snprintf(path, size, "%s/.config/hashmill/config", home);
 }
 
-/* Checks a base URL and cuts slashes off its end, in place. */
-static bool tidy_url(char *url) {
-    for (const char *at = url; *at != '\0'; at++) {
-        if (*at < '!' || *at > '~')
-            return false;
-    }
-    if (!http_is_base_url(url))
-        return false;
-    size_t length = strlen(url);
-    while (url[length - 1] == '/')
-        url[--length] = '\0';
-    return true;
-}
-
 /* Cuts URL into its URLs. */
 static bool split_urls(struct client_conf *conf, char *why, size_t why_size) {
-    char *rest = NULL;
-    conf->url_count = 0;
     memcpy(conf->urls_text, conf->url, sizeof conf->urls_text);
-    for (char *url = strtok_r(conf->urls_text, ", \t", &rest); url;
-         url = strtok_r(NULL, ", \t", &rest)) {
-        bool known = false;
-        if (conf->url_count == CLIENT_NODES_MAX) {
-            snprintf(why, why_size, "URL may name at most %d nodes", CLIENT_NODES_MAX);
-            return false;
-        }
-        bool good = tidy_url(url);
-        for (int i = 0; i < conf->url_count; i++)
-            known |= strcmp(conf->urls[i], url) == 0;
-        if (!good || known) {
-            snprintf(why, why_size,
-                     "URL must be different URLs like https://10.0.0.5:8443, separated by commas; "
-                     "number %d is not",
-                     conf->url_count + 1);
-            return false;
-        }
-        conf->urls[conf->url_count++] = url;
-    }
-    if (conf->url_count == 0)
-        snprintf(why, why_size, "URL must name a node, like http://127.0.0.1:8080");
+    conf->url_count = http_split_base_urls(conf->urls_text, conf->urls, CLIENT_NODES_MAX, "URL",
+                                           "http://127.0.0.1:8080", why, why_size);
     return conf->url_count > 0;
 }
 

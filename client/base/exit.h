@@ -15,7 +15,7 @@ enum client_exit {
 };
 
 /* Of two exit codes of one command, the one that says more: CLIENT_FAILED gives way to any other
- * failure, of which the first stays. */
+ * failure; the first of the others stays. */
 static inline int client_exit_worse(int first, int second) {
     return first == CLIENT_DONE || (first == CLIENT_FAILED && second != CLIENT_DONE) ? second
                                                                                      : first;

@@ -9,7 +9,7 @@
 #include "hex.h"
 #include "memory.h"
 
-/* The longest line: a path has at most 4,096 bytes, each of which may be written as two. */
+/* The longest line: a path has at most 4,096 bytes, and each may be written as two. */
 enum { LINE_SIZE = 20000, READ_BYTES = 65536 };
 
 /* Undoes put_name, in place. */

@@ -7,7 +7,7 @@
 #include "verbs/lines.h"
 #include "verbs/verbs.h"
 
-/* The items in the order of the files, of which those before `printed` are printed. */
+/* The items in the order of the files; those before `printed` are printed. */
 struct order {
     const struct command *command;
     struct journal *journal;

@@ -1,4 +1,4 @@
-# hashmill run with two nodes, of which one is killed on the way and comes back: each value comes once.
+# hashmill run with two nodes; one is killed on the way and comes back: each value comes once.
 
 use v5.36;
 use FindBin;

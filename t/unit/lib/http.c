@@ -351,6 +351,32 @@ static void test_secure(void) {
     memcpy(url, plain, sizeof url);
 }
 
+/* Lists of base URLs, as settings have them. */
+static void test_split(void) {
+    static const char *const bad[] = {"",
+                                      " , ",
+                                      "http://a,ftp://b",
+                                      "http://a http://a/",
+                                      "http://a/\xc3\xa4",
+                                      "http://a,http://b,http://c"};
+    char list[] = "http://a//, https://b:8443/x/\thttp://c";
+    const char *urls[3];
+    char why[200];
+    is_int(http_split_base_urls(list, urls, 3, "NODES", "http://a", why, sizeof why), 3,
+           "commas and blanks separate URLs");
+    ok(!strcmp(urls[0], "http://a") && !strcmp(urls[1], "https://b:8443/x") &&
+           !strcmp(urls[2], "http://c"),
+       "which lose slashes at their ends");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "%s", bad[i]);
+        why[0] = '\0';
+        ok(http_split_base_urls(text, urls, 2, "NODES", "http://a", why, sizeof why) == -1 &&
+               strncmp(why, "NODES must ", 11) == 0,
+           "refused: \"%s\"", bad[i]);
+    }
+}
+
 int main(void) {
     log_open("test", "http");
     start_server();
@@ -364,5 +390,6 @@ int main(void) {
     test_redirect();
     test_secure();
     stop_server();
+    test_split();
     return done_testing();
 }
