@@ -160,7 +160,7 @@ def measure_pages(bench):
             load.put_for(node.url, body, 16, 1)
         bench.interleave(WHAT_PAGES, {
             "none": lambda: load.put_for(node.url, body, 16, bench.seconds),
-            f"{PAGES} tabs": lambda: put_beside_pages(bench, node, body)}, 3 if bench.options.quick else 15)
+            f"{PAGES} tabs": lambda: put_beside_pages(bench, node, body)}, 3 if bench.options.quick else 31)
 
 
 def put_beside_pages(bench, node, body):
