@@ -14,7 +14,7 @@ fi
     packages_build=(gcc libc6-dev make pkg-config "${packages_libraries[@]}")
     packages_run=(nginx curl libjs-dygraphs)
     packages_demo=(perl)
-    packages_test=(git iproute2 libnginx-mod-http-lua lintian locales nftables openssl perl prometheus python3 python3-jsonschema python3-yaml sqlite3 strace systemd tmux valgrind)
+    packages_test=(git iproute2 jq libnginx-mod-http-lua lintian locales nftables nodejs openssl perl prometheus python3 python3-jsonschema python3-requests python3-yaml sqlite3 strace systemd tmux valgrind)
     # Ubuntu has this browser as a snap only; there the tests that need one are left out.
     ! grep -qx 'ID=debian' /etc/os-release || packages_test+=(chromium chromium-driver python3-selenium)
     packages_bench_mill=(clang python3)
