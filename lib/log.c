@@ -29,7 +29,7 @@ static const char *log_role = "main";
 static enum log_level log_level_max = LOG_LEVEL_INFO;
 static enum log_format log_form = LOG_FORMAT_TEXT;
 static bool log_to_journal;
-static char log_request[LOG_REQUEST_SIZE]; /* "": none */
+static struct log_request log_request;
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const char *const format_names[] = {"text", "json"};
 static const int priorities[] = {3, 4, 6, 7}; /* of syslog */
@@ -81,7 +81,14 @@ bool log_format_named(const char *name, enum log_format *format) {
 }
 
 void log_set_request(const char *id) {
-    snprintf(log_request, sizeof log_request, "%s", id ? id : "");
+    size_t length = id ? strnlen(id, LOG_REQUEST_SIZE - 1) : 0;
+    if (length > 0)
+        memcpy(log_request.id, id, length);
+    log_request.id[length] = '\0';
+}
+
+struct log_request log_get_request(void) {
+    return log_request;
 }
 
 /* Appends what has room; program and role are short. */
@@ -161,15 +168,15 @@ static void make_line(struct line *line, enum log_level level, const char *text)
                now, level_names[level], log_program, (int)getpid(), log_role);
         append_text(line, text);
         append(line, "\"");
-        if (log_request[0])
-            append(line, ",\"request\":\"%s\"", log_request);
+        if (log_request.id[0])
+            append(line, ",\"request\":\"%s\"", log_request.id);
         append(line, "}");
     } else {
         append(line, "%s %.60s[%d] %.60s %s: ", now, log_program, (int)getpid(), log_role,
                level_names[level]);
         append_text(line, text);
-        if (log_request[0])
-            append(line, " (request %s)", log_request);
+        if (log_request.id[0])
+            append(line, " (request %s)", log_request.id);
     }
 }
 

@@ -28,6 +28,11 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 enum { LOG_REQUEST_SIZE = 65 }; /* of the id of a request, with the NUL */
 
+/* The id of a request, which goes along with what one process asks another to do; "": none. */
+struct log_request {
+    char id[LOG_REQUEST_SIZE];
+};
+
 /* Names the program and the process's role ("master", "writer", ...). Both strings must outlive
  * their use. May be called again, as after a fork. Looks at JOURNAL_STREAM, by which systemd says
  * whether standard error is its journal. Ignores SIGPIPE and SIGXFSZ: from here on no write ends
@@ -51,6 +56,9 @@ bool log_format_named(const char *name, enum log_format *format);
 /* Sets the id of the request whose lines follow, which is copied; NULL: none. The id is of letters,
  * digits, ".", "_" and "-", at most LOG_REQUEST_SIZE - 1 of them. For a process with one thread. */
 void log_set_request(const char *id);
+
+/* The id that is set now. */
+struct log_request log_get_request(void);
 
 /* Write one line. Control characters and bytes outside ASCII in the finished text are shown as
  * \xNN, in JSON as \uNNNN (U+FFFD for a byte that is not UTF-8), so nobody can forge a line. A text

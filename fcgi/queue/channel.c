@@ -91,7 +91,9 @@ static enum channel_result receive(int fd, struct channel_message *message, size
     *size = (size_t)got;
     bool good = *size >= CHANNEL_HEADER_SIZE && *size <= sizeof *message &&
                 message->header.version == CHANNEL_VERSION;
-    if (!good)
+    if (good)
+        message->header.request.id[LOG_REQUEST_SIZE - 1] = '\0';
+    else
         log_error("a message of %zd bytes on the channel is not of this version", got);
     return good ? CHANNEL_OK : CHANNEL_GONE;
 }

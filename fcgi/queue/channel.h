@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "log.h"
 #include "pages.h"
 #include "queue_fleet.h"
 #include "queue_operators.h"
@@ -72,6 +73,7 @@ struct channel_header {
     int64_t retry_seconds; /* of an answer FULL or OVER_...: until there may be room */
     struct queue_left
         left; /* of the answer to an enqueue, to many, or to a pull that was applied */
+    struct log_request request; /* of an operation: what it is part of, for the log */
 };
 
 struct channel_message {

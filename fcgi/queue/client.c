@@ -85,7 +85,8 @@ static enum queue_result exchange(struct queue *queue, enum operation operation,
     const struct channel_header header = {.version = CHANNEL_VERSION,
                                           .operation = (uint16_t)operation,
                                           .id = ++queue->last_id,
-                                          .until_ms = clock_steady_ms() + queue->operation_ms};
+                                          .until_ms = clock_steady_ms() + queue->operation_ms,
+                                          .request = log_get_request()};
     queue->message.header = header;
     if (body_size > 0)
         memcpy(&queue->message.body, body, body_size);
@@ -249,10 +250,6 @@ enum queue_result queue_fleet(struct queue *queue, const struct queue_fleet_sinc
     return reader_fleet(queue->reader, since, fleet);
 }
 
-enum queue_result queue_history(struct queue *queue, struct queue_history *history) {
-    return reader_history(queue->reader, history);
-}
-
 enum queue_result queue_tally(struct queue *queue, const struct queue_whose *whose,
                               struct queue_tally *tally) {
     return client_call(queue, OPERATION_TALLY, whose, sizeof *whose, tally, sizeof *tally);
@@ -302,6 +299,7 @@ struct ticket *client_ticket(struct queue *queue, enum operation operation, int6
     ticket->unsent = true;
     queue->unsent++;
     ticket->until_ms = clock_steady_ms() + wait_ms;
+    ticket->request = log_get_request();
     queue->under_way++;
     return ticket;
 }
@@ -325,7 +323,8 @@ static void send_ticket(struct queue *queue, struct ticket *ticket) {
     const struct channel_header header = {.version = CHANNEL_VERSION,
                                           .operation = (uint16_t)ticket->operation,
                                           .id = ticket_number(queue, ticket),
-                                          .until_ms = ticket->until_ms};
+                                          .until_ms = ticket->until_ms,
+                                          .request = ticket->request};
     enum channel_result result;
     if (ticket->operation == OPERATION_LEASE)
         result = send_now(queue, &header, &ticket->lease, sizeof ticket->lease);
@@ -492,8 +491,8 @@ bool queue_next(struct queue *queue, struct queue_answer *answer) {
 }
 
 void queue_return_lease(struct queue *queue, struct queue_return grant) {
-    const struct channel_header header = {.version = CHANNEL_VERSION,
-                                          .operation = OPERATION_RETURN};
+    const struct channel_header header = {
+        .version = CHANNEL_VERSION, .operation = OPERATION_RETURN, .request = log_get_request()};
     if (queue->fd >= 0) /* without room, the lease lapses by itself */
         send_now(queue, &header, &grant, sizeof grant);
 }

@@ -21,6 +21,7 @@ struct ticket {
     struct channel_look look; /* of a look */
     struct queue_whose whose; /* of a wait for what is done */
     int64_t seen;             /* of a watch */
+    struct log_request request;
 };
 
 struct queue {

@@ -1,6 +1,10 @@
-/* The verbs about progress, which only read. */
+/* The verbs about progress and history, which only read. */
 
 #include "client.h"
+
+enum queue_result queue_history(struct queue *queue, struct queue_history *history) {
+    return reader_history(queue->reader, history);
+}
 
 const struct queue_load *queue_load(struct queue *queue) {
     return reader_load(queue->reader);

@@ -48,6 +48,17 @@ static bool decide(struct store *store, const struct queue_pause *pause) {
     return pause->part != PART_SCALING || store_save_decision(store, why);
 }
 
+/* Keeps who pauses a part until the batch is committed. */
+static void note_pauser(struct store *store, const struct queue_pause *pause) {
+    for (int number = 0; number < QUEUE_PARTS; number++) {
+        struct pauser *pauser = &store->pausers[number];
+        if (pause->part != 1 << number)
+            continue;
+        snprintf(pauser->who, sizeof pauser->who, "%s", pause->who);
+        pauser->request = log_get_request();
+    }
+}
+
 enum queue_result store_pause(struct store *store, const struct queue_pause *pause,
                               int64_t *paused) {
     struct counts *counts = &store->counts;
@@ -62,7 +73,7 @@ enum queue_result store_pause(struct store *store, const struct queue_pause *pau
     }
     counts->paused ^= pause->part;
     *paused = counts->paused;
-    snprintf(store->paused_by, sizeof store->paused_by, "%s", pause->who);
+    note_pauser(store, pause);
     return QUEUE_OK;
 }
 
@@ -79,10 +90,14 @@ void store_tell_paused(struct store *store) {
     int64_t changed = store->counts.paused ^ store->saved_counts.paused;
     for (int number = 0; number < QUEUE_PARTS; number++) {
         int64_t part = 1 << number;
-        if (changed & part)
-            log_info("%s is %s by %s", queue_part_names[number],
-                     store->counts.paused & part ? "paused" : "resumed",
-                     store->paused_by[0] ? store->paused_by : "an operator");
+        const struct pauser *pauser = &store->pausers[number];
+        if (!(changed & part))
+            continue;
+        log_set_request(pauser->request.id);
+        log_info("%s is %s by %s", queue_part_names[number],
+                 store->counts.paused & part ? "paused" : "resumed",
+                 pauser->who[0] ? pauser->who : "an operator");
+        log_set_request(NULL);
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "base/log_limit.h"
+#include "log.h"
 #include "metrics/metrics.h"
 #include "queue/batch_log.h"
 #include "queue/pull_tag.h"
@@ -44,6 +45,12 @@ struct counts {
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
     struct queue_work work;     /* done since the start */
+};
+
+/* Who has paused or resumed a part last. */
+struct pauser {
+    char who[QUEUE_NAME_SIZE];
+    struct log_request request;
 };
 
 enum { QUEUE_DOUBTED_MAX = 16 };
@@ -137,11 +144,11 @@ struct store {
     int64_t opened_ms;          /* queue clock at the opening */
     int64_t restored_ms;        /* queue clock when it was taken from a copy; -1: never */
     struct queue_identity identity;
-    int64_t wall_ms;                 /* wall time of the batch */
-    int64_t next_deadline_ms;        /* queue clock; a lower bound, INT64_MAX without leases */
-    int64_t next_removal_ms;         /* queue clock; the earliest time of retention's next work */
-    char paused_by[QUEUE_NAME_SIZE]; /* who has paused or resumed last */
-    int32_t retry_seconds;           /* after a refused enqueue: until there may be room for it */
+    int64_t wall_ms;          /* wall time of the batch */
+    int64_t next_deadline_ms; /* queue clock; a lower bound, INT64_MAX without leases */
+    int64_t next_removal_ms;  /* queue clock; the earliest time of retention's next work */
+    struct pauser pausers[QUEUE_PARTS];
+    int32_t retry_seconds; /* after a refused enqueue: until there may be room for it */
     struct rates rates;
     struct metrics_work done; /* by the batch under way */
     struct clients clients;

@@ -1,6 +1,7 @@
 /* Answers to jobs, which share one piece of memory. */
 
 #include "batch_parts.h"
+#include "log.h"
 
 size_t batch_align(size_t size) {
     return (size + 15) & ~(size_t)15;
@@ -19,6 +20,7 @@ struct channel_message *batch_start_answer(struct batch *batch, struct job *job)
 void batch_end_answer(struct batch *batch, struct job *job, enum queue_result result) {
     job->answer->header.result = (uint16_t)result;
     batch->out_used += batch_align(operation_answer_size(job->answer));
+    log_set_request(NULL);
 }
 
 struct job *batch_unpark(struct batch *batch, struct parked_wait *wait) {
@@ -29,5 +31,6 @@ struct job *batch_unpark(struct batch *batch, struct parked_wait *wait) {
     struct job *job = &batch->jobs[batch->count++];
     *job = (struct job){.owner = wait->owner, .wait = wait};
     batch_start_answer(batch, job);
+    log_set_request(wait->request.id);
     return job;
 }

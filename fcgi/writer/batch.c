@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,7 @@ static void tell_left(struct batch *batch, const struct job *job) {
 /* Handles one operation, from start to answer. Skips those whose connection is gone. */
 static void apply_job(struct batch *batch, struct job *job) {
     const struct channel_message *operation = job->operation;
+    log_set_request(operation->header.request.id);
     if (operation->header.operation == OPERATION_RETURN) {
         store_return_lease(batch->store, operation->body.returned);
         return;
@@ -175,6 +177,7 @@ static bool attempt(struct batch *batch) {
         store_return_lease(batch->store, batch->returns[i]);
     for (int i = 0; i < batch->operations && store_state(batch->store) == STORE_GOOD; i++)
         apply_job(batch, &batch->jobs[i]);
+    log_set_request(NULL); /* the last one may have had no answer */
     waits_end(batch);
     store_remove_old(batch->store);
     store_give_up_pulls(batch->store);
@@ -223,6 +226,27 @@ static void fail_all(struct batch *batch, enum queue_result result) {
     }
 }
 
+/* Logs which requests a failed batch has, the first ones by their ids: what is logged of a begin or
+ * a commit that fails has none. */
+static void tell_failed(struct batch *batch) {
+    char text[REQUESTS_NAMED * (LOG_REQUEST_SIZE + 1) + 40] = "";
+    size_t length = 0;
+    int count = 0;
+    int64_t now = clock_steady_ms();
+    for (int i = 0; i < batch->operations; i++) {
+        const char *id = batch->jobs[i].operation->header.request.id;
+        if (id[0] != '\0' && count++ < REQUESTS_NAMED)
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                                       length > 0 ? ", " : "", id);
+    }
+    if (count > REQUESTS_NAMED)
+        snprintf(text + length, sizeof text - length, " and %d more", count - REQUESTS_NAMED);
+    if (count == 0 || now < batch->told_failed_ms)
+        return;
+    batch->told_failed_ms = now + FAILED_PAUSE_MS;
+    log_warn("a batch failed with the requests %s", text);
+}
+
 /* Answers the expired waits of a failed batch with the same result. */
 static void fail_expired(struct batch *batch, enum queue_result result) {
     int64_t now = clock_steady_ms();
@@ -259,6 +283,7 @@ bool batch_run(struct batch *batch) {
     enum queue_result result = state == STORE_DISK_FULL                           ? QUEUE_DISK_FULL
                                : state == STORE_POISONED || state == STORE_UNSURE ? QUEUE_UNKNOWN
                                                                                   : QUEUE_DOWN;
+    tell_failed(batch);
     fail_all(batch, result);
     fail_expired(batch, result);
     return state != STORE_POISONED && state != STORE_UNSURE;

@@ -19,7 +19,9 @@ enum {
     OUT_BYTES = 40 * 1024 * 1024,
     OUT_BYTES_OPERATIONS = 24 * 1024 * 1024,
     OUT_BYTES_LEASES = 32 * 1024 * 1024,
-    RETRY_MS = 100 /* after a failed batch, before the next one without operations */
+    RETRY_MS = 100,         /* after a failed batch, before the next one without operations */
+    FAILED_PAUSE_MS = 1000, /* between two lines about the requests of failed batches; */
+    REQUESTS_NAMED = 8      /* the first ones, which are named */
 };
 
 struct batch {
@@ -37,10 +39,11 @@ struct batch {
     struct queue_return *returns;
     int return_count;
     int return_capacity;
-    bool disk_full;        /* the full disk was logged */
-    int64_t retry_ms;      /* steady time; no batch is due before */
-    int64_t late_pulls_ms; /* steady time at which to look for pulls that were not answered */
-    bool refuse_enqueues;  /* the disk is full: second try without them */
+    bool disk_full;         /* the full disk was logged */
+    int64_t retry_ms;       /* steady time; no batch is due before */
+    int64_t late_pulls_ms;  /* steady time at which to look for pulls that were not answered */
+    int64_t told_failed_ms; /* steady time; the requests of no failed batch are logged before */
+    bool refuse_enqueues;   /* the disk is full: second try without them */
 };
 
 /* answers.c. */
@@ -51,11 +54,12 @@ size_t batch_align(size_t size);
 /* Starts the answer to a job: room for the largest body of its operation, result OK. */
 struct channel_message *batch_start_answer(struct batch *batch, struct job *job);
 
-/* Ends the answer to a job and keeps its memory. */
+/* Ends the answer to a job and keeps its memory. What is logged next is of no request. */
 void batch_end_answer(struct batch *batch, struct job *job, enum queue_result result);
 
-/* Unparks a wait and makes it a job of this batch, whose answer is begun. NULL, with the wait still
- * parked, when there is no room for more of its kind. */
+/* Unparks a wait and makes it a job of this batch, whose answer is begun; until that ends, the log
+ * has the id of its request. NULL, with the wait still parked, when there is no room for more of
+ * its kind. */
 struct job *batch_unpark(struct batch *batch, struct parked_wait *wait);
 
 /* waits.c: answers the waits that an operation has just fulfilled; at the end of the operations,

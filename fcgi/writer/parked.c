@@ -112,7 +112,8 @@ bool parked_add(struct parked *parked, void *owner, const struct channel_message
     *wait = (struct parked_wait){.operation = operation->header.operation,
                                  .owner = owner,
                                  .ticket = operation->header.id,
-                                 .until_ms = operation->header.until_ms};
+                                 .until_ms = operation->header.until_ms,
+                                 .request = operation->header.request};
     if (wait->operation == OPERATION_LEASE)
         wait->lease = operation->body.lease;
     else if (wait->operation == OPERATION_WATCH_BATCH)

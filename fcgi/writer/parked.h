@@ -21,6 +21,7 @@ struct parked_wait {
     struct uuid item;             /* of a look */
     char client[QUEUE_NAME_SIZE]; /* of a pull */
     int64_t seen;                 /* of a watch: it waits for a batch after this one */
+    struct log_request request;
     TAILQ_ENTRY(parked_wait) by_age;
     TAILQ_ENTRY(parked_wait) by_subject; /* of looks and pulls */
 };

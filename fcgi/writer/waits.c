@@ -2,8 +2,18 @@
 
 #include "batch_parts.h"
 #include "clock.h"
+#include "log.h"
 
 enum { LATE_PULLS_MS = 1000 /* that a parked pull sleeps beside something done, at most */ };
+
+/* Looks at the item of a parked look. */
+static enum queue_result look(struct batch *batch, const struct parked_wait *wait,
+                              struct queue_item *item) {
+    log_set_request(wait->request.id);
+    enum queue_result result = store_look(batch->store, wait->item, &queue_everybodys, item);
+    log_set_request(NULL);
+    return result;
+}
 
 /* Answers all parked looks at an item, which their callers may see, if it is done, pulled or
  * cancelled now. */
@@ -11,7 +21,7 @@ static void answer_looks(struct batch *batch, struct uuid id) {
     struct parked_wait *wait;
     while ((wait = parked_look(batch->parked, id)) != NULL) {
         struct queue_item item;
-        enum queue_result result = store_look(batch->store, id, &queue_everybodys, &item);
+        enum queue_result result = look(batch, wait, &item);
         if (result == QUEUE_OK && item.state <= ITEM_LEASED)
             return;
         struct job *job = batch_unpark(batch, wait);
@@ -157,8 +167,7 @@ static void answer_expired(struct batch *batch) {
             return;
         enum queue_result result = QUEUE_NONE;
         if (wait->operation == OPERATION_LOOK)
-            result =
-                store_look(batch->store, wait->item, &queue_everybodys, &job->answer->body.item);
+            result = look(batch, wait, &job->answer->body.item);
         batch_end_answer(batch, job, result);
     }
 }

@@ -68,7 +68,9 @@ static void check_text(void) {
     log_set_request("a.B_c-1");
     log_info("text");
     is_text(text_of(logged()), "text (request a.B_c-1)", "the id of a request");
+    is_text(log_get_request().id, "a.B_c-1", "which can go along to another process");
     log_set_request(NULL);
+    is_text(log_get_request().id, "", "or none");
     log_info("text");
     is_text(text_of(logged()), "text", "which ends");
 }
