@@ -79,6 +79,7 @@ bool peer_message_receive(int fd, bool block, struct peer_message *message, bool
     if (got < (ssize_t)offsetof(struct peer_message, is) || got > (ssize_t)sizeof *message ||
         message->version != PEER_CLIENT_VERSION || got != (ssize_t)size_of(message))
         return false;
+    message->request.part_of.id[LOG_REQUEST_SIZE - 1] = '\0';
     *gone = false;
     return true;
 }
@@ -117,6 +118,7 @@ static void start_message(struct peer_message *message, uint64_t ticket,
     message->result = UNANSWERED;
     message->ticket = ticket;
     message->request = *request;
+    message->request.part_of = log_get_request();
 }
 
 /* Sends a request. Reconnects once if the connection turns out to be dead. */

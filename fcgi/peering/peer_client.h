@@ -10,6 +10,7 @@
  * process goes away, requests under way are answered QUEUE_DOWN.
  */
 
+#include "log.h"
 #include "queue/queue_peers.h"
 
 enum { PEER_CLIENT_VERSION = 4 };
@@ -44,6 +45,7 @@ struct peer_request {
     struct queue_whose whose;  /* of a pull its client's; else whose items may be seen */
     char who[QUEUE_NAME_SIZE]; /* the operator who cancels; "": none does */
     struct queue_list list;
+    struct log_request part_of; /* set by peer_client_call and peer_client_start */
 };
 
 struct peer_message {

@@ -21,16 +21,20 @@ struct buffer *peering_begin(struct peering *peering) {
     return body;
 }
 
-/* Posts a body of a type to a path of the peer. */
+/* Posts a body of a type to a path of the peer, with the id of the request that the log has now. */
 static struct http_call *post(struct peering *peering, const char *path,
                               struct http_request *request) {
     const char *base = peering->conf->peer.url;
     size_t length = strlen(base);
+    const struct log_request part_of = log_get_request();
+    char header[sizeof "X-Request-Id: " + LOG_REQUEST_SIZE];
     struct buffer url = {0};
     buffer_append(&url, base, length - (length > 0 && base[length - 1] == '/'));
     buffer_append(&url, path, strlen(path) + 1);
     request->url = url.data;
     request->bearer = peering->conf->peer_token;
+    snprintf(header, sizeof header, "X-Request-Id: %s", part_of.id);
+    request->header = part_of.id[0] != '\0' ? header : NULL;
     struct http_call *call = http_post(peering->http, request);
     buffer_free(&url);
     return call;

@@ -82,13 +82,17 @@ static struct poll *poll_of(struct peering *peering, const char *client) {
     return &peering->polls[hash % POLLS];
 }
 
-static void complain(const struct peering *peering, const char *what, const char *why) {
-    log_debug("node %d: %s failed: %s", peering->conf->peer.node, what, why);
+static void complain(const struct forward *forward, const char *what, const char *why) {
+    log_set_request(forward->request.part_of.id);
+    log_debug("node %d: %s failed: %s", forward->connection->peering->conf->peer.node, what, why);
+    log_set_request(NULL);
 }
 
-static void warn_of(const struct peering *peering, const struct peer_fault *fault) {
-    log_warn("node %d: in its item %s is not %s", peering->conf->peer.node, fault->field,
-             fault->rule);
+static void warn_of(const struct forward *forward, const struct peer_fault *fault) {
+    log_set_request(forward->request.part_of.id);
+    log_warn("node %d: in its item %s is not %s", forward->connection->peering->conf->peer.node,
+             fault->field, fault->rule);
+    log_set_request(NULL);
 }
 
 static void take_look(void *context, const struct http_reply *reply) {
@@ -103,7 +107,7 @@ static void take_look(void *context, const struct http_reply *reply) {
         bool good = peer_json_read_item(json, json_member(json, 0, "item"),
                                         &peering->answer.is.item, &fault);
         if (!good)
-            warn_of(peering, &fault);
+            warn_of(forward, &fault);
         result = good ? QUEUE_OK : QUEUE_DOWN;
     } else if (peering_is_problem(peering, reply, 404, "not-found")) {
         result = QUEUE_NONE;
@@ -112,7 +116,7 @@ static void take_look(void *context, const struct http_reply *reply) {
                           .whose = forward->request.whose,
                           .until_ms = clock_steady_ms() + MISS_MS};
     } else {
-        complain(peering, "a look", why);
+        complain(forward, "a look", why);
     }
     answer(peering, forward, result);
 }
@@ -132,13 +136,14 @@ static void take_cancel(void *context, const struct http_reply *reply) {
     answer(peering, forward, result);
 }
 
-static bool read_count(struct peering *peering, const struct http_reply *reply, int64_t *count) {
+static bool read_count(struct forward *forward, const struct http_reply *reply, int64_t *count) {
+    struct peering *peering = forward->connection->peering;
     const struct json *json = &peering->json;
     char why[300] = "it does not say how many it has";
     bool good = peering_read_reply(peering, reply, why, sizeof why) &&
                 json_integer(json, json_member(json, 0, "done"), 0, INT64_MAX, count);
     if (!good)
-        complain(peering, "counting done items", why);
+        complain(forward, "counting done items", why);
     return good;
 }
 
@@ -146,7 +151,7 @@ static void take_count(void *context, const struct http_reply *reply) {
     struct forward *forward = context;
     struct peering *peering = forward->connection->peering;
     forward->call = NULL;
-    bool good = read_count(peering, reply, &peering->answer.is.number);
+    bool good = read_count(forward, reply, &peering->answer.is.number);
     answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
 }
 
@@ -166,7 +171,7 @@ static void take_poll(void *context, const struct http_reply *reply) {
     int64_t again_ms = left_ms > 0 ? left_ms : 1;
     int64_t count = 0;
     forward->call = NULL;
-    if (read_count(peering, reply, &count) && count > 0)
+    if (read_count(forward, reply, &count) && count > 0)
         poll->until_ms = 0; /* who pulls them finds out how many are left */
     struct forward *one = TAILQ_FIRST(&peering->forwards);
     while (one) {
@@ -191,12 +196,12 @@ static void take_reserve(void *context, const struct http_reply *reply) {
     int kept = good ? json_member(json, 0, "kept_days") : -1;
     good = good && (kept < 0 || json_integer(json, kept, 0, CONF_KEPT_DAYS_MAX, &days));
     if (!good)
-        complain(peering, "setting items aside", why);
+        complain(forward, "setting items aside", why);
     memset(batch, 0, offsetof(struct queue_batch, items));
     batch->kept_days = (int32_t)days;
     if (good && !peer_json_read_items(json, json_member(json, 0, "items"), forward->request.top,
                                       batch, &index, &fault)) {
-        warn_of(peering, &fault);
+        warn_of(forward, &fault);
         good = false;
     }
     answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
@@ -210,10 +215,10 @@ static void take_list(void *context, const struct http_reply *reply) {
     forward->call = NULL;
     bool good = peering_read_reply(peering, reply, why, sizeof why);
     if (!good) {
-        complain(peering, "a list", why);
+        complain(forward, "a list", why);
     } else if (!peer_json_read_page(&peering->json, 0, &forward->request.list,
                                     &peering->answer.is.page, &fault)) {
-        warn_of(peering, &fault);
+        warn_of(forward, &fault);
         good = false;
     }
     answer(peering, forward, good ? QUEUE_OK : QUEUE_DOWN);
@@ -389,12 +394,14 @@ static void send_to_peer(struct peering *peering, struct forward *forward) {
         return;
     if (kind == PEER_POLL && !take_poll_place(peering, forward))
         return;
+    log_set_request(forward->request.part_of.id); /* which goes along */
     forward->call = kind == PEER_LOOK     ? forward_look(forward, wait_ms)
                     : kind == PEER_CANCEL ? forward_cancel(forward)
                     : kind == PEER_COUNT  ? forward_count(forward, take_count)
                     : kind == PEER_POLL   ? forward_count(forward, take_poll)
                     : kind == PEER_LIST   ? forward_list(forward)
                                           : forward_reserve(forward);
+    log_set_request(NULL);
 }
 
 bool peering_forward_begin(struct connection *connection, const struct peer_message *message) {

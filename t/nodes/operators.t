@@ -12,7 +12,7 @@ use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my %key = key_file("$dir/keys", 'client ann', 'operator olga');
-my $pair = Hashmill::Pair->start(KEYS => "$dir/keys", key => $key{olga});
+my $pair = Hashmill::Pair->start(KEYS => "$dir/keys", key => $key{olga}, LOG_LEVEL => 'debug');
 my ($here, $there) = $pair->nodes;
 
 sub put ($node, $iterations) {
@@ -48,6 +48,16 @@ subtest 'a pause' => sub {
     ok $pair->wait_equal($here), 'the replica has it';
     my $replica = "$there->{settings}{DATABASE}-replica";
     is qx{sqlite3 -readonly '$replica' 'SELECT paused FROM tally; SELECT count(*) FROM audit'}, "1\n3\n", 'with all that was done';
+};
+
+subtest 'the id of a request' => sub {
+    my $id = put($there, 1000);
+    my %headers = ('X-Request-Id' => 'of-an-operator');
+    is $here->item($id)->status, 200, 'a look at an item of the other node';
+    is $here->get("/items/$id?wait=1", %headers)->status, 200, 'one that waits';
+    is $here->call('DELETE', "/items/$id", headers => \%headers)->status, 204, 'and a cancel of it';
+    is_deeply [$there->server_log =~ /debug: (POST \S+ is answered \d+) \(request of-an-operator\)/g],
+        ['POST /peer/look is answered 200', 'POST /peer/cancel is answered 204'], 'are known there by the same id';
 };
 
 finish();
