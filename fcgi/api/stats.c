@@ -61,15 +61,24 @@ static void put_backup(struct buffer *body, int64_t wall_ms) {
     json_close(body, '}');
 }
 
-static void reply_tally(struct reply *reply, const struct conf *conf,
-                        const struct queue_tally *tally, const struct queue_fleet *fleet,
-                        const struct queue_peers *peers, struct queue *queue) {
-    struct buffer *body = &reply->body;
-    reply_begin(reply, 200, "application/json");
+/* Begins the reply: which node answers, and in what role it sees who asks. */
+static void begin(struct call *call) {
+    const struct key *key = call->identity.key;
+    struct buffer *body = &call->server->reply.body;
+    reply_begin(&call->server->reply, 200, "application/json");
     json_open(body, '{');
     json_name(body, "version");
     json_put_string(body, HASHMILL_VERSION);
-    fields_put_integer(body, "node", conf->node);
+    fields_put_integer(body, "node", call->server->conf->node);
+    json_name(body, "role");
+    json_put_string(body, key ? key_role_name(key->role) : "everybody");
+}
+
+static void reply_tally(struct call *call, const struct queue_tally *tally,
+                        const struct queue_fleet *fleet, const struct queue_peers *peers) {
+    const struct conf *conf = call->server->conf;
+    struct buffer *body = &call->server->reply.body;
+    begin(call);
     fields_put_time(body, "now", clock_wall_ms());
     stats_put_warnings(body, conf, tally, fleet, peers);
     put_items(body, tally);
@@ -80,7 +89,7 @@ static void reply_tally(struct reply *reply, const struct conf *conf,
     fields_put_integer(body, "refused", refusals_count());
     api_put_paused(body, tally->paused);
     put_rates(body, tally);
-    stats_put_eta(body, conf, queue);
+    stats_put_eta(body, conf, call->server->queue);
     stats_put_fleet(body, conf, fleet);
     stats_put_peers(body, conf, tally, peers);
     stats_put_certificates(body, conf);
@@ -114,11 +123,7 @@ static void put_quota(struct buffer *body, const struct key *key) {
 static void reply_own(struct call *call, const struct queue_tally *tally) {
     const struct key *key = call->identity.key;
     struct buffer *body = &call->server->reply.body;
-    reply_begin(&call->server->reply, 200, "application/json");
-    json_open(body, '{');
-    json_name(body, "version");
-    json_put_string(body, HASHMILL_VERSION);
-    fields_put_integer(body, "node", call->server->conf->node);
+    begin(call);
     json_name(body, "client");
     json_put_string(body, key->name);
     put_items(body, tally);
@@ -144,7 +149,7 @@ void api_stats(struct call *call) {
     if (result == QUEUE_OK)
         result = stats_read_peers(queue, conf, &peers);
     if (result == QUEUE_OK)
-        reply_tally(&call->server->reply, conf, &tally, &fleet, &peers, queue);
+        reply_tally(call, &tally, &fleet, &peers);
     else
         problem_of_read(&call->server->reply, result);
 }

@@ -37,7 +37,7 @@ const statsPoller = new Poller(async (signal) => {
     const slow = setTimeout(() => signal.aborted || showNoAnswer('The node has not answered yet.'), SLOW_SECONDS * 1000);
     try {
         const newest = await call('GET', '/stats', { signal });
-        await learnRights(newest, signal);
+        learnRights(newest);
         showAnswer(newest);
     } catch (error) {
         if (signal.aborted) throw error;
@@ -68,33 +68,25 @@ const historyPoller = new Poller(async (signal) => {
     }
 }, () => interval() && Math.max(interval(), HISTORY_SECONDS));
 
-// Learns what the reader may do: once, and when the key has become another client's, or none's. An operator's key is told from a viewer's by a call that changes nothing: what
-// is to be paused is not said.
-async function learnRights(newest, signal) {
-    if (rights && rights.client === newest.client) return;
+// Learns what the reader may do: at first, and when the key has got another role or client.
+function learnRights(newest) {
+    const { role, client } = newest;
+    if (rights && rights.role === role && rights.client === client) return;
     if (rights) forgetShown();
-    const own = newest.client !== undefined;
-    let operate = !own;
-    if (operate && hasKey()) {
-        operate = await call('POST', '/admin/pause', { signal }).then(() => true, (error) => {
-            if (error instanceof ApiError && [400, 403].includes(error.status)) return error.status === 400;
-            throw error;
-        });
-    }
-    rights = { client: newest.client, sees: own ? 'own' : 'all', change: own || operate, operate };
-    showRights(newest);
+    const operate = ['operator', 'everybody'].includes(role);
+    rights = { role, client, sees: role === 'client' ? 'own' : 'all', change: operate || role === 'client', operate };
+    showRights();
 }
 
 // --- What is shown -------------------------------------------------------------------------------
 
-function showRights(newest) {
-    const role = rights.sees === 'own' ? `client ${newest.client}` : rights.operate ? 'operator' : 'viewer';
+function showRights() {
     show(byId('key-panel'), false);
     show(byId('content'), true);
     show(byId('who'), true);
     show(byId('forget'), hasKey());
-    setText(byId('role'), hasKey() ? role : 'no key needed');
-    byId('who').title = hasKey() ? '' : 'KEYS is not set: who reaches this node may do everything.';
+    setText(byId('role'), { everybody: 'no key needed', client: `client ${rights.client}` }[rights.role] ?? rights.role);
+    byId('who').title = rights.role === 'everybody' ? 'KEYS is not set: who reaches this node may do everything.' : '';
     show(byId('raw'), !hasKey());
     allowEnqueue(rights);
     allowItems(rights);

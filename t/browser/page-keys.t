@@ -77,6 +77,7 @@ subtest 'a client' => sub {
 };
 
 subtest 'a viewer' => sub {
+    my $refused = $mill->stats->{refused};
     enter('vic', 'viewer');
     is waiting(), '2', 'all items are counted';
     ok visible('fleet'), 'it sees the fleet';
@@ -84,6 +85,7 @@ subtest 'a viewer' => sub {
     is $browser->run('return [...document.querySelectorAll("#fleet button")].filter(b => b.checkVisibility()).length'), 0, 'nor pause anything';
     is look_at($item{ben}), 'waiting', 'it sees each item';
     ok !visible('item-cancel'), 'and cancels none';
+    is $mill->stats->{refused}, $refused + 1, 'and the page makes no call that is refused, but the first without a key';
 };
 
 subtest 'an operator' => sub {
@@ -109,6 +111,22 @@ subtest 'another key counts from now on' => sub {
     spew("$dir/keys", $keys);
     ok $mill->reload, 'the key is there again';
     enter('olga', 'operator');
+};
+
+subtest 'an operator becomes a viewer' => sub {
+    my $keys = slurp("$dir/keys");
+    my $buttons = 'return [...document.querySelectorAll("#part-rows button")].filter(b => b.checkVisibility()).length';
+    is $browser->run($buttons), 3, 'parts can be paused';
+    spew("$dir/keys", $keys =~ s/^operator olga/viewer olga/mr);
+    ok $mill->reload, 'the same key is a viewer\'s';
+    is $browser->reads('role', qr/viewer/), 'viewer', 'the page says so at its next update';
+    is $browser->run($buttons), 0, 'and there is no button to pause anything';
+    ok !visible('enqueue'), 'nor to enqueue';
+    is $mill->call('POST', '/admin/pause?what=intake')->status, 403, 'as the server allows neither';
+    spew("$dir/keys", $keys);
+    ok $mill->reload, 'it is an operator\'s again';
+    is $browser->reads('role', qr/operator/), 'operator', 'which the page says, too';
+    is $browser->run($buttons), 3, 'with its buttons';
 };
 
 subtest 'the key is forgotten' => sub {

@@ -20,8 +20,8 @@ for my $who (keys %items) {
 
 # Whose an answer is.
 my %own = (
-    map({ my $who = $_; ($who => sub ($stats) { $stats->{client} eq $who && $stats->{items}{waiting} == $items{$who} && !$stats->{fleet} }) } keys %items),
-    olga => sub ($stats) { !exists $stats->{client} && $stats->{items}{waiting} == 8 && exists $stats->{warnings} },
+    map({ my $who = $_; ($who => sub ($stats) { $stats->{client} eq $who && $stats->{role} eq 'client' && $stats->{items}{waiting} == $items{$who} && !$stats->{fleet} }) } keys %items),
+    olga => sub ($stats) { !exists $stats->{client} && $stats->{role} eq 'operator' && $stats->{items}{waiting} == 8 && exists $stats->{warnings} },
 );
 my @people = sort keys %own;
 my @good = parallel(4, sub ($job) {
