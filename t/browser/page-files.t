@@ -43,11 +43,29 @@ subtest 'each file' => sub {
         "$_: no HTML from texts, no address elsewhere" for @files;
 };
 
+subtest 'Range' => sub {
+    for my $path (qw(/ui/main.js /openapi.yaml)) {
+        my $whole = $mill->get($path);
+        for my $range ('bytes=0-1', 'bytes=99999999-') {
+            my $reply = $mill->get($path, Range => $range);
+            is $reply->status, 200, "$path, $range";
+            ok $reply->content eq $whole->content, 'is sent whole';
+        }
+    }
+};
+
 subtest 'what is refused' => sub {
     for my $method (qw(POST PUT DELETE PATCH OPTIONS)) {
         my $reply = $mill->call($method, '/ui/');
         is_problem $reply, 405, $method;
         is $reply->header('allow'), 'GET, HEAD', 'which says what is taken';
+    }
+    for my $field (['If-Match' => '"another"'], ['If-Unmodified-Since' => 'Mon, 30 Nov 2015 12:00:00 GMT']) {
+        for my $path (qw(/ui/ /ui/main.js /openapi.yaml)) {
+            my $reply = $mill->get($path, @$field);
+            is_problem $reply, 412, "$path with $field->[0]";
+            is $reply->header('cache-control'), 'no-store', 'which nobody keeps';
+        }
     }
     is_problem $mill->get("/ui/$_"), 404, $_ for qw(nothing ..%2fsite.conf %2e%2e/site.conf lib/ lib/dygraph.css page/);
 };
