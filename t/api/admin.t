@@ -130,10 +130,10 @@ subtest 'over a restart' => sub {
     is_deeply $mill->stats->{paused}, ['leasing', 'scaling'], 'both are paused still';
     is leased($mill->lease), 0, 'nothing is leased';
     like $mill->server_log, qr/leasing is still paused by an operator: POST \/admin\/resume\?what=leasing/, 'the log says how it goes on';
-    like $mill->server_log, qr/ leasing is paused by olga$/m, 'and who paused it';
+    like $mill->server_log, qr/ leasing is paused by olga \(request \w+\)$/m, 'and who paused it';
     is paused(admin('resume?what=scaling', 'otto')), 'leasing', 'one goes on,';
     is paused(admin('resume?what=leasing', 'otto')), '', 'and the other';
-    like $mill->server_log, qr/ leasing is resumed by otto$/m, 'which the log says';
+    like $mill->server_log, qr/ leasing is resumed by otto \(request \w+\)$/m, 'which the log says';
     is_deeply [map { $_->{why} } $mill->stats->{fleet}{decisions}->@*], ['scaling is resumed by otto', 'scaling is paused by olga'],
         'and the decisions, of scaling';
     is leased($mill->lease), 1, 'items are leased';
