@@ -23,7 +23,7 @@ my %traced = (env => { ASAN_OPTIONS => "detect_leaks=0:log_path=$mill->{dir}/san
 sub sweep ($before, $after, @arguments) {
     for my $number (1 .. 1000) {
         my @more = $before->($number);
-        my $code = $client->run({ %traced, wrap => [$kill_child, $number] }, @arguments, @more)->{code};
+        my $code = $client->run({ %traced, wrap => [$kill_child, 'changes', $number] }, @arguments, @more)->{code};
         if ($code != 137) {
             is $code, 0, 'it ends when it is not killed';
             note "$arguments[0]: killed at " . ($number - 1) . ' points';
@@ -93,7 +93,7 @@ subtest 'a file that others have changed' => sub {
         unlink $out, "$out.pull";
         spew($out, "before\n");
         $client->run('put', @$_, '-n', 1, '--job', "changed$number-" . @puts) for @puts;
-        $client->run({ %traced, wrap => [$kill_child, $number] }, 'pull', '-q', '--out', $out);
+        $client->run({ %traced, wrap => [$kill_child, 'changes', $number] }, 'pull', '-q', '--out', $out);
     };
     my $asked; # the change before which the file is longer than it was
     for my $number (1 .. 100) { # the last change before the values are in the file

@@ -2,7 +2,7 @@ package Hashmill::Client;
 
 # The program hashmill in a test's hand, with a home of its own:
 #
-#     my $client = Hashmill::Client->new($mill);                # or ->new($mill, url => '...', key => $key)
+#     my $client = Hashmill::Client->new($mill);                # or ->new($mill, url => '...', key => $key, program => PATH)
 #     my $done = $client->run('put', $file, '-n', 5);           # what it has printed, and its exit code
 #     is $done->{code}, 0; is $done->{out}, ...; is $done->{err}, '';
 #     my $run = $client->start('run', $file, '-n', 1e9);        # in the background
@@ -19,7 +19,7 @@ use Hashmill::Util;
 
 sub new ($class, $mill, %options) {
     my $dir = tempdir('hm-client-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-    my $self = bless { mill => $mill, dir => $dir, number => 0, env => {
+    my $self = bless { mill => $mill, dir => $dir, number => 0, program => $options{program}, env => {
         $mill ? $mill->environment->%* : (), HOME => $dir, XDG_STATE_HOME => "$dir/state", XDG_CONFIG_HOME => "$dir/config",
         HASHMILL_URL => $options{url} // $mill->url, HASHMILL_KEY_FILE => '',
     } }, $class;
@@ -32,7 +32,7 @@ sub new ($class, $mill, %options) {
 }
 
 sub dir ($self)     { return $self->{dir} }
-sub program ($self) { return ($self->{mill} ? $self->{mill}->program('hashmill') : Hashmill::build_directory() . '/hashmill') }
+sub program ($self) { return $self->{program} // ($self->{mill} ? $self->{mill}->program('hashmill') : Hashmill::build_directory() . '/hashmill') }
 
 # Writes files into its directory; returns their paths.
 sub files ($self, %content) {
