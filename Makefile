@@ -231,10 +231,10 @@ test-tools: $(BUILD)/sim/hashmill-sim $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/f
 test:
 	scripts/test.sh --no-install
 
-# The tests that take long: ten thousand requests under valgrind, interrupted deployments.
+# The tests that take long: ten thousand requests under valgrind, interrupted deployments, each call of the client.
 .PHONY: test-slow
 test-slow:
-	HASHMILL_SLOW=1 scripts/test.sh --no-install t/slow/*.t
+	HASHMILL_SLOW=1 scripts/test.sh --no-install t/slow/*.t t/client/every-call.t
 
 # The tests that need root in part: for networks, disks and limits of memory of their own. `make test`
 # leaves out what this user has no right to; here that is a failure.

@@ -33,7 +33,9 @@ bool job_is_named(const char *job) {
 static void make_directories(char *path) {
     for (char *at = path + 1; (at = strchr(at, '/')) != NULL; at++) {
         *at = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        if (mkdir(path, 0700) == 0)
+            sync_parent(path); /* else the journal may go with it */
+        else if (errno != EEXIST)
             say("cannot make the directory %s: %m", path);
         *at = '/';
     }
@@ -77,7 +79,8 @@ static int open_file(struct journal *journal, bool change) {
     return CLIENT_DONE;
 }
 
-/* Cuts off what a crash left of a last line, and begins a new file. */
+/* Cuts off what a crash left of a last line, and begins a new file. One with lines is known to be
+ * in its directory on the disk. */
 static bool make_ready(struct journal *journal, long long whole) {
     if (ftruncate(journal->fd, whole) != 0 || lseek(journal->fd, whole, SEEK_SET) < 0) {
         say("cannot write the journal %s: %m", journal->path);
@@ -86,7 +89,7 @@ static bool make_ready(struct journal *journal, long long whole) {
     if (whole > 0)
         return true;
     buffer_puts(&journal->noted, head);
-    return journal_write(journal, true) && sync_parent(journal->path);
+    return sync_parent(journal->path) && journal_write(journal, true);
 }
 
 struct journal *journal_open(const char *job, bool change, bool names, int *code) {

@@ -87,6 +87,39 @@ subtest 'the end of a journal' => sub {
     like $done->{err}, qr/line 2 is not of a journal/, 'is named';
 };
 
+# What was done too early for a power cut, by a trace of the calls with the paths of their descriptors.
+sub read_trace ($file) {
+    my (%unsynced, @early); # by path: a file, or a directory with new names
+    for my $line (split /\n/, slurp($file)) {
+        my ($call, $rest) = $line =~ /^(\w+)\((.*)/ or next;
+        my ($path) = $rest =~ /^\d+<([^>]*)>/ ? $1 : $rest =~ /"([^"]*)"/;
+        my $parent = ($path // '') =~ s{/[^/]*$}{}r;
+        my @needed = $call =~ /^send/ ? sort keys %unsynced
+            : $call =~ /^(?:rename|unlink)$/ ? ($path, $out)              # FILE.pull goes
+            : $call eq 'write' && $parent eq "$client->{dir}/synced/hashmill" ? $parent # a journal with lines is there to stay
+            : ();
+        push @early, map { "$call before $_ is synced" } grep { $unsynced{$_} } @needed;
+        next if $rest =~ /= -1 /;
+        $unsynced{$path} = 1 if $call eq 'write' && $path =~ /^\Q$client->{dir}\E/;
+        $unsynced{$parent} = 1 if $call =~ /^(?:mkdir|rename|unlink)$/ || $rest =~ /O_CREAT/;
+        delete $unsynced{$path} if $call =~ /sync$/;
+    }
+    return @early;
+}
+
+subtest 'all is on the disk before the next step' => sub {
+    plan skip_all => 'strace cannot trace here' if system('strace -o /dev/null true 2>/dev/null') != 0;
+    my $trace = "$client->{dir}/trace";
+    my %options = (wrap => ['strace', '-y', '-o', $trace, '-e', 'trace=openat,write,fsync,fdatasync,mkdir,rename,unlink,sendto,sendmsg'],
+        env => { $traced{env}->%*, XDG_STATE_HOME => "$client->{dir}/synced" });
+    unlink $out;
+    for my $command (['put', @files, '-n', 1], ['pull', '--out', $out]) {
+        is $client->run(\%options, @$command)->{code}, 0, $command->[0];
+        like slurp($trace), qr/sync\(.*send/s, 'syncs before it sends';
+        is join("\n", read_trace($trace)), '', 'all that it has to';
+    }
+};
+
 subtest 'a file that others have changed' => sub {
     my $pull = sub (@more) { return $client->run('pull', '-q', '--out', $out, @more) };
     my $break = sub ($number, @puts) { # a pull that is killed at that change, when these are done
