@@ -133,6 +133,8 @@ $(BUILD)/shim/%.so: t/support/shim/%.c
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(filter-out -O1 -fsanitize% -fno-sanitize%,$(ALL_CFLAGS)) -O2 $(LDFLAGS) -shared -fPIC -MMD -MP -o $@ $<
 
+# A sweep starts it hundreds of times, and a sanitizer takes longer than the rest of it.
+$(BUILD)/crash/kill_child: private ALL_CFLAGS := $(filter-out -O1 -fsanitize% -fno-sanitize%,$(ALL_CFLAGS)) -O2
 $(BUILD)/crash/%: t/support/crash/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/fcgi.a $(BUILD)/lib.a $(FCGI_LIBS)

@@ -80,7 +80,7 @@ sub pull_all (%value_of) {
 
 sub sweep_put ($kind, $count, @how) {
     my %value_of;
-    sweep("put @how of $count files", $kind,
+    sweep(join(' ', 'put', @how, "of $count files"), $kind,
         sub { my $here = new_point($count, 1); return ($here, 'put', '--from-file', $here->{list}, '-n', 1, @how) },
         sub ($here, @ids) {
             @value_of{@ids} = $here->{values}->@*;
