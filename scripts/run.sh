@@ -256,18 +256,23 @@ workers_there() {
 }
 
 announce() {
-    local first last key=
+    local first last client key="" options=""
     ! wants_key || key=" -H \"Authorization: Bearer \$key\"" # a variable of who pastes this
+    ! wants_key || options=" --key-file FILE_WITH_YOUR_KEY"
     first=$(client_url 0)
     last=$(client_url $((nodes - 1)))
+    printf -v client '%q' "${build#"$start_dir/"}/hashmill"
     if ((nodes == 1)); then
         say "hashmill serves on $first (workers on port $((port + 1)), metrics on $metrics_port); logs are in $var/log"
+        ((port == 8080)) || options+=" --url $first"
     else
         say "two nodes serve on $first and $last; logs are in $var/node0/log and $var/node1/log"
+        options+=" --url $first,$last"
     fi
     workers_there
-    say "what happens is seen in a browser at $first/ui/"
+    say "what happens is seen in a browser at $first/ui/; Ctrl-C stops everything, and keeps what is stored"
     say ""
+    say "  date >file; $client run file -n 1000000$options"
     say "  id=\$(date | curl -sT-$key -H 'Accept: text/plain' '$first/enqueue?iterations=1000000'); curl$key \"$last/items/\$id?wait=30\""
     say "  curl$key -X POST '$last/pullCompleted?top=10'"
     say ""

@@ -86,6 +86,9 @@ subtest 'start' => sub {
     ok works(), 'an item gets its value';
     like qx{$enqueue -s}, qr/"id":"/, 'the first line that it prints can be pasted';
     like qx{$pull -s}, qr/"value":"[0-9a-f]{128}"/, 'the second too';
+    my ($client) = $run->log =~ /^ +date >file; (\N+ run file \N+)\n/m;
+    spew("$var/file", 'of the client');
+    is qx{cd $var && HOME=$var XDG_STATE_HOME= $client}, value_of('of the client', 1_000_000) . "  file\n", 'and the line for the client program';
     for my $file ("$var/worker-token", "$var/hashmill.env", "$var/worker.env") {
         is +(stat $file)[2] & 0777, 0600, "only its owner reads $file";
     }
