@@ -61,6 +61,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 FCGI_OBJECTS := $(FCGI_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/sql.o
 WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
 CLIENT_OBJECTS := $(CLIENT_SOURCES:%.c=$(BUILD)/%.o)
+MILL_OBJECTS := $(filter $(BUILD)/worker/kernels/% $(BUILD)/worker/mill/%,$(WORKER_OBJECTS)) # what the client has of it
 # Unit tests take what they need out of these; the main functions stay out.
 TEST_ARCHIVES := $(BUILD)/fcgi.a $(BUILD)/worker.a $(BUILD)/client.a $(BUILD)/lib.a
 TEST_PROGRAMS := $(TEST_SOURCES:t/%.c=$(BUILD)/t/%)
@@ -70,6 +71,7 @@ TEST_SHIMS := $(SHIM_SOURCES:t/support/shim/%.c=$(BUILD)/shim/%.so)
 CRASH_SOURCES := $(wildcard t/support/crash/*.c)
 CRASH_PROGRAMS := $(CRASH_SOURCES:t/support/crash/%.c=$(BUILD)/crash/%)
 FLIP_SOURCES := $(wildcard t/support/flip/*.c)
+FLIP_PROGRAMS := $(BUILD)/flip/hashmill-worker $(BUILD)/flip/hashmill
 FUZZ_PROGRAMS := $(FUZZ_SOURCES:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
 # One short line for each step; make V=1 shows the commands.
@@ -89,7 +91,7 @@ $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
 # It has the kernels and the mill of the worker.
-$(BUILD)/hashmill: $(CLIENT_OBJECTS) $(filter $(BUILD)/worker/kernels/% $(BUILD)/worker/mill/%,$(WORKER_OBJECTS)) $(LIB_OBJECTS)
+$(BUILD)/hashmill: $(CLIENT_OBJECTS) $(MILL_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 
 # What the benchmarks compare with: servers with another client side of the queue (client.c), each under
@@ -139,8 +141,10 @@ $(BUILD)/crash/%: t/support/crash/%.c $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/fcgi.a $(BUILD)/lib.a $(FCGI_LIBS)
 
-# A worker whose kernels go wrong: their outcome passes through the wrapper.
+# A worker and a client whose kernels go wrong: their outcome passes through the wrapper.
 $(BUILD)/flip/hashmill-worker: $(FLIP_SOURCES) $(WORKER_OBJECTS) $(LIB_OBJECTS)
+$(BUILD)/flip/hashmill: $(FLIP_SOURCES) $(CLIENT_OBJECTS) $(MILL_OBJECTS) $(LIB_OBJECTS)
+$(FLIP_PROGRAMS):
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--wrap=kernels_run -o $@ $^ $(WORKER_LIBS)
 
@@ -226,7 +230,7 @@ fuzz:
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
-test-tools: $(BUILD)/sim/hashmill-sim $(TEST_SHIMS) $(CRASH_PROGRAMS) $(BUILD)/flip/hashmill-worker
+test-tools: $(BUILD)/sim/hashmill-sim $(TEST_SHIMS) $(CRASH_PROGRAMS) $(FLIP_PROGRAMS)
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test

@@ -46,16 +46,17 @@ void help_print(void) {
     printf("\nData goes to standard output, messages to standard error. A command that was\n"
            "interrupted goes on when it is run again, and puts nothing twice.\n"
            "Exit codes: 0 done, 1 something failed, 2 the command line or a setting is wrong,\n"
-           "3 no such item, 4 the key is refused, 5 try again later, 6 --timeout has passed and\n"
-           "items are not done yet, 7 a value is wrong, 130 interrupted.\n\n"
+           "3 no such item or job, 4 the key is refused, 5 try again later, 6 --timeout has\n"
+           "passed and items are not done yet, 7 a value is wrong, 76 this machine computes\n"
+           "wrongly, 130 interrupted.\n\n"
            "Settings, in /etc/hashmill/client.env, ~/.config/hashmill/config or (these win) in "
            "the\nenvironment, as HASHMILL_URL and so on:\n");
     client_conf_help(stdout);
 }
 
 void help_print_verb(const struct verb *verb) {
-    printf("hashmill %s: %s\n\nusage: hashmill %s %s\n\n", verb->name, verb->help, verb->name,
-           verb->arguments);
+    printf("hashmill %s: %s\n\nusage: hashmill %s%s%s\n\n", verb->name, verb->help, verb->name,
+           verb->arguments[0] != '\0' ? " " : "", verb->arguments);
     for (const struct option_row *option = option_rows; option->name; option++) {
         if (option_is_of(option, verb))
             print_option(option, false);

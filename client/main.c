@@ -116,6 +116,11 @@ static bool read_options(struct command *command, const struct verb *verb, int a
     }
     command->arguments = argv + optind;
     command->count = argc - optind;
+    if (command->count > 0 && !verb->takes_arguments && !command->help) {
+        say("%s takes no argument, and %s is one; see hashmill %s --help", verb->name,
+            command->arguments[0], verb->name);
+        return false;
+    }
     if (command->job && !job_is_named(command->job)) {
         say("--job must be 1 to %d letters, digits, dots, dashes or underscores, the first no dot",
             JOB_LENGTH_MAX);
@@ -192,7 +197,9 @@ int main(int argc, char **argv) {
     else if (strcmp(name, "--version") == 0)
         printf("hashmill %s\n", HASHMILL_VERSION);
     else {
-        say(argc > 1 ? "%s is not a verb; see hashmill --help" : "what? see hashmill --help%s",
+        say(argc <= 1        ? "say what to do, as by hashmill run FILE -n N; see hashmill --help%s"
+            : name[0] == '-' ? "the verb comes before %s; see hashmill --help"
+                             : "%s is not a verb; see hashmill --help",
             name);
         code = CLIENT_USAGE;
     }

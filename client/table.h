@@ -13,6 +13,7 @@
 struct verb {
     const char *name;
     const char *arguments; /* as the usage shows them */
+    bool takes_arguments;  /* besides options */
     const char *help;      /* half a sentence */
     const char *words;     /* what the first argument may be, for completion; NULL: files or ids */
     int timeout_seconds;   /* unless --timeout says else; 0: none */

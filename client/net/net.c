@@ -14,7 +14,7 @@
 #include "net/problem.h"
 #include "retry.h"
 
-enum { REQUEST_MS = 60000, TURN_MS = 1000 };
+enum { REQUEST_MS = 60000, TURN_MS = 1000, STATUS_NO_KEY = 401 };
 
 struct node {
     const char *url;
@@ -129,7 +129,7 @@ void net_put_off(struct net *net, int number, enum outcome outcome, const char *
     if (next != number && outcome == OUTCOME_NOT_DONE)
         say("%s: %s; going on with %s", node->url, why, net->nodes[next].url);
     else
-        say("%s: %s; trying again in %.1f s", node->url, why, (double)delay_ms / 1000);
+        say("%s: %s; trying again, first in %.1f s", node->url, why, (double)delay_ms / 1000);
 }
 
 void net_went_well(struct net *net, int number) {
@@ -147,6 +147,14 @@ bool net_is_failing(const struct net *net) {
             return true;
     }
     return false;
+}
+
+/* Says where a key goes; the node has said that it wants one. */
+static void add_key_hint(struct answer *answer) {
+    size_t length = strlen(answer->why);
+    snprintf(answer->why + length, sizeof answer->why - length, " %s",
+             answer->net->bearer ? "It goes into the file that --key-file or KEY_FILE names."
+                                 : "Name the file with it by --key-file or KEY_FILE.");
 }
 
 static void done(void *context, const struct http_reply *reply) {
@@ -167,6 +175,8 @@ static void done(void *context, const struct http_reply *reply) {
         problem_read(&problem, reply->body, reply->length, answer->why, sizeof answer->why);
     if (reply->status > 299 && answer->why[0] == '\0')
         snprintf(answer->why, sizeof answer->why, "the reply has the status %d", reply->status);
+    if (reply->status == STATUS_NO_KEY)
+        add_key_hint(answer);
     answer->outcome = outcome_of(reply, &problem);
     if (answer->outcome != OUTCOME_ANSWERED)
         net_put_off(net, answer->node, answer->outcome, answer->why, answer->retry_after_ms);

@@ -132,20 +132,28 @@ static bool print_paused(struct session *session, const struct answer *answer) {
     return good;
 }
 
+/* Whether this pauses or resumes something that there is. */
+static bool is_pause(const char *call, const char *part) {
+    return (strcmp(call, "pause") == 0 || strcmp(call, "resume") == 0) &&
+           (strcmp(part, "intake") == 0 || strcmp(part, "leasing") == 0 ||
+            strcmp(part, "scaling") == 0);
+}
+
 int verb_admin(struct session *session) {
     const struct command *command = &session->command;
     struct buffer path = {0};
     struct answer answer = {0};
     int code = CLIENT_DONE;
     const char *call = command->count == 2 ? command->arguments[0] : "";
+    const char *what = command->count == 2 ? command->arguments[1] : "";
     bool release = strcmp(call, "release") == 0;
-    if (!release && strcmp(call, "pause") != 0 && strcmp(call, "resume") != 0) {
+    if (!release && !is_pause(call, what)) {
         say("admin pause PART, admin resume PART (intake, leasing or scaling), or admin release "
             "NAME");
         return CLIENT_USAGE;
     }
     buffer_printf(&path, "/admin/%s?", call);
-    query_add(&path, release ? "name" : "what", command->arguments[1]);
+    query_add(&path, release ? "name" : "what", what);
     buffer_append(&path, "", 1);
     for (int node = 0; node < net_count(session->net); node++) {
         struct ask ask = {.method = "POST", .path = path.data};

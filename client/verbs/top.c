@@ -203,10 +203,6 @@ static int show_live(struct session *session) {
 
 int verb_top(struct session *session) {
     const char *term = getenv("TERM");
-    if (session->command.count > 0) {
-        say("top takes no argument");
-        return CLIENT_USAGE;
-    }
     if (!session->command.json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term &&
         term[0] != '\0' && strcmp(term, "dumb") != 0)
         return show_live(session);

@@ -76,7 +76,7 @@ static void tell(struct round *round) {
             break;
         item_id_write(id, watched->id);
         if (watched->state == WATCHED_CANCELLED)
-            say("%s is cancelled", id);
+            say("%s is cancelled; to have its file computed put it with another --job", id);
         if (watched->state == WATCHED_CANCELLED)
             round->code = client_exit_worse(round->code, CLIENT_FAILED);
         if (watched->state == WATCHED_GONE)
@@ -115,6 +115,8 @@ static void report(struct round *round) {
         add_progress(&sums, watched, &estimated);
     }
     sums.eta_seconds = estimated ? sums.eta_seconds : -1;
+    if (sums.items_done == sums.items_all)
+        sums.note = NULL;
     progress_report(round->progress, &sums);
 }
 

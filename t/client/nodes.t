@@ -68,7 +68,7 @@ subtest 'keys' => sub {
         my $done = $ann->run({ env => { HASHMILL_KEY_FILE => '' } }, @$verb, '--job', 'no-key') if $verb->[0] =~ /^(?:put|run)$/;
         $done //= $ann->run({ env => { HASHMILL_KEY_FILE => '' } }, @$verb);
         is $done->{code}, 4, "$verb->[0] without a key: exit code 4";
-        like $done->{err}, qr/\Ahashmill: .+key/, 'and why';
+        like $done->{err}, qr/\Ahashmill: .+ Name the file with it by --key-file or KEY_FILE\.$/m, 'and what to do';
     }
     is $as{vera}->run('put', @files, '-n', 1)->{code}, 4, 'a viewer puts nothing';
     is $as{vera}->run('workers')->{code}, 0, 'and sees the workers';
@@ -81,7 +81,7 @@ subtest 'keys' => sub {
     is $as{few}->run('put', @files, '-n', 1)->{code}, 0, 'as much as a quota allows';
     $done = $as{few}->run('put', $few, '-n', 1, '--timeout', 1);
     is $done->{code}, 5, 'a quota that may have room later: exit code 5';
-    like $done->{err}, qr/trying again in.*\n.*--timeout is over/, 'and why';
+    like $done->{err}, qr/trying again, first in.*\n.*--timeout is over/, 'and why';
 };
 
 subtest 'the file of the key' => sub {
@@ -96,7 +96,9 @@ subtest 'the file of the key' => sub {
     spew($file, "two words\n");
     is $ann->run('ls')->{code}, 2, 'a file that holds no key';
     spew($file, "wrong\n");
-    is $ann->run('ls')->{code}, 4, 'a key that is none';
+    $done = $ann->run('ls');
+    is $done->{code}, 4, 'a key that is none';
+    like $done->{err}, qr/not known at this node .* file that --key-file or KEY_FILE names/, 'and where it comes from';
     spew($file, "$key{ann}\n");
     is $ann->run('ls', '--url', 'http://example.net')->{code}, 2, 'a key does not go over plain http to another machine';
 };

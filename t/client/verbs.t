@@ -92,6 +92,9 @@ subtest 'run and wait' => sub {
     prints($client->run('wait', @run), [map { "$run[$_] $values[$_]" } 0 .. 2], 'wait ID...');
     my ($line) = map { JSON::PP->new->decode($_) } $client->lines($client->run('run', '--json', $files[0], '-n', 1000));
     is_deeply $line, { type => 'value', id => $run[0], file => $files[0], value => $values[0] }, 'run --json';
+    my @reports = split /\n/, $client->run('run', $files[0], '-n', 1001, '--progress', 'line')->{err};
+    like $reports[-1], qr/^hashmill: 1 of 1 item, .*100 %\)/, '--progress line: the last line';
+    unlike $reports[-1], qr/no worker/, 'is not about what was before';
     $client->run('put', @files, '-n', 2000, '--job', 'waited');
     prints($client->run('wait', '--job', 'waited'), [map { value_of($body{$_}, 2000) . "  $client->{dir}/$_" } sort keys %body], 'wait --job');
     my @many = map { "$client->{dir}/" . sprintf('many-%03d', $_) } 1 .. 50;
@@ -120,6 +123,11 @@ subtest 'what goes wrong' => sub {
     };
     $exit->(2, 'not a verb', 'putt');
     $exit->(2, 'see hashmill --help');
+    $exit->(2, 'the verb comes before --url', '--url', $mill->url, 'ls');
+    for my $verb (qw(ls pull workers decisions top)) {
+        my $done = $exit->(2, "$verb takes no argument, and values is one", $verb, 'values');
+        is $done->{out}, '', 'nothing is taken';
+    }
     $exit->(2, 'not an option of get', 'get', '--follow', $ids[0]);
     $exit->(2, 'needs a value', 'put', '-n');
     $exit->(2, 'whole number from 1', 'put', $files[0], '-n', '1x');
@@ -133,6 +141,9 @@ subtest 'what goes wrong' => sub {
     $exit->(3, 'no item with this id', 'get', $unknown);
     $exit->(3, 'no item with this id', 'wait', $unknown);
     $exit->(3, 'no such job', 'wait', '--job', 'nobody');
+    my ($cancelled) = $client->lines($client->run('put', $files[0], '-n', 5, '--job', 'cancelled'));
+    $client->run('rm', $cancelled);
+    $exit->(1, "$cancelled is cancelled; .* another --job", 'run', $files[0], '-n', 5, '--job', 'cancelled');
     $exit->(1, 'done', 'rm', $ids[0]);
     my $done = $exit->(1, 'No such file', 'put', "$client->{dir}/none", $files[0], '-n', 1);
     is $done->{out}, "$ids[0]\n", 'the other file is put';
@@ -164,13 +175,15 @@ subtest 'the fleet' => sub {
     is $client->run('put', $files[0], '-n', 99, '--timeout', 1)->{code}, 5, 'put while the intake is paused: exit code 5';
     prints($client->run('admin', 'resume', 'intake', '--json'), [qq({"type":"paused","node":"$url","paused":[]})], 'admin resume --json');
     is $client->run('admin', 'release', 'nobody')->{code}, 3, 'admin release of nobody: exit code 3';
-    is $client->run('admin', 'pause', 'nothing')->{code}, 1, 'admin pause of nothing';
+    my $done = $client->run('admin', 'pause', 'nothing');
+    is $done->{code}, 2, 'admin pause of nothing: exit code 2';
+    like $done->{err}, qr/intake, leasing or scaling/, 'and what there is';
 };
 
 subtest 'help' => sub {
     my ($help) = $client->run('--help')->{out};
     for my $verb ($help =~ /^  ([a-z]+) .*   /mg) {
-        like $client->run($verb, '--help')->{out}, qr/\Ahashmill $verb: .+\n\nusage: hashmill $verb /, "$verb --help";
+        like $client->run($verb, '--help')->{out}, qr/\Ahashmill $verb: .+\n\nusage: hashmill $verb\b/, "$verb --help";
     }
     like $client->run('--version')->{out}, qr/\Ahashmill \d/, '--version';
 };

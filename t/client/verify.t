@@ -116,4 +116,12 @@ subtest 'interrupted, and out of time' => sub {
     is_deeply [$code, $out], [6, ''], '--timeout: exit code 6';
 };
 
+subtest 'a machine that computes wrongly' => sub {
+    my $process = Hashmill::Process->start(log => "$dir/flipped", cwd => $dir, env => { BIT_FLIPS => 1 },
+        command => [Hashmill::build_directory() . '/flip/hashmill', 'verify', 'abc', 1_000_000_000_000, $wrong]);
+    is $process->wait_exit(60) && $process->exit_code, 76, 'exit code 76, as of a worker';
+    like $process->log, qr/kernel [\w-]+ computed a chain wrongly.*Take it out of service/, 'and what to do';
+    unlike $process->log, qr/^abc: /m, 'it says nothing of the value';
+};
+
 done_testing();

@@ -1,7 +1,7 @@
 /*
- * A worker whose arithmetic fails: linked into build/test/flip/hashmill-worker, and nowhere else,
- * with --wrap=kernels_run. One in BIT_FLIPS of the runs of its kernels has a random bit of a random
- * chain flipped in its result.
+ * A worker or client whose arithmetic fails: linked into the programs in build/test/flip, and
+ * nowhere else, with --wrap=kernels_run. One in BIT_FLIPS of the runs of its kernels has a random
+ * bit of a random chain flipped in its result.
  */
 
 #include <stdlib.h>
