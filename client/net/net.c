@@ -173,8 +173,10 @@ static void done(void *context, const struct http_reply *reply) {
         snprintf(answer->why, sizeof answer->why, "%s", reply->error);
     else if (reply->status > 299)
         problem_read(&problem, reply->body, reply->length, answer->why, sizeof answer->why);
+    answer->foreign = reply->status > 299 && problem.name[0] == '\0';
     if (reply->status > 299 && answer->why[0] == '\0')
-        snprintf(answer->why, sizeof answer->why, "the reply has the status %d", reply->status);
+        snprintf(answer->why, sizeof answer->why,
+                 "the reply has the status %d and says no more; is it a hashmill?", reply->status);
     if (reply->status == STATUS_NO_KEY)
         add_key_hint(answer);
     answer->outcome = outcome_of(reply, &problem);
@@ -254,7 +256,7 @@ int answer_exit(const struct answer *answer) {
         return CLIENT_DONE;
     if (answer->status == 401 || answer->status == 403)
         return CLIENT_REFUSED;
-    return answer->status == 404 ? CLIENT_UNKNOWN_ID : CLIENT_FAILED;
+    return answer->status == 404 && !answer->foreign ? CLIENT_UNKNOWN_ID : CLIENT_FAILED;
 }
 
 int net_need(struct net *net, int owner, const struct ask *ask, struct answer *answer,

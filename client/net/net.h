@@ -44,6 +44,7 @@ struct answer {
     enum outcome outcome;
     int node;           /* that was asked */
     int status;         /* of HTTP; 0: no whole reply */
+    bool foreign;       /* an error that is put otherwise than a node does */
     struct buffer body; /* with a NUL behind it */
     struct buffer link; /* the header field Link; empty: none */
     int64_t retry_after_ms;

@@ -22,7 +22,7 @@ my @files = $ann->files(map { +"file$_" => "body $_" } 1 .. 3);
 my @values = map { sha512_hex("body $_") } 1 .. 3;
 
 # A node that a test plays: what it does with a request is in the file "$dir/mode": swallow it, hold it, or answer POST /items
-# with ids, after N seconds of "Retry-After" (mode "later N", once). Each body goes to "$dir/seen".
+# with ids, after N seconds of "Retry-After" (mode "later N", once); or be no hashmill ("foreign"). Each body goes to "$dir/seen".
 sub fake_node {
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16) // die "listen: $!";
     my $test = $$;
@@ -49,6 +49,7 @@ sub serve ($listener) {
         ($status, $content) = ("503 Later\r\nRetry-After: $1", '{"type":"urn:hashmill:problem:queue-full","detail":"The queue is full."}');
         unlink "$dir/mode";
     }
+    ($status, $content) = ('404 Not Found', '<h1>Not Found</h1>') if $mode eq 'foreign';
     print {$socket} "HTTP/1.1 $status\r\nConnection: close\r\nContent-Length: " . length($content) . "\r\n\r\n$content";
     close $socket;
     return;
@@ -138,6 +139,13 @@ subtest 'nodes in turn' => sub {
 
 subtest 'a node that takes a request and does not answer' => sub {
     my ($pid, $fake) = fake_node();
+    spew("$dir/mode", 'foreign');
+    for my $verb (['ls'], ['get', '01a20ad5-c32f-71c5-8024-c9d0da90077a']) {
+        my $done = $ann->run(@$verb, '--url', $fake);
+        is $done->{code}, 1, "$verb->[0] at what is no node: exit code 1, not 3";
+        like $done->{err}, qr/status 404 .* is it a hashmill\?/, 'and the question';
+    }
+    seen();
     spew("$dir/mode", 'hold');
     my $first = $ann->start('put', @files, '-n', 3, '--job', 'swallowed', '--url', "$fake,$url");
     ok wait_until(20, sub { -s "$dir/seen" }), 'has it when the client is killed';

@@ -161,6 +161,9 @@ subtest 'time' => sub {
     is $done->{code}, 130, 'Ctrl-C: exit code 130';
     like $done->{err}, qr/stay in the queue; to go on: \S+hashmill run \S+ -n 12345\n/, 'and how to go on';
     is $mill->state_of($client->run('put', $files[0], '-n', 12345)->{out} =~ s/\n//r), 'waiting', 'the item is still there';
+    $running = $client->start('wait', '--job', 'default');
+    ok $mill->wait_parked(1), 'wait waits';
+    is $client->end($running, 'HUP')->{code}, 130, 'the terminal is closed: exit code 130';
 };
 
 subtest 'the fleet' => sub {
