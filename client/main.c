@@ -99,6 +99,31 @@ static bool set(struct command *command, const struct option_row *row, const cha
     return false;
 }
 
+/* Says what getopt_long does not take: ':' an option without its value, '?' one that is none. */
+static void say_wrong(int found, const char *given, const struct verb *verb) {
+    char letter[] = {'-', (char)optopt, '\0'}; /* among others behind one dash */
+    if (optopt > 0 && optopt < LONG_ONLY)
+        given = letter;
+    if (found == ':')
+        say("%s needs a value; see hashmill %s --help", given, verb->name);
+    else
+        say("%s is not an option of %s; see hashmill %s --help", given, verb->name, verb->name);
+}
+
+/* Checks the arguments. False with a message. */
+static bool check_arguments(const struct command *command, const struct verb *verb) {
+    if (command->count > 0 && !verb->takes_arguments && !command->help) {
+        say("%s takes no argument, and %s is one; see hashmill %s --help", verb->name,
+            command->arguments[0], verb->name);
+        return false;
+    }
+    if (!command->job || job_is_named(command->job))
+        return true;
+    say("--job must be 1 to %d letters, digits, dots, dashes or underscores, the first no dot",
+        JOB_LENGTH_MAX);
+    return false;
+}
+
 /* Reads what stands behind the verb. False with a message. */
 static bool read_options(struct command *command, const struct verb *verb, int argc, char **argv) {
     struct grammar grammar = {0};
@@ -106,27 +131,16 @@ static bool read_options(struct command *command, const struct verb *verb, int a
     make_grammar(&grammar, verb);
     opterr = 0;
     while ((found = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
-        const char *given = argv[optind - 1];
-        if (found == ':')
-            say("%s needs a value; see hashmill %s --help", given, verb->name);
-        else if (found == '?')
-            say("%s is not an option of %s; see hashmill %s --help", given, verb->name, verb->name);
-        if (found == ':' || found == '?' || !set(command, row_of(found), optarg))
+        if (found == ':' || found == '?') {
+            say_wrong(found, argv[optind - 1], verb);
+            return false;
+        }
+        if (!set(command, row_of(found), optarg))
             return false;
     }
     command->arguments = argv + optind;
     command->count = argc - optind;
-    if (command->count > 0 && !verb->takes_arguments && !command->help) {
-        say("%s takes no argument, and %s is one; see hashmill %s --help", verb->name,
-            command->arguments[0], verb->name);
-        return false;
-    }
-    if (command->job && !job_is_named(command->job)) {
-        say("--job must be 1 to %d letters, digits, dots, dashes or underscores, the first no dot",
-            JOB_LENGTH_MAX);
-        return false;
-    }
-    return true;
+    return check_arguments(command, verb);
 }
 
 /* Runs a verb with the nodes that the settings name. */
@@ -185,6 +199,7 @@ int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
     const struct verb *verb = verb_named(name);
     int code = CLIENT_DONE;
+    say_open();
     setlocale(LC_CTYPE, ""); /* what characters the terminal has */
     log_open("hashmill", "client");
     log_set_level(LOG_LEVEL_WARN);

@@ -83,6 +83,12 @@ subtest 'standard output' => sub {
     my $done = $client->run({ output => '/dev/full' }, 'put', "$dir/z", '-n', 1);
     is $done->{code}, 1, 'full: exit code 1';
     like $done->{err}, qr/cannot write to standard output: No space/, 'and why';
+    for my $closed ('>&-', '<&- >&-', '<&- >&- 2>&-', '2>&-') {
+        $done = $client->run({ wrap => ['sh', '-c', "exec \"\$0\" \"\$@\" $closed"] }, 'put', "$dir/z", "$dir/none", '-n', 1, '--job', 'closed');
+        is $done->{code}, 1, "$closed: exit code 1";
+        is $client->run('wait', '--job', 'closed')->{out}, sha512_hex('z') . "  $dir/z\n", 'and no other file gets what it prints';
+        unlink "$client->{dir}/state/hashmill/closed";
+    }
 };
 
 finish();

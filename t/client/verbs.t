@@ -130,7 +130,11 @@ subtest 'what goes wrong' => sub {
     }
     $exit->(2, 'not an option of get', 'get', '--follow', $ids[0]);
     $exit->(2, 'needs a value', 'put', '-n');
+    $exit->(2, '-z is not an option of ls', 'ls', '-zq');
+    $exit->(2, '-n needs a value', 'put', '-rn');
+    $exit->(2, "$_ takes no argument, and here is one", $_, 'here') for qw(pull ls workers decisions top);
     $exit->(2, 'whole number from 1', 'put', $files[0], '-n', '1x');
+    $exit->(2, 'from 1 to 9007199254740991, and is 9007199254740992', $_, $files[0], '-n', '9007199254740992') for qw(put run verify);
     $exit->(2, 'how many iterations', 'put', $files[0]);
     $exit->(2, 'which files', 'put', '-n', 1);
     $exit->(2, 'one of: waiting', 'ls', '--state', 'wait');
@@ -147,7 +151,6 @@ subtest 'what goes wrong' => sub {
     $exit->(1, 'done', 'rm', $ids[0]);
     my $done = $exit->(1, 'No such file', 'put', "$client->{dir}/none", $files[0], '-n', 1);
     is $done->{out}, "$ids[0]\n", 'the other file is put';
-    $exit->(1, 'iterations', 'put', $files[0], '-n', '99999999999999999');
     is $client->run('get', $ids[0], $unknown)->{out}, "$ids[0] pulled " . sha512_hex('alpha') . "\n", 'get prints what is there';
 };
 
