@@ -13,7 +13,7 @@
 #include "base/stop.h"
 #include "memory.h"
 
-enum { DEPTH_MAX = 64, NAME_BYTES_MAX = 4096 };
+enum { DEPTH_MAX = 64 };
 
 /* A directory that is walked through: its names, sorted. */
 struct level {
@@ -24,9 +24,10 @@ struct level {
 
 struct walk {
     const struct command *command;
-    int argument; /* the next one */
-    FILE *list;   /* of --from-file, or NULL */
-    bool broken;  /* the list cannot be read on */
+    int argument;       /* the next one */
+    FILE *list;         /* of --from-file, or NULL */
+    const char *broken; /* why the list cannot be read on; NULL: it can */
+    bool broken_said;
     char *line;
     size_t line_size;
     struct buffer name; /* the present one */
@@ -101,7 +102,7 @@ static bool enter(struct walk *walk) {
 
 /* The next line of the list, or what ends with a NUL. False at its end. */
 static bool next_line(struct walk *walk) {
-    if (feof(walk->list) || ferror(walk->list))
+    if (walk->broken || feof(walk->list))
         return false;
     int end = walk->command->null_ends ? '\0' : '\n';
     ssize_t length;
@@ -110,10 +111,15 @@ static bool next_line(struct walk *walk) {
             walk->line[--length] = '\0';
         if (length == 0)
             continue;
+        if (strlen(walk->line) != (size_t)length) {
+            walk->broken = "it has a NUL: names that end with one need -0";
+            return false;
+        }
         set_name(walk, walk->line);
         return true;
     }
-    walk->broken = ferror(walk->list);
+    if (ferror(walk->list))
+        walk->broken = strerror(errno);
     return false;
 }
 
@@ -214,10 +220,10 @@ enum walk_step walk_next(struct walk *walk, const char **name, struct buffer *bo
         if (step == WALK_BAD || !skipped)
             return step;
     }
-    if (!walk->broken || stop_asked())
+    if (!walk->broken || walk->broken_said || stop_asked())
         return WALK_END;
-    say("cannot read the list %s to its end", walk->command->from_file);
-    walk->broken = false;
+    say("cannot read the list %s to its end: %s", walk->command->from_file, walk->broken);
+    walk->broken_said = true;
     return WALK_BAD;
 }
 

@@ -79,7 +79,7 @@ int net_pick(const struct net *net, int owner) {
     if (net_is_due(net, best))
         return best;
     for (int i = 0; i < net->count; i++) {
-        if (net->nodes[i].retry.not_before_ms < net->nodes[best].retry.not_before_ms)
+        if (net_due_ms(net, i) < net_due_ms(net, best))
             best = i;
     }
     return best;
@@ -89,13 +89,17 @@ bool net_is_due(const struct net *net, int node) {
     return retry_is_due(&net->nodes[node].retry);
 }
 
+int64_t net_due_ms(const struct net *net, int node) {
+    return net->nodes[node].retry.not_before_ms;
+}
+
 bool net_is_late(const struct net *net) {
     return clock_steady_ms() >= net->deadline_ms;
 }
 
 bool net_wait_due(struct net *net, int node) {
     while (!net_is_due(net, node) && !stop_asked() && !net_is_late(net)) {
-        int64_t left_ms = net->nodes[node].retry.not_before_ms - clock_steady_ms();
+        int64_t left_ms = net_due_ms(net, node) - clock_steady_ms();
         net_turn(net, left_ms > TURN_MS ? TURN_MS : (int)(left_ms > 0 ? left_ms : 0));
     }
     return net_is_due(net, node) && !stop_asked() && !net_is_late(net);

@@ -73,6 +73,9 @@ int net_pick(const struct net *net, int owner);
 bool net_is_due(const struct net *net, int node);
 bool net_wait_due(struct net *net, int node);
 
+/* The steady time in ms from which on the node may be asked. */
+int64_t net_due_ms(const struct net *net, int node);
+
 /* Whether the time of the command is over. */
 bool net_is_late(const struct net *net);
 

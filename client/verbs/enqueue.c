@@ -20,6 +20,7 @@ struct read_file {
     uint8_t key[ITEM_KEY_BYTES];
     uint8_t digest[DIGEST_BYTES];
     int item;
+    int owner; /* the node that may have it already, or NET_ANY */
 };
 
 struct enqueue {
@@ -36,6 +37,13 @@ const char *enqueue_job(const struct command *command) {
 }
 
 bool enqueue_check(const struct command *command) {
+    bool listed = command->from_file && strcmp(command->from_file, "-") == 0;
+    for (int i = 0; i < command->count && listed; i++) {
+        if (strcmp(command->arguments[i], "-") == 0) {
+            say("- is both a file and the list of --from-file: standard input can be one of them");
+            return false;
+        }
+    }
     if (command->count == 0 && !command->from_file) {
         say("which files? name them, or give --from-file LIST; - is standard input");
         return false;
@@ -45,50 +53,56 @@ bool enqueue_check(const struct command *command) {
     return command->iterations > 0;
 }
 
-/* Reads the next file that needs to be sent into file. False at the end. */
-static bool read_next(struct enqueue *enqueue) {
-    struct read_file *file = &enqueue->file;
-    struct sending *sending = &enqueue->sending;
-    const struct command *command = &sending->session->command;
-    while (!file->there && !enqueue->ended) {
-        enum walk_step step = walk_next(enqueue->walk, &file->name, &file->body);
-        enqueue->ended = step == WALK_END;
-        if (step == WALK_BAD)
-            sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
-        if (step != WALK_FILE)
-            continue;
-        buffer_clear(&file->path);
-        walk_absolute(&file->path, file->name);
-        body_digest(file->digest, file->body.data, file->body.length);
-        item_key(file->key, enqueue_job(command), file->path.data, file->digest,
-                 command->iterations);
-        file->item = journal_enter(sending->journal, file->key, file->path.data);
-        if (file->item == JOURNAL_NONE)
-            enqueue->ended = true;
-        if (file->item == JOURNAL_NONE)
-            sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
-        if (file->item == JOURNAL_NONE)
-            continue;
-        struct enqueued listed = {file->item, file->name, file->digest};
-        sending->events->listed(sending->events->context, &listed);
-        file->there = !journal_id(sending->journal, file->item);
-        if (!file->there)
-            sending->events->placed(sending->events->context, &listed, false);
-    }
-    return file->there;
-}
-
-/* The node that may have the file already, or NET_ANY. False, with a message, when that node is not
- * among those of this command. */
-static bool find_owner(struct enqueue *enqueue, int *owner) {
-    const char *url = journal_node(enqueue->sending.journal, enqueue->file.item);
-    *owner = url ? net_named(enqueue->sending.session->net, url) : NET_ANY;
-    if (!url || *owner != NET_ANY)
+/* Finds the node that may have the file already. False, with a message, when that is not among
+ * those of this command. */
+static bool find_owner(const struct sending *sending, struct read_file *file) {
+    const char *url = journal_node(sending->journal, file->item);
+    file->owner = url ? net_named(sending->session->net, url) : NET_ANY;
+    if (!url || file->owner != NET_ANY)
         return true;
     say("%s was sent to %s, and its answer is not known: name that node in --url, too, or give "
         "--job another name to compute it again",
-        enqueue->file.name, url);
+        file->name, url);
     return false;
+}
+
+/* Enters the file that was read into the journal. It is to be sent unless it was placed before, or
+ * cannot be, which is said. False, with a message, when the journal takes no more. */
+static bool enter(struct enqueue *enqueue) {
+    struct read_file *file = &enqueue->file;
+    struct sending *sending = &enqueue->sending;
+    const struct command *command = &sending->session->command;
+    buffer_clear(&file->path);
+    walk_absolute(&file->path, file->name);
+    body_digest(file->digest, file->body.data, file->body.length);
+    item_key(file->key, enqueue_job(command), file->path.data, file->digest, command->iterations);
+    file->item = journal_enter(sending->journal, file->key, file->path.data);
+    if (file->item == JOURNAL_NONE)
+        return false;
+    struct enqueued listed = {file->item, file->name, file->digest};
+    sending->events->listed(sending->events->context, &listed);
+    bool placed = journal_id(sending->journal, file->item) != NULL;
+    file->there = !placed && find_owner(sending, file);
+    if (!file->there)
+        sending->events->placed(sending->events->context, &listed, !placed);
+    if (!file->there && !placed)
+        sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
+    return true;
+}
+
+/* Reads the next file that needs to be sent into file. False at the end, and when the time is over.
+ */
+static bool read_next(struct enqueue *enqueue) {
+    struct read_file *file = &enqueue->file;
+    struct sending *sending = &enqueue->sending;
+    while (!file->there && !enqueue->ended && !net_is_late(sending->session->net)) {
+        enum walk_step step = walk_next(enqueue->walk, &file->name, &file->body);
+        bool good = step == WALK_FILE && enter(enqueue);
+        enqueue->ended = step == WALK_END || (step == WALK_FILE && !good);
+        if (step != WALK_END && !good)
+            sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
+    }
+    return file->there;
 }
 
 /* Appends the file that was read to a batch. */
@@ -107,25 +121,21 @@ static void append(struct batch *batch, struct read_file *file, bool with_body) 
     file->there = false;
 }
 
-/* Fills a new batch with files that have one owner. False, with a message, when one cannot be sent.
- */
-static bool fill(struct enqueue *enqueue) {
+/* Fills a new batch with files that have one owner. */
+static void fill(struct enqueue *enqueue) {
     bool with_body = enqueue->sending.session->command.send_body;
     int most = with_body ? BATCH_BODIES_MAX : BATCH_MAX;
     struct batch *batch = &enqueue->batches[enqueue->count];
-    int owner;
+    const struct read_file *file = &enqueue->file;
     *batch = (struct batch){.owner = NET_ANY, .noted_at = NET_ANY};
     batch->parts = memory_or_end(calloc((size_t)most, sizeof *batch->parts), "a batch");
     enqueue->count++;
     while (batch->count < most && read_next(enqueue)) {
-        if (!find_owner(enqueue, &owner))
-            return false;
-        if (batch->count > 0 && owner != batch->owner)
+        if (batch->count > 0 && file->owner != batch->owner)
             break;
-        batch->owner = batch->noted_at = owner;
+        batch->owner = batch->noted_at = file->owner;
         append(batch, &enqueue->file, with_body);
     }
-    return true;
 }
 
 static void drop_batch(struct enqueue *enqueue, int number) {
@@ -150,18 +160,22 @@ static bool may_fill(const struct enqueue *enqueue) {
     return free_nodes > 0 && enqueue->count < CLIENT_NODES_MAX;
 }
 
-/* The batch to send next: one whose owner may be asked now, else one for any node, else the first.
- */
+/* The batch to send next: one whose owner may be asked now, else one for any node, else the one
+ * whose owner may be asked first. */
 static int choose(const struct enqueue *enqueue) {
+    const struct net *net = enqueue->sending.session->net;
+    int first = 0;
     int any = -1;
     for (int i = 0; i < enqueue->count; i++) {
         int owner = enqueue->batches[i].owner;
         if (owner == NET_ANY)
             any = i;
-        else if (net_is_due(enqueue->sending.session->net, owner))
+        else if (net_is_due(net, owner))
             return i;
+        else if (any < 0 && net_due_ms(net, owner) < net_due_ms(net, enqueue->batches[first].owner))
+            first = i;
     }
-    return any >= 0 ? any : 0;
+    return any >= 0 ? any : first;
 }
 
 /* Sends one batch, when its node may be asked. */
@@ -182,13 +196,16 @@ static int send_one(struct enqueue *enqueue) {
 static int put_all(struct enqueue *enqueue) {
     int code = CLIENT_DONE;
     while (code == CLIENT_DONE && !stop_asked()) {
-        if (may_fill(enqueue) && !fill(enqueue))
-            return CLIENT_FAILED;
+        if (may_fill(enqueue))
+            fill(enqueue);
         if (enqueue->count > 0 && enqueue->batches[enqueue->count - 1].count == 0)
             drop_batch(enqueue, enqueue->count - 1);
-        if (enqueue->count == 0)
+        if (enqueue->count > 0)
+            code = send_one(enqueue);
+        else if (enqueue->ended)
             break;
-        code = send_one(enqueue);
+        else if (net_is_late(enqueue->sending.session->net))
+            code = CLIENT_LATER;
     }
     if (code == CLIENT_LATER)
         say("the time of --timeout is over, and not all files are put; the same command goes on");

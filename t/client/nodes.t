@@ -132,9 +132,11 @@ subtest 'nodes in turn' => sub {
     is $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', "$silent,$url", '--timeout', 1)->{code}, 5,
         'what was meant for a node waits for it, as it may be there already';
     is scalar(() = $ann->run('ls', '-q')->{out} =~ /\n/g), $items, 'and is nowhere else';
-    $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $url);
+    my ($other) = $ann->files(other => 'another file');
+    $done = $ann->run('put', @files, $other, '-n', 2, '--job', 'turn', '--url', $url);
     is $done->{code}, 1, 'without that node: exit code 1';
-    like $done->{err}, qr/was sent to \Q$silent\E, .*name that node in --url/, 'and the remedy';
+    like $done->{err}, qr/\A(?:.*was sent to \Q$silent\E, .*name that node in --url.*\n){3}\z/, 'and the remedy';
+    is $ann->run('rm', $ann->lines($done))->{code}, 0, 'what was not sent to it is put';
 };
 
 subtest 'a node that takes a request and does not answer' => sub {
