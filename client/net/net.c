@@ -121,12 +121,25 @@ static enum outcome outcome_of(const struct http_reply *reply, const struct prob
                : OUTCOME_NOT_DONE;
 }
 
+/* Whether two reasons differ in nothing but numbers, such as milliseconds that have passed. */
+static bool is_same_reason(const char *one, const char *other) {
+    static const char digits[] = "0123456789";
+    for (;;) {
+        one += strspn(one, digits);
+        other += strspn(other, digits);
+        if (*one == '\0' || *one != *other)
+            return *one == *other;
+        one++;
+        other++;
+    }
+}
+
 void net_put_off(struct net *net, int number, enum outcome outcome, const char *why,
                  int64_t retry_after_ms) {
     struct node *node = &net->nodes[number];
     retry_failed(&node->retry);
     int64_t delay_ms = retry_delay(&node->retry, retry_after_ms, INT64_MAX);
-    if (strcmp(node->said, why) == 0)
+    if (is_same_reason(node->said, why))
         return;
     snprintf(node->said, sizeof node->said, "%s", why);
     int next = net_pick(net, NET_ANY);
@@ -281,9 +294,13 @@ bool answer_json(const struct answer *answer, struct json *json) {
     size_t length = answer->body.length > 0 ? answer->body.length - 1 : 0;
     if (length > 0 && json_parse(json, answer->body.data, length, &why))
         return true;
+    answer_blame(answer);
+    return false;
+}
+
+void answer_blame(const struct answer *answer) {
     say("%s: the reply is not what a node says; is it a hashmill?",
         answer->net->nodes[answer->node].url);
-    return false;
 }
 
 void answer_free(struct answer *answer) {

@@ -116,6 +116,9 @@ int answer_exit(const struct answer *answer);
 /* Parses the body of a 2xx answer. False, with a message, when it is no JSON. */
 bool answer_json(const struct answer *answer, struct json *json);
 
+/* Says that an answer is not what a node would have said. */
+void answer_blame(const struct answer *answer);
+
 void answer_free(struct answer *answer);
 
 #endif

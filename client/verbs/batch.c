@@ -103,7 +103,7 @@ static int take_lines(struct sending *sending, struct batch *batch, const struct
     }
     json_free(&json);
     if (!good || *line != '\0') {
-        say("%s: the reply is not what a node says; is it a hashmill?", net_url(net, answer->node));
+        answer_blame(answer);
         return CLIENT_FAILED;
     }
     if (put_off.unknown)

@@ -19,6 +19,15 @@ bool item_read(struct item *item, const struct json *json, int object) {
            item_id_read(id, item->id, strlen(item->id));
 }
 
+bool item_of_answer(struct item *item, struct json *json, const struct answer *answer) {
+    if (!answer_json(answer, json))
+        return false;
+    if (item_read(item, json, 0))
+        return true;
+    answer_blame(answer);
+    return false;
+}
+
 bool item_is_id(const char *text) {
     uint8_t id[ITEM_ID_BYTES];
     if (item_id_read(id, text, strlen(text)))

@@ -5,6 +5,7 @@
 
 #include "base/item_id.h"
 #include "json.h"
+#include "net/net.h"
 
 enum { VALUE_SIZE = 129, STATE_SIZE = 12, TIME_SIZE = 32 };
 
@@ -22,6 +23,9 @@ struct item {
 /* Reads the object at a token; what is missing is empty or 0, but for the id. False without an id.
  */
 bool item_read(struct item *item, const struct json *json, int object);
+
+/* Reads the item that an answer is about. False with a message. */
+bool item_of_answer(struct item *item, struct json *json, const struct answer *answer);
 
 /* Whether an argument is the id of an item; if not, says so. */
 bool item_is_id(const char *text);

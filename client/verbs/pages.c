@@ -26,14 +26,14 @@ static int take_page(const struct answer *answer, struct json *json,
     struct item item;
     if (!answer_json(answer, json))
         return CLIENT_FAILED;
-    for (int at = json_first(json, 0); at >= 0 && *more; at = json_next(json, at)) {
-        if (!item_read(&item, json, at)) {
-            say("a list of items has one without an id");
-            return CLIENT_FAILED;
-        }
-        *more = each(context, &item);
+    bool good = json_array_size(json, 0) >= 0;
+    for (int at = json_first(json, 0); at >= 0 && good && *more; at = json_next(json, at)) {
+        good = item_read(&item, json, at);
+        *more = good && each(context, &item);
     }
-    return CLIENT_DONE;
+    if (!good)
+        answer_blame(answer);
+    return good ? CLIENT_DONE : CLIENT_FAILED;
 }
 
 int pages_read(struct session *session, const char *query,

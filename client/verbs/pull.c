@@ -83,15 +83,15 @@ static int read_batch(struct pull *pull) {
     buffer_clear(&pull->lines);
     if (!answer_json(&pull->answer, &pull->json))
         return CLIENT_FAILED;
-    for (int at = json_first(&pull->json, 0); at >= 0; at = json_next(&pull->json, at)) {
-        if (!item_read(&item, &pull->json, at) || item.value[0] == '\0') {
-            say("a pull has handed out an item without a value");
-            return CLIENT_FAILED;
-        }
+    bool good = json_array_size(&pull->json, 0) >= 0;
+    for (int at = json_first(&pull->json, 0); at >= 0 && good; at = json_next(&pull->json, at)) {
+        good = item_read(&item, &pull->json, at) && item.value[0] != '\0';
         put_line(pull, &item);
         pull->batch++;
     }
-    return CLIENT_DONE;
+    if (!good)
+        answer_blame(&pull->answer);
+    return good ? CLIENT_DONE : CLIENT_FAILED;
 }
 
 /* Asks its node once for the batch of the key. CLIENT_LATER: it has to be asked again. */

@@ -25,8 +25,11 @@ static void print_object(const struct order *order, const struct enqueued *file)
     object_print(&line);
 }
 
+/* With --json the objects have the names of the files, and come as they are answered. */
 static void listed(void *context, const struct enqueued *file) {
     struct order *order = context;
+    if (order->command->json)
+        return;
     if (order->count == order->capacity) {
         order->capacity = order->capacity > 0 ? order->capacity + order->capacity / 2 : 1000;
         order->items = memory_or_end(
@@ -54,14 +57,16 @@ static void print_ids(struct order *order) {
 
 static void placed(void *context, const struct enqueued *file, bool failed) {
     struct order *order = context;
+    if (order->command->json) {
+        if (!failed)
+            print_object(order, file);
+        return;
+    }
     for (int i = order->count - 1; failed && i >= order->printed; i--) {
         if (order->items[i] == file->item)
             order->items[i] = JOURNAL_NONE;
     }
-    if (!order->command->json)
-        print_ids(order);
-    else if (!failed)
-        print_object(order, file);
+    print_ids(order);
 }
 
 int verb_put(struct session *session) {

@@ -91,10 +91,13 @@ static int cancel_waiting(struct removal *removal, int node) {
             return code;
         bool done = removal->answer.status != STATUS_COUNT_DIFFERS;
         const char *member = done ? "cancelled" : "count";
-        if (!answer_json(&removal->answer, &removal->json) ||
-            !json_integer(&removal->json, json_member(&removal->json, 0, member), 0, INT64_MAX,
-                          &number))
+        if (!answer_json(&removal->answer, &removal->json))
             return CLIENT_FAILED;
+        if (!json_integer(&removal->json, json_member(&removal->json, 0, member), 0, INT64_MAX,
+                          &number)) {
+            answer_blame(&removal->answer);
+            return CLIENT_FAILED;
+        }
         removal->cancelled += done ? number : 0;
         if (done && number == confirm)
             return CLIENT_DONE;

@@ -140,7 +140,7 @@ static int look(struct round *round, struct watched *watched, int seconds) {
     }
     if (code != CLIENT_DONE)
         return code;
-    if (!answer_json(&round->answer, &round->json) || !item_read(&item, &round->json, 0))
+    if (!item_of_answer(&item, &round->json, &round->answer))
         return CLIENT_FAILED;
     take(watched, &item);
     report(round);

@@ -22,7 +22,8 @@ my @files = $ann->files(map { +"file$_" => "body $_" } 1 .. 3);
 my @values = map { sha512_hex("body $_") } 1 .. 3;
 
 # A node that a test plays: what it does with a request is in the file "$dir/mode": swallow it, hold it, or answer POST /items
-# with ids, after N seconds of "Retry-After" (mode "later N", once); or be no hashmill ("foreign"). Each body goes to "$dir/seen".
+# with ids, after N seconds of "Retry-After" (mode "later N", once), or after a full queue of N, N - 1 ... 1 items ("full N"); or
+# answer anything with a text ("say TEXT"), or be no hashmill ("foreign"). Each body goes to "$dir/seen".
 sub fake_node {
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16) // die "listen: $!";
     my $test = $$;
@@ -49,6 +50,11 @@ sub serve ($listener) {
         ($status, $content) = ("503 Later\r\nRetry-After: $1", '{"type":"urn:hashmill:problem:queue-full","detail":"The queue is full."}');
         unlink "$dir/mode";
     }
+    elsif ($mode =~ /^full (\d+)/) {
+        ($status, $content) = ('503 Full', qq({"type":"urn:hashmill:problem:queue-full","detail":"The queue has $1 items."}));
+        $1 > 1 ? spew("$dir/mode", 'full ' . ($1 - 1)) : unlink "$dir/mode";
+    }
+    $content = $1 if $mode =~ /^say (.*)/;
     ($status, $content) = ('404 Not Found', '<h1>Not Found</h1>') if $mode eq 'foreign';
     print {$socket} "HTTP/1.1 $status\r\nConnection: close\r\nContent-Length: " . length($content) . "\r\n\r\n$content";
     close $socket;
@@ -139,6 +145,7 @@ subtest 'nodes in turn' => sub {
     is $ann->run('rm', $ann->lines($done))->{code}, 0, 'what was not sent to it is put';
 };
 
+my $id = '01a20ad5-c32f-71c5-8024-c9d0da90077a';
 subtest 'a node that takes a request and does not answer' => sub {
     my ($pid, $fake) = fake_node();
     spew("$dir/mode", 'foreign');
@@ -167,6 +174,16 @@ subtest 'a node that takes a request and does not answer' => sub {
     my $begun = Time::HiRes::time();
     is $ann->run('put', @files, '-n', 4, '--job', 'later', '--url', $fake)->{code}, 0, 'later';
     cmp_ok Time::HiRes::time() - $begun, '>=', 2, 'not before Retry-After';
+    spew("$dir/mode", 'full 3');
+    my $full = $ann->run('put', @files, '-n', 5, '--job', 'later', '--url', $fake);
+    is $full->{code}, 0, 'full for a while';
+    like $full->{err}, qr/\A.*The queue has 3 items.*trying again.*\n.*answers again.*\n\z/, 'which is said once, whatever the number';
+    spew("$dir/mode", 'say {}');
+    for my $verb (['get', $id], ['wait', $id], ['ls'], ['pull'], ['rm', '--state', 'waiting']) {
+        my $odd = $ann->run(@$verb, '--url', $fake, '--timeout', 20);
+        is $odd->{code}, 1, "@$verb of what is no node: exit code 1";
+        like $odd->{err}, qr/is it a hashmill/, 'and why';
+    }
     kill 'KILL', $pid;
     waitpid $pid, 0;
 };
