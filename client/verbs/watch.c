@@ -143,7 +143,6 @@ static int look(struct round *round, struct watched *watched, int seconds) {
     if (!item_of_answer(&item, &round->json, &round->answer))
         return CLIENT_FAILED;
     take(watched, &item);
-    report(round);
     return CLIENT_DONE;
 }
 
@@ -164,23 +163,28 @@ static bool take_listed(void *context, const struct item *item) {
             high = middle;
     }
     for (; low < round->open_count && memcmp(items[round->open[low]].id, id, ITEM_ID_BYTES) == 0;
-         low++)
+         low++) {
         take(&items[round->open[low]], item);
+        items[round->open[low]].listed = true;
+    }
     return memcmp(id, items[round->open[0]].id, ITEM_ID_BYTES) > 0;
 }
 
-/* Looks at all open items. */
+/* Looks at all open items: at few one by one, at many in lists. What those do not have is looked at
+ * alone, as the node may have forgotten it. */
 static int look_at_all(struct round *round) {
     struct watched *items = round->watch->items;
-    round->pages = 0;
     int code = CLIENT_DONE;
-    if (round->open_count > SINGLES_MAX) {
+    round->pages = 0;
+    for (int i = 0; i < round->open_count; i++)
+        items[round->open[i]].listed = false;
+    if (round->open_count > SINGLES_MAX)
         code = pages_read(round->session, "limit=1000", take_listed, round, &round->pages);
-        report(round);
-        return code;
+    for (int i = 0; i < round->open_count && code == CLIENT_DONE; i++) {
+        if (!items[round->open[i]].listed)
+            code = look(round, &items[round->open[i]], 0);
     }
-    for (int i = 0; i < round->open_count && code == CLIENT_DONE; i++)
-        code = look(round, &items[round->open[i]], 0);
+    report(round);
     return code;
 }
 
@@ -191,6 +195,7 @@ static int wait_for_next(struct round *round) {
     int64_t most_ms = clock_steady_ms() + ROUND_MS_MAX;
     struct watched *newest = &round->watch->items[round->open[round->open_count - 1]];
     int code = look(round, newest, progress_is_seen(round->progress) ? SEEN_SECONDS : WAIT_SECONDS);
+    report(round);
     until_ms = until_ms < most_ms ? until_ms : most_ms;
     while (code == CLIENT_DONE && clock_steady_ms() < until_ms && !stop_asked() &&
            !net_is_late(round->session->net))

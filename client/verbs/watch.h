@@ -14,6 +14,7 @@ struct watched {
     uint8_t value[DIGEST_BYTES]; /* with WATCHED_VALUE */
     enum watched_state state;
     bool leased;                   /* a worker has it */
+    bool listed;                   /* the last lists have it */
     int64_t iterations, remaining; /* iterations 0: not known yet */
     double rate, eta_seconds;      /* as the node says; eta_seconds below 0: it does not */
 };
