@@ -16,10 +16,12 @@ bool quota_allows(struct call *call, int64_t iterations) {
     return false;
 }
 
-/* The reply to an item beyond the quota of work. The first link of its chain is its digest. */
+/* The reply to an item beyond the quota of work. One that alone has more is refused as one that has
+ * too many iterations, since callers wait for work to get done. The first link of a chain is its
+ * digest. */
 static void refuse_work(struct reply *reply, int64_t work, int64_t iterations, int seconds) {
     if (iterations - 1 > work)
-        problem_later(reply, PROBLEM_QUOTA_WORK, seconds,
+        problem_reply(reply, PROBLEM_QUOTA_ITERATIONS,
                       "An item with %lld iterations is never taken under this key: it allows at "
                       "most %lld that are not done yet (work). Nothing was stored, and waiting "
                       "does not help: use fewer iterations, or ask the operator for more.",

@@ -52,7 +52,7 @@ subtest 'a repetition' => sub {
 
 subtest 'work=' => sub {
     my $never = put('little', 1002);
-    is_over($never, 'work', 'a first item that is too much');
+    is_over($never, 'iterations', 'a first item that is too much');
     like $never->json->{detail}, qr/^An item with 1002 iterations is never taken .* at most 1000 .* use fewer/, 'says that waiting does not help';
     is put('little', 1001)->status, 201, 'as much as may be: the first link is done';
     my $later = put('little', 2);

@@ -13,7 +13,7 @@ use Hashmill::Client;
 use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %key = key_file("$dir/keys", 'client ann', 'client ben iterations_max=10', 'client few items=3', 'operator olga', 'viewer vera');
+my %key = key_file("$dir/keys", 'client ann', 'client ben iterations_max=10', 'client few items=3', 'client idle work=100', 'operator olga', 'viewer vera');
 my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
 my $url = $mill->url;
 my %as = map { $_ => Hashmill::Client->new($mill, key => $key{$_}) } keys %key;
@@ -84,6 +84,10 @@ subtest 'keys' => sub {
     is $ann->run('ls', '--client', 'ben')->{code}, 4, 'not for a client';
     my $done = $as{ben}->run('put', @files, '-n', 11);
     is $done->{code}, 1, 'a quota that waiting does not help: exit code 1';
+    $done = $as{idle}->run('put', @files, '-n', 102);
+    is $done->{code}, 1, 'more work than a quota ever has room for: exit code 1';
+    like $done->{err}, qr/\A(?:hashmill: .*: An item with 102 iterations is never taken .*use fewer.*\n){3}\z/, 'at once, and why';
+    is $as{idle}->run('put', @files, '-n', 102, '--send-body', '--job', 'bodies')->{code}, 1, 'also of bodies';
     my ($few) = $as{few}->files(last => 'the last');
     is $as{few}->run('put', @files, '-n', 1)->{code}, 0, 'as much as a quota allows';
     $done = $as{few}->run('put', $few, '-n', 1, '--timeout', 1);
