@@ -29,7 +29,7 @@ bool job_is_named(const char *job) {
     return true;
 }
 
-/* Makes the directories of a path, which are the user's own. */
+/* Makes the directories of a path, which are the user's own, and has the disk know them. */
 static void make_directories(char *path) {
     for (char *at = path + 1; (at = strchr(at, '/')) != NULL; at++) {
         *at = '\0';
@@ -138,11 +138,11 @@ static int number_of(struct journal *journal, const char *url) {
     return journal->node_count++;
 }
 
-/* Notes "SIGN KEY ". */
+/* Notes "SIGN KEY". */
 static void note_key(struct journal *journal, char sign, const uint8_t key[ITEM_KEY_BYTES]) {
     char text[2 * ITEM_KEY_BYTES];
     hex_encode(text, key, ITEM_KEY_BYTES);
-    buffer_printf(&journal->noted, "%c %.*s ", sign, (int)sizeof text, text);
+    buffer_printf(&journal->noted, "%c %.*s", sign, (int)sizeof text, text);
 }
 
 bool journal_send(struct journal *journal, int item, const char *url, const char *path) {
@@ -150,8 +150,9 @@ bool journal_send(struct journal *journal, int item, const char *url, const char
     if (node < 0)
         return false;
     journal->items[item].node = (uint8_t)(node + 1);
+    journal->items[item].refused = false;
     note_key(journal, '>', journal->items[item].key);
-    buffer_printf(&journal->noted, "%d ", node);
+    buffer_printf(&journal->noted, " %d ", node);
     put_name(&journal->noted, path);
     buffer_puts(&journal->noted, "\n");
     return true;
@@ -163,14 +164,24 @@ void journal_place(struct journal *journal, int item, const uint8_t id[ITEM_ID_B
     journal->items[item].placed = true;
     item_id_write(text, id);
     note_key(journal, '<', journal->items[item].key);
-    buffer_printf(&journal->noted, "%s\n", text);
+    buffer_printf(&journal->noted, " %s\n", text);
+}
+
+void journal_withdraw(struct journal *journal, int item, bool refused) {
+    journal->items[item].node = 0;
+    journal->items[item].refused = refused;
+    note_key(journal, refused ? 'x' : '-', journal->items[item].key);
+    buffer_puts(&journal->noted, "\n");
 }
 
 bool journal_write(struct journal *journal, bool sync) {
+    if (journal->broken)
+        return false;
     bool good = write_all(journal->fd, journal->noted.data, journal->noted.length);
     buffer_clear(&journal->noted);
     if (good && sync)
         good = fdatasync(journal->fd) == 0;
+    journal->broken = !good;
     if (!good)
         say("cannot write the journal %s: %m; make room and run this again", journal->path);
     return good;

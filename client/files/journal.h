@@ -17,6 +17,8 @@
  *     n NUMBER URL         a node
  *     > KEY NUMBER PATH    an item is sent to that node; the last such line of a key counts
  *     < KEY ID             its id
+ *     - KEY                that node does not have it
+ *     x KEY                nor will it: it was refused for good
  *
  * A last line without an end was cut by a crash and does not count.
  */
@@ -41,7 +43,7 @@ int journal_count(const struct journal *journal);
 int journal_find(const struct journal *journal, const uint8_t key[ITEM_KEY_BYTES]);
 
 /* Its id, or NULL as long as that is unknown; its path, "" unless paths are kept; the URL of the
- * node to which it was sent last, NULL if it was not sent. They live until the next change. */
+ * node to which it was sent last, NULL if none can have it. They live until the next change. */
 const uint8_t *journal_id(const struct journal *journal, int item);
 const char *journal_path(const struct journal *journal, int item);
 const char *journal_node(const struct journal *journal, int item);
@@ -57,7 +59,12 @@ bool journal_send(struct journal *journal, int item, const char *url, const char
 /* Notes an item's id. Written by journal_write. */
 void journal_place(struct journal *journal, int item, const uint8_t id[ITEM_ID_BYTES]);
 
-/* Writes what is noted; with `sync` it is on the disk. False with a message. */
+/* Notes that the node to which an item was sent does not have it: any may be asked for it. Refused:
+ * it is no item of the job unless it is sent again. Written by journal_write. */
+void journal_withdraw(struct journal *journal, int item, bool refused);
+bool journal_is_refused(const struct journal *journal, int item);
+
+/* Writes what is noted; with `sync` it is on the disk. False with a message, and then always. */
 bool journal_write(struct journal *journal, bool sync);
 
 #endif

@@ -95,3 +95,7 @@ const char *journal_node(const struct journal *journal, int item) {
     int node = journal->items[item].node;
     return node > 0 ? journal->nodes[node - 1] : NULL;
 }
+
+bool journal_is_refused(const struct journal *journal, int item) {
+    return journal->items[item].refused;
+}

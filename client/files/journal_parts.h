@@ -11,8 +11,9 @@ struct journal_item {
     uint8_t key[ITEM_KEY_BYTES];
     uint8_t id[ITEM_ID_BYTES];
     uint32_t path; /* where in names */
-    uint8_t node;  /* sent to this one last, plus 1; 0: not sent */
+    uint8_t node;  /* sent to this one last, plus 1; 0: none can have it */
     bool placed;   /* id is known */
+    bool refused;  /* for good */
 };
 
 enum { JOURNAL_NODES_MAX = 32 };
@@ -21,6 +22,7 @@ struct journal {
     char path[1200];
     int fd;
     bool keeps_names;
+    bool broken; /* a write has failed: what follows would stand behind half a line */
     struct journal_item *items;
     int count, capacity;
     int32_t *table; /* of hashing: the item's number + 1; 0: free */

@@ -45,9 +45,11 @@ static bool read_sent(struct journal *journal, const uint8_t key[ITEM_KEY_BYTES]
         return false;
     unescape(++path);
     int item = journal_enter(journal, key, path);
-    if (item != JOURNAL_NONE)
-        journal->items[item].node = (uint8_t)(node + 1);
-    return item != JOURNAL_NONE;
+    if (item == JOURNAL_NONE)
+        return false;
+    journal->items[item].node = (uint8_t)(node + 1);
+    journal->items[item].refused = false;
+    return true;
 }
 
 /* "KEY ID" */
@@ -60,6 +62,17 @@ static bool read_placed(struct journal *journal, const uint8_t key[ITEM_KEY_BYTE
     return true;
 }
 
+/* "KEY" of an item that its node does not have. */
+static bool read_withdrawn(struct journal *journal, const uint8_t key[ITEM_KEY_BYTES],
+                           bool refused) {
+    int item = journal_find(journal, key);
+    if (item == JOURNAL_NONE)
+        return false;
+    journal->items[item].node = 0;
+    journal->items[item].refused = refused;
+    return true;
+}
+
 /* Takes one line, without its end. */
 static bool read_line(struct journal *journal, int number, char *line) {
     enum { HEX = 2 * ITEM_KEY_BYTES };
@@ -68,11 +81,17 @@ static bool read_line(struct journal *journal, int number, char *line) {
         return strcmp(line, "hashmill journal 1") == 0;
     if (strncmp(line, "n ", 2) == 0)
         return read_node(journal, line + 2);
-    if ((line[0] != '>' && line[0] != '<') || line[1] != ' ' || strlen(line) < HEX + 4 ||
-        line[HEX + 2] != ' ' || !hex_decode(key, ITEM_KEY_BYTES, line + 2, HEX))
+    if (line[0] == '\0' || line[1] != ' ' || strlen(line) < HEX + 2 ||
+        !hex_decode(key, ITEM_KEY_BYTES, line + 2, HEX))
         return false;
-    char *rest = line + HEX + 3;
-    return line[0] == '>' ? read_sent(journal, key, rest) : read_placed(journal, key, rest);
+    char *rest = line + HEX + 2;
+    if (*rest == '\0')
+        return (line[0] == '-' || line[0] == 'x') && read_withdrawn(journal, key, line[0] == 'x');
+    if (*rest++ != ' ')
+        return false;
+    if (line[0] == '>')
+        return read_sent(journal, key, rest);
+    return line[0] == '<' && read_placed(journal, key, rest);
 }
 
 /* Takes all whole lines of the buffer, and leaves the rest in it. */

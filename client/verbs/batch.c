@@ -20,6 +20,11 @@ void batch_free(struct batch *batch) {
     *batch = (struct batch){0};
 }
 
+void batch_give_up(struct sending *sending, struct batch *batch) {
+    for (int i = 0; i < batch->count && batch->owner == NET_ANY && batch->noted_at != NET_ANY; i++)
+        journal_withdraw(sending->journal, batch->parts[i].item, false);
+}
+
 /* Takes settled parts out. */
 static void compact(struct batch *batch) {
     int kept = 0;
@@ -76,7 +81,7 @@ static bool take_line(struct sending *sending, struct batch *batch, struct part 
         return false;
     problem_at(&problem, json, object);
     if (!problem_passes((int)status, problem.name)) {
-        batch_refuse(sending, batch, part, problem.detail);
+        batch_refuse(sending, batch, part, (int)status, problem.detail);
         return true;
     }
     json_integer(json, json_member(json, 0, "retry_after"), 0, RETRY_AFTER_MAX_SECONDS, &seconds);
@@ -106,8 +111,8 @@ static int take_lines(struct sending *sending, struct batch *batch, const struct
         answer_blame(answer);
         return CLIENT_FAILED;
     }
-    if (put_off.unknown)
-        batch->owner = answer->node;
+    if (!put_off.unknown)
+        batch->owner = batch->owner_before;
     if (put_off.why[0] == '\0')
         net_went_well(net, answer->node);
     else
@@ -131,9 +136,9 @@ static int send_lines(struct sending *sending, struct batch *batch, int node) {
                       .in_lines = true};
     net_start(net, node, &ask, &answer);
     net_finish(net, &answer);
-    if (answer.outcome == OUTCOME_UNKNOWN)
-        batch->owner = node;
-    else if (answer.outcome == OUTCOME_INTERRUPTED)
+    if (batch_is_not_done(&answer))
+        batch->owner = batch->owner_before;
+    if (answer.outcome == OUTCOME_INTERRUPTED)
         code = CLIENT_INTERRUPTED;
     else if (answer.outcome == OUTCOME_ANSWERED && answer.status == 200)
         code = take_lines(sending, batch, &answer);
@@ -149,6 +154,8 @@ static int send_lines(struct sending *sending, struct batch *batch, int node) {
 int batch_send(struct sending *sending, struct batch *batch, int node) {
     if (!note(sending, batch, node))
         return CLIENT_FAILED;
+    batch->owner_before = batch->owner;
+    batch->owner = node;
     int code = sending->session->command.send_body ? batch_send_bodies(sending, batch, node)
                                                    : send_lines(sending, batch, node);
     compact(batch);

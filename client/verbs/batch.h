@@ -23,8 +23,9 @@ struct batch {
     struct part *parts; /* BATCH_MAX of them */
     int count;
     struct buffer texts, bodies;
-    int owner;    /* the node that may have these parts already; NET_ANY: none has */
-    int noted_at; /* the node to which they go by the journal; NET_ANY: not noted yet */
+    int owner;        /* the node that may have these parts already; NET_ANY: none has */
+    int owner_before; /* the last request */
+    int noted_at;     /* the node to which they go by the journal; NET_ANY: not noted yet */
 };
 
 /* What a batch needs to be sent. */
@@ -38,6 +39,9 @@ struct sending {
 /* Sends all parts to a node, after the journal has them. Parts that are answered are settled; the
  * others stay for the next time. Returns CLIENT_DONE, or an exit code with which all must end. */
 int batch_send(struct sending *sending, struct batch *batch, int node);
+
+/* Has the journal know that no node has the parts, if that is so. */
+void batch_give_up(struct sending *sending, struct batch *batch);
 
 void batch_free(struct batch *batch);
 

@@ -42,7 +42,7 @@ static void take_created(struct sending *sending, struct batch *batch, struct pa
     const char *why;
     if (!json_parse(&json, answer->body.data, answer->body.length - 1, &why) ||
         !is_digest(part, &json) || !batch_take_id(sending, batch, part, &json, 0))
-        batch_refuse(sending, batch, part,
+        batch_refuse(sending, batch, part, answer->status,
                      "the node's reply does not have the digest of what was sent");
     json_free(&json);
 }
@@ -50,8 +50,6 @@ static void take_created(struct sending *sending, struct batch *batch, struct pa
 /* Takes an answer. Returns an exit code with which all must end, or CLIENT_DONE. */
 static int take(struct sending *sending, struct batch *batch, struct part *part,
                 const struct answer *answer) {
-    if (answer->outcome == OUTCOME_UNKNOWN)
-        batch->owner = answer->node;
     if (answer->outcome == OUTCOME_INTERRUPTED)
         return CLIENT_INTERRUPTED;
     if (answer->outcome != OUTCOME_ANSWERED)
@@ -60,19 +58,23 @@ static int take(struct sending *sending, struct batch *batch, struct part *part,
         take_created(sending, batch, part, answer);
         return CLIENT_DONE;
     }
-    batch_refuse(sending, batch, part, answer->why);
+    batch_refuse(sending, batch, part, answer->status, answer->why);
     return answer_exit(answer) == CLIENT_REFUSED ? CLIENT_REFUSED : CLIENT_DONE;
 }
 
 int batch_send_bodies(struct sending *sending, struct batch *batch, int node) {
     struct answer answers[BATCH_BODIES_MAX] = {0};
     int code = CLIENT_DONE;
+    bool certain = true; /* what became of each part */
     for (int i = 0; i < batch->count; i++)
         start(sending, batch, &batch->parts[i], node, &answers[i]);
     for (int i = 0; i < batch->count; i++) {
         net_finish(sending->session->net, &answers[i]);
         code = client_exit_worse(code, take(sending, batch, &batch->parts[i], &answers[i]));
+        certain &= batch->parts[i].item == JOURNAL_NONE || batch_is_not_done(&answers[i]);
         answer_free(&answers[i]);
     }
+    if (certain)
+        batch->owner = batch->owner_before;
     return code;
 }

@@ -13,8 +13,12 @@ void batch_settle(struct sending *sending, struct batch *batch, struct part *par
 bool batch_take_id(struct sending *sending, struct batch *batch, struct part *part,
                    const struct json *json, int object);
 
-/* Settles a part that is refused for good, and says why. */
-void batch_refuse(struct sending *sending, struct batch *batch, struct part *part, const char *why);
+/* Settles a part that is refused for good with a status of HTTP, and says why. */
+void batch_refuse(struct sending *sending, struct batch *batch, struct part *part, int status,
+                  const char *why);
+
+/* Whether the request was certainly not carried out. */
+bool batch_is_not_done(const struct answer *answer);
 
 /* Sends each part with its body, all at the same time. As batch_send. */
 int batch_send_bodies(struct sending *sending, struct batch *batch, int node);

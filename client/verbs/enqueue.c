@@ -219,6 +219,10 @@ int enqueue_all(struct session *session, struct journal *journal,
     enqueue->walk = walk_open(&session->command);
     int code = enqueue->walk ? put_all(enqueue) : CLIENT_FAILED;
     code = client_exit_worse(enqueue->sending.code, code);
+    for (int i = 0; i < enqueue->count; i++)
+        batch_give_up(&enqueue->sending, &enqueue->batches[i]);
+    if (!journal_write(journal, false))
+        code = client_exit_worse(code, CLIENT_FAILED);
     while (enqueue->count > 0)
         drop_batch(enqueue, 0);
     if (enqueue->walk)

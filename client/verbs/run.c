@@ -151,12 +151,12 @@ static int take_job(struct waited *waited, const char *job) {
     if (!waited->journal)
         return code;
     for (int i = 0; i < journal_count(waited->journal); i++) {
-        if (journal_id(waited->journal, i))
+        if (journal_id(waited->journal, i)) {
             add(waited, i, journal_path(waited->journal, i));
-        else
+        } else if (!journal_is_refused(waited->journal, i)) {
             say("%s is not put yet: put or run it again", journal_path(waited->journal, i));
-        if (!journal_id(waited->journal, i))
             code = CLIENT_FAILED;
+        }
     }
     make_items(waited);
     return code;

@@ -14,7 +14,7 @@ use Hashmill::Keys;
 
 my $dir = tempdir('hm-keys-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my %key = key_file("$dir/keys", 'client ann', 'client ben iterations_max=10', 'client few items=3', 'client idle work=100', 'operator olga', 'viewer vera');
-my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{olga});
+my $mill = Hashmill->start(KEYS => "$dir/keys", ITERATIONS_MAX => 1_000_000_000_000, key => $key{olga});
 my $url = $mill->url;
 my %as = map { $_ => Hashmill::Client->new($mill, key => $key{$_}) } keys %key;
 my $ann = $as{ann};
@@ -138,15 +138,12 @@ subtest 'nodes in turn' => sub {
     is $ann->run('pull', '-q', '--url', "$silent $url")->{code}, 0, 'pull, too';
     $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $silent, '--timeout', 1);
     is $done->{code}, 5, 'no node answers: exit code 5';
-    my $items = () = $ann->run('ls', '-q')->{out} =~ /\n/g;
-    is $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', "$silent,$url", '--timeout', 1)->{code}, 5,
-        'what was meant for a node waits for it, as it may be there already';
-    is scalar(() = $ann->run('ls', '-q')->{out} =~ /\n/g), $items, 'and is nowhere else';
-    my ($other) = $ann->files(other => 'another file');
-    $done = $ann->run('put', @files, $other, '-n', 2, '--job', 'turn', '--url', $url);
-    is $done->{code}, 1, 'without that node: exit code 1';
-    like $done->{err}, qr/\A(?:.*was sent to \Q$silent\E, .*name that node in --url.*\n){3}\z/, 'and the remedy';
-    is $ann->run('rm', $ann->lines($done))->{code}, 0, 'what was not sent to it is put';
+    $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $url);
+    is $done->{code}, 0, 'what no node has got goes to another';
+    is $ann->run('rm', $ann->lines($done))->{code}, 0, 'and is there';
+    is $ann->run('put', @files, '-n', 10_000_000_000_000, '--job', 'refused')->{code}, 1, 'what a node refuses';
+    $done = $ann->run('wait', '--job', 'refused', '--timeout', 1);
+    is_deeply [$done->@{qw(code err)}], [0, ''], 'is no item of the job';
 };
 
 my $id = '01a20ad5-c32f-71c5-8024-c9d0da90077a';
@@ -167,8 +164,14 @@ subtest 'a node that takes a request and does not answer' => sub {
     my @keys = sort { $a cmp $b } seen() =~ /"key":"([0-9a-f]{32})"/g;
     my $second = $ann->start('put', @files, '-n', 3, '--job', 'swallowed', '--url', "$url,$fake");
     ok wait_until(20, sub { $ann->err($second) =~ /\Q$fake\E: .*; trying again/ }), 'also by the next run, though another node is there';
+    is $ann->end($second, 'INT')->{code}, 130, 'which is stopped';
+    my ($other) = $ann->files(other => 'another file');
+    my $without = $ann->run('put', @files, $other, '-n', 3, '--job', 'swallowed', '--url', $url);
+    is $without->{code}, 1, 'without that node: exit code 1';
+    like $without->{err}, qr/\A(?:.*was sent to \Q$fake\E, .*name that node in --url.*\n){3}\z/, 'and the remedy';
+    is $ann->run('rm', $ann->lines($without))->{code}, 0, 'what was not sent to it is put';
     unlink "$dir/mode";
-    my $done = $ann->end($second);
+    my $done = $ann->run('put', @files, '-n', 3, '--job', 'swallowed', '--url', "$url,$fake");
     is $done->{code}, 0, 'until it answers';
     is_deeply [map { s/-//gr } $ann->lines($done)], [map { my $n = $_; grep { $_ eq $n } @keys } map { s/-//gr } $ann->lines($done)],
         'with the keys that it has seen before';

@@ -81,6 +81,25 @@ static void check_kept(void) {
     journal_close(journal);
 }
 
+/* Items that their node does not have. */
+static void check_withdrawn(void) {
+    struct journal *journal = open_journal(true);
+    for (int i = 3; i < 6; i++)
+        write_item(journal, i, first_url, "/withdrawn", false);
+    journal_withdraw(journal, 3, false);
+    journal_withdraw(journal, 4, true);
+    journal_withdraw(journal, 5, true);
+    write_item(journal, 5, second_url, "/withdrawn", false);
+    ok(journal_write(journal, true), "items are withdrawn");
+    journal_close(journal);
+    journal = open_journal(true);
+    ok(!journal_node(journal, 3) && !journal_is_refused(journal, 3), "no node has the first");
+    ok(!journal_node(journal, 4) && journal_is_refused(journal, 4), "the second was refused");
+    is_text(journal_node(journal, 5), second_url, "the third was sent again");
+    ok(!journal_is_refused(journal, 5), "and is not refused by that");
+    journal_close(journal);
+}
+
 /* A last line that a crash has cut, at each length. */
 static void check_cut(void) {
     long long whole = file_size();
@@ -132,6 +151,8 @@ static void check_spoilt(void) {
     ok(is_refused("> 000102030405060708090a0b0c0d0e0f 7 /path\n"), "a node that has no number");
     ok(is_refused("< 000102030405060708090a0b0c0d0e0f 01a20ad5-c32f-71c5-8024-c9d0da90077a\n"),
        "an id of what was not sent");
+    ok(is_refused("- 000102030405060708090a0b0c0d0e0f\n"), "or that no node has it");
+    ok(is_refused("x 0001\n"), "or half a key");
     ok(is_refused("n 5 http://127.0.0.1\n"), "nodes out of their order");
     struct journal *journal = open_journal(true);
     ok(journal && journal_count(journal) == 3, "and without them it is good");
@@ -191,6 +212,9 @@ int main(void) {
     check_lock();
     check_spoilt();
     check_many();
+    unlink(path);
+    check_kept();
+    check_withdrawn();
     check_names();
     check_key();
     unlink(path);
