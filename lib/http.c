@@ -113,9 +113,7 @@ static void set_headers(struct http_call *call, const struct http_request *reque
 }
 
 /* Sets the connection's time limits, and keeps it to the URL's host. */
-static void set_connection(CURL *easy, bool system) {
-    if (!system)
-        curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_SECONDS);
@@ -156,6 +154,8 @@ static void set_tls(CURL *easy, const struct http_tls *tls, bool system) {
 static void set_exchange(const struct http *http, struct http_call *call,
                          const struct http_request *request) {
     CURL *easy = call->easy;
+    bool direct = !http->system || http_is_local_url(request->url);
+    curl_easy_setopt(easy, CURLOPT_PROXY, direct ? "" : NULL); /* NULL: see the environment */
     curl_easy_setopt(easy, CURLOPT_SHARE, request->apart ? http->apart : NULL);
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
@@ -172,7 +172,7 @@ static void set_exchange(const struct http *http, struct http_call *call,
 static struct http_call *make_call(const struct http *http) {
     struct http_call *call = memory_or_end(calloc(1, sizeof *call), "an HTTP request");
     call->easy = memory_or_end(curl_easy_init(), "an HTTP request");
-    set_connection(call->easy, http->system);
+    set_connection(call->easy);
     set_tls(call->easy, &http->tls, http->system);
     curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, (void *)call);

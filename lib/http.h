@@ -67,7 +67,8 @@ struct http_watch {
 struct http *http_open(const struct http_tls *tls);
 
 /* From now on, as a program in a user's hand: without tls->ca https trusts the authorities of the
- * system, and proxies are those of the environment (https_proxy and so on). */
+ * system, and proxies are those of the environment (https_proxy and so on). This machine is called
+ * without one: what is for it alone, as a key over plain http, must not leave it. */
 void http_trust_system(struct http *http);
 
 /* Closes the client. Gives up requests under way without calling `done`. */

@@ -33,5 +33,7 @@ like $done->{err}, qr/\Ahashmill: TLS_CA: /, 'and which';
 my %proxy = (http_proxy => $mill->url, HASHMILL_PLAIN_TOKENS => 'yes', HASHMILL_URL => 'http://queue.invalid', no_proxy => '');
 is $client->run({ env => \%proxy }, 'ls', '--timeout', 20)->{code}, 0, 'through the proxy of the environment';
 is $client->run({ env => { %proxy, no_proxy => 'queue.invalid' } }, 'ls', '--timeout', 1)->{code}, 5, 'but to what no_proxy names';
+my %other = (%proxy, http_proxy => 'http://proxy.invalid:3128', HASHMILL_URL => $mill->url, HASHMILL_PLAIN_TOKENS => 'no');
+is $client->run({ env => \%other }, 'ls', '--timeout', 5)->{code}, 0, 'nor to this machine, for which a key may be in the clear';
 
 finish();
