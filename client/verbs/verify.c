@@ -34,7 +34,7 @@ static bool take_arguments(struct verify *verify) {
     else if (!command->from_file && command->count == 3 && command->iterations == 0)
         good = checks_add(&verify->checks, command->arguments[0], command->arguments[1],
                           command->arguments[2], why, sizeof why);
-    if (!good)
+    if (!good && !stop_asked())
         say("verify: %s", why);
     return good;
 }
@@ -136,7 +136,7 @@ int verb_verify(struct session *session) {
     struct verify verify = {.command = &session->command};
     if (!take_arguments(&verify)) {
         checks_free(&verify.checks);
-        return CLIENT_USAGE;
+        return stop_asked() ? CLIENT_INTERRUPTED : CLIENT_USAGE;
     }
     int code = compute_all(&verify, session->deadline_ms);
     print_outcomes(&verify, true);

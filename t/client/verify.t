@@ -3,8 +3,10 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
+use Fcntl qw(O_WRONLY);
 use File::Temp qw(tempdir);
 use JSON::PP qw(decode_json);
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 use Hashmill;
@@ -112,6 +114,14 @@ subtest 'interrupted, and out of time' => sub {
         cmp_ok time - $since, '<', 5, 'soon';
         is slurp($file), '', 'nothing is printed';
     }
+    my $list = "$dir/a list that does not come";
+    POSIX::mkfifo($list, 0600) or die;
+    my ($process) = start('-n', 1, '--from-file', $list);
+    sysopen my $writer, $list, O_WRONLY or die; # it has opened the list
+    ok wait_until(60, sub { slurp('/proc/' . $process->pid . '/stat') =~ /\) S / }), 'it waits for what the list says';
+    $process->kill('INT');
+    is $process->wait_exit(60) && $process->exit_code, 130, 'while it reads the list: exit code 130';
+    is $process->log, '', 'without a message';
     my ($code, $out) = verify('--timeout', 1, 'abc', 1_000_000_000_000, $wrong);
     is_deeply [$code, $out], [6, ''], '--timeout: exit code 6';
 };
