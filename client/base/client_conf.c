@@ -89,7 +89,7 @@ static bool read_key(struct client_conf *conf, int fd, char *why, size_t why_siz
         return false;
     }
     conf->key[got] = '\0';
-    if (is_key(conf->key))
+    if ((size_t)got < sizeof conf->key - 1 && is_key(conf->key))
         return true;
     snprintf(why, why_size,
              "KEY_FILE: %s must hold the key alone, one line without spaces, as "

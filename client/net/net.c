@@ -268,6 +268,13 @@ int net_call(struct net *net, int owner, const struct ask *ask, struct answer *a
     }
 }
 
+void net_ask_all(struct net *net, const struct ask *ask, struct answer answers[]) {
+    for (int node = 0; node < net->count; node++)
+        net_start(net, node, ask, &answers[node]);
+    for (int node = 0; node < net->count; node++)
+        net_finish(net, &answers[node]);
+}
+
 int answer_exit(const struct answer *answer) {
     if (answer->status >= 200 && answer->status <= 299)
         return CLIENT_DONE;
@@ -276,17 +283,19 @@ int answer_exit(const struct answer *answer) {
     return answer->status == 404 && !answer->foreign ? CLIENT_UNKNOWN_ID : CLIENT_FAILED;
 }
 
+int answer_judge(const struct answer *answer, const char *what) {
+    int code = answer_exit(answer);
+    if (code != CLIENT_DONE)
+        say("%s: %s", what, answer->why);
+    return code;
+}
+
 int net_need(struct net *net, int owner, const struct ask *ask, struct answer *answer,
              const char *what) {
     int code = net_call(net, owner, ask, answer);
     if (code == CLIENT_LATER)
         say("%s: the time of --timeout is over", what);
-    if (code != CLIENT_DONE)
-        return code;
-    code = answer_exit(answer);
-    if (code != CLIENT_DONE)
-        say("%s: %s", what, answer->why);
-    return code;
+    return code == CLIENT_DONE ? answer_judge(answer, what) : code;
 }
 
 bool answer_json(const struct answer *answer, struct json *json) {

@@ -110,8 +110,15 @@ int net_call(struct net *net, int owner, const struct ask *ask, struct answer *a
 int net_need(struct net *net, int owner, const struct ask *ask, struct answer *answer,
              const char *what);
 
+/* Asks all nodes once, at the same time; answers[] has one for each. A node without an answer holds
+ * up no other. */
+void net_ask_all(struct net *net, const struct ask *ask, struct answer answers[]);
+
 /* The exit code of an answer by its status. */
 int answer_exit(const struct answer *answer);
+
+/* The same, with a message about `what` unless the status is 2xx. */
+int answer_judge(const struct answer *answer, const char *what);
 
 /* Parses the body of a 2xx answer. False, with a message, when it is no JSON. */
 bool answer_json(const struct answer *answer, struct json *json);

@@ -98,33 +98,40 @@ int verb_decisions(struct session *session) {
     return show(session, "decisions", "decision", members);
 }
 
+/* Appends the names of a list of texts, with --json as a list. */
+static void put_names(struct buffer *line, bool as_json, const struct json *json, int list) {
+    if (as_json)
+        json_open(line, '[');
+    for (int at = json_first(json, list); at >= 0; at = json_next(json, at)) {
+        char name[40] = "";
+        json_string(json, at, name, sizeof name);
+        if (as_json)
+            json_put_string(line, name);
+        else
+            buffer_printf(line, " %s", name);
+    }
+    if (as_json)
+        json_close(line, ']');
+}
+
 /* Prints what a node has paused now. */
 static bool print_paused(struct session *session, const struct answer *answer) {
+    bool as_json = session->command.json;
     struct json json = {0};
     struct buffer line = {0};
     const char *url = net_url(session->net, answer->node);
     bool good = answer_json(answer, &json);
-    int list = json_member(&json, 0, "paused");
-    if (session->command.json)
+    int list = good ? json_member(&json, 0, "paused") : -1;
+    if (as_json) {
         object_begin(&line, "paused");
-    if (session->command.json)
         object_text(&line, "node", url);
-    else
-        buffer_printf(&line, "%s paused:", url);
-    if (session->command.json)
         json_name(&line, "paused");
-    if (session->command.json)
-        json_open(&line, '[');
-    for (int at = json_first(&json, list); good && at >= 0; at = json_next(&json, at)) {
-        char part[40] = "";
-        json_string(&json, at, part, sizeof part);
-        if (session->command.json)
-            json_put_string(&line, part);
-        else
-            buffer_printf(&line, " %s", part);
+    } else {
+        buffer_printf(&line, "%s paused:", url);
     }
-    if (session->command.json)
-        buffer_puts(&line, "]}");
+    put_names(&line, as_json, &json, list);
+    if (as_json)
+        json_close(&line, '}');
     if (good)
         line_print(&line);
     buffer_free(&line);
@@ -139,11 +146,28 @@ static bool is_pause(const char *call, const char *part) {
             strcmp(part, "scaling") == 0);
 }
 
+/* Makes a call at all nodes: of one that does not answer the others must not wait. */
+static int call_all(struct session *session, const struct ask *ask, bool prints) {
+    struct answer answers[CLIENT_NODES_MAX] = {0};
+    int code = CLIENT_DONE;
+    net_ask_all(session->net, ask, answers);
+    for (int node = 0; node < net_count(session->net); node++) {
+        struct answer *answer = &answers[node];
+        const char *url = net_url(session->net, node);
+        int one = answer->outcome == OUTCOME_ANSWERED
+                      ? answer_judge(answer, url)
+                      : net_need(session->net, node, ask, answer, url);
+        if (one == CLIENT_DONE && prints && !print_paused(session, answer))
+            one = CLIENT_FAILED;
+        code = client_exit_worse(code, one);
+        answer_free(answer);
+    }
+    return code;
+}
+
 int verb_admin(struct session *session) {
     const struct command *command = &session->command;
     struct buffer path = {0};
-    struct answer answer = {0};
-    int code = CLIENT_DONE;
     const char *call = command->count == 2 ? command->arguments[0] : "";
     const char *what = command->count == 2 ? command->arguments[1] : "";
     bool release = strcmp(call, "release") == 0;
@@ -155,14 +179,8 @@ int verb_admin(struct session *session) {
     buffer_printf(&path, "/admin/%s?", call);
     query_add(&path, release ? "name" : "what", what);
     buffer_append(&path, "", 1);
-    for (int node = 0; node < net_count(session->net); node++) {
-        struct ask ask = {.method = "POST", .path = path.data};
-        int one = net_need(session->net, node, &ask, &answer, net_url(session->net, node));
-        if (one == CLIENT_DONE && !release && !print_paused(session, &answer))
-            one = CLIENT_FAILED;
-        code = client_exit_worse(code, one);
-    }
+    struct ask ask = {.method = "POST", .path = path.data};
+    int code = call_all(session, &ask, !release);
     buffer_free(&path);
-    answer_free(&answer);
     return code;
 }

@@ -49,8 +49,8 @@ int pages_read(struct session *session, const char *query,
     while (more && code == CLIENT_DONE) {
         struct ask ask = {.method = "GET", .path = path.data};
         code = net_call(session->net, NET_ANY, &ask, &answer);
-        if (code == CLIENT_DONE && (code = answer_exit(&answer)) != CLIENT_DONE)
-            say("the list of items: %s", answer.why);
+        if (code == CLIENT_DONE)
+            code = answer_judge(&answer, "the list of items");
         if (code == CLIENT_DONE)
             code = take_page(&answer, &json, each, context, &more);
         more = more && code == CLIENT_DONE && next_page(&path, &answer);

@@ -74,10 +74,7 @@ static int ask_to_cancel(struct removal *removal, int node, int64_t confirm) {
         say("%s: the time of --timeout is over", net_url(removal->session->net, node));
     if (code != CLIENT_DONE || removal->answer.status == STATUS_COUNT_DIFFERS)
         return code;
-    code = answer_exit(&removal->answer);
-    if (code != CLIENT_DONE)
-        say("%s: %s", net_url(removal->session->net, node), removal->answer.why);
-    return code;
+    return answer_judge(&removal->answer, net_url(removal->session->net, node));
 }
 
 /* Cancels what waits at one node. Its number is asked for first; it changes while workers take
@@ -110,6 +107,24 @@ static int cancel_waiting(struct removal *removal, int node) {
     return CLIENT_FAILED;
 }
 
+/* Cancels what waits at all nodes; last at those that do not answer. */
+static int cancel_waiting_everywhere(struct removal *removal) {
+    struct net *net = removal->session->net;
+    struct answer answers[CLIENT_NODES_MAX] = {0};
+    struct ask ask = {.method = "GET", .path = "/items?limit=1"};
+    int code = CLIENT_DONE;
+    net_ask_all(net, &ask, answers);
+    for (int last = 0; last < 2; last++) {
+        for (int node = 0; node < net_count(net); node++) {
+            if ((answers[node].outcome != OUTCOME_ANSWERED) == (last == 1))
+                code = client_exit_worse(code, cancel_waiting(removal, node));
+        }
+    }
+    for (int node = 0; node < net_count(net); node++)
+        answer_free(&answers[node]);
+    return code;
+}
+
 static bool collect(void *context, const struct item *item) {
     struct removal *removal = context;
     buffer_append(&removal->ids, item->id, sizeof item->id);
@@ -138,16 +153,13 @@ static int cancel_leased(struct removal *removal) {
 static int cancel_state(struct removal *removal) {
     const struct command *command = &removal->session->command;
     struct buffer line = {0};
-    int code = CLIENT_DONE;
+    int code;
     bool waiting = strcmp(command->state, "waiting") == 0;
     if (!waiting && strcmp(command->state, "leased") != 0) {
         say("--state %s: only what is waiting or leased can be cancelled", command->state);
         return CLIENT_USAGE;
     }
-    for (int node = 0; waiting && node < net_count(removal->session->net); node++)
-        code = client_exit_worse(code, cancel_waiting(removal, node));
-    if (!waiting)
-        code = cancel_leased(removal);
+    code = waiting ? cancel_waiting_everywhere(removal) : cancel_leased(removal);
     if (command->json) {
         object_begin(&line, "cancelled");
         object_number(&line, "count", removal->cancelled);

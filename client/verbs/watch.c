@@ -131,9 +131,7 @@ static int look(struct round *round, struct watched *watched, int seconds) {
     int code = net_call(round->session->net, NET_ANY, &ask, &round->answer);
     if (code != CLIENT_DONE)
         return code;
-    code = answer_exit(&round->answer);
-    if (code != CLIENT_DONE)
-        say("%s: %s", id, round->answer.why);
+    code = answer_judge(&round->answer, id);
     if (code == CLIENT_UNKNOWN_ID) {
         watched->state = WATCHED_GONE;
         return CLIENT_DONE;

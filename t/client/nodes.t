@@ -106,6 +106,8 @@ subtest 'the file of the key' => sub {
     is $ann->run('ls', '--key-file', "$file-none")->{code}, 2, 'a file that is not there';
     spew($file, "two words\n");
     is $ann->run('ls')->{code}, 2, 'a file that holds no key';
+    spew($file, 'k' x 300);
+    is $ann->run('ls')->{code}, 2, 'or more than a key can have';
     spew($file, "wrong\n");
     $done = $ann->run('ls');
     is $done->{code}, 4, 'a key that is none';
@@ -144,6 +146,18 @@ subtest 'nodes in turn' => sub {
     is $ann->run('put', @files, '-n', 10_000_000_000_000, '--job', 'refused')->{code}, 1, 'what a node refuses';
     $done = $ann->run('wait', '--job', 'refused', '--timeout', 1);
     is_deeply [$done->@{qw(code err)}], [0, ''], 'is no item of the job';
+};
+
+subtest 'calls to all nodes' => sub {
+    my $both = silent_port() . ",$url";
+    my $done = $as{olga}->run('admin', 'pause', 'intake', '--url', $both, '--timeout', 2);
+    is $done->{code}, 5, 'a node does not answer: exit code 5';
+    is $done->{out}, "$url paused: intake\n", 'the other is paused';
+    $mill->call('POST', '/admin/resume?what=intake');
+    $ann->run('put', @files, '-n', 9, '--job', 'all');
+    $done = $ann->run('rm', '--state', 'waiting', '--url', $both, '--timeout', 2);
+    is $done->{code}, 5, 'rm --state waiting: exit code 5';
+    is $done->{out}, "3\n", 'and what waits at the other is cancelled';
 };
 
 my $id = '01a20ad5-c32f-71c5-8024-c9d0da90077a';
