@@ -34,7 +34,7 @@ const struct verb verbs[] = {
 
 const struct option_row option_rows[] = {
     {'n', "iterations", "N", "put run verify ", "how many times SHA-512 is applied", NULL,
-     OPTION_NUMBER, FIELD(iterations), INT64_MAX},
+     OPTION_NUMBER, FIELD(iterations), COMMAND_ITERATIONS_MAX},
     {'r', "recursive", NULL, "put run ", "take the files below directories", NULL, OPTION_FLAG,
      FIELD(recursive), 0},
     {0, "from-file", "LIST", "put run ",

@@ -6,6 +6,8 @@
 
 #include "base/client_conf.h"
 
+#define COMMAND_ITERATIONS_MAX 9007199254740991 /* 2^53 - 1, as in a node */
+
 /* What the command line asks for. Texts are those of argv; NULL: not given. */
 struct command {
     char **arguments; /* what is no option */
