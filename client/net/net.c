@@ -275,6 +275,11 @@ void net_ask_all(struct net *net, const struct ask *ask, struct answer answers[]
         net_finish(net, &answers[node]);
 }
 
+bool answer_is_not_done(const struct answer *answer) {
+    return answer->outcome == OUTCOME_NOT_DONE ||
+           (answer->outcome == OUTCOME_ANSWERED && status_is_refusal(answer->status));
+}
+
 int answer_exit(const struct answer *answer) {
     if (answer->status >= 200 && answer->status <= 299)
         return CLIENT_DONE;

@@ -114,6 +114,9 @@ int net_need(struct net *net, int owner, const struct ask *ask, struct answer *a
  * up no other. */
 void net_ask_all(struct net *net, const struct ask *ask, struct answer answers[]);
 
+/* Whether a request was certainly not carried out. */
+bool answer_is_not_done(const struct answer *answer);
+
 /* The exit code of an answer by its status. */
 int answer_exit(const struct answer *answer);
 

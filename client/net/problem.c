@@ -27,6 +27,10 @@ void problem_read(struct problem *problem, const char *body, size_t length, char
     json_free(&json);
 }
 
+bool status_is_refusal(int status) {
+    return status >= 400 && status <= 499;
+}
+
 bool problem_passes(int status, const char *name) {
     return status == 503 || status == 507 ||
            (status == 429 && strcmp(name, "quota-iterations") != 0);

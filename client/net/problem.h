@@ -19,6 +19,9 @@ void problem_at(struct problem *problem, const struct json *json, int object);
 void problem_read(struct problem *problem, const char *body, size_t length, char *why,
                   size_t why_size);
 
+/* Whether who answers with this status has done nothing. */
+bool status_is_refusal(int status);
+
 /* Whether what is refused with this status and problem may be taken later. */
 bool problem_passes(int status, const char *name);
 

@@ -136,7 +136,7 @@ static int send_lines(struct sending *sending, struct batch *batch, int node) {
                       .in_lines = true};
     net_start(net, node, &ask, &answer);
     net_finish(net, &answer);
-    if (batch_is_not_done(&answer))
+    if (answer_is_not_done(&answer))
         batch->owner = batch->owner_before;
     if (answer.outcome == OUTCOME_INTERRUPTED)
         code = CLIENT_INTERRUPTED;

@@ -71,7 +71,7 @@ int batch_send_bodies(struct sending *sending, struct batch *batch, int node) {
     for (int i = 0; i < batch->count; i++) {
         net_finish(sending->session->net, &answers[i]);
         code = client_exit_worse(code, take(sending, batch, &batch->parts[i], &answers[i]));
-        certain &= batch->parts[i].item == JOURNAL_NONE || batch_is_not_done(&answers[i]);
+        certain &= batch->parts[i].item == JOURNAL_NONE || answer_is_not_done(&answers[i]);
         answer_free(&answers[i]);
     }
     if (certain)

@@ -17,9 +17,6 @@ bool batch_take_id(struct sending *sending, struct batch *batch, struct part *pa
 void batch_refuse(struct sending *sending, struct batch *batch, struct part *part, int status,
                   const char *why);
 
-/* Whether the request was certainly not carried out. */
-bool batch_is_not_done(const struct answer *answer);
-
 /* Sends each part with its body, all at the same time. As batch_send. */
 int batch_send_bodies(struct sending *sending, struct batch *batch, int node);
 

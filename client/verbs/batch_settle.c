@@ -1,5 +1,6 @@
 #include "base/exit.h"
 #include "base/say.h"
+#include "net/problem.h"
 #include "verbs/batch_parts.h"
 
 void batch_settle(struct sending *sending, struct batch *batch, struct part *part, bool failed) {
@@ -24,20 +25,10 @@ bool batch_take_id(struct sending *sending, struct batch *batch, struct part *pa
     return true;
 }
 
-/* Whether a node that answers with this status has done nothing. */
-static bool is_refusal(int status) {
-    return status >= 400 && status <= 499;
-}
-
 void batch_refuse(struct sending *sending, struct batch *batch, struct part *part, int status,
                   const char *why) {
     say("%s: %s", batch->texts.data + part->name, why);
-    if (is_refusal(status))
+    if (status_is_refusal(status))
         journal_withdraw(sending->journal, part->item, true);
     batch_settle(sending, batch, part, true);
-}
-
-bool batch_is_not_done(const struct answer *answer) {
-    return answer->outcome == OUTCOME_NOT_DONE ||
-           (answer->outcome == OUTCOME_ANSWERED && is_refusal(answer->status));
 }

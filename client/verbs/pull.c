@@ -20,7 +20,7 @@ struct pull {
     struct pull_file *file; /* of --out; NULL: standard output */
     struct pull_state state;
     bool begun;   /* state says what is asked for */
-    bool unknown; /* and its node may have handed that out */
+    bool unknown; /* and its node may have handed that out, and it is not written yet */
     struct answer answer;
     struct json json;
     struct buffer lines;
@@ -113,9 +113,10 @@ static int ask_once(struct pull *pull, int node) {
     net_start(net, node, &ask, &pull->answer);
     net_finish(net, &pull->answer);
     buffer_free(&path);
+    if (!answer_is_not_done(&pull->answer))
+        pull->unknown = true;
     if (pull->answer.outcome == OUTCOME_INTERRUPTED)
         return CLIENT_INTERRUPTED;
-    pull->unknown |= pull->answer.outcome == OUTCOME_UNKNOWN;
     return pull->answer.outcome == OUTCOME_ANSWERED ? CLIENT_DONE : CLIENT_LATER;
 }
 
@@ -215,7 +216,7 @@ int verb_pull(struct session *session) {
     int code = open_out(&pull);
     while (code == CLIENT_DONE && more)
         code = stop_asked() ? CLIENT_INTERRUPTED : pull_batch(&pull, &more);
-    if (code == CLIENT_DONE && pull.file)
+    if (pull.file && (code == CLIENT_DONE || (pull.begun && !pull.unknown)))
         pull_file_end(pull.file);
     if (code == CLIENT_LATER)
         say("the time of --timeout is over; the same command goes on");

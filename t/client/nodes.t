@@ -138,6 +138,8 @@ subtest 'nodes in turn' => sub {
     is $done->{code}, 0, 'the second node takes what the first does not';
     like $done->{err}, qr/\Ahashmill: \Q$silent\E: .*; going on with \Q$url\E\n\z/, 'which is said once';
     is $ann->run('pull', '-q', '--url', "$silent $url")->{code}, 0, 'pull, too';
+    is $ann->run('pull', '--out', "$dir/out", '--url', $silent, '--timeout', 1)->{code}, 5, 'pull of a node that does not answer';
+    is $ann->run('pull', '--out', "$dir/out")->{code}, 0, 'may go on at another';
     $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $silent, '--timeout', 1);
     is $done->{code}, 5, 'no node answers: exit code 5';
     $done = $ann->run('put', @files, '-n', 2, '--job', 'turn', '--url', $url);
