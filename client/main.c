@@ -12,6 +12,7 @@
 
 #include "base/exit.h"
 #include "base/say.h"
+#include "base/standard.h"
 #include "base/stop.h"
 #include "clock.h"
 #include "files/journal.h"
@@ -199,7 +200,7 @@ int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
     const struct verb *verb = verb_named(name);
     int code = CLIENT_DONE;
-    say_open();
+    standard_open();
     setlocale(LC_CTYPE, ""); /* what characters the terminal has */
     log_open("hashmill", "client");
     log_set_level(LOG_LEVEL_WARN);

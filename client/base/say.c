@@ -1,7 +1,6 @@
 #include "base/say.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,14 +9,6 @@
 enum { TEXT_SIZE = 2000 };
 
 static const struct drawing *drawn;
-
-void say_open(void) {
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
-            return;
-    }
-}
 
 void say_through(const struct drawing *drawing) {
     drawn = drawing;

@@ -7,10 +7,6 @@
 
 /* Messages for people go to standard error, data to standard output. */
 
-/* To be called first in main. Where the caller has closed a standard descriptor, no file opened
- * later gets its number: a journal must not get messages. Using such a descriptor fails. */
-void say_open(void);
-
 /* Prints "hashmill: TEXT" and a newline on standard error. Control characters are shown as \xNN.
  * errno is preserved; "%m" works. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,7 +8,8 @@ package Hashmill::Client;
 #     my $run = $client->start('run', $file, '-n', 1e9);        # in the background
 #     $client->end($run, 'INT');                                # a signal; waits; like run
 #
-# A hash as the first argument has options: stdin => text, env => { more of the environment }, cwd.
+# A hash as the first argument has options: stdin => text, env => { more of the environment }, cwd,
+# input and output: a path, output also a handle.
 
 use v5.36;
 use File::Temp qw(tempdir);
@@ -57,7 +58,7 @@ sub become ($self, $base, $options, @arguments) {
     my %env = ($self->{env}->%*, ($options->{env} // {})->%*);
     $ENV{$_} = $env{$_} for keys %env;
     open STDIN, '<', $options->{input} // "$base.in" or die;
-    open STDOUT, '>', $options->{output} // "$base.out" or die;
+    open STDOUT, ref $options->{output} ? '>&' : '>', $options->{output} // "$base.out" or die;
     open STDERR, '>', "$base.err" or die;
     if (defined $options->{cwd}) { chdir $options->{cwd} or die }
     my @command = (($options->{wrap} // [])->@*, $self->program, @arguments);
