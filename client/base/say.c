@@ -1,12 +1,16 @@
 #include "base/say.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE = 2000 };
+#include "base/shown.h"
+
+/* A message has room for the longest path there is. */
+enum { TEXT_SIZE = 6000, KEPT_MAX = 65536 };
 
 static const struct drawing *drawn;
 
@@ -23,12 +27,12 @@ void say(const char *format, ...) {
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     buffer_puts(&line, "hashmill: ");
-    for (const char *at = text; *at != '\0'; at++) {
-        unsigned char byte = (unsigned char)*at;
-        if (byte < ' ' || byte == 0x7f)
-            buffer_printf(&line, "\\x%02x", byte);
-        else
-            buffer_append(&line, at, 1);
+    for (const char *at = text; *at != '\0';) {
+        size_t length = shown_length(at);
+        if (length == 0)
+            buffer_printf(&line, "\\x%02x", (unsigned char)*at);
+        buffer_append(&line, at, length);
+        at += length > 0 ? length : 1;
     }
     buffer_append(&line, drawn ? "" : "\n", 1);
     if (drawn)
@@ -48,16 +52,37 @@ static void out_failed(void) {
     told = true;
 }
 
+static struct buffer kept; /* for standard output */
+
+/* Writes what is kept, to its last byte: a signal does not cut it. */
+static void write_kept(void) {
+    size_t written = 0;
+    while (written < kept.length && !told) {
+        ssize_t more = write(STDOUT_FILENO, kept.data + written, kept.length - written);
+        struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        if (more >= 0)
+            written += (size_t)more;
+        else if (errno == EAGAIN)
+            poll(&fd, 1, -1);
+        else if (errno != EINTR)
+            out_failed();
+    }
+    buffer_clear(&kept);
+}
+
 void out_bytes(const struct buffer *bytes) {
     if (drawn)
         drawn->hide(drawn->context);
-    if (!told && fwrite(bytes->data, 1, bytes->length, stdout) != bytes->length)
-        out_failed();
+    if (!told)
+        buffer_append(&kept, bytes->data, bytes->length);
+    if (kept.length >= KEPT_MAX || isatty(STDOUT_FILENO))
+        write_kept();
 }
 
 bool out_flush(void) {
-    if (!told && fflush(stdout) != 0)
+    if (!told && fflush(stdout) != 0) /* of the help */
         out_failed();
+    write_kept();
     return !told;
 }
 

@@ -7,8 +7,8 @@
 
 /* Messages for people go to standard error, data to standard output. */
 
-/* Prints "hashmill: TEXT" and a newline on standard error. Control characters are shown as \xNN.
- * errno is preserved; "%m" works. */
+/* Prints "hashmill: TEXT" and a newline on standard error. Control characters, and bytes that are
+ * no UTF-8, are shown as \xNN. errno is preserved; "%m" works. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What is drawn on the terminal while a command works. */

@@ -14,6 +14,8 @@
 #include "net/problem.h"
 #include "retry.h"
 
+static const char odd[] = "the reply is not what a node says; is it a hashmill?";
+
 enum { REQUEST_MS = 60000, TURN_MS = 1000, STATUS_NO_KEY = 401 };
 
 struct node {
@@ -190,6 +192,8 @@ static void done(void *context, const struct http_reply *reply) {
         snprintf(answer->why, sizeof answer->why, "%s", reply->error);
     else if (reply->status > 299)
         problem_read(&problem, reply->body, reply->length, answer->why, sizeof answer->why);
+    else
+        snprintf(answer->why, sizeof answer->why, "%s", odd);
     answer->foreign = reply->status > 299 && problem.name[0] == '\0';
     if (reply->status > 299 && answer->why[0] == '\0')
         snprintf(answer->why, sizeof answer->why,
@@ -239,6 +243,11 @@ void net_turn(struct net *net, int most_ms) {
     int due_ms = net->turn ? clock_timeout_ms(net->turn(net->turn_context)) : most_ms;
     most_ms = due_ms < most_ms ? due_ms : most_ms;
     http_wait(net->http, &watch, watch.fd >= 0 ? 1 : 0, most_ms);
+}
+
+void net_pause(struct net *net, int64_t until_ms) {
+    while (clock_steady_ms() < until_ms && !stop_asked() && !net_is_late(net))
+        net_turn(net, clock_timeout_ms(until_ms < net->deadline_ms ? until_ms : net->deadline_ms));
 }
 
 void net_finish(struct net *net, struct answer *answer) {
@@ -308,13 +317,20 @@ bool answer_json(const struct answer *answer, struct json *json) {
     size_t length = answer->body.length > 0 ? answer->body.length - 1 : 0;
     if (length > 0 && json_parse(json, answer->body.data, length, &why))
         return true;
-    answer_blame(answer);
+    answer_odd(answer);
     return false;
 }
 
-void answer_blame(const struct answer *answer) {
-    say("%s: the reply is not what a node says; is it a hashmill?",
-        answer->net->nodes[answer->node].url);
+bool answer_list(const struct answer *answer, struct json *json) {
+    if (!answer_json(answer, json))
+        return false;
+    if (json_array_size(json, 0) < 0)
+        answer_odd(answer);
+    return json_array_size(json, 0) >= 0;
+}
+
+void answer_odd(const struct answer *answer) {
+    say("%s: %s", answer->net->nodes[answer->node].url, odd);
 }
 
 void answer_free(struct answer *answer) {

@@ -48,7 +48,7 @@ struct answer {
     struct buffer body; /* with a NUL behind it */
     struct buffer link; /* the header field Link; empty: none */
     int64_t retry_after_ms;
-    char why[ANSWER_WHY_SIZE]; /* for people, unless the status is 2xx */
+    char why[ANSWER_WHY_SIZE]; /* for people; of a 2xx: that it is not the one that was meant */
     struct net *net;           /* private, as the next two */
     bool in_lines;
     struct http_call *call;
@@ -98,6 +98,9 @@ void net_turn(struct net *net, int most_ms);
  * again. NULL: none any more. */
 void net_each_turn(struct net *net, int64_t (*turn)(void *context), void *context);
 
+/* Waits until a steady time, until the user wants to stop, or until the time is over. */
+void net_pause(struct net *net, int64_t until_ms);
+
 /* Waits until a request is over, or gives it up when the user wants to stop. */
 void net_finish(struct net *net, struct answer *answer);
 
@@ -126,8 +129,11 @@ int answer_judge(const struct answer *answer, const char *what);
 /* Parses the body of a 2xx answer. False, with a message, when it is no JSON. */
 bool answer_json(const struct answer *answer, struct json *json);
 
-/* Says that an answer is not what a node would have said. */
-void answer_blame(const struct answer *answer);
+/* As answer_json, for a list. */
+bool answer_list(const struct answer *answer, struct json *json);
+
+/* Says that a 2xx answer is not what a node says. */
+void answer_odd(const struct answer *answer);
 
 void answer_free(struct answer *answer);
 

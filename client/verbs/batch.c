@@ -108,7 +108,7 @@ static int take_lines(struct sending *sending, struct batch *batch, const struct
     }
     json_free(&json);
     if (!good || *line != '\0') {
-        answer_blame(answer);
+        answer_odd(answer);
         return CLIENT_FAILED;
     }
     if (!put_off.unknown)

@@ -58,6 +58,10 @@ static int take(struct sending *sending, struct batch *batch, struct part *part,
         take_created(sending, batch, part, answer);
         return CLIENT_DONE;
     }
+    if (answer_exit(answer) == CLIENT_DONE) {
+        answer_odd(answer);
+        return CLIENT_FAILED;
+    }
     batch_refuse(sending, batch, part, answer->status, answer->why);
     return answer_exit(answer) == CLIENT_REFUSED ? CLIENT_REFUSED : CLIENT_DONE;
 }

@@ -3,12 +3,13 @@
 
 #include "base/exit.h"
 #include "base/say.h"
+#include "base/shown.h"
 #include "net/net.h"
 #include "verbs/lines.h"
 #include "verbs/query.h"
 #include "verbs/verbs.h"
 
-enum { FIELD_SIZE = 400, MEMBERS_MAX = 8 };
+enum { FIELD_SIZE = 400, MEMBERS_MAX = 8, STATUS_NO_CONTENT = 204 };
 
 /* Appends a member of an object to a line, a text or a number; what would break the columns is
  * shown as "?", an empty text as "-". */
@@ -22,11 +23,7 @@ static void put_field(struct buffer *line, const struct json *json, int object, 
         return;
     }
     json_string(json, member, text, sizeof text);
-    for (char *at = text; *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
-    }
-    buffer_puts(line, text[0] != '\0' ? text : "-");
+    put_shown(line, text[0] != '\0' ? text : "-");
 }
 
 /* Appends an element of a list as JSON, with its type before its own members. */
@@ -108,7 +105,9 @@ static void put_names(struct buffer *line, bool as_json, const struct json *json
         if (as_json)
             json_put_string(line, name);
         else
-            buffer_printf(line, " %s", name);
+            buffer_puts(line, " ");
+        if (!as_json)
+            put_shown(line, name);
     }
     if (as_json)
         json_close(line, ']');
@@ -122,6 +121,10 @@ static bool print_paused(struct session *session, const struct answer *answer) {
     const char *url = net_url(session->net, answer->node);
     bool good = answer_json(answer, &json);
     int list = good ? json_member(&json, 0, "paused") : -1;
+    if (good && json_array_size(&json, list) < 0) {
+        answer_odd(answer);
+        good = false;
+    }
     if (as_json) {
         object_begin(&line, "paused");
         object_text(&line, "node", url);
@@ -159,6 +162,10 @@ static int call_all(struct session *session, const struct ask *ask, bool prints)
                       : net_need(session->net, node, ask, answer, url);
         if (one == CLIENT_DONE && prints && !print_paused(session, answer))
             one = CLIENT_FAILED;
+        if (one == CLIENT_DONE && !prints && answer->status != STATUS_NO_CONTENT) {
+            answer_odd(answer);
+            one = CLIENT_FAILED;
+        }
         code = client_exit_worse(code, one);
         answer_free(answer);
     }

@@ -45,7 +45,7 @@ static int get_one(struct session *session, const char *id, struct answer *answe
     snprintf(path, sizeof path, "/items/%.36s", id);
     struct ask ask = {.method = "GET", .path = path};
     int code = net_need(session->net, NET_ANY, &ask, answer, id);
-    if (code == CLIENT_DONE && !item_of_answer(&item, &json, answer))
+    if (code == CLIENT_DONE && !item_answered(&item, answer, &json, id))
         code = CLIENT_FAILED;
     if (code == CLIENT_DONE)
         print_got(&session->command, &item);

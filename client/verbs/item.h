@@ -20,12 +20,13 @@ struct item {
     double eta_seconds; /* below 0: not known */
 };
 
-/* Reads the object at a token; what is missing is empty or 0, but for the id. False without an id.
- */
-bool item_read(struct item *item, const struct json *json, int object);
+/* Reads the object at a token; what is missing is empty or 0, but for the id. False, with a
+ * message, without an id, or when a member is not as a node writes it. */
+bool item_read(struct item *item, const struct answer *answer, const struct json *json, int object);
 
-/* Reads the item that an answer is about. False with a message. */
-bool item_of_answer(struct item *item, struct json *json, const struct answer *answer);
+/* Reads the answer to a look at one item. False, with a message, when it is not about that item. */
+bool item_answered(struct item *item, const struct answer *answer, struct json *json,
+                   const char *id);
 
 /* Whether an argument is the id of an item; if not, says so. */
 bool item_is_id(const char *text);

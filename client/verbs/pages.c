@@ -7,14 +7,20 @@
 #include "net/net.h"
 
 /* Writes the path of the next page, which a header field Link names: </items?...>; rel="next".
- * False when there is none. */
-static bool next_page(struct buffer *path, const struct answer *answer) {
+ * False when there is none, or, with a message, when it is the same page again. */
+static bool next_page(struct buffer *path, const struct answer *answer, int *code) {
     const char *link = answer->link.length > 0 ? answer->link.data : "";
     const char *end = strchr(link, '>');
     if (strncmp(link, "</items?", strlen("</items?")) != 0 || !end || !strstr(end, "rel=\"next\""))
         return false;
+    size_t length = (size_t)(end - link - 1);
+    if (strlen(path->data) == length && memcmp(path->data, link + 1, length) == 0) {
+        answer_odd(answer);
+        *code = CLIENT_FAILED;
+        return false;
+    }
     buffer_clear(path);
-    buffer_append(path, link + 1, (size_t)(end - link - 1));
+    buffer_append(path, link + 1, length);
     buffer_append(path, "", 1);
     return true;
 }
@@ -24,16 +30,14 @@ static int take_page(const struct answer *answer, struct json *json,
                      bool (*each)(void *context, const struct item *item), void *context,
                      bool *more) {
     struct item item;
-    if (!answer_json(answer, json))
+    if (!answer_list(answer, json))
         return CLIENT_FAILED;
-    bool good = json_array_size(json, 0) >= 0;
-    for (int at = json_first(json, 0); at >= 0 && good && *more; at = json_next(json, at)) {
-        good = item_read(&item, json, at);
-        *more = good && each(context, &item);
+    for (int at = json_first(json, 0); at >= 0 && *more; at = json_next(json, at)) {
+        if (!item_read(&item, answer, json, at))
+            return CLIENT_FAILED;
+        *more = each(context, &item);
     }
-    if (!good)
-        answer_blame(answer);
-    return good ? CLIENT_DONE : CLIENT_FAILED;
+    return CLIENT_DONE;
 }
 
 int pages_read(struct session *session, const char *query,
@@ -46,6 +50,7 @@ int pages_read(struct session *session, const char *query,
     int code = CLIENT_DONE;
     *pages = 0;
     buffer_printf(&path, "/items?%s", query);
+    buffer_append(&path, "", 1);
     while (more && code == CLIENT_DONE) {
         struct ask ask = {.method = "GET", .path = path.data};
         code = net_call(session->net, NET_ANY, &ask, &answer);
@@ -53,7 +58,7 @@ int pages_read(struct session *session, const char *query,
             code = answer_judge(&answer, "the list of items");
         if (code == CLIENT_DONE)
             code = take_page(&answer, &json, each, context, &more);
-        more = more && code == CLIENT_DONE && next_page(&path, &answer);
+        more = more && code == CLIENT_DONE && next_page(&path, &answer, &code);
         *pages += 1;
     }
     buffer_free(&path);

@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "base/say.h"
 #include "base/stop.h"
+#include "clock.h"
 #include "files/pull_file.h"
 #include "hex.h"
 #include "net/net.h"
@@ -13,7 +14,13 @@
 #include "verbs/query.h"
 #include "verbs/verbs.h"
 
-enum { TOP_MAX = 1000, WAIT_SECONDS = 20, STATUS_GONE = 410, STATUS_CONFLICT = 422 };
+enum {
+    TOP_MAX = 1000,
+    WAIT_SECONDS = 20,
+    EARLY_MS = 500, /* a node that does not hold its reply is not asked again before */
+    STATUS_GONE = 410,
+    STATUS_CONFLICT = 422
+};
 
 struct pull {
     struct session *session;
@@ -81,17 +88,19 @@ static int read_batch(struct pull *pull) {
     struct item item;
     pull->batch = 0;
     buffer_clear(&pull->lines);
-    if (!answer_json(&pull->answer, &pull->json))
+    if (!answer_list(&pull->answer, &pull->json))
         return CLIENT_FAILED;
-    bool good = json_array_size(&pull->json, 0) >= 0;
-    for (int at = json_first(&pull->json, 0); at >= 0 && good; at = json_next(&pull->json, at)) {
-        good = item_read(&item, &pull->json, at) && item.value[0] != '\0';
+    for (int at = json_first(&pull->json, 0); at >= 0; at = json_next(&pull->json, at)) {
+        if (!item_read(&item, &pull->answer, &pull->json, at))
+            return CLIENT_FAILED;
+        if (item.value[0] == '\0') {
+            say("a pull has handed out an item without a value: %s", item.id);
+            return CLIENT_FAILED;
+        }
         put_line(pull, &item);
         pull->batch++;
     }
-    if (!good)
-        answer_blame(&pull->answer);
-    return good ? CLIENT_DONE : CLIENT_FAILED;
+    return CLIENT_DONE;
 }
 
 /* Asks its node once for the batch of the key. CLIENT_LATER: it has to be asked again. */
@@ -165,11 +174,12 @@ static int pull_batch(struct pull *pull, bool *more) {
     const struct command *command = &pull->session->command;
     if (!pull->begun && !begin_new(pull))
         return CLIENT_FAILED;
+    int64_t begun_ms = clock_steady_ms();
     int code = ask_for_batch(pull);
     if (code != CLIENT_DONE)
         return code;
     int status = pull->answer.status;
-    if (status == STATUS_GONE || status == STATUS_CONFLICT) {
+    if (pull->unknown && (status == STATUS_GONE || status == STATUS_CONFLICT)) {
         say("the batch that was broken off: %s", pull->answer.why);
         pull->begun = false;
         return CLIENT_DONE;
@@ -188,6 +198,8 @@ static int pull_batch(struct pull *pull, bool *more) {
     pull->unknown = false;
     *more =
         (pull->batch > 0 || command->follow) && (command->top == 0 || pull->count < command->top);
+    if (*more && pull->batch == 0)
+        net_pause(pull->session->net, begun_ms + EARLY_MS);
     return CLIENT_DONE;
 }
 

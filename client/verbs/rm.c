@@ -3,6 +3,7 @@
 
 #include "base/exit.h"
 #include "base/say.h"
+#include "base/sum.h"
 #include "net/net.h"
 #include "verbs/item.h"
 #include "verbs/lines.h"
@@ -10,7 +11,7 @@
 #include "verbs/query.h"
 #include "verbs/verbs.h"
 
-enum { DIFFERENT_MAX = 20, STATUS_COUNT_DIFFERS = 409 };
+enum { DIFFERENT_MAX = 20, STATUS_NO_CONTENT = 204, STATUS_COUNT_DIFFERS = 409 };
 
 struct removal {
     struct session *session;
@@ -26,6 +27,10 @@ static int cancel(struct removal *removal, const char *id) {
     struct ask ask = {.method = "DELETE", .path = path.data};
     int code = net_need(removal->session->net, NET_ANY, &ask, &removal->answer, id);
     buffer_free(&path);
+    if (code == CLIENT_DONE && removal->answer.status != STATUS_NO_CONTENT) {
+        answer_odd(&removal->answer);
+        code = CLIENT_FAILED;
+    }
     removal->cancelled += code == CLIENT_DONE;
     return code;
 }
@@ -88,14 +93,13 @@ static int cancel_waiting(struct removal *removal, int node) {
             return code;
         bool done = removal->answer.status != STATUS_COUNT_DIFFERS;
         const char *member = done ? "cancelled" : "count";
-        if (!answer_json(&removal->answer, &removal->json))
-            return CLIENT_FAILED;
-        if (!json_integer(&removal->json, json_member(&removal->json, 0, member), 0, INT64_MAX,
+        if (!answer_json(&removal->answer, &removal->json) ||
+            !json_integer(&removal->json, json_member(&removal->json, 0, member), 0, INT64_MAX,
                           &number)) {
-            answer_blame(&removal->answer);
+            answer_odd(&removal->answer);
             return CLIENT_FAILED;
         }
-        removal->cancelled += done ? number : 0;
+        removal->cancelled = sum_capped(removal->cancelled, done ? number : 0);
         if (done && number == confirm)
             return CLIENT_DONE;
         if (done)

@@ -40,6 +40,17 @@ static bool is_utf8(void) {
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
+/* Appends the object as one line, with its type before its own members. */
+static void put_stats(struct buffer *line, const struct json *stats) {
+    const jsmntok_t *object = &stats->tokens[0];
+    buffer_printf(line, "{\"type\":\"stats\"%s", object->size > 0 ? "," : "");
+    for (int at = object->start + 1; at < object->end; at++) {
+        bool ends = stats->text[at] == '\n' || stats->text[at] == '\r'; /* is between tokens */
+        buffer_append(line, ends ? " " : &stats->text[at], 1);
+    }
+    buffer_puts(line, "\n");
+}
+
 /* Prints once, for a file or a pipe. */
 static int print_once(struct session *session) {
     struct answer answer = {0};
@@ -48,16 +59,17 @@ static int print_once(struct session *session) {
     int code = net_need(session->net, NET_ANY, &stats_ask, &answer, "top");
     if (code == CLIENT_DONE && !answer_json(&answer, &stats))
         code = CLIENT_FAILED;
+    if (code == CLIENT_DONE && stats.tokens[0].type != JSMN_OBJECT) {
+        answer_odd(&answer);
+        code = CLIENT_FAILED;
+    }
     struct top_look look = {.columns = COLUMNS_ONCE,
                             .lines = LINES_ONCE,
                             .utf8 = is_utf8(),
                             .trouble = "",
                             .now_ms = clock_wall_ms()};
     if (code == CLIENT_DONE && session->command.json) {
-        buffer_printf(&text, "{\"type\":\"stats\",%.*s",
-                      stats.tokens[0].end - stats.tokens[0].start - 1,
-                      stats.text + stats.tokens[0].start + 1);
-        buffer_puts(&text, "\n");
+        put_stats(&text, &stats);
     } else if (code == CLIENT_DONE) {
         look.url = net_url(session->net, answer.node);
         top_text(&text, &stats, &look);

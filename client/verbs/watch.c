@@ -7,6 +7,7 @@
 #include "base/exit.h"
 #include "base/say.h"
 #include "base/stop.h"
+#include "base/sum.h"
 #include "clock.h"
 #include "hex.h"
 #include "memory.h"
@@ -20,6 +21,7 @@ enum {
     WAIT_SECONDS = 20, /* for the next item, */
     SEEN_SECONDS = 2,  /* as long as somebody looks at the bar */
     PAGE_MS = 200,     /* a round of lists waits that long for each page of the last */
+    EARLY_MS = 500,    /* a node that does not hold its reply is not asked again before */
     ROUND_MS_MAX = 20000
 };
 
@@ -67,8 +69,8 @@ static void take(struct watched *watched, const struct item *item) {
         watched->state = WATCHED_VALUE;
 }
 
-/* Tells of all items that are known, in their order. */
-static void tell(struct round *round) {
+/* Tells of all items that are known, in their order. False when nobody can be told any more. */
+static bool tell(struct round *round) {
     for (; round->told < round->watch->count; round->told++) {
         const struct watched *watched = &round->watch->items[round->told];
         char id[ITEM_ID_SIZE];
@@ -83,7 +85,7 @@ static void tell(struct round *round) {
             round->code = client_exit_worse(round->code, CLIENT_UNKNOWN_ID);
         round->watch->known(round->watch->context, round->told);
     }
-    out_flush();
+    return out_flush();
 }
 
 /* Adds what is known of an item to the sums; *estimated stays true when the node has an estimate.
@@ -93,8 +95,9 @@ static void add_progress(struct bar_state *sums, const struct watched *watched, 
     if (watched->leased)
         sums->note = NULL;
     sums->items_done += !open;
-    sums->iterations_all += watched->iterations;
-    sums->iterations_done += watched->iterations - (open ? watched->remaining : 0);
+    sums->iterations_all = sum_capped(sums->iterations_all, watched->iterations);
+    sums->iterations_done =
+        sum_capped(sums->iterations_done, watched->iterations - (open ? watched->remaining : 0));
     if (!open)
         return;
     sums->rate += watched->rate;
@@ -138,7 +141,7 @@ static int look(struct round *round, struct watched *watched, int seconds) {
     }
     if (code != CLIENT_DONE)
         return code;
-    if (!item_of_answer(&item, &round->json, &round->answer))
+    if (!item_answered(&item, &round->answer, &round->json, id))
         return CLIENT_FAILED;
     take(watched, &item);
     return CLIENT_DONE;
@@ -189,15 +192,16 @@ static int look_at_all(struct round *round) {
 /* Waits until the newest open item is done or some time has passed: then the next round is due. A
  * round that reads many pages is not due at once. */
 static int wait_for_next(struct round *round) {
-    int64_t until_ms = clock_steady_ms() + round->pages * PAGE_MS;
-    int64_t most_ms = clock_steady_ms() + ROUND_MS_MAX;
+    int64_t begun_ms = clock_steady_ms();
+    int64_t until_ms = begun_ms + round->pages * PAGE_MS;
+    int64_t most_ms = begun_ms + ROUND_MS_MAX;
     struct watched *newest = &round->watch->items[round->open[round->open_count - 1]];
     int code = look(round, newest, progress_is_seen(round->progress) ? SEEN_SECONDS : WAIT_SECONDS);
     report(round);
-    until_ms = until_ms < most_ms ? until_ms : most_ms;
-    while (code == CLIENT_DONE && clock_steady_ms() < until_ms && !stop_asked() &&
-           !net_is_late(round->session->net))
-        net_turn(round->session->net, clock_timeout_ms(until_ms));
+    if (newest->state == WATCHED_OPEN && until_ms < begun_ms + EARLY_MS)
+        until_ms = begun_ms + EARLY_MS;
+    if (code == CLIENT_DONE)
+        net_pause(round->session->net, until_ms < most_ms ? until_ms : most_ms);
     return code;
 }
 
@@ -221,7 +225,8 @@ int watch_items(struct session *session, struct watch *watch) {
     round.progress = progress_open(&session->command, session->net);
     while (code == CLIENT_DONE && round.open_count > 0) {
         code = look_at_all(&round);
-        tell(&round);
+        if (!tell(&round) && code == CLIENT_DONE)
+            code = CLIENT_FAILED;
         sort_open(&round);
         if (code == CLIENT_DONE && round.open_count > 0)
             code = wait_for_next(&round);

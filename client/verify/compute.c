@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sum.h"
 #include "clock.h"
 #include "files/item_key.h"
 #include "files/walk.h"
@@ -38,11 +39,6 @@ struct compute {
     int64_t measured_iterations; /* done then */
 };
 
-/* The sum, or the largest number there is. */
-static int64_t sum(int64_t one, int64_t other) {
-    return one > INT64_MAX - other ? INT64_MAX : one + other;
-}
-
 /* The cores that this process may use. */
 static int cores(void) {
     cpu_set_t set;
@@ -67,7 +63,7 @@ struct compute *compute_open(struct checks *checks, char *why, size_t why_size) 
     int most = cores();
     compute->checks = checks;
     for (size_t i = 0; i < checks->count; i++)
-        compute->all_iterations = sum(compute->all_iterations, checks->list[i].iterations);
+        compute->all_iterations = sum_capped(compute->all_iterations, checks->list[i].iterations);
     if (selftest_run(why, why_size) && kernels_open(&compute->kernels, NULL, why, why_size)) {
         int threads = checks->count < (size_t)most ? (int)checks->count : most;
         compute->mill = start_mill(&compute->kernels, threads > 0 ? threads : 1);
@@ -95,7 +91,7 @@ static void end_check(struct compute *compute, struct check *check, const uint8_
     memcpy(check->value, value, CHAIN_SIZE);
     check->state = CHECK_COMPUTED;
     compute->ended++;
-    compute->ended_iterations = sum(compute->ended_iterations, check->iterations);
+    compute->ended_iterations = sum_capped(compute->ended_iterations, check->iterations);
 }
 
 /* Starts the next check. Nothing happens when the user wants to stop. */
@@ -161,7 +157,7 @@ static int64_t done_in_mill(struct compute *compute, int64_t *longest) {
         const struct item *item = &compute->items.list[i];
         size_t number;
         memcpy(&number, item->id, sizeof number);
-        done = sum(done, compute->checks->list[number].iterations - item->remaining);
+        done = sum_capped(done, compute->checks->list[number].iterations - item->remaining);
         *longest = item->remaining > *longest ? item->remaining : *longest;
     }
     return done;
@@ -192,7 +188,7 @@ static double seconds_left(struct compute *compute, int64_t left, int64_t longes
 void compute_progress(struct compute *compute, struct bar_state *state) {
     int64_t longest = 0;
     collect(compute);
-    int64_t done = sum(compute->ended_iterations, done_in_mill(compute, &longest));
+    int64_t done = sum_capped(compute->ended_iterations, done_in_mill(compute, &longest));
     if (compute->next < compute->checks->count)
         longest = compute->checks->list[compute->next].iterations;
     measure(compute, done);
