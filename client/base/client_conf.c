@@ -59,9 +59,13 @@ static bool split_urls(struct client_conf *conf, char *why, size_t why_size) {
     return conf->url_count > 0;
 }
 
-/* Cuts the end of the line off a key and checks that it can stand in a header field. */
-static bool is_key(char *key) {
-    key[strcspn(key, "\r\n")] = '\0';
+/* Cuts the end of the line off a key and checks that it can stand in a header field, and that there
+ * is nothing else. */
+static bool is_key(char *key, size_t length) {
+    size_t end = strcspn(key, "\r\n");
+    if (end + strspn(key + end, "\r\n") != length || length == CLIENT_KEY_SIZE - 1)
+        return false;
+    key[end] = '\0';
     for (const char *at = key; *at != '\0'; at++) {
         if (*at < '!' || *at > '~')
             return false;
@@ -89,7 +93,7 @@ static bool read_key(struct client_conf *conf, int fd, char *why, size_t why_siz
         return false;
     }
     conf->key[got] = '\0';
-    if ((size_t)got < sizeof conf->key - 1 && is_key(conf->key))
+    if ((size_t)got < sizeof conf->key - 1 && is_key(conf->key, (size_t)got))
         return true;
     snprintf(why, why_size,
              "KEY_FILE: %s must hold the key alone, one line without spaces, as "

@@ -71,12 +71,15 @@ static int open_file(struct journal *journal, bool change) {
         say("cannot open the journal %s: %m", journal->path);
         return CLIENT_FAILED;
     }
-    if (change && flock(journal->fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!change || flock(journal->fd, LOCK_EX | LOCK_NB) == 0)
+        return CLIENT_DONE;
+    if (errno == EWOULDBLOCK) {
         say("another hashmill puts items of this job; wait for it, or give --job another name (%s)",
             journal->path);
         return CLIENT_LATER;
     }
-    return CLIENT_DONE;
+    say("cannot lock the journal %s: %m", journal->path);
+    return CLIENT_FAILED;
 }
 
 /* Cuts off what a crash left of a last line, and begins a new file. One with lines is known to be
