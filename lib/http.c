@@ -40,6 +40,7 @@ struct http_call {
     struct curl_slist *headers;
     struct buffer body; /* of the reply so far */
     bool too_long;
+    bool in_head;                      /* the empty line behind the header has not come yet */
     char error[CURL_ERROR_SIZE + 100]; /* libcurl's words and a remedy */
     http_done *done;
     void *context;
@@ -79,6 +80,13 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
     }
     buffer_append(&call->body, bytes, length);
     return length;
+}
+
+/* libcurl's header callback: it gets line by line, of a 100 Continue and the like, too. */
+static size_t receive_head(char *line, size_t size, size_t count, void *context) {
+    struct http_call *call = context;
+    call->in_head = line[0] != '\r' && line[0] != '\n';
+    return size * count;
 }
 
 static void add_header(struct http_call *call, const char *line) {
@@ -176,6 +184,8 @@ static struct http_call *make_call(const struct http *http) {
     set_tls(call->easy, &http->tls, http->system);
     curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, (void *)call);
+    curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, receive_head);
+    curl_easy_setopt(call->easy, CURLOPT_HEADERDATA, (void *)call);
     curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(call->easy, CURLOPT_PRIVATE, (void *)call);
     return call;
@@ -196,6 +206,7 @@ struct http_call *http_post(struct http *http, const struct http_request *reques
     call->done = request->done;
     call->context = request->context;
     call->too_long = false;
+    call->in_head = true;
     call->error[0] = '\0';
     set_headers(call, request);
     set_exchange(http, call, request);
@@ -324,6 +335,8 @@ static void finish(struct http *http, struct http_call *call, CURLcode code) {
     reply.link = link_of(call->easy);
     if (code != CURLE_OK)
         explain(&reply, call, code);
+    else if (call->in_head) /* libcurl takes it for a whole one */
+        reply.error = "the reply ends in its header";
     else if (status < 100 || status > 599)
         reply.error = "the reply has no HTTP status";
     else
