@@ -43,7 +43,8 @@ struct walk *walk_open(const struct command *command) {
         walk->list = strcmp(list, "-") == 0 ? stdin : fopen(list, "re");
     if (!list || walk->list)
         return walk;
-    say("cannot open the list %s: %m", list);
+    if (!stop_asked())
+        say("cannot open the list %s: %m", list);
     free(walk);
     return NULL;
 }

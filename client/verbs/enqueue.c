@@ -217,7 +217,9 @@ int enqueue_all(struct session *session, struct journal *journal,
     struct enqueue *enqueue = memory_or_end(calloc(1, sizeof *enqueue), "the files");
     enqueue->sending = (struct sending){.session = session, .journal = journal, .events = events};
     enqueue->walk = walk_open(&session->command);
-    int code = enqueue->walk ? put_all(enqueue) : CLIENT_FAILED;
+    int code = stop_asked() ? CLIENT_INTERRUPTED : CLIENT_FAILED;
+    if (enqueue->walk)
+        code = put_all(enqueue);
     code = client_exit_worse(enqueue->sending.code, code);
     for (int i = 0; i < enqueue->count; i++)
         batch_give_up(&enqueue->sending, &enqueue->batches[i]);

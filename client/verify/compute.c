@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/stop.h"
 #include "base/sum.h"
 #include "clock.h"
 #include "files/item_key.h"
@@ -100,7 +101,7 @@ static void start_check(struct compute *compute) {
     struct check *check = &compute->checks->list[number];
     struct item item = {.remaining = check->iterations - 1};
     enum walk_step step = read_file(compute, check->file);
-    if (step == WALK_END)
+    if (step == WALK_END || stop_asked())
         return;
     compute->next++;
     if (step == WALK_BAD) {
