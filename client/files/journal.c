@@ -53,7 +53,10 @@ static bool find_path(struct journal *journal, const char *job) {
         length = snprintf(journal->path, size, "%s/.local/state/hashmill/%s", home, job);
     if (length > 0 && (size_t)length < size)
         return true;
-    say("there is no place for the journal: set XDG_STATE_HOME or HOME to an absolute path");
+    if (length > 0)
+        say("the name of the journal is too long: set XDG_STATE_HOME to a shorter path");
+    else
+        say("there is no place for the journal: set XDG_STATE_HOME or HOME to an absolute path");
     return false;
 }
 
@@ -63,7 +66,7 @@ static int open_file(struct journal *journal, bool change) {
         make_directories(journal->path);
     journal->fd =
         open(journal->path, (change ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (journal->fd < 0 && errno == ENOENT) {
+    if (journal->fd < 0 && errno == ENOENT && !change) {
         say("there is no such job: %s is not there", journal->path);
         return CLIENT_UNKNOWN_ID;
     }

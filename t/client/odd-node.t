@@ -107,6 +107,14 @@ subtest 'replies that have no end, or none that can be read' => sub {
         is $done->{code}, 5, 'such a reply: exit code 5';
         like $done->{err}, qr/trying again.*--timeout is over\n\z/s, 'and why';
     }
+    my $whole = "HTTP/1.1 200 OK\r\nContent-Length: 46\r\nConnection: close\r\n\r\n{\"id\":\"$id\"}\n";
+    for my $length (grep { $_ % 5 == 0 } 1 .. length($whole) - 1) {
+        my $done = asked(sub ($) { state $count = 0; $count++ ? $whole : substr $whole, 0, $length }, 'put', 'a', '-n', 5);
+        my %keys = map { $_->{body} =~ /"key":"(\w+)"/ ? ($1 => 1) : () } $done->{requests}->@*;
+        is "$done->{code} $done->{out}" . keys %keys, "0 $id\n1", "one that is cut after $length bytes is asked for again, with its key";
+    }
+    my $busy = asked(sub ($) { state $count = 0; (429, '{"detail":"Busy for ' . $count++ . ' s."}') }, 'ls', '--timeout', 2);
+    is scalar(() = $busy->{err} =~ /Busy for/g), 1, 'a reason that differs in its number only is said once';
     my $moved = Hashmill::OddNode->start(sub ($) { (200, '[]') });
     my $done = asked(sub ($) { (302, '', 'Location: ' . $moved->url . '/items') }, 'ls');
     is "$done->{code} " . $moved->requests, '1 0', 'one that sends elsewhere is not followed';

@@ -107,10 +107,30 @@ subtest 'keys and options' => sub {
     is $client->run('ls', '--key-file', "$client->{dir}/fifo")->{code}, 2, 'a FIFO';
     like $client->run('ls', '-xq')->{err}, qr/: -x is not an option of ls;/, 'an unknown letter among others';
     like $client->run('ls', '--quiet=5')->{err}, qr/: --quiet=5 is not an option of ls;/, 'an option that takes no value';
+    for my $verb (qw(pull ls workers decisions)) {
+        my $done = $client->run($verb, 'extra');
+        is $done->{code}, 2, "$verb takes no argument: exit code 2";
+        like $done->{err}, qr/takes no argument, as extra is one/, 'and why';
+    }
+    my $done = $client->run({ env => { XDG_STATE_HOME => '/proc/none' } }, 'put', $files[0], '-n', 1);
+    is $done->{code}, 1, 'no place for the journal: exit code 1';
+    like $done->{err}, qr{cannot open the journal /proc/none/}, 'and why';
     for my $url ('file:///etc/passwd', 'ftp://127.0.0.1', 'http://user:secret@127.0.0.1', 'http://127.0.0.1/?x', join(',', map { "http://127.0.0.1:$_" } 1 .. 100)) {
         my $done = $client->run('ls', '--url', $url);
         is $done->{code}, 2, "$url: exit code 2" if length $url < 100;
         unlike $done->{err}, qr/secret/, 'without the password';
+    }
+};
+
+subtest 'Ctrl-C while a file is waited for' => sub {
+    my $fifo = "$client->{dir}/slow";
+    POSIX::mkfifo($fifo, 0600);
+    for my $command (['put', $fifo, '-n', 1], ['put', '--from-file', $fifo, '-n', 1], ['verify', $fifo, 1, 'ab' x 64], ['verify', '-n', 1, '--from-file', $fifo]) {
+        my $run = $client->start(@$command);
+        ok wait_until(20, sub { (slurp("/proc/$run->{pid}/wchan") // '') =~ /partner|fifo/ }), "@$command[0, 1] waits";
+        my $done = $client->end($run, 'INT');
+        is $done->{code}, 130, 'exit code 130';
+        unlike $done->{err}, qr/Interrupted/, 'which is no error';
     }
 };
 
