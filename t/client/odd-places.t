@@ -57,14 +57,13 @@ subtest 'an output that takes its time' => sub {
     $client->end($pull);
     is scalar(() = $got =~ /^[0-9a-f]{128}\n/mg), 900, 'each of them is printed';
     is $client->run({ output => '/dev/full' }, 'put', $files[0], '-n', 1)->{code}, 1, 'a full disk: exit code 1';
-    my $run = $client->start({ wrap => ['sh', '-c', '"$@" | :; exit 9', 'sh'] }, 'run', $files[0], "$client->{dir}/many-001", '-n', 1);
-    is $client->end($run, undef, 20)->{code}, 9, 'run whose reader has gone ends';
+    my ($known) = $client->lines($client->run('put', $files[0], '-n', 1));
+    my ($waiting) = $client->lines($client->run('put', $files[0], '-n', 4711));
     pipe $read, $write or die;
     close $read;
-    $client->run('put', @files, '-n', 4711, '--job', 'gone');
-    my $wait = $client->start({ output => $write }, 'run', $many[0], $files[0], '-n', 1, '--job', 'gone');
+    my $wait = $client->start({ output => $write }, 'wait', $known, $waiting);
     close $write;
-    is $client->end($wait, undef, 20)->{code}, 1, 'with exit code 1';
+    is $client->end($wait, undef, 20)->{code}, 1, 'wait whose reader has gone ends, with exit code 1';
 };
 
 subtest 'a proxy' => sub {

@@ -288,6 +288,29 @@ static void test_long_and_failed(void) {
     stop(&outcome, 1);
 }
 
+/* A server that dies while it sends the header of its reply. */
+static void test_cut_header(void) {
+    static const char *const begins[] = {
+        "HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\n"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        struct outcome outcome = {0};
+        struct buffer begin = {0};
+        start();
+        post(&outcome, "/cut", "{}", 2, NULL);
+        struct connection *connection = await_request("/cut ");
+        buffer_puts(&begin, begins[i]);
+        write_all(connection->fd, &begin);
+        hang_up(connection);
+        await_reply(&outcome);
+        ok(outcome.reply.status == 0, "a reply that ends behind %zu bytes of its header is none",
+           begin.length);
+        ok(outcome.error[0] != '\0', "but an error: %s", outcome.error);
+        buffer_free(&begin);
+        stop(&outcome, 1);
+    }
+}
+
 /* A server that dies with a request in hand: libcurl tries again, as the connection was an old one,
  * and finds nobody. The request may have been done all the same; one that comes later has not. */
 static void test_sent_and_refused(void) {
@@ -386,6 +409,7 @@ int main(void) {
     test_apart();
     test_local();
     test_long_and_failed();
+    test_cut_header();
     test_sent_and_refused();
     test_redirect();
     test_secure();
