@@ -109,7 +109,7 @@ subtest 'keys and options' => sub {
     for my $verb (qw(pull ls workers decisions)) {
         my $done = $client->run($verb, 'extra');
         is $done->{code}, 2, "$verb takes no argument: exit code 2";
-        like $done->{err}, qr/takes no argument, as extra is one/, 'and why';
+        like $done->{err}, qr/takes no argument, and extra is one/, 'and why';
     }
     my $done = $client->run({ env => { XDG_STATE_HOME => '/proc/none' } }, 'put', $files[0], '-n', 1);
     is $done->{code}, 1, 'no place for the journal: exit code 1';
