@@ -69,7 +69,7 @@ const struct option_row option_rows[] = {
     {0, "timeout", "SECONDS", "",
      "give up after that time (default: never; get ls rm workers decisions admin: 60)", NULL,
      OPTION_NUMBER, FIELD(timeout), 31536000},
-    {0, "progress", "HOW", "run wait verify ",
+    {0, "progress", "HOW", "put run wait verify ",
      "bar (on a terminal; nothing elsewhere), line (one a minute) or none", "bar line none",
      OPTION_TEXT, FIELD(progress), 0},
     {0, "json", NULL, "", "print each line as an object of JSON", NULL, OPTION_FLAG, FIELD(json),

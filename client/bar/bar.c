@@ -40,6 +40,7 @@ struct bar {
     int64_t drawn_ms; /* when something was last drawn; steady time */
     int64_t line_ms;  /* when the next line is due */
     bool changed;     /* a report has come since */
+    bool lined;       /* a line of LINES was printed */
     struct sigaction before[SIGNALS];
 };
 
@@ -85,6 +86,12 @@ struct bar *bar_open(FILE *err, enum bar_mode mode) {
     line_wanted = screen_changed = 0;
     catch_signals(bar);
     return bar;
+}
+
+void bar_hold(struct bar *bar, int ms) {
+    int64_t from_ms = clock_steady_ms() + ms;
+    bar->line_ms = from_ms;
+    bar->drawn_ms = from_ms - DRAW_MS;
 }
 
 /* Writes what is in `out`, and empties it. A terminal that is gone is not waited for. */
@@ -220,6 +227,7 @@ void bar_tick(struct bar *bar) {
         return;
     if (bar->kind == LINES && now_ms >= bar->line_ms) {
         bar->line_ms = now_ms + LINE_MS;
+        bar->lined = true;
         report_line(bar, now_ms);
     }
     if (bar->kind == SCREEN && now_ms - bar->drawn_ms >= DRAW_MS)
@@ -251,6 +259,10 @@ bool bar_is_seen(const struct bar *bar) {
     return bar->kind == SCREEN && is_in_front(bar);
 }
 
+bool bar_is_wanted(const struct bar *bar) {
+    return bar->kind != SILENT;
+}
+
 void bar_note(struct bar *bar, const char *line) {
     struct buffer text = {0};
     bar_clean(&text, line, LINE_COLUMNS, bar->utf8);
@@ -263,12 +275,14 @@ void bar_hide(struct bar *bar) {
         return;
     put_erase(bar);
     flush(bar);
+    if (isatty(STDOUT_FILENO))
+        bar->drawn_ms = clock_steady_ms() - DRAW_MS; /* it comes back with the next tick */
 }
 
 void bar_close(struct bar *bar) {
     if (!bar)
         return;
-    if (bar->kind == LINES && bar->motion.started)
+    if (bar->lined)
         report_line(bar, clock_steady_ms());
     bar_hide(bar);
     leave_signals(bar);

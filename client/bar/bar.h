@@ -8,7 +8,8 @@
 
 /*
  * A progress bar below what a program writes to its terminal, or lines for a log. Every change is
- * one write, at most ten a second. main must have called setlocale(LC_CTYPE, ""), which says
+ * one write, at most ten a second, but for those after it was hidden for lines on the same
+ * terminal. main must have called setlocale(LC_CTYPE, ""), which says
  * whether the terminal takes UTF-8. One bar at a time, in one thread. NO_COLOR (not empty) takes
  * the colours away. The cursor stays visible and the terminal's settings stay as they are, so a
  * killed program leaves nothing behind but the line that it was drawing.
@@ -29,6 +30,10 @@ struct bar;
  * report. Catches SIGUSR1, SIGWINCH and SIGCONT. Running out of memory ends the process. */
 struct bar *bar_open(FILE *err, enum bar_mode mode);
 
+/* Has nothing appear for some time from now on, so that there is nothing of what is over soon.
+ * To be called after bar_open. */
+void bar_hold(struct bar *bar, int ms);
+
 /* Takes a report, which is copied, and shows it when it is due. Reports that say nothing new may
  * come at any time. */
 void bar_update(struct bar *bar, const struct bar_state *state);
@@ -43,6 +48,9 @@ int64_t bar_due_ms(const struct bar *bar);
 /* Whether there is a bar that somebody looks at: reports are worth asking for often. */
 bool bar_is_seen(const struct bar *bar);
 
+/* Whether anything is shown without being asked for by SIGUSR1, now or later. */
+bool bar_is_wanted(const struct bar *bar);
+
 /* Writes a line of text, given without its end, above the bar, or to err when there is none. The
  * text may come from outside: see bar_clean. */
 void bar_note(struct bar *bar, const char *line);
@@ -51,8 +59,8 @@ void bar_note(struct bar *bar, const char *line);
  * written to the terminal, also by way of stdout. NULL is allowed. */
 void bar_hide(struct bar *bar);
 
-/* Takes the bar off the terminal for good, or prints the last line, and frees it. NULL is allowed.
- * Signals are as before. */
+/* Takes the bar off the terminal for good, or prints a last line behind others, and frees it. NULL
+ * is allowed. Signals are as before. */
 void bar_close(struct bar *bar);
 
 #endif

@@ -126,24 +126,73 @@ static int digits(int64_t value) {
     return snprintf(NULL, 0, "%lld", (long long)value);
 }
 
-/* Writes all fields as they are when there is room. */
-static void fill_fields(struct fields *fields, const struct bar_state *state, int64_t now_ms) {
-    char done[BAR_NUMBER_SIZE], all[BAR_NUMBER_SIZE], text[FIELD_SIZE], duration[BAR_DURATION_SIZE];
-    *fields = (struct fields){0};
+/* Whether the end is known, so that there is a bar. */
+static bool has_end(const struct bar_state *state) {
+    return !state->files || state->items_all > 0;
+}
+
+/* What is counted, one or several. */
+static const char *name_of(const struct bar_state *state, int64_t count) {
+    if (state->files)
+        return count == 1 ? "file" : "files";
+    return count == 1 ? "item" : "items";
+}
+
+/* A number of bytes: "12.3 MB". */
+static void put_bytes(char text[FIELD_SIZE], int64_t bytes) {
+    char number[BAR_NUMBER_SIZE];
+    bar_number(number, bytes);
+    snprintf(text, FIELD_SIZE, bytes < 1000 ? "%s B" : "%sB", number);
+}
+
+/* A rate with its unit. "" when it is not known. */
+static void put_rate(char text[FIELD_SIZE], const struct bar_state *state) {
+    char number[BAR_NUMBER_SIZE];
+    double rate = state->rate < 9e18 ? state->rate : 9e18;
+    text[0] = '\0';
+    if (rate <= 0)
+        return;
+    bar_number(number, (int64_t)rate);
+    if (state->files && rate < 10) /* "0 files/s" would look like none */
+        snprintf(number, sizeof number, "%.1f", rate);
+    snprintf(text, FIELD_SIZE, "%s %s", number, state->files ? "files/s" : "it/s");
+}
+
+/* The columns of most rates. */
+static int rate_columns(const struct bar_state *state) {
+    return (int)strlen(state->files ? "12.3 k files/s" : "12.3 k it/s");
+}
+
+/* Writes the fields that say how much is done. */
+static void fill_amounts(struct fields *fields, const struct bar_state *state) {
+    char done[BAR_NUMBER_SIZE], all[BAR_NUMBER_SIZE], text[FIELD_SIZE];
     if (state->items_all > 1)
-        snprintf(fields->text[ITEMS], FIELD_SIZE, "%*lld/%lld items", digits(state->items_all),
-                 (long long)state->items_done, (long long)state->items_all);
+        snprintf(fields->text[ITEMS], FIELD_SIZE, "%*lld/%lld %s", digits(state->items_all),
+                 (long long)state->items_done, (long long)state->items_all, name_of(state, 2));
+    else if (!has_end(state))
+        snprintf(fields->text[ITEMS], FIELD_SIZE, "%lld %s", (long long)state->items_done,
+                 name_of(state, state->items_done));
     put_percent(text, state);
-    snprintf(fields->text[PERCENT], FIELD_SIZE, "%6s", text);
-    if (state->iterations_all > 0) {
+    if (has_end(state))
+        snprintf(fields->text[PERCENT], FIELD_SIZE, "%6s", text);
+    if (state->files) {
+        put_bytes(text, state->iterations_done);
+        snprintf(fields->text[ITERATIONS], FIELD_SIZE, "%7.70s", text);
+    } else if (state->iterations_all > 0) {
         bar_number(done, state->iterations_done);
         bar_number(all, state->iterations_all);
         snprintf(fields->text[ITERATIONS], FIELD_SIZE, "%6s/%s it", done, all);
     }
-    if (state->rate > 0) {
-        bar_number(done, state->rate < 9e18 ? (int64_t)state->rate : INT64_MAX);
-        snprintf(fields->text[RATE], FIELD_SIZE, "%6s it/s", done);
-    }
+}
+
+/* Writes all fields as they are when there is room. */
+static void fill_fields(struct fields *fields, const struct bar_state *state, int64_t now_ms) {
+    char text[FIELD_SIZE], duration[BAR_DURATION_SIZE];
+    *fields = (struct fields){0};
+    fill_amounts(fields, state);
+    put_rate(text, state);
+    if (text[0] != '\0')
+        snprintf(fields->text[RATE], FIELD_SIZE, "%*.70s", rate_columns(state), text);
     if (state->eta_seconds >= 0) {
         bar_duration(duration, state->eta_seconds);
         snprintf(fields->text[ETA], FIELD_SIZE, "ETA %s", duration);
@@ -151,6 +200,9 @@ static void fill_fields(struct fields *fields, const struct bar_state *state, in
     put_clock(text, state->eta_seconds, now_ms);
     if (text[0] != '\0')
         snprintf(fields->text[CLOCK], FIELD_SIZE, "(%.40s)", text);
+    for (int i = RATE; i < FIELDS && state->files && state->rate <= 0; i++)
+        snprintf(fields->text[i], FIELD_SIZE, "%*s",
+                 i == RATE ? rate_columns(state) : usual_columns[i], ""); /* soon known */
 }
 
 /* The columns that a field takes with the gap beside it. */
@@ -160,13 +212,13 @@ static int field_columns(const struct fields *fields, enum field field) {
     return length == 0 ? 0 : columns + (field == CLOCK ? 1 : GAP);
 }
 
-/* Leaves out what does not fit. Returns the columns for the bar. */
-static int fit(struct fields *fields, int columns) {
+/* Leaves out what does not fit. Returns the columns for the bar, if there is one. */
+static int fit(struct fields *fields, int columns, bool bar) {
     for (int i = 0; i < FIELDS; i++)
         columns -= field_columns(fields, (enum field)i);
     for (size_t i = 0; i < sizeof sacrifices / sizeof *sacrifices; i++) {
         enum field field = sacrifices[i].field;
-        if (columns < sacrifices[i].bar_min) {
+        if (columns < (bar ? sacrifices[i].bar_min : 0)) {
             columns += field_columns(fields, field);
             fields->text[field][0] = '\0';
         }
@@ -210,17 +262,18 @@ int bar_text(struct buffer *out, const struct bar_state *state, const struct bar
     if (look->columns < COLUMNS_MIN)
         return 0;
     fill_fields(&fields, state, look->now_ms);
-    int bar = fit(&fields, look->columns);
+    int bar = fit(&fields, look->columns, has_end(state));
     bar = bar < most ? bar : most;
+    bar = has_end(state) ? bar : 0;
     int used = bar;
     for (int i = 0; i < FIELDS; i++) {
         const char *text = fields.text[i];
         if (text[0] != '\0') {
             int gap = i == CLOCK ? 1 : GAP;
             buffer_printf(out, "%*s%s", i == ITEMS ? 0 : gap, "", text);
-            used += (int)strlen(text) + gap;
+            used += (int)strlen(text) + (i == ITEMS && bar == 0 ? 0 : gap);
         }
-        if (i == ITEMS) {
+        if (i == ITEMS && bar > 0) {
             buffer_printf(out, "%*s", text[0] != '\0' ? GAP : 0, "");
             put_bar(out, state, look, bar);
         }
@@ -228,23 +281,34 @@ int bar_text(struct buffer *out, const struct bar_state *state, const struct bar
     return used + put_note(out, state->note, look, look->columns - used);
 }
 
-void bar_line(struct buffer *out, const struct bar_state *state, int64_t now_ms) {
-    char done[BAR_NUMBER_SIZE], all[BAR_NUMBER_SIZE], text[FIELD_SIZE], duration[BAR_DURATION_SIZE];
+/* Appends how much is done, as the start of a sentence. */
+static void put_amounts(struct buffer *out, const struct bar_state *state) {
+    char done[BAR_NUMBER_SIZE], all[BAR_NUMBER_SIZE], text[FIELD_SIZE];
+    int64_t items = state->items_all > 0 ? state->items_all : state->items_done;
     if (state->items_all > 0)
-        buffer_printf(out, "%lld of %lld item%s, ", (long long)state->items_done,
-                      (long long)state->items_all, state->items_all == 1 ? "" : "s");
+        buffer_printf(out, "%lld of ", (long long)state->items_done);
+    if (state->items_all > 0 || state->files)
+        buffer_printf(out, "%lld %s%s, ", (long long)items, name_of(state, items),
+                      state->files ? " put" : "");
     put_percent(text, state);
-    if (state->iterations_all > 0) {
+    if (state->files) {
+        put_bytes(text, state->iterations_done);
+        buffer_printf(out, "%s read", text);
+    } else if (state->iterations_all > 0) {
         bar_number(done, state->iterations_done);
         bar_number(all, state->iterations_all);
         buffer_printf(out, "%s of %s iterations (%s)", done, all, text);
     } else {
         buffer_puts(out, text);
     }
-    if (state->rate > 0) {
-        bar_number(done, state->rate < 9e18 ? (int64_t)state->rate : INT64_MAX);
-        buffer_printf(out, ", %s it/s", done);
-    }
+}
+
+void bar_line(struct buffer *out, const struct bar_state *state, int64_t now_ms) {
+    char text[FIELD_SIZE], duration[BAR_DURATION_SIZE];
+    put_amounts(out, state);
+    put_rate(text, state);
+    if (text[0] != '\0')
+        buffer_printf(out, ", %s", text);
     put_clock(text, state->eta_seconds, now_ms);
     if (text[0] != '\0') {
         bar_duration(duration, state->eta_seconds);

@@ -11,8 +11,11 @@
  * in bar.c.
  */
 
-/* How far something is. */
+/* How far something is. Of files that are put, the items are files, iterations_done is how many
+ * bytes were read, the rate is of files, and an items_all of 0 means that their number is not
+ * known: then there is no bar but their count. */
 struct bar_state {
+    bool files;
     int64_t items_done, items_all;           /* items_all 0 or 1: items are not shown */
     int64_t iterations_done, iterations_all; /* iterations_all 0: the items are the measure */
     double rate;                             /* iterations a second; 0: unknown */
@@ -44,7 +47,8 @@ void bar_duration(char text[BAR_DURATION_SIZE], double seconds);
 int bar_text(struct buffer *out, const struct bar_state *state, const struct bar_look *look);
 
 /* Appends the same as a sentence for a log, without the end of the line: "3 of 7 items, 312 M of
- * 1.00 G iterations (31.2 %), 12.3 M it/s, ETA 2m05s (14:32)". */
+ * 1.00 G iterations (31.2 %), 12.3 M it/s, ETA 2m05s (14:32)", or "1200 of 3000 files put,
+ * 1.22 MB read, 412 files/s, ETA 5s (14:32)". */
 void bar_line(struct buffer *out, const struct bar_state *state, int64_t now_ms);
 
 /* Appends text from outside so that it can do nothing to a terminal and takes at most so many

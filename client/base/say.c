@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/shown.h"
@@ -70,8 +71,19 @@ static void write_kept(void) {
     buffer_clear(&kept);
 }
 
+/* Whether what is written may appear where the drawing is: not in a file. */
+static bool is_beside_drawing(void) {
+    static enum { UNKNOWN, BESIDE, ELSEWHERE } where;
+    struct stat out;
+    if (where == UNKNOWN)
+        where = fstat(STDOUT_FILENO, &out) == 0 && (S_ISFIFO(out.st_mode) || isatty(STDOUT_FILENO))
+                    ? BESIDE
+                    : ELSEWHERE;
+    return where == BESIDE;
+}
+
 void out_bytes(const struct buffer *bytes) {
-    if (drawn)
+    if (drawn && is_beside_drawing())
         drawn->hide(drawn->context);
     if (!told)
         buffer_append(&kept, bytes->data, bytes->length);

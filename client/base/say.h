@@ -14,7 +14,8 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What is drawn on the terminal while a command works. */
 struct drawing {
     void (*note)(void *context, const char *line); /* takes a message, without the newline */
-    void (*hide)(void *context); /* is called before anything goes to standard output */
+    void (*hide)(void *context); /* is called before anything goes to standard output, unless
+                                    that is a file */
     void *context;
 };
 

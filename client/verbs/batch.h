@@ -33,7 +33,8 @@ struct sending {
     struct session *session;
     struct journal *journal;
     const struct enqueue_events *events;
-    int code; /* the worst so far of single files */
+    int code;        /* the worst so far of single files */
+    int64_t settled; /* files that are placed or have failed */
 };
 
 /* Sends all parts to a node, after the journal has them. Parts that are answered are settled; the

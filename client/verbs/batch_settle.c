@@ -8,6 +8,7 @@ void batch_settle(struct sending *sending, struct batch *batch, struct part *par
         .item = part->item, .name = batch->texts.data + part->name, .digest = part->digest};
     if (failed)
         sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
+    sending->settled++;
     sending->events->placed(sending->events->context, &file, failed);
     part->item = JOURNAL_NONE;
 }

@@ -3,14 +3,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/exit.h"
 #include "base/say.h"
 #include "base/stop.h"
+#include "clock.h"
+#include "files/count.h"
 #include "files/walk.h"
 #include "memory.h"
 #include "net/net.h"
 #include "verbs/batch.h"
+#include "verbs/progress.h"
+
+enum {
+    FILL_MS = 1000, /* a batch takes no more files then: slow disks should be seen to get on */
+    HOLD_MS = 500   /* what takes less has no bar */
+};
 
 /* A file that is read and not in a batch yet. */
 struct read_file {
@@ -30,6 +39,9 @@ struct enqueue {
     struct read_file file;
     struct batch batches[CLIENT_NODES_MAX]; /* sent without a whole answer, or about to be sent */
     int count;
+    struct progress *progress;
+    int64_t seen, all; /* files that are read, and how many there will be; all 0: not known */
+    int64_t bytes;     /* that are read */
 };
 
 const char *enqueue_job(const struct command *command) {
@@ -51,6 +63,25 @@ bool enqueue_check(const struct command *command) {
     if (command->iterations == 0)
         say("-n N says how many iterations");
     return command->iterations > 0;
+}
+
+/* Shows how far it is. */
+static void report(struct enqueue *enqueue) {
+    if (enqueue->ended || (enqueue->all > 0 && enqueue->all < enqueue->seen))
+        enqueue->all = enqueue->seen;
+    struct bar_state state = {.files = true,
+                              .items_done = enqueue->sending.settled,
+                              .items_all = enqueue->all,
+                              .iterations_done = enqueue->bytes,
+                              .eta_seconds = -1};
+    progress_report(enqueue->progress, &state);
+}
+
+/* Has the number of all files seen while they are counted. */
+static void counted(void *context, int64_t count) {
+    struct enqueue *enqueue = context;
+    enqueue->all = count;
+    report(enqueue);
 }
 
 /* Finds the node that may have the file already. False, with a message, when that is not among
@@ -80,9 +111,11 @@ static bool enter(struct enqueue *enqueue) {
     if (file->item == JOURNAL_NONE)
         return false;
     struct enqueued listed = {file->item, file->name, file->digest};
+    enqueue->bytes += (int64_t)file->body.length;
     sending->events->listed(sending->events->context, &listed);
     bool placed = journal_id(sending->journal, file->item) != NULL;
     file->there = !placed && find_owner(sending, file);
+    sending->settled += !file->there;
     if (!file->there)
         sending->events->placed(sending->events->context, &listed, !placed);
     if (!file->there && !placed)
@@ -101,6 +134,9 @@ static bool read_next(struct enqueue *enqueue) {
         enqueue->ended = step == WALK_END || (step == WALK_FILE && !good);
         if (step != WALK_END && !good)
             sending->code = client_exit_worse(sending->code, CLIENT_FAILED);
+        enqueue->seen += step != WALK_END;
+        sending->settled += step == WALK_BAD;
+        report(enqueue);
     }
     return file->there;
 }
@@ -127,10 +163,12 @@ static void fill(struct enqueue *enqueue) {
     int most = with_body ? BATCH_BODIES_MAX : BATCH_MAX;
     struct batch *batch = &enqueue->batches[enqueue->count];
     const struct read_file *file = &enqueue->file;
+    int64_t until_ms = clock_steady_ms() + FILL_MS;
     *batch = (struct batch){.owner = NET_ANY, .noted_at = NET_ANY};
     batch->parts = memory_or_end(calloc((size_t)most, sizeof *batch->parts), "a batch");
     enqueue->count++;
-    while (batch->count < most && read_next(enqueue)) {
+    while (batch->count < most && (batch->count == 0 || clock_steady_ms() < until_ms) &&
+           read_next(enqueue)) {
         if (batch->count > 0 && file->owner != batch->owner)
             break;
         batch->owner = batch->noted_at = file->owner;
@@ -189,6 +227,7 @@ static int send_one(struct enqueue *enqueue) {
     int code = batch_send(&enqueue->sending, batch, node);
     if (batch->count == 0)
         drop_batch(enqueue, number);
+    report(enqueue);
     return code;
 }
 
@@ -212,6 +251,28 @@ static int put_all(struct enqueue *enqueue) {
     return stop_asked() ? CLIENT_INTERRUPTED : code;
 }
 
+/* Whether names or a file are typed at the terminal: a bar would be in the way. */
+static bool is_typed(const struct command *command) {
+    bool input = command->from_file && strcmp(command->from_file, "-") == 0;
+    for (int i = 0; i < command->count; i++)
+        input |= strcmp(command->arguments[i], "-") == 0;
+    return input && isatty(STDIN_FILENO);
+}
+
+/* Counts the files if somebody wants to see how many there are, and puts them. */
+static int put_seen(struct enqueue *enqueue) {
+    struct session *session = enqueue->sending.session;
+    struct command command = session->command;
+    command.progress = is_typed(&command) ? "none" : command.progress;
+    enqueue->progress = progress_open(&command, session->net);
+    progress_hold(enqueue->progress, HOLD_MS);
+    if (progress_is_wanted(enqueue->progress))
+        enqueue->all = count_files(&command, counted, enqueue);
+    int code = put_all(enqueue);
+    progress_close(enqueue->progress);
+    return code;
+}
+
 int enqueue_all(struct session *session, struct journal *journal,
                 const struct enqueue_events *events) {
     struct enqueue *enqueue = memory_or_end(calloc(1, sizeof *enqueue), "the files");
@@ -219,7 +280,7 @@ int enqueue_all(struct session *session, struct journal *journal,
     enqueue->walk = walk_open(&session->command);
     int code = stop_asked() ? CLIENT_INTERRUPTED : CLIENT_FAILED;
     if (enqueue->walk)
-        code = put_all(enqueue);
+        code = put_seen(enqueue);
     code = client_exit_worse(enqueue->sending.code, code);
     for (int i = 0; i < enqueue->count; i++)
         batch_give_up(&enqueue->sending, &enqueue->batches[i]);

@@ -8,13 +8,15 @@
 #include "memory.h"
 #include "net/net.h"
 
+enum { FILES_MS = 1000 /* a rate of files, which are put by the hundreds, is measured so long */ };
+
 struct progress {
     struct bar *bar;
     struct net *net; /* NULL: none */
     struct drawing drawing;
-    double rate;                 /* as measured; 0: not yet */
-    int64_t measured_ms;         /* when, in steady time; 0: not yet */
-    int64_t measured_iterations; /* done then */
+    double rate;           /* as measured; 0: not yet */
+    int64_t measured_ms;   /* when, in steady time; 0: not yet */
+    int64_t measured_done; /* iterations, or files, then */
 };
 
 static void note(void *context, const char *line) {
@@ -51,27 +53,34 @@ struct progress *progress_open(const struct command *command, struct net *net) {
     return progress;
 }
 
-/* Measures the rate between two reports that differ; a new measurement counts half. */
-static void measure(struct progress *progress, int64_t done) {
+void progress_hold(struct progress *progress, int ms) {
+    bar_hold(progress->bar, ms);
+}
+
+/* Measures the rate between two reports that differ and are some time apart; a new measurement
+ * counts half. */
+static void measure(struct progress *progress, int64_t done, int64_t apart_ms) {
     int64_t now_ms = clock_steady_ms();
     int64_t passed_ms = now_ms - progress->measured_ms;
-    if (progress->measured_ms > 0 && (done <= progress->measured_iterations || passed_ms <= 0))
+    if (progress->measured_ms > 0 && (done <= progress->measured_done || passed_ms < apart_ms))
         return;
     if (progress->measured_ms > 0) {
-        double rate = (double)(done - progress->measured_iterations) * 1000 / (double)passed_ms;
+        double rate = (double)(done - progress->measured_done) * 1000 / (double)passed_ms;
         progress->rate = progress->rate > 0 ? (progress->rate + rate) / 2 : rate;
     }
     progress->measured_ms = now_ms;
-    progress->measured_iterations = done;
+    progress->measured_done = done;
 }
 
 void progress_report(struct progress *progress, const struct bar_state *state) {
     struct bar_state shown = *state;
-    measure(progress, state->iterations_done);
+    int64_t done = state->files ? state->items_done : state->iterations_done;
+    int64_t all = state->files ? state->items_all : state->iterations_all;
+    measure(progress, done, state->files ? FILES_MS : 1);
     if (shown.rate <= 0)
         shown.rate = progress->rate;
-    if (shown.eta_seconds < 0 && shown.rate > 0)
-        shown.eta_seconds = (double)(state->iterations_all - state->iterations_done) / shown.rate;
+    if (shown.eta_seconds < 0 && shown.rate > 0 && all >= done)
+        shown.eta_seconds = (double)(all - done) / shown.rate;
     bar_update(progress->bar, &shown);
 }
 
@@ -82,6 +91,10 @@ int64_t progress_turn(struct progress *progress) {
 
 bool progress_is_seen(const struct progress *progress) {
     return bar_is_seen(progress->bar);
+}
+
+bool progress_is_wanted(const struct progress *progress) {
+    return bar_is_wanted(progress->bar);
 }
 
 void progress_close(struct progress *progress) {

@@ -50,8 +50,7 @@ static void check_widths(void) {
 }
 
 /* Draws in every width and compares what is said of the columns with what they are. */
-static void check_columns(void) {
-    struct bar_state state = half;
+static void check_columns(struct bar_state state) {
     struct buffer out = {0};
     int wrong = 0;
     state.note = "waits for http://127.0.0.1:8080, which does not answer";
@@ -80,6 +79,45 @@ static void check_parts(void) {
             "items are the measure without iterations; what is unknown is left out");
     state = (struct bar_state){.eta_seconds = -1};
     is_text(drawn(&state, 20, false), "[          ]   0.0 %", "nothing is known");
+}
+
+/* Files that are put, of how many, and of a number that is not known. */
+static void check_files(void) {
+    struct bar_state state = {.files = true,
+                              .items_done = 1200,
+                              .items_all = 3000,
+                              .iterations_done = 1228800,
+                              .rate = 412.7,
+                              .eta_seconds = 5};
+    struct buffer line = {0};
+    is_text(drawn(&state, 97, true),
+            "1200/3000 files  ▕██████████               ▏  40.0 %  1.22 MB     412 files/s  "
+            "ETA 5s (12:00)",
+            "wide: files, bytes, rate");
+    is_text(drawn(&state, 77, true),
+            "1200/3000 files  ▕█████▌        ▏  40.0 %     412 files/s  ETA 5s (12:00)",
+            "80 columns: without bytes");
+    is_text(drawn(&state, 37, true), "▕██████         ▏  40.0 %  ETA 5s", "40 columns");
+    bar_line(&line, &state, NOON_MS);
+    buffer_append(&line, "", 1);
+    is_text(line.data, "1200 of 3000 files put, 1.22 MB read, 412 files/s, ETA 5s (12:00)",
+            "a line");
+    state.rate = 0, state.eta_seconds = -1;
+    is_text(drawn(&state, 77, true),
+            "1200/3000 files  ▕█████▌        ▏  40.0 %                                    ",
+            "the rate is not known yet: the bar is as long");
+    state.items_all = 0, state.rate = 3.21;
+    is_text(drawn(&state, 77, true), "1200 files  1.22 MB     3.2 files/s",
+            "no number of all files: a count, and no bar");
+    is_text(drawn(&state, 30, true), "1200 files     3.2 files/s", "the bytes have no room");
+    is_text(drawn(&state, 17, true), "1200 files", "nor the rate");
+    is_text(drawn(&state, 9, true), "", "nor the count");
+    state.items_done = 1;
+    buffer_clear(&line);
+    bar_line(&line, &state, NOON_MS);
+    buffer_append(&line, "", 1);
+    is_text(line.data, "1 file put, 1.22 MB read, 3.2 files/s", "a line");
+    buffer_free(&line);
 }
 
 static void check_numbers(void) {
@@ -223,8 +261,11 @@ int main(void) {
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         return 1;
     check_widths();
-    check_columns();
+    check_columns(half);
+    check_columns((struct bar_state){.files = true, .items_all = 9, .items_done = 2, .rate = 1});
+    check_columns((struct bar_state){.files = true, .items_done = 99999, .eta_seconds = -1});
     check_parts();
+    check_files();
     check_numbers();
     check_times();
     check_clean();
