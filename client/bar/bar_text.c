@@ -278,7 +278,10 @@ int bar_text(struct buffer *out, const struct bar_state *state, const struct bar
             put_bar(out, state, look, bar);
         }
     }
-    return used + put_note(out, state->note, look, look->columns - used);
+    used += put_note(out, state->note, look, look->columns - used);
+    for (; out->length > 0 && out->data[out->length - 1] == ' '; used--)
+        out->length--; /* a terminal folds a line without them */
+    return used;
 }
 
 /* Appends how much is done, as the start of a sentence. */

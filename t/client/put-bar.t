@@ -50,16 +50,16 @@ subtest 'run: from putting to waiting' => sub {
     while_stopped(sub {
         $terminal->type("echo before; ./hashmill run -r few -n 9000000000 >out\n");
         my $screen = $terminal->wait_for(qr/ files .*$/);
-        like $screen, qr/\A\$ echo before.*\nbefore\n$few     21 B\z/, 'one line: files put of all, and what was read';
+        like $screen, qr/\A\$ echo before.*\nbefore\n$few     18 B\z/, 'one line: files put of all, and what was read';
         $terminal->resize(40);
-        ok $terminal->wait_for(qr/^0\/3 files  ▕ {10,20}▏   0\.0 %\z/m), '40 columns';
+        ok $terminal->wait_for(qr/^▕ {10,20}▏   0\.0 %\z/m), '40 columns';
         $terminal->resize(20);
         ok $terminal->wait_for(qr/^▕ {5,10}▏   0\.0 %\z/m), '20 columns';
         $terminal->resize(100);
-        ok $terminal->wait_for(qr/^$few     21 B\z/m), '100 columns';
+        ok $terminal->wait_for(qr/^$few     18 B\z/m), '100 columns';
     });
-    my $screen = $terminal->wait_for(qr/ items .*$/);
-    like $screen, qr{\A\$ echo before.*\nbefore\n0/3 items  ▕ +▏   0\.0 %  .*no worker has it yet\z}, 'the bar of run takes its place';
+    $terminal->wait_for(qr/ items .*$/);
+    like $terminal->screen(1), qr{\A\$ echo before.*\nbefore\n0/3 items  ▕ +▏   0\.0 %  .*no worker has it yet\z}, 'the bar of run takes its place';
     $terminal->type("\cC");
     $terminal->wait_for(qr/^\$\z/m);
     like $terminal->screen(1), qr/\A\$ echo before.*\nbefore\n(?:\^C)?hashmill: the items stay .*\n\$\z/, 'and leaves nothing behind';
@@ -72,16 +72,16 @@ subtest 'many files' => sub {
     like $terminal->screen, qr/\A\$ .*\ncode 0\n\$\z/, 'nothing stays on the screen';
     while_stopped(sub {
         $terminal->type("clear; ./hashmill put -r many --job many -n 1 >ids\n");
-        ok $terminal->wait_for(qr{^1500/2500 files  ▕$cells+▏  60\.0 %  22\.3 kB}m), 'all below a directory are counted first';
+        ok $terminal->wait_for(qr{^1500/2500 files  ▕$cells+▏  60\.0 % *[\d.]+ kB}m), 'all below a directory are counted first';
         $terminal->type("\cC");
-        ok $terminal->wait_for(qr/\A\$ .*\n(?:\^C)?hashmill: stopped; .*\n\$\z/), 'Ctrl-C leaves nothing of it';
+        ok $terminal->wait_for(qr/\A(?:\^C)?hashmill: stopped; .*\n\$\z/), 'Ctrl-C leaves nothing of it';
         $terminal->type("clear; echo few/1 | cat list - | ./hashmill put --from-file - --job many -n 1 >ids\n");
         ok $terminal->wait_for(qr{^1500/1501 files  ▕$cells+▏  99\.9 %}m), 'of a list from a pipe their number is known at its end';
         $terminal->type("\cC");
         $terminal->wait_for(qr/^\$\z/m);
         spew("$dir/long", slurp("$dir/list") . join '', map { sprintf "many/more/%04d\n", $_ } 1501 .. 2500);
         $terminal->type("clear; tail -f -n +1 long | ./hashmill put --from-file - --job many -n 1 >ids\n");
-        ok $terminal->wait_for(qr{^1500 files  2\d\.\d kB\z}m), 'and before there is a count only';
+        ok $terminal->wait_for(qr{^1500 files   *[\d.]+ kB\z}m), 'and before there is a count only';
         $terminal->type("\cC");
         $terminal->wait_for(qr/^\$\z/m);
     });
@@ -106,13 +106,13 @@ subtest 'lines' => sub {
     my $terminal = terminal(columns => 100, env => { TERM => 'dumb' });
     while_stopped(sub {
         $terminal->type("./hashmill put -r few --job lines -n 1 >ids; echo code \$?\n");
-        ok $terminal->wait_for(qr/^hashmill: 0 of 3 files put, 21 B read$/m), 'TERM=dumb: a line';
+        ok $terminal->wait_for(qr/^hashmill: 0 of 3 files put, 18 B read$/m), 'TERM=dumb: a line';
     });
-    ok $terminal->wait_for(qr/^hashmill: 3 of 3 files put, 21 B read(?:, .*)?\ncode 0\n\$\z/m), 'and one at the end';
+    ok $terminal->wait_for(qr/^hashmill: 3 of 3 files put, 18 B read(?:, .*)?\ncode 0\n\$\z/m), 'and one at the end';
     unlike $terminal->output, qr/\e/, 'no codes for a terminal';
     $terminal->type("clear; ./hashmill put -r few --job lines -n 1 >ids; echo code \$?\n");
     ok $terminal->wait_for(qr/-n 1 >ids; echo code \$\?\ncode 0\n\$\z/), 'no lines of what is over at once';
-    for my $case (['--progress=line', 'line', qr/\Ahashmill: 0 of 3 files put, 21 B read\n\z/], ['-q', 'quiet', qr/\A\z/]) {
+    for my $case (['--progress=line', 'line', qr/\Ahashmill: 0 of 3 files put, 18 B read\n\z/], ['-q', 'quiet', qr/\A\z/]) {
         my ($option, $job, $before) = @$case;
         my $signalled;
         while_stopped(sub {
@@ -129,7 +129,7 @@ subtest 'lines' => sub {
             unlink "$dir/pid";
         });
         $terminal->type("wait; echo code \$?\n");
-        ok $terminal->wait_for(qr/^code 0\n\$\z/m), 'the end';
+        ok $terminal->wait_for(qr/^code 0$/m), 'the end';
     }
 };
 

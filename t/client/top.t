@@ -23,6 +23,7 @@ subtest 'a pipe' => sub {
     like $done->{out}, qr/^items       2 waiting   0 leased   0 done   0 pulled   0 cancelled\n/m, 'the items';
     like $done->{out}, qr/^remaining   1[78]\.\d G iterations.*\n/m, 'the work';
     like $done->{out}, qr/^last 60s +\S+ +0 +0 +\S+( \w)?\n/m, 'rates';
+    unlike $done->{out}, qr/^running/m, 'nothing runs';
     unlike $done->{out}, qr/[^\n -~]/, 'text only';
     $done = $client->run('top', '--json');
     my $stats = decode_json($done->{out});
@@ -41,25 +42,33 @@ subtest 'a terminal' => sub {
     $mill->enqueue('body 3', 9_000_000_000);
     ok $terminal->wait_for(qr/^items       3 waiting /m), 'it goes on';
     my $worker = $mill->start_worker(WORKER_NAME => 'here');
-    ok $terminal->wait_for(qr/^here-\w+ +2  \S+ /m), 'the worker comes';
-    $terminal->resize(30, 8);
-    ok $terminal->wait_for(qr/^items       .{1,15}\.\.\.$|^items       .{1,17}\x{2026}$/m), 'a narrow window: lines are cut';
-    is scalar(grep { length > 30 } split /\n/, $terminal->screen), 0, 'none is longer';
+    ok $terminal->wait_for(qr/^here-\w+ +\d+ +(?:\S+ \w|\d+) +2  /m), 'the worker comes';
+    my $item = qr/\x{2595}[\x{2588}-\x{258f} ]{8,}\x{258f} +\d+\.\d %  +(?:-|[\w]+)  +(?:-|[\d.]+ [kM])  here-\w+$/;
+    ok $terminal->wait_for(qr/^running +done +ETA +it\/s  worker\n(?:[0-9a-f-]{36}  $item\n?){3}\z/m), 'what runs: id, bar, ETA, rate, worker';
+    $terminal->resize(40, 8);
+    ok $terminal->wait_for(qr/\Ahashmill .*\nitems       0 waiting   3 leased\nremaining .*\na second .*\nlast 10s .*\nrunning +ETA .*\n +\d+\.\d %.*\z/),
+        'a small window: what matters most, in whole words';
+    is scalar(grep { length > 40 } split /\n/, $terminal->screen), 0, 'no line is longer';
     $terminal->resize(100, 24);
-    ok $terminal->wait_for(qr/^here-/m), 'a large one again';
-    $mill->{server}->kill('STOP'); # nginx takes the calls, and nobody answers
+    ok $terminal->wait_for(qr/^running .*\n(?:.*\n?){3}\z/m), 'a large one again';
+    kill 'STOP', my @stopped = $mill->server_pids; # nginx takes the calls, and nobody answers
     $terminal->type('q');
     $terminal->wait_for(qr/^code \d+\n\$\z/m);
-    $mill->{server}->kill('CONT');
+    kill 'CONT', @stopped;
     like $terminal->screen, qr/\A\$ echo before.*\nbefore\ncode 0\n\$\z/s, 'q: the screen is as before';
     $terminal->type("stty -a | grep -o ' echo '\n");
     ok $terminal->wait_for(qr/^ echo$/m), 'and the terminal shows again what is typed';
     $terminal->type("clear; $program top; echo code \$?\n");
     ok $terminal->wait_for(qr/\Ahashmill .*\n\nitems       /), 'again';
     $mill->stop_nginx;
-    ok $terminal->wait_for(qr/^hashmill: \Q${\$mill->url}\E: .*/m), 'a node that is gone: it says so';
+    ok $terminal->wait_for(qr/^trouble     no answer for [4-9] s; \Q${\$mill->url}\E: .*/m), 'a node that is gone: it says so';
+    ok $terminal->wait_for(qr/^trouble     no answer for \d\d s; /m), 'and for how long';
     $mill->start_nginx;
     ok $terminal->wait_for(qr/\Ahashmill .*\n\nitems       /), 'and goes on when it is back';
+    kill 'STOP', @stopped = $mill->server_pids;
+    ok $terminal->wait_for(qr/^trouble     no answer for \d+ s$/m), 'a node that takes calls and does not answer';
+    kill 'CONT', @stopped;
+    ok $terminal->wait_for(qr/\Ahashmill .*\n\nitems       /), 'it goes on';
     $terminal->type("\cC");
     ok $terminal->wait_for(qr/^code 130\n\$\z/m), 'Ctrl-C';
 };

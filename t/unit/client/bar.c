@@ -103,8 +103,7 @@ static void check_files(void) {
     is_text(line.data, "1200 of 3000 files put, 1.22 MB read, 412 files/s, ETA 5s (12:00)",
             "a line");
     state.rate = 0, state.eta_seconds = -1;
-    is_text(drawn(&state, 77, true),
-            "1200/3000 files  ▕█████▌        ▏  40.0 %                                    ",
+    is_text(drawn(&state, 77, true), "1200/3000 files  ▕█████▌        ▏  40.0 %",
             "the rate is not known yet: the bar is as long");
     state.items_all = 0, state.rate = 3.21;
     is_text(drawn(&state, 77, true), "1200 files  1.22 MB     3.2 files/s",
