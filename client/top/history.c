@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "top/tables.h"
 
@@ -41,6 +42,15 @@ static void join(struct steps *steps, int most) {
     steps->count = kept;
 }
 
+/* Leaves out steps at the start of which nothing is known. */
+static void trim(struct steps *steps) {
+    int unknown = 0;
+    while (unknown < steps->count && steps->values[unknown] < 0)
+        unknown++;
+    steps->count -= unknown;
+    memmove(steps->values, steps->values + unknown, (size_t)steps->count * sizeof *steps->values);
+}
+
 static double largest_of(const struct steps *steps) {
     double largest = 0;
     for (int i = 0; i < steps->count; i++)
@@ -67,6 +77,7 @@ static void put_steps(struct screen *screen, const char *label, struct steps *st
     struct buffer signs = {0};
     int columns = screen->look->columns - LABEL_COLUMNS - BESIDE_COLUMNS;
     join(steps, columns > 10 ? columns : 10);
+    trim(steps);
     write_signs(&signs, steps, screen->look->utf8);
     put_cell(screen, style_plain, LABEL_COLUMNS, "%s", label);
     put_cell(screen, style_plain, -1, "%s  %s", signs.data, beside);

@@ -43,7 +43,7 @@ subtest 'a terminal' => sub {
     ok $terminal->wait_for(qr/^items       3 waiting /m), 'it goes on';
     my $worker = $mill->start_worker(WORKER_NAME => 'here');
     ok $terminal->wait_for(qr/^here-\w+ +\d+ +(?:\S+ \w|\d+) +2  /m), 'the worker comes';
-    my $item = qr/\x{2595}[\x{2588}-\x{258f} ]{8,}\x{258f} +\d+\.\d %  +(?:-|[\w]+)  +(?:-|[\d.]+ [kM])  here-\w+$/;
+    my $item = qr/\x{2595}[\x{2588}-\x{258f} ]{8,}\x{258f} +\d+\.\d %  +(?:-|[\w]+)  +(?:-|[\d.]+ [kM])  here-\w+/;
     ok $terminal->wait_for(qr/^running +done +ETA +it\/s  worker\n(?:[0-9a-f-]{36}  $item\n?){3}\z/m), 'what runs: id, bar, ETA, rate, worker';
     $terminal->resize(40, 8);
     ok $terminal->wait_for(qr/\Ahashmill .*\nitems       0 waiting   3 leased\nremaining .*\na second .*\nlast 10s .*\nrunning +ETA .*\n +\d+\.\d %.*\z/),
@@ -71,6 +71,16 @@ subtest 'a terminal' => sub {
     ok $terminal->wait_for(qr/\Ahashmill .*\n\nitems       /), 'it goes on';
     $terminal->type("\cC");
     ok $terminal->wait_for(qr/^code 130\n\$\z/m), 'Ctrl-C';
+};
+
+subtest 'a pipe while items run' => sub {
+    plan skip_all => 'no worker without a terminal' if Hashmill::Terminal::missing();
+    my $out = $client->run('top')->{out};
+    like $out, qr/^running .*\n(?:[0-9a-f-]{36}  .*  here-\w+\n){3}\z/m, 'they are listed';
+    unlike $out, qr/\e/, 'without codes for a terminal';
+    my @lines = map { decode_json($_) } $client->lines($client->run('top', '--json'));
+    is join(' ', map { $_->{type} } @lines), 'stats running running running', '--json: an object for each';
+    like $lines[1]{worker}, qr/^here-/, 'as the node says it';
 };
 
 finish();

@@ -105,8 +105,10 @@ static int columns_of(const char *line, bool *harmless) {
 
 static void check_sizes(bool utf8) {
     int too_wide = 0, too_high = 0, harmful = 0;
-    for (int columns = 1; columns < 220; columns++) {
-        for (int lines = 1; lines < 60; lines++) {
+    static const int heights[] = {1, 2, 3, 5, 8, 12, 19, 20, 23, 40};
+    for (int columns = 1; columns < 170; columns++) {
+        for (size_t i = 0; i < sizeof heights / sizeof *heights; i++) {
+            int lines = heights[i];
             const char *screen = drawn(columns, lines, utf8, true);
             bool harmless = true;
             too_high += count_lines(screen) > lines;
@@ -126,12 +128,49 @@ static void check_wide(void) {
     ok(has_line(screen, "01a20ad5-0000-7000-8000-000000000000  ▕█████▎           ▏  31.2 %   "
                         "312 M of 1.00 G    2m05s   12.3 M  vm-?[31m???0?\n"),
        "an item with id, bar, iterations, ETA, rate, worker");
-    ok(has_line(screen, "done         ▁▃▄▆█  150 in the last hour\n"), "the last hour: done");
-    ok(has_line(screen, "waiting      ███▅▃▁  at most 8\n") ||
-           has_line(screen, "waiting      ██▅▃▁  at most 8\n"),
-       "and what waited");
-    ok(has_line(drawn(140, 40, false, true), "done         _-*"), "in ASCII, too");
-    printf("# %s\n", screen);
+    ok(has_line(screen, "done        ▁▂▃▅█  150 in the last hour\n"), "the last hour: done");
+    ok(has_line(screen, "waiting     ██▅▃▁  at most 8\n"), "and what waited");
+    ok(has_line(screen, "workers "), "workers");
+    ok(has_line(drawn(140, 40, false, true), "done        _.:=#  150"), "in ASCII, too");
+    screen = drawn(140, 40, true, false);
+    ok(!has_line(screen, "running") && !has_line(screen, "done"), "what is not known is left out");
+}
+
+static void check_usual(void) {
+    const char *screen = drawn(80, 23, true, true);
+    ok(has_line(screen,
+                "warning     disk-low: Less than 5 % of the disk is free. Make room on it, or\n"
+                "            give the database another disk, as docs/operations.md says.?[2J\n"),
+       "80 columns: a warning in whole words, to its end");
+    ok(has_line(screen, "vm-?]0;evil?                            6   12.3 M      2  avx512-x16   "
+                        "11:59:58\n"),
+       "a worker");
+    ok(has_line(screen,
+                "running 4/30                             done      ETA     it/s  worker\n"
+                "01a20ad5-0000-7000-8000-000000000000   31.2 %    2m05s   12.3 M  vm-?[31m???0?\n"),
+       "an item without a bar");
+    is_int(count_lines(screen), 23, "all lines are used");
+    screen = drawn(60, 23, true, true);
+    ok(has_line(screen, "▕████▉           ▏  31.2 %    2m05s   12.3 M  vm-?[31m???0?\n"),
+       "60 columns: without id, with a bar");
+}
+
+static void check_small(void) {
+    const char *screen = drawn(40, 12, false, true);
+    is_text(screen,
+            "hashmill 0.1.1   http://127.0.0.1:8080\n"
+            "items       7 waiting   30 leased\n"
+            "remaining   17.0 G iterations, ETA 2m05s\n"
+            "paused      intake\n"
+            "warning     disk-low: Less than 5 % of\n"
+            "            the disk is free. Make ro...\n"
+            "a second     put   done pulled     it\n"
+            "last 10s    0.30      1      0      0\n"
+            "running      ETA     it/s  worker\n"
+            " 31.2 %    2m05s   12.3 M  vm-?[31m??...\n"
+            "  0.0 %    2m05s   12.3 M  vm-?[31m??...\n"
+            "  0.0 %    2m05s   12.3 M  vm-?[31m??...\n",
+            "40 columns, 12 lines: what matters most");
 }
 
 int main(void) {
@@ -145,7 +184,8 @@ int main(void) {
     check_sizes(true);
     check_sizes(false);
     check_wide();
-    printf("# %s\n# %s\n", drawn(80, 24, true, true), drawn(40, 10, true, true));
+    check_usual();
+    check_small();
     json_free(&stats);
     json_free(&history);
     json_free(&running);
