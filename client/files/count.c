@@ -36,30 +36,44 @@ static int type_of(int directory, const struct dirent *entry) {
     return S_ISREG(file.st_mode) ? DT_REG : DT_UNKNOWN;
 }
 
-/* Counts the files below a directory, whose descriptor is closed. */
-static void add_below(struct counter *counter, int fd, int depth) {
-    DIR *directory = fd >= 0 && depth < DEPTH_MAX ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
+/* Opens a directory inside the last one of `levels`; a first one as the user names it. */
+static DIR *open_level(DIR *const *levels, int depth, const char *name) {
+    int inside = depth > 0 ? dirfd(levels[depth - 1]) : AT_FDCWD;
+    int fd =
+        openat(inside, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth > 0 ? O_NOFOLLOW : 0));
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
     if (!directory && fd >= 0)
         close(fd);
-    while (directory && !stop_asked() && (entry = readdir(directory))) {
-        const char *name = entry->d_name;
-        int type = type_of(fd, entry);
-        if (type == DT_REG)
+    return directory;
+}
+
+/* Counts the files below a directory. */
+static void add_below(struct counter *counter, const char *name) {
+    DIR *levels[DEPTH_MAX];
+    int depth = 0;
+    const char *enter = name;
+    do {
+        DIR *directory = enter && depth < DEPTH_MAX ? open_level(levels, depth, enter) : NULL;
+        enter = NULL;
+        if (directory)
+            levels[depth++] = directory;
+        const struct dirent *entry = depth > 0 && !stop_asked() ? readdir(levels[depth - 1]) : NULL;
+        int type = entry ? type_of(dirfd(levels[depth - 1]), entry) : DT_UNKNOWN;
+        if (!entry && depth > 0)
+            closedir(levels[--depth]);
+        else if (type == DT_REG)
             add_file(counter);
-        else if (type == DT_DIR && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-            add_below(counter, openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-                      depth + 1);
-    }
-    if (directory)
-        closedir(directory);
+        else if (type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+                 strcmp(entry->d_name, "..") != 0)
+            enter = entry->d_name;
+    } while (depth > 0);
 }
 
 /* Counts what a name stands for. */
 static void add_name(struct counter *counter, const char *name) {
     struct stat file;
     if (counter->recursive && stat(name, &file) == 0 && S_ISDIR(file.st_mode))
-        add_below(counter, open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
+        add_below(counter, name);
     else
         add_file(counter);
 }

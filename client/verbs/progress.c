@@ -79,7 +79,7 @@ void progress_report(struct progress *progress, const struct bar_state *state) {
     measure(progress, done, state->files ? FILES_MS : 1);
     if (shown.rate <= 0)
         shown.rate = progress->rate;
-    if (shown.eta_seconds < 0 && shown.rate > 0 && all >= done)
+    if (shown.eta_seconds < 0 && shown.rate > 0 && all > done)
         shown.eta_seconds = (double)(all - done) / shown.rate;
     bar_update(progress->bar, &shown);
 }

@@ -49,6 +49,8 @@ subtest 'a terminal' => sub {
     ok $terminal->wait_for(qr/\Ahashmill .*\nitems       0 waiting   3 leased\nremaining .*\na second .*\nlast 10s .*\nrunning +ETA .*\n +\d+\.\d %.*\z/),
         'a small window: what matters most, in whole words';
     is scalar(grep { length > 40 } split /\n/, $terminal->screen), 0, 'no line is longer';
+    $terminal->resize(80, 24);
+    ok $terminal->wait_for(qr/^workers .{64} seen UTC$/m), '80 columns: each of them is used';
     $terminal->resize(100, 24);
     ok $terminal->wait_for(qr/^running .*\n(?:.*\n?){3}\z/m), 'a large one again';
     kill 'STOP', my @stopped = $mill->server_pids; # nginx takes the calls, and nobody answers

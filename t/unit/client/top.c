@@ -92,12 +92,13 @@ static int count_lines(const char *screen) {
 /* The columns of a line, and whether it has anything that a terminal obeys. */
 static int columns_of(const char *line, bool *harmless) {
     int columns = 0;
+    const unsigned char turned[] = {0xe2, 0x80, 0xae}; /* text from right to left */
     size_t length = strcspn(line, "\n");
     for (size_t at = 0; at < length; columns++) {
         size_t bytes = utf8_length((const unsigned char *)line + at, length - at);
         *harmless &= bytes > 0 && (unsigned char)line[at] >= ' ' && line[at] != 0x7f &&
                      strncmp(line + at, "\xc2\x9b", 2) != 0 &&
-                     strncmp(line + at, "\xe2\x80\xae", 3) != 0;
+                     !(bytes == sizeof turned && memcmp(line + at, turned, bytes) == 0);
         at += bytes > 0 ? bytes : 1;
     }
     return columns;
