@@ -50,7 +50,7 @@ subtest 'a terminal' => sub {
         'a small window: what matters most, in whole words';
     is scalar(grep { length > 40 } split /\n/, $terminal->screen), 0, 'no line is longer';
     $terminal->resize(80, 24);
-    ok $terminal->wait_for(qr/^workers .{64} seen UTC$/m), '80 columns: each of them is used';
+    ok $terminal->wait_for(qr/^workers .{63} seen UTC$/m), '80 columns: each of them is used';
     $terminal->resize(100, 24);
     ok $terminal->wait_for(qr/^running .*\n(?:.*\n?){3}\z/m), 'a large one again';
     kill 'STOP', my @stopped = $mill->server_pids; # nginx takes the calls, and nobody answers
