@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/exit.h"
 #include "base/say.h"
@@ -16,7 +17,13 @@
 
 static const char odd[] = "the reply is not what a node says; is it a hashmill?";
 
-enum { REQUEST_MS = 60000, TURN_MS = 1000, STATUS_NO_KEY = 401 };
+enum {
+    REQUEST_MS = 60000,
+    PATIENCE_MS = 10000, /* with a node that answers nothing, while there are others */
+    BYTES_A_MS = 64,     /* a body may take that much longer */
+    TURN_MS = 1000,
+    STATUS_NO_KEY = 401
+};
 
 struct node {
     const char *url;
@@ -74,13 +81,20 @@ int net_named(const struct net *net, const char *url) {
     return NET_ANY;
 }
 
+/* Whether the last request to the node went well, or there was none. */
+static bool is_well(const struct net *net, int node) {
+    return !net->nodes[node].retry.failing;
+}
+
 int net_pick(const struct net *net, int owner) {
     int best = net->current;
     if (owner != NET_ANY)
         return owner;
-    if (net_is_due(net, best))
+    if (is_well(net, best))
         return best;
     for (int i = 0; i < net->count; i++) {
+        if (is_well(net, i))
+            return i;
         if (net_due_ms(net, i) < net_due_ms(net, best))
             best = i;
     }
@@ -145,7 +159,7 @@ void net_put_off(struct net *net, int number, enum outcome outcome, const char *
         return;
     snprintf(node->said, sizeof node->said, "%s", why);
     int next = net_pick(net, NET_ANY);
-    if (next != number && outcome == OUTCOME_NOT_DONE)
+    if (next != number && is_well(net, next) && outcome == OUTCOME_NOT_DONE)
         say("%s: %s; going on with %s", node->url, why, net->nodes[next].url);
     else
         say("%s: %s; trying again, first in %.1f s", node->url, why, (double)delay_ms / 1000);
@@ -174,6 +188,28 @@ static void add_key_hint(struct answer *answer) {
     snprintf(answer->why + length, sizeof answer->why - length, " %s",
              answer->net->bearer ? "It goes into the file that --key-file or KEY_FILE names."
                                  : "Name the file with it by --key-file or KEY_FILE.");
+}
+
+int64_t net_failing_ms(const struct net *net, int node) {
+    const struct retry *retry = &net->nodes[node].retry;
+    return retry->failing ? clock_steady_ms() - retry->since_ms : 0;
+}
+
+void net_failing_since(const struct net *net, int node, char text[NET_TIME_SIZE]) {
+    time_t since = (time_t)((clock_wall_ms() - net_failing_ms(net, node)) / 1000);
+    struct tm broken;
+    if (!localtime_r(&since, &broken) || strftime(text, NET_TIME_SIZE, "%H:%M:%S", &broken) == 0)
+        text[0] = '\0';
+}
+
+/* How long a request may take. A node that is silent for long has the next one wait longer, as it
+ * may be slow and no more. */
+static int patience_ms(const struct net *net, int node, const struct ask *ask) {
+    int64_t patience_ms = ((int64_t)PATIENCE_MS << net->nodes[node].retry.tries) +
+                          (int64_t)(ask->length / BYTES_A_MS);
+    if (net->count == 1 || patience_ms > REQUEST_MS)
+        patience_ms = REQUEST_MS;
+    return (int)patience_ms + ask->wait_seconds * 1000;
 }
 
 static void done(void *context, const struct http_reply *reply) {
@@ -226,7 +262,7 @@ void net_start(struct net *net, int node, const struct ask *ask, struct answer *
                                    .header = ask->header,
                                    .body = ask->body,
                                    .length = ask->length,
-                                   .timeout_ms = REQUEST_MS + ask->wait_seconds * 1000,
+                                   .timeout_ms = patience_ms(net, node, ask),
                                    .done = done,
                                    .context = answer};
     answer->call = http_post(net->http, &request);

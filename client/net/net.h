@@ -12,12 +12,13 @@
 /*
  * The conversation with the nodes. A request that fails is repeated, with a delay that grows and is
  * drawn, and no earlier than Retry-After says. A request whose outcome is unknown goes to the node
- * that may have carried it out; any other goes to the node that is due first.
+ * that may have carried it out; any other goes to a node that answers, else to the one that is due
+ * first. While there is another node, one that is silent is waited for shorter.
  */
 
 struct net;
 
-enum { NET_ANY = -1, ANSWER_WHY_SIZE = 600 };
+enum { NET_ANY = -1, ANSWER_WHY_SIZE = 600, NET_TIME_SIZE = 9 /* "HH:MM:SS" */ };
 
 /* A request. The texts are borrowed until it has ended. */
 struct ask {
@@ -65,7 +66,8 @@ const char *net_url(const struct net *net, int node);
 /* The number of a node by its URL, or NET_ANY. */
 int net_named(const struct net *net, const char *url);
 
-/* The node to ask next: `owner` unless that is NET_ANY, else the one that may be asked first. */
+/* The node to ask next: `owner` unless that is NET_ANY, else one that answers, else the one that
+ * may be asked first. */
 int net_pick(const struct net *net, int owner);
 
 /* Whether the node may be asked now; waits until it may. The latter is false, at once, when the
@@ -90,6 +92,11 @@ void net_put_off(struct net *net, int node, enum outcome outcome, const char *wh
 
 /* Whether the last request to a node failed, or was put off. */
 bool net_is_failing(const struct net *net);
+
+/* How long requests to the node have failed, one after the other; 0: the last went well. And since
+ * when: the local time of day. */
+int64_t net_failing_ms(const struct net *net, int node);
+void net_failing_since(const struct net *net, int node, char text[NET_TIME_SIZE]);
 
 /* Moves requests on, for at most some milliseconds. */
 void net_turn(struct net *net, int most_ms);

@@ -17,8 +17,9 @@
 #include "verbs/progress.h"
 
 enum {
-    FILL_MS = 1000, /* a batch takes no more files then: slow disks should be seen to get on */
-    HOLD_MS = 500   /* what takes less has no bar */
+    FILL_MS = 1000,  /* a batch takes no more files then: slow disks should be seen to get on */
+    HOLD_MS = 500,   /* what takes less has no bar */
+    SILENT_MS = 3000 /* so long is no blink: the user wants to know what is waited for */
 };
 
 /* A file that is read and not in a batch yet. */
@@ -42,6 +43,7 @@ struct enqueue {
     struct progress *progress;
     int64_t seen, all; /* files that are read, and how many there will be; all 0: not known */
     int64_t bytes;     /* that are read */
+    bool told[CLIENT_NODES_MAX]; /* that files wait for this node */
 };
 
 const char *enqueue_job(const struct command *command) {
@@ -198,22 +200,54 @@ static bool may_fill(const struct enqueue *enqueue) {
     return free_nodes > 0 && enqueue->count < CLIENT_NODES_MAX;
 }
 
-/* The batch to send next: one whose owner may be asked now, else one for any node, else the one
- * whose owner may be asked first. */
+/* The batch to send next: one for a node that answers, else one whose owner may be asked now, else
+ * one for any node, else the one whose owner may be asked first. So a node that answers never waits
+ * for one that is silent. */
 static int choose(const struct enqueue *enqueue) {
     const struct net *net = enqueue->sending.session->net;
     int first = 0;
+    int due = -1;
     int any = -1;
     for (int i = 0; i < enqueue->count; i++) {
         int owner = enqueue->batches[i].owner;
+        if (net_failing_ms(net, net_pick(net, owner)) == 0)
+            return i;
         if (owner == NET_ANY)
             any = i;
         else if (net_is_due(net, owner))
-            return i;
+            due = i;
         else if (any < 0 && net_due_ms(net, owner) < net_due_ms(net, enqueue->batches[first].owner))
             first = i;
     }
+    if (due >= 0)
+        return due;
     return any >= 0 ? any : first;
+}
+
+/* How many files wait for a node. */
+static int count_waiting(const struct enqueue *enqueue, int node) {
+    int files = 0;
+    for (int i = 0; i < enqueue->count; i++)
+        files += enqueue->batches[i].owner == node ? enqueue->batches[i].count : 0;
+    return files;
+}
+
+/* Says once of each node that answers nothing for longer which files wait for it. */
+static void tell_waiting(struct enqueue *enqueue) {
+    const struct net *net = enqueue->sending.session->net;
+    char since[NET_TIME_SIZE];
+    for (int node = 0; node < net_count(net); node++) {
+        int files = count_waiting(enqueue, node);
+        enqueue->told[node] &= net_failing_ms(net, node) > 0;
+        if (files == 0 || enqueue->told[node] || net_failing_ms(net, node) < SILENT_MS)
+            continue;
+        net_failing_since(net, node, since);
+        say("waiting for %s, which has given no answer since %s: %d %s sent there, and it alone "
+            "knows whether it has %s%s",
+            net_url(net, node), since, files, files == 1 ? "file was" : "files were",
+            files == 1 ? "that" : "them", enqueue->ended ? "" : "; the others go on");
+        enqueue->told[node] = true;
+    }
 }
 
 /* Sends one batch, when its node may be asked. */
@@ -222,6 +256,7 @@ static int send_one(struct enqueue *enqueue) {
     int number = choose(enqueue);
     struct batch *batch = &enqueue->batches[number];
     int node = net_pick(net, batch->owner);
+    tell_waiting(enqueue);
     if (!net_wait_due(net, node))
         return stop_asked() ? CLIENT_INTERRUPTED : CLIENT_LATER;
     int code = batch_send(&enqueue->sending, batch, node);

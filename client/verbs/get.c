@@ -21,6 +21,8 @@ static void print_object(const struct item *item) {
     object_text(&line, "enqueued_at", item->enqueued_at);
     if (item->value[0] != '\0')
         object_text(&line, "value", item->value);
+    if (item->as_of[0] != '\0')
+        object_text(&line, "as_of", item->as_of);
     object_print(&line);
 }
 

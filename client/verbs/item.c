@@ -32,6 +32,8 @@ static bool read_printed(struct item *item, const struct json *json, int object)
                      json_member(json, object, "state")) &&
            read_text(item->enqueued_at, sizeof item->enqueued_at, "0123456789-:.+TZ", json,
                      json_member(json, object, "enqueued_at")) &&
+           read_text(item->as_of, sizeof item->as_of, "0123456789-:.+TZ", json,
+                     json_member(json, object, "as_of")) &&
            read_number(&item->iterations, COMMAND_ITERATIONS_MAX, json,
                        json_member(json, object, "iterations")) &&
            read_number(&item->remaining, item->iterations, json,

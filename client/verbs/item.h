@@ -15,6 +15,7 @@ struct item {
     char state[STATE_SIZE];
     char value[VALUE_SIZE]; /* empty: not known */
     char enqueued_at[TIME_SIZE];
+    char as_of[TIME_SIZE]; /* its node is away: it was so then; empty: it is so */
     int64_t iterations, remaining;
     double rate;        /* iterations a second; 0: not known */
     double eta_seconds; /* below 0: not known */

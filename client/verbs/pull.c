@@ -18,6 +18,7 @@ enum {
     TOP_MAX = 1000,
     WAIT_SECONDS = 20,
     EARLY_MS = 500, /* a node that does not hold its reply is not asked again before */
+    SILENT_MS = 3000,
     STATUS_GONE = 410,
     STATUS_CONFLICT = 422
 };
@@ -28,6 +29,7 @@ struct pull {
     struct pull_state state;
     bool begun;   /* state says what is asked for */
     bool unknown; /* and its node may have handed that out, and it is not written yet */
+    bool told;    /* that it is waited for */
     struct answer answer;
     struct json json;
     struct buffer lines;
@@ -129,6 +131,20 @@ static int ask_once(struct pull *pull, int node) {
     return pull->answer.outcome == OUTCOME_ANSWERED ? CLIENT_DONE : CLIENT_LATER;
 }
 
+/* Says once, when a node answers nothing for longer, why no other is asked. */
+static void tell_waiting(struct pull *pull, int node) {
+    const struct net *net = pull->session->net;
+    char since[NET_TIME_SIZE];
+    pull->told &= net_failing_ms(net, node) > 0;
+    if (pull->told || !pull->unknown || net_failing_ms(net, node) < SILENT_MS)
+        return;
+    net_failing_since(net, node, since);
+    say("waiting for %s, which has given no answer since %s: it may have handed out up to %lld "
+        "values, which come before those of other nodes",
+        net_url(net, node), since, (long long)pull->state.top);
+    pull->told = true;
+}
+
 /* Asks until there is an answer. A node that has certainly not handed anything out is left for
  * another. */
 static int ask_for_batch(struct pull *pull) {
@@ -139,6 +155,7 @@ static int ask_for_batch(struct pull *pull) {
         return CLIENT_FAILED;
     }
     for (;;) {
+        tell_waiting(pull, node);
         if (!net_wait_due(net, node))
             return stop_asked() ? CLIENT_INTERRUPTED : CLIENT_LATER;
         int code = ask_once(pull, node);

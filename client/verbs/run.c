@@ -5,6 +5,7 @@
 #include "base/exit.h"
 #include "base/say.h"
 #include "memory.h"
+#include "net/net.h"
 #include "verbs/enqueue.h"
 #include "verbs/item.h"
 #include "verbs/lines.h"
@@ -62,8 +63,16 @@ static void print(void *context, int number) {
         line_of_item(command->json, command->quiet, item->value, item->id);
 }
 
+/* The node that an item was put to, by a text that lives on; NULL when it is not among those of the
+ * command. */
+static const char *url_of(const struct waited *waited, const struct net *net, int entry) {
+    const char *url = journal_node(waited->journal, entry);
+    int node = url ? net_named(net, url) : NET_ANY;
+    return node != NET_ANY ? net_url(net, node) : NULL;
+}
+
 /* Makes the list of what to watch out of those files that have ids. */
-static void make_items(struct waited *waited) {
+static void make_items(struct waited *waited, const struct net *net) {
     int kept = 0;
     waited->items =
         memory_or_end(calloc((size_t)waited->count + 1, sizeof *waited->items), "the items");
@@ -72,6 +81,7 @@ static void make_items(struct waited *waited) {
         if (!id)
             continue;
         memcpy(waited->items[kept].id, id, ITEM_ID_BYTES);
+        waited->items[kept].url = url_of(waited, net, waited->entries[i]);
         waited->names[kept++] = waited->names[i];
     }
     waited->count = kept;
@@ -132,7 +142,7 @@ int verb_run(struct session *session) {
     if (waited.journal)
         code = enqueue_all(session, waited.journal, &events);
     if (waited.journal && (code == CLIENT_DONE || code == CLIENT_FAILED)) {
-        make_items(&waited);
+        make_items(&waited, session->net);
         journal_close(waited.journal);
         waited.journal = NULL;
         code = client_exit_worse(code, watch_them(session, &waited));
@@ -144,7 +154,7 @@ int verb_run(struct session *session) {
 }
 
 /* Takes the items of a job. */
-static int take_job(struct waited *waited, const char *job) {
+static int take_job(struct waited *waited, const struct net *net, const char *job) {
     int code;
     waited->named = true;
     waited->journal = journal_open(job, false, true, &code);
@@ -158,7 +168,7 @@ static int take_job(struct waited *waited, const char *job) {
             code = CLIENT_FAILED;
         }
     }
-    make_items(waited);
+    make_items(waited, net);
     return code;
 }
 
@@ -183,7 +193,7 @@ int verb_wait(struct session *session) {
         say("wait for which items? name their ids, or a job by --job");
         return CLIENT_USAGE;
     }
-    int code = job ? take_job(&waited, job) : take_ids(&waited);
+    int code = job ? take_job(&waited, session->net, job) : take_ids(&waited);
     if (waited.count > 0 && (code == CLIENT_DONE || code == CLIENT_FAILED))
         code = client_exit_worse(code, watch_them(session, &waited));
     if (code == CLIENT_INTERRUPTED || code == CLIENT_RUNNING)

@@ -20,8 +20,8 @@ enum {
     SINGLES_MAX = 32,  /* more open items are looked for in lists */
     WAIT_SECONDS = 20, /* for the next item, */
     SEEN_SECONDS = 2,  /* as long as somebody looks at the bar */
+    EARLY_MS = 1000,   /* a node that is asked to wait and does not is left alone that long */
     PAGE_MS = 200,     /* a round of lists waits that long for each page of the last */
-    EARLY_MS = 500,    /* a node that does not hold its reply is not asked again before */
     ROUND_MS_MAX = 20000
 };
 
@@ -34,7 +34,9 @@ struct round {
     int open_count;
     int told; /* items before this one are told */
     int code;
-    int64_t pages; /* of the last lists */
+    int64_t pages;         /* of the last lists */
+    char as_of[TIME_SIZE]; /* what is known of items whose node is away is of that time */
+    bool told_away;        /* that there are such items */
     struct progress *progress;
 };
 
@@ -63,6 +65,7 @@ static void take(struct watched *watched, const struct item *item) {
     watched->leased = strcmp(item->state, "leased") == 0;
     watched->rate = item->rate;
     watched->eta_seconds = item->eta_seconds;
+    watched->away = item->as_of[0] != '\0';
     if (strcmp(item->state, "cancelled") == 0)
         watched->state = WATCHED_CANCELLED;
     else if (hex_decode(watched->value, DIGEST_BYTES, item->value, strlen(item->value)))
@@ -88,11 +91,31 @@ static bool tell(struct round *round) {
     return out_flush();
 }
 
+/* Says once that items wait for a node that is away, and once that it is back. */
+static void tell_away(struct round *round) {
+    const char *url = NULL;
+    int away = 0;
+    for (int i = 0; i < round->watch->count; i++) {
+        const struct watched *watched = &round->watch->items[i];
+        if (watched->state != WATCHED_OPEN || !watched->away)
+            continue;
+        url = url ? url : watched->url;
+        away++;
+    }
+    if (away > 0 && !round->told_away)
+        say("waiting for %s, which is away: %d of %d items are there, and what is known of them is "
+            "of %s",
+            url ? url : "a node", away, round->watch->count, round->as_of);
+    else if (away == 0 && round->told_away)
+        say("all nodes are back");
+    round->told_away = away > 0;
+}
+
 /* Adds what is known of an item to the sums; *estimated stays true when the node has an estimate.
  */
 static void add_progress(struct bar_state *sums, const struct watched *watched, bool *estimated) {
     bool open = watched->state == WATCHED_OPEN;
-    if (watched->leased)
+    if (watched->leased && !watched->away)
         sums->note = NULL;
     sums->items_done += !open;
     sums->iterations_all = sum_capped(sums->iterations_all, watched->iterations);
@@ -111,6 +134,8 @@ static void report(struct round *round) {
     struct bar_state sums = {
         .items_all = round->watch->count, .eta_seconds = -1, .note = "no worker has it yet"};
     bool estimated = true;
+    if (round->told_away)
+        sums.note = "waiting for a node that is away";
     for (int i = 0; i < round->watch->count; i++) {
         const struct watched *watched = &round->watch->items[i];
         if (watched->iterations == 0 && watched->state == WATCHED_OPEN)
@@ -121,6 +146,13 @@ static void report(struct round *round) {
     if (sums.items_done == sums.items_all)
         sums.note = NULL;
     progress_report(round->progress, &sums);
+}
+
+/* Takes what a node says of an open item. */
+static void take_open(struct round *round, struct watched *watched, const struct item *item) {
+    take(watched, item);
+    if (watched->away)
+        memcpy(round->as_of, item->as_of, sizeof round->as_of);
 }
 
 /* Looks at one item, for at most some seconds until it is done. */
@@ -143,7 +175,7 @@ static int look(struct round *round, struct watched *watched, int seconds) {
         return code;
     if (!item_answered(&item, &round->answer, &round->json, id))
         return CLIENT_FAILED;
-    take(watched, &item);
+    take_open(round, watched, &item);
     return CLIENT_DONE;
 }
 
@@ -165,7 +197,7 @@ static bool take_listed(void *context, const struct item *item) {
     }
     for (; low < round->open_count && memcmp(items[round->open[low]].id, id, ITEM_ID_BYTES) == 0;
          low++) {
-        take(&items[round->open[low]], item);
+        take_open(round, &items[round->open[low]], item);
         items[round->open[low]].listed = true;
     }
     return memcmp(id, items[round->open[0]].id, ITEM_ID_BYTES) > 0;
@@ -225,6 +257,8 @@ int watch_items(struct session *session, struct watch *watch) {
     round.progress = progress_open(&session->command, session->net);
     while (code == CLIENT_DONE && round.open_count > 0) {
         code = look_at_all(&round);
+        if (code == CLIENT_DONE)
+            tell_away(&round);
         if (!tell(&round) && code == CLIENT_DONE)
             code = CLIENT_FAILED;
         sort_open(&round);

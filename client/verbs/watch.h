@@ -17,6 +17,8 @@ struct watched {
     bool listed;                   /* the last lists have it */
     int64_t iterations, remaining; /* iterations 0: not known yet */
     double rate, eta_seconds;      /* as the node says; eta_seconds below 0: it does not */
+    const char *url;               /* of the node that has it, borrowed; NULL: not known */
+    bool away;                     /* that node does not answer the others */
 };
 
 struct watch {

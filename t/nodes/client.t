@@ -1,43 +1,120 @@
-# hashmill run with two nodes; one is killed on the way and comes back: each value comes once.
+# hashmill with two nodes, of which one or both are away for a while: each value comes once, and what is waited for is said.
+# t/slow/node-away.t has the same for longer.
 
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../support";
+use List::Util qw(sum0);
 use Test::More;
 use Hashmill::Pair;
 use Hashmill;
-use Hashmill::Client;
+use Hashmill::Away;
+use Hashmill::Metrics;
 
-use constant { FILES => 2500, ITERATIONS => 100_000 };
+use constant ITERATIONS => 1000;
 
-my $pair = Hashmill::Pair->start;
-my ($here, $there) = $pair->nodes;
-my $worker = $pair->start_worker;
-my $client = Hashmill::Client->new($here, url => $here->url . ',' . $there->url);
-$client->{env}{HASHMILL_TEST_INSTANCE} = 'client'; # it lives on when a node is killed
-my @files = map { sprintf '%s/file%04d', $client->{dir}, $_ } 1 .. FILES;
-spew($_, "the body of $_") for @files;
-spew("$client->{dir}/list", join "\n", @files);
+my $away = Hashmill::Away->new;
+my ($here, $there, $client, $pair) = $away->@{qw(here there client pair)};
+my @few = $away->{files}->@[0 .. 4];
+my @values = map { value_of(slurp($_), ITERATIONS) } @few;
+my $lines = join '', map { "$values[$_]  $few[$_]\n" } 0 .. $#few;
 
-sub items ($node) { my $items = $node->stats->{items}; my $sum = 0; $sum += $_ for values %$items; return $sum }
-
-for my $round (1, 2) {
-    my $before = items($here) + items($there);
-    my $run = $client->start('run', '--from-file', "$client->{dir}/list", '-n', ITERATIONS + $round);
-    ok wait_until(30, sub { items($here) + items($there) > $before }), 'the first items are put';
-    $here->kill_everything;
-    ok wait_until(60, sub { $client->err($run) =~ /\Q${\$here->url}\E: .*/ }), 'run says which node does not answer';
-    ok wait_until(60, sub { $there->stats->{peers}[0]{away} }), 'the other node has noticed it, too';
-    $here->restart;
-    my $done = $client->end($run, undef, 200);
-    is $done->{code}, 0, 'run goes on to the end';
-    is_deeply [map { (split /  /)[1] } $client->lines($done)], \@files, 'with a value for each file, in their order';
-    for my $number (0, 1000, FILES - 1) {
-        is((split /  /, ($client->lines($done))[$number])[0], value_of(slurp($files[$number]), ITERATIONS + $round), 'a right one');
-    }
-    ok $pair->wait_together, 'the nodes hear each other';
-    is items($here) + items($there), $before + FILES, 'no item was put twice';
-    note $done->{err};
+# Puts the few files at one node, where no worker has them computed yet.
+sub put_few ($job, $node, @files) {
+    $node->call('POST', '/admin/pause?what=leasing');
+    is $client->run('put', @files, '-n', ITERATIONS, '--job', $job, '--url', $node->url)->{code}, 0, 'files are put';
+    ok $node->wait_told, 'and the other node knows them';
+    return;
 }
+
+# How many looks at an item a node has answered.
+sub looks ($node) {
+    my $metrics = metrics($node);
+    return sum0(map { $metrics->{$_} } grep { m{^hashmill_requests_total\{route="/items/ID"} } keys %$metrics);
+}
+
+# Kills a node, so that nothing of it answers on the way, and waits until the other has noticed.
+sub kill_node ($node, $other) {
+    kill 'STOP', $node->pids;
+    $node->kill_everything;
+    ok $other->wait_away, 'a node is killed';
+    return;
+}
+
+subtest 'run, and a node that is killed' => sub { $away->run_over_kill(0) };
+
+subtest 'wait' => sub {
+    put_few('waited', $here, @few);
+    kill_node($here, $there);
+    my $url = $here->url;
+    my $wait = $client->start('wait', '--job', 'waited');
+    ok wait_until(30, sub { $client->err($wait) =~ /^hashmill: waiting for \Q$url\E, which is away: 5 of 5 items are there, and what is known of them is of [-\dT:.]+Z$/m }),
+        'says which node it waits for and for how many items';
+    my ($id) = $client->lines($client->run('put', @few, '-n', ITERATIONS, '--job', 'waited'));
+    like $client->run('get', '--json', $id)->{out}, qr/"as_of":"[-\dT:.]+Z"/, 'get says of when its state is';
+    my $before = looks($there);
+    my $begun = time;
+    ok wait_until(10, sub { looks($there) - $before >= 12 }), 'it goes on asking';
+    cmp_ok time - $begun, '>=', 1, 'and not without a pause'; # six looks are a round
+    $here->restart;
+    $here->call('POST', '/admin/resume?what=leasing');
+    my $done = $client->end($wait, undef, 90);
+    is $done->{code}, 0, 'it ends';
+    is $done->{out}, $lines, 'with all values, each once';
+    like $done->{err}, qr/^hashmill: all nodes are back$/m, 'and has said that the node is back';
+    note $done->{err};
+    ok $pair->wait_together, 'both are there';
+};
+
+subtest 'both are away' => sub {
+    $_->kill_everything for $here, $there;
+    my $run = $client->start('run', @few, '-n', ITERATIONS, '--job', 'both');
+    for my $node ($here, $there) {
+        my $url = $node->url;
+        ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*(?:trying again in|going on with)/m }), 'run says that a node does not answer';
+    }
+    $_->restart for $there, $here;
+    my $done = $client->end($run, undef, 90);
+    is $done->{code}, 0, 'it ends when they are back';
+    is $done->{out}, $lines, 'with all values, each once';
+    unlike $done->{err}, qr/going on with.*\n.*going on with/, 'and names no node to go on with that is away, too';
+    is scalar(() = $done->{err} =~ /\n/g), 3, 'it says that once of each node' or diag $done->{err};
+    ok $pair->wait_together, 'both are there';
+};
+
+subtest 'a node whose server is down' => sub {
+    my @nginx = $here->nginx_pids;
+    $here->kill_everything(@nginx);
+    my $before = Hashmill::Away::items($there);
+    my $run = $client->start('run', @few, '-n', ITERATIONS, '--job', 'down');
+    my $url = $here->url;
+    ok wait_until(30, sub { $client->err($run) =~ /^hashmill: waiting for \Q$url\E, which has given no answer since [\d:]+: 5 files were sent there/m }),
+        'run waits for it, as nginx cannot say whether the server has had them';
+    is Hashmill::Away::items($there), $before, 'and gives them to no other';
+    $here->restart;
+    my $done = $client->end($run, undef, 90);
+    is $done->{code}, 0, 'run ends';
+    is $done->{out}, $lines, 'with all values, each once';
+    ok $pair->wait_together, 'both are there';
+    note $done->{err};
+};
+
+subtest 'pull' => sub {
+    $client->run('pull', '--top', 100_000); # what the others have left
+    my $out = "$client->{dir}/values";
+    my $pull = $client->start('pull', '-f', '-q', '--out', $out);
+    ok wait_until(30, sub { Hashmill::Away::under_way($here, 'public-wait') }), 'a pull waits at the first node';
+    kill_node($here, $there);
+    my $url = $here->url;
+    ok wait_until(30, sub { $client->err($pull) =~ /^hashmill: waiting for \Q$url\E, which has given no answer since [\d:]+: it may have handed out up to 1000 values/m }),
+        'it says why it waits';
+    is $client->run('put', @few, '-n', ITERATIONS, '--job', 'pulled', '--url', $there->url)->{code}, 0, 'there are values at the other';
+    ok $there->wait_computed, 'which are done';
+    $here->restart;
+    ok wait_until(60, sub { (() = (slurp($out) // '') =~ /\n/g) == @few }), 'it writes them when the first is back';
+    my $done = $client->end($pull, 'INT');
+    is join('', sort split /^/, slurp($out)), join('', sort map { "$_\n" } @values), 'each once';
+    note $done->{err};
+};
 
 finish();
