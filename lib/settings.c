@@ -98,8 +98,12 @@ static bool load_file(const struct setting *table, size_t count, const char *fil
     size_t size = 0;
     bool good = true;
     char reason[400] = "";
-    for (int number = 1; good && getline(&line, &size, in) >= 0; number++) {
-        good = set_line(table, count, line, target, reason, sizeof reason);
+    ssize_t length;
+    for (int number = 1; good && (length = getline(&line, &size, in)) >= 0; number++) {
+        good = strlen(line) == (size_t)length;
+        if (!good)
+            snprintf(reason, sizeof reason, "it has a NUL byte; this file must be a text");
+        good = good && set_line(table, count, line, target, reason, sizeof reason);
         if (!good)
             snprintf(why, why_size, "%s line %d: %s", file, number, reason);
     }
