@@ -13,10 +13,9 @@
 #include "base/say.h"
 #include "files/journal_parts.h"
 #include "files/sync.h"
+#include "fnv.h"
 #include "hex.h"
 #include "memory.h"
-
-static const char head[] = "hashmill journal 1\n";
 
 bool job_is_named(const char *job) {
     size_t length = strlen(job);
@@ -60,20 +59,46 @@ static bool find_path(struct journal *journal, const char *job) {
     return false;
 }
 
+/* Whether the open file can be a journal. False with a message. */
+static bool is_own_file(const struct journal *journal) {
+    struct stat file;
+    if (fstat(journal->fd, &file) != 0)
+        say("cannot look at the journal %s: %m", journal->path);
+    else if (!S_ISREG(file.st_mode))
+        say("%s must be a file: move away what is there, or give --job another name",
+            journal->path);
+    else if (file.st_uid != geteuid())
+        say("the journal %s belongs to another user (%u): work as that user, or give --job another "
+            "name",
+            journal->path, (unsigned)file.st_uid);
+    else
+        return true;
+    return false;
+}
+
 /* Opens the file, and locks it if it is to be changed. */
 static int open_file(struct journal *journal, bool change) {
     if (change)
         make_directories(journal->path);
     journal->fd =
-        open(journal->path, (change ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0600);
+        open(journal->path,
+             (change ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (journal->fd < 0 && errno == ENOENT && !change) {
         say("there is no such job: %s is not there", journal->path);
         return CLIENT_UNKNOWN_ID;
+    }
+    if (journal->fd < 0 && errno == ELOOP) {
+        say("the journal %s is a symbolic link, which is not followed: put the file itself there, "
+            "or give --job another name",
+            journal->path);
+        return CLIENT_FAILED;
     }
     if (journal->fd < 0) {
         say("cannot open the journal %s: %m", journal->path);
         return CLIENT_FAILED;
     }
+    if (!is_own_file(journal))
+        return CLIENT_FAILED;
     if (!change || flock(journal->fd, LOCK_EX | LOCK_NB) == 0)
         return CLIENT_DONE;
     if (errno == EWOULDBLOCK) {
@@ -94,7 +119,7 @@ static bool make_ready(struct journal *journal, long long whole) {
     }
     if (whole > 0)
         return true;
-    buffer_puts(&journal->noted, head);
+    buffer_puts(&journal->noted, JOURNAL_HEAD JOURNAL_VERSION "\n");
     return sync_parent(journal->path) && journal_write(journal, true);
 }
 
@@ -103,6 +128,7 @@ struct journal *journal_open(const char *job, bool change, bool names, int *code
     long long whole = 0;
     journal->fd = -1;
     journal->keeps_names = names;
+    journal->sum = FNV_START;
     buffer_append(&journal->names, "", 1);
     *code = find_path(journal, job) ? open_file(journal, change) : CLIENT_FAILED;
     if (*code == CLIENT_DONE && !journal_read(journal, &whole))
@@ -127,6 +153,22 @@ void journal_close(struct journal *journal) {
     free(journal);
 }
 
+/* Begins a line to be written; returns where. */
+static size_t begin_line(struct journal *journal) {
+    char room[JOURNAL_SUM_LENGTH];
+    size_t begin = journal->noted.length;
+    memset(room, ' ', sizeof room);
+    buffer_append(&journal->noted, room, sizeof room);
+    return begin;
+}
+
+static void end_line(struct journal *journal, size_t begin) {
+    size_t text = begin + JOURNAL_SUM_LENGTH;
+    journal_sum(journal->noted.data + begin, &journal->sum, journal->noted.data + text,
+                journal->noted.length - text);
+    buffer_puts(&journal->noted, "\n");
+}
+
 /* The journal's number of a node; a new one is noted. -1, with a message, when there are too many.
  */
 static int number_of(struct journal *journal, const char *url) {
@@ -140,7 +182,9 @@ static int number_of(struct journal *journal, const char *url) {
         return -1;
     }
     journal->nodes[journal->node_count] = memory_or_end(strdup(url), "a journal");
-    buffer_printf(&journal->noted, "n %d %s\n", journal->node_count, url);
+    size_t begin = begin_line(journal);
+    buffer_printf(&journal->noted, "n %d %s", journal->node_count, url);
+    end_line(journal, begin);
     return journal->node_count++;
 }
 
@@ -157,10 +201,11 @@ bool journal_send(struct journal *journal, int item, const char *url, const char
         return false;
     journal->items[item].node = (uint8_t)(node + 1);
     journal->items[item].refused = false;
+    size_t begin = begin_line(journal);
     note_key(journal, '>', journal->items[item].key);
     buffer_printf(&journal->noted, " %d ", node);
     put_name(&journal->noted, path);
-    buffer_puts(&journal->noted, "\n");
+    end_line(journal, begin);
     return true;
 }
 
@@ -169,15 +214,18 @@ void journal_place(struct journal *journal, int item, const uint8_t id[ITEM_ID_B
     memcpy(journal->items[item].id, id, ITEM_ID_BYTES);
     journal->items[item].placed = true;
     item_id_write(text, id);
+    size_t begin = begin_line(journal);
     note_key(journal, '<', journal->items[item].key);
-    buffer_printf(&journal->noted, " %s\n", text);
+    buffer_printf(&journal->noted, " %s", text);
+    end_line(journal, begin);
 }
 
 void journal_withdraw(struct journal *journal, int item, bool refused) {
     journal->items[item].node = 0;
     journal->items[item].refused = refused;
+    size_t begin = begin_line(journal);
     note_key(journal, refused ? 'x' : '-', journal->items[item].key);
-    buffer_puts(&journal->noted, "\n");
+    end_line(journal, begin);
 }
 
 bool journal_write(struct journal *journal, bool sync) {

@@ -13,14 +13,16 @@
  * written and synced before it is sent, and its id when that is known; so whoever goes on knows
  * where each item may be. A file of lines:
  *
- *     hashmill journal 1
- *     n NUMBER URL         a node
- *     > KEY NUMBER PATH    an item is sent to that node; the last such line of a key counts
- *     < KEY ID             its id
- *     - KEY                that node does not have it
- *     x KEY                nor will it: it was refused for good
+ *     hashmill journal 2
+ *     SUM n NUMBER URL         a node
+ *     SUM > KEY NUMBER PATH    an item is sent to that node; the last such line of a key counts
+ *     SUM < KEY ID             its id
+ *     SUM - KEY                that node does not have it
+ *     SUM x KEY                nor will it: it was refused for good
  *
- * A last line without an end was cut by a crash and does not count.
+ * SUM is the FNV-1a of all that is right of the sums so far, newlines left out, as 8 hex digits: a
+ * line that was changed, moved or left out is noticed. A last line without an end was cut by a
+ * crash and does not count.
  */
 
 struct journal;

@@ -16,7 +16,10 @@ struct journal_item {
     bool refused;  /* for good */
 };
 
-enum { JOURNAL_NODES_MAX = 32 };
+enum { JOURNAL_NODES_MAX = 32, JOURNAL_SUM_LENGTH = 9 /* and a blank */ };
+
+#define JOURNAL_HEAD "hashmill journal "
+#define JOURNAL_VERSION "2"
 
 struct journal {
     char path[1200];
@@ -31,7 +34,12 @@ struct journal {
     char *nodes[JOURNAL_NODES_MAX];
     int node_count;
     struct buffer noted; /* lines to write */
+    uint32_t sum;        /* of all lines, also those to be written */
 };
+
+/* Writes the sum that stands before a line, with a blank, and no NUL; *sum goes on over the line.
+ */
+void journal_sum(char text[JOURNAL_SUM_LENGTH], uint32_t *sum, const char *line, size_t length);
 
 /* Reads the whole file; *whole gets how many bytes have whole lines. False with a message. */
 bool journal_read(struct journal *journal, long long *whole);

@@ -12,7 +12,11 @@
 #include "base/exit.h"
 #include "base/say.h"
 #include "files/sync.h"
+#include "fnv.h"
+#include "hex.h"
 #include "memory.h"
+
+enum { STATE_SIZE = 4096, CHECK_LENGTH = 15 /* of the last line of FILE.pull */ };
 
 struct pull_file {
     const char *path;
@@ -20,50 +24,88 @@ struct pull_file {
     int fd;
 };
 
-/* Reads one line "NAME TEXT" of FILE.pull. */
-static bool read_text(FILE *in, const char *name, char *text, size_t size) {
-    char line[PULL_TEXT_SIZE + 20];
+/* Reads one line "NAME TEXT" of FILE.pull, and moves *at behind it. */
+static bool read_text(const char **at, const char *name, char *text, size_t size) {
     size_t length = strlen(name);
-    if (!fgets(line, sizeof line, in) || strncmp(line, name, length) != 0 || line[length] != ' ')
+    const char *end = strchr(*at, '\n');
+    if (!end || strncmp(*at, name, length) != 0 || (*at)[length] != ' ')
         return false;
-    char *end = strchr(line, '\n');
-    if (!end || (size_t)(end - line) - length > size)
+    const char *from = *at + length + 1;
+    if ((size_t)(end - from) >= size)
         return false;
-    *end = '\0';
-    memcpy(text, line + length + 1, (size_t)(end - line) - length);
+    memcpy(text, from, (size_t)(end - from));
+    text[end - from] = '\0';
+    *at = end + 1;
     return true;
 }
 
-static bool read_number(FILE *in, const char *name, int64_t *number) {
+static bool read_number(const char **at, const char *name, int64_t least, int64_t most,
+                        int64_t *number) {
     char text[24];
     char *end;
-    if (!read_text(in, name, text, sizeof text))
+    if (!read_text(at, name, text, sizeof text) || text[0] < '0' || text[0] > '9')
         return false;
     errno = 0;
     *number = strtoll(text, &end, 10);
-    return errno == 0 && end > text && *end == '\0' && *number >= 0;
+    return errno == 0 && *end == '\0' && *number >= least && *number <= most;
+}
+
+/* Appends the line that lets a changed file be noticed: FNV-1a of all before it. */
+static void put_check(struct buffer *text) {
+    buffer_printf(text, "check %08x\n", (unsigned)fnv_add(FNV_START, text->data, text->length));
+}
+
+/* Whether a text ends with the line of put_check. */
+static bool is_checked(const char *text, size_t length) {
+    struct buffer again = {0};
+    bool good = length > CHECK_LENGTH && strlen(text) == length;
+    if (good) {
+        buffer_append(&again, text, length - CHECK_LENGTH);
+        put_check(&again);
+        good = memcmp(again.data, text, length) == 0;
+    }
+    buffer_free(&again);
+    return good;
+}
+
+/* Takes what FILE.pull says. */
+static bool parse_state(const char *text, size_t length, struct pull_state *state) {
+    char version[4];
+    uint8_t key[(PULL_KEY_SIZE - 1) / 2];
+    const char *at = text;
+    return is_checked(text, length) && read_text(&at, "hashmill-pull", version, sizeof version) &&
+           strcmp(version, "2") == 0 && read_text(&at, "key", state->key, sizeof state->key) &&
+           hex_decode(key, sizeof key, state->key, strlen(state->key)) &&
+           read_text(&at, "node", state->url, sizeof state->url) &&
+           read_text(&at, "client", state->client, sizeof state->client) &&
+           read_text(&at, "form", state->form, sizeof state->form) &&
+           read_number(&at, "top", 1, PULL_TOP_MAX, &state->top) &&
+           read_number(&at, "length", 0, INT64_MAX, &state->length) &&
+           at == text + length - CHECK_LENGTH;
 }
 
 /* Reads FILE.pull if it is there. */
 static bool read_state(struct pull_file *file, struct pull_state *state, bool *found) {
-    FILE *in = fopen(file->state.data, "re");
-    char version[4];
-    *found = in != NULL;
-    if (!in && errno == ENOENT)
+    char text[STATE_SIZE];
+    struct stat info;
+    int fd = open(file->state.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    *found = fd >= 0;
+    if (fd < 0 && errno == ENOENT)
         return true;
-    bool good = in && read_text(in, "hashmill-pull", version, sizeof version) &&
-                strcmp(version, "1") == 0 && read_text(in, "key", state->key, sizeof state->key) &&
-                read_text(in, "node", state->url, sizeof state->url) &&
-                read_text(in, "client", state->client, sizeof state->client) &&
-                read_text(in, "form", state->form, sizeof state->form) &&
-                read_number(in, "top", &state->top) && read_number(in, "length", &state->length);
-    if (in)
-        fclose(in);
-    if (!good)
-        say("%s is not what a pull leaves: move it away; values of its last batch can then be "
-            "missing in %s, hashmill get ID still shows them",
-            file->state.data, file->path);
-    return good;
+    bool own =
+        fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid();
+    ssize_t got = own ? read(fd, text, sizeof text - 1) : -1;
+    text[got > 0 ? got : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    if (got > 0 && parse_state(text, (size_t)got, state))
+        return true;
+    say("%s is not what a pull of this version and user leaves, or was changed: move it away; "
+        "values of "
+        "its last batch can then be missing in %s: hashmill ls --state pulled has their ids, "
+        "hashmill get ID shows each",
+        file->state.data, file->path);
+    return false;
 }
 
 /* Opens and locks the file itself. */
@@ -121,10 +163,12 @@ bool pull_file_begin(struct pull_file *file, struct pull_state *state) {
     if (state->length < 0)
         return false;
     buffer_printf(&text,
-                  "hashmill-pull 1\nkey %s\nnode %s\nclient %s\nform %s\ntop %lld\nlength %lld\n",
+                  "hashmill-pull 2\nkey %s\nnode %s\nclient %s\nform %s\ntop %lld\nlength %lld\n",
                   state->key, state->url, state->client, state->form, (long long)state->top,
                   (long long)state->length);
-    int fd = open(file->next.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    put_check(&text);
+    unlink(file->next.data); /* whatever a killed pull or somebody else has left there */
+    int fd = open(file->next.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool good = fd >= 0 && write_all(fd, text.data, text.length) && fsync(fd) == 0;
     if (fd >= 0)
         good &= close(fd) == 0;

@@ -13,7 +13,7 @@
  * compared, and the rest appended.
  */
 
-enum { PULL_KEY_SIZE = 33, PULL_TEXT_SIZE = 1024 };
+enum { PULL_KEY_SIZE = 33, PULL_TEXT_SIZE = 1024, PULL_TOP_MAX = 1000 };
 
 /* What FILE.pull says. */
 struct pull_state {

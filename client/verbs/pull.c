@@ -51,9 +51,9 @@ static bool begin(struct pull *pull) {
 static bool begin_new(struct pull *pull) {
     const struct command *command = &pull->session->command;
     uint8_t key[(PULL_KEY_SIZE - 1) / 2];
-    int64_t left = command->top > 0 ? command->top - pull->count : TOP_MAX;
+    int64_t left = command->top > 0 ? command->top - pull->count : PULL_TOP_MAX;
     random_fill(key, sizeof key);
-    pull->state = (struct pull_state){.top = left < TOP_MAX ? left : TOP_MAX};
+    pull->state = (struct pull_state){.top = left < PULL_TOP_MAX ? left : PULL_TOP_MAX};
     hex_encode(pull->state.key, key, sizeof key);
     snprintf(pull->state.url, sizeof pull->state.url, "%s",
              net_url(pull->session->net, net_pick(pull->session->net, NET_ANY)));

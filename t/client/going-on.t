@@ -81,10 +81,6 @@ subtest 'the end of a journal' => sub {
         return fail("cut to $length bytes: $done->{out} $done->{err}");
     }
     is items(), $items, 'wherever it is cut: the same items';
-    spew("$state/cut", "hashmill journal 1\nx\n");
-    my $done = $client->run('put', @files, '-n', 1, '--job', 'cut');
-    is $done->{code}, 1, 'what is no journal';
-    like $done->{err}, qr/line 2 is not of a journal/, 'is named';
 };
 
 # What was done too early for a power cut, by a trace of the calls with the paths of their descriptors.

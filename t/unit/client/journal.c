@@ -2,13 +2,16 @@
 #include "files/journal.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/exit.h"
 #include "files/item_key.h"
+#include "files/journal_parts.h"
 #include "hex.h"
 #include "scratch.h"
 #include "tap.h"
@@ -103,7 +106,7 @@ static void check_withdrawn(void) {
 /* A last line that a crash has cut, at each length. */
 static void check_cut(void) {
     long long whole = file_size();
-    long long line = 2 + 2 * ITEM_KEY_BYTES + 1 + ITEM_ID_SIZE; /* of the last item's id */
+    long long line = JOURNAL_SUM_LENGTH + 2 + 2 * ITEM_KEY_BYTES + 1 + ITEM_ID_SIZE; /* an id's */
     int good = 0;
     for (long long cut = whole - 1; cut >= whole - line; cut--) {
         if (truncate(path, cut) != 0)
@@ -130,19 +133,84 @@ static void check_lock(void) {
        "a job that is not there");
 }
 
-/* Appends a line and says whether the journal is refused. */
+/* Whether the journal is refused, both for reading and for more. */
+static bool is_refused_as_it_is(void) {
+    int refused = 0;
+    for (int change = 0; change <= 1; change++) {
+        int code = 0;
+        struct journal *journal = journal_open("job", change, false, &code);
+        refused += !journal && code == CLIENT_FAILED;
+        if (journal)
+            journal_close(journal);
+    }
+    return refused == 2;
+}
+
+/* Appends a line, with its right sum before it, and says whether the journal is refused. */
 static bool is_refused(const char *line) {
+    char sum[JOURNAL_SUM_LENGTH];
     long long size = file_size();
-    int code = 0;
+    struct journal *journal = open_journal(false);
+    journal_sum(sum, &journal->sum, line, strcspn(line, "\n"));
+    journal_close(journal);
     FILE *out = fopen(path, "a");
-    if (!out || fputs(line, out) < 0 || fclose(out) != 0)
+    if (!out || fwrite(sum, 1, sizeof sum, out) != sizeof sum || fputs(line, out) < 0 ||
+        fclose(out) != 0)
         abort();
-    struct journal *journal = journal_open("job", true, false, &code);
-    if (journal)
-        journal_close(journal);
+    bool refused = is_refused_as_it_is();
     if (truncate(path, size) != 0)
         abort();
-    return !journal && code == CLIENT_FAILED;
+    return refused;
+}
+
+static void write_file(const char *bytes, size_t length) {
+    FILE *out = fopen(path, "w");
+    if (!out || fwrite(bytes, 1, length, out) != length || fclose(out) != 0)
+        abort();
+}
+
+/* Every bit of it turned over, each line left out, given twice, or before the one before it. Only a
+ * last line whose end is changed may count as one that a crash has cut. */
+static void check_changed(void) {
+    char bytes[2000];
+    char changed[4000];
+    FILE *in = fopen(path, "r");
+    size_t length = in ? fread(bytes, 1, sizeof bytes - 1, in) : 0;
+    int refused = 0;
+    int lines = 0;
+    if (in)
+        fclose(in);
+    bytes[length] = '\0';
+    for (size_t bit = 0; bit < 8 * (length - 1); bit++) {
+        memcpy(changed, bytes, length);
+        changed[bit / 8] ^= (char)(1 << bit % 8);
+        write_file(changed, length);
+        refused += is_refused_as_it_is();
+    }
+    is_int(refused, 8 * ((int)length - 1), "with any bit turned over a journal is refused");
+    refused = 0;
+    for (char *line = bytes, *next; (next = strchr(line, '\n') + 1) < bytes + length; line = next) {
+        size_t before = (size_t)(line - bytes);
+        size_t size = (size_t)(next - line);
+        size_t second = strcspn(next, "\n") + 1;
+        memcpy(changed, bytes, before);
+        memcpy(changed + before, next, length - before - size);
+        write_file(changed, length - size);
+        refused += is_refused_as_it_is();
+        memcpy(changed, bytes, before + size);
+        memcpy(changed + before + size, line, length - before);
+        write_file(changed, length + size);
+        refused += is_refused_as_it_is();
+        memcpy(changed, bytes, length);
+        memcpy(changed + before, next, second);
+        memcpy(changed + before + second, line, size);
+        write_file(changed, length);
+        refused += is_refused_as_it_is();
+        lines++;
+    }
+    is_int(refused, 3 * lines, "with any line left out, given twice or moved, too");
+    write_file(bytes, length);
+    ok(!is_refused_as_it_is(), "and as it was it is good");
 }
 
 static void check_spoilt(void) {
@@ -157,6 +225,54 @@ static void check_spoilt(void) {
     struct journal *journal = open_journal(true);
     ok(journal && journal_count(journal) == 3, "and without them it is good");
     journal_close(journal);
+}
+
+/* What else may stand in its place. */
+static void check_places(void) {
+    char aside[120];
+    snprintf(aside, sizeof aside, "%s-aside", path);
+    if (rename(path, aside) != 0)
+        abort();
+    ok(mkfifo(path, 0600) == 0 && is_refused_as_it_is(), "a FIFO is refused, and not waited for");
+    unlink(path);
+    ok(mkdir(path, 0700) == 0 && is_refused_as_it_is(), "so is a directory");
+    rmdir(path);
+    ok(symlink(aside, path) == 0 && is_refused_as_it_is(), "and a symbolic link");
+    unlink(path);
+    write_file("my own notes", 12);
+    ok(is_refused_as_it_is(), "a text of one line");
+    is_int(file_size(), 12, "which is left as it is");
+    write_file("\n\0\0", 3);
+    ok(is_refused_as_it_is(), "an empty line");
+    write_file("hashmill journal 1\n", 19);
+    ok(is_refused_as_it_is(), "and a journal of another version");
+    write_file("hashmill jour", 13);
+    ok(!is_refused_as_it_is(), "a head that a crash has cut is good");
+    if (geteuid() == 0) {
+        ok(chown(path, 12345, 12345) == 0 && is_refused_as_it_is(), "one of another user is not");
+    } else {
+        ok(chmod(path, 0) == 0 && is_refused_as_it_is(), "one that may not be read is not");
+    }
+    if (rename(aside, path) != 0)
+        abort();
+}
+
+/* A disk with room for a part of what is written. */
+static void check_full(void) {
+    struct rlimit limit = {(rlim_t)file_size() + 30, RLIM_INFINITY};
+    long long whole = file_size();
+    struct journal *journal = open_journal(true);
+    write_item(journal, 5, first_url, "/full", false);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ok(!journal_write(journal, true), "a disk that is full is noticed");
+    limit.rlim_cur = RLIM_INFINITY;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    journal_close(journal);
+    ok(file_size() > whole, "a part of a line is written");
+    journal = open_journal(true);
+    ok(journal && journal_count(journal) == 3, "which does not count");
+    journal_close(journal);
+    is_int(file_size(), whole, "and is cut off");
 }
 
 /* More items than fit into the first table, or into one piece that is read. */
@@ -203,6 +319,7 @@ static void check_key(void) {
 }
 
 int main(void) {
+    signal(SIGXFSZ, SIG_IGN);
     scratch_template(directory, "journal");
     if (!mkdtemp(directory) || setenv("XDG_STATE_HOME", directory, 1) != 0)
         abort();
@@ -210,7 +327,10 @@ int main(void) {
     check_kept();
     check_cut();
     check_lock();
+    check_changed();
     check_spoilt();
+    check_places();
+    check_full();
     check_many();
     unlink(path);
     check_kept();
