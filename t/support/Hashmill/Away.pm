@@ -64,7 +64,7 @@ sub name_files ($self, $count = FILES) {
 }
 
 sub new_items ($self, $node) { return items($node) - $self->{before}{$node} }
-sub sent ($self)             { return scalar(() = slurp($self->{journal}) =~ /^>/mg) }
+sub sent ($self)             { return scalar(() = slurp($self->{journal}) =~ /^[0-9a-f]{8} >/mg) }
 
 # How many requests nginx has handed to a pool of processes of a node and not got back.
 sub under_way ($node, $pool = 'public') {
