@@ -153,6 +153,12 @@ static bool is_same_reason(const char *one, const char *other) {
 void net_put_off(struct net *net, int number, enum outcome outcome, const char *why,
                  int64_t retry_after_ms) {
     struct node *node = &net->nodes[number];
+    int64_t until_ms = clock_steady_ms() + retry_after_ms;
+    if (!retry_is_due(&node->retry)) { /* one of many requests that failed together: counts once */
+        if (until_ms > node->retry.not_before_ms)
+            node->retry.not_before_ms = until_ms;
+        return;
+    }
     retry_failed(&node->retry);
     int64_t delay_ms = retry_delay(&node->retry, retry_after_ms, INT64_MAX);
     if (is_same_reason(node->said, why))

@@ -162,6 +162,17 @@ subtest 'calls to all nodes' => sub {
     is $done->{out}, "3\n", 'and what waits at the other is cancelled';
 };
 
+subtest 'many that are refused together' => sub {
+    my @many = $ann->files(map { +"many$_" => "many $_" } 1 .. 16);
+    $mill->call('POST', '/admin/pause?what=intake');
+    my $put = $ann->start('put', '--send-body', @many, '-n', 1, '--job', 'together');
+    ok wait_until(20, sub { $ann->err($put) =~ /paused.*; trying again/ }), 'all wait';
+    $mill->call('POST', '/admin/resume?what=intake');
+    my $begun = Time::HiRes::time();
+    is $ann->end($put)->{code}, 0, 'and are put';
+    cmp_ok Time::HiRes::time() - $begun, '<', 13, 'after its Retry-After: they have failed once, and not sixteen times';
+};
+
 my $id = '01a20ad5-c32f-71c5-8024-c9d0da90077a';
 subtest 'a node that takes a request and does not answer' => sub {
     my ($pid, $fake) = fake_node();
