@@ -39,7 +39,8 @@ subtest 'the journal of a job' => sub {
         'lines out of order'      => [join('', @lines[0 .. 3, 5, 4, 6 .. $#lines]), qr/damaged in line 5: .*head -n 4/],
         'a line that is gone'     => [join('', @lines[0 .. 3, 5 .. $#lines]), qr/damaged in line 5: .*head -n 4/],
         'a huge line'             => [$good . 'x' x 1e6, qr/damaged in line 13: .*head -n 12/],
-        'another version'         => ["hashmill journal 1\n", qr/another version of hashmill \(1, and this is 2\): end its job with that version, or give --job another name/],
+        'another version'         => ["hashmill journal 1\n",
+            qr/another version of hashmill \(1, and this is 2\): end its job with that version, or give --job another name/],
         'another file'            => ["my own notes\n", qr/is not a journal: move that file away, or give --job another name/],
         'one without lines'       => ["my own notes", qr/is not a journal: move that file away/],
     );
@@ -100,8 +101,7 @@ subtest 'FILE.pull' => sub {
     spew($out, "before\n");
     for my $name (sort keys %bad) {
         spew("$out.pull", $bad{$name});
-        is_said(qr/values\.pull is not what a pull .*: move it away; values of its last batch can then be missing in .*: hashmill ls --state pulled has their ids, hashmill get ID shows each/,
-            $name, 1, 'pull', '--out', $out);
+        is_said(qr/values\.pull is not what a pull .*: move it away; .* missing in .*values: hashmill ls --state pulled has their ids/, $name, 1, 'pull', '--out', $out);
         is slurp($out), "before\n", 'the file is as it was';
     }
     unlink "$out.pull";

@@ -27,6 +27,11 @@ sub put_few ($job, $node, @files) {
     return;
 }
 
+# Whether a command says that it waits for a node that has given no answer, and goes on with that text.
+sub says_silent ($run, $node, $more) {
+    return wait_until(30, sub { $client->err($run) =~ /^hashmill: waiting for \Q${\$node->url}\E, which has given no answer since [\d:]+: $more/m });
+}
+
 # How many looks at an item a node has answered.
 sub looks ($node) {
     my $metrics = metrics($node);
@@ -48,8 +53,8 @@ subtest 'wait' => sub {
     kill_node($here, $there);
     my $url = $here->url;
     my $wait = $client->start('wait', '--job', 'waited');
-    ok wait_until(30, sub { $client->err($wait) =~ /^hashmill: waiting for \Q$url\E, which is away: 5 of 5 items are there, and what is known of them is of [-\dT:.]+Z$/m }),
-        'says which node it waits for and for how many items';
+    my $said = qr/^hashmill: waiting for \Q$url\E, which is away: 5 of 5 items are there, and what is known of them is of [-\dT:.]+Z$/m;
+    ok wait_until(30, sub { $client->err($wait) =~ $said }), 'says which node it waits for and for how many items';
     my ($id) = $client->lines($client->run('put', @few, '-n', ITERATIONS, '--job', 'waited'));
     like $client->run('get', '--json', $id)->{out}, qr/"as_of":"[-\dT:.]+Z"/, 'get says of when its state is';
     my $before = looks($there);
@@ -71,7 +76,8 @@ subtest 'both are away' => sub {
     my $run = $client->start('run', @few, '-n', ITERATIONS, '--job', 'both');
     for my $node ($here, $there) {
         my $url = $node->url;
-        ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*(?:trying again in|going on with)/m }), 'run says that a node does not answer';
+        ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*(?:trying again in|going on with)/m }),
+            'run says that a node does not answer';
     }
     $_->restart for $there, $here;
     my $done = $client->end($run, undef, 90);
@@ -87,9 +93,7 @@ subtest 'a node whose server is down' => sub {
     $here->kill_everything(@nginx);
     my $before = Hashmill::Away::items($there);
     my $run = $client->start('run', @few, '-n', ITERATIONS, '--job', 'down');
-    my $url = $here->url;
-    ok wait_until(30, sub { $client->err($run) =~ /^hashmill: waiting for \Q$url\E, which has given no answer since [\d:]+: 5 files were sent there/m }),
-        'run waits for it, as nginx cannot say whether the server has had them';
+    ok says_silent($run, $here, '5 files were sent there'), 'run waits for it, as nginx cannot say whether the server has had them';
     is Hashmill::Away::items($there), $before, 'and gives them to no other';
     $here->restart;
     my $done = $client->end($run, undef, 90);
@@ -105,9 +109,7 @@ subtest 'pull' => sub {
     my $pull = $client->start('pull', '-f', '-q', '--out', $out);
     ok wait_until(30, sub { Hashmill::Away::under_way($here, 'public-wait') }), 'a pull waits at the first node';
     kill_node($here, $there);
-    my $url = $here->url;
-    ok wait_until(30, sub { $client->err($pull) =~ /^hashmill: waiting for \Q$url\E, which has given no answer since [\d:]+: it may have handed out up to 1000 values/m }),
-        'it says why it waits';
+    ok says_silent($pull, $here, 'it may have handed out up to 1000 values'), 'it says why it waits';
     is $client->run('put', @few, '-n', ITERATIONS, '--job', 'pulled', '--url', $there->url)->{code}, 0, 'there are values at the other';
     ok $there->wait_computed, 'which are done';
     $here->restart;

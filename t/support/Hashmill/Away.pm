@@ -97,7 +97,8 @@ sub run_over_kill ($self, $seconds) {
     ok wait_until(30, sub { $self->new_items($there) == BATCH }), 'the other node gets what comes then';
     $self->name_files;
     ok wait_until(30, sub { $self->new_items($there) == FILES - 2 * BATCH }), 'and the rest';
-    ok wait_until(30, sub { $client->err($run) =~ /^hashmill: waiting for \Q$url\E, which has given no answer since \d\d:\d\d:\d\d: 1000 files were sent there, and it alone knows whether it has them/m }),
+    my $said = 'since \d\d:\d\d:\d\d: 1000 files were sent there, and it alone knows whether it has them';
+    ok wait_until(30, sub { $client->err($run) =~ /^hashmill: waiting for \Q$url\E, which has given no answer $said/m }),
         'run says how many files wait for the node that is away, and since when';
     ok $there->wait_away, 'the other node has noticed it, too';
     ok $there->wait_computed, 'and has its own computed meanwhile';
