@@ -116,9 +116,12 @@ sub run_over_stop ($self) {
     kill 'STOP', @stopped;
     my $begun = time;
     my $url = $here->url;
-    $self->name_files;
-    ok wait_until(30, sub { $self->new_items($there) == FILES - 2 * BATCH }), 'the other node gets the rest';
+    $self->name_files(BATCH);
+    ok wait_until(30, sub { $self->new_items($there) == BATCH }), 'the other node gets what comes then';
     note sprintf 'after %.1f s', time - $begun;
+    sleep 1; # the silent one could be asked again by now
+    $self->name_files;
+    ok wait_until(10, sub { $self->new_items($there) == FILES - 2 * BATCH }), 'and does not wait for the one that is silent';
     ok wait_until(30, sub { $client->err($run) =~ /^hashmill: waiting for \Q$url\E, which has given no answer since [\d:]+: 1000 files/m }),
         'run says how many files wait for the node that is silent';
     kill 'CONT', @stopped;

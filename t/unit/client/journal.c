@@ -172,8 +172,8 @@ static void write_file(const char *bytes, size_t length) {
 /* Every bit of it turned over, each line left out, given twice, or before the one before it. Only a
  * last line whose end is changed may count as one that a crash has cut. */
 static void check_changed(void) {
-    char bytes[2000];
-    char changed[4000];
+    char bytes[2000] = "";
+    char changed[4000] = "";
     FILE *in = fopen(path, "r");
     size_t length = in ? fread(bytes, 1, sizeof bytes - 1, in) : 0;
     int refused = 0;

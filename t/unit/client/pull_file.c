@@ -81,8 +81,8 @@ static void check_kept(void) {
 
 /* Every bit turned over, every length, and what is behind its end. */
 static void check_changed(void) {
-    char bytes[1000];
-    char changed[1100];
+    char bytes[1000] = "";
+    char changed[1100] = "";
     size_t length = read_file(state_path, bytes, sizeof bytes);
     int refused = 0;
     for (size_t bit = 0; bit < 8 * length; bit++) {
