@@ -163,9 +163,10 @@ void net_put_off(struct net *net, int number, enum outcome outcome, const char *
     int64_t delay_ms = retry_delay(&node->retry, retry_after_ms, INT64_MAX);
     if (is_same_reason(node->said, why))
         return;
+    bool first = node->said[0] == '\0'; /* what comes later may be bound to this node */
     snprintf(node->said, sizeof node->said, "%s", why);
     int next = net_pick(net, NET_ANY);
-    if (next != number && is_well(net, next) && outcome == OUTCOME_NOT_DONE)
+    if (first && next != number && is_well(net, next) && outcome == OUTCOME_NOT_DONE)
         say("%s: %s; going on with %s", node->url, why, net->nodes[next].url);
     else
         say("%s: %s; trying again, first in %.1f s", node->url, why, (double)delay_ms / 1000);

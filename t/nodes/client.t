@@ -116,6 +116,7 @@ subtest 'pull' => sub {
     ok wait_until(60, sub { (() = (slurp($out) // '') =~ /\n/g) == @few }), 'it writes them when the first is back';
     my $done = $client->end($pull, 'INT');
     is join('', sort split /^/, slurp($out)), join('', sort map { "$_\n" } @values), 'each once';
+    unlike $done->{err}, qr/going on with/, 'and it has not said that it goes on without the first';
     note $done->{err};
 };
 
