@@ -174,7 +174,7 @@ bool pull_file_begin(struct pull_file *file, struct pull_state *state) {
         good &= close(fd) == 0;
     good = good && rename(file->next.data, file->state.data) == 0;
     if (!good)
-        say("cannot write %s: %m; nothing was pulled", file->state.data);
+        say("cannot write %s: %m; nothing was pulled", fd < 0 ? file->next.data : file->state.data);
     buffer_free(&text);
     return good && sync_parent(file->state.data);
 }
