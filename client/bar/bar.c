@@ -20,7 +20,7 @@ enum {
     MARGIN = 3, /* columns that stay free: the terminal shows ^C there, and wraps no line */
     COLUMNS_PRESET = 80,
     NOTE_SIZE = 256,
-    LINE_COLUMNS = 1000 /* of a note */
+    LINE_COLUMNS = 24000 /* of a note: the longest path has room, each byte as \xNN */
 };
 
 static const int signals[] = {SIGUSR1, SIGWINCH, SIGCONT};

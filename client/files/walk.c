@@ -26,6 +26,7 @@ struct walk {
     const struct command *command;
     int argument;       /* the next one */
     FILE *list;         /* of --from-file, or NULL */
+    bool has_nul;       /* its present line has one */
     const char *broken; /* why the list cannot be read on; NULL: it can */
     bool broken_said;
     char *line;
@@ -112,10 +113,7 @@ static bool next_line(struct walk *walk) {
             walk->line[--length] = '\0';
         if (length == 0)
             continue;
-        if (strlen(walk->line) != (size_t)length) {
-            walk->broken = "it has a NUL: names that end with one need -0";
-            return false;
-        }
+        walk->has_nul = strlen(walk->line) != (size_t)length;
         set_name(walk, walk->line);
         return true;
     }
@@ -216,6 +214,11 @@ enum walk_step walk_next(struct walk *walk, const char **name, struct buffer *bo
             continue;
         if (!inside && !next_given(walk))
             break;
+        if (walk->has_nul) {
+            walk->has_nul = false;
+            say("the list %s has a NUL: names that end with one need -0", walk->command->from_file);
+            return WALK_BAD;
+        }
         enum walk_step step = take(walk, inside, &skipped, body);
         *name = walk->name.data;
         if (step == WALK_BAD || !skipped)

@@ -58,7 +58,7 @@ subtest 'names' => sub {
     is $client->run('put', '-n', 1, '--from-file', "$client->{dir}/none")->{code}, 1, 'a list that is not there';
     $done = $client->run({ stdin => join "\0", "$dir/z", "$dir/b/1" }, 'put', '-n', 1, '--from-file', '-');
     is $done->{code}, 1, 'names that end with a NUL, without -0: exit code 1';
-    is $done->{err}, "hashmill: cannot read the list - to its end: it has a NUL: names that end with one need -0\n", 'and why';
+    is $done->{err}, "hashmill: the list - has a NUL: names that end with one need -0\n", 'and why';
     $done = $client->run({ stdin => "$dir/z\n" }, 'put', '-', '-n', 1, '--from-file', '-');
     is $done->{code}, 2, 'standard input for a body and for the list: exit code 2';
     $done = $client->run({ wrap => ['sh', '-c', "yes '$dir/z' | exec \"\$0\" \"\$@\""] }, 'put', '-q', '-n', 1, '--from-file', '-', '--timeout', 1);

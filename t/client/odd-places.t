@@ -25,7 +25,7 @@ subtest 'closed descriptors' => sub {
         my $job = 'closed' . ++$number;
         my $done = by_shell($closed, 'put', $files[0], "$client->{dir}/none", '-n', 1, '--job', $job);
         is $done->{code}, 1, "$closed: a file is not there";
-        like slurp("$state/$job"), qr/\Ahashmill journal 1\n(?:[n<>] [^\n]+\n){3}\z/, 'the journal has nothing else';
+        like slurp("$state/$job"), qr/\Ahashmill journal 2\n(?:[0-9a-f]{8} [n<>] [^\n]+\n){3}\z/, 'the journal has nothing else';
         is $client->run('put', $files[0], '-n', 1, '--job', $job)->{code}, 0, 'the next run goes on';
     }
     my $done = by_shell('<&-', 'put', '-', '-n', 1, '--job', 'input');
@@ -83,7 +83,7 @@ subtest 'lists of names' => sub {
     spew("$client->{dir}/list", join '', map { "$_\0" } @files);
     my $done = $client->run('put', '--from-file', "$client->{dir}/list", '-n', 1);
     is "$done->{code} $done->{out}", '1 ', 'NULs in a list of lines: exit code 1, no file is taken for all';
-    like $done->{err}, qr/has a NUL in a line; -0/, 'and the remedy';
+    like $done->{err}, qr/has a NUL: names that end with one need -0/, 'and the remedy';
     is scalar($client->lines($client->run('put', '-0', '--from-file', "$client->{dir}/list", '-n', 1))), 2, '-0';
     spew("$client->{dir}/list", "$files[0]\nx\0y\n$files[1]\n");
     $done = $client->run('put', '--from-file', "$client->{dir}/list", '-n', 1);

@@ -147,9 +147,8 @@ subtest 'what goes wrong' => sub {
     my ($cancelled) = $client->lines($client->run('put', $files[0], '-n', 5, '--job', 'cancelled'));
     $client->run('rm', $cancelled);
     $exit->(1, "$cancelled is cancelled; .* another --job", 'run', $files[0], '-n', 5, '--job', 'cancelled');
-    my $journal = "hashmill journal 1\nn 0 " . $mill->url . "\n";
-    $journal .= sprintf "> %032x 0 /forgotten/%d\n< %032x %s%03x\n", $_, $_, $_, substr($unknown, 0, 33), $_ for 1 .. 300;
-    spew("$client->{dir}/state/hashmill/forgotten", $journal);
+    $client->write_journal('forgotten', 'n 0 ' . $mill->url,
+        map { (sprintf('> %032x 0 /forgotten/%d', $_, $_), sprintf('< %032x %s%03x', $_, substr($unknown, 0, 33), $_)) } 1 .. 300);
     $exit->(3, 'no item with this id', 'wait', '--job', 'forgotten', '--timeout', 20);
     $exit->(1, 'done', 'rm', $ids[0]);
     my $done = $exit->(1, 'No such file', 'put', "$client->{dir}/none", $files[0], '-n', 1);

@@ -76,7 +76,7 @@ subtest 'both are away' => sub {
     my $run = $client->start('run', @few, '-n', ITERATIONS, '--job', 'both');
     for my $node ($here, $there) {
         my $url = $node->url;
-        ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*(?:trying again in|going on with)/m }),
+        ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*(?:trying again|going on with)/m }),
             'run says that a node does not answer';
     }
     $_->restart for $there, $here;

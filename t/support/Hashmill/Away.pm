@@ -92,7 +92,7 @@ sub run_over_kill ($self, $seconds) {
     $here->kill_everything;
     my $killed = time;
     my $url = $here->url;
-    ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*; trying again in/m }), 'run says which node does not answer';
+    ok wait_until(30, sub { $client->err($run) =~ /^hashmill: \Q$url\E: .*; trying again, first in/m }), 'run says which node does not answer';
     $self->name_files(BATCH);
     ok wait_until(30, sub { $self->new_items($there) == BATCH }), 'the other node gets what comes then';
     $self->name_files;

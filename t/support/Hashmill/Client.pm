@@ -40,6 +40,17 @@ sub files ($self, %content) {
     return map { spew("$self->{dir}/$_", $content{$_}); "$self->{dir}/$_" } sort keys %content;
 }
 
+# Writes the journal of a job, with the sum of all lines so far before each (client/files/journal.h).
+sub write_journal ($self, $job, @lines) {
+    my $sum = 2166136261;
+    my $text = "hashmill journal 2\n";
+    for my $line (@lines) {
+        $sum = (($sum ^ ord) * 16777619) & 0xffffffff for split //, $line;
+        $text .= sprintf "%08x %s\n", $sum, $line;
+    }
+    spew("$self->{dir}/state/hashmill/$job", $text);
+}
+
 sub start ($self, @arguments) {
     my %options = ref $arguments[0] ? shift(@arguments)->%* : ();
     my $base = "$self->{dir}/run-" . ++$self->{number};
