@@ -204,6 +204,12 @@ subtest 'a node that takes a request and does not answer' => sub {
         'with the keys that it has seen before';
     is $as{olga}->run('ls', '-q', '--state', 'waiting')->{out}, '', 'the other node has nothing of it';
     seen();
+    spew("$dir/mode", 'swallow');
+    my $fresh = $ann->start('put', @files, '-n', 6, '--job', 'swallowed', '--url', "$fake,$url");
+    ok wait_until(20, sub { 2 * @files == (() = (slurp("$dir/seen") // '') =~ /"key"/g) }), 'what it has not answered it gets again';
+    is $ann->end($fresh, 'INT')->{code}, 130, 'which is stopped';
+    is $as{olga}->run('ls', '-q', '--state', 'waiting')->{out}, '', 'the other node has nothing of that either';
+    seen();
     spew("$dir/mode", 'later 2');
     my $begun = Time::HiRes::time();
     is $ann->run('put', @files, '-n', 4, '--job', 'later', '--url', $fake)->{code}, 0, 'later';
