@@ -59,7 +59,9 @@ SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 FCGI_OBJECTS := $(FCGI_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/sql.o
-WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o)
+# The loops of the hybrid kernels, which hybrid.py writes.
+HYBRIDS := $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),avx2_x5 avx512_x17 avx512_x18)
+WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/%.o) $(HYBRIDS:%=$(BUILD)/worker/kernels/hybrid_%.o)
 CLIENT_OBJECTS := $(CLIENT_SOURCES:%.c=$(BUILD)/%.o)
 MILL_OBJECTS := $(filter $(BUILD)/worker/kernels/% $(BUILD)/worker/mill/%,$(WORKER_OBJECTS)) # what the client has of it
 # Unit tests take what they need out of these; the main functions stay out.
@@ -194,6 +196,13 @@ endif
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(ALL_CFLAGS) $(KERNEL_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/worker/kernels/hybrid_%.S: worker/kernels/hybrid.py
+	@mkdir -p $(@D)
+	$(call quiet,ASM)$< $* >$@.part && mv $@.part $@
+
+$(BUILD)/%.o: $(BUILD)/%.S
+	$(call quiet,AS)$(CC) $(CFLAGS) -c -o $@ $<
 
 # Every statement of sql/ becomes one row of a table of named statements; see scripts/build/sql-table.
 $(BUILD)/sql.c $(BUILD)/sql.h &: scripts/build/sql-table $(SQL_SOURCES)

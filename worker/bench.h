@@ -18,7 +18,7 @@
  * interface). The port bound is the kernel's own (bench_ports.h), that of "table" the widest
  * kernel's. Each figure is the median of several runs.
  *
- * extent: NULL measures every kernel and the table with 1 to 16 chains, in some four seconds;
+ * extent: NULL measures every kernel and the table with 1 to 18 chains, in some four seconds;
  * "short" every kernel with full lanes, and no table, in half a second, for scripts that repeat it.
  * False, with an error in the log, for any other extent, or if no kernel computes rightly.
  */

@@ -103,6 +103,12 @@ double bench_bound_cycles(const struct bench_ports *ports, const struct kernel *
         adds = ports->wide_512;
         operations = OPERATIONS_AVX512;
         lanes = 8;
+    } else if (kernel == &kernel_avx512_x17 || kernel == &kernel_avx512_x18) {
+        adds = ports->wide_512;
+        operations = 2 * OPERATIONS_AVX512; /* the others are not for these units */
+    } else if (kernel == &kernel_avx2_x5) {
+        adds = ports->wide_256;
+        operations = OPERATIONS_AVX2;
     }
     return adds > 0 ? operations / lanes / adds : 0;
 }

@@ -17,12 +17,12 @@
 enum {
     CHAIN_SIZE = 64, /* bytes of a SHA-512 digest */
     CHAIN_WORDS = 8, /* 64-bit words of it */
-    LANES_MAX = 16   /* rows that the widest kernel works on */
+    LANES_MAX = 18   /* rows that the widest kernel works on */
 };
 
 struct kernel {
     const char *name; /* as WORKER_KERNEL and the log say it */
-    int lanes;        /* rows that run works on, a power of two, at most LANES_MAX */
+    int lanes;        /* rows that run works on, at most LANES_MAX */
 
     /* Moves exactly `lanes` rows forward, in place, by the same number of iterations; 0 leaves them
      * as they are. Rows without a chain are padding: they must be readable and writable, and their
@@ -46,8 +46,11 @@ extern const struct kernel kernel_lone_avx2;
 extern const struct kernel kernel_lone_avx512;
 extern const struct kernel kernel_avx2_x4;
 extern const struct kernel kernel_avx512_x4;
+extern const struct kernel kernel_avx2_x5;
 extern const struct kernel kernel_avx512_x8;
 extern const struct kernel kernel_avx512_x16;
+extern const struct kernel kernel_avx512_x17;
+extern const struct kernel kernel_avx512_x18;
 #endif
 
 /* A row from a digest's 64 bytes, and back. */

@@ -13,10 +13,11 @@
 enum { MEASURE_NS = 25000000, HALF_RUN_NS = 30000, PASSES = 30, RUN_ITERATIONS_MAX = 4096 };
 
 #ifdef __x86_64__
-enum { BUILT = 7 };
+enum { BUILT = 10 };
 static const struct kernel *const built[BUILT] = {
-    &kernel_openssl,   &kernel_lone_avx2, &kernel_lone_avx512, &kernel_avx2_x4,
-    &kernel_avx512_x4, &kernel_avx512_x8, &kernel_avx512_x16};
+    &kernel_openssl,    &kernel_lone_avx2, &kernel_lone_avx512, &kernel_avx2_x4,
+    &kernel_avx512_x4,  &kernel_avx2_x5,   &kernel_avx512_x8,   &kernel_avx512_x16,
+    &kernel_avx512_x17, &kernel_avx512_x18};
 #else
 enum { BUILT = 1 };
 static const struct kernel *const built[BUILT] = {&kernel_openssl};
@@ -135,9 +136,9 @@ static void leave_out_slow(struct kernels *kernels) {
     }
 }
 
-/* Fills the table: for each number of chains, the kernel with the least sum of all steps. Kernels
- * come by lanes, so those that do the rest are no wider than this one; as lanes are powers of two,
- * the steps together never go beyond LANES_MAX rows. */
+/* Fills the table: for each number of chains, the kernel with the least sum of all steps that
+ * together work on no more than LANES_MAX rows. Kernels come by lanes, so those that do the rest
+ * are no wider than this one. */
 static void plan(struct kernels *kernels) {
     struct kernels_step *steps = kernels->steps;
     memset(steps, 0, sizeof kernels->steps);
@@ -145,9 +146,10 @@ static void plan(struct kernels *kernels) {
         const struct kernel *kernel = kernels->list[i];
         for (int chains = 1; chains <= LANES_MAX; chains++) {
             int left = chains > kernel->lanes ? chains - kernel->lanes : 0;
+            int rows = kernel->lanes + steps[left].rows;
             double ns = kernels->ns[i] + steps[left].ns;
-            if (!steps[chains].kernel || ns < steps[chains].ns)
-                steps[chains] = (struct kernels_step){kernel, ns};
+            if (rows <= LANES_MAX && (!steps[chains].kernel || ns < steps[chains].ns))
+                steps[chains] = (struct kernels_step){kernel, ns, rows};
         }
     }
 }

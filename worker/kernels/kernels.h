@@ -17,6 +17,7 @@ enum { KERNELS_MAX = 16 };
 struct kernels_step {
     const struct kernel *kernel;
     double ns; /* an iteration of all of the chains */
+    int rows;  /* that all steps work on, padding included */
 };
 
 /* Constant once it is open, so that all threads can share it. */

@@ -9,7 +9,7 @@
 
 /*
  * The mill: threads that move chains forward. Its owner feeds items in and collects them when they
- * are finished. A thread moves up to 16 chains forward side by side, in slices of half a
+ * are finished. A thread moves up to 18 chains forward side by side, in slices of half a
  * millisecond. When a chain is finished, the shortest waiting one takes its lane; of about equal
  * lengths, the one fed first; one time in four, the one fed first of all. A short chain does not
  * wait for long ones to finish: within two milliseconds it preempts one, which goes on later. After
