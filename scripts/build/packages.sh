@@ -11,14 +11,14 @@ if ((${#packages_libraries[@]} != $(grep -c -- '-dev' debian/control))); then
 fi
 # shellcheck disable=SC2034  # used by the scripts that source this file
 {
-    packages_build=(gcc libc6-dev make pkg-config "${packages_libraries[@]}")
+    packages_build=(gcc libc6-dev make pkg-config python3 "${packages_libraries[@]}")
     packages_run=(nginx curl libjs-dygraphs)
     packages_demo=(perl)
-    packages_test=(git iproute2 jq libnginx-mod-http-lua lintian locales nftables nodejs openssl perl prometheus python3 python3-jsonschema python3-requests python3-yaml sqlite3 strace systemd tmux valgrind)
+    packages_test=(git iproute2 jq libnginx-mod-http-lua lintian locales nftables nodejs openssl perl prometheus python3-jsonschema python3-requests python3-yaml sqlite3 strace systemd tmux valgrind)
     # Ubuntu has this browser as a snap only; there the tests that need one are left out.
     ! grep -qx 'ID=debian' /etc/os-release || packages_test+=(chromium chromium-driver python3-selenium)
-    packages_bench_mill=(clang python3)
-    packages_bench=(wrk nghttp2-client python3 python3-flask gunicorn gnuplot-nox)
+    packages_bench_mill=(clang)
+    packages_bench=(wrk nghttp2-client python3-flask gunicorn gnuplot-nox)
     packages_fresh=(debootstrap git)
     packages_lint=(clang clang-format clang-tidy cppcheck shellcheck python3-pyflakes)
 }

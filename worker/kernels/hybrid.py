@@ -1,133 +1,111 @@
 #!/usr/bin/python3
-"""Writes the loop of a hybrid kernel, as GNU assembler: vectors of chains and single chains in one stream of
-instructions, so that the scalar units work while the vector units are busy.
+"""Writes the loop of a hybrid kernel in assembler: vectors of chains, and single chains that the scalar units work on
+while the vector units are busy, in one stream of instructions.
 
-    hybrid.py NAME        see KERNELS below; the assembler goes to standard output
+    hybrid.py NAME > FILE.S        NAME: one of KERNELS below
 
-Two streams are made, one after the other: the vectors' and the scalar chains'. Both are the rounds of FIPS 180-4
-section 6.4.2 as sha512_vector.h and sha512_lone.h compute them, and both have the same three parts: rounds before the
-loop, a trip of the loop, and what comes after it. Each part of one stream is spread evenly among the same part of the
-other (merge). Registers are assigned by hand: vector registers by Vectors.register, the others by Chains.
+Two streams are made, one after the other: that of the vectors (Vectors) and that of the single chains (Singles). Both
+are the rounds of FIPS 180-4 section 6.4.2, with what sha512_constants.h leaves out, and both have three parts: the
+rounds before the loop (head), a trip of the loop (trip), and what comes after it (tail). merge() spreads each part of
+one evenly among the same part of the other.
 
-The caller fills the frame that `rdi` points to (struct hybrid_frame in sha512_hybrid.h; FRAME says where what is) and
-gives the number of iterations in `rsi`.
+Compilers do not do this: they move instructions, and spill registers that these streams need. So every register is
+assigned here, and sha512_hybrid.h has the C around it. Its struct hybrid_frame is what `rdi` points to; `rsi` has the
+number of iterations, at least 1.
+
+What counts (measured on a Zen 5 and a Zen 4):
+
+- The code must fit the cache of decoded instructions: beyond some 4,300 instructions everything takes twice as long.
+  So the rounds are a loop of few, W is an array, and shifts are nested where that makes instructions shorter.
+- A processor takes six or eight instructions in a cycle, of both streams together. With too many single chains the
+  vectors wait. How many are good, each start measures (kernels.c).
 """
 
 import argparse
 import types
 
-# Byte offsets in the frame: struct sha512_constants, then W[0..79] of each scalar chain; behind them, aligned, that of
-# the vectors.
-INITIAL, FIRST_A, FIRST_E, HEAD, HEAD_WITH_D = 0, 64, 72, 80, 112
-WORD, LAST, ROUND = 144, 272, 336
-SCALAR_W = ROUND + 80 * 8
+# Byte offsets in struct hybrid_frame. `single` is W[0..79] of each single chain.
+INITIAL, FIRST_A, FIRST_E, HEAD, HEAD_WITH_D, WORD, LAST, ROUND, SINGLE = 0, 64, 72, 80, 112, 144, 272, 336, 976
 
-WITH_CONSTANT = (17, 22, 23, 24, 30, 31)  # t of the words that have a constant part: sha512_constants.h
+FRAME, WORDS = "rdi", "rsi"  # the frame, and the vectors' W in it; both go on with each trip
+END = "r15"  # FRAME behind the last trip
+STATE = ["rax", "rbx", "rcx", "rdx", "rbp", "r8", "r9", "r10"]  # a to h of a single chain at the start of a trip
+B_XOR_C, A_XOR_B, X, Y = "r11", "r12", "r13", "r14"
+SAVED = ["rbx", "rbp", "r12", "r13", "r14", "r15"]  # by the callee, as the ABI wants it
 
-P, Q, END = "rdi", "rsi", "r15"  # the frame and the vectors' words, both as far as the trip is; P behind the last trip
-STATE = ["rax", "rbx", "rcx", "rdx", "rbp", "r8", "r9", "r10"]
-BC, AB, X, Y = "r11", "r12", "r13", "r14"
-SAVED = ["rbx", "rbp", "r12", "r13", "r14", "r15"]
-
-KERNELS = {  # bytes of a register, registers side by side, scalar chains, rounds of a trip, words 16..31 apart
-    "avx512_x17": types.SimpleNamespace(bytes=64, groups=2, scalars=1, trip=6, special=True, short=False),
-    "avx512_x18": types.SimpleNamespace(bytes=64, groups=2, scalars=2, trip=6, special=False, short=False),
-    "avx2_x5": types.SimpleNamespace(bytes=32, groups=1, scalars=1, trip=12, special=True, short=True),
-}
+WITH_CONSTANT = (17, 22, 23, 24, 30, 31)  # SHA512_WORD_HAS_CONSTANT
 
 
 def is_constant(t):
-    """Whether W[t] is known beforehand."""
+    """Whether W[t] is padding, the same for all digests."""
     return 8 <= t <= 15
 
 
-class Vectors:
-    """The vectors' stream. Each method adds the instructions of one step for all groups in turn: neighbours do not
-    wait for each other."""
+class Names(dict):
+    """Registers by name; {W5} is the place of W[5] in memory."""
 
-    def __init__(self, kernel, general):
+    def __init__(self, names, kind, group, groups, size):
+        super().__init__({name: f"{kind}{number + group * len(names)}" for number, name in enumerate(names)})
+        self.place = lambda t: f"{kind}word ptr [{WORDS} + {(t * groups + group) * size}]"
+
+    def __missing__(self, name):
+        return self.place(int(name.removeprefix("W")))
+
+
+class Vectors:
+    """The stream of the vectors: one or two registers of chains side by side (groups). Each step is done for one, then
+    for the other: neighbours do not wait for each other. The order is that of sha512_vector.h.
+
+    A(t) and E(t) are a and e before round t; b, c, d are A(t-1), A(t-2), A(t-3). Three of each are needed at a time, so
+    t mod 3 has a register: A(t+1) and E(t+1) are computed in that of A(t-2) and E(t-2), the last to need it.
+    """
+
+    NAMES = ["a0", "a1", "a2", "e0", "e1", "e2", "t0", "t1", "sum", "next", "one", "two", "three", "word"]
+    KIND, SIZE, MOVE, WORD_X = "", 0, "", ""  # of registers: kind, bytes; how to move them; the spare one of a word
+
+    def __init__(self, kernel, general=True):
+        """general: words by the general formula, even those that have constant terms."""
         self.kernel = kernel
-        self.wide = kernel.bytes == 64
-        self.move = "vmovdqa64" if self.wide else "vmovdqa"
-        self.general = general  # words by the general formula, though some terms are constant
+        self.general = general
+        self.groups = [Names(self.NAMES, self.KIND, group, kernel.groups, self.SIZE) for group in range(kernel.groups)]
         self.out = []
 
-    # A(t) and E(t) are a and e before round t. Three of each are in use, so that t mod 3 has a register; what is
-    # computed last in it takes the place of what is needed no more.
-    def register(self, name, group):
-        names = ["a0", "a1", "a2", "e0", "e1", "e2", "t0", "t1", "sum", "next", "one", "two", "three", "word"]
-        names += ["x"] if self.wide else ["m0", "m1"]
-        kind = "zmm" if self.wide else "ymm"
-        return f"{kind}{names.index(name) + group * len(names)}"
-
-    def each(self, *instructions):
-        """Instructions with {names} of registers, of one step; each for every group."""
+    def add(self, *instructions):
+        """Adds instructions on {names}, each for every group."""
         for text in instructions:
-            for group in range(self.kernel.groups):
-                self.out.append(self.filled(text, group))
+            self.out += [text.format_map(names) for names in self.groups]
 
-    def filled(self, text, group):
-        parts = text.split("{")
-        for i in range(1, len(parts)):
-            name, rest = parts[i].split("}", 1)
-            if name.startswith("W"):
-                place = (int(name[1:]) * self.kernel.groups + group) * self.kernel.bytes
-                parts[i] = f"{'zmm' if self.wide else 'ymm'}word ptr [{Q} + {place}]" + rest
-            elif name == "1to8":
-                parts[i] = "{1to8}" + rest
-            else:
-                parts[i] = self.register(name, group) + rest
-        return "".join(parts)
+    @staticmethod
+    def a(t):
+        return f"{{a{t % 3}}}"
 
-    def a(self, t):
-        return "{a%d}" % (t % 3)
+    @staticmethod
+    def e(t):
+        return f"{{e{t % 3}}}"
 
-    def e(self, t):
-        return "{e%d}" % (t % 3)
+    @staticmethod
+    def t1(t):
+        return f"{{t{t % 2}}}"
 
-    def t1(self, t):
-        return "{t%d}" % (t % 2)
+    # --- What the instruction sets do in their own ways ---
 
-    def add_constant(self, to, term, offset, spare="{x}"):
-        """to = term + a constant of the frame in all lanes."""
-        if self.wide:
-            self.each(f"vpaddq {to}, {term}, qword ptr [{P} + {offset}]{{1to8}}")
-        else:
-            self.each(f"vpbroadcastq {spare}, qword ptr [{P} + {offset}]", f"vpaddq {to}, {term}, {spare}")
+    def add_constant(self, to, term, offset, spare):
+        """to = term + a constant of the frame. spare may be spoiled."""
+        raise NotImplementedError
 
-    def rotate(self, to, x, n, spare):
-        if self.wide:
-            self.each(f"vprorq {to}, {x}, {n}")
-        else:
-            self.each(f"vpsrlq {to}, {x}, {n}", f"vpsllq {spare}, {x}, {64 - n}", f"vpor {to}, {to}, {spare}")
+    def sigma(self, x, counts, shift=False):
+        """one = rotations of x by three counts, xored; the third is a shift in the sigmas of a word."""
+        raise NotImplementedError
 
-    def xor3(self):
-        """one = one ^ two ^ three."""
-        if self.wide:
-            self.each("vpternlogq {one}, {two}, {three}, 0x96")
-        else:
-            self.each("vpxor {one}, {one}, {two}", "vpxor {one}, {one}, {three}")
+    def choose(self, t):
+        """sum += Ch(e, f, g) of round t."""
+        raise NotImplementedError
 
-    def sigma(self, x, first, second, third, shift):
-        """one = rotations of x by three numbers, the third a shift where W is computed, xored."""
-        if self.wide:
-            self.rotate("{one}", x, first, None)
-            self.rotate("{two}", x, second, None)
-            self.each(f"{'vpsrlq' if shift else 'vprorq'} {{three}}, {x}, {third}")
-            self.xor3()
-            return
-        self.each(f"vpsrlq {{one}}, {x}, {third}")
-        if not shift:
-            self.left(x, third)
-        for n in (first, second):
-            if n == 8:
-                self.each(f"vpshufb {{two}}, {x}, ymmword ptr [rip + rotate_8]", "vpxor {one}, {one}, {two}")
-                continue
-            self.each(f"vpsrlq {{two}}, {x}, {n}", "vpxor {one}, {one}, {two}")
-            self.left(x, n)
+    def majority(self, t):
+        """Computes Maj(a, b, c) of round t. Returns its register."""
+        raise NotImplementedError
 
-    def left(self, x, n):
-        self.each(f"vpsllq {{two}}, {x}, {64 - n}", "vpxor {one}, {one}, {two}")
+    # --- The rounds ---
 
     def known(self, t):
         return is_constant(t) and not self.general
@@ -135,43 +113,21 @@ class Vectors:
     def start_word(self, t):
         """The first sum of W[t] = sigma1(W[t-2]) + W[t-7] + sigma0(W[t-15]) + W[t-16]."""
         terms = [f"{{W{j}}}" for j in (t - 16, t - 7) if not self.known(j)]
-        self.each(f"{self.move} {{word}}, {terms[0]}")
-        for term in terms[1:]:
-            self.each(f"vpaddq {{word}}, {{word}}, {term}")
+        self.add(f"{self.MOVE} {{word}}, {terms[0]}", *[f"vpaddq {{word}}, {{word}}, {term}" for term in terms[1:]])
 
     def finish_word(self, t):
-        x = "{x}" if self.wide else "{three}"
         if not self.known(t - 15):
-            self.each(f"{self.move} {x}, {{W{t - 15}}}")
-            self.sigma(x, 1, 8, 7, True)
-            self.each("vpaddq {word}, {word}, {one}")
+            self.add_small_sigma(t - 15, (1, 8, 7))
         if not self.general and t in WITH_CONSTANT:
-            self.add_constant("{word}", "{word}", WORD + 8 * (t - 16), x)
+            self.add_constant("{word}", "{word}", WORD + 8 * (t - 16), self.WORD_X)
         if not self.known(t - 2):
-            self.each(f"{self.move} {x}, {{W{t - 2}}}")
-            self.sigma(x, 19, 61, 6, True)
-            self.each("vpaddq {word}, {word}, {one}")
-        self.each(f"{self.move} {{W{t}}}, {{word}}")
+            self.add_small_sigma(t - 2, (19, 61, 6))
+        self.add(f"{self.MOVE} {{W{t}}}, {{word}}")
 
-    def choose(self, t):
-        """Adds Ch(e, f, g) of round t to the sum. E(t-2) is spoiled: h of the next round has been added."""
-        e, f, g = self.e(t), self.e(t - 1), self.e(t - 2)
-        if self.wide:
-            # g = Ch: bit by bit f where e is 1, else g
-            self.each(f"vpternlogq {g}, {e}, {f}, 0xb8", f"vpaddq {{sum}}, {{sum}}, {g}")
-        else:
-            self.each(f"vpxor {{two}}, {f}, {g}", f"vpand {{two}}, {{two}}, {e}", f"vpxor {{two}}, {{two}}, {g}",
-                      "vpaddq {sum}, {sum}, {two}")
-
-    def majority(self, t):
-        """Maj(a, b, c) of round t, in the register that is returned. A(t-2) is spoiled: it was d."""
-        a, b, c = self.a(t), self.a(t - 1), self.a(t - 2)
-        if self.wide:
-            self.each(f"vpternlogq {c}, {b}, {a}, 0xe8")
-            return c
-        before, now = "{m%d}" % ((t - 1) % 2), "{m%d}" % (t % 2)
-        self.each(f"vpxor {now}, {a}, {b}", f"vpand {before}, {before}, {now}", f"vpxor {before}, {before}, {b}")
-        return before
+    def add_small_sigma(self, t, counts):
+        self.add(f"{self.MOVE} {self.WORD_X}, {{W{t}}}")
+        self.sigma(self.WORD_X, counts, shift=True)
+        self.add("vpaddq {word}, {word}, {one}")
 
     def start_sum(self, t):
         """What round t adds that is known early: h + K[t]."""
@@ -179,72 +135,69 @@ class Vectors:
             self.add_constant("{next}", self.e(t - 3), ROUND + 8 * t, "{next}")
 
     def finish_sum(self, t):
+        """And W[t]; in the short form d, too. In rounds 1 to 3 all else is constant, in 8 to 15 W[t] is in K[t]."""
         if t < 4:
-            self.each(f"{self.move} {{sum}}, {{W{t}}}")
+            self.add(f"{self.MOVE} {{sum}}, {{W{t}}}")
             self.add_constant("{sum}", "{sum}", (HEAD_WITH_D if self.kernel.short else HEAD) + 8 * t, "{three}")
             return
-        elif is_constant(t):
-            self.each(f"{self.move} {{sum}}, {{next}}")
+        if is_constant(t):
+            self.add(f"{self.MOVE} {{sum}}, {{next}}")
         else:
-            self.each(f"vpaddq {{sum}}, {{next}}, {{W{t}}}")
+            self.add(f"vpaddq {{sum}}, {{next}}, {{W{t}}}")
         if self.kernel.short:
-            self.each(f"vpaddq {{sum}}, {{sum}}, {self.a(t - 3)}")
+            self.add(f"vpaddq {{sum}}, {{sum}}, {self.a(t - 3)}")
 
     def round(self, t):
-        """Round t up to e, and a of the round before; W[t+3] and the next sum in between."""
-        word = 16 <= t + 3 <= 79
-        e = self.e(t)
-        if self.wide:
-            self.rotate("{one}", e, 14, None)
-            self.rotate("{two}", e, 18, None)
-            if word:
-                self.start_word(t + 3)
-            self.rotate("{three}", e, 41, None)
-            self.xor3()
-        else:
-            if word:
-                self.start_word(t + 3)
-            self.sigma(e, 14, 18, 41, False)
+        """The next e of round t, which is the longest path and goes first; then W[t+3], the next a of the round
+        before, and what round t + 1 adds. h is added before choose() spoils it."""
+        has_word = 16 <= t + 3 <= 79
+        self.big_sigma1(t, has_word)
         self.start_sum(t + 1)
         self.choose(t)
         self.next_e(t)
-        if word:
+        if has_word:
             self.finish_word(t + 3)
         if t >= 2:
-            self.a_path(t - 1)
+            self.next_a(t - 1)
         if t < 79:
             self.finish_sum(t + 1)
 
-    def next_e(self, t):
-        """T1 = sum + Sigma1(e), and e = T1 + d. The short form has d in the sum. In round 1 d is constant."""
-        if self.kernel.short:
-            self.each(f"vpaddq {self.e(t + 1)}, {{sum}}, {{one}}")
-            from_, to, with_ = self.e(t + 1), self.t1(t), "sub"
-        else:
-            self.each(f"vpaddq {self.t1(t)}, {{sum}}, {{one}}")
-            from_, to, with_ = self.t1(t), self.e(t + 1), "add"
-        if t > 1:
-            self.each(f"vp{with_}q {to}, {from_}, {self.a(t - 3)}")
-        else:
-            self.each(f"vpbroadcastq {{two}}, qword ptr [{P} + {INITIAL + 16}]", f"vp{with_}q {to}, {from_}, {{two}}")
+    def big_sigma1(self, t, has_word):
+        if has_word:
+            self.start_word(t + 3)
+        self.sigma(self.e(t), (14, 18, 41))
 
-    def a_path(self, t):
+    def next_e(self, t):
+        """T1 = sum + Sigma1(e), and E(t+1) = T1 + d. The short form has d in the sum, and T1 = E(t+1) - d off the
+        longest path. In round 1 d is constant."""
+        of, to, how = (self.e(t + 1), self.t1(t), "sub") if self.kernel.short else (self.t1(t), self.e(t + 1), "add")
+        self.add(f"vpaddq {of}, {{sum}}, {{one}}")
+        d = self.a(t - 3)
+        if t == 1:
+            d = "{two}"
+            self.add(f"vpbroadcastq {d}, qword ptr [{FRAME} + {INITIAL + 8 * 2}]")
+        self.add(f"vp{how}q {to}, {of}, {d}")
+
+    def next_a(self, t):
         """A(t+1) = T1 + Sigma0(a) + Maj(a, b, c)."""
-        a = self.a(t)
-        self.sigma(a, 28, 34, 39, False)
+        self.sigma(self.a(t), (28, 34, 39))
         majority = self.majority(t)
-        self.each(f"vpaddq {self.t1(t)}, {self.t1(t)}, {majority}", f"vpaddq {self.a(t + 1)}, {self.t1(t)}, {{one}}")
+        self.add(f"vpaddq {self.t1(t)}, {self.t1(t)}, {majority}", f"vpaddq {self.a(t + 1)}, {self.t1(t)}, {{one}}")
+
+    # --- The parts ---
+
+    def initial(self):
+        """The initial state, without c, d, g and h, which are in constants."""
+        for i in range(2):
+            self.add(f"vpbroadcastq {self.a(-i)}, qword ptr [{FRAME} + {INITIAL + 8 * i}]",
+                     f"vpbroadcastq {self.e(-i)}, qword ptr [{FRAME} + {INITIAL + 8 * (4 + i)}]")
 
     def head(self, end):
-        """Round 0, whose sums but for W[0] are known, and the rounds before `end`."""
-        for i in range(2):
-            self.each(f"vpbroadcastq {self.a(-i)}, qword ptr [{P} + {INITIAL + 8 * i}]",
-                      f"vpbroadcastq {self.e(-i)}, qword ptr [{P} + {INITIAL + 8 * (4 + i)}]")
-        if not self.wide:
-            self.each("vpxor {m0}, %s, %s" % (self.a(0), self.a(-1)))
-        for name, offset in ((self.a(1), FIRST_A), (self.e(1), FIRST_E)):
-            self.each(f"{self.move} {name}, {{W0}}")
-            self.add_constant(name, name, offset, "{three}")
+        """Rounds 0 to end - 1. Round 0 is W[0] and constants."""
+        self.initial()
+        for state, offset in ((self.a(1), FIRST_A), (self.e(1), FIRST_E)):
+            self.add(f"{self.MOVE} {state}, {{W0}}")
+            self.add_constant(state, state, offset, "{three}")
         self.finish_sum(1)
         for t in range(1, end):
             self.round(t)
@@ -256,186 +209,275 @@ class Vectors:
         return self.out
 
     def tail(self):
-        """Rounds 77 to 79, and the digest: the words of the next iteration. Each is stored before its register is
-        another's."""
+        """Rounds 77 to 79, and the digest, which is W[0..7] of the next iteration. E(77) and A(77) are taken before
+        others get their registers."""
         self.round(77)
         self.round(78)
         self.store_digest(7, self.e(77))
         self.round(79)
         self.store_digest(3, self.a(77))
-        self.a_path(79)
-        self.each(f"{self.move} {{W0}}, {self.a(80)}")
+        self.next_a(79)
+        self.add(f"{self.MOVE} {{W0}}, {self.a(80)}")
         for i in (1, 2, 4, 5, 6):
             self.store_digest(i, self.a(80 - i) if i < 4 else self.e(84 - i))
         return self.out
 
     def store_digest(self, i, state):
         self.add_constant("{two}", state, LAST + 8 * i, "{two}")
-        self.each(f"{self.move} {{W{i}}}, {{two}}")
+        self.add(f"{self.MOVE} {{W{i}}}, {{two}}")
 
 
-class Chains:
-    """The scalar chains' stream. Their parts take turns within a trip, so that all registers are there for one: with
-    more than one chain the state is on the stack in between."""
+class Avx512(Vectors):
+    """Rotations and three-operand logic. Ch and Maj are computed in the register of g and c."""
 
-    def __init__(self, kernel, general):
+    NAMES = Vectors.NAMES + ["x"]
+    KIND, SIZE, MOVE, WORD_X = "zmm", 64, "vmovdqa64", "{x}"
+
+    def add_constant(self, to, term, offset, spare):
+        self.add(f"vpaddq {to}, {term}, qword ptr [{FRAME} + {offset}]{{{{1to8}}}}")
+
+    def sigma(self, x, counts, shift=False):
+        self.rotate_two(x, counts)
+        self.rotate_third(x, counts, shift)
+
+    def rotate_two(self, x, counts):
+        self.add(f"vprorq {{one}}, {x}, {counts[0]}", f"vprorq {{two}}, {x}, {counts[1]}")
+
+    def rotate_third(self, x, counts, shift):
+        self.add(f"{'vpsrlq' if shift else 'vprorq'} {{three}}, {x}, {counts[2]}",
+                 "vpternlogq {one}, {two}, {three}, 0x96")
+
+    def big_sigma1(self, t, has_word):
+        counts = (14, 18, 41)
+        self.rotate_two(self.e(t), counts)
+        if has_word:
+            self.start_word(t + 3)
+        self.rotate_third(self.e(t), counts, False)
+
+    def choose(self, t):
+        g = self.e(t - 2)
+        self.add(f"vpternlogq {g}, {self.e(t)}, {self.e(t - 1)}, 0xb8", f"vpaddq {{sum}}, {{sum}}, {g}")
+
+    def majority(self, t):
+        self.add(f"vpternlogq {self.a(t - 2)}, {self.a(t - 1)}, {self.a(t)}, 0xe8")
+        return self.a(t - 2)
+
+
+class Avx2(Vectors):
+    """A rotation is two shifts, except by 8. Maj = ((a ^ b) & (b ^ c)) ^ b: a ^ b is b ^ c of the next round, and is
+    kept in m0 and m1 by turns."""
+
+    NAMES = Vectors.NAMES + ["m0", "m1"]
+    KIND, SIZE, MOVE, WORD_X = "ymm", 32, "vmovdqa", "{three}"
+
+    def add_constant(self, to, term, offset, spare):
+        self.add(f"vpbroadcastq {spare}, qword ptr [{FRAME} + {offset}]", f"vpaddq {to}, {term}, {spare}")
+
+    def sigma(self, x, counts, shift=False):
+        self.add(f"vpsrlq {{one}}, {x}, {counts[2]}")
+        if not shift:
+            self.xor_to_one(f"vpsllq {{two}}, {x}, {64 - counts[2]}")
+        for count in counts[:2]:
+            if count == 8:
+                self.xor_to_one(f"vpshufb {{two}}, {x}, ymmword ptr [rip + rotate_8]")
+            else:
+                self.xor_to_one(f"vpsrlq {{two}}, {x}, {count}")
+                self.xor_to_one(f"vpsllq {{two}}, {x}, {64 - count}")
+
+    def xor_to_one(self, instruction):
+        self.add(instruction, "vpxor {one}, {one}, {two}")
+
+    def choose(self, t):
+        e, f, g = self.e(t), self.e(t - 1), self.e(t - 2)
+        self.add(f"vpxor {{two}}, {f}, {g}", f"vpand {{two}}, {{two}}, {e}", f"vpxor {{two}}, {{two}}, {g}",
+                 "vpaddq {sum}, {sum}, {two}")
+
+    def majority(self, t):
+        a, b = self.a(t), self.a(t - 1)
+        a_xor_b, b_xor_c = f"{{m{t % 2}}}", f"{{m{(t - 1) % 2}}}"
+        self.add(f"vpxor {a_xor_b}, {a}, {b}", f"vpand {b_xor_c}, {b_xor_c}, {a_xor_b}",
+                 f"vpxor {b_xor_c}, {b_xor_c}, {b}")
+        return b_xor_c
+
+    def initial(self):
+        super().initial()
+        self.add(f"vpxor {{m0}}, {self.a(0)}, {self.a(-1)}")
+
+
+class Singles:
+    """The stream of the single chains. They take turns within a part, so that all registers are there for each; its
+    state is on the stack in between."""
+
+    def __init__(self, kernel, general=True):
         self.kernel = kernel
         self.general = general
-        self.registers = STATE
-        self.ab, self.bc = AB, BC
         self.out = []
+        self.start()
+
+    def start(self):
+        self.state = STATE
+        self.a_xor_b, self.b_xor_c = A_XOR_B, B_XOR_C
 
     def add(self, *instructions):
         self.out += instructions
 
     @staticmethod
-    def word_at(chain, t):
-        return f"qword ptr [{P} + {SCALAR_W + 8 * (80 * chain + t)}]"
+    def w(chain, t):
+        return f"qword ptr [{FRAME} + {SINGLE + 8 * (80 * chain + t)}]"
+
+    @staticmethod
+    def saved(chain, i):
+        return f"qword ptr [rsp + {8 * (1 + 8 * chain + i)}]"
 
     def known(self, t):
         return is_constant(t) and not self.general
 
     def word(self, chain, t):
         """W[t], in X and in memory."""
-        have = False
-        if not self.known(t - 15):
-            self.small_sigma(X, Y, self.word_at(chain, t - 15), (1, 8, 7))
-            have = True
-        for j in (t - 16, t - 7):
-            if not self.known(j):
-                self.add(f"{'add' if have else 'mov'} {X}, {self.word_at(chain, j)}")
-                have = True
+        terms = [self.w(chain, j) for j in (t - 16, t - 7) if not self.known(j)]
+        if self.known(t - 15):
+            self.add(f"mov {X}, {terms.pop(0)}")
+        else:
+            self.small_sigma(X, Y, self.w(chain, t - 15), (1, 8, 7))
+        self.add(*[f"add {X}, {term}" for term in terms])
         if not self.general and t in WITH_CONSTANT:
-            self.add(f"add {X}, qword ptr [{P} + {WORD + 8 * (t - 16)}]")
+            self.add(f"add {X}, qword ptr [{FRAME} + {WORD + 8 * (t - 16)}]")
         if not self.known(t - 2):
-            self.small_sigma(Y, self.ab, self.word_at(chain, t - 2), (19, 61, 6))
+            self.small_sigma(Y, self.a_xor_b, self.w(chain, t - 2), (19, 61, 6))
             self.add(f"add {X}, {Y}")
-        self.add(f"mov {self.word_at(chain, t)}, {X}")
+        self.add(f"mov {self.w(chain, t)}, {X}")
 
     def small_sigma(self, to, spare, word, counts):
-        """ror first ^ ror second ^ shr third: the first two are ror first of (w ^ ror (second - first) of w), which
-        is as many instructions and fewer bytes."""
-        first, second, third = counts
-        self.add(f"mov {spare}, {word}", f"rorx {to}, {spare}, {second - first}", f"xor {to}, {spare}",
-                 f"ror {to}, {first}", f"shr {spare}, {third}", f"xor {to}, {spare}")
+        """ror m ^ ror n ^ shr: the first two are ror m of (w ^ ror (n - m) of w), in shorter instructions."""
+        self.add(f"mov {spare}, {word}", f"rorx {to}, {spare}, {counts[1] - counts[0]}", f"xor {to}, {spare}",
+                 f"ror {to}, {counts[0]}", f"shr {spare}, {counts[2]}", f"xor {to}, {spare}")
 
     def round(self, t, word):
-        """word: what is to be added for W[t], or None where K[t] has it."""
-        a, b, _, d, e, f, g, h = self.registers
-        ab, bc = self.ab, self.bc
-        self.add(f"add {h}, qword ptr [{P} + {ROUND + 8 * t}]")
+        """word: what is added for W[t]; None where K[t] has it. X may be it."""
+        a, b, _, d, e, f, g, h = self.state
+        ab, bc = self.a_xor_b, self.b_xor_c
+        self.add(f"add {h}, qword ptr [{FRAME} + {ROUND + 8 * t}]")
         if word:
             self.add(f"add {h}, {word}")
-        # Sigma1 = ror 14 of (e ^ ror 4 of (e ^ ror 23 of e)); Ch = (e & f) + (~e & g)
-        self.add(f"rorx {X}, {e}, 23", f"andn {ab}, {e}, {g}", f"xor {X}, {e}", f"add {h}, {ab}",
-                 f"mov {ab}, {f}", f"ror {X}, 4", f"and {ab}, {e}", f"xor {X}, {e}", f"add {h}, {ab}")
-        # Sigma0 = ror 28 of (a ^ ror 6 of (a ^ ror 5 of a)); Maj = ((a ^ b) & (b ^ c)) ^ b
+        # Sigma1 = ror 14 of (e ^ ror 4 of (e ^ ror 23 of e)), Ch = (~e & g) + (e & f)
+        self.add(f"rorx {X}, {e}, 23", f"andn {ab}, {e}, {g}", f"xor {X}, {e}", f"add {h}, {ab}", f"mov {ab}, {f}",
+                 f"ror {X}, 4", f"and {ab}, {e}", f"xor {X}, {e}", f"add {h}, {ab}")
+        # Sigma0 = ror 28 of (a ^ ror 6 of (a ^ ror 5 of a)), Maj = ((a ^ b) & (b ^ c)) ^ b
         self.add(f"rorx {Y}, {a}, 5", f"ror {X}, 14", f"mov {ab}, {a}", f"xor {Y}, {a}", f"add {h}, {X}",
-                 f"xor {ab}, {b}", f"ror {Y}, 6", f"and {bc}, {ab}", f"add {d}, {h}",
-                 f"xor {Y}, {a}", f"xor {bc}, {b}", f"ror {Y}, 28", f"add {h}, {bc}", f"add {h}, {Y}")
-        self.registers = [h] + self.registers[:7]
-        self.ab, self.bc = bc, ab
-
-    def state_at(self, chain, i):
-        return f"qword ptr [rsp + {8 * (1 + 8 * chain + i)}]"
-
-    def load(self, chain):
-        self.registers = STATE
-        self.ab, self.bc = AB, BC
-        for i, register in enumerate(STATE):
-            self.add(f"mov {register}, {self.state_at(chain, i)}")
-        self.add(f"mov {self.bc}, {STATE[1]}", f"xor {self.bc}, {STATE[2]}")
-
-    def save(self, chain):
-        for i, register in enumerate(self.registers):
-            self.add(f"mov {self.state_at(chain, i)}, {register}")
-
-    def head(self, end):
-        for chain in range(self.kernel.scalars):
-            self.registers = STATE
-            self.ab, self.bc = AB, BC
-            for i, place in ((1, 0), (2, 1), (3, 2), (5, 4), (6, 5), (7, 6)):
-                self.add(f"mov {STATE[i]}, qword ptr [{P} + {INITIAL + 8 * place}]")
-            self.add(f"mov {BC}, {STATE[1]}", f"xor {BC}, {STATE[2]}", f"mov {STATE[0]}, {self.word_at(chain, 0)}",
-                     f"mov {STATE[4]}, {STATE[0]}", f"add {STATE[0]}, qword ptr [{P} + {FIRST_A}]",
-                     f"add {STATE[4]}, qword ptr [{P} + {FIRST_E}]")
-            for t in range(1, 16):
-                self.round(t, None if is_constant(t) else self.word_at(chain, t))
-            self.rounds(chain, 16, end)
-            self.save(chain)
-        return self.out
+                 f"xor {ab}, {b}", f"ror {Y}, 6", f"and {bc}, {ab}", f"add {d}, {h}", f"xor {Y}, {a}",
+                 f"xor {bc}, {b}", f"ror {Y}, 28", f"add {h}, {bc}", f"add {h}, {Y}")
+        self.state = [h] + self.state[:7]
+        self.a_xor_b, self.b_xor_c = bc, ab
 
     def rounds(self, chain, start, end):
         for t in range(start, end):
             self.word(chain, t)
             self.round(t, X)
 
+    def start_b_xor_c(self):
+        self.add(f"mov {B_XOR_C}, {STATE[1]}", f"xor {B_XOR_C}, {STATE[2]}")
+
+    def load(self, chain):
+        self.start()
+        self.add(*[f"mov {register}, {self.saved(chain, i)}" for i, register in enumerate(STATE)])
+        self.start_b_xor_c()
+
+    def save(self, chain):
+        self.add(*[f"mov {self.saved(chain, i)}, {register}" for i, register in enumerate(self.state)])
+
+    def head(self, end):
+        """Rounds 0 to end - 1. After round 0 b, c, d are initial a, b, c, and f, g, h initial e, f, g."""
+        for chain in range(self.kernel.singles):
+            self.start()
+            for i in (1, 2, 3, 5, 6, 7):
+                self.add(f"mov {STATE[i]}, qword ptr [{FRAME} + {INITIAL + 8 * (i - 1)}]")
+            self.start_b_xor_c()
+            self.add(f"mov {STATE[0]}, {self.w(chain, 0)}", f"mov {STATE[4]}, {STATE[0]}",
+                     f"add {STATE[0]}, qword ptr [{FRAME} + {FIRST_A}]",
+                     f"add {STATE[4]}, qword ptr [{FRAME} + {FIRST_E}]")
+            for t in range(1, 16):
+                self.round(t, None if is_constant(t) else self.w(chain, t))
+            self.rounds(chain, 16, end)
+            self.save(chain)
+        return self.out
+
     def trip(self, start):
-        for chain in range(self.kernel.scalars):
+        for chain in range(self.kernel.singles):
             self.load(chain)
             self.rounds(chain, start, start + self.kernel.trip)
             self.save(chain)
         return self.out
 
     def tail(self):
-        for chain in range(self.kernel.scalars):
+        """The digest. H[0] is in K[79]."""
+        for chain in range(self.kernel.singles):
             for i in range(8):
-                self.add(f"mov {X}, {self.state_at(chain, i)}")
+                self.add(f"mov {X}, {self.saved(chain, i)}")
                 if i > 0:
-                    self.add(f"add {X}, qword ptr [{P} + {LAST + 8 * i}]")
-                self.add(f"mov {self.word_at(chain, i)}, {X}")
+                    self.add(f"add {X}, qword ptr [{FRAME} + {LAST + 8 * i}]")
+                self.add(f"mov {self.w(chain, i)}, {X}")
         return self.out
 
 
-def merge(vectors, chains):
+def merge(vectors, singles):
     """One stream spread evenly among the other."""
     out, taken = [], 0
-    for i, instruction in enumerate(vectors, 1):
-        out.append(instruction)
-        until = len(chains) * i // len(vectors)
-        out += chains[taken:until]
+    for number, instruction in enumerate(vectors, 1):
+        until = len(singles) * number // len(vectors)
+        out += [instruction, *singles[taken:until]]
         taken = until
     return out
 
 
 def iteration(kernel):
-    """The instructions of one iteration."""
-    first = 29 if kernel.special else 17  # first round of the vectors' loop: W[t+3] has no constant term from here on
+    """The instructions of one iteration. The loop of the vectors ends with round 76, as W[t+3] is not needed later;
+    that of the single chains with round 79, as they need W[t] in round t."""
+    first = 29 if kernel.special else 17
     trips = (77 - first) // kernel.trip
-    scalar_first = 80 - trips * kernel.trip
     assert first + trips * kernel.trip == 77
-    head = merge(Vectors(kernel, not kernel.special).head(first), Chains(kernel, not kernel.special).head(scalar_first))
-    trip = merge(Vectors(kernel, True).trip(first), Chains(kernel, True).trip(scalar_first))
-    tail = merge(Vectors(kernel, True).tail(), Chains(kernel, True).tail())
-    step, vector_step = 8 * kernel.trip, kernel.bytes * kernel.groups * kernel.trip
-    return [*head, f"lea {END}, [{P} + {step * trips}]", ".p2align 4", "2:", *trip, f"add {P}, {step}",
-            f"add {Q}, {vector_step}", f"cmp {P}, {END}", "jne 2b", f"sub {P}, {step * trips}",
-            f"sub {Q}, {vector_step * trips}", *tail]
+    single_first = 80 - trips * kernel.trip
+    isa = kernel.isa
+    head = merge(isa(kernel, not kernel.special).head(first), Singles(kernel, not kernel.special).head(single_first))
+    trip = merge(isa(kernel).trip(first), Singles(kernel).trip(single_first))
+    tail = merge(isa(kernel).tail(), Singles(kernel).tail())
+    step, words_step = 8 * kernel.trip, isa.SIZE * kernel.groups * kernel.trip
+    return [*head, f"lea {END}, [{FRAME} + {step * trips}]",
+            ".p2align 4", "2:", *trip, f"add {FRAME}, {step}", f"add {WORDS}, {words_step}", f"cmp {FRAME}, {END}",
+            "jne 2b", f"sub {FRAME}, {step * trips}", f"sub {WORDS}, {words_step * trips}", *tail]
 
 
 def function(name, kernel):
-    stack = 8 * (1 + 8 * kernel.scalars)
-    text = [f".globl {name}", f".type {name}, @function", ".p2align 6", f"{name}:", ".cfi_startproc", "endbr64"]
-    for number, register in enumerate(SAVED, 1):
-        text += [f"push {register}", f".cfi_def_cfa_offset {8 + 8 * number}"]
-    vectors = SCALAR_W + 640 * kernel.scalars
-    vectors += -vectors % 64
-    text += [f"sub rsp, {stack}", f".cfi_def_cfa_offset {8 + 8 * len(SAVED) + stack}", "mov qword ptr [rsp], rsi",
-             f"lea {Q}, [{P} + {vectors}]", "1:", *iteration(kernel), "dec qword ptr [rsp]", "jne 1b", "vzeroupper",
-             f"add rsp, {stack}", f".cfi_def_cfa_offset {8 + 8 * len(SAVED)}"]
-    for number, register in enumerate(reversed(SAVED)):
-        text += [f"pop {register}", f".cfi_def_cfa_offset {8 * len(SAVED) - 8 * number}"]
-    return text + ["ret", ".cfi_endproc", f".size {name}, . - {name}"]
+    """void name(struct hybrid_frame *frame, int64_t iterations)"""
+    saved = 8 * len(SAVED)
+    stack = 8 * (1 + 8 * kernel.singles)  # the number of iterations, and the states of the single chains
+    words = -(-(SINGLE + 8 * 80 * kernel.singles) // 64) * 64  # aligned
+    enter = [line for number, register in enumerate(SAVED, 2)
+             for line in (f"push {register}", f".cfi_def_cfa_offset {8 * number}")]
+    leave = [line for number, register in enumerate(reversed(SAVED))
+             for line in (f"pop {register}", f".cfi_def_cfa_offset {saved - 8 * number}")]
+    return [f".globl {name}", f".type {name}, @function", ".p2align 6", f"{name}:", ".cfi_startproc", "endbr64", *enter,
+            f"sub rsp, {stack}", f".cfi_def_cfa_offset {8 + saved + stack}", "mov qword ptr [rsp], rsi",
+            f"lea {WORDS}, [{FRAME} + {words}]", "1:", *iteration(kernel), "dec qword ptr [rsp]", "jne 1b", "vzeroupper",
+            f"add rsp, {stack}", f".cfi_def_cfa_offset {8 + saved}", *leave, "ret", ".cfi_endproc",
+            f".size {name}, . - {name}"]
+
+
+# isa; registers of chains side by side; single chains; rounds of a trip; whether words 16 to 31, which have constant
+# terms, are apart from the loop (fewer operations, more code); the short form of next_e
+KERNELS = {
+    "avx2_x5": types.SimpleNamespace(isa=Avx2, groups=1, singles=1, trip=12, special=True, short=True),
+    "avx512_x17": types.SimpleNamespace(isa=Avx512, groups=2, singles=1, trip=6, special=True, short=False),
+    "avx512_x18": types.SimpleNamespace(isa=Avx512, groups=2, singles=2, trip=6, special=False, short=False),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=KERNELS)
-    arguments = parser.parse_args()
-    kernel = KERNELS[arguments.name]
-    print(".intel_syntax noprefix", ".text", *function(f"sha512_{arguments.name}", kernel),
-          ".section .rodata", ".p2align 5", "rotate_8:", *[".quad 0x0007060504030201, 0x080f0e0d0c0b0a09"] * 2,
-          '.section .note.GNU-stack, "", @progbits', sep="\n")
+    name = parser.parse_args().name
+    print(f"# Written by hybrid.py {name}.", ".intel_syntax noprefix", ".text",
+          *function(f"sha512_{name}", KERNELS[name]), ".section .rodata", ".p2align 5", "rotate_8:",
+          *[".quad 0x0007060504030201, 0x080f0e0d0c0b0a09"] * 2, '.section .note.GNU-stack, "", @progbits', sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 /* Four chains in vectors of AVX2 and one by the scalar units, which are idle meanwhile. */
 #define VECTORS 4
-#define SCALARS 1
+#define SINGLES 1
 #define ITERATE sha512_avx2_x5
 
 #include "sha512_hybrid.h"
@@ -12,6 +12,6 @@ static bool usable(void) {
            __builtin_cpu_supports("bmi2");
 }
 
-const struct kernel kernel_avx2_x5 = {"avx2-x5", VECTORS + SCALARS, run, usable, &kernel_avx2_x4};
+const struct kernel kernel_avx2_x5 = {"avx2-x5", VECTORS + SINGLES, run, usable, &kernel_avx2_x4};
 
 #endif

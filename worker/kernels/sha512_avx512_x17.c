@@ -4,7 +4,7 @@
  * instructions in a cycle and do four operations of 512 bits (Zen 5): a second scalar chain would
  * take turns from the vectors. */
 #define VECTORS 16
-#define SCALARS 1
+#define SINGLES 1
 #define ITERATE sha512_avx512_x17
 
 #include "sha512_hybrid.h"
@@ -14,7 +14,7 @@ static bool usable(void) {
            __builtin_cpu_supports("bmi2");
 }
 
-const struct kernel kernel_avx512_x17 = {"avx512-x17", VECTORS + SCALARS, run, usable,
+const struct kernel kernel_avx512_x17 = {"avx512-x17", VECTORS + SINGLES, run, usable,
                                          &kernel_avx512_x16};
 
 #endif

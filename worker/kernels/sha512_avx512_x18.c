@@ -3,7 +3,7 @@
 /* Sixteen chains in vectors and two by the scalar units. For processors that take two cycles for an
  * operation of 512 bits (Zen 4). */
 #define VECTORS 16
-#define SCALARS 2
+#define SINGLES 2
 #define ITERATE sha512_avx512_x18
 
 #include "sha512_hybrid.h"
@@ -13,7 +13,7 @@ static bool usable(void) {
            __builtin_cpu_supports("bmi2");
 }
 
-const struct kernel kernel_avx512_x18 = {"avx512-x18", VECTORS + SCALARS, run, usable,
+const struct kernel kernel_avx512_x18 = {"avx512-x18", VECTORS + SINGLES, run, usable,
                                          &kernel_avx512_x16};
 
 #endif

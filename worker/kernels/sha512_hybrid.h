@@ -2,10 +2,10 @@
  * The body of the hybrid kernels: vectors of chains and a few single chains in one stream of
  * instructions, which hybrid.py writes. A file that includes this defines before:
  *
- *     VECTORS, SCALARS    how many chains are in vectors, and how many single
+ *     VECTORS, SINGLES    how many chains are in vectors, and how many single
  *     ITERATE             the function of hybrid.py
  *
- * and gets `static void run(chains, iterations)` for VECTORS + SCALARS chains.
+ * and gets `static void run(chains, iterations)` for VECTORS + SINGLES chains.
  */
 
 #include <stdalign.h>
@@ -18,7 +18,7 @@
 /* What the assembler works on. Words 0..7 of each chain are its digest, before and after. */
 struct hybrid_frame {
     alignas(64) struct sha512_constants constants;
-    uint64_t single[SCALARS][80];
+    uint64_t single[SINGLES][80];
     alignas(64) uint64_t vectors[80][VECTORS];
 };
 
@@ -28,7 +28,7 @@ _Static_assert(offsetof(struct sha512_constants, head_with_d) == 112, "HEAD_WITH
 _Static_assert(offsetof(struct sha512_constants, word) == 144, "WORD");
 _Static_assert(offsetof(struct sha512_constants, last) == 272, "LAST");
 _Static_assert(offsetof(struct sha512_constants, round) == 336, "ROUND");
-_Static_assert(offsetof(struct hybrid_frame, single) == 976, "SCALAR_W");
+_Static_assert(offsetof(struct hybrid_frame, single) == 976, "SINGLE");
 
 /* iterations: at least 1. */
 extern void ITERATE(struct hybrid_frame *frame, int64_t iterations);
@@ -43,7 +43,7 @@ static void run(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {
     for (int i = 0; i < CHAIN_WORDS; i++) {
         for (int lane = 0; lane < VECTORS; lane++)
             frame.vectors[i][lane] = chains[lane][i];
-        for (int chain = 0; chain < SCALARS; chain++)
+        for (int chain = 0; chain < SINGLES; chain++)
             frame.single[chain][i] = chains[VECTORS + chain][i];
     }
     /* The padding of FIPS 180-4 section 5.1.2. */
@@ -51,7 +51,7 @@ static void run(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {
         frame.vectors[8][lane] = UINT64_C(1) << 63;
         frame.vectors[15][lane] = 8 * CHAIN_SIZE;
     }
-    for (int chain = 0; chain < SCALARS; chain++) {
+    for (int chain = 0; chain < SINGLES; chain++) {
         frame.single[chain][8] = UINT64_C(1) << 63;
         frame.single[chain][15] = 8 * CHAIN_SIZE;
     }
@@ -59,7 +59,7 @@ static void run(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {
     for (int i = 0; i < CHAIN_WORDS; i++) {
         for (int lane = 0; lane < VECTORS; lane++)
             chains[lane][i] = frame.vectors[i][lane];
-        for (int chain = 0; chain < SCALARS; chain++)
+        for (int chain = 0; chain < SINGLES; chain++)
             chains[VECTORS + chain][i] = frame.single[chain][i];
     }
 }
