@@ -121,7 +121,7 @@ static void add_line(struct table *table, struct subject subject, int chains) {
 
 /* How long a run takes. */
 static double run_ns(const struct line *line, int64_t iterations) {
-    uint64_t rows[2 * LANES_MAX][CHAIN_WORDS] = {{0}}; /* a kernel alone pads the last of them */
+    uint64_t rows[ROWS_MAX][CHAIN_WORDS] = {{0}}; /* a kernel alone pads the last of them */
     double start = bench_now_ns();
     line->subject.run(&line->subject, rows, line->chains, iterations);
     return bench_now_ns() - start;

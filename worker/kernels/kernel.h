@@ -15,9 +15,10 @@
  */
 
 enum {
-    CHAIN_SIZE = 64, /* bytes of a SHA-512 digest */
-    CHAIN_WORDS = 8, /* 64-bit words of it */
-    LANES_MAX = 18   /* rows that the widest kernel works on */
+    CHAIN_SIZE = 64,         /* bytes of a SHA-512 digest */
+    CHAIN_WORDS = 8,         /* 64-bit words of it */
+    LANES_MAX = 18,          /* rows that the widest kernel works on */
+    ROWS_MAX = 2 * LANES_MAX /* of chains and padding, where several kernels work in turn */
 };
 
 struct kernel {

@@ -136,9 +136,9 @@ static void leave_out_slow(struct kernels *kernels) {
     }
 }
 
-/* Fills the table: for each number of chains, the kernel with the least sum of all steps that
- * together work on no more than LANES_MAX rows. Kernels come by lanes, so those that do the rest
- * are no wider than this one. */
+/* Fills the table: for each number of chains, the kernel with the least sum of all steps.
+ * Kernels come by lanes, so those that do the rest are no wider than this one, and all together
+ * work on no more than ROWS_MAX rows: the chains, and the padding of one kernel. */
 static void plan(struct kernels *kernels) {
     struct kernels_step *steps = kernels->steps;
     memset(steps, 0, sizeof kernels->steps);
@@ -146,10 +146,9 @@ static void plan(struct kernels *kernels) {
         const struct kernel *kernel = kernels->list[i];
         for (int chains = 1; chains <= LANES_MAX; chains++) {
             int left = chains > kernel->lanes ? chains - kernel->lanes : 0;
-            int rows = kernel->lanes + steps[left].rows;
             double ns = kernels->ns[i] + steps[left].ns;
-            if (rows <= LANES_MAX && (!steps[chains].kernel || ns < steps[chains].ns))
-                steps[chains] = (struct kernels_step){kernel, ns, rows};
+            if (!steps[chains].kernel || ns < steps[chains].ns)
+                steps[chains] = (struct kernels_step){kernel, ns};
         }
     }
 }

@@ -17,7 +17,6 @@ enum { KERNELS_MAX = 16 };
 struct kernels_step {
     const struct kernel *kernel;
     double ns; /* an iteration of all of the chains */
-    int rows;  /* that all steps work on, padding included */
 };
 
 /* Constant once it is open, so that all threads can share it. */
@@ -41,7 +40,7 @@ bool kernels_open(struct kernels *kernels, const char *only, char *why, size_t w
  * is usable and computes rightly. */
 bool kernels_choose(struct kernels *kernels, const struct kernel *const *list, int count);
 
-/* Moves the first count (1 to LANES_MAX) of LANES_MAX rows forward, in place, by the same number of
+/* Moves the first count (1 to LANES_MAX) of ROWS_MAX rows forward, in place, by the same number of
  * iterations. The rows after them are padding whose content may be spoiled. */
 void kernels_run(const struct kernels *kernels, uint64_t (*chains)[CHAIN_WORDS], int count,
                  int64_t iterations);

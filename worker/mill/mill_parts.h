@@ -24,9 +24,9 @@ struct grinder {
     pthread_t thread;
     struct lane lanes[LANES_MAX]; /* the first count are in use */
     int count;
-    unsigned picks;                          /* chains that came from the queue */
-    uint64_t chains[LANES_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice */
-    bool tell;                               /* the owner must be told of finished items */
+    unsigned picks;                         /* chains that came from the queue */
+    uint64_t chains[ROWS_MAX][CHAIN_WORDS]; /* those of the lanes, during a slice; then padding */
+    bool tell;                              /* the owner must be told of finished items */
     struct crosscheck crosscheck;
     double rate;           /* iterations a second with full lanes, as measured */
     double undisturbed_ns; /* undisturbed time of the work since rate was last updated, */

@@ -100,10 +100,10 @@ static void test_runs(struct sha512_openssl *openssl, const struct kernels *kern
     int wrong = 0, dearer = 0;
     for (int chains = 1; chains <= LANES_MAX; chains++) {
         for (int i = 0; i < 20; i++) {
-            uint64_t wanted[LANES_MAX][CHAIN_WORDS], got[LANES_MAX][CHAIN_WORDS];
+            uint64_t wanted[LANES_MAX][CHAIN_WORDS], got[ROWS_MAX][CHAIN_WORDS] = {{0}};
             int iterations = random_iterations();
             randomize(wanted);
-            memcpy(got, wanted, sizeof got);
+            memcpy(got, wanted, sizeof wanted);
             kernels_run(kernels, got, chains, iterations);
             for (int lane = 0; lane < chains; lane++) {
                 forward(openssl, wanted[lane], iterations);
@@ -114,6 +114,19 @@ static void test_runs(struct sha512_openssl *openssl, const struct kernels *kern
     }
     is_int(wrong, 0, "kernels_run with 1 to 18 chains");
     is_int(dearer, 0, "one chain more is never expected to take less time");
+}
+
+/* Each kernel alone, as WORKER_KERNEL takes it: the last of its runs has padding. */
+static void test_alone(struct sha512_openssl *openssl) {
+    struct kernels kernels;
+    char why[300];
+    int count;
+    const struct kernel *const *list = kernels_built(&count);
+    for (int i = 0; i < count; i++) {
+        if (list[i]->usable() &&
+            ok(kernels_open(&kernels, list[i]->name, why, sizeof why), "%s alone", list[i]->name))
+            test_runs(openssl, &kernels);
+    }
 }
 
 /* What can go wrong with a kernel. */
@@ -217,6 +230,7 @@ int main(void) {
     test_moves(openssl);
     if (ok(kernels_open(&kernels, NULL, why, sizeof why), "kernels are chosen"))
         test_runs(openssl, &kernels);
+    test_alone(openssl);
     test_bad_kernels();
     test_open();
     sha512_openssl_close(openssl);
