@@ -167,6 +167,9 @@ END {
         judge_rate(compiler, "avx512-x16", "hashlib", 24)
         judge_time(compiler, "lone-avx512" in chains ? "lone-avx512" : "lone-avx2", "transform", 0.95)
         judge_rate(compiler, "avx2-x4", "evp-fetched", 2)
+        judge_rate(compiler, "avx2-x5", "avx2-x4", 1.08)
+        judge_rate(compiler, "avx512-x17", "avx512-x16", 0)
+        judge_rate(compiler, "avx512-x18", "avx512-x16", 0)
     }
     judge_lanes("full-lanes", "endless chains", 0)
     judge_lanes("random-lanes-busy", "lanes busy", 97)
