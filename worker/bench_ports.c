@@ -93,7 +93,7 @@ double bench_bound_cycles(const struct bench_ports *ports, const struct kernel *
     if (kernel == &kernel_lone_avx2 || kernel == &kernel_lone_avx512) {
         adds = ports->scalar;
         operations = OPERATIONS_SCALAR;
-    } else if (kernel == &kernel_avx2_x4) {
+    } else if (kernel == &kernel_avx2_x4 || kernel == &kernel_avx2_x5) {
         adds = ports->wide_256;
         operations = OPERATIONS_AVX2;
     } else if (kernel == &kernel_avx512_x4) {
@@ -105,10 +105,7 @@ double bench_bound_cycles(const struct bench_ports *ports, const struct kernel *
         lanes = 8;
     } else if (kernel == &kernel_avx512_x17 || kernel == &kernel_avx512_x18) {
         adds = ports->wide_512;
-        operations = 2 * OPERATIONS_AVX512; /* the others are not for these units */
-    } else if (kernel == &kernel_avx2_x5) {
-        adds = ports->wide_256;
-        operations = OPERATIONS_AVX2;
+        operations = 2 * OPERATIONS_AVX512; /* of the vectors; single chains are for other units */
     }
     return adds > 0 ? operations / lanes / adds : 0;
 }
