@@ -119,7 +119,7 @@ subtest 'counts' => sub {
     is_deeply $own->{items}, { waiting => 3, leased => 0, done => 0, pulled => 2, cancelled => 1 }, 'a client sees its own';
     is $own->{remaining}, 3 * 49, 'and its work';
     is $own->{client}, 'ann', 'under its name';
-    is_deeply [sort keys %$own], [qw(client items node quota rates remaining version weight)], 'and nothing of machines';
+    is_deeply [sort keys %$own], [qw(client items node quota rates remaining role version weight)], 'and nothing of machines';
     is as('ben', 'GET', '/stats')->json->{items}{waiting}, 0, 'not those of others';
     is as('vera', 'GET', '/stats')->json->{items}{waiting}, 3, 'a viewer sees all';
     ok exists as('olga', 'GET', '/stats')->json->{fleet}, 'an operator, too';

@@ -22,7 +22,7 @@ subtest 'healthz of a healthy server' => sub {
 subtest 'stats' => sub {
     my $stats = $mill->stats;
     is_deeply [sort keys %$stats], [qw(backup fleet items node now oldest_wait_seconds parked paused rates
-        refused remaining version warnings workers)], 'fields';
+        refused remaining role version warnings workers)], 'fields';
     is_deeply $stats->{items}, { waiting => 0, leased => 0, done => 0, pulled => 0, cancelled => 0 }, 'empty at first';
     is $stats->{node}, 7, 'node';
     like $stats->{version}, qr/^\d+\.\d+\.\d+$/, 'version';
