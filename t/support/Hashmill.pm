@@ -160,7 +160,7 @@ sub start_nginx ($self) {
         wait_until(30, sub { !$nginx->alive || -s "$self->{dir}/nginx/nginx.pid" });
         if ($nginx->alive && -s "$self->{dir}/nginx/nginx.pid") {
             delete $self->{port_is_guess};
-            $self->expect_log(qr/bind\(\) to \S+ failed \(98: /); # it tried again, and got it
+            $self->expect_log(qr/bind\(\) to \S+ failed \(98: |still could not bind\(\)/); # it tried again, and got it
             return;
         }
         # Somebody else took the port between our look at it and nginx's.
