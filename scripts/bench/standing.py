@@ -17,6 +17,7 @@ MB = 1e6
 PAGES = 100  # the page under /ui/, open in as many tabs, and how often each asks
 PAGE_SECONDS = 2
 PAGE_PATHS = ("/stats", "/stats/running")
+REPEATS = 101  # two runs of one kind differ by 9 %, and what the pages cost is 1 %
 PARTS = 10  # in which the load is made, and the memory measured behind each
 WHAT_PAGES = "enqueue 16 KB, 16 clients, pages open"
 LONG_SECONDS = 600  # a load that says whether memory stays as it is
@@ -160,7 +161,7 @@ def measure_pages(bench):
             load.put_for(node.url, body, 16, 1)
         bench.interleave(WHAT_PAGES, {
             "none": lambda: load.put_for(node.url, body, 16, bench.seconds),
-            f"{PAGES} tabs": lambda: put_beside_pages(bench, node, body)}, 3 if bench.options.quick else 31)
+            f"{PAGES} tabs": lambda: put_beside_pages(bench, node, body)}, 3 if bench.options.quick else REPEATS)
 
 
 def put_beside_pages(bench, node, body):
