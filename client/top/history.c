@@ -42,7 +42,7 @@ static void join(struct steps *steps, int most) {
     steps->count = kept;
 }
 
-/* Leaves out steps at the start of which nothing is known. */
+/* Leaves out the first steps if nothing is known of them. */
 static void trim(struct steps *steps) {
     int unknown = 0;
     while (unknown < steps->count && steps->values[unknown] < 0)

@@ -19,7 +19,7 @@
 enum {
     FILL_MS = 1000,  /* a batch takes no more files then: slow disks should be seen to get on */
     HOLD_MS = 500,   /* what takes less has no bar */
-    SILENT_MS = 3000 /* so long is no blink: the user wants to know what is waited for */
+    SILENT_MS = 3000 /* silence after which the user is told what is waited for */
 };
 
 /* A file that is read and not in a batch yet. */

@@ -8,7 +8,7 @@
 #include "memory.h"
 #include "net/net.h"
 
-enum { FILES_MS = 1000 /* a rate of files, which are put by the hundreds, is measured so long */ };
+enum { FILES_MS = 1000 /* over which a rate of files is measured: they are put by the hundreds */ };
 
 struct progress {
     struct bar *bar;

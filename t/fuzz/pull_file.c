@@ -6,36 +6,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/say.h"
+#include "client_files.h"
 #include "fnv.h"
-#include "fuzz.h"
 #include "scratch.h"
 
 static char path[80];
 static char state_path[90];
-
-/* Nothing must outlive a power cut here, and to wait for a disk would take most of the time. */
-int fsync(int fd) {
-    (void)fd;
-    return 0;
-}
-
-int fdatasync(int fd) {
-    (void)fd;
-    return 0;
-}
-
-/* Messages are for nobody here. */
-static void drop(void *context, const char *line) {
-    (void)context;
-    must(strlen(line) > 0);
-}
-
-static void hide(void *context) {
-    (void)context;
-}
-
-static const struct drawing nobody = {drop, hide, NULL};
 
 static void make_place(void) {
     static char directory[60];

@@ -1,4 +1,4 @@
-# hashmill with two nodes, of which one or both are away for a while: each value comes once, and what is waited for is said.
+# hashmill with two nodes. One or both are away for a while: each value comes once, and what is waited for is said.
 # t/slow/node-away.t has the same for longer.
 
 use v5.36;

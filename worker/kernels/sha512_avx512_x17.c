@@ -6,13 +6,9 @@
 #define VECTORS 16
 #define SINGLES 1
 #define ITERATE sha512_avx512_x17
+#define VECTOR_FEATURE "avx512f"
 
 #include "sha512_hybrid.h"
-
-static bool usable(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2");
-}
 
 const struct kernel kernel_avx512_x17 = {"avx512-x17", VECTORS + SINGLES, run, usable,
                                          &kernel_avx512_x16};

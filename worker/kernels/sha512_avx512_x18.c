@@ -5,13 +5,9 @@
 #define VECTORS 16
 #define SINGLES 2
 #define ITERATE sha512_avx512_x18
+#define VECTOR_FEATURE "avx512f"
 
 #include "sha512_hybrid.h"
-
-static bool usable(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2");
-}
 
 const struct kernel kernel_avx512_x18 = {"avx512-x18", VECTORS + SINGLES, run, usable,
                                          &kernel_avx512_x16};

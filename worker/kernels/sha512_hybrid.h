@@ -4,8 +4,9 @@
  *
  *     VECTORS, SINGLES    how many chains are in vectors, and how many single
  *     ITERATE             the function of hybrid.py
+ *     VECTOR_FEATURE      the instruction set of the vectors, as the compiler names it
  *
- * and gets `static void run(chains, iterations)` for VECTORS + SINGLES chains.
+ * and gets `static void run(chains, iterations)` for VECTORS + SINGLES chains, and `usable`.
  */
 
 #include <stdalign.h>
@@ -62,4 +63,9 @@ static void run(uint64_t (*chains)[CHAIN_WORDS], int64_t iterations) {
         for (int chain = 0; chain < SINGLES; chain++)
             chains[VECTORS + chain][i] = frame.single[chain][i];
     }
+}
+
+static bool usable(void) {
+    return __builtin_cpu_supports(VECTOR_FEATURE) && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
 }
