@@ -107,7 +107,7 @@ bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o \
 		$(BUILD)/scripts/bench/no_peers.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue/client.o %/queue/client_peers.o %/queue/client_backup.o %/queue/client_operators.o %/queue/client_progress.o,$^) $(FCGI_LIBS)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue/client.o %/queue/client_peers.o %/queue/client_backup.o %/queue/client_operators.o %/queue/client_progress.o %/queue/tickets.o,$^) $(FCGI_LIBS)
 
 $(BUILD)/scripts/bench/queue_full.o $(BUILD)/scripts/bench/inserts.o: | $(BUILD)/sql.h
 

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "http/serve.h"
+#include "intake/intake.h"
 #include "metrics/metrics.h"
 #include "peering/peering.h"
 #include "queue/replica.h"
@@ -21,6 +22,11 @@ static int write_and_count(const struct child_job *job) {
 static int serve_short(const struct child_job *job) {
     metrics_use(job->process, scrape_first_route(api_routes));
     return serve_requests(job, api_routes, NULL);
+}
+
+static int serve_enqueues(const struct child_job *job) {
+    metrics_use(job->process, scrape_first_route(api_routes));
+    return serve_intake(job, api_routes);
 }
 
 static int serve_replica(const struct child_job *job) {
@@ -52,6 +58,7 @@ struct roles roles_of(const struct conf *conf) {
     const struct role list[] = {
         {"writer", write_and_count, 1, SOCKET_CHANNEL, LISTENER_PUBLIC},
         {"public", serve_short, conf->processes_public, SOCKET_PUBLIC, LISTENER_PUBLIC},
+        {"intake", serve_enqueues, conf->processes_intake, SOCKET_INTAKE, LISTENER_PUBLIC},
         {"public-wait", serve_long, 1, SOCKET_PUBLIC_WAIT, LISTENER_PUBLIC},
         {"worker", serve_short, conf->processes_worker, SOCKET_WORKER, LISTENER_WORKER},
         {"worker-wait", serve_long, 1, SOCKET_WORKER_WAIT, LISTENER_WORKER},

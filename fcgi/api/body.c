@@ -24,7 +24,7 @@ static void hash_bytes(void *context, const char *bytes, size_t length) {
         hashing->failed = true;
 }
 
-static void refuse_failed_hash(struct call *call) {
+void body_refuse_failed_hash(struct call *call) {
     problem_reply(&call->server->reply, PROBLEM_FAULT,
                   "The server could not hash the body. Nothing was stored; tell its operator.");
 }
@@ -37,7 +37,10 @@ static const struct {
 } digest_fields[] = {{"Content-Digest", "HTTP_CONTENT_DIGEST"},
                      {"Repr-Digest", "HTTP_REPR_DIGEST"}};
 
-enum { DIGEST_FIELDS = sizeof digest_fields / sizeof *digest_fields };
+enum {
+    DIGEST_FIELDS = sizeof digest_fields / sizeof *digest_fields,
+    SHA256_SIZE = sizeof(((struct digest_field *)NULL)->sha256)
+};
 
 /* Reads these fields; an absent one announces nothing. */
 static bool read_announced(struct call *call, struct digest_field announced[DIGEST_FIELDS]) {
@@ -53,6 +56,11 @@ static bool read_announced(struct call *call, struct digest_field announced[DIGE
     return true;
 }
 
+void body_refuse_empty(struct call *call, size_t max_bytes) {
+    problem_reply(&call->server->reply, PROBLEM_BAD_BODY,
+                  "The body is empty; send 1 to %zu bytes. Nothing was stored.", max_bytes);
+}
+
 /* Reads the body to its end, hashing it. False with the reply when it is empty, too large or
  * broken. */
 static bool hash_body(struct call *call, size_t max_bytes, struct hashing *hashing) {
@@ -64,28 +72,22 @@ static bool hash_body(struct call *call, size_t max_bytes, struct hashing *hashi
         problem_of_body(&call->server->reply, result, max_bytes);
         return false;
     }
-    if (hashing->bytes == 0) {
-        problem_reply(&call->server->reply, PROBLEM_BAD_BODY,
-                      "The body is empty; send 1 to %zu bytes. Nothing was stored.", max_bytes);
-        return false;
-    }
-    return true;
+    if (hashing->bytes == 0)
+        body_refuse_empty(call, max_bytes);
+    return hashing->bytes > 0;
 }
 
-/* Finishes the hashes and compares them with what was announced. */
-static bool verify(struct call *call, const struct hashing *hashing,
-                   const struct digest_field announced[DIGEST_FIELDS],
-                   uint8_t digest[DIGEST_SIZE]) {
-    uint8_t sha256[sizeof announced->sha256] = {0};
-    if (hashing->failed || EVP_DigestFinal_ex(hashing->sha512, digest, NULL) != 1 ||
-        (hashing->sha256 && EVP_DigestFinal_ex(hashing->sha256, sha256, NULL) != 1)) {
-        refuse_failed_hash(call);
-        return false;
-    }
+static bool wants_sha256(const struct digest_field announced[DIGEST_FIELDS]) {
+    return announced[0].has_sha256 || announced[1].has_sha256;
+}
+
+/* Compares the digests with what was announced. */
+static bool compare(struct call *call, const struct digest_field announced[DIGEST_FIELDS],
+                    const uint8_t digest[DIGEST_SIZE], const uint8_t sha256[SHA256_SIZE]) {
     for (int i = 0; i < DIGEST_FIELDS; i++) {
         const struct digest_field *field = &announced[i];
         if ((!field->has_sha512 || memcmp(field->sha512, digest, DIGEST_SIZE) == 0) &&
-            (!field->has_sha256 || memcmp(field->sha256, sha256, sizeof sha256) == 0))
+            (!field->has_sha256 || memcmp(field->sha256, sha256, SHA256_SIZE) == 0))
             continue;
         problem_reply(&call->server->reply, PROBLEM_DIGEST_MISMATCH,
                       "The body's digest is not the one in %s: it was changed on its way, or the "
@@ -99,12 +101,39 @@ static bool verify(struct call *call, const struct hashing *hashing,
 bool body_read(struct call *call, size_t max_bytes, struct buffer *text,
                uint8_t digest[DIGEST_SIZE]) {
     struct digest_field announced[DIGEST_FIELDS];
+    uint8_t sha256[SHA256_SIZE] = {0};
     if (!read_announced(call, announced))
         return false;
     struct hashing hashing = {
         .text = text,
         .sha512 = call->server->sha512,
-        .sha256 = announced[0].has_sha256 || announced[1].has_sha256 ? call->server->sha256 : NULL,
+        .sha256 = wants_sha256(announced) ? call->server->sha256 : NULL,
     };
-    return hash_body(call, max_bytes, &hashing) && verify(call, &hashing, announced, digest);
+    if (!hash_body(call, max_bytes, &hashing))
+        return false;
+    if (hashing.failed || EVP_DigestFinal_ex(hashing.sha512, digest, NULL) != 1 ||
+        (hashing.sha256 && EVP_DigestFinal_ex(hashing.sha256, sha256, NULL) != 1)) {
+        body_refuse_failed_hash(call);
+        return false;
+    }
+    return compare(call, announced, digest, sha256);
+}
+
+bool body_announced(struct call *call) {
+    struct digest_field announced[DIGEST_FIELDS];
+    return read_announced(call, announced);
+}
+
+bool body_fits(struct call *call, const void *bytes, size_t length,
+               const uint8_t digest[DIGEST_SIZE]) {
+    struct digest_field announced[DIGEST_FIELDS];
+    uint8_t sha256[SHA256_SIZE] = {0};
+    if (!read_announced(call, announced))
+        return false;
+    if (wants_sha256(announced) &&
+        EVP_Digest(bytes, length, sha256, NULL, EVP_sha256(), NULL) != 1) {
+        body_refuse_failed_hash(call);
+        return false;
+    }
+    return compare(call, announced, digest, sha256);
 }

@@ -10,4 +10,14 @@
 bool body_read(struct call *call, size_t max_bytes, struct buffer *text,
                uint8_t digest[DIGEST_SIZE]);
 
+/* For who receives and hashes bodies itself: whether the fields that announce a digest can be read,
+ * and whether the body is the one that they announce. False with the reply in place. */
+bool body_announced(struct call *call);
+bool body_fits(struct call *call, const void *bytes, size_t length,
+               const uint8_t digest[DIGEST_SIZE]);
+
+/* The replies to an empty body, and to one that could not be hashed. */
+void body_refuse_empty(struct call *call, size_t max_bytes);
+void body_refuse_failed_hash(struct call *call);
+
 #endif

@@ -76,20 +76,32 @@ void enqueue_refuse(struct call *call, const struct queue_quota *quota, int64_t 
         problem_of_write(reply, result);
 }
 
-void api_enqueue(struct call *call) {
-    struct queue_enqueue item = {0};
-    struct uuid id;
-    if (!read_item(call, &item) ||
-        !body_read(call, (size_t)call->server->conf->body_bytes_max, NULL, item.digest))
-        return;
-    enqueue_client(call, &item.client);
-    item.id = id_new((int)call->server->conf->node);
-    enum queue_result result = queue_enqueue(call->server->queue, &item, &id);
+bool enqueue_begin(struct call *call, struct queue_enqueue *item) {
+    *item = (struct queue_enqueue){0};
+    if (!read_item(call, item))
+        return false;
+    enqueue_client(call, &item->client);
+    item->id = id_new((int)call->server->conf->node);
+    return true;
+}
+
+void enqueue_reply(struct call *call, const struct queue_enqueue *item, enum queue_result result,
+                   struct uuid id) {
     queue_left(call->server->queue, &call->left);
     if (result == QUEUE_OK)
-        reply_created(call, id, item.digest);
+        reply_created(call, id, item->digest);
     else
-        enqueue_refuse(call, &item.client.quota, item.iterations, result,
+        enqueue_refuse(call, &item->client.quota, item->iterations, result,
                        queue_retry_seconds(call->server->queue));
-    quota_reply(call, &item.client.quota);
+    quota_reply(call, &item->client.quota);
+}
+
+void api_enqueue(struct call *call) {
+    struct queue_enqueue item;
+    struct uuid id;
+    if (!enqueue_begin(call, &item) ||
+        !body_read(call, (size_t)call->server->conf->body_bytes_max, NULL, item.digest))
+        return;
+    enum queue_result result = queue_enqueue(call->server->queue, &item, &id);
+    enqueue_reply(call, &item, result, id);
 }

@@ -17,4 +17,14 @@ void enqueue_client(struct call *call, struct queue_client *client);
 void enqueue_refuse(struct call *call, const struct queue_quota *quota, int64_t iterations,
                     enum queue_result result, int seconds);
 
+/* The steps of PUT /enqueue beside its body, for who receives and hashes bodies itself. Reads what
+ * the request's head says into *item; its digest is the caller's to add. False with the reply in
+ * place. */
+bool enqueue_begin(struct call *call, struct queue_enqueue *item);
+
+/* Replies what has become of an item that the queue was given. `id` counts when the result is OK.
+ * Call it before any other call of the queue. */
+void enqueue_reply(struct call *call, const struct queue_enqueue *item, enum queue_result result,
+                   struct uuid id);
+
 #endif

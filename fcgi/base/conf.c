@@ -57,8 +57,9 @@ static const struct setting table[] = {
          "The form of the lines in the log: a text, or an object of JSON."),
     INTEGER("PROCESSES_PUBLIC", processes_public, "processes", 0, 256, 0,
             "Processes for clients' short requests; 0: eight for each core, 16 to 64. Each waits "
-            "for the "
-            "disk with its request: with a slow one, more of them store more at once."),
+            "for the disk with its request."),
+    INTEGER("PROCESSES_INTAKE", processes_intake, "processes", 2, 256, 2,
+            "Processes for PUT /enqueue, many requests at a time each."),
     INTEGER("PROCESSES_WORKER", processes_worker, "processes", 1, 256, 2,
             "Processes for workers' reports."),
     INTEGER("WAIT_SLOTS_PUBLIC", wait_slots_public, "requests", 0, 10000, 1000,

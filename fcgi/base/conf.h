@@ -42,6 +42,7 @@ struct conf {
     char log_level[SETTING_TEXT_SIZE];
     char log_format[SETTING_TEXT_SIZE];
     int64_t processes_public;
+    int64_t processes_intake;
     int64_t processes_worker;
     int64_t wait_slots_public;
     int64_t wait_slots_worker;

@@ -1,12 +1,14 @@
 #include "request.h"
 
 #include <errno.h>
+#include <fcgios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "query.h"
@@ -21,14 +23,46 @@ bool request_setup(void) {
     return true;
 }
 
+/* What libfcgi reads and writes instead of connections, once request_use_memory was called: an
+ * event loop must not wait within it. */
+static struct {
+    bool used;
+    const char *in;
+    size_t left; /* bytes */
+    struct buffer *out;
+} memory;
+
+void request_use_memory(struct buffer *out) {
+    memory.used = true;
+    memory.out = out;
+}
+
+/* libfcgi reads and writes by OS_Read and OS_Write, which it exports: these take their place. */
+int OS_Read(int fd, char *bytes, size_t length) {
+    if (!memory.used)
+        return (int)read(fd, bytes, length);
+    size_t got = length < memory.left ? length : memory.left;
+    if (got > 0)
+        memcpy(bytes, memory.in, got);
+    memory.in += got;
+    memory.left -= got;
+    return (int)got;
+}
+
+int OS_Write(int fd, char *bytes, size_t length) {
+    if (!memory.used)
+        return (int)write(fd, bytes, length);
+    buffer_append(memory.out, bytes, length);
+    return (int)length;
+}
+
 static void set_timeout(int fd, int option, int ms) {
     struct timeval time = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
     if (setsockopt(fd, SOL_SOCKET, option, &time, sizeof time) != 0)
         log_warn("a connection's timeout cannot be set: %m");
 }
 
-/* accept4 with its errors classified; *fd is the connection after REQUEST_ACCEPTED. */
-static enum request_accepted accept_connection(int listen_fd, int *fd) {
+enum request_accepted request_connection(int listen_fd, int *fd) {
     *fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (*fd >= 0)
         return REQUEST_ACCEPTED;
@@ -68,7 +102,7 @@ static bool read_head(FCGX_Request *fcgi, int fd) {
         return false;
     }
     fcgi->detached = 0;
-    fcgi->keepConnection = 0; /* whatever the peer asked for, we close */
+    fcgi->keepConnection = memory.used; /* whatever the peer asked for */
     return true;
 }
 
@@ -85,16 +119,11 @@ static const char *id_of(const struct request *request) {
     return length > 0 && length < LOG_REQUEST_SIZE && id[length] == '\0' ? id : NULL;
 }
 
-enum request_accepted request_accept(struct request *request, int listen_fd,
-                                     struct patience patience) {
-    int fd;
-    enum request_accepted result = accept_connection(listen_fd, &fd);
-    if (result != REQUEST_ACCEPTED)
-        return result;
-    set_timeout(fd, SO_RCVTIMEO, patience.receive_ms);
-    set_timeout(fd, SO_SNDTIMEO, patience.send_ms);
+/* Reads a request's head, and what we want to know of it. False when it is broken; the connection
+ * is closed then. */
+static bool open_request(struct request *request, int fd) {
     if (!read_head(&request->fcgi, fd))
-        return REQUEST_NONE;
+        return false;
     request->method = text_of(request, "REQUEST_METHOD");
     request->path = text_of(request, "DOCUMENT_URI");
     request->query = text_of(request, "QUERY_STRING");
@@ -102,7 +131,24 @@ enum request_accepted request_accept(struct request *request, int listen_fd,
     request->head = strcmp(request->method, "HEAD") == 0;
     if (request->head)
         request->method = "GET";
-    return REQUEST_ACCEPTED;
+    return true;
+}
+
+bool request_open(struct request *request, int fd, const char *head, size_t length) {
+    memory.in = head;
+    memory.left = length;
+    return open_request(request, fd);
+}
+
+enum request_accepted request_accept(struct request *request, int listen_fd,
+                                     struct patience patience) {
+    int fd;
+    enum request_accepted result = request_connection(listen_fd, &fd);
+    if (result != REQUEST_ACCEPTED)
+        return result;
+    set_timeout(fd, SO_RCVTIMEO, patience.receive_ms);
+    set_timeout(fd, SO_SNDTIMEO, patience.send_ms);
+    return open_request(request, fd) ? REQUEST_ACCEPTED : REQUEST_NONE;
 }
 
 const char *request_parameter(const struct request *request, const char *name) {
@@ -127,15 +173,22 @@ const char *request_field(const struct request *request, const char *name, struc
     return value;
 }
 
+enum request_body request_announced(const struct request *request, size_t max_bytes,
+                                    int64_t *announced) {
+    const char *length_text = text_of(request, "CONTENT_LENGTH");
+    *announced = 0;
+    if (*length_text != '\0' && !query_decimal(length_text, 0, INT64_MAX, announced))
+        return REQUEST_BODY_BROKEN;
+    return *announced > (int64_t)max_bytes ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_OK;
+}
+
 enum request_body request_read_body(struct request *request, size_t max_bytes, body_sink *sink,
                                     void *context) {
     static char chunk[32768];
-    int64_t announced = 0;
-    const char *length_text = text_of(request, "CONTENT_LENGTH");
-    if (*length_text != '\0' && !query_decimal(length_text, 0, INT64_MAX, &announced))
-        return REQUEST_BODY_BROKEN;
-    if (announced > (int64_t)max_bytes)
-        return REQUEST_BODY_TOO_LARGE;
+    int64_t announced;
+    enum request_body result = request_announced(request, max_bytes, &announced);
+    if (result != REQUEST_BODY_OK)
+        return result;
     FCGX_Stream *in = request->fcgi.in;
     int64_t count = 0;
     int got;
@@ -203,7 +256,7 @@ bool request_finish(struct request *request, const struct reply *reply) {
     int failed = FCGX_FClose(fcgi->err);
     failed |= FCGX_FClose(fcgi->out);
     /* When the request was read to its end, closing at once loses nothing. */
-    if (FCGX_HasSeenEOF(fcgi->in) == EOF && FCGX_GetError(fcgi->in) == 0)
+    if (!memory.used && FCGX_HasSeenEOF(fcgi->in) == EOF && FCGX_GetError(fcgi->in) == 0)
         FCGX_Detach(fcgi);
     FCGX_Finish_r(fcgi);
     return failed == 0;

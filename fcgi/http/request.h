@@ -51,6 +51,18 @@ bool request_setup(void);
 enum request_accepted request_accept(struct request *request, int listen_fd,
                                      struct patience patience);
 
+/* For an event loop that keeps connections: from here on all requests of this process are opened by
+ * request_open, and what they send is appended to `out`, which the caller writes to the connection.
+ * Their bodies are the caller's to receive, their connections stay open. */
+void request_use_memory(struct buffer *out);
+
+/* Takes the next connection from a non-blocking listening socket into *fd. */
+enum request_accepted request_connection(int listen_fd, int *fd);
+
+/* Opens a request whose head, all records up to the last of its parameters, was received from fd.
+ * False when it is no valid one: the connection is closed. */
+bool request_open(struct request *request, int fd, const char *head, size_t length);
+
 /* A FastCGI parameter of nginx's own, such as "REMOTE_ADDR"; NULL without one. */
 const char *request_parameter(const struct request *request, const char *name);
 
@@ -59,6 +71,10 @@ const char *request_parameter(const struct request *request, const char *name);
  * 1.23 passes a parameter for each line, later versions join them. A reader that allows one value
  * must refuse a joined one. The text may be in *joined, whose content is replaced. */
 const char *request_field(const struct request *request, const char *name, struct buffer *joined);
+
+/* The length that is announced of the body, 0 without one; OK, or what is wrong with it. */
+enum request_body request_announced(const struct request *request, size_t max_bytes,
+                                    int64_t *announced);
 
 /* Reads the body to its end, at most max_bytes, and passes it to the sink. A body announced as
  * longer is not read at all. */
@@ -71,8 +87,8 @@ bool request_is_gone(const struct request *request);
 /* The connection's descriptor, to poll for a client that goes away. */
 int request_descriptor(const struct request *request);
 
-/* Writes the reply, ends the request and closes its connection. False when the reply was not
- * written whole. */
+/* Writes the reply, ends the request and closes its connection (but see request_use_memory). False
+ * when the reply was not written whole. */
 bool request_finish(struct request *request, const struct reply *reply);
 
 /* Ends a request whose client has gone: closes the connection without a reply. */

@@ -9,7 +9,7 @@
 #include "base/child_start.h"
 #include "sockets.h"
 
-enum { ROLES_MAX = 9 };
+enum { ROLES_MAX = 10 };
 
 /* A kind of child: its function, and how many there are. */
 struct role {

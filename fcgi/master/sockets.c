@@ -27,7 +27,7 @@ static const char *const names[SOCKET_COUNT] = {
     [SOCKET_WORKER] = "worker.sock",          [SOCKET_WORKER_WAIT] = "worker-wait.sock",
     [SOCKET_CHANNEL] = "writer/ops.sock",     [SOCKET_LOCK] = "lock",
     [SOCKET_PEERING] = "writer/peering.sock", [SOCKET_REPLICA] = "replica.sock",
-    [SOCKET_METRICS] = "metrics.sock",
+    [SOCKET_METRICS] = "metrics.sock",        [SOCKET_INTAKE] = "intake.sock",
 };
 
 static void path_of(char path[PATH_SIZE], const struct conf *conf, enum socket_name name) {

@@ -18,6 +18,7 @@ enum socket_name {
     SOCKET_PEERING,
     SOCKET_REPLICA,
     SOCKET_METRICS, /* since 0.1.1 */
+    SOCKET_INTAKE,  /* since 0.1.1 */
     SOCKET_COUNT
 };
 

@@ -77,6 +77,20 @@ enum channel_result channel_send(int fd, const struct channel_message *message, 
     }
 }
 
+int channel_send_many(int fd, struct iovec messages[][2], int count) {
+    struct mmsghdr parts[CHANNEL_MANY];
+    int sent;
+    count = count < CHANNEL_MANY ? count : CHANNEL_MANY;
+    for (int i = 0; i < count; i++)
+        parts[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = messages[i], .msg_iovlen = 2}};
+    do {
+        sent = sendmmsg(fd, parts, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return sent;
+    return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? 0 : -1;
+}
+
 /* Receives with these flags of recv. */
 static enum channel_result receive(int fd, struct channel_message *message, size_t *size,
                                    int flags) {

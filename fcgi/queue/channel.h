@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "log.h"
 #include "pages.h"
@@ -140,6 +141,11 @@ void channel_prepare(int fd);
 
 /* Sends size bytes of a message without blocking. */
 enum channel_result channel_send(int fd, const struct channel_message *message, size_t size);
+
+/* Sends messages, each of a header and a body, in one system call without blocking: the first ones,
+ * while there is room. Returns how many, at most CHANNEL_MANY; -1 when the channel is gone. */
+enum { CHANNEL_MANY = 64 };
+int channel_send_many(int fd, struct iovec messages[][2], int count);
 
 /* Receives one message without blocking; *size gets its bytes. CHANNEL_GONE for a message that is
  * too long, shorter than a header or of another version: its sender cannot be trusted. */

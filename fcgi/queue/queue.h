@@ -430,7 +430,15 @@ enum queue_result queue_tally(struct queue *queue, const struct queue_whose *who
 
 /* The verbs of an event loop, with many under way at once. Each start returns a ticket, never 0.
  * The engine parks a ticket that it cannot answer yet. When the engine goes away, the queue sends
- * every ticket again by itself, with the rest of its wait. */
+ * every ticket again by itself, with the rest of its wait; but no enqueue, as it may be done. */
+
+/* Enqueues an item, as queue_enqueue does; queue_flush sends it. It is answered in time, whatever
+ * happens: OK with the id, or as queue_enqueue ends. After that, and before any other call of the
+ * queue, queue_left and queue_retry_seconds tell of it. */
+uint64_t queue_start_enqueue(struct queue *queue, const struct queue_enqueue *item);
+
+/* Sends the enqueues that were started, together. */
+void queue_flush(struct queue *queue);
 
 /* Leases items: at once if there are any, else when some come within request->wait_ms. A repeated
  * request id gets the same items, in their present state. */
@@ -454,6 +462,7 @@ struct queue_answer {
     const struct queue_grant *grant; /* of a lease, when OK */
     const struct queue_item *item;   /* of a look, when OK */
     int64_t number;                  /* of a wait for a batch, and of a count, when OK */
+    struct uuid id;                  /* of an enqueue, when OK */
 };
 
 /* The descriptor to poll for POLLIN, or -1 while the engine is away; ask again after each call. */

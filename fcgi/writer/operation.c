@@ -300,7 +300,6 @@ static const struct operation_kind kinds[OPERATION_COUNT] = {
     [OPERATION_ENQUEUE] = {.name = "enqueue",
                            .message = ONE(enqueue),
                            .answer = ONE(id),
-                           .is_alone = true,
                            .needs_room = true,
                            .is_sane = is_sane_enqueue,
                            .client = CLIENT(queue_enqueue, client.name, client.quota),

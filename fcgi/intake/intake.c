@@ -1,0 +1,432 @@
+#include "intake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/body.h"
+#include "api/enqueue.h"
+#include "clock.h"
+#include "connection.h"
+#include "hash/bodies.h"
+#include "http/problem.h"
+#include "log.h"
+
+enum {
+    CONNECTIONS_MAX = 256,
+    BODIES = 16, /* that come in or are to be hashed at one time; other requests wait for them */
+    EVENTS_MAX = 64,
+    LANES_WAIT_US = 1000, /* a whole body waits for others to be hashed with */
+    SWEEP_MS = 100,       /* between two looks for what takes too long */
+    LOOK_AGAIN_MS = 1000, /* see serve.c */
+    READ_MS = 2000,       /* for a request, from its first byte */
+    IDLE_MS = 10000,      /* nginx closes after less (keepalive_timeout); */
+    LAST_IDLE_MS = 1000   /* at the end it gets this long for it */
+};
+
+/* The subject of an epoll event, unless it is the number of a connection. */
+static const uint32_t ABOUT_LISTENER = UINT32_MAX;
+static const uint32_t ABOUT_ANSWERS = UINT32_MAX - 1;
+
+struct intake {
+    struct server *server;
+    int listen_fd;
+    int epoll_fd;
+    bool is_listening;
+    bool is_stopping;
+    int64_t stop_ms;  /* steady time since when */
+    int64_t sweep_ms; /* steady time of the next sweep */
+    struct connection connections[CONNECTIONS_MAX];
+    uint64_t tickets[CONNECTIONS_MAX]; /* of each that is queued; else 0 */
+    int open;                          /* connections */
+    int reading;                       /* of these */
+    int hashing[CONNECTIONS_MAX];      /* those that are to be hashed, */
+    int hashing_count;
+    int64_t hashing_us;     /* steady time since when there are some */
+    uint8_t *bodies;        /* BODIES times body_size bytes */
+    size_t body_size;       /* bytes */
+    uint8_t *spare[BODIES]; /* the free ones */
+    int spare_count;
+    struct buffer out;
+};
+
+static bool watch(struct intake *intake, int fd, uint32_t events, uint32_t about) {
+    struct epoll_event event = {.events = events, .data.u32 = about};
+    return epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+}
+
+/* --- Connections --- */
+
+/* Gives the memory of a connection's body back. */
+static void release_body(struct intake *intake, struct connection *connection) {
+    struct records *records = &connection->records;
+    if (records->body)
+        intake->spare[intake->spare_count++] = records->body;
+    records->body = NULL;
+    records->body_size = 0;
+}
+
+static void end_connection(struct intake *intake, struct connection *connection) {
+    intake->reading -= connection->state == CONNECTION_READING;
+    release_body(intake, connection);
+    connection_close(connection);
+    intake->open--;
+}
+
+/* A request is over: waits for the next one, unless it was the last. */
+static void end_request(struct intake *intake, struct connection *connection) {
+    intake->reading -= connection->state == CONNECTION_READING;
+    release_body(intake, connection);
+    connection_turn(connection, CONNECTION_IDLE);
+    if (connection->closes || connection->hung_up)
+        end_connection(intake, connection);
+}
+
+/* Sends the reply in server->reply. What has not come of the body is still read, and dropped. */
+static void reply(struct intake *intake, struct connection *connection) {
+    bool sent = connection_reply(connection, intake->is_stopping, &intake->out);
+    server_turn_to(intake->server, NULL);
+    if (!sent)
+        end_connection(intake, connection);
+    else if (connection->records.state == RECORDS_WHOLE)
+        end_request(intake, connection);
+    else
+        release_body(intake, connection);
+}
+
+/* --- Requests --- */
+
+/* Checks what a request says before its body. False with the reply in place. */
+static bool begin(struct connection *connection) {
+    struct call *call = &connection->call;
+    size_t most = (size_t)call->server->conf->body_bytes_max;
+    int64_t announced;
+    if (!router_match(call))
+        return false;
+    if (call->route->handle != api_enqueue) {
+        router_misdirected(call);
+        return false;
+    }
+    if (!enqueue_begin(call, &connection->item) || !body_announced(call))
+        return false;
+    enum request_body result = request_announced(call->request, most, &announced);
+    if (result != REQUEST_BODY_OK)
+        problem_of_body(&call->server->reply, result, most);
+    return result == REQUEST_BODY_OK;
+}
+
+static void take_head(struct intake *intake, struct connection *connection) {
+    connection->call = (struct call){
+        .server = intake->server, .request = &connection->request, .began_us = clock_steady_us()};
+    server_turn_to(intake->server, &connection->request);
+    if (!begin(connection))
+        reply(intake, connection);
+    server_turn_to(intake->server, NULL);
+}
+
+/* Whether a body is as long as it was announced. If not, replies. */
+static bool has_length(struct intake *intake, struct connection *connection) {
+    struct call *call = &connection->call;
+    size_t most = (size_t)call->server->conf->body_bytes_max;
+    size_t length = connection->records.body_length;
+    int64_t announced;
+    request_announced(call->request, most, &announced);
+    if (length > 0 && length <= most && (int64_t)length == announced)
+        return true;
+    server_turn_to(intake->server, &connection->request);
+    if (length == 0 && announced == 0)
+        body_refuse_empty(call, most);
+    else
+        problem_of_body(&call->server->reply,
+                        length > most ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_BROKEN, most);
+    reply(intake, connection);
+    return false;
+}
+
+/* A body is whole: it is hashed with others. Of a request that was refused before it is no more
+ * than its end. */
+static void take_body(struct intake *intake, struct connection *connection) {
+    if (!connection->is_open) {
+        end_request(intake, connection);
+    } else if (has_length(intake, connection)) {
+        intake->reading--;
+        connection_turn(connection, CONNECTION_HASHING);
+        if (intake->hashing_count == 0)
+            intake->hashing_us = clock_steady_us();
+        intake->hashing[intake->hashing_count++] = (int)(connection - intake->connections);
+    }
+}
+
+/* Receives what is there of a request. */
+static void receive(struct intake *intake, struct connection *connection) {
+    if (connection->state == CONNECTION_IDLE && intake->spare_count > 0) {
+        connection_begin(connection, intake->spare[--intake->spare_count], intake->body_size);
+        intake->reading++;
+    }
+    while (connection->state == CONNECTION_READING) {
+        switch (connection_receive(connection)) {
+        case CONNECTION_MORE:
+            if (!records_begun(&connection->records))
+                end_request(intake, connection);
+            return;
+        case CONNECTION_HEAD:
+            take_head(intake, connection);
+            break;
+        case CONNECTION_WHOLE:
+            take_body(intake, connection);
+            break;
+        case CONNECTION_GONE:
+            end_connection(intake, connection);
+            break;
+        }
+    }
+}
+
+/* Takes a connection, one at a time: another process may take the next. False when this process
+ * lacks descriptors or memory. */
+static bool take_connection(struct intake *intake) {
+    int number = 0;
+    int fd;
+    while (number < CONNECTIONS_MAX && intake->connections[number].state != CONNECTION_FREE)
+        number++;
+    if (number == CONNECTIONS_MAX)
+        return true;
+    enum request_accepted result = request_connection(intake->listen_fd, &fd);
+    if (result != REQUEST_ACCEPTED)
+        return result != REQUEST_EXHAUSTED;
+    struct connection *connection = &intake->connections[number];
+    *connection = (struct connection){.fd = fd, .readable = true};
+    connection_turn(connection, CONNECTION_IDLE);
+    intake->open++;
+    if (watch(intake, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, (uint32_t)number))
+        receive(intake, connection);
+    else
+        end_connection(intake, connection);
+    return true;
+}
+
+/* --- The queue --- */
+
+/* Gives an item to the queue, if its body is the one that was announced. */
+static void enqueue(struct intake *intake, struct connection *connection, bool hashed) {
+    const struct records *records = &connection->records;
+    struct call *call = &connection->call;
+    server_turn_to(intake->server, &connection->request);
+    if (!hashed)
+        body_refuse_failed_hash(call);
+    if (!hashed || !body_fits(call, records->body, records->body_length, connection->item.digest)) {
+        reply(intake, connection);
+        return;
+    }
+    release_body(intake, connection);
+    intake->tickets[connection - intake->connections] =
+        queue_start_enqueue(intake->server->queue, &connection->item);
+    connection_turn(connection, CONNECTION_QUEUED);
+    server_turn_to(intake->server, NULL);
+}
+
+/* Whether the whole bodies should wait for more: so that they fill the lanes, and while others come
+ * in that may be whole soon. */
+static bool should_wait(const struct intake *intake) {
+    return intake->hashing_count < bodies_lanes() && intake->reading > 0 &&
+           clock_steady_us() - intake->hashing_us < LANES_WAIT_US;
+}
+
+static void hash(struct intake *intake) {
+    struct body_hash list[BODIES];
+    int count = intake->hashing_count;
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = &intake->connections[intake->hashing[i]];
+        list[i] = (struct body_hash){.bytes = connection->records.body,
+                                     .length = connection->records.body_length,
+                                     .digest = connection->item.digest};
+    }
+    bool hashed = bodies_hash(list, count);
+    intake->hashing_count = 0;
+    for (int i = 0; i < count; i++)
+        enqueue(intake, &intake->connections[intake->hashing[i]], hashed);
+}
+
+static void take_answers(struct intake *intake) {
+    struct queue_answer answer;
+    while (queue_next(intake->server->queue, &answer)) {
+        int number = 0;
+        while (number < CONNECTIONS_MAX && intake->tickets[number] != answer.ticket)
+            number++;
+        if (number == CONNECTIONS_MAX)
+            continue;
+        struct connection *connection = &intake->connections[number];
+        intake->tickets[number] = 0;
+        server_turn_to(intake->server, &connection->request);
+        enqueue_reply(&connection->call, &connection->item, answer.result, answer.id);
+        reply(intake, connection);
+    }
+}
+
+/* --- The loop --- */
+
+/* Ends what takes too long. A request that breaks off is told so. */
+static void sweep(struct intake *intake) {
+    int64_t now = clock_steady_ms();
+    int64_t idle_ms = intake->is_stopping ? LAST_IDLE_MS : IDLE_MS;
+    intake->sweep_ms = now + SWEEP_MS;
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        struct connection *connection = &intake->connections[i];
+        int64_t age = now - connection->since_ms;
+        bool late = connection->state == CONNECTION_READING && age > READ_MS;
+        if (late && connection->is_open) {
+            server_turn_to(intake->server, &connection->request);
+            problem_of_body(&intake->server->reply, REQUEST_BODY_BROKEN, intake->body_size);
+            connection->closes = true;
+            reply(intake, connection);
+        }
+        if ((late && connection->state == CONNECTION_READING) ||
+            (connection->state == CONNECTION_IDLE && age > idle_ms))
+            end_connection(intake, connection);
+    }
+}
+
+/* Receives from who could not be received from before, for want of memory for its body. */
+static void receive_late(struct intake *intake) {
+    for (int i = 0; i < CONNECTIONS_MAX && intake->spare_count > 0; i++) {
+        struct connection *connection = &intake->connections[i];
+        if (connection->state == CONNECTION_IDLE && (connection->readable || connection->hung_up))
+            receive(intake, connection);
+    }
+}
+
+/* Listens while there is room for another connection. */
+static void listen_or_not(struct intake *intake) {
+    bool wanted = intake->open < CONNECTIONS_MAX && !intake->is_stopping;
+    if (wanted && !intake->is_listening)
+        intake->is_listening =
+            watch(intake, intake->listen_fd, EPOLLIN | EPOLLEXCLUSIVE, ABOUT_LISTENER);
+    else if (!wanted && intake->is_listening)
+        intake->is_listening =
+            epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, intake->listen_fd, NULL) != 0;
+}
+
+static int wait_for_events(struct intake *intake, struct epoll_event events[EVENTS_MAX]) {
+    int queue_fd = queue_descriptor(intake->server->queue);
+    int timeout_ms = intake->open > 0 || intake->is_stopping ? SWEEP_MS : LOOK_AGAIN_MS;
+    if (queue_fd >= 0)
+        watch(intake, queue_fd, EPOLLIN, ABOUT_ANSWERS);
+    if (intake->hashing_count > 0)
+        timeout_ms = LANES_WAIT_US / 1000;
+    listen_or_not(intake);
+    int count = epoll_pwait(intake->epoll_fd, events, EVENTS_MAX, timeout_ms, child_wait_mask());
+    return count < 0 ? 0 : count;
+}
+
+/* Handles what has come. False when this process cannot go on. */
+static bool handle(struct intake *intake, const struct epoll_event *events, int count) {
+    bool answers = false;
+    bool able = true;
+    for (int i = 0; i < count; i++) {
+        uint32_t about = events[i].data.u32;
+        if (about == ABOUT_LISTENER || about == ABOUT_ANSWERS) {
+            answers |= about == ABOUT_ANSWERS;
+            continue;
+        }
+        struct connection *connection = &intake->connections[about];
+        connection->readable = true;
+        connection->hung_up |= (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+        receive(intake, connection);
+    }
+    if (answers)
+        take_answers(intake);
+    receive_late(intake);
+    /* At last: a new connection must not meet an event of one before it. */
+    for (int i = 0; i < count && able; i++) {
+        if (events[i].data.u32 == ABOUT_LISTENER)
+            able = take_connection(intake);
+    }
+    return able;
+}
+
+/* Whether all is done after a stop, or it has lasted too long. */
+static bool is_over(struct intake *intake) {
+    int64_t now = clock_steady_ms();
+    if (!intake->is_stopping && child_stopping()) {
+        intake->is_stopping = true;
+        intake->stop_ms = now;
+    }
+    int64_t most = intake->server->conf->operation_seconds * 1000 + LAST_IDLE_MS;
+    return intake->is_stopping && (intake->open == 0 || now - intake->stop_ms > most);
+}
+
+static int serve_all(struct intake *intake) {
+    struct queue *queue = intake->server->queue;
+    struct epoll_event events[EVENTS_MAX];
+    bool able = true;
+    while (able && !is_over(intake)) {
+        int count = wait_for_events(intake, events);
+        child_busy();
+        able = handle(intake, events, count);
+        if (intake->hashing_count > 0 && !should_wait(intake))
+            hash(intake);
+        queue_flush(queue);
+        if (clock_steady_ms() >= intake->sweep_ms) {
+            sweep(intake);
+            take_answers(intake);
+        }
+        if (queue_descriptor(queue) < 0)
+            take_answers(intake);
+        child_idle();
+    }
+    return able ? EXIT_OK : EXIT_TEMPORARY;
+}
+
+/* Prepares everything. intake_close frees it, also after a failure. */
+static bool open_intake(struct intake *intake, const struct child_job *job,
+                        const struct route *routes) {
+    intake->listen_fd = job->listen_fd;
+    intake->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    intake->body_size = (size_t)job->conf->body_bytes_max;
+    void *bodies = mmap(NULL, BODIES * intake->body_size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    intake->bodies = bodies == MAP_FAILED ? NULL : bodies;
+    intake->server = server_open(job, routes);
+    if (intake->epoll_fd < 0 || !intake->bodies || !intake->server) {
+        log_error("the process for enqueues cannot start: %m");
+        return false;
+    }
+    for (int i = 0; i < BODIES; i++)
+        intake->spare[intake->spare_count++] = intake->bodies + (size_t)i * intake->body_size;
+    request_use_memory(&intake->out);
+    bodies_setup();
+    return true;
+}
+
+static void close_intake(struct intake *intake) {
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        if (intake->connections[i].state != CONNECTION_FREE)
+            end_connection(intake, &intake->connections[i]);
+    }
+    server_close(intake->server);
+    if (intake->epoll_fd >= 0)
+        close(intake->epoll_fd);
+    if (intake->bodies)
+        munmap(intake->bodies, BODIES * intake->body_size);
+    buffer_free(&intake->out);
+    free(intake);
+}
+
+int serve_intake(const struct child_job *job, const struct route *routes) {
+    struct intake *intake = calloc(1, sizeof *intake);
+    int exit_code = EXIT_TEMPORARY;
+    if (!intake)
+        return EXIT_TEMPORARY;
+    if (open_intake(intake, job, routes)) {
+        child_ready();
+        exit_code = serve_all(intake);
+    }
+    close_intake(intake);
+    if (exit_code == EXIT_TEMPORARY)
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    return exit_code;
+}
