@@ -179,7 +179,7 @@ ifneq ($(FUZZER),)
 $(BUILD)/worker/kernels/sha512_%.o: override CFLAGS = -O1 -g
 else ifneq ($(findstring -fsanitize=address,$(CFLAGS)),)
 # To watch the thousands of small scopes in them takes gcc half a minute each.
-$(BUILD)/worker/kernels/sha512_%.o: KERNEL_FLAGS = -fno-sanitize-address-use-after-scope
+$(BUILD)/worker/kernels/sha512_%.o $(BUILD)/fcgi/hash/sha512_%.o: KERNEL_FLAGS = -fno-sanitize-address-use-after-scope
 endif
 FUZZ_MAIN := $(if $(FUZZER),,$(BUILD)/t/fuzz/driver.o)
 
@@ -190,7 +190,7 @@ $(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_MAIN) $(TEST_ARCHIVES)
 
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
-$(BUILD)/worker/kernels/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
+$(BUILD)/worker/kernels/sha512_avx512%.o $(BUILD)/fcgi/hash/sha512_lanes%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
 endif
 
 $(BUILD)/%.o: %.c

@@ -1,0 +1,27 @@
+#include "bodies.h"
+
+#include "lanes.h"
+#include "log.h"
+
+static struct lanes_plan plan;
+
+void bodies_setup(void) {
+    int count;
+    const struct lane_kernel *const *list = lanes_built(&count);
+    lanes_choose(&plan, list, count);
+    if (plan.lanes > 0)
+        log_debug("bodies are hashed side by side from %d on, by %s from %d lanes on", plan.least,
+                  plan.steps[plan.lanes].kernel->name, plan.lanes);
+}
+
+bool bodies_hash(const struct body_hash *bodies, int count) {
+    return lanes_hash(&plan, bodies, count);
+}
+
+int bodies_lanes(void) {
+    return plan.lanes;
+}
+
+int bodies_least(void) {
+    return plan.least;
+}
