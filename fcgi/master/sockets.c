@@ -204,7 +204,8 @@ static bool settle_later_ones(struct sockets *sockets, const struct conf *conf) 
     gid_t group;
     return settle(sockets, conf, SOCKET_PEERING, SOCK_SEQPACKET, (gid_t)-1) &&
            find_group(conf, &group) && settle(sockets, conf, SOCKET_REPLICA, SOCK_STREAM, group) &&
-           settle(sockets, conf, SOCKET_METRICS, SOCK_STREAM, group);
+           settle(sockets, conf, SOCKET_METRICS, SOCK_STREAM, group) &&
+           settle(sockets, conf, SOCKET_INTAKE, SOCK_STREAM, group);
 }
 
 static void forget_all(struct sockets *sockets) {

@@ -20,7 +20,7 @@ def measure(bench):
         compared = {
             "node": bench.node("node", PROCESSES_PUBLIC=POOL),
             "no store": bench.node("null", "null", PROCESSES_PUBLIC=POOL),
-            "FULL each": bench.node("full", "full", PROCESSES_PUBLIC=POOL),
+            "FULL each": bench.node("full", "full", PROCESSES_INTAKE=POOL),
             "Flask": bench.up(servers.Flask(bench.scratch)),
         }
         if not bench.options.quick:
@@ -39,7 +39,7 @@ def measure_slow(bench):
             "64 processes": bench.node("node64", slow=True, PROCESSES_PUBLIC=64),
         }
         if not bench.options.quick:
-            compared["FULL each"] = bench.node("full", "full", slow=True, PROCESSES_PUBLIC=POOL)
+            compared["FULL each"] = bench.node("full", "full", slow=True, PROCESSES_INTAKE=POOL)
             compared["Flask"] = bench.up(servers.Flask(bench.scratch, slow_fsync=bench.slow_fsync))
         for size, clients in ((16, 16), (16, 64)) if bench.options.quick else (
                 (16, 1), (16, 16), (16, 64), (256, 16)):

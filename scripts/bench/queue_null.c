@@ -14,7 +14,7 @@
 
 enum { TICKETS_MAX = 64, LEASE_TTL_MS = 60000 };
 
-/* A lease or look that was started and is answered by the next call of queue_next. */
+/* A lease, look or enqueue that was started and is answered by the next call of queue_next. */
 struct ticket {
     uint64_t number;
     int32_t items; /* of a lease; 0 of a look */
@@ -183,6 +183,14 @@ uint64_t queue_start_done(struct queue *queue, const char *client, int64_t wait_
     return start(queue, id_new(0), 0);
 }
 
+uint64_t queue_start_enqueue(struct queue *queue, const struct queue_enqueue *item) {
+    return start(queue, item->id, 0);
+}
+
+void queue_flush(struct queue *queue) {
+    (void)queue;
+}
+
 void queue_forget(struct queue *queue, uint64_t ticket) {
     (void)queue;
     (void)ticket; /* its answer meets nobody */
@@ -209,7 +217,7 @@ bool queue_next(struct queue *queue, struct queue_answer *answer) {
     struct ticket ticket = queue->tickets[0];
     queue->count--;
     memmove(queue->tickets, queue->tickets + 1, (size_t)queue->count * sizeof ticket);
-    *answer = (struct queue_answer){.ticket = ticket.number, .result = QUEUE_OK};
+    *answer = (struct queue_answer){.ticket = ticket.number, .result = QUEUE_OK, .id = ticket.id};
     if (ticket.items > 0) {
         make_grant(&queue->grant, ticket.items);
         answer->grant = &queue->grant;
