@@ -231,7 +231,7 @@ subtest 'by a foreign name' => sub {
 subtest 'the server is away' => sub {
     $mill->stop_server;
     $mill->{server_may_be_gone} = 1;
-    $mill->expect_log(qr{\[crit\].* connect\(\) to unix:\S+/public\.sock failed});
+    $mill->expect_log(qr{\[crit\].* connect\(\) to unix:\S+/(?:public|intake)\.sock failed});
     ask(503, undef, split(/ /, $_ =~ s/\{id\}/$id/r)) for sort keys %$calls;
 };
 
