@@ -37,6 +37,7 @@ struct intake {
     int listen_fd;
     int epoll_fd;
     bool is_listening;
+    bool is_watching; /* the queue's answers */
     bool is_stopping;
     int64_t stop_ms;  /* steady time since when */
     int64_t sweep_ms; /* steady time of the next sweep */
@@ -251,20 +252,34 @@ static void hash(struct intake *intake) {
         enqueue(intake, &intake->connections[intake->hashing[i]], hashed);
 }
 
+/* Delivers an answer of the queue. */
+static void deliver(struct intake *intake, const struct queue_answer *answer) {
+    int number = 0;
+    while (number < CONNECTIONS_MAX && intake->tickets[number] != answer->ticket)
+        number++;
+    if (number == CONNECTIONS_MAX)
+        return;
+    struct connection *connection = &intake->connections[number];
+    intake->tickets[number] = 0;
+    server_turn_to(intake->server, &connection->request);
+    enqueue_reply(&connection->call, &connection->item, answer->result, answer->id);
+    reply(intake, connection);
+}
+
+/* A closed channel leaves epoll by itself. */
+static void note_channel(struct intake *intake) {
+    intake->is_watching &= queue_descriptor(intake->server->queue) >= 0;
+}
+
 static void take_answers(struct intake *intake) {
+    struct queue *queue = intake->server->queue;
     struct queue_answer answer;
-    while (queue_next(intake->server->queue, &answer)) {
-        int number = 0;
-        while (number < CONNECTIONS_MAX && intake->tickets[number] != answer.ticket)
-            number++;
-        if (number == CONNECTIONS_MAX)
-            continue;
-        struct connection *connection = &intake->connections[number];
-        intake->tickets[number] = 0;
-        server_turn_to(intake->server, &connection->request);
-        enqueue_reply(&connection->call, &connection->item, answer.result, answer.id);
-        reply(intake, connection);
+    bool more = true;
+    while (more && queue_next(queue, &answer)) {
+        deliver(intake, &answer);
+        more = queue_under_way(queue) > 0;
     }
+    note_channel(intake);
 }
 
 /* --- The loop --- */
@@ -313,8 +328,8 @@ static void listen_or_not(struct intake *intake) {
 static int wait_for_events(struct intake *intake, struct epoll_event events[EVENTS_MAX]) {
     int queue_fd = queue_descriptor(intake->server->queue);
     int timeout_ms = intake->open > 0 || intake->is_stopping ? SWEEP_MS : LOOK_AGAIN_MS;
-    if (queue_fd >= 0)
-        watch(intake, queue_fd, EPOLLIN, ABOUT_ANSWERS);
+    if (queue_fd >= 0 && !intake->is_watching)
+        intake->is_watching = watch(intake, queue_fd, EPOLLIN, ABOUT_ANSWERS);
     if (intake->hashing_count > 0)
         timeout_ms = LANES_WAIT_US / 1000;
     listen_or_not(intake);
@@ -370,6 +385,7 @@ static int serve_all(struct intake *intake) {
         if (intake->hashing_count > 0 && !should_wait(intake))
             hash(intake);
         queue_flush(queue);
+        note_channel(intake);
         if (clock_steady_ms() >= intake->sweep_ms) {
             sweep(intake);
             take_answers(intake);

@@ -430,7 +430,7 @@ static int serve(struct writer *writer) {
         if (!LIST_EMPTY(&writer->gone))
             accept_all(writer); /* there is room now for a process that could not be accepted */
         free_gone(&writer->gone);
-        if (child_stopping() && count <= 0 && !due && !withheld_first(writer->withheld))
+        if (count <= 0 && !due && !withheld_first(writer->withheld) && child_stopping())
             return end_history(writer);
     }
 }
