@@ -18,7 +18,7 @@
 
 enum {
     CONNECTIONS_MAX = 256,
-    BODIES = 16, /* that come in or are to be hashed at one time; other requests wait for them */
+    BODIES = 12, /* that come in or are to be hashed at one time; other requests wait for them */
     EVENTS_MAX = 64,
     LANES_WAIT_US = 1000, /* a whole body waits for others to be hashed with */
     SWEEP_MS = 100,       /* between two looks for what takes too long */
@@ -75,7 +75,8 @@ static void end_connection(struct intake *intake, struct connection *connection)
     intake->reading -= connection->state == CONNECTION_READING;
     release_body(intake, connection);
     connection_close(connection);
-    intake->open--;
+    if (--intake->open == 0) /* gives the memory of bodies back */
+        madvise(intake->bodies, BODIES * intake->body_size, MADV_DONTNEED);
 }
 
 /* A request is over: waits for the next one, unless it was the last. */
