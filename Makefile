@@ -107,7 +107,7 @@ bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o \
 		$(BUILD)/scripts/bench/no_peers.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	@mkdir -p $(@D)
-	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue/client.o %/queue/client_peers.o %/queue/client_backup.o %/queue/client_operators.o %/queue/client_progress.o %/queue/tickets.o,$^) $(FCGI_LIBS)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter-out %/queue/client.o %/queue/client_peers.o %/queue/client_backup.o %/queue/client_operators.o %/queue/client_progress.o,$^) $(FCGI_LIBS)
 
 $(BUILD)/scripts/bench/queue_full.o $(BUILD)/scripts/bench/inserts.o: | $(BUILD)/sql.h
 
@@ -190,7 +190,7 @@ $(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_MAIN) $(TEST_ARCHIVES)
 
 # clang's scheduler undoes the order of the vector kernels, which is what makes them fast.
 ifneq ($(findstring clang,$(notdir $(CC))),)
-$(BUILD)/worker/kernels/sha512_avx512%.o $(BUILD)/fcgi/hash/sha512_lanes%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
+$(BUILD)/worker/kernels/sha512_avx512%.o: KERNEL_FLAGS = -mllvm -enable-misched=0
 endif
 
 $(BUILD)/%.o: %.c

@@ -10,8 +10,8 @@ void bodies_setup(void) {
     const struct lane_kernel *const *list = lanes_built(&count);
     lanes_choose(&plan, list, count);
     if (plan.lanes > 0)
-        log_debug("bodies are hashed side by side from %d on, by %s from %d lanes on", plan.least,
-                  plan.steps[plan.lanes].kernel->name, plan.lanes);
+        log_debug("%d and more bodies are hashed side by side, in up to %d lanes (%s)", plan.least,
+                  plan.lanes, plan.steps[plan.lanes].kernel->name);
 }
 
 bool bodies_hash(const struct body_hash *bodies, int count) {

@@ -18,7 +18,7 @@ enum { BODIES_MAX = 8 }; /* lanes of the widest kernel */
 struct body_hash {
     const uint8_t *bytes; /* at any address; not read when length is 0 */
     size_t length;
-    uint8_t *digest; /* its 64 bytes go here */
+    uint8_t *digest; /* its 64 bytes go here, which are no part of a body */
 };
 
 /* Compares the kernels that this processor can run with OpenSSL and measures them, in some

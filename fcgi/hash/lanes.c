@@ -3,7 +3,6 @@
 #include <endian.h>
 #include <openssl/evp.h>
 #include <stdalign.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* GROUP_MAX bodies are planned together. */
@@ -123,12 +122,6 @@ static bool hash_by_openssl(const struct body_hash *body) {
            EVP_DigestFinal_ex(context, body->digest, NULL) == 1;
 }
 
-/* For qsort: the longer one first. */
-static int by_length(const void *one, const void *other) {
-    const struct body_hash *const *a = one, *const *b = other;
-    return ((*a)->length < (*b)->length) - ((*a)->length > (*b)->length);
-}
-
 /* What bodies take in lanes, when the next one of the list goes to the lane that is free first. */
 static double lanes_ns(const struct lanes_plan *plan, const struct body_hash **bodies, int count) {
     size_t ends[BODIES_MAX] = {0}; /* of each lane, in blocks, ascending */
@@ -164,7 +157,7 @@ static int share_of_openssl(const struct lanes_plan *plan, const struct body_has
         return count;
     double ns = planned_ns(plan, bodies, count);
     int share = 0;
-    for (; count - share >= plan->least; share++) {
+    for (; share < count && count - share >= plan->least; share++) {
         double others_ns = planned_ns(plan, bodies + share + 1, count - share - 1);
         if ((double)blocks_of(bodies[share]) * plan->openssl_ns + others_ns >= ns)
             return share;
@@ -176,9 +169,12 @@ static int share_of_openssl(const struct lanes_plan *plan, const struct body_has
 /* The longest first, so that none of them begins when the others end. */
 static bool hash_group(const struct lanes_plan *plan, const struct body_hash *bodies, int count) {
     const struct body_hash *sorted[GROUP_MAX];
-    for (int i = 0; i < count; i++)
-        sorted[i] = &bodies[i];
-    qsort(sorted, (size_t)count, sizeof *sorted, by_length);
+    for (int i = 0; i < count; i++) {
+        int at = i;
+        for (; at > 0 && sorted[at - 1]->length < bodies[i].length; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = &bodies[i];
+    }
     int share = share_of_openssl(plan, sorted, count);
     bool good = true;
     for (int i = 0; i < share; i++)

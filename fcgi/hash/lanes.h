@@ -4,15 +4,17 @@
 #include "bodies.h"
 #include "lane_kernel.h"
 
+struct lanes_step {
+    const struct lane_kernel *kernel;
+    double ns; /* a block of all of its lanes */
+};
+
 /* Which kernel for how many bodies, and what it takes. All zeros: OpenSSL computes everything. */
 struct lanes_plan {
-    int lanes;         /* that are filled, at most; 0: none */
-    int least;         /* bodies from which on lanes are used */
-    double openssl_ns; /* a block of one body by OpenSSL */
-    struct {
-        const struct lane_kernel *kernel;
-        double ns;           /* a block of all of its lanes */
-    } steps[BODIES_MAX + 1]; /* by the number of bodies side by side, to `lanes`; [0] is not used */
+    int lanes;                               /* that are filled, at most; 0: none */
+    int least;                               /* bodies from which on lanes are used */
+    double openssl_ns;                       /* a block of one body by OpenSSL */
+    struct lanes_step steps[BODIES_MAX + 1]; /* by the bodies side by side, 1 to lanes */
 };
 
 /* bodies_hash by this plan. */

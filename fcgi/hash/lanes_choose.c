@@ -35,13 +35,12 @@ static struct lanes_plan plan_of(const struct lane_kernel *kernel) {
 }
 
 /* The check for bodies of these lengths. */
-static bool right_for(const struct lane_kernel *kernel, const size_t *lengths, int count) {
+static bool right_for(const struct lane_kernel *kernel, const uint8_t (*bytes)[RIGHT_BYTES],
+                      const size_t *lengths, int count) {
     static const struct lanes_plan openssl;
     struct lanes_plan plan = plan_of(kernel);
-    struct body_hash bodies[2 * BODIES_MAX];
-    uint8_t bytes[2 * BODIES_MAX][RIGHT_BYTES];
-    uint8_t got[2 * BODIES_MAX][64], wanted[2 * BODIES_MAX][64];
-    random_fill(bytes, sizeof bytes);
+    struct body_hash bodies[2 * BODIES_MAX] = {{0}};
+    uint8_t got[2 * BODIES_MAX][64] = {{0}}, wanted[2 * BODIES_MAX][64] = {{0}};
     for (int i = 0; i < count; i++)
         bodies[i] = (struct body_hash){bytes[i], lengths[i], got[i]};
     if (!lanes_hash(&plan, bodies, count))
@@ -55,15 +54,17 @@ static bool right_for(const struct lane_kernel *kernel, const size_t *lengths, i
 bool lanes_right(const struct lane_kernel *kernel) {
     /* Around the ends of one block and two, where padding takes one more. */
     static const size_t edges[] = {0, 1, 111, 112, 127, 128, 129, 239, 240, 256, 599, 600};
+    uint8_t bytes[2 * BODIES_MAX][RIGHT_BYTES];
     size_t lengths[2 * BODIES_MAX];
+    random_fill(bytes, sizeof bytes);
     for (int count = 1; count <= 2 * kernel->lanes; count++) {
         for (int i = 0; i < count; i++)
             lengths[i] = RIGHT_BYTES;
-        if (!right_for(kernel, lengths, count))
+        if (!right_for(kernel, bytes, lengths, count))
             return false;
         for (int i = 0; i < count; i++)
             lengths[i] = edges[(size_t)(i + count) % (sizeof edges / sizeof *edges)];
-        if (!right_for(kernel, lengths, count))
+        if (!right_for(kernel, bytes, lengths, count))
             return false;
     }
     return true;
@@ -113,8 +114,19 @@ static bool gains(const struct lanes_plan *plan, double ns, int bodies) {
     return ns * (100 + GAIN_PERCENT) < plan->openssl_ns * bodies * 100;
 }
 
-/* Fills the lanes of the kernel that is the fastest then. With fewer bodies the fastest of those
- * that have lanes for them computes. */
+/* The fastest kernel that has lanes for so many bodies, and no more lanes than that are filled. */
+static struct lanes_step fastest(const struct lane_kernel *const *list, int count, const double *ns,
+                                 int bodies, int lanes) {
+    struct lanes_step step = {NULL, 0};
+    for (int i = 0; i < count; i++) {
+        if (list[i]->lanes >= bodies && list[i]->lanes <= lanes &&
+            (!step.kernel || ns[i] < step.ns))
+            step = (struct lanes_step){list[i], ns[i]};
+    }
+    return step;
+}
+
+/* Plans to fill the lanes of the kernel that is the fastest then. */
 static void fill(struct lanes_plan *plan, const struct lane_kernel *const *list, int count,
                  const double *ns) {
     double best_ns = plan->openssl_ns;
@@ -126,14 +138,9 @@ static void fill(struct lanes_plan *plan, const struct lane_kernel *const *list,
         plan->lanes = lanes;
     }
     for (int bodies = plan->lanes; bodies > 0; bodies--) {
-        for (int i = 0; i < count; i++) {
-            if (list[i]->lanes < bodies || list[i]->lanes > plan->lanes ||
-                (plan->steps[bodies].kernel && ns[i] >= plan->steps[bodies].ns))
-                continue;
-            plan->steps[bodies].kernel = list[i];
-            plan->steps[bodies].ns = ns[i];
-        }
-        if (bodies > 1 && gains(plan, plan->steps[bodies].ns, bodies))
+        struct lanes_step *step = &plan->steps[bodies];
+        *step = fastest(list, count, ns, bodies, plan->lanes);
+        if (bodies > 1 && gains(plan, step->ns, bodies))
             plan->least = bodies;
     }
 }
@@ -149,8 +156,11 @@ void lanes_choose(struct lanes_plan *plan, const struct lane_kernel *const *list
         if (lanes_right(list[i]))
             right[used++] = list[i];
         else
-            log_error("%s computes SHA-512 wrongly on this machine and is not used", list[i]->name);
+            log_error("kernel %s computes SHA-512 otherwise than OpenSSL and is not used",
+                      list[i]->name);
     }
+    if (used == 0)
+        return;
     measure(plan, right, used, ns);
     fill(plan, right, used, ns);
 }

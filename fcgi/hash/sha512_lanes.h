@@ -44,8 +44,10 @@ INLINE VECTOR pinned(VECTOR x) {
 #define SMALL_SIGMA(x, i, j, k)                                                                    \
     pinned(XOR3(pinned(ROTR(x, i)), pinned(ROTR(x, j)), pinned(SHR(x, k))))
 
-/* What round t adds that is known before the round before it: h + K[t] + W[t] + d. With d here e
- * comes after one addition less, and a, which has time, after one more: e + (Maj - d + Sigma0). */
+/* What round t adds that is known a round before: h + K[t] + W[t] + d. With d here e comes after
+ * one addition less, and a, which has time, is e + (Maj - d + Sigma0): one operation more. A
+ * processor that would wait for e gains by that (chains on a Zen 5: 660 cycles instead of 754). One
+ * that does not loses less (eight lanes on a Zen 4: 2.5 %). */
 INLINE void sum_up(struct vectors *v, const uint64_t *constant, int t) {
     v->sum = pinned(ADD(v->E(t - 3), BROADCAST(*constant)));
     v->sum = pinned(ADD(v->sum, v->W(t)));
@@ -87,12 +89,10 @@ INLINE void transpose(VECTOR r[LANES]) {
         pairs[i + 1] = _mm512_unpackhi_epi64(r[i], r[i + 1]);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) { /* words i and i + 4 of four lanes */
-        int from = (i & 1), part = i >> 1;
-        fours[i] = part ? _mm512_shuffle_i64x2(pairs[from], pairs[from + 2], 0xdd)
-                        : _mm512_shuffle_i64x2(pairs[from], pairs[from + 2], 0x88);
-        fours[i + 4] = part ? _mm512_shuffle_i64x2(pairs[from + 4], pairs[from + 6], 0xdd)
-                            : _mm512_shuffle_i64x2(pairs[from + 4], pairs[from + 6], 0x88);
+    for (int i = 0; i < 4; i++) { /* fours[j]: words j & 3 and (j & 3) + 4 of four lanes */
+        int at = (i & 2) * 2 + (i & 1);
+        fours[at] = _mm512_shuffle_i64x2(pairs[at], pairs[at + 2], 0x88);
+        fours[at + 2] = _mm512_shuffle_i64x2(pairs[at], pairs[at + 2], 0xdd);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {

@@ -241,13 +241,11 @@ static void test_fill(void) {
     is_int(plan.least, 4, "a gain of less than 5 percent is none");
     plan = plan_for(400, 800);
     is_int(plan.lanes, 0, "kernels that are slower than OpenSSL are not used");
-    plan = plan_for(0, 0);
-    plan.openssl_ns = 0;
     plan = (struct lanes_plan){0};
     fill(&plan, both, 2, (double[]){0, 0});
     is_int(plan.lanes, 0, "nor is any by a clock that stands still");
     plan = plan_for(450, 200);
-    ok(plan.steps[2].kernel == &eight, "a narrow kernel that is slower than the wide one is not");
+    ok(plan.steps[2].kernel == &eight, "a narrow kernel slower than the wide one is left out");
 }
 
 /* How many blocks of these bodies go through lanes. */
@@ -275,6 +273,9 @@ static void test_shares(void) {
     is_int(blocks_in_lanes(&plan, (int[]){9, 9, 9, 9, 9, 9, 9}, 7), 18, "but not three more");
     is_int(blocks_in_lanes(&plan, (int[]){30, 10, 10, 10, 20, 20, 20}, 7), 30,
            "a lane that has finished a body takes the next one");
+    plan = plan_for(110, 200);
+    is_int(blocks_in_lanes(&plan, (int[]){100, 30, 30, 30, 30, 30}, 6), 100,
+           "a body that is alone in the end is reckoned by the narrow kernel");
 }
 
 /* A plan of all usable kernels. */
