@@ -442,7 +442,7 @@ def iteration(kernel):
     tail = merge(isa(kernel).tail(), Singles(kernel).tail())
     step, words_step = 8 * kernel.trip, isa.SIZE * kernel.groups * kernel.trip
     return [*head, f"lea {END}, [{FRAME} + {step * trips}]",
-            ".p2align 4", "2:", *trip, f"add {FRAME}, {step}", f"add {WORDS}, {words_step}", f"cmp {FRAME}, {END}",
+            ".p2align 6", "2:", *trip, f"add {FRAME}, {step}", f"add {WORDS}, {words_step}", f"cmp {FRAME}, {END}",
             "jne 2b", f"sub {FRAME}, {step * trips}", f"sub {WORDS}, {words_step * trips}", *tail]
 
 
