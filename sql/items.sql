@@ -7,6 +7,17 @@ INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, 
     done_at, done_wall, client)
 VALUES (?1, ?2, ?2, ?3, ?3 - 1, ?8, ?4, ?5, ?6, ?7, iif(?8 = 2, ?5, NULL), iif(?8 = 2, ?7, NULL), ?9);
 
+-- name: enqueue_many
+-- Stores several, those of the table `enqueued`, see fcgi/rows/enqueue_table.h: 64 take 0.56 of the instructions of
+-- one statement for each. A single one takes more than by enqueue: SQLite keeps the pages as they were, to take the
+-- whole statement back.
+-- ?1 clock, ?2 wall time
+INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, key, enqueued_wall,
+    done_at, done_wall, client)
+SELECT id, digest, digest, iterations, iterations - 1, state, rank, ?1, key, ?2,
+    iif(state = 2, ?1, NULL), iif(state = 2, ?2, NULL), client
+FROM enqueued;
+
 -- name: enqueue_again
 -- The item that a client enqueued with an idempotency key before.
 -- ?1 client, ?2 key

@@ -1,8 +1,7 @@
 #ifndef HASHMILL_REPORT_TABLE_H
 #define HASHMILL_REPORT_TABLE_H
 
-#include <sqlite3.h>
-
+#include "memory_table.h"
 #include "queue/queue.h"
 
 /*
@@ -12,9 +11,8 @@
  * remaining, strike.
  */
 struct report_table {
+    struct memory_table table; /* its rows are items[first] to items[end - 1]; the first member */
     const struct queue_report_item *items;
-    int first; /* the rows are items[first] to items[end - 1] */
-    int end;
     int64_t seq[QUEUE_LEASE_MAX]; /* of items[n]; 0: no change */
     uint8_t state[QUEUE_LEASE_MAX];
     uint8_t strike[QUEUE_LEASE_MAX]; /* 1: it gets one */

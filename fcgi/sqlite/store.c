@@ -37,6 +37,7 @@ bool store_begin(struct store *store) {
 
 /* Ends the transaction without any change. */
 static void undo(struct store *store) {
+    store->enqueued.table.end = 0;
     if (store->in_batch && !sqlite3_get_autocommit(store->database))
         store_run(store, SQL_ROLLBACK, "");
     if (store->in_batch && store->state != STORE_POISONED)
@@ -90,8 +91,9 @@ static bool save_tally(struct store *store) {
 }
 
 bool store_commit(struct store *store) {
-    if (store_state(store) != STORE_GOOD)
+    if (store_state(store) != STORE_GOOD || !store_write_enqueued(store))
         return false;
+    store->one_by_one = false;
     if (sqlite3_total_changes64(store->database) == store->changes_before) {
         undo(store);                    /* it only read: nothing to write or to sync */
         metrics_add_work(&store->done); /* what it has refused */

@@ -11,10 +11,32 @@
 #include "store/retry_after.h"
 #include "store_sql.h"
 
+/* The item that the batch under way has taken with a key of a client; NULL: none, or it is stored.
+ */
+static const struct enqueued_row *not_stored_yet(const struct enqueue_table *enqueued,
+                                                 int64_t client, const char *key) {
+    for (int i = 0; i < enqueued->table.end; i++) {
+        const struct enqueued_row *row = &enqueued->rows[i];
+        if (row->client == client && strcmp(row->key, key) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+/* Whether an item is asked for again with its key, not another one. */
+static bool is_again(const struct queue_enqueue *item, const uint8_t *digest, int64_t iterations) {
+    return memcmp(digest, item->digest, DIGEST_SIZE) == 0 && iterations == item->iterations;
+}
+
 /* Looks an idempotency key of a client up. NONE: never used; OK with the id of its item; CONFLICT:
  * used for another request; FAULT. */
 static enum queue_result enqueued_before(struct store *store, int64_t client,
                                          const struct queue_enqueue *item, struct uuid *id) {
+    const struct enqueued_row *row = not_stored_yet(&store->enqueued, client, item->key);
+    if (row) {
+        *id = row->id;
+        return is_again(item, row->digest, row->iterations) ? QUEUE_OK : QUEUE_CONFLICT;
+    }
     sqlite3_stmt *statement = store_bind(store, SQL_ENQUEUE_AGAIN, "it", client, item->key);
     if (!statement)
         return QUEUE_FAULT;
@@ -25,9 +47,8 @@ static enum queue_result enqueued_before(struct store *store, int64_t client,
         result = QUEUE_NONE;
     } else if (code == SQLITE_ROW && store_blob(store, statement, 0, id->bytes, ID_SIZE) &&
                store_blob(store, statement, 1, digest, DIGEST_SIZE)) {
-        bool same = memcmp(digest, item->digest, DIGEST_SIZE) == 0 &&
-                    sqlite3_column_int64(statement, 2) == item->iterations;
-        result = same ? QUEUE_OK : QUEUE_CONFLICT;
+        int64_t iterations = sqlite3_column_int64(statement, 2);
+        result = is_again(item, digest, iterations) ? QUEUE_OK : QUEUE_CONFLICT;
     }
     store_end(statement);
     return result;
@@ -86,12 +107,27 @@ static enum queue_result within_quota(struct store *store, struct client *client
     return over_items ? QUEUE_OVER_ITEMS : QUEUE_OVER_WORK;
 }
 
+/* Notes the row of an item, to be stored with others. False after a failure. */
+static bool add_row(struct store *store, const struct queue_enqueue *item, int64_t client,
+                    enum item_state state, int64_t rank) {
+    struct enqueue_table *enqueued = &store->enqueued;
+    struct enqueued_row *row = &enqueued->rows[enqueued->table.end++];
+    row->id = item->id;
+    memcpy(row->digest, item->digest, DIGEST_SIZE);
+    row->iterations = item->iterations;
+    row->state = state;
+    row->rank = rank;
+    row->client = client;
+    strcpy(row->key, item->key);
+    int most = store->one_by_one ? 1 : ENQUEUE_TABLE_MAX;
+    return enqueued->table.end < most || store_write_enqueued(store);
+}
+
 /* Stores an item of a client. */
 static enum queue_result add_item(struct store *store, struct client *client,
                                   const struct queue_enqueue *item) {
     struct counts *counts = &store->counts;
     const struct queue_quota *quota = &item->client.quota;
-    const char *key = item->key[0] ? item->key : NULL;
     enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
     int64_t now = store_now_ms(store);
     int64_t rank = 0;
@@ -110,8 +146,7 @@ static enum queue_result add_item(struct store *store, struct client *client,
                                          .only_client = clients_is_only(&store->clients, client)};
         rank = rank_enqueue(&counts->rank, &client->rank, &ranked);
     }
-    if (!store_run(store, SQL_ENQUEUE, "udiiitiii", item->id.bytes, item->digest, item->iterations,
-                   rank, now, key, store->wall_ms, (int64_t)state, client->seq))
+    if (!add_row(store, item, client->seq, state, rank))
         return QUEUE_FAULT;
     store_count_new(store, client->seq, state, item->iterations - 1);
     if (quota->rate > 0) {

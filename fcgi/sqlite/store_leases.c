@@ -312,7 +312,7 @@ static bool apply_all(struct store *store, const struct reporter *reporter) {
     if (!store_run(store, SQL_REPORT_APPLY, "iiii", reporter->seq, new_deadline(store),
                    store_now_ms(store), store->wall_ms))
         return false;
-    for (int n = rows->first; n < rows->end; n++) {
+    for (int n = rows->table.first; n < rows->table.end; n++) {
         const struct move *move = &store->report_moves[n];
         if (rows->seq[n] == 0)
             continue;
@@ -334,18 +334,19 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
     verdict->count = report->count;
     memset(rows->seq, 0, sizeof rows->seq);
     rows->items = report->items;
-    rows->end = 0;
-    while (rows->end < report->count) {
-        rows->first = rows->end;
+    rows->table.end = 0;
+    while (rows->table.end < report->count) {
+        rows->table.first = rows->table.end;
         reporter.work = (struct in_hand_work){0};
         reporter.in_hand = 0;
         reporter.on_way = false;
-        rows->end = end_of_run(report, rows->first);
+        rows->table.end = end_of_run(report, rows->table.first);
         /* Runs that were applied before a failure are taken again when the worker repeats them. */
         if (!judge_all(store, &reporter, verdict))
             return QUEUE_FAULT;
         if (reporter.impossible) {
-            memset(verdict->taken + rows->first, 0, sizeof verdict->taken - (size_t)rows->first);
+            memset(verdict->taken + rows->table.first, 0,
+                   sizeof verdict->taken - (size_t)rows->table.first);
             break;
         }
         if (!apply_all(store, &reporter))

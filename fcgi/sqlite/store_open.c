@@ -370,7 +370,8 @@ static int open_database(struct store *store) {
     }
     files_name(&store->files, path); /* again, now that the file exists */
     configure(store);
-    if (!report_table_register(store->database, &store->report_table) ||
+    if (!enqueue_table_register(store->database, &store->enqueued) ||
+        !report_table_register(store->database, &store->report_table) ||
         !run_script(store->database, SQL_OPEN))
         return failure(store);
     store_wal_open(store);

@@ -19,6 +19,7 @@
 #include "queue/batch_log.h"
 #include "queue/pull_tag.h"
 #include "rows/changes.h"
+#include "rows/enqueue_table.h"
 #include "rows/report_table.h"
 #include "sql.h"
 #include "store/clients.h"
@@ -172,6 +173,8 @@ struct store {
     int64_t quarantined;     /* identities in quarantine; -1: to be counted */
     struct changes changes;  /* of the batch under way, with a replica */
     struct record *record;   /* writes them to the log; NULL without a replica */
+    struct enqueue_table enqueued; /* new items of the batch under way, before they are stored */
+    bool one_by_one;               /* each is stored at once, until all of a batch are */
     struct report_table report_table;
     struct move report_moves[QUEUE_LEASE_MAX]; /* of the report_table.items that change */
     struct backup *backup;                     /* under way, or NULL; see store_backup.c */
@@ -181,8 +184,13 @@ struct store {
 /* Resets a statement and binds its parameters ?1, ?2 ... by type letters:
  * i int64_t; u struct uuid *; d uint8_t[DIGEST_SIZE]; p uint8_t[PULL_TAG_SIZE];
  * c uint8_t[BATCH_CHECK_SIZE]; t const char *;
- * a NULL pointer binds NULL. NULL (and the state set) when it cannot be prepared. */
+ * a NULL pointer binds NULL. It stores new items first (store_enqueued), so that no statement
+ * misses them. NULL (and the state set) when that fails, or the statement cannot be prepared. */
 sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...);
+
+/* Stores the items of store->enqueued. False after a failure. They count as stored already, so it
+ * is one of the batch: STORE_AGAIN, or worse. Only with one_by_one it is one of the last item. */
+bool store_write_enqueued(struct store *store);
 
 /* Steps a statement: SQLITE_ROW, SQLITE_DONE, or an error that was logged and has set the state. */
 int store_step(struct store *store, sqlite3_stmt *statement);

@@ -1,4 +1,5 @@
-/* Statements: prepared once, bound by letters, stepped; failures set the state. */
+/* Statements: prepared once, bound by letters, stepped; failures set the state. New items are
+ * stored together, before anything else looks. */
 
 #include <stdarg.h>
 #include <string.h>
@@ -22,7 +23,33 @@ static int bind_one(sqlite3_stmt *statement, int at, char type, va_list *argumen
     return sqlite3_bind_blob(statement, at, pointer, size, SQLITE_STATIC);
 }
 
+bool store_write_enqueued(struct store *store) {
+    int count = store->enqueued.table.end;
+    const struct enqueued_row *one = &store->enqueued.rows[0];
+    int64_t now = store_now_ms(store);
+    if (count == 0)
+        return true;
+    bool good = count == 1
+                    ? store_run(store, SQL_ENQUEUE, "udiiitiii", one->id.bytes, one->digest,
+                                one->iterations, one->rank, now, one->key[0] ? one->key : NULL,
+                                store->wall_ms, (int64_t)one->state, one->client)
+                    : store_run(store, SQL_ENQUEUE_MANY, "ii", now, store->wall_ms);
+    store->enqueued.table.end = 0;
+    if (!good && !store->one_by_one && store_state(store) == STORE_GOOD) {
+        store->state = STORE_AGAIN;
+        store->one_by_one = true;
+    }
+    return good;
+}
+
+/* Whether a statement can run while rows of new items are not stored. */
+static bool needs_no_rows(enum sql sql) {
+    return sql == SQL_ENQUEUE || sql == SQL_ENQUEUE_MANY || sql == SQL_ENQUEUE_AGAIN;
+}
+
 sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...) {
+    if (!needs_no_rows(sql) && !store_write_enqueued(store))
+        return NULL;
     sqlite3_stmt **slot = &store->statements[sql];
     if (!*slot) {
         int code = sqlite3_prepare_v3(store->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT,

@@ -26,6 +26,8 @@ struct store;
 enum store_state {
     STORE_GOOD,
     STORE_DISK_FULL, /* the batch was rolled back: no room on disk; the store goes on */
+    STORE_AGAIN,     /* the batch was rolled back, as one of its items cannot be stored: in another
+                        attempt that one fails alone */
     STORE_LOST,      /* the batch was rolled back for another reason; the store goes on */
     STORE_UNSURE,    /* only a new start can tell whether the batch was committed, or memory ran
                         out: answer nobody OK and exit with EXIT_TEMPORARY */

@@ -257,10 +257,18 @@ static void fail_expired(struct batch *batch, enum queue_result result) {
         batch_end_answer(batch, job, result);
 }
 
+/* The disk is full: the batch is tried again without enqueues. */
+static void refuse_enqueues(struct batch *batch) {
+    if (!batch->disk_full)
+        log_warn("the disk is full: enqueues are refused until there is room; make some");
+    batch->disk_full = true;
+    batch->refuse_enqueues = true;
+}
+
 bool batch_run(struct batch *batch) {
     enum store_state state = STORE_GOOD;
     batch->refuse_enqueues = false;
-    for (int tries = 0; tries < 2; tries++) {
+    for (bool again = true; again;) {
         if (attempt(batch)) {
             batch->return_count = 0;
             batch->retry_ms = 0;
@@ -272,12 +280,9 @@ bool batch_run(struct batch *batch) {
         state = store_state(batch->store);
         store_rollback(batch->store);
         rewind_attempt(batch);
-        if (state != STORE_DISK_FULL)
-            break;
-        if (!batch->disk_full)
-            log_warn("the disk is full: enqueues are refused until there is room; make some");
-        batch->disk_full = true;
-        batch->refuse_enqueues = true;
+        again = state == STORE_AGAIN || (state == STORE_DISK_FULL && !batch->refuse_enqueues);
+        if (state == STORE_DISK_FULL)
+            refuse_enqueues(batch);
     }
     batch->retry_ms = clock_steady_ms() + RETRY_MS;
     enum queue_result result = state == STORE_DISK_FULL                           ? QUEUE_DISK_FULL

@@ -44,6 +44,7 @@ static void fail(void) {
         return;
     store_begin(one.store);
     store_enqueue(one.store, &item, &id);
+    store_write_enqueued(one.store);
     store_rollback(one.store);
 }
 

@@ -10,6 +10,7 @@ static struct queue_batch batch;
 static uint8_t tags[TAGS][PULL_TAG_SIZE]; /* of pulls that were opened; at first of none */
 static struct uuid loans[8];
 static int64_t nonce;
+static int attempts; /* that were not the first ones */
 
 static int draw(int limit) {
     return (int)(random() % limit);
@@ -155,8 +156,9 @@ static void operation(void) {
     all[draw(sizeof all / sizeof *all)]();
 }
 
-/* One batch. False when it could not be committed. */
-static bool one_batch(void) {
+/* One batch, with what follows from a seed. False when it could not be committed. */
+static bool one_attempt(unsigned seed) {
+    srandom(seed);
     if (!store_begin(store))
         return false;
     store_lapse(store);
@@ -165,10 +167,22 @@ static bool one_batch(void) {
         operation();
     store_remove_old(store);
     store_give_up_pulls(store);
-    if (store_state(store) == STORE_GOOD && draw(8) > 0)
+    if (store_state(store) == STORE_AGAIN || (store_state(store) == STORE_GOOD && draw(8) > 0))
         return store_commit(store);
     store_rollback(store);
     return true;
+}
+
+/* One batch; another attempt of it if one of its items cannot be stored. */
+static bool one_batch(void) {
+    unsigned seed = (unsigned)random();
+    if (one_attempt(seed))
+        return true;
+    if (store_state(store) != STORE_AGAIN)
+        return false;
+    attempts++;
+    store_rollback(store);
+    return one_attempt(seed);
 }
 
 static void walk(unsigned seed) {
@@ -207,6 +221,7 @@ int main(void) {
     for (unsigned seed = 1; seed <= 2; seed++)
         walk(seed);
     is_int(number(store, "SELECT count(*) > 0 FROM item"), 1, "there are items");
+    ok(attempts > 0, "batches were tried again");
     printf("# %lld batches, %lld items, %lld pulls, %lld reservations, %lld loans\n",
            (long long)store_last_batch(store),
            (long long)number(store, "SELECT max(seq) FROM item"),

@@ -14,6 +14,12 @@ static void one_fails_alone(struct store *store) {
     struct queue_enqueue third = new_item(10);
     struct uuid id;
     store_begin(store);
+    store_enqueue(store, &first, &id);
+    store_enqueue(store, &first, &id);
+    ok(!store_commit(store), "a batch in which an id comes twice is not committed");
+    is_int(store_state(store), STORE_AGAIN, "and must be tried again");
+    store_rollback(store);
+    store_begin(store);
     is_int(store_enqueue(store, &first, &id), QUEUE_OK, "an item is stored");
     is_int(store_enqueue(store, &first, &id), QUEUE_FAULT, "the same id again fails");
     is_int(store_enqueue(store, &third, &id), QUEUE_OK, "the next in the batch does not");
