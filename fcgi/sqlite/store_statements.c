@@ -23,18 +23,24 @@ static int bind_one(sqlite3_stmt *statement, int at, char type, va_list *argumen
     return sqlite3_bind_blob(statement, at, pointer, size, SQLITE_STATIC);
 }
 
+static bool write_one(struct store *store, const struct enqueued_row *row) {
+    const char *key = row->key[0] ? row->key : NULL;
+    return store_run(store, SQL_ENQUEUE, "udiiitiii", row->id.bytes, row->digest, row->iterations,
+                     row->rank, store_now_ms(store), key, store->wall_ms, (int64_t)row->state,
+                     row->client);
+}
+
 bool store_write_enqueued(struct store *store) {
-    int count = store->enqueued.table.end;
-    const struct enqueued_row *one = &store->enqueued.rows[0];
-    int64_t now = store_now_ms(store);
+    struct enqueue_table *enqueued = &store->enqueued;
+    int count = enqueued->table.end;
     if (count == 0)
         return true;
-    bool good = count == 1
-                    ? store_run(store, SQL_ENQUEUE, "udiiitiii", one->id.bytes, one->digest,
-                                one->iterations, one->rank, now, one->key[0] ? one->key : NULL,
-                                store->wall_ms, (int64_t)one->state, one->client)
-                    : store_run(store, SQL_ENQUEUE_MANY, "ii", now, store->wall_ms);
-    store->enqueued.table.end = 0;
+    bool good = store_state(store) == STORE_GOOD; /* else SQLite may have ended the transaction */
+    if (good)
+        good = count == 1
+                   ? write_one(store, enqueued->rows)
+                   : store_run(store, SQL_ENQUEUE_MANY, "ii", store_now_ms(store), store->wall_ms);
+    enqueued->table.end = 0;
     if (!good && !store->one_by_one && store_state(store) == STORE_GOOD) {
         store->state = STORE_AGAIN;
         store->one_by_one = true;

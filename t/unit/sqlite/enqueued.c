@@ -23,6 +23,11 @@ static struct uuid put(int64_t iterations) {
     return id;
 }
 
+static void put_many(int count) {
+    for (int i = 0; i < count; i++)
+        put(20);
+}
+
 static bool is_same(struct uuid a, struct uuid b) {
     return memcmp(a.bytes, b.bytes, ID_SIZE) == 0;
 }
@@ -104,8 +109,7 @@ static void keys(void) {
     is_int(store_enqueue(store, &other, &id), QUEUE_CONFLICT, "for other work it is refused");
     is_int(store_enqueue(store, &theirs, &id), QUEUE_OK, "another client's key");
     ok(is_same(id, theirs.id), "is another one");
-    for (int i = 0; i < MANY; i++)
-        put(20);
+    put_many(MANY);
     is_int(store_enqueue(store, &again, &id), QUEUE_OK, "the same behind many");
     ok(is_same(id, first.id), "gives the item, which is stored");
     ends("they are stored");
@@ -140,33 +144,24 @@ static void others_fail(void) {
 }
 
 /* An item that cannot be stored fails alone, in the second attempt. */
-static void one_fails(int before, int behind) {
-    static struct queue_enqueue same;
+static void one_fails(struct queue_enqueue same, int before, int behind) {
     int64_t rows = number(store, "SELECT count(*) FROM item");
     int64_t seq = number(store, "SELECT max(seq) FROM item");
     struct uuid id;
-    bool first = rows == 0 || same.iterations == 0;
-    if (first) {
-        same = new_item(40);
-        store_begin(store);
-        store_enqueue(store, &same, &id);
-        ends("an item");
-        rows++;
-        seq++;
-    }
+    struct queue_enqueue others = new_item(41);
     store_begin(store);
-    for (int i = 0; i < before + behind + 1; i++)
-        i == before ? (void)store_enqueue(store, &same, &id) : (void)put(41);
+    put_many(before);
+    store_enqueue(store, &same, &id);
+    if (behind > 0) /* it may have been told already */
+        store_enqueue(store, &others, &id);
     ok(!store_commit(store), "a batch with its id again");
     is_int(store_state(store), STORE_AGAIN, "must be tried again");
     store_rollback(store);
     is_int(number(store, "SELECT count(*) FROM item"), rows, "nothing of it stays");
     store_begin(store);
-    for (int i = 0; i < before; i++)
-        put(41);
+    put_many(before);
     is_int(store_enqueue(store, &same, &id), QUEUE_FAULT, "then that one fails");
-    for (int i = 0; i < behind; i++)
-        put(41);
+    put_many(behind);
     ends("and the others are stored");
     is_int(number(store, "SELECT max(seq) FROM item"), seq + before + behind, "without a gap");
     store_begin(store);
@@ -176,18 +171,25 @@ static void one_fails(int before, int behind) {
     store_rollback(store);
 }
 
-/* Fewer than are stored at once: the commit finds no room for them. */
-static void full_at_commit(void) {
+static void fill_disk(void) {
     char limit[60];
-    int64_t before = number(store, "SELECT count(*) FROM item");
     sqlite3_exec(store->database, "VACUUM", NULL, NULL, NULL); /* else the reserve counts, too */
     store_files_note(store);
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
              (long long)number(store, "PRAGMA page_count") + 1);
     sqlite3_exec(store->database, limit, NULL, NULL, NULL);
+}
+
+static void make_room(void) {
+    sqlite3_exec(store->database, "PRAGMA max_page_count = 1000000000", NULL, NULL, NULL);
+}
+
+/* Fewer than are stored at once: the commit finds no room for them. */
+static void full_at_commit(void) {
+    int64_t before = number(store, "SELECT count(*) FROM item");
+    fill_disk();
     store_begin(store);
-    for (int i = 0; i < ENQUEUE_TABLE_MAX - 1; i++)
-        put(50);
+    put_many(ENQUEUE_TABLE_MAX - 1);
     is_int(store_state(store), STORE_GOOD, "items for which there is no room");
     ok(!store_commit(store), "are not committed");
     is_int(store_state(store), STORE_DISK_FULL, "and the disk is full");
@@ -195,20 +197,41 @@ static void full_at_commit(void) {
     is_int(store_state(store), STORE_GOOD, "the store goes on");
     is_int(number(store, "SELECT count(*) FROM item"), before, "without them");
     ok(counts_true(store), "the counts are true");
-    sqlite3_exec(store->database, "PRAGMA max_page_count = 1000000000", NULL, NULL, NULL);
+    make_room();
+}
+
+/* SQLite ends the transaction itself: nothing is written behind that. */
+static void full_at_one(void) {
+    int64_t before = number(store, "SELECT count(*) FROM item");
+    struct queue_item seen;
+    fill_disk();
+    store_begin(store);
+    while (store_state(store) == STORE_GOOD)
+        store_look(store, put(50), &queue_everybodys, &seen);
+    is_int(store_state(store), STORE_DISK_FULL, "no room for an item that is stored alone");
+    ok(sqlite3_get_autocommit(store->database), "SQLite gives the batch up");
+    make_room();
+    struct uuid id = put(51);
+    is_int(store_look(store, id, &queue_everybodys, &seen), QUEUE_FAULT, "nothing is behind it");
+    put(52);
+    store_rollback(store);
+    store_begin(store);
+    store_rollback(store);
+    is_int(number(store, "SELECT count(*) FROM item"), before, "nothing stays");
+    ok(counts_true(store), "the counts are true");
 }
 
 static void rolled_back(void) {
     int64_t before = number(store, "SELECT count(*) FROM item");
     store_begin(store);
-    put(60);
+    put(6000);
     store_rollback(store);
     store_begin(store);
     is_int(store_leasable(store), store->saved_counts.items[ITEM_WAITING], "a batch is undone");
     put(61);
     ends("the next one");
     is_int(number(store, "SELECT count(*) FROM item") - before, 1, "stores its own item only");
-    is_int(number(store, "SELECT count(*) FROM item WHERE iterations = 60"), 0, "not the other");
+    is_int(number(store, "SELECT count(*) FROM item WHERE iterations = 6000"), 0, "not the other");
 }
 
 int main(void) {
@@ -219,11 +242,16 @@ int main(void) {
     found_at_once();
     keys();
     others_fail();
-    one_fails(2, 2);
-    one_fails(0, 0);
-    one_fails(ENQUEUE_TABLE_MAX + 1, 1);
-    one_fails(ENQUEUE_TABLE_MAX - 1, ENQUEUE_TABLE_MAX);
+    struct queue_enqueue same = new_item(40);
+    store_begin(store);
+    store_enqueue(store, &same, &same.id);
+    ends("an item");
+    one_fails(same, 2, 2);
+    one_fails(same, 0, 0);
+    one_fails(same, ENQUEUE_TABLE_MAX, 1);
+    one_fails(same, ENQUEUE_TABLE_MAX - 1, ENQUEUE_TABLE_MAX);
     full_at_commit();
+    full_at_one();
     rolled_back();
     store_close(store);
     return done_testing();
