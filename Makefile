@@ -54,7 +54,7 @@ WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
 CLIENT_SOURCES := $(wildcard client/*.c client/*/*.c)
 TEST_SOURCES := $(wildcard t/unit/*/*.c)
 FUZZ_SOURCES := $(filter-out t/fuzz/driver.c,$(wildcard t/fuzz/*.c))
-BENCH_SOURCES := $(wildcard scripts/bench/*.c)
+BENCH_SOURCES := $(wildcard scripts/bench/*.c scripts/bench/*/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -312,13 +312,13 @@ C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(CLIENT_SOURCES) $(T
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c)
 H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h client/*.h client/*/*.h t/*/*.h t/*/*/*.h)
 PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/tools/screenshots t/support/guard
-PYTHON_FILES = $(wildcard scripts/bench/*.py t/support/*.py)
+PYTHON_FILES = $(wildcard scripts/bench/*.py scripts/bench/*/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
 	$(addprefix scripts/,aws/ec2-node aws/ec2-start aws/ec2-volume aws/spot-watch bench/bench-mill build/fresh build/from-help \
 	build/lint-commits build/packages.sh build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/* sql/* nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json grafana/* prometheus/*) \
+	$(wildcard scripts/bench/*.* sql/* nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json grafana/* prometheus/*) \
 	$(wildcard t/*/*.t $(addprefix t/support/,*.pm */*.pm */*/*.pm))
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes lint-floors lint-docs

@@ -242,7 +242,7 @@ class Flask:
         workers = 2 * (os.cpu_count() or 1) + 1  # as gunicorn's manual advises
         self.server = Process(
             ["/usr/bin/gunicorn", "--workers", workers, "--bind", f"unix:{address}",
-             "--backlog", "4096", "--chdir", ROOT / "scripts/bench", "flask_queue:app"],
+             "--backlog", "4096", "--chdir", ROOT / "scripts/bench/references", "flask_queue:app"],
             self.directory / "server.log", environment=environment)
         self.server.wait_ready(address.exists)
         self.nginx = Nginx(self.directory, lambda port: self._configure(port, address))
