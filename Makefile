@@ -102,7 +102,7 @@ BENCH_ENGINES := null full
 BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
 
 .PHONY: bench-programs
-bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes $(BUILD)/bench-inserts
+bench-programs: all $(BENCH_SERVERS) $(BUILD)/slow_fsync.so $(BUILD)/bench-lanes $(BUILD)/bench-inserts $(BUILD)/bench-put
 
 $(BENCH_SERVERS): $(BUILD)/%/hashmill-fcgi: $(BUILD)/scripts/bench/queue_%.o \
 		$(BUILD)/scripts/bench/no_peers.o $(FCGI_OBJECTS) $(LIB_OBJECTS)
@@ -120,6 +120,10 @@ $(BUILD)/bench-lanes: scripts/bench/lanes.c $(BUILD)/worker.a $(BUILD)/lib.a
 
 $(BUILD)/bench-inserts: $(BUILD)/scripts/bench/inserts.o $(BUILD)/sql.o
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FCGI_LIBS)
+
+$(BUILD)/bench-put: scripts/bench/references/put.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $<
 
 $(BUILD)/fcgi.a: $(filter-out %/main.o,$(FCGI_OBJECTS))
 $(BUILD)/worker.a: $(filter-out %/main.o,$(WORKER_OBJECTS))
@@ -239,7 +243,7 @@ fuzz:
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
-test-tools: $(BUILD)/sim/hashmill-sim $(TEST_SHIMS) $(CRASH_PROGRAMS) $(FLIP_PROGRAMS)
+test-tools: $(BUILD)/sim/hashmill-sim $(TEST_SHIMS) $(CRASH_PROGRAMS) $(FLIP_PROGRAMS) $(BUILD)/bench-put
 
 # All tests; scripts/test.sh installs what they need first, this does not.
 .PHONY: test
