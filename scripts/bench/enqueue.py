@@ -1,12 +1,14 @@
-"""PUT /enqueue by wrk: throughput and latency against clients and body size, on the disk as it is and
-on one whose fsync takes 2 ms more."""
+"""PUT /enqueue by wrk, and the same bodies as jobs of beanstalkd and Redis: throughput and latency
+against clients and body size, on the disk as it is and on one whose fsync takes 2 ms more."""
 
+import functools
 import os
 import time
 
 import load
 import servers
 from measure import POOL
+from references import brokers
 
 KB = 1024
 FSYNCS = 500
@@ -25,9 +27,10 @@ def measure(bench):
         }
         if not bench.options.quick:
             compared["constant"] = bench.up(servers.Constant(bench.scratch))
+        jobs = brokers.loads(bench)
         for size, counts in (FEW if bench.options.quick else SIZES).items():
             for clients in counts:
-                put(bench, name_of(size, clients), compared, size, clients)
+                put(bench, name_of(size, clients), compared, jobs, size, clients)
 
 
 def measure_slow(bench):
@@ -38,27 +41,30 @@ def measure_slow(bench):
             "node": bench.node("node", slow=True, PROCESSES_PUBLIC=POOL),
             "64 processes": bench.node("node64", slow=True, PROCESSES_PUBLIC=64),
         }
+        jobs = {}
         if not bench.options.quick:
             compared["FULL each"] = bench.node("full", "full", slow=True, PROCESSES_INTAKE=POOL)
             compared["Flask"] = bench.up(servers.Flask(bench.scratch, slow_fsync=bench.slow_fsync))
+            jobs = brokers.loads(bench, slow=True)
         for size, clients in ((16, 16), (16, 64)) if bench.options.quick else (
                 (16, 1), (16, 16), (16, 64), (256, 16)):
-            put(bench, name_of(size, clients) + ", fsync + 2 ms", compared, size, clients)
+            put(bench, name_of(size, clients) + ", fsync + 2 ms", compared, jobs, size, clients)
 
 
 def name_of(size, clients):
     return f"enqueue {size} KB, {clients} client{'s' * (clients > 1)}"
 
 
-def put(bench, what, compared, size, clients):
-    """Measures one size and number of clients on all servers, after one short run of each."""
+def put(bench, what, compared, jobs, size, clients):
+    """Measures one size and number of clients on all servers, after one short run of each, and by the loads on
+    brokers, which have a new one each time."""
     body = bench.body(size * KB)
     with bench.quiet():
         for server in compared.values():
             load.put_for(server.url, body, clients, 1)
-    bench.interleave(what, {
-        name: lambda server=server: load.put_for(server.url, body, clients, bench.seconds)
-        for name, server in compared.items()})
+    loads = {name: functools.partial(load.put_for, server.url) for name, server in compared.items()}
+    bench.interleave(what, {name: functools.partial(put_for, body, clients, bench.seconds)
+                            for name, put_for in {**loads, **jobs}.items()})
 
 
 def fsync(path):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures the queue beside what it is judged by, in one invocation: interleaved repeats, medians.
 
-    make bench             everything, some 50 minutes; build/bench.json, .md and .svg
+    make bench             everything, some 55 minutes; build/bench.json, .md and .svg
     make bench CHECK=1     and fail when a bound is missed
     make bench-quick       the main ratios in under a minute
 

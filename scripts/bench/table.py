@@ -4,7 +4,10 @@ against clients, drawn by gnuplot."""
 import re
 import subprocess
 
-SERVERS = ("node", "64 processes", "no store", "constant", "FULL each", "Flask")
+import bounds
+
+REFERENCES = ("Flask", "beanstalkd", "Redis")  # what many would take instead
+SERVERS = ("node", "64 processes", "no store", "constant", "FULL each") + REFERENCES
 
 
 def tables(results):
@@ -17,6 +20,7 @@ def tables(results):
     if enqueues:
         parts.append(table("requests/s, p99 in ms", enqueues,
                            lambda figures: f"{count(figures['rate'])}, {figures['p99_ms']:.1f}"))
+        parts += ratios(results, enqueues)
     if batches:
         parts.append(table("items/s, p99 of a request in ms", batches, lambda figures:
                            f"{count(figures['items_per_second'])}, {figures['p99_ms']:.1f}"))
@@ -25,6 +29,15 @@ def tables(results):
     if others:
         parts.append("\n".join(["| | | |", "|---|---|---|"] + others))
     return "\n\n".join(parts) + "\n"
+
+
+def ratios(results, enqueues):
+    """A table of how many times as many requests a node takes, if there is any."""
+    ratio = bounds.Check(results).ratio
+    rows = {what: {name: ratio(what, "node", name) for name in REFERENCES if ratio(what, "node", name)}
+            for what in enqueues}
+    rows = {what: by for what, by in rows.items() if by}
+    return [table("rate of node, divided by that of", rows, lambda times: f"{times:.2f}")] if rows else []
 
 
 def table(title, rows, cell):
@@ -55,6 +68,8 @@ UNITS = {"rate": "/s", "items_per_second": " items/s", "p50_ms": " ms (p50)", "p
 
 
 def one(measure, value):
+    if isinstance(value, str):
+        return value
     text = count(value) if value >= 1000 else f"{value:.3g}"
     return text + UNITS.get(measure, " " + measure)
 

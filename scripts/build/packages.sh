@@ -19,12 +19,13 @@ fi
     ! grep -qx 'ID=debian' /etc/os-release || packages_test+=(chromium chromium-driver python3-selenium)
     packages_bench_mill=(clang)
     packages_bench=(wrk nghttp2-client python3-flask gunicorn gnuplot-nox)
+    packages_bench_brokers=(beanstalkd redis-server)
     packages_fresh=(debootstrap git)
     packages_lint=(clang clang-format clang-tidy cppcheck shellcheck python3-pyflakes)
 }
 
 # What root runs. A package's own service is not started, now or at boot: nginx would listen on port 80 of
-# every address, Prometheus on port 9090.
+# every address, Prometheus on port 9090, beanstalkd and Redis on ports of this machine.
 # shellcheck disable=SC2016  # the shell that root runs expands these
 install_as_root='
     set -eu
@@ -39,7 +40,7 @@ install_as_root='
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq -o DPkg::Lock::Timeout=120
     apt-get -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >/dev/null
-    for service in nginx prometheus; do
+    for service in nginx prometheus beanstalkd redis-server; do
         case " $* " in *" $service "*) update-rc.d "$service" disable ;; esac
     done
 '
