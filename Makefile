@@ -474,7 +474,7 @@ help:
 	@echo 'make sim          two nodes in one process and virtual time: SEEDS=1000 histories from SEED=1, judged'
 	@echo 'make fuzz         every reader of what comes from outside, SECONDS=60 each, under libFuzzer'
 	@echo 'make bench        measure the queue beside its references; CHECK=1: exit 1 when a bound is missed'
-	@echo 'make bench-quick  the main ratios in under a minute'
+	@echo 'make bench-quick  the main ratios in about a minute'
 	@echo 'make bench-programs   what the benchmarks compare with'
 	@echo 'make bench-worker a whole worker against a node: its share of what its kernels do (CHECK=1)'
 	@echo 'make bench-mill   what kernels and lanes do, beside OpenSSL and Python (CHECK=1 judges)'

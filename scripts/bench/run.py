@@ -3,7 +3,7 @@
 
     make bench             everything, some 55 minutes; build/bench.json, .md and .svg
     make bench CHECK=1     and fail when a bound is missed
-    make bench-quick       the main ratios in under a minute
+    make bench-quick       the main ratios in about a minute
 
 Load, nginx and servers share this machine's processors, so absolute figures are the machine's; the
 ratios are what counts.
