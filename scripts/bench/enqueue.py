@@ -20,8 +20,8 @@ def measure(bench):
     with bench.section("enqueue"):
         bench.interleave("fdatasync of 32 KB", {"disk": lambda: fsync(bench.scratch / "fsync")})
         compared = {
-            "node": bench.node("node", PROCESSES_PUBLIC=POOL),
-            "no store": bench.node("null", "null", PROCESSES_PUBLIC=POOL),
+            "node": bench.node("node"),
+            "no store": bench.node("null", "null"),
             "FULL each": bench.node("full", "full", PROCESSES_INTAKE=POOL),
             "Flask": bench.up(servers.Flask(bench.scratch)),
         }
@@ -34,13 +34,9 @@ def measure(bench):
 
 
 def measure_slow(bench):
-    """The same with 2 ms more for each fsync, as on a network disk; 64 processes beside the 16, since
-    a process waits for its commit."""
+    """The same with 2 ms more for each fsync, as on a network disk."""
     with bench.section("slow"):
-        compared = {
-            "node": bench.node("node", slow=True, PROCESSES_PUBLIC=POOL),
-            "64 processes": bench.node("node64", slow=True, PROCESSES_PUBLIC=64),
-        }
+        compared = {"node": bench.node("node", slow=True)}
         jobs = {}
         if not bench.options.quick:
             compared["FULL each"] = bench.node("full", "full", slow=True, PROCESSES_INTAKE=POOL)

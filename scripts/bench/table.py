@@ -7,7 +7,7 @@ import subprocess
 import bounds
 
 REFERENCES = ("Flask", "beanstalkd", "Redis")  # what many would take instead
-SERVERS = ("node", "64 processes", "no store", "constant", "FULL each") + REFERENCES
+SERVERS = ("node", "no store", "constant", "FULL each") + REFERENCES
 
 
 def tables(results):
