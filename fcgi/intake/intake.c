@@ -88,21 +88,20 @@ static void end_request(struct intake *intake, struct connection *connection) {
         end_connection(intake, connection);
 }
 
-/* Sends the reply in server->reply. What has not come of the body is still read, and dropped. */
+/* Sends the reply in server->reply. A connection is kept only behind a whole body: nginx may send
+ * the next request as soon as it has this reply and has handed over the rest of the body. */
 static void reply(struct intake *intake, struct connection *connection) {
     bool sent = connection_reply(connection, intake->is_stopping, &intake->out);
     server_turn_to(intake->server, NULL);
-    if (!sent)
-        end_connection(intake, connection);
-    else if (connection->records.state == RECORDS_WHOLE)
+    if (sent && connection->records.state == RECORDS_WHOLE)
         end_request(intake, connection);
     else
-        release_body(intake, connection);
+        end_connection(intake, connection);
 }
 
 /* --- Requests --- */
 
-/* Checks what a request says before its body. False with the reply in place. */
+/* Checks what a request's head says. False with the reply in place. */
 static bool begin(struct connection *connection) {
     struct call *call = &connection->call;
     size_t most = (size_t)call->server->conf->body_bytes_max;
@@ -124,14 +123,10 @@ static bool begin(struct connection *connection) {
 static void take_head(struct intake *intake, struct connection *connection) {
     connection->call = (struct call){
         .server = intake->server, .request = &connection->request, .began_us = clock_steady_us()};
-    server_turn_to(intake->server, &connection->request);
-    if (!begin(connection))
-        reply(intake, connection);
-    server_turn_to(intake->server, NULL);
 }
 
-/* Whether a body is as long as it was announced. If not, replies. */
-static bool has_length(struct intake *intake, struct connection *connection) {
+/* Whether a body is as long as it was announced. False with the reply in place. */
+static bool has_length(struct connection *connection) {
     struct call *call = &connection->call;
     size_t most = (size_t)call->server->conf->body_bytes_max;
     size_t length = connection->records.body_length;
@@ -139,28 +134,27 @@ static bool has_length(struct intake *intake, struct connection *connection) {
     request_announced(call->request, most, &announced);
     if (length > 0 && length <= most && (int64_t)length == announced)
         return true;
-    server_turn_to(intake->server, &connection->request);
     if (length == 0 && announced == 0)
         body_refuse_empty(call, most);
     else
         problem_of_body(&call->server->reply,
                         length > most ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_BROKEN, most);
-    reply(intake, connection);
     return false;
 }
 
-/* A body is whole: it is hashed with others. Of a request that was refused before it is no more
- * than its end. */
-static void take_body(struct intake *intake, struct connection *connection) {
-    if (!connection->is_open) {
-        end_request(intake, connection);
-    } else if (has_length(intake, connection)) {
-        intake->reading--;
-        connection_turn(connection, CONNECTION_HASHING);
-        if (intake->hashing_count == 0)
-            intake->hashing_us = clock_steady_us();
-        intake->hashing[intake->hashing_count++] = (int)(connection - intake->connections);
+/* A request is whole: it is refused, or its body is hashed with others. */
+static void take_whole(struct intake *intake, struct connection *connection) {
+    server_turn_to(intake->server, &connection->request);
+    if (!begin(connection) || !has_length(connection)) {
+        reply(intake, connection);
+        return;
     }
+    server_turn_to(intake->server, NULL);
+    intake->reading--;
+    connection_turn(connection, CONNECTION_HASHING);
+    if (intake->hashing_count == 0)
+        intake->hashing_us = clock_steady_us();
+    intake->hashing[intake->hashing_count++] = (int)(connection - intake->connections);
 }
 
 /* Receives what is there of a request. */
@@ -179,7 +173,7 @@ static void receive(struct intake *intake, struct connection *connection) {
             take_head(intake, connection);
             break;
         case CONNECTION_WHOLE:
-            take_body(intake, connection);
+            take_whole(intake, connection);
             break;
         case CONNECTION_GONE:
             end_connection(intake, connection);
@@ -297,12 +291,10 @@ static void sweep(struct intake *intake) {
         if (late && connection->is_open) {
             server_turn_to(intake->server, &connection->request);
             problem_of_body(&intake->server->reply, REQUEST_BODY_BROKEN, intake->body_size);
-            connection->closes = true;
             reply(intake, connection);
-        }
-        if ((late && connection->state == CONNECTION_READING) ||
-            (connection->state == CONNECTION_IDLE && age > idle_ms))
+        } else if (late || (connection->state == CONNECTION_IDLE && age > idle_ms)) {
             end_connection(intake, connection);
+        }
     }
 }
 
