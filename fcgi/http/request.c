@@ -187,7 +187,7 @@ enum request_body request_read_body(struct request *request, size_t max_bytes, b
     static char chunk[32768];
     int64_t announced;
     enum request_body result = request_announced(request, max_bytes, &announced);
-    if (result != REQUEST_BODY_OK)
+    if (result != REQUEST_BODY_OK || memory.used)
         return result;
     FCGX_Stream *in = request->fcgi.in;
     int64_t count = 0;

@@ -77,7 +77,7 @@ enum request_body request_announced(const struct request *request, size_t max_by
                                     int64_t *announced);
 
 /* Reads the body to its end, at most max_bytes, and passes it to the sink. A body announced as
- * longer is not read at all. */
+ * longer is not read at all; nor is any after request_use_memory. */
 enum request_body request_read_body(struct request *request, size_t max_bytes, body_sink *sink,
                                     void *context);
 
