@@ -38,6 +38,7 @@ struct intake {
     int epoll_fd;
     bool is_listening;
     bool is_watching; /* the queue's answers */
+    bool is_able;     /* to take connections; if not, this process ends */
     bool is_stopping;
     int64_t stop_ms;  /* steady time since when */
     int64_t sweep_ms; /* steady time of the next sweep */
@@ -52,6 +53,8 @@ struct intake {
     size_t body_size;       /* bytes */
     uint8_t *spare[BODIES]; /* the free ones */
     int spare_count;
+    bool is_behind; /* some idle connections have sent something that was not received, */
+    int next;       /* and this one, or one behind it, is the first to be received from */
     struct buffer out;
 };
 
@@ -84,6 +87,7 @@ static void end_request(struct intake *intake, struct connection *connection) {
     intake->reading -= connection->state == CONNECTION_READING;
     release_body(intake, connection);
     connection_turn(connection, CONNECTION_IDLE);
+    intake->is_behind |= connection->readable;
     if (connection->closes || connection->hung_up)
         end_connection(intake, connection);
 }
@@ -157,12 +161,19 @@ static void take_whole(struct intake *intake, struct connection *connection) {
     intake->hashing[intake->hashing_count++] = (int)(connection - intake->connections);
 }
 
+/* Begins a request, if there is memory for its body, and none has waited longer for it. */
+static void begin_request(struct intake *intake, struct connection *connection) {
+    intake->is_behind |= intake->spare_count == 0;
+    if (intake->is_behind)
+        return;
+    connection_begin(connection, intake->spare[--intake->spare_count], intake->body_size);
+    intake->reading++;
+}
+
 /* Receives what is there of a request. */
 static void receive(struct intake *intake, struct connection *connection) {
-    if (connection->state == CONNECTION_IDLE && intake->spare_count > 0) {
-        connection_begin(connection, intake->spare[--intake->spare_count], intake->body_size);
-        intake->reading++;
-    }
+    if (connection->state == CONNECTION_IDLE)
+        begin_request(intake, connection);
     while (connection->state == CONNECTION_READING) {
         switch (connection_receive(connection)) {
         case CONNECTION_MORE:
@@ -182,18 +193,18 @@ static void receive(struct intake *intake, struct connection *connection) {
     }
 }
 
-/* Takes a connection, one at a time: another process may take the next. False when this process
- * lacks descriptors or memory. */
-static bool take_connection(struct intake *intake) {
+/* Takes a connection, one at a time: another process may take the next. */
+static void take_connection(struct intake *intake) {
     int number = 0;
     int fd;
     while (number < CONNECTIONS_MAX && intake->connections[number].state != CONNECTION_FREE)
         number++;
     if (number == CONNECTIONS_MAX)
-        return true;
+        return;
     enum request_accepted result = request_connection(intake->listen_fd, &fd);
+    intake->is_able &= result != REQUEST_EXHAUSTED;
     if (result != REQUEST_ACCEPTED)
-        return result != REQUEST_EXHAUSTED;
+        return;
     struct connection *connection = &intake->connections[number];
     *connection = (struct connection){.fd = fd, .readable = true};
     connection_turn(connection, CONNECTION_IDLE);
@@ -202,7 +213,6 @@ static bool take_connection(struct intake *intake) {
         receive(intake, connection);
     else
         end_connection(intake, connection);
-    return true;
 }
 
 /* --- The queue --- */
@@ -292,18 +302,24 @@ static void sweep(struct intake *intake) {
             server_turn_to(intake->server, &connection->request);
             problem_of_body(&intake->server->reply, REQUEST_BODY_BROKEN, intake->body_size);
             reply(intake, connection);
-        } else if (late || (connection->state == CONNECTION_IDLE && age > idle_ms)) {
+        } else if (late || (connection->state == CONNECTION_IDLE && !connection->readable &&
+                            age > idle_ms)) {
             end_connection(intake, connection);
         }
     }
 }
 
-/* Receives from who could not be received from before, for want of memory for its body. */
+/* Receives from who could not be received from before, for want of memory for its body: from one
+ * after the other, whatever the others send meanwhile. */
 static void receive_late(struct intake *intake) {
-    for (int i = 0; i < CONNECTIONS_MAX && intake->spare_count > 0; i++) {
-        struct connection *connection = &intake->connections[i];
+    bool was_behind = intake->is_behind;
+    intake->is_behind = false;
+    for (int i = 0; i < CONNECTIONS_MAX && was_behind && !intake->is_behind; i++) {
+        struct connection *connection = &intake->connections[intake->next];
         if (connection->state == CONNECTION_IDLE && (connection->readable || connection->hung_up))
             receive(intake, connection);
+        if (!intake->is_behind)
+            intake->next = (intake->next + 1) % CONNECTIONS_MAX;
     }
 }
 
@@ -324,19 +340,22 @@ static int wait_for_events(struct intake *intake, struct epoll_event events[EVEN
     if (queue_fd >= 0 && !intake->is_watching)
         intake->is_watching = watch(intake, queue_fd, EPOLLIN, ABOUT_ANSWERS);
     if (intake->hashing_count > 0)
-        timeout_ms = LANES_WAIT_US / 1000;
+        timeout_ms = should_wait(intake) ? LANES_WAIT_US / 1000 : 0;
+    if (intake->is_behind && intake->spare_count > 0)
+        timeout_ms = 0;
     listen_or_not(intake);
     int count = epoll_pwait(intake->epoll_fd, events, EVENTS_MAX, timeout_ms, child_wait_mask());
     return count < 0 ? 0 : count;
 }
 
-/* Handles what has come. False when this process cannot go on. */
-static bool handle(struct intake *intake, const struct epoll_event *events, int count) {
+/* Handles what has come. */
+static void handle(struct intake *intake, const struct epoll_event *events, int count) {
     bool answers = false;
-    bool able = true;
+    bool incoming = count == 0; /* another process may have been woken, and cannot take it */
     for (int i = 0; i < count; i++) {
         uint32_t about = events[i].data.u32;
         if (about == ABOUT_LISTENER || about == ABOUT_ANSWERS) {
+            incoming |= about == ABOUT_LISTENER;
             answers |= about == ABOUT_ANSWERS;
             continue;
         }
@@ -347,19 +366,15 @@ static bool handle(struct intake *intake, const struct epoll_event *events, int 
     }
     if (answers)
         take_answers(intake);
-    receive_late(intake);
     /* At last: a new connection must not meet an event of one before it. */
-    for (int i = 0; i < count && able; i++) {
-        if (events[i].data.u32 == ABOUT_LISTENER)
-            able = take_connection(intake);
-    }
-    return able;
+    if (incoming && intake->is_listening)
+        take_connection(intake);
 }
 
 /* Whether all is done after a stop, or it has lasted too long. */
 static bool is_over(struct intake *intake) {
     int64_t now = clock_steady_ms();
-    if (!intake->is_stopping && child_stopping()) {
+    if (!intake->is_stopping && (child_stopping() || !intake->is_able)) {
         intake->is_stopping = true;
         intake->stop_ms = now;
     }
@@ -370,13 +385,14 @@ static bool is_over(struct intake *intake) {
 static int serve_all(struct intake *intake) {
     struct queue *queue = intake->server->queue;
     struct epoll_event events[EVENTS_MAX];
-    bool able = true;
-    while (able && !is_over(intake)) {
+    intake->is_able = true;
+    while (!is_over(intake)) {
         int count = wait_for_events(intake, events);
         child_busy();
-        able = handle(intake, events, count);
+        handle(intake, events, count);
         if (intake->hashing_count > 0 && !should_wait(intake))
             hash(intake);
+        receive_late(intake);
         queue_flush(queue);
         note_channel(intake);
         if (clock_steady_ms() >= intake->sweep_ms) {
@@ -387,7 +403,7 @@ static int serve_all(struct intake *intake) {
             take_answers(intake);
         child_idle();
     }
-    return able ? EXIT_OK : EXIT_TEMPORARY;
+    return intake->is_able ? EXIT_OK : EXIT_TEMPORARY;
 }
 
 /* Prepares everything. intake_close frees it, also after a failure. */
