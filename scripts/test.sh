@@ -10,8 +10,8 @@
 # When it is interrupted or killed, everything that it started ends; see t/support/guard, through which prove
 # runs each test (.proverc).
 #
-# With HASHMILL_ROOT=1 in the environment all tests run, and leaving out what needs root, a browser or Prometheus is a
-# failure, too.
+# With HASHMILL_ROOT=1 in the environment all tests run, and leaving out what needs root, a browser, Prometheus or a
+# compiler for aarch64 is a failure, too.
 set -euo pipefail
 # As in every script here: the caller's functions, options, CDPATH and locale stay outside; sbin has nginx.
 [[ $- == *p* ]] || exec bash -p "$0" "$@"; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; unset POSIXLY_CORRECT TMOUT

@@ -17,11 +17,15 @@ fi
     packages_test=(git iproute2 jq libnginx-mod-http-lua lintian locales nftables nodejs openssl perl prometheus python3-jsonschema python3-requests python3-yaml sqlite3 strace systemd tmux valgrind)
     # Ubuntu has this browser as a snap only; there the tests that need one are left out.
     ! grep -qx 'ID=debian' /etc/os-release || packages_test+=(chromium chromium-driver python3-selenium)
+    # What builds the kernels for aarch64 elsewhere, and runs them.
+    packages_arm=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+    [[ $(dpkg --print-architecture) != arm64 ]] || packages_arm=()
+    packages_test+=("${packages_arm[@]}")
     packages_bench_mill=(clang)
     packages_bench=(wrk nghttp2-client python3-flask gunicorn gnuplot-nox)
     packages_bench_brokers=(beanstalkd redis-server)
     packages_fresh=(debootstrap git)
-    packages_lint=(clang clang-format clang-tidy cppcheck shellcheck python3-pyflakes)
+    packages_lint=("${packages_arm[@]}" clang clang-format clang-tidy cppcheck shellcheck python3-pyflakes)
 }
 
 # What root runs. A package's own service is not started, now or at boot: nginx would listen on port 80 of

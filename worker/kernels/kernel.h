@@ -54,6 +54,13 @@ extern const struct kernel kernel_avx512_x17;
 extern const struct kernel kernel_avx512_x18;
 #endif
 
+#ifdef __aarch64__
+extern const struct kernel kernel_arm_x1;
+extern const struct kernel kernel_arm_x2;
+extern const struct kernel kernel_arm_x3;
+extern const struct kernel kernel_arm_x4;
+#endif
+
 /* A row from a digest's 64 bytes, and back. */
 static inline void chain_load(uint64_t chain[CHAIN_WORDS], const uint8_t *digest) {
     memcpy(chain, digest, CHAIN_WORDS * sizeof *chain);

@@ -12,12 +12,16 @@
  * takes HALF_RUN_NS to twice that, so that an interruption spoils one of many. */
 enum { MEASURE_NS = 25000000, HALF_RUN_NS = 30000, PASSES = 30, RUN_ITERATIONS_MAX = 4096 };
 
-#ifdef __x86_64__
+#if defined __x86_64__
 enum { BUILT = 10 };
 static const struct kernel *const built[BUILT] = {
     &kernel_openssl,    &kernel_lone_avx2, &kernel_lone_avx512, &kernel_avx2_x4,
     &kernel_avx512_x4,  &kernel_avx2_x5,   &kernel_avx512_x8,   &kernel_avx512_x16,
     &kernel_avx512_x17, &kernel_avx512_x18};
+#elif defined __aarch64__
+enum { BUILT = 5 };
+static const struct kernel *const built[BUILT] = {&kernel_openssl, &kernel_arm_x1, &kernel_arm_x2,
+                                                  &kernel_arm_x3, &kernel_arm_x4};
 #else
 enum { BUILT = 1 };
 static const struct kernel *const built[BUILT] = {&kernel_openssl};
