@@ -96,7 +96,7 @@ $(BUILD)/hashmill-worker: $(WORKER_OBJECTS) $(LIB_OBJECTS)
 $(BUILD)/hashmill: $(CLIENT_OBJECTS) $(MILL_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 
-# What the benchmarks compare with: servers with another client side of the queue (client.c), each under
+# What the benchmarks compare with: servers with another client side of the queue (client.c, tickets.c), each under
 # the usual name in a directory of its own, and a library that makes fsync slow.
 BENCH_ENGINES := null full
 BENCH_SERVERS := $(BENCH_ENGINES:%=$(BUILD)/%/hashmill-fcgi)
