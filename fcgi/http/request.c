@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcgios.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,11 +32,6 @@ static struct {
     size_t left; /* bytes */
     struct buffer *out;
 } memory;
-
-void request_use_memory(struct buffer *out) {
-    memory.used = true;
-    memory.out = out;
-}
 
 /* libfcgi reads and writes by OS_Read and OS_Write, which it exports: these take their place. */
 int OS_Read(int fd, char *bytes, size_t length) {
@@ -138,6 +134,23 @@ bool request_open(struct request *request, int fd, const char *head, size_t leng
     memory.in = head;
     memory.left = length;
     return open_request(request, fd);
+}
+
+bool request_use_memory(struct buffer *out) {
+    static const char head[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0,  /* the begin of a request, */
+                                0, 0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0}; /* and no parameters */
+    struct request request;
+    memory.used = true;
+    memory.out = out;
+    /* From a file without a byte only our OS_Read gets a head. */
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && request_open(&request, fd, head, sizeof head)) {
+        request_drop(&request);
+        return true;
+    }
+    log_error("libfcgi reads and writes by itself, so nothing can be enqueued: it was linked with "
+              "-Bsymbolic-functions or a like option; use one that was not");
+    return false;
 }
 
 enum request_accepted request_accept(struct request *request, int listen_fd,

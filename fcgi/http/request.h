@@ -53,8 +53,9 @@ enum request_accepted request_accept(struct request *request, int listen_fd,
 
 /* For an event loop that keeps connections: from here on all requests of this process are opened by
  * request_open, and what they send is appended to `out`, which the caller writes to the connection.
- * Their bodies are the caller's to receive, their connections stay open. */
-void request_use_memory(struct buffer *out);
+ * Their bodies are the caller's to receive, their connections stay open. False, and logged, where
+ * libfcgi cannot be used so. */
+bool request_use_memory(struct buffer *out);
 
 /* Takes the next connection from a non-blocking listening socket into *fd. */
 enum request_accepted request_connection(int listen_fd, int *fd);
