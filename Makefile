@@ -118,7 +118,7 @@ $(BUILD)/slow_fsync.so: scripts/bench/slow_fsync.c
 $(BUILD)/bench-lanes: scripts/bench/lanes.c $(BUILD)/worker.a $(BUILD)/lib.a
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
-$(BUILD)/bench-inserts: $(BUILD)/scripts/bench/inserts.o $(BUILD)/sql.o
+$(BUILD)/bench-inserts: $(BUILD)/scripts/bench/inserts.o $(BUILD)/fcgi/rows/enqueue_table.o $(BUILD)/fcgi/rows/memory_table.o $(BUILD)/sql.o
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FCGI_LIBS)
 
 $(BUILD)/bench-put: scripts/bench/references/put.c

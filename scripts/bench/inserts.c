@@ -1,8 +1,9 @@
 /*
- * bench-inserts DATABASE BATCHES LINES: what SQLite alone does of POST /items. Runs the statement
- * by which the server stores an item, LINES times in each of BATCHES transactions, on a database
- * that the server has made. Prints the items a second; what is bound is made before. Exits with 1
- * when SQLite has an error, which it prints.
+ * bench-inserts DATABASE BATCHES LINES ROWS: what SQLite alone does of POST /items. Stores LINES
+ * items in each of BATCHES transactions, on a database that the server has made, by the server's
+ * statements: ROWS at a time, up to ENQUEUE_TABLE_MAX, as many as the server stores at once.
+ * Prints the items a second; what is stored is made before. Exits with 1 when SQLite has an error,
+ * which it prints.
  */
 
 #include <sqlite3.h>
@@ -14,14 +15,17 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "fcgi/rows/enqueue_table.h"
 #include "sql.h"
 
-enum { ID_SIZE = 16, DIGEST_SIZE = 64, ITERATIONS = 1000, ROWS_IN_MS = 100 };
+enum { ITERATIONS = 1000, ROWS_IN_MS = 100 };
 
 struct row {
     uint8_t id[ID_SIZE];
     uint8_t digest[DIGEST_SIZE];
 };
+
+static struct enqueue_table enqueued;
 
 static int64_t now_ns(clockid_t clock) {
     struct timespec now;
@@ -58,8 +62,13 @@ static struct row *make_rows(int64_t count, int64_t wall_ms) {
     return rows;
 }
 
-static void insert(sqlite3 *database, sqlite3_stmt *statement, const struct row *row, int64_t clock,
-                   int64_t wall_ms) {
+static void step(sqlite3 *database, sqlite3_stmt *statement) {
+    check(database, sqlite3_step(statement) == SQLITE_DONE);
+    sqlite3_reset(statement);
+}
+
+static void insert_one(sqlite3 *database, sqlite3_stmt *statement, const struct row *row,
+                       int64_t clock) {
     enum { ID = 1, DIGEST, COUNT, RANK, CLOCK, KEY, WALL, STATE, CLIENT };
     sqlite3_bind_blob(statement, ID, row->id, ID_SIZE, SQLITE_STATIC);
     sqlite3_bind_blob(statement, DIGEST, row->digest, DIGEST_SIZE, SQLITE_STATIC);
@@ -67,34 +76,63 @@ static void insert(sqlite3 *database, sqlite3_stmt *statement, const struct row 
     sqlite3_bind_int64(statement, RANK, clock);
     sqlite3_bind_int64(statement, CLOCK, clock);
     sqlite3_bind_null(statement, KEY);
-    sqlite3_bind_int64(statement, WALL, wall_ms);
-    sqlite3_bind_int64(statement, STATE, 0);
+    sqlite3_bind_int64(statement, WALL, clock);
+    sqlite3_bind_int64(statement, STATE, ITEM_WAITING);
     sqlite3_bind_int64(statement, CLIENT, 0);
-    check(database, sqlite3_step(statement) == SQLITE_DONE);
-    sqlite3_reset(statement);
+    step(database, statement);
+}
+
+static void insert_many(sqlite3 *database, sqlite3_stmt *statement, const struct row *rows,
+                        int64_t count, int64_t clock) {
+    for (int64_t i = 0; i < count; i++) {
+        struct enqueued_row *row = &enqueued.rows[i];
+        memcpy(row->id.bytes, rows[i].id, ID_SIZE);
+        memcpy(row->digest, rows[i].digest, DIGEST_SIZE);
+        row->iterations = ITERATIONS;
+        row->rank = clock + i;
+    }
+    enqueued.table.end = (int)count;
+    sqlite3_bind_int64(statement, 1, clock);
+    sqlite3_bind_int64(statement, 2, clock);
+    step(database, statement);
+}
+
+/* Inserts rows, so many at a time. */
+static void insert_all(sqlite3 *database, sqlite3_stmt *statement, const struct row *rows,
+                       int64_t count, int64_t at_once, int64_t clock) {
+    for (int64_t i = 0; i < count; i += at_once) {
+        int64_t rest = count - i;
+        if (at_once == 1)
+            insert_one(database, statement, &rows[i], clock + i);
+        else
+            insert_many(database, statement, &rows[i], rest < at_once ? rest : at_once, clock + i);
+    }
 }
 
 int main(int argc, char **argv) {
     sqlite3 *database;
     sqlite3_stmt *statement;
-    if (argc != 4 || sqlite3_open(argv[1], &database) != SQLITE_OK) {
-        fprintf(stderr, "usage: bench-inserts DATABASE BATCHES LINES\n");
+    if (argc != 5 || sqlite3_open(argv[1], &database) != SQLITE_OK) {
+        fprintf(stderr, "usage: bench-inserts DATABASE BATCHES LINES ROWS\n");
         return EXIT_FAILURE;
     }
     int64_t batches = strtol(argv[2], NULL, 10);
     int64_t lines = strtol(argv[3], NULL, 10);
+    int64_t at_once = strtol(argv[4], NULL, 10);
+    if (at_once < 1 || at_once > ENQUEUE_TABLE_MAX)
+        return EXIT_FAILURE;
     int64_t wall_ms = now_ns(CLOCK_REALTIME) / 1000000;
     struct row *rows = make_rows(batches * lines, wall_ms);
     run(database, "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384"); /* as the server */
-    check(database, sqlite3_prepare_v3(database, sql_text[SQL_ENQUEUE], -1,
-                                       SQLITE_PREPARE_PERSISTENT, &statement, NULL) == SQLITE_OK);
+    check(database, enqueue_table_register(database, &enqueued));
+    const char *sql = sql_text[at_once > 1 ? SQL_ENQUEUE_MANY : SQL_ENQUEUE];
+    check(database, sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
+                                       NULL) == SQLITE_OK);
     int64_t began = now_ns(CLOCK_MONOTONIC);
-    for (int64_t i = 0; i < batches * lines; i++) {
-        if (i % lines == 0)
-            run(database, "BEGIN IMMEDIATE");
-        insert(database, statement, &rows[i], wall_ms + i, wall_ms);
-        if (i % lines == lines - 1)
-            run(database, "COMMIT");
+    for (int64_t i = 0; i < batches * lines; i += lines) {
+        run(database, "BEGIN IMMEDIATE");
+        insert_all(database, statement, &rows[i], lines, at_once, wall_ms + i);
+        run(database, "COMMIT");
     }
     int64_t took = now_ns(CLOCK_MONOTONIC) - began;
     printf("%.1f\n", (double)(batches * lines) / (double)took * 1e9);

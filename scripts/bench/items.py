@@ -12,6 +12,7 @@ import talk
 from measure import POOL
 
 LINES = 500
+ROWS = 64  # that the server stores by one statement at most
 CLIENTS = (1, 4, 16)
 BATCHES = 160  # of one run
 
@@ -27,12 +28,13 @@ def measure(bench):
         batches = BATCHES // 4 if bench.options.quick else BATCHES
         with bench.quiet():
             post(node, request, CLIENTS[-1], batches)
-            insert(bench, maker.database, batches)
+            insert(bench, maker.database, batches, ROWS)
             load.put_for(node.url, file, CLIENTS[-1], 1)
         for clients in CLIENTS:
             bench.interleave(name_of(clients), {
                 "node": lambda clients=clients: post(node, request, clients, batches),
-                "SQL alone": lambda: insert(bench, maker.database, batches),
+                "SQL alone": lambda: insert(bench, maker.database, batches, ROWS),
+                "SQL alone, row by row": lambda: insert(bench, maker.database, batches, 1),
                 "PUT /enqueue": lambda clients=clients: put(bench, node, file, clients)})
 
 
@@ -68,10 +70,10 @@ def put(bench, node, file, clients):
     return {"items_per_second": figures.pop("rate"), **figures}
 
 
-def insert(bench, database, batches):
-    """The statement by which the server stores an item, on a database that it has made, from one process
-    that does nothing else."""
-    run = subprocess.run([bench.build / "bench-inserts", database, str(batches), str(LINES)],
+def insert(bench, database, batches, rows):
+    """The statements by which the server stores items, `rows` at a time, on a database that it has made, from
+    one process that does nothing else."""
+    run = subprocess.run([bench.build / "bench-inserts", database, str(batches), str(LINES), str(rows)],
                          capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise SystemExit(run.stderr)
