@@ -363,17 +363,14 @@ static void statement_fails(void) {
     struct queue_enqueue same = new_item(5);
     struct uuid id;
     is_int(store_enqueue(store, &same, &id), QUEUE_OK, "items behind it are stored");
-    put(9, "", QUEUE_OK);
     ends("the rest of its batch is recorded without it");
     store_begin(store);
-    put(10, "", QUEUE_OK);
-    put_many(3, 11);
+    put_many(4, 11);
     store_enqueue(store, &same, &id);
     ok(!store_commit(store) && store_state(store) == STORE_AGAIN, "an id that is there already");
     store_rollback(store);
     store_begin(store);
-    put(10, "", QUEUE_OK);
-    put_many(3, 11);
+    put_many(4, 11);
     is_int(store_enqueue(store, &same, &id), QUEUE_FAULT, "fails alone in the next attempt");
     ends("whose record is without it");
     is_int(number(store, "SELECT count(*) FROM item WHERE iterations = 50 AND remaining = 7"), 0,
