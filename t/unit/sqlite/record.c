@@ -370,7 +370,6 @@ static void statement_fails(void) {
     ok(!store_commit(store) && store_state(store) == STORE_AGAIN, "an id that is there already");
     store_rollback(store);
     store_begin(store);
-    put_many(4, 11);
     is_int(store_enqueue(store, &same, &id), QUEUE_FAULT, "fails alone in the next attempt");
     ends("whose record is without it");
     is_int(number(store, "SELECT count(*) FROM item WHERE iterations = 50 AND remaining = 7"), 0,
