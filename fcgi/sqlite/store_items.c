@@ -118,7 +118,7 @@ static bool add_row(struct store *store, const struct queue_enqueue *item, int64
     row->state = state;
     row->rank = rank;
     row->client = client;
-    strcpy(row->key, item->key);
+    memcpy(row->key, item->key, strlen(item->key) + 1);
     int most = store->one_by_one ? 1 : ENQUEUE_TABLE_MAX;
     return enqueued->table.end < most || store_write_enqueued(store);
 }

@@ -23,39 +23,9 @@ static int bind_one(sqlite3_stmt *statement, int at, char type, va_list *argumen
     return sqlite3_bind_blob(statement, at, pointer, size, SQLITE_STATIC);
 }
 
-static bool write_one(struct store *store, const struct enqueued_row *row) {
-    const char *key = row->key[0] ? row->key : NULL;
-    return store_run(store, SQL_ENQUEUE, "udiiitiii", row->id.bytes, row->digest, row->iterations,
-                     row->rank, store_now_ms(store), key, store->wall_ms, (int64_t)row->state,
-                     row->client);
-}
-
-bool store_write_enqueued(struct store *store) {
-    struct enqueue_table *enqueued = &store->enqueued;
-    int count = enqueued->table.end;
-    if (count == 0)
-        return true;
-    bool good = store_state(store) == STORE_GOOD; /* else SQLite may have ended the transaction */
-    if (good)
-        good = count == 1
-                   ? write_one(store, enqueued->rows)
-                   : store_run(store, SQL_ENQUEUE_MANY, "ii", store_now_ms(store), store->wall_ms);
-    enqueued->table.end = 0;
-    if (!good && !store->one_by_one && store_state(store) == STORE_GOOD) {
-        store->state = STORE_AGAIN;
-        store->one_by_one = true;
-    }
-    return good;
-}
-
-/* Whether a statement can run while rows of new items are not stored. */
-static bool needs_no_rows(enum sql sql) {
-    return sql == SQL_ENQUEUE || sql == SQL_ENQUEUE_MANY || sql == SQL_ENQUEUE_AGAIN;
-}
-
-sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...) {
-    if (!needs_no_rows(sql) && !store_write_enqueued(store))
-        return NULL;
+/* As store_bind, while there may be new items that are not stored. */
+static sqlite3_stmt *bind_all(struct store *store, enum sql sql, const char *types,
+                              va_list *arguments) {
     sqlite3_stmt **slot = &store->statements[sql];
     if (!*slot) {
         int code = sqlite3_prepare_v3(store->database, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT,
@@ -66,16 +36,57 @@ sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, .
         }
     }
     int code = SQLITE_OK;
-    va_list arguments;
-    va_start(arguments, types);
     for (int i = 0; types[i] != '\0' && code == SQLITE_OK; i++)
-        code = bind_one(*slot, i + 1, types[i], &arguments);
-    va_end(arguments);
+        code = bind_one(*slot, i + 1, types[i], arguments);
     if (code != SQLITE_OK) {
         store_note(store, code, sql_name[sql]);
         return NULL;
     }
     return *slot;
+}
+
+static bool write_by(struct store *store, enum sql sql, const char *types, ...) {
+    va_list arguments;
+    va_start(arguments, types);
+    sqlite3_stmt *statement = bind_all(store, sql, types, &arguments);
+    va_end(arguments);
+    return store_finish(store, statement);
+}
+
+static bool write_one(struct store *store, const struct enqueued_row *row) {
+    const char *key = row->key[0] ? row->key : NULL;
+    return write_by(store, SQL_ENQUEUE, "udiiitiii", row->id.bytes, row->digest, row->iterations,
+                    row->rank, store_now_ms(store), key, store->wall_ms, (int64_t)row->state,
+                    row->client);
+}
+
+bool store_write_enqueued(struct store *store) {
+    struct enqueue_table *enqueued = &store->enqueued;
+    int count = enqueued->table.end;
+    if (count == 0)
+        return true;
+    bool good = store_state(store) == STORE_GOOD; /* else SQLite may have ended the transaction */
+    if (good && count == 1)
+        good = write_one(store, enqueued->rows);
+    else if (good)
+        good = write_by(store, SQL_ENQUEUE_MANY, "ii", store_now_ms(store), store->wall_ms);
+    enqueued->table.end = 0;
+    if (!good && !store->one_by_one && store_state(store) == STORE_GOOD) {
+        store->state = STORE_AGAIN;
+        store->one_by_one = true;
+    }
+    return good;
+}
+
+sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...) {
+    /* Who looks a key up has looked for it among those that are not stored. */
+    if (sql != SQL_ENQUEUE_AGAIN && !store_write_enqueued(store))
+        return NULL;
+    va_list arguments;
+    va_start(arguments, types);
+    sqlite3_stmt *statement = bind_all(store, sql, types, &arguments);
+    va_end(arguments);
+    return statement;
 }
 
 /* The name of a statement, for messages. */
