@@ -24,18 +24,24 @@ bool request_setup(void) {
     return true;
 }
 
-/* What libfcgi reads and writes instead of connections, once request_use_memory was called: an
- * event loop must not wait within it. */
+/*
+ * libfcgi between memory and memory, once request_use_memory was called, so that it never waits. It
+ * reads and writes by OS_Read and OS_Write, which it exports: ours take their place. Where it was
+ * linked so that it calls its own (-Bsymbolic-functions), it has one end of a pair of sockets, at
+ * the price of four system calls a request.
+ */
 static struct {
     bool used;
-    const char *in;
-    size_t left; /* bytes */
+    bool replaced;  /* OS_Read and OS_Write are ours */
+    const char *in; /* then: what it reads, */
+    size_t left;    /* of so many bytes */
+    int its_end;    /* what it takes for a connection; -1: to be opened (again) */
+    int our_end;    /* the other end of a pair; -1 without one */
     struct buffer *out;
-} memory;
+} memory = {.its_end = -1, .our_end = -1};
 
-/* libfcgi reads and writes by OS_Read and OS_Write, which it exports: these take their place. */
 int OS_Read(int fd, char *bytes, size_t length) {
-    if (!memory.used)
+    if (!memory.replaced)
         return (int)read(fd, bytes, length);
     size_t got = length < memory.left ? length : memory.left;
     if (got > 0)
@@ -46,10 +52,56 @@ int OS_Read(int fd, char *bytes, size_t length) {
 }
 
 int OS_Write(int fd, char *bytes, size_t length) {
-    if (!memory.used)
+    if (!memory.replaced)
         return (int)write(fd, bytes, length);
     buffer_append(memory.out, bytes, length);
     return (int)length;
+}
+
+/* Opens what libfcgi takes for a connection. */
+static bool open_ends(void) {
+    int ends[2] = {-1, -1};
+    if (memory.its_end >= 0)
+        return true;
+    if (memory.replaced)
+        ends[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+        ends[0] = -1;
+    memory.its_end = ends[0];
+    memory.our_end = ends[1];
+    if (ends[0] < 0)
+        log_error("no descriptor for libfcgi: %m; raise the limits on open files or memory");
+    return ends[0] >= 0;
+}
+
+/* Opens them anew next time; libfcgi has closed its end, or nobody needs it. */
+static void forget_ends(void) {
+    if (memory.our_end >= 0)
+        close(memory.our_end);
+    memory.its_end = memory.our_end = -1;
+}
+
+/* Hands a head to libfcgi. */
+static bool give_head(const char *head, size_t length) {
+    if (!open_ends())
+        return false;
+    memory.in = head;
+    memory.left = length;
+    if (memory.replaced || write(memory.our_end, head, length) == (ssize_t)length)
+        return true;
+    close(memory.its_end);
+    return false;
+}
+
+/* Takes what libfcgi has written to the pair. */
+static void take_reply(void) {
+    char bytes[8192];
+    ssize_t got = sizeof bytes;
+    while (memory.our_end >= 0 && got == (ssize_t)sizeof bytes) {
+        got = read(memory.our_end, bytes, sizeof bytes);
+        if (got > 0)
+            buffer_append(memory.out, bytes, (size_t)got);
+    }
 }
 
 static void set_timeout(int fd, int option, int ms) {
@@ -130,27 +182,32 @@ static bool open_request(struct request *request, int fd) {
     return true;
 }
 
-bool request_open(struct request *request, int fd, const char *head, size_t length) {
-    memory.in = head;
-    memory.left = length;
-    return open_request(request, fd);
+bool request_open(struct request *request, const char *head, size_t length) {
+    bool given = give_head(head, length);
+    bool good = given && open_request(request, memory.its_end);
+    if (!good)
+        forget_ends();
+    return good;
 }
 
-bool request_use_memory(struct buffer *out) {
+void request_use_memory(struct buffer *out, bool may_replace) {
     static const char head[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0,  /* the begin of a request, */
                                 0, 0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0}; /* and no parameters */
     struct request request;
+    if (memory.its_end >= 0)
+        close(memory.its_end);
+    forget_ends();
     memory.used = true;
     memory.out = out;
-    /* From a file without a byte only our OS_Read gets a head. */
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && request_open(&request, fd, head, sizeof head)) {
+    memory.replaced = may_replace;
+    if (!may_replace)
+        return;
+    /* From /dev/null only our OS_Read gets a head. */
+    memory.replaced = request_open(&request, head, sizeof head);
+    if (memory.replaced)
         request_drop(&request);
-        return true;
-    }
-    log_error("libfcgi reads and writes by itself, so nothing can be enqueued: it was linked with "
-              "-Bsymbolic-functions or a like option; use one that was not");
-    return false;
+    else
+        log_info("libfcgi calls its own OS_Read; enqueues take a little longer");
 }
 
 enum request_accepted request_accept(struct request *request, int listen_fd,
@@ -266,10 +323,15 @@ static void put_reply(const struct request *request, const struct reply *reply) 
 bool request_finish(struct request *request, const struct reply *reply) {
     FCGX_Request *fcgi = &request->fcgi;
     put_reply(request, reply);
+    if (memory.used) {
+        FCGX_Finish_r(fcgi);
+        take_reply();
+        return true;
+    }
     int failed = FCGX_FClose(fcgi->err);
     failed |= FCGX_FClose(fcgi->out);
     /* When the request was read to its end, closing at once loses nothing. */
-    if (!memory.used && FCGX_HasSeenEOF(fcgi->in) == EOF && FCGX_GetError(fcgi->in) == 0)
+    if (FCGX_HasSeenEOF(fcgi->in) == EOF && FCGX_GetError(fcgi->in) == 0)
         FCGX_Detach(fcgi);
     FCGX_Finish_r(fcgi);
     return failed == 0;
@@ -278,5 +340,5 @@ bool request_finish(struct request *request, const struct reply *reply) {
 void request_drop(struct request *request) {
     FCGX_Detach(&request->fcgi);
     /* Writes nothing: frees the streams without closing them. */
-    FCGX_Free(&request->fcgi, 1);
+    FCGX_Free(&request->fcgi, !memory.used);
 }

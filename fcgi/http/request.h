@@ -52,17 +52,17 @@ enum request_accepted request_accept(struct request *request, int listen_fd,
                                      struct patience patience);
 
 /* For an event loop that keeps connections: from here on all requests of this process are opened by
- * request_open, and what they send is appended to `out`, which the caller writes to the connection.
- * Their bodies are the caller's to receive, their connections stay open. False, and logged, where
- * libfcgi cannot be used so. */
-bool request_use_memory(struct buffer *out);
+ * request_open, and what they send is appended to `out`. Connections and bodies are the caller's:
+ * none of these functions reads, writes or closes any. may_replace: try the faster of two ways,
+ * which replaces functions of libfcgi. */
+void request_use_memory(struct buffer *out, bool may_replace);
 
 /* Takes the next connection from a non-blocking listening socket into *fd. */
 enum request_accepted request_connection(int listen_fd, int *fd);
 
-/* Opens a request whose head, all records up to the last of its parameters, was received from fd.
- * False when it is no valid one: the connection is closed. */
-bool request_open(struct request *request, int fd, const char *head, size_t length);
+/* Opens a request whose head was received: all records up to the last of its parameters, at most
+ * 128 KB. False when it is no valid one. */
+bool request_open(struct request *request, const char *head, size_t length);
 
 /* A FastCGI parameter of nginx's own, such as "REMOTE_ADDR"; NULL without one. */
 const char *request_parameter(const struct request *request, const char *name);

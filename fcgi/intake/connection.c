@@ -32,9 +32,8 @@ void connection_begin(struct connection *connection, uint8_t *body, size_t body_
 
 void connection_close(struct connection *connection) {
     if (connection->is_open)
-        request_drop(&connection->request); /* closes it, too */
-    else if (connection->fd >= 0)
-        close(connection->fd);
+        request_drop(&connection->request);
+    close(connection->fd);
     connection->is_open = false;
     connection->fd = -1;
     buffer_free(&connection->records.head);
@@ -60,10 +59,7 @@ static bool receive(struct connection *connection, bool *gone) {
 static bool open_request(struct connection *connection) {
     const struct buffer *head = &connection->records.head;
     connection->closes = (head->data[FLAGS_AT] & 1) == 0;
-    connection->is_open =
-        request_open(&connection->request, connection->fd, head->data, head->length);
-    if (!connection->is_open)
-        connection->fd = -1; /* it was closed */
+    connection->is_open = request_open(&connection->request, head->data, head->length);
     return connection->is_open;
 }
 

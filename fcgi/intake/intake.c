@@ -422,6 +422,7 @@ static bool open_intake(struct intake *intake, const struct child_job *job,
     }
     for (int i = 0; i < BODIES; i++)
         intake->spare[intake->spare_count++] = intake->bodies + (size_t)i * intake->body_size;
+    request_use_memory(&intake->out, true);
     bodies_setup();
     return true;
 }
@@ -446,11 +447,8 @@ int serve_intake(const struct child_job *job, const struct route *routes) {
     if (!intake)
         return EXIT_TEMPORARY;
     if (open_intake(intake, job, routes)) {
-        exit_code = EXIT_CONFIG;
-        if (request_use_memory(&intake->out)) {
-            child_ready();
-            exit_code = serve_all(intake);
-        }
+        child_ready();
+        exit_code = serve_all(intake);
     }
     close_intake(intake);
     if (exit_code == EXIT_TEMPORARY)

@@ -7,7 +7,7 @@ enum {
     BEGIN_REQUEST = 1,
     PARAMS = 4,
     STDIN = 5,
-    HEAD_MAX = 192 * 1024 /* bytes: more than nginx takes of a request's head */
+    HEAD_MAX = 80 * 1024 /* bytes: nginx sends at most one record of parameters */
 };
 
 void records_begin(struct records *records) {
