@@ -12,12 +12,13 @@ package Hashmill::Load;
 use v5.36;
 use parent 'Exporter';
 use Digest::SHA qw(sha512_hex);
+use IO::Select ();
 use Time::HiRes qw(sleep time);
 
 use Hashmill::Job;
 use Hashmill::Util;
 
-our @EXPORT = qw(body_of enqueue_key enqueuer judge persist pull_key pull_rest puller);
+our @EXPORT = qw(answers_at_once at_once body_of crowd enqueue_key enqueuer judge persist pull_key pull_rest puller send_at_once);
 
 # Asks until the answer is 200 or 201; before that only 503 and no answer are allowed.
 sub persist ($ask, $seconds = 60) {
@@ -106,6 +107,82 @@ sub judge ($enqueued, $pulled) {
         push @wrong, $id if join(' ', keys $values{$id}->%*) ne $value;
     }
     return { lost => \@lost, wrong => \@wrong, twice => [sort grep { $times{$_} > 1 } keys %times] };
+}
+
+# --- many at once, from one process ---------------------------------------------------------------
+
+# The bytes of PUT /enqueue: body, iterations (1), headers; the connection is kept unless it is the last.
+sub put_bytes ($node, $put, $last) {
+    my %headers = (Host => 'localhost', 'Content-Length' => length $put->{body}, $last ? (Connection => 'close') : (),
+        $node->{key} ? (Authorization => "Bearer $node->{key}") : (), ($put->{headers} // {})->%*);
+    return 'PUT /enqueue?iterations=' . ($put->{iterations} // 1) . " HTTP/1.1\r\n"
+        . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n$put->{body}";
+}
+
+# Cuts one answer off the bytes that have come: {status, head, content}; nothing while it is not whole.
+sub cut_answer ($bytes) {
+    my ($head) = $$bytes =~ /\A(HTTP\/1\.1 .*?\r\n\r\n)/s or return;
+    my ($length) = $head =~ /^Content-Length: (\d+)/mi;
+    return if length $$bytes < length($head) + ($length // 0);
+    my $content = substr $$bytes, length $head, $length // 0;
+    substr $$bytes, 0, length($head) + ($length // 0), '';
+    return { status => substr($head, 9, 3), head => $head, content => $content };
+}
+
+# Sends all of them but for a last byte, and then that of each: they come to the server together. Their connections.
+sub send_at_once ($node, @puts) {
+    my @bytes = map { put_bytes($node, $_, 1) } @puts;
+    my @sockets = map { $node->connection } @puts;
+    $_->blocking(1) for @sockets;
+    print { $sockets[$_] } substr $bytes[$_], 0, -1 for 0 .. $#puts;
+    $_->flush for @sockets;
+    for my $number (0 .. $#puts) {
+        print { $sockets[$number] } substr $bytes[$number], -1;
+        $sockets[$number]->flush;
+    }
+    return @sockets;
+}
+
+# The answers on such connections; status 0: none.
+sub answers_at_once (@sockets) {
+    local $/ = undef;
+    return map { my $bytes = readline($_) // ''; cut_answer(\$bytes) // { status => 0, head => '', content => $bytes } } @sockets;
+}
+
+sub at_once ($node, @puts) { return answers_at_once(send_at_once($node, @puts)) }
+
+# So many clients on kept connections, each with one enqueue after the other until the job is told to stop. {answers => how
+# many of each status, 0 for none; items => {id => digest}; odd => what is wrong with answers, or not 201}.
+sub crowd ($node, $clients) {
+    my %seen = (answers => {}, items => {}, odd => []);
+    my $select = IO::Select->new;
+    my (%digest, %came, $count);
+    my $send = sub ($socket) {
+        my $body = "$$ " . ++$count . ' x' x ($count * 7919 % 3000);
+        $digest{$socket} = sha512_hex($body);
+        syswrite $socket, put_bytes($node, { body => $body }, 0);
+    };
+    my $begin = sub {
+        my $socket = $node->connection;
+        $select->add($socket);
+        $came{$socket} = '';
+        $send->($socket);
+    };
+    $begin->() for 1 .. $clients;
+    while ($select->count > 0) {
+        for my $socket ($select->can_read(60)) {
+            my $more = sysread $socket, $came{$socket}, 65536, length $came{$socket};
+            my $answer = cut_answer(\$came{$socket}) // ($more ? next : { status => 0, content => "closed: $came{$socket}" });
+            $seen{answers}{ $answer->{status} }++;
+            my ($id, $digest) = $answer->{content} =~ /"id":"([^"]+)","digest":"([^"]+)"/;
+            if ($answer->{status} == 201 && $digest eq $digest{$socket}) { $seen{items}{$id} = $digest }
+            else { push $seen{odd}->@*, "$answer->{status} $answer->{content}" }
+            if (stopping() || !$more) { $select->remove($socket); close $socket }
+            else { $send->($socket) }
+            $begin->() if !$more && !stopping();
+        }
+    }
+    return \%seen;
 }
 
 1;
