@@ -422,6 +422,8 @@ subtest 'a writer that hangs' => sub {
     move_on(OPERATION_SECONDS * 1000 + 100);
     my @answers = answers_at_once(@sockets);
     is_deeply statuses(@answers), { 503 => scalar @in_hand }, 'all are answered';
+    is scalar(grep { $_->{content} =~ /The queue did not answer in time|The queue cannot be reached/ } @answers), scalar @in_hand,
+        'by the server, before nginx loses its patience';
     kill 'CONT', $writer;
     is_kept($before, @answers);
     is_deeply [$mill->children('writer')], [$writer], 'it is the same writer';
