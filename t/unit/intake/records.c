@@ -46,7 +46,7 @@ static void put_head(uint8_t padding) {
     put_record(BEGIN, begin, sizeof begin, padding);
     put_record(PARAMS, "\1\1ab", 4, padding);
     put_record(PARAMS, "\2\2cdef", 6, padding);
-    put_record(PARAMS, NULL, 0, padding);
+    put_record(PARAMS, "", 0, padding);
 }
 
 /* A request with a body in two pieces; all with this much of padding. The length of its head. */
@@ -58,7 +58,7 @@ static size_t put_request(const char *first, const char *second, uint8_t padding
         put_record(STDIN, first, strlen(first), padding);
     if (*second != '\0')
         put_record(STDIN, second, strlen(second), padding);
-    put_record(STDIN, NULL, 0, padding);
+    put_record(STDIN, "", 0, padding);
     return head;
 }
 
@@ -182,7 +182,7 @@ static void test_large(void) {
         put_head(0);
         put_record(STDIN, much, length - 9, 0);
         put_record(STDIN, much, 9, 2);
-        put_record(STDIN, NULL, 0, 0);
+        put_record(STDIN, "", 0, 0);
         for (size_t cut = 0; cut <= input_length; cut++) {
             begin_records();
             take(cut);
@@ -197,7 +197,7 @@ static void test_large(void) {
     put_head(0);
     for (int i = 0; i < 3; i++)
         put_record(STDIN, much, CONTENT_MAX, 255);
-    put_record(STDIN, NULL, 0, 0);
+    put_record(STDIN, "", 0, 0);
     is_int(state_of_input(), RECORDS_WHOLE, "far more than its room");
     is_int((long long)records.body_length, (long long)sizeof much, "is counted");
     ok(memcmp(body, most, BODY_SIZE) == 0 && body[BODY_SIZE] == 'x', "and dropped");
@@ -216,7 +216,7 @@ static void put_long_head(size_t length) {
         size_t left = length - input_length - 8;
         put_record(PARAMS, parameters, left < 60000 ? left : 50000, 0);
     }
-    put_record(PARAMS, NULL, 0, 0);
+    put_record(PARAMS, "", 0, 0);
 }
 
 static void test_long_head(void) {
@@ -315,7 +315,7 @@ static void test_numbers(void) {
         input_length = 0;
         put_head(0);
         put_record(STDIN, piece, lengths[i], 0);
-        put_record(STDIN, NULL, 0, 0);
+        put_record(STDIN, "", 0, 0);
         is_int(state_of_input(), RECORDS_WHOLE, "a piece of the body");
         is_int((long long)records.body_length, (long long)lengths[i], "of any length");
     }
