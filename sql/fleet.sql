@@ -27,8 +27,10 @@ SELECT count(*) FROM machine WHERE name = ?1;
 -- WORKERS_MIN. No row when the machine is leaving anyway, or is not of this node.
 -- ?1 worker, ?2 WORKERS_MIN
 SELECT (SELECT count(*) FROM machine WHERE state = 1) <= ?2
-    OR EXISTS (SELECT 1 FROM item CROSS JOIN worker ON worker.seq = item.worker
-        WHERE item.state = 1 AND item.deadline >= 0 AND worker.machine = machine.name)
+    OR EXISTS (SELECT 1
+        FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+            CROSS JOIN worker ON worker.seq = item.worker
+        WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id AND worker.machine = machine.name)
 FROM machine WHERE name = (SELECT machine FROM worker WHERE seq = ?1) AND state < 2;
 
 -- name: machine_prune
@@ -50,8 +52,9 @@ WHERE EXISTS (SELECT 1 FROM worker WHERE worker.machine = machine.name AND first
 ORDER BY seq DESC LIMIT ?1;
 
 -- name: fleet_held
--- The worker of each leased item; an index covers it.
-SELECT worker FROM item WHERE state = 1 AND deadline >= 0;
+-- The worker of each leased item.
+SELECT worker FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id;
 
 -- name: fleet_machine_of
 -- The machine of a worker.

@@ -3,7 +3,7 @@
 -- name: lease_next
 -- The items to lease next, by the rank of fcgi/store/rank.h. No rank is below 0; the condition on it makes SQLite search the index.
 -- ?1 most
-SELECT id, chain, remaining, client, rank, since FROM item
+SELECT id, chain, remaining, client, rank, since, seq FROM item
 WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?1;
 
 -- name: lease_give
@@ -14,45 +14,91 @@ UPDATE item SET state = 1, lease = ?1, deadline = ?2, worker = ?4, granted = rem
 WHERE seq IN (
     SELECT seq FROM item WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?3);
 
+-- name: lease_hold
+-- Notes that a lease holds these items, besides those that it has.
+-- ?1 lease, ?2 deadline, ?3 their seqs, as JSON
+INSERT INTO lease (id, due, items) VALUES (?1, ?2, ?3)
+ON CONFLICT (id) DO UPDATE SET due = min(due, excluded.due), items = (
+    SELECT json_group_array(value) FROM (
+        SELECT value FROM json_each(lease.items)
+        UNION ALL
+        SELECT value FROM json_each(excluded.items) WHERE value NOT IN (SELECT value FROM json_each(lease.items))));
+
 -- name: lease_again
 -- The items that a lease still holds.
 -- ?1 lease
-SELECT id, chain, remaining, client, rank, since FROM item WHERE state = 1 AND lease = ?1 ORDER BY seq;
+SELECT item.id, chain, remaining, client, rank, since, item.seq
+FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+WHERE lease.id = ?1 AND item.state = 1 AND item.lease = ?1;
 
 -- name: lease_of_others
 -- How many items a lease holds that were leased by another identity.
 -- ?1 lease, ?2 identity
-SELECT count(*) FROM item JOIN worker ON worker.seq = item.worker
-WHERE item.state = 1 AND item.lease = ?1 AND worker.identity <> ?2;
+SELECT count(*)
+FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+    CROSS JOIN worker ON worker.seq = item.worker
+WHERE lease.id = ?1 AND item.state = 1 AND item.lease = ?1 AND worker.identity <> ?2;
 
 -- name: lease_renew
 -- Sets a new deadline for the items of a lease that have made progress lately.
 -- ?1 lease, ?2 deadline, ?3 clock: since when
-UPDATE item SET deadline = ?2 WHERE state = 1 AND lease = ?1 AND coalesce(moved, ?3) >= ?3;
+UPDATE item SET deadline = ?2
+WHERE seq IN (SELECT value FROM lease CROSS JOIN json_each(lease.items) WHERE lease.id = ?1)
+    AND state = 1 AND lease = ?1 AND coalesce(moved, ?3) >= ?3;
+
+-- name: lease_due
+-- Notes a deadline of an item of a lease that is earlier than was known.
+-- ?1 lease, ?2 deadline
+UPDATE lease SET due = ?2 WHERE id = ?1 AND due > ?2;
 
 -- name: lease_return
 -- Takes back a lease that never reached its worker. Only items with the deadline of that time: those
--- that were renewed, or leased again to the same request, have another one. (The plus makes SQLite
--- look the lease up by its id, as many items may have the same deadline.)
+-- that were renewed, or leased again to the same request, have another one.
 -- ?1 lease, ?2 clock, ?3 deadline
 UPDATE item SET state = 0, since = ?2, lease = NULL, deadline = NULL
-WHERE state = 1 AND lease = ?1 AND +deadline = ?3
+WHERE seq IN (SELECT value FROM lease CROSS JOIN json_each(lease.items) WHERE lease.id = ?1)
+    AND state = 1 AND lease = ?1 AND deadline = ?3
 RETURNING worker, client;
 
+-- name: lease_first
+-- The lease to look at next, when, and the size of its list.
+SELECT id, due, length(items) FROM lease WHERE due >= 0 ORDER BY due LIMIT 1;
+
+-- name: lease_deadline
+-- When the next item of a lease lapses; NULL when it holds none.
+-- ?1 lease
+SELECT min(deadline)
+FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+WHERE lease.id = ?1 AND item.state = 1 AND item.lease = ?1;
+
 -- name: lapse
--- Lets leases lapse whose deadline has passed. Their items wait since the deadline, with a strike
+-- Lets the items of a lease lapse whose deadline has passed. They wait since the deadline, with a strike
 -- each if the lease made no progress. The lease's id stays, so that a late report still counts.
--- ?1 clock, ?2 most
+-- ?1 clock, ?2 lease
 UPDATE item
 SET state = 0, since = deadline, deadline = NULL, strikes = strikes + (remaining = granted)
-WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2)
+WHERE seq IN (SELECT value FROM lease CROSS JOIN json_each(lease.items) WHERE lease.id = ?2)
+    AND state = 1 AND lease = ?2 AND deadline <= ?1
 RETURNING worker, client;
+
+-- name: lease_later
+-- Notes when the next item of a lease lapses.
+-- ?1 lease, ?2 deadline
+UPDATE lease SET due = ?2 WHERE id = ?1;
+
+-- name: lease_end
+-- Forgets a lease that holds nothing.
+-- ?1 lease
+DELETE FROM lease WHERE id = ?1;
+
+-- name: leases_end
+-- Forgets leases, none of which holds anything, the first ones first.
+-- ?1 most
+DELETE FROM lease WHERE seq IN (SELECT seq FROM lease WHERE due >= 0 ORDER BY due LIMIT ?1);
 
 -- name: in_hand
 -- Who has leased each of the leased items.
-SELECT worker.identity FROM item CROSS JOIN worker ON worker.seq = item.worker
-WHERE item.state = 1 AND item.deadline >= 0;
-
--- name: next_deadline
--- When the next lease lapses; NULL when there is none.
-SELECT min(deadline) FROM item WHERE state = 1;
+SELECT worker.identity
+FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+    CROSS JOIN worker ON worker.seq = item.worker
+WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id;

@@ -21,11 +21,11 @@ WHERE reported.remaining > 0
 
 -- name: point_lapse
 -- Keeps what was reported last of the items that lapse is to let lapse: the next worker goes on from there.
--- ?1 clock, ?2 most
+-- ?1 clock, ?2 lease
 INSERT OR IGNORE INTO point (item, remaining, chain, worker, at)
 SELECT seq, remaining, chain, worker, coalesce(moved, ?1) FROM item
-WHERE seq IN (SELECT seq FROM item WHERE state = 1 AND deadline <= ?1 ORDER BY deadline LIMIT ?2)
-    AND remaining < granted
+WHERE seq IN (SELECT value FROM lease CROSS JOIN json_each(lease.items) WHERE lease.id = ?2)
+    AND state = 1 AND lease = ?2 AND deadline <= ?1 AND remaining < granted
     AND (SELECT count(*) FROM point WHERE point.item = item.seq) < 256 - remaining / (iterations / 128 + 1);
 
 -- name: points_prune

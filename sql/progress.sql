@@ -50,7 +50,8 @@ FROM worker WHERE last_seen >= ?1 AND retired_wall IS NULL ORDER BY last_seen DE
 -- Leased items, those first whose lease lapses first.
 -- ?1 most
 SELECT worker, remaining, granted, granted_at, moved
-FROM item WHERE state = 1 AND deadline >= 0 ORDER BY deadline LIMIT ?1;
+FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id ORDER BY lease.due LIMIT ?1;
 
 -- name: load_clients
 -- Those of the first clients that have something to compute.
@@ -71,6 +72,7 @@ FROM machine WHERE state < 2 ORDER BY seq LIMIT ?1;
 -- ?1 how many are looked at, ?2 name of a client, or NULL for any
 SELECT id, remaining < granted, coalesce(granted_at, moved, 0),
     coalesce((SELECT last_seen FROM worker WHERE worker.seq = held.worker), -1)
-FROM (SELECT id, remaining, granted, granted_at, moved, worker, client
-    FROM item WHERE state = 1 AND deadline >= 0 ORDER BY deadline LIMIT ?1) AS held
+FROM (SELECT item.id, remaining, granted, granted_at, moved, worker, client
+    FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+    WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id ORDER BY lease.due LIMIT ?1) AS held
 WHERE ?2 IS NULL OR client = (SELECT seq FROM client WHERE name = ?2);

@@ -8,6 +8,7 @@ SELECT seq FROM item WHERE (remaining = 0) <> (state IN (2, 3))
     OR (remaining = iterations - 1 AND chain <> digest)
     OR (state IN (2, 3) AND (done_at IS NULL OR coalesce(done_wall, 0) NOT BETWEEN 1 AND 253402300799999))
     OR enqueued_wall NOT BETWEEN 0 AND 253402300799999
+    OR (state = 1 AND lease IS NULL)
     OR since NOT BETWEEN 0 AND 9007199254740991 OR coalesce(deadline, 0) NOT BETWEEN 0 AND 9007199254740991
     OR coalesce(closed, 0) NOT BETWEEN 0 AND 9007199254740991
     OR coalesce(done_at, 0) NOT BETWEEN 0 AND 9007199254740991
@@ -16,6 +17,9 @@ SELECT seq FROM item WHERE (remaining = 0) <> (state IN (2, 3))
 DELETE FROM item WHERE seq IN (SELECT seq FROM temp.lost);
 DELETE FROM point WHERE at NOT BETWEEN 0 AND 9007199254740991
     OR NOT EXISTS (SELECT 1 FROM item WHERE seq = item AND point.remaining BETWEEN 1 AND iterations - 1);
+DELETE FROM lease;
+INSERT INTO lease (id, due, items)
+SELECT lease, min(deadline), json_group_array(seq) FROM item WHERE state = 1 GROUP BY lease;
 UPDATE pull SET closed = 0 WHERE closed NOT BETWEEN 0 AND 9007199254740991;
 UPDATE reservation SET closed = 0 WHERE closed NOT BETWEEN 0 AND 9007199254740991;
 UPDATE worker SET last_seen = 0 WHERE last_seen NOT BETWEEN 0 AND 9007199254740991;

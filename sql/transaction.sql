@@ -43,8 +43,11 @@ SELECT batch, batch_check, wall FROM tally WHERE one = 1;
 SELECT EXISTS (SELECT 1 FROM tally WHERE one = 1 AND clock NOT BETWEEN 0 AND ?1)
     + EXISTS (SELECT 1 FROM item WHERE state = 0 AND since < 0)
     + EXISTS (SELECT 1 FROM item WHERE state = 0 AND since > ?1)
-    + EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline < 0)
-    + EXISTS (SELECT 1 FROM item WHERE state = 1 AND deadline > ?1)
+    + EXISTS (SELECT 1 FROM lease WHERE due < 0)
+    + EXISTS (SELECT 1 FROM lease WHERE due > ?1)
+    + EXISTS (SELECT 1
+        FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+        WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id AND item.deadline NOT BETWEEN lease.due AND ?1)
     + EXISTS (SELECT 1 FROM item WHERE state = 3 AND closed > ?1)
     + EXISTS (SELECT 1 FROM item WHERE state = 4 AND closed > ?1)
     + EXISTS (SELECT 1 FROM pull WHERE closed > ?1)
@@ -56,7 +59,10 @@ SELECT EXISTS (SELECT 1 FROM tally WHERE one = 1 AND clock NOT BETWEEN 0 AND ?1)
 
 -- name: tally_presence
 -- Whether there is an item of each state, in their order.
-SELECT EXISTS (SELECT 1 FROM item WHERE state = 0), EXISTS (SELECT 1 FROM item WHERE state = 1),
+SELECT EXISTS (SELECT 1 FROM item WHERE state = 0),
+    EXISTS (SELECT 1
+        FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
+        WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id),
     EXISTS (SELECT 1 FROM item WHERE state = 2), EXISTS (SELECT 1 FROM item WHERE state = 3),
     EXISTS (SELECT 1 FROM item WHERE state = 4);
 

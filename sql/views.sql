@@ -61,7 +61,9 @@ SELECT name, identity, machine, address, cores || ' cores' AS cores, kernel,
     coalesce((SELECT 'in quarantine: ' || why FROM quarantine WHERE quarantine.identity = worker.identity), '')
         AS quarantine
 FROM worker
-LEFT JOIN (SELECT worker, count(*) AS held FROM item WHERE state = 1 GROUP BY worker)
+LEFT JOIN (SELECT worker, count(*) AS held
+    FROM lease CROSS JOIN json_each(lease.items) AS given CROSS JOIN item ON item.seq = given.value
+    WHERE item.state = 1 AND item.lease = lease.id GROUP BY worker)
     ON worker = seq
 ORDER BY worker.last_seen DESC;
 

@@ -1,18 +1,17 @@
-/* The operations of workers: lease, report; and leases that lapse. */
+/* The operations of workers: lease, report. */
 
 #include <stddef.h>
 #include <string.h>
 
-#include "clock.h"
 #include "log.h"
 #include "queue/id.h"
 #include "store/report_rule.h"
 #include "store_sql.h"
 
 enum {
-    LAPSE_MAX = 2000,       /* leases that lapse in one batch */
-    LAPSED_PAUSE_MS = 1000, /* between two lines about them in the log */
-    IDLE_LEASES = 3         /* of this many LEASE_SECONDS without progress comes a strike */
+    IDLE_LEASES = 3,     /* of this many LEASE_SECONDS without progress comes a strike */
+    SEQ_DIGITS_MAX = 19, /* of an item.seq */
+    END_MAX = 100        /* leases that are forgotten at once when nothing is leased */
 };
 
 static int64_t idle_max_ms(const struct store *store) {
@@ -27,17 +26,18 @@ static int64_t new_deadline(struct store *store) {
     return deadline;
 }
 
-/* Whose items a grant has. */
-struct grant_clients {
+/* The rows of a grant's items. */
+struct grant_rows {
     int64_t seq[QUEUE_LEASE_MAX];
+    int64_t client[QUEUE_LEASE_MAX];
     int64_t rank[QUEUE_LEASE_MAX];
     int64_t since_ms[QUEUE_LEASE_MAX]; /* queue clock: since when it waits */
 };
 
-/* Adds the items of a lease statement (id, chain, remaining, client, rank, since) to a grant: at
- * most `most` items and, except for the first one, at most `iterations` links in all. */
+/* Adds the items of a lease statement (id, chain, remaining, client, rank, since, seq) to a grant:
+ * at most `most` items and, except for the first one, at most `iterations` links in all. */
 static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
-                    struct queue_grant *grant, struct grant_clients *clients) {
+                    struct queue_grant *grant, struct grant_rows *rows) {
     int64_t sum = 0;
     for (int i = 0; i < grant->count; i++)
         sum = grant->items[i].remaining > iterations - sum ? iterations
@@ -51,9 +51,10 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
             !store_blob(store, statement, 1, item->chain, DIGEST_SIZE))
             break;
         sum = item->remaining > iterations - sum ? iterations : sum + item->remaining;
-        clients->seq[grant->count] = sqlite3_column_int64(statement, 3);
-        clients->rank[grant->count] = sqlite3_column_int64(statement, 4);
-        clients->since_ms[grant->count] = sqlite3_column_int64(statement, 5);
+        rows->client[grant->count] = sqlite3_column_int64(statement, 3);
+        rows->rank[grant->count] = sqlite3_column_int64(statement, 4);
+        rows->since_ms[grant->count] = sqlite3_column_int64(statement, 5);
+        rows->seq[grant->count] = sqlite3_column_int64(statement, 6);
         grant->count++;
     }
     store_end(statement);
@@ -66,9 +67,9 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
 static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
                                        struct queue_grant *grant) {
     const uint8_t *lease = request->request.bytes;
-    struct grant_clients clients;
+    struct grant_rows rows;
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_AGAIN, "u", lease);
-    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, grant, &clients))
+    if (!statement || !collect(store, statement, QUEUE_LEASE_MAX, INT64_MAX, grant, &rows))
         return QUEUE_FAULT;
     if (grant->count == 0)
         return QUEUE_NONE;
@@ -81,8 +82,33 @@ static enum queue_result leased_before(struct store *store, const struct queue_l
     int64_t deadline = new_deadline(store) + 1;
     grant->returnable = (struct queue_return){request->request, deadline};
     int64_t moved_since = store_now_ms(store) - idle_max_ms(store);
-    return store_run(store, SQL_LEASE_RENEW, "uii", lease, deadline, moved_since) ? QUEUE_OK
-                                                                                  : QUEUE_FAULT;
+    bool good = store_run(store, SQL_LEASE_RENEW, "uii", lease, deadline, moved_since) &&
+                store_run(store, SQL_LEASE_DUE, "ui", lease, deadline);
+    return good ? QUEUE_OK : QUEUE_FAULT;
+}
+
+/* Appends a number, with a character before it. Returns the end. */
+static char *put_seq(char *to, char before, int64_t seq) {
+    char digits[SEQ_DIGITS_MAX];
+    int count = 0;
+    *to++ = before;
+    do
+        digits[count++] = (char)('0' + seq % 10);
+    while ((seq /= 10) > 0 && count < SEQ_DIGITS_MAX);
+    while (count > 0)
+        *to++ = digits[--count];
+    return to;
+}
+
+/* Writes items into the row of their lease. */
+static bool hold(struct store *store, const uint8_t *lease, int64_t deadline_ms, const int64_t *seq,
+                 int count) {
+    char items[QUEUE_LEASE_MAX * (SEQ_DIGITS_MAX + 1) + 2];
+    char *end = items;
+    for (int i = 0; i < count; i++)
+        end = put_seq(end, i == 0 ? '[' : ',', seq[i]);
+    memcpy(end, "]", 2);
+    return store_run(store, SQL_LEASE_HOLD, "uit", lease, deadline_ms, items);
 }
 
 /* A lease that is being given. */
@@ -98,24 +124,25 @@ struct giving {
 static bool give(struct store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
-    struct grant_clients clients = {.seq = {0}};
+    struct grant_rows rows = {.seq = {0}};
     sqlite3_stmt *next = store_bind(store, SQL_LEASE_NEXT, "i", (int64_t)giving->most);
-    if (!next || !collect(store, next, giving->most, request->iterations, grant, &clients))
+    if (!next || !collect(store, next, giving->most, request->iterations, grant, &rows))
         return false;
     if (grant->count == 0)
         return true;
     if (!store_run(store, SQL_LEASE_GIVE, "uiiiii", request->request.bytes, giving->deadline_ms,
                    (int64_t)grant->count, giving->worker, store_now_ms(store), store->wall_ms) ||
-        sqlite3_changes(store->database) != grant->count) {
+        sqlite3_changes(store->database) != grant->count ||
+        !hold(store, request->request.bytes, giving->deadline_ms, rows.seq, grant->count)) {
         store_lose(store);
         return false;
     }
     for (int i = 0; i < grant->count; i++) {
-        const struct client *client = clients_at(&store->clients, clients.seq[i]);
-        store_count_all(store, clients.seq[i], 1, ITEM_WAITING, ITEM_LEASED);
-        metrics_note(&store->done.waits, &metrics_waits, store_now_ms(store) - clients.since_ms[i]);
+        const struct client *client = clients_at(&store->clients, rows.client[i]);
+        store_count_all(store, rows.client[i], 1, ITEM_WAITING, ITEM_LEASED);
+        metrics_note(&store->done.waits, &metrics_waits, store_now_ms(store) - rows.since_ms[i]);
         if (client)
-            rank_leased(&store->counts.rank, &client->rank, clients.rank[i]);
+            rank_leased(&store->counts.rank, &client->rank, rows.rank[i]);
     }
     return true;
 }
@@ -181,6 +208,8 @@ struct reporter {
     int64_t same;             /* seq of another worker of the same identity, found last; 0: none */
     struct in_hand_work work; /* of what was judged and taken, */
     int32_t in_hand;          /* and how many items it has in hand more */
+    bool results;             /* some of them are done, */
+    bool others;              /* others change without being done */
     bool on_way;              /* some of them, not done, have moved on or are given back */
     bool impossible;          /* it reports what cannot be: nothing of it is taken */
 };
@@ -244,6 +273,8 @@ static bool judge(struct store *store, int n, const struct report_row *found,
                                            .after = item->remaining};
     reporter->work.links += row->remaining - item->remaining;
     reporter->work.finished += progress == PROGRESS_DONE;
+    reporter->results |= to == ITEM_DONE;
+    reporter->others |= to != ITEM_DONE;
     reporter->on_way |=
         item->remaining > 0 && (item->remaining < row->remaining ||
                                 (to == ITEM_WAITING && item->remaining < row->granted));
@@ -304,13 +335,37 @@ static int end_of_run(const struct queue_report *report, int first) {
     return report->count;
 }
 
+/* Notes in the rows of the leases until when they hold the items that stay leased. A lease that
+ * had lapsed may have lost its row. */
+static bool hold_all(struct store *store, int64_t deadline_ms) {
+    const struct report_table *rows = &store->report_table;
+    const uint8_t *last = NULL;
+    bool good = true;
+    for (int n = rows->first; n < rows->end && good; n++) {
+        const uint8_t *lease = rows->items[n].lease.bytes;
+        if (rows->seq[n] == 0 || rows->state[n] != ITEM_LEASED)
+            continue;
+        if (store->report_moves[n].from == ITEM_WAITING)
+            good = hold(store, lease, deadline_ms, &rows->seq[n], 1);
+        else if (!last || memcmp(last, lease, ID_SIZE) != 0)
+            good = store_run(store, SQL_LEASE_DUE, "ui", lease, deadline_ms);
+        last = lease;
+    }
+    return good;
+}
+
 /* Makes the changes that judge_all has noted. */
 static bool apply_all(struct store *store, const struct reporter *reporter) {
     const struct report_table *rows = &store->report_table;
     if (reporter->on_way && !store_points_note(store, reporter->seq))
         return false;
-    if (!store_run(store, SQL_REPORT_APPLY, "iiii", reporter->seq, new_deadline(store),
-                   store_now_ms(store), store->wall_ms))
+    int64_t deadline = new_deadline(store);
+    if (reporter->results && !store_run(store, SQL_REPORT_DONE, "iii", reporter->seq,
+                                        store_now_ms(store), store->wall_ms))
+        return false;
+    if (reporter->others &&
+        (!store_run(store, SQL_REPORT_APPLY, "iii", reporter->seq, deadline, store_now_ms(store)) ||
+         !hold_all(store, deadline)))
         return false;
     for (int n = rows->table.first; n < rows->table.end; n++) {
         const struct move *move = &store->report_moves[n];
@@ -319,7 +374,8 @@ static bool apply_all(struct store *store, const struct reporter *reporter) {
         store_count_move(store, move);
         store->counts.work.iterations += move->before - move->after;
     }
-    return true;
+    return store->counts.items[ITEM_LEASED] > 0 ||
+           store_run(store, SQL_LEASES_END, "i", (int64_t)END_MAX);
 }
 
 enum queue_result store_report(struct store *store, const struct queue_report *report,
@@ -337,8 +393,11 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
     rows->table.end = 0;
     while (rows->table.end < report->count) {
         rows->table.first = rows->table.end;
+        rows->last = rows->table.first;
         reporter.work = (struct in_hand_work){0};
         reporter.in_hand = 0;
+        reporter.results = false;
+        reporter.others = false;
         reporter.on_way = false;
         rows->table.end = end_of_run(report, rows->table.first);
         /* Runs that were applied before a failure are taken again when the worker repeats them. */
@@ -355,32 +414,4 @@ enum queue_result store_report(struct store *store, const struct queue_report *r
         store_in_hand_worked(store, report->worker.identity, &reporter.work);
     }
     return QUEUE_OK;
-}
-
-void store_lapse(struct store *store) {
-    int64_t now = store_now_ms(store);
-    if (now < store->next_deadline_ms)
-        return;
-    if (!store_points_lapse(store, now, LAPSE_MAX))
-        return;
-    sqlite3_stmt *statement = store_bind(store, SQL_LAPSE, "ii", now, (int64_t)LAPSE_MAX);
-    int64_t items = store_take_back(store, statement);
-    if (items < 0)
-        return;
-    store->lapsed += items;
-    store->done.counts[METRICS_LAPSED] += items;
-    if (store->lapsed > 0 && clock_steady_ms() >= store->lapsed_told_ms + LAPSED_PAUSE_MS) {
-        log_info("leases lapsed of items: %lld; they wait again", (long long)store->lapsed);
-        store->lapsed_told_ms = clock_steady_ms();
-        store->lapsed = 0;
-    }
-    int64_t next = store_number(store, store_bind(store, SQL_NEXT_DEADLINE, ""), INT64_MAX);
-    if (next != INT64_MAX || store->counts.items[ITEM_LEASED] == 0)
-        store->next_deadline_ms = next;
-}
-
-int64_t store_next_lapse(const struct store *store) {
-    if (store->next_deadline_ms == INT64_MAX)
-        return INT64_MAX;
-    return store->next_deadline_ms - store->clock_offset_ms;
 }

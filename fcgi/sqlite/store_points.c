@@ -17,8 +17,9 @@ bool store_points_note(struct store *store, int64_t worker) {
             store_run(store, SQL_POINTS_PRUNE, "i", (int64_t)POINTS_MAX));
 }
 
-bool store_points_lapse(struct store *store, int64_t now, int64_t most) {
-    return !store_disk_has_room(store) || store_run(store, SQL_POINT_LAPSE, "ii", now, most);
+bool store_points_lapse(struct store *store, int64_t now, const struct uuid *lease) {
+    return !store_disk_has_room(store) ||
+           store_run(store, SQL_POINT_LAPSE, "iu", now, lease->bytes);
 }
 
 bool store_disk_has_room(struct store *store) {

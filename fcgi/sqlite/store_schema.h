@@ -7,7 +7,7 @@
 
 #include "sql.h"
 
-enum { STORE_SCHEMA_VERSION = 10 };
+enum { STORE_SCHEMA_VERSION = 11 };
 
 /* Has a connection that was just opened run nothing that its file says: no trigger, no function
  * that is not harmless, no extension; and none of its statements can change the schema's own table.

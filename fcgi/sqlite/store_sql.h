@@ -276,10 +276,10 @@ void store_reserve_keep(struct store *store);
  * their room serves items. */
 bool store_disk_has_room(struct store *store);
 
-/* Keep points of the present report, before it is applied, and of the leases that are to lapse.
+/* Keep points of the present report, before it is applied, and of the lease that is to lapse.
  * Without room they keep none. False after a failure. */
 bool store_points_note(struct store *store, int64_t worker);
-bool store_points_lapse(struct store *store, int64_t now, int64_t most);
+bool store_points_lapse(struct store *store, int64_t now, const struct uuid *lease);
 
 /* Notes that a checkpoint has truncated the WAL to nothing. */
 void store_reserve_emptied_wal(struct store *store);

@@ -26,7 +26,7 @@ sub has_replica (%differs) {
     my ($id, $epoch, $batch, $check) = @$now;
     $id = join '-', unpack 'A8 A4 A4 A4 A12', $id;
     $peer->answer('replica/state' => { status => 200, json => { node => 1, known => undef, replica => {
-        id => $id, epoch => 0 + $epoch, schema => 10, batch => 0 + $batch, check => $check, bad => JSON::PP::false,
+        id => $id, epoch => 0 + $epoch, schema => 11, batch => 0 + $batch, check => $check, bad => JSON::PP::false,
         complete => JSON::PP::false, as_of => 0, bytes => 4096, %differs } } });
     return;
 }

@@ -13,7 +13,7 @@ my $page  = 4096;
 my $mill  = Hashmill->start(NODE => 0, PEERS => '1=http://127.0.0.1:9', PEER_TOKEN => $token);
 my $id    = '70707070-7070-7070-7070-707070707070';
 my $copy  = '63636363-6363-6363-6363-636363636363';
-my %source = (node => 1, database => $id, epoch => 7, schema => 10);
+my %source = (node => 1, database => $id, epoch => 7, schema => 11);
 my $database = "$mill->{dir}/primary.db";
 my $check = "\0" x 32;
 
@@ -35,8 +35,8 @@ sub replica { return send_json('state')->json->{replica} }
 # Makes the peer's database, with an item.
 sub make_primary {
     open my $shell, '|-', 'sqlite3', $database or die "sqlite3: $!";
-    print {$shell} slurp("sql/schema_$_.sql") for 1 .. 10;
-    print {$shell} "PRAGMA user_version = 10; UPDATE identity SET node = 1, epoch = 7, id = x'", '70' x 16, "';\n",
+    print {$shell} slurp("sql/schema_$_.sql") for 1 .. 11;
+    print {$shell} "PRAGMA user_version = 11; UPDATE identity SET node = 1, epoch = 7, id = x'", '70' x 16, "';\n",
         'INSERT INTO item (id, digest, chain, iterations, remaining, state, rank, since, enqueued_wall)',
         " VALUES (x'", '11' x 16, "', zeroblob(64), zeroblob(64), 9, 5, 0, 5, 5, 1);\n";
     close $shell or die 'no database';
@@ -103,7 +103,7 @@ subtest 'what is no copy of a node\'s database' => sub {
 subtest 'a copy' => sub {
     is_deeply(send_copy($file)->json, { node => 0, result => 'ok', batch => 0 }, 'is taken');
     my $replica = replica();
-    is_deeply($replica, { id => $id, epoch => 7, schema => 10, batch => 0, check => '00' x 32, as_of => 0,
+    is_deeply($replica, { id => $id, epoch => 7, schema => 11, batch => 0, check => '00' x 32, as_of => 0,
         complete => JSON::PP::false, bad => JSON::PP::false, bytes => length $file }, 'and told of');
     is(send_json('state')->json->{known}, undef, 'nothing is known besides');
 };
@@ -116,7 +116,7 @@ subtest 'batches' => sub {
     is($replica->{check}, unpack('H*', $check), 'the check');
     is($replica->{as_of}, 1_700_000_000_002, 'when the last one was');
     ok($replica->{complete}, 'complete');
-    is(send_bytes('batches', '', %source, schema => 11, complete => 1)->json->{result}, 'other', 'another schema');
+    is(send_bytes('batches', '', %source, schema => 12, complete => 1)->json->{result}, 'other', 'another schema');
     ok(!replica()->{complete}, 'then it is not complete');
     send_bytes('batches', '', %source, complete => 1);
     ok(replica()->{complete}, 'until that is said');

@@ -29,7 +29,7 @@ void replica_state(const struct replica *replica, struct replica_state *state) {
     *state = (struct replica_state){.there = fuzz_result == QUEUE_OK,
                                     .node = 1,
                                     .identity.epoch = 5,
-                                    .schema = 10,
+                                    .schema = 11,
                                     .batch = 1000,
                                     .wall_ms = 1700000000000,
                                     .bytes = 4096};

@@ -74,7 +74,7 @@ sub as_uuid ($hex) { return lc join '-', unpack 'a8 a4 a4 a4 a12', $hex }
 
 # Sets what the peer says of its replica, and its file, under the epoch with which it must be taken.
 sub peer_has (%with) {
-    my $has = { id => as_uuid($with{id} // $id), epoch => $with{epoch}, schema => 10, batch => $with{batch},
+    my $has = { id => as_uuid($with{id} // $id), epoch => $with{epoch}, schema => 11, batch => $with{batch},
         check => '00' x 32, complete => JSON::PP::true, bad => $with{bad} ? JSON::PP::true : JSON::PP::false,
         heard_seconds => 17, as_of => 1_700_000_000_000, bytes => 4096 };
     copy("$dir/first", $replica) or die "copy: $!";

@@ -96,6 +96,13 @@ static inline struct queue_enqueue new_item(int64_t iterations) {
     return item;
 }
 
+/* Whether each leased item is listed by its lease, which is looked at before the item lapses. */
+static inline bool leases_true(struct store *store) {
+    return number(store, "SELECT count(*) FROM item WHERE state = 1 AND NOT EXISTS (SELECT 1"
+                         " FROM lease, json_each(lease.items) AS held WHERE lease.id = item.lease"
+                         " AND held.value = item.seq AND lease.due <= item.deadline)") == 0;
+}
+
 /* Whether the counts in memory and in the file are what a count over the rows gives. */
 static inline bool counts_true(struct store *store) {
     static const char *const columns[] = {"waiting", "leased", "done", "pulled", "cancelled"};
@@ -114,7 +121,7 @@ static inline bool counts_true(struct store *store) {
     }
     int64_t remaining =
         number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
-    return good && remaining == store->counts.remaining &&
+    return good && leases_true(store) && remaining == store->counts.remaining &&
            number(store, "SELECT sum(remaining) FROM client") == remaining &&
            number(store, "SELECT remaining FROM tally") == remaining &&
            number(store, "SELECT batch FROM tally") == store->counts.batch;

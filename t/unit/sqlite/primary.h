@@ -100,9 +100,9 @@ static inline void primary_set_up(struct conf *conf) {
 
 /* Makes an empty one of node 1. */
 static inline void primary_open(struct primary *primary) {
-    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,
-                                       SQL_SCHEMA_5, SQL_SCHEMA_6, SQL_SCHEMA_7, SQL_SCHEMA_8,
-                                       SQL_SCHEMA_9, SQL_SCHEMA_10};
+    static const enum sql schemas[] = {SQL_SCHEMA_1, SQL_SCHEMA_2,  SQL_SCHEMA_3, SQL_SCHEMA_4,
+                                       SQL_SCHEMA_5, SQL_SCHEMA_6,  SQL_SCHEMA_7, SQL_SCHEMA_8,
+                                       SQL_SCHEMA_9, SQL_SCHEMA_10, SQL_SCHEMA_11};
     *primary = (struct primary){
         .source = {.node = 1, .schema = STORE_SCHEMA_VERSION, .identity.epoch = 7}};
     memset(&primary->source.identity.database, 'p', ID_SIZE);
@@ -113,7 +113,7 @@ static inline void primary_open(struct primary *primary) {
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
         primary_exec(primary->database, sql_text[schemas[i]]);
     primary_exec(primary->database,
-                 "PRAGMA user_version = 10; UPDATE identity SET node = 1, epoch = 7,"
+                 "PRAGMA user_version = 11; UPDATE identity SET node = 1, epoch = 7,"
                  " id = x'70707070707070707070707070707070';");
 }
 
