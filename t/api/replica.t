@@ -148,7 +148,7 @@ subtest 'who may not' => sub {
     is_problem(send_copy($file, epoch => 6), 409, 'superseded');
     is_problem(send_json('state', database => $id, epoch => 6), 409, 'superseded');
     is_problem(send_bytes('batches', '', %source, node => 2), 403, 'forbidden');
-    is(send_bytes('batches', '', %source, schema => 11)->json->{result}, 'other', 'another schema');
+    is(send_bytes('batches', '', %source, schema => 12)->json->{result}, 'other', 'another schema');
     is(send_bytes('batches', '', %source, epoch => 8)->json->{result}, 'other', 'a higher epoch');
     is_problem($mill->worker_call('/peer/replica/state', { protocol => 2, node => 1 }), 403, 'forbidden');
     for my $name (sort keys %source) {
