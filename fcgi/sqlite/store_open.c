@@ -17,8 +17,8 @@ enum { MERGED_SCHEMA = 5 }; /* the last version whose nodes merged their items *
 
 /* The statements that lead from each schema version to the next. */
 static const enum sql migrations[STORE_SCHEMA_VERSION] = {
-    SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4, SQL_SCHEMA_5,
-    SQL_SCHEMA_6, SQL_SCHEMA_7, SQL_SCHEMA_8, SQL_SCHEMA_9, SQL_SCHEMA_10, SQL_SCHEMA_11};
+    SQL_SCHEMA_1, SQL_SCHEMA_2, SQL_SCHEMA_3, SQL_SCHEMA_4,  SQL_SCHEMA_5, SQL_SCHEMA_6,
+    SQL_SCHEMA_7, SQL_SCHEMA_8, SQL_SCHEMA_9, SQL_SCHEMA_10, SQL_SCHEMA_11};
 
 /* The exit code of an opening that failed. */
 static int failure(const struct store *store) {
