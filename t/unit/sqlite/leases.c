@@ -100,13 +100,16 @@ static void mixed(void) {
     report(0, 5);
     later(30);
     is_int(leased(), 1, "three of four have lapsed");
+    struct queue_lease other = lease_of(1);
+    store_lease(store, &other, &grant); /* while one is leased, rows of leases stay */
     store_lease(store, &request, &grant);
     is_int(grant.count, 1, "the request repeated gets the one that is held");
     report(0, 0);
     store_lease(store, &request, &grant);
-    is_int(grant.count, 3, "when that is done, the others");
-    is_int(number(store, "SELECT count(*) = count(DISTINCT value) FROM lease, json_each(items)"), 1,
-           "its lease lists none of them twice");
+    is_int(grant.count, 2, "when that is done, the others");
+    is_int(number(store, "SELECT max(items) FROM (SELECT count(*) AS items FROM lease,"
+                         " json_each(lease.items) AS held GROUP BY lease.seq, held.value)"),
+           1, "its lease lists none of them twice");
     end();
 }
 
