@@ -123,9 +123,10 @@ static bool send_enqueues(struct queue *queue) {
     int sent = count > 0 ? channel_send_many(queue->fd, messages, count) : 0;
     if (sent < 0)
         client_disconnect(queue);
-    for (int i = 0; i < sent; i++)
+    for (int i = 0; i < sent && i < count; i++) {
         tickets[i]->unsent = false;
-    queue->unsent -= sent > 0 ? sent : 0;
+        queue->unsent--;
+    }
     return sent == count;
 }
 

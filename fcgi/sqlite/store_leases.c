@@ -341,7 +341,7 @@ static bool hold_all(struct store *store, int64_t deadline_ms) {
     const struct report_table *rows = &store->report_table;
     const uint8_t *last = NULL;
     bool good = true;
-    for (int n = rows->first; n < rows->end && good; n++) {
+    for (int n = rows->table.first; n < rows->table.end && good; n++) {
         const uint8_t *lease = rows->items[n].lease.bytes;
         if (rows->seq[n] == 0 || rows->state[n] != ITEM_LEASED)
             continue;
