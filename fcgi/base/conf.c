@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -320,6 +321,10 @@ bool conf_load(struct conf *conf, const struct settings_files *files, char *why,
     }
     if (conf->processes_public == 0)
         conf->processes_public = default_processes();
+#ifdef HASHMILL_TEST /* of one that kills the process which serves a request */
+    if (getenv("HASHMILL_TEST_ONE_INTAKE"))
+        conf->processes_intake = 1;
+#endif
     log_set_level(level);
     log_set_format(format);
     return true;

@@ -15,6 +15,7 @@ use Hashmill;
 use constant { STEP => $ENV{HASHMILL_CRASH_STEP} // 5, CALLS_MAX => 1000 };
 
 my $kill_at = Hashmill::build_directory() . '/crash/kill_at';
+$ENV{HASHMILL_TEST_ONE_INTAKE} = 1;
 my $mill = Hashmill->start(PROCESSES_PUBLIC => 1, PROCESSES_WORKER => 1, LEASE_SECONDS => 600);
 $mill->expect_log(qr/./); # whatever a process says when its neighbours die
 my %rows;                 # id => the state in which the item must be at the end
@@ -105,7 +106,7 @@ sub finish_item ($id, $lease, $n) {
 # time; check: what is wrong, by the reply to the first and to a later one.
 my %kinds = (
     enqueue => {
-        role => 'public',
+        role => 'intake',
         prepare => sub { return {} },
         ask => sub ($point) { return $mill->enqueue("body $number", 3, keyed('enqueue')) },
         good => [201],
@@ -204,7 +205,7 @@ sub point ($kind, $process, $alone, $count) {
 sub sweep ($name, $process, $alone, $from) {
     my ($points, @wrong) = (0);
     my $finished = 0;
-    my $step = $alone && $process ne 'writer' && $kinds{$name}{role} eq 'public' ? 1 : STEP;
+    my $step = $alone && $process ne 'writer' && $kinds{$name}{role} =~ /public|intake/ ? 1 : STEP;
     for (my $count = 1 + $from % $step; $count < CALLS_MAX; $count += $step) {
         my ($killed, $call, @here) = point($kinds{$name}, $process, $alone, $count);
         push @wrong, @here;

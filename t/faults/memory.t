@@ -42,11 +42,11 @@ sub is_well ($mill, $stored) {
 subtest 'processes for clients get no more memory' => sub {
     my $mill = start_mill();
     plan skip_all => 'no prlimit on this machine' if !limit($mill->children('public-wait'), 'unlimited');
-    my @limited = $mill->children('public');
+    my @limited = map { $mill->children($_) } 'public', 'intake';
     limit($_, 1) for @limited;
     my ($stored, $bad) = requests($mill, 10);
     note scalar @$stored, " stored, $bad refused";
-    limit($_, 'unlimited') for $mill->children('public');
+    limit($_, 'unlimited') for map { $mill->children($_) } 'public', 'intake';
     is_well($mill, $stored);
     $mill->close_instance;
 };
@@ -120,7 +120,7 @@ subtest 'the system kills a process for want of memory' => sub {
     my $group  = small_group() or skip_for_rights('this user cannot limit the memory of processes');
     my $mill   = start_mill();
     my @stored = map { $mill->new_item("before $_", 10) } 1 .. 3;
-    for my $role ('public', 'public-wait', 'worker', 'writer') {
+    for my $role ('intake', 'public', 'public-wait', 'worker', 'writer') {
         my ($pid) = $mill->children($role);
         my @hogs = crowd($group, $pid);
         ok wait_until(20, sub {

@@ -72,7 +72,7 @@ my @nginx_away; # [from, until] of each time that nobody listened
 
 my %kill = (
     writer => sub { kill 'KILL', $mill->children('writer') },
-    process => sub { kill 'KILL', ($mill->children('public'))[0] },
+    process => sub { kill 'KILL', ($mill->children(rand() < 0.5 ? 'intake' : 'public'))[0] },
     worker => sub { $worker->kill('KILL'); $worker->wait_exit(10); $worker = $mill->start_worker },
     nginx => sub {
         my $from = time;
