@@ -108,7 +108,7 @@ def check_many(found):
     for clients in items.CLIENTS:
         what = items.name_of(clients)
         found.least(f"{what}: part of the inserts alone",
-                    found.ratio(what, "node", "SQL alone", "items_per_second"), 0.6)
+                    found.ratio(what, "node", "SQL alone", "items_per_second"), 0.8)
         found.least(f"{what}: times PUT /enqueue of 16 KB",
                     found.ratio(what, "node", "PUT /enqueue", "items_per_second"), 10)
 
