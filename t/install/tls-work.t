@@ -84,6 +84,13 @@ sub reload_nginx {
     return;
 }
 
+# Replaces a file at once: nginx may be reading its files after the last reload.
+sub replace_file ($path, $text) {
+    spew("$path.new", $text);
+    rename "$path.new", $path or die "$path: $!\n";
+    return;
+}
+
 # Waits until nginx of both nodes gives the wanted answer to a client with this certificate that trusts this authority.
 sub wait_answer ($wanted, $cert, $ca) {
     return !grep {
@@ -108,7 +115,7 @@ subtest 'new certificates, then a new authority' => sub {
 
     # Both authorities are trusted before anybody shows what the new one has signed.
     spew($new->ca, slurp($new->ca) . slurp($authority->ca));
-    spew("$_/ca.pem", slurp($new->ca)) for @places;
+    replace_file("$_/ca.pem", slurp($new->ca)) for @places;
     reload_nginx();
     ok wait_answer(401, $new_client, $new->ca), 'both authorities are trusted';
     ok all_right(new_items('two authorities')), 'by everybody';
@@ -120,7 +127,7 @@ subtest 'new certificates, then a new authority' => sub {
     ok wait_answer(401, $new_client, $new->ca . '.one'), 'nginx shows certificates of the new one';
     ok all_right(new_items('new authority')), 'everybody has one';
 
-    spew("$_/ca.pem", slurp($new->ca . '.one')) for @places;
+    replace_file("$_/ca.pem", slurp($new->ca . '.one')) for @places;
     reload_nginx();
     ok wait_answer(403, $old_client, $new->ca . '.one'), 'the old one is not trusted any more';
     ok all_right(new_items('one authority')), 'the work goes on';
