@@ -67,6 +67,11 @@ static int send_item(int64_t iterations, const char *key) {
     return send_operation(OPERATION_ENQUEUE);
 }
 
+/* Has the writer store an item. Its sender stays: what one who has gone had sent may be left out. */
+static void put_item(void) {
+    send_item(1, "");
+}
+
 /* Whether a process has its answer. Two tallies before make this certain: with the first the writer
  * has accepted the process, with the second it has applied the operation. */
 static bool is_answered(int fd) {
@@ -244,7 +249,7 @@ static void watches(void) {
 /* Which answers of pulls over both nodes wait for the replica. */
 static void waits_of_pulls(void) {
     struct queue_pull pull = {.top = 5, .reach = PULL_OVER_BOTH, .peer = 2, .key = "pull"};
-    close(send_item(1, ""));
+    put_item();
     message.body.pull = pull;
     int fd = send_operation(OPERATION_PULL);
     is_int(answer(fd), QUEUE_OK, "a pull that is opened does not wait: nobody is told of it");
@@ -256,7 +261,7 @@ static void waits_of_pulls(void) {
     ok(!is_answered(fd), "its closing, too");
     tell(0, COPY_FOLLOWING);
     is_int(answer(fd), QUEUE_OK, "until then");
-    close(send_item(1, ""));
+    put_item();
     message.body.reserve =
         (struct queue_reserve){.tag = "r", .node = 2, .identity = {.epoch = 5}, .top = 3};
     fd = send_operation(OPERATION_RESERVE);
