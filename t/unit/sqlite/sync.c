@@ -67,7 +67,8 @@ static int send_item(int64_t iterations, const char *key) {
     return send_operation(OPERATION_ENQUEUE);
 }
 
-/* Has the writer store an item. Its sender stays: what one who has gone had sent may be left out. */
+/* Has the writer store an item. Its sender stays: what one who has gone had sent may be left out.
+ */
 static void put_item(void) {
     send_item(1, "");
 }
