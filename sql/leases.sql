@@ -92,7 +92,7 @@ UPDATE lease SET due = ?2 WHERE id = ?1;
 DELETE FROM lease WHERE id = ?1;
 
 -- name: leases_end
--- Forgets leases, none of which holds anything, the first ones first.
+-- Forgets leases that hold nothing, the first ones first.
 -- ?1 most
 DELETE FROM lease WHERE seq IN (SELECT seq FROM lease WHERE due >= 0 ORDER BY due LIMIT ?1);
 

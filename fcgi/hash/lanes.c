@@ -29,7 +29,7 @@ static size_t blocks_of(const struct body_hash *body) {
 }
 
 /* Turns a lane to the rest of its body and the padding of FIPS 180-4 section 5.1.2: a bit 1, zeros,
- * and the length in bits, of which only the low half can be other than 0. */
+ * and the length in bits; its high half is always 0. */
 static void begin_end(struct lane *lane) {
     const struct body_hash *body = lane->body;
     size_t rest = body->length % LANE_BLOCK;

@@ -8,7 +8,7 @@
 enum {
     RIGHT_BYTES = 600, /* of a body that is compared: up to five blocks */
     RUN_BLOCKS = 64,   /* a run that is measured, some 10 us */
-    PASSES = 20,       /* the best of which counts, as disturbances only make a run slower */
+    PASSES = 20,       /* the fastest counts: disturbances only make one slower */
     GAIN_PERCENT = 5   /* the least for which lanes are used */
 };
 

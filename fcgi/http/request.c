@@ -74,7 +74,7 @@ static bool open_ends(void) {
     return ends[0] >= 0;
 }
 
-/* Opens them anew next time; libfcgi has closed its end, or nobody needs it. */
+/* Has open_ends open others; libfcgi has closed its end, or nobody needs it. */
 static void forget_ends(void) {
     if (memory.our_end >= 0)
         close(memory.our_end);

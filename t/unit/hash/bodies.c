@@ -138,7 +138,7 @@ static void test_kernels(void) {
     }
 }
 
-/* More than one group of bodies, of which some are OpenSSL's. */
+/* More than one group of bodies, with some for OpenSSL. */
 static void test_many(const struct lanes_plan *plan) {
     enum { MANY = 150 };
     static struct body_hash many[MANY];
