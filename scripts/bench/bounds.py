@@ -124,7 +124,7 @@ def check_rows(found):
                                       ("cancel", "rate")):
             name = f"{what}, by rows{suffix}"
             found.most(f"{name}: cost with 10 million against 10 thousand",
-                       found.ratio(name, "10 thousand rows", "10 million rows", measure), 1.2)
+                       found.ratio(name, "10 thousand rows", "10 million rows", measure), 1.15)
         found.most(f"start on 10 million rows{suffix}, s",
                    found.figure(f"start{suffix}", "10 million rows", "start_seconds"), 5)
 

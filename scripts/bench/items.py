@@ -42,10 +42,11 @@ def name_of(clients):
     return f"POST /items, {LINES} at once, {clients} client{'s' * (clients > 1)}"
 
 
-def request_of(count, iterations, token=None):
-    """A request with that many lines, of different items."""
+def request_of(count, iterations, token=None, of_one=0):
+    """A request with that many lines, of different items; the last of_one of each ten have one iteration."""
     body = b"".join(json.dumps({"digest": hashlib.sha512(os.urandom(16)).hexdigest(),
-                                "iterations": iterations}).encode() + b"\n" for _ in range(count))
+                                "iterations": iterations if n % 10 < 10 - of_one else 1}).encode() + b"\n"
+                    for n in range(count))
     return talk.request("POST", "/items", body, token, "application/x-ndjson")
 
 

@@ -7,6 +7,7 @@ import uuid
 
 import batches
 import fill
+import items
 import load
 import servers
 import talk
@@ -17,7 +18,8 @@ LOOKS = 2000
 CANCELS = 800  # of the 6,000 that wait in the smaller queue, three times, twice
 LATE = 10_000  # as many rows as the smaller queue has: what clients ask for is mostly new
 WAITING = 0
-LEASES = 20
+LEASES = 60
+WAITING_LINES = items.LINES * 6 // 10  # of a request: the rest has one iteration and is done at once
 REPEATS = 5
 CLIENTS = 1000
 PULLED = 5  # by each client at once: in each repeat they get ten items done
@@ -67,10 +69,10 @@ class Sizes:
 
     def measure(self):
         self._ask_for_some()
+        self.measure_batches()  # before items come that all wait
         self._warm()
         self._interleave("enqueue 16 KB, 16 clients" if not self.keys else "enqueue 16 KB, 16 connections",
                          lambda node: load.put_for(node.url, self.body, 16, 2, 2, self.keys))
-        self.measure_batches()
 
     def measure_batches(self):
         count = LEASES * 500 * REPEATS
@@ -99,8 +101,11 @@ class Sizes:
                     pass
 
     def _enqueue(self, node, count):
+        """Adds so many waiting items, among others as in fill.py: where rows of all states are mixed, as many
+        of them are on a page in both queues."""
         if not self.keys:
-            load.put_count_ended(load.put_count(node.url, self.body, 16, count, 2), count)
+            requests = [items.request_of(items.LINES, 2, of_one=4) for _ in range(count // WAITING_LINES)]
+            items.post_all(node, requests, 4, items.LINES)
             return
         while count > 0:  # in turn, so that here, too, rows stand in the order in which they are leased
             count -= load.put_for(node.url, self.body, 16, 2, 2, self.keys)["requests"]
