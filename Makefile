@@ -317,7 +317,7 @@ bench-quick:
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(CLIENT_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
 	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c t/support/plain/*.c)
-H_FILES = $(wildcard lib/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h client/*.h client/*/*.h t/*/*.h t/*/*/*.h)
+H_FILES = $(wildcard lib/*.h lib/*/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h client/*.h client/*/*.h t/*/*.h t/*/*/*.h)
 PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/tools/screenshots t/support/guard
 PYTHON_FILES = $(wildcard scripts/bench/*.py scripts/bench/*/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \

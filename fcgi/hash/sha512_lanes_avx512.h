@@ -3,39 +3,23 @@
  * for registers of 512 bits, 4 for 256. Call run only if usable().
  */
 
-#include <immintrin.h>
+#include "vector/avx512.h"
 
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512bw")))
 
 #if LANES == 8
-#define VECTOR __m512i
-#define INSTRUCTION(name) _mm512_##name
-#define BROADCAST(word) _mm512_set1_epi64((long long)(word))
 #define LOAD(p) _mm512_loadu_si512(p)
 #define STORE(p, v) _mm512_storeu_si512(p, v)
 #define SWAP(x)                                                                                    \
     _mm512_shuffle_epi8(x, _mm512_set4_epi64(0x08090a0b0c0d0e0f, 0x0001020304050607,               \
                                              0x08090a0b0c0d0e0f, 0x0001020304050607))
 #else
-#define VECTOR __m256i
-#define INSTRUCTION(name) _mm256_##name
-#define BROADCAST(word) _mm256_set1_epi64x((long long)(word))
 #define LOAD(p) _mm256_loadu_si256((const VECTOR *)(p))
 #define STORE(p, v) _mm256_storeu_si256((VECTOR *)(p), v)
 #define SWAP(x)                                                                                    \
     _mm256_shuffle_epi8(x, _mm256_set_epi64x(0x08090a0b0c0d0e0f, 0x0001020304050607,               \
                                              0x08090a0b0c0d0e0f, 0x0001020304050607))
 #endif
-
-#define ADD(x, y) INSTRUCTION(add_epi64)(x, y)
-#define SUB(x, y) INSTRUCTION(sub_epi64)(x, y)
-#define ROTR(x, n) INSTRUCTION(ror_epi64)(x, n)
-#define SHR(x, n) INSTRUCTION(srli_epi64)(x, n)
-/* The numbers are the columns of the three functions' truth tables. */
-#define XOR3(x, y, z) INSTRUCTION(ternarylogic_epi64)(x, y, z, 0x96)
-#define CHOOSE(x, y, z) INSTRUCTION(ternarylogic_epi64)(x, y, z, 0xca)
-#define MAJORITY(x, y, z) INSTRUCTION(ternarylogic_epi64)(x, y, z, 0xe8)
-#define PIN(x) __asm__ volatile("" : "+v"(x))
 
 #include "sha512_lanes.h"
 
