@@ -119,11 +119,6 @@ bool body_read(struct call *call, size_t max_bytes, struct buffer *text,
     return compare(call, announced, digest, sha256);
 }
 
-bool body_announced(struct call *call) {
-    struct digest_field announced[DIGEST_FIELDS];
-    return read_announced(call, announced);
-}
-
 bool body_fits(struct call *call, const void *bytes, size_t length,
                const uint8_t digest[DIGEST_SIZE]) {
     struct digest_field announced[DIGEST_FIELDS];

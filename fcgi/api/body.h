@@ -10,9 +10,9 @@
 bool body_read(struct call *call, size_t max_bytes, struct buffer *text,
                uint8_t digest[DIGEST_SIZE]);
 
-/* For who receives and hashes bodies itself: whether the fields that announce a digest can be read,
- * and whether the body is the one that they announce. False with the reply in place. */
-bool body_announced(struct call *call);
+/* For who receives and hashes bodies itself: whether the body is the one of which the request's
+ * fields announce a digest, if they do. False with the reply in place, also when they cannot be
+ * read. */
 bool body_fits(struct call *call, const void *bytes, size_t length,
                const uint8_t digest[DIGEST_SIZE]);
 

@@ -46,7 +46,7 @@ struct intake {
     uint64_t tickets[CONNECTIONS_MAX]; /* of each that is queued; else 0 */
     int open;                          /* connections */
     int reading;                       /* of these */
-    int hashing[CONNECTIONS_MAX];      /* those that are to be hashed, */
+    int hashing[BODIES];               /* those that are to be hashed, */
     int hashing_count;
     int64_t hashing_us;     /* steady time since when there are some */
     uint8_t *bodies;        /* BODIES times body_size bytes */
@@ -108,20 +108,12 @@ static void reply(struct intake *intake, struct connection *connection) {
 /* Checks what a request's head says. False with the reply in place. */
 static bool begin(struct connection *connection) {
     struct call *call = &connection->call;
-    size_t most = (size_t)call->server->conf->body_bytes_max;
-    int64_t announced;
     if (!router_match(call))
         return false;
-    if (call->route->handle != api_enqueue) {
-        router_misdirected(call);
-        return false;
-    }
-    if (!enqueue_begin(call, &connection->item) || !body_announced(call))
-        return false;
-    enum request_body result = request_announced(call->request, most, &announced);
-    if (result != REQUEST_BODY_OK)
-        problem_of_body(&call->server->reply, result, most);
-    return result == REQUEST_BODY_OK;
+    if (call->route->handle == api_enqueue)
+        return enqueue_begin(call, &connection->item);
+    router_misdirected(call);
+    return false;
 }
 
 static void take_head(struct intake *intake, struct connection *connection) {
@@ -129,21 +121,22 @@ static void take_head(struct intake *intake, struct connection *connection) {
         .server = intake->server, .request = &connection->request, .began_us = clock_steady_us()};
 }
 
-/* Whether a body is as long as it was announced. False with the reply in place. */
+/* Whether a body is as long as it was announced, and may be. False with the reply in place. */
 static bool has_length(struct connection *connection) {
     struct call *call = &connection->call;
     size_t most = (size_t)call->server->conf->body_bytes_max;
     size_t length = connection->records.body_length;
     int64_t announced;
-    request_announced(call->request, most, &announced);
-    if (length > 0 && length <= most && (int64_t)length == announced)
-        return true;
-    if (length == 0 && announced == 0)
+    enum request_body result = request_announced(call->request, most, &announced);
+    if (result == REQUEST_BODY_OK && length > most)
+        result = REQUEST_BODY_TOO_LARGE;
+    else if (result == REQUEST_BODY_OK && (int64_t)length != announced)
+        result = REQUEST_BODY_BROKEN;
+    if (result != REQUEST_BODY_OK)
+        problem_of_body(&call->server->reply, result, most);
+    else if (length == 0)
         body_refuse_empty(call, most);
-    else
-        problem_of_body(&call->server->reply,
-                        length > most ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_BROKEN, most);
-    return false;
+    return result == REQUEST_BODY_OK && length > 0;
 }
 
 /* A request is whole: it is refused, or its body is hashed with others. */
