@@ -15,14 +15,17 @@ WHERE seq IN (
     SELECT seq FROM item WHERE state = 0 AND rank >= 0 ORDER BY rank, seq LIMIT ?3);
 
 -- name: lease_hold
--- Notes that a lease holds these items, besides those that it has.
+-- Notes that a lease holds these items. If its id had others before, it holds none of them any more.
 -- ?1 lease, ?2 deadline, ?3 their seqs, as JSON
 INSERT INTO lease (id, due, items) VALUES (?1, ?2, ?3)
-ON CONFLICT (id) DO UPDATE SET due = min(due, excluded.due), items = (
-    SELECT json_group_array(value) FROM (
-        SELECT value FROM json_each(lease.items)
-        UNION ALL
-        SELECT value FROM json_each(excluded.items) WHERE value NOT IN (SELECT value FROM json_each(lease.items))));
+ON CONFLICT (id) DO UPDATE SET due = excluded.due, items = excluded.items;
+
+-- name: lease_hold_again
+-- Notes that a lease holds an item that had lapsed.
+-- ?1 lease, ?2 deadline, ?3 seq of the item
+INSERT INTO lease (id, due, items) VALUES (?1, ?2, json_array(?3))
+ON CONFLICT (id) DO UPDATE SET due = min(due, excluded.due), items =
+    iif(EXISTS (SELECT 1 FROM json_each(lease.items) WHERE value = ?3), items, json_insert(items, '$[#]', ?3));
 
 -- name: lease_again
 -- The items that a lease still holds.

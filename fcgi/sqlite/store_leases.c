@@ -100,7 +100,7 @@ static char *put_seq(char *to, char before, int64_t seq) {
     return to;
 }
 
-/* Writes items into the row of their lease. */
+/* Writes the items of a lease into its row. */
 static bool hold(struct store *store, const uint8_t *lease, int64_t deadline_ms, const int64_t *seq,
                  int count) {
     char items[QUEUE_LEASE_MAX * (SEQ_DIGITS_MAX + 1) + 2];
@@ -346,7 +346,7 @@ static bool hold_all(struct store *store, int64_t deadline_ms) {
         if (rows->seq[n] == 0 || rows->state[n] != ITEM_LEASED)
             continue;
         if (store->report_moves[n].from == ITEM_WAITING)
-            good = hold(store, lease, deadline_ms, &rows->seq[n], 1);
+            good = store_run(store, SQL_LEASE_HOLD_AGAIN, "uii", lease, deadline_ms, rows->seq[n]);
         else if (!last || memcmp(last, lease, ID_SIZE) != 0)
             good = store_run(store, SQL_LEASE_DUE, "ui", lease, deadline_ms);
         last = lease;

@@ -113,6 +113,25 @@ static void mixed(void) {
     end();
 }
 
+/* A request whose id comes again and again, each time when its items are done. */
+static void reused(void) {
+    struct queue_lease request = begin(2);
+    struct queue_lease other = lease_of(1);
+    static struct queue_grant held;
+    enqueue(1);
+    store_lease(store, &other, &held); /* while it is leased, rows of leases stay */
+    for (int i = 0; i < 3; i++) {
+        report(0, 0);
+        report(1, 0);
+        enqueue(2);
+        store_lease(store, &request, &grant);
+    }
+    is_int(grant.count, 2, "a request that is used again gets items again");
+    is_int(number(store, "SELECT max(json_array_length(items)) FROM lease"), 2,
+           "its lease lists these only");
+    end();
+}
+
 static void shorter(void) {
     begin(2);
     conf.lease_seconds = 10;
@@ -158,6 +177,7 @@ int main(void) {
     late();
     again();
     mixed();
+    reused();
     shorter();
     all_done();
     backwards();
