@@ -73,7 +73,7 @@ static void lapse_all(struct store *store) {
     }
     store->lapsed += items;
     store->done.counts[METRICS_LAPSED] += items;
-    if (good && (lease.listed > 0 || store->counts.items[ITEM_LEASED] == 0))
+    if (good)
         store->next_deadline_ms = lease.due_ms;
 }
 

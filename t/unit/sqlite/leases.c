@@ -151,6 +151,17 @@ static void all_done(void) {
     end();
 }
 
+/* A damaged database: nothing lapses, but the writer does not look for it without end. */
+static void lost(void) {
+    begin(1);
+    sqlite3_exec(store->database, "DELETE FROM lease", NULL, NULL, NULL);
+    later(70);
+    is_int(store_next_lapse(store), INT64_MAX,
+           "without a row of a lease there is nothing to wait for");
+    store_rollback(store);
+    store_close(store);
+}
+
 /* The items of a report in another order than their rows. */
 static void backwards(void) {
     static struct queue_report all;
@@ -180,6 +191,7 @@ int main(void) {
     reused();
     shorter();
     all_done();
+    lost();
     backwards();
     return done_testing();
 }
