@@ -105,3 +105,8 @@ SELECT worker.identity
 FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq = held.value
     CROSS JOIN worker ON worker.seq = item.worker
 WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id;
+
+-- name: leases_senseless
+-- Whether an item is leased that its lease does not list: it would never lapse.
+SELECT EXISTS (SELECT 1 FROM item WHERE state = 1
+    AND (lease IS NULL OR (lease, seq) NOT IN (SELECT lease.id, value FROM lease CROSS JOIN json_each(lease.items))));

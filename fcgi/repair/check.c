@@ -55,15 +55,15 @@ static bool is_known(sqlite3 *database, const char *file) {
     return false;
 }
 
-/* Whether it has only such clients and times as a program saves. Those of an older version are made
- * when it is migrated, or looked at when it is served. */
+/* Whether it has only such times, clients and leases as a program saves. Those of an older version
+ * are made when it is migrated, or looked at when it is served. */
 static bool makes_sense(sqlite3 *database, const char *file) {
     int code =
         version_of(database) == STORE_SCHEMA_VERSION ? store_values_look(database) : SQLITE_OK;
     if (code == SQLITE_MISMATCH)
         log_error(
-            "%s has times or clients that no program saves, or lacks clients that have items: "
-            "hashmill-fcgi --recover makes it whole",
+            "%s has times or clients that no program saves, or lacks clients that have items, or "
+            "leases of leased items: hashmill-fcgi --recover makes it whole",
             file);
     else if (code != SQLITE_OK)
         log_error("cannot read %s: %s", file, sqlite3_errmsg(database));

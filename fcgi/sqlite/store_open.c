@@ -147,7 +147,9 @@ static int judge_schema(struct store *store, int code) {
 
 int store_values_look(sqlite3 *database) {
     int code = look_for(database, SQL_TIMES_SENSELESS, STORE_TIME_MAX);
-    return code == SQLITE_OK ? look_for(database, SQL_CLIENTS_SENSELESS, 0) : code;
+    if (code == SQLITE_OK)
+        code = look_for(database, SQL_CLIENTS_SENSELESS, 0);
+    return code == SQLITE_OK ? look_for(database, SQL_LEASES_SENSELESS, 0) : code;
 }
 
 /* The number of items that the former version must deal with before the migration; -1 when that

@@ -23,8 +23,8 @@ int store_schema_look(sqlite3 *database, int64_t version);
 /* The greatest time that a program saves, in ms. */
 #define STORE_TIME_MAX ((INT64_C(1) << 53) - 1)
 
-/* Looks for values, of a database of this version, that no program saves: times and clients.
- * SQLITE_OK; SQLITE_MISMATCH when there are some; else why it could not be read. */
+/* Looks for values, of a database of this version, that no program saves: times, clients and
+ * leases. SQLITE_OK; SQLITE_MISMATCH when there are some; else why it could not be read. */
 int store_values_look(sqlite3 *database);
 
 /* Migrates a database's schema from a version (0: an empty database) to STORE_SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-# Rows that the schema allows but no program makes: clients that are missing or cannot be, times that cannot be. The
+# Rows that the schema allows but no program makes: clients and leases that are missing, clients and times that cannot be. The
 # server gives nobody another's items for them, and does not run on them; --check finds them, --recover ends them.
 
 use v5.36;
@@ -50,6 +50,20 @@ subtest 'the row of a client is lost' => sub {
     recovered($mill);
     is_deeply [map { $_->{id} } $mill->call('POST', '/pullCompleted?top=10&client=')->json->@*], [$id], "it is nobody's then";
 };
+
+for my $change ('DELETE FROM lease', "UPDATE lease SET items = '[]'", 'UPDATE item SET lease = NULL') {
+    subtest "$change: a leased item is listed by none" => sub {
+        my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{op}, LEASE_SECONDS => 10);
+        $mill->enqueue('leased', 1000, by('alice'));
+        is scalar $mill->lease->json->{items}->@*, 1, 'an item is leased';
+        $mill->stop_server;
+        is checked($mill), 0, 'the database is whole';
+        is system('sqlite3', "$mill->{dir}/hashmill.db", $change), 0, 'and then not';
+        isnt checked($mill), 0, '--check finds it';
+        $mill->kill_everything;
+        recovered($mill);
+    };
+}
 
 for my $change ("UPDATE client SET seq = 2000000 WHERE name = 'alice'; UPDATE item SET client = 2000000",
     "UPDATE client SET seq = -1 WHERE name = 'alice'; UPDATE item SET client = -1", "UPDATE client SET name = printf('%065d', 1) WHERE name = 'alice'",

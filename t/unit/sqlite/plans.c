@@ -23,8 +23,9 @@ static bool is_script(enum sql sql) {
     case SQL_SCHEMA_10:
     case SQL_SCHEMA_11:
     case SQL_CLIENTS_ALL:       /* all of them, once at each start */
-    case SQL_CLIENTS_SENSELESS: /* for --check */
-    case SQL_MERGED_ITEMS:      /* these two are of an older schema */
+    case SQL_CLIENTS_SENSELESS: /* these two for --check */
+    case SQL_LEASES_SENSELESS:
+    case SQL_MERGED_ITEMS: /* these two are of an older schema */
     case SQL_MERGED_CLOSED:
     case SQL_BACKUP_MARK: /* of a copy */
     case SQL_VIEWS:
