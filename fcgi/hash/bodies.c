@@ -21,7 +21,3 @@ bool bodies_hash(const struct body_hash *bodies, int count) {
 int bodies_lanes(void) {
     return plan.lanes;
 }
-
-int bodies_least(void) {
-    return plan.least;
-}

@@ -33,7 +33,4 @@ bool bodies_hash(const struct body_hash *bodies, int count);
 /* How many bodies go side by side when all lanes are full, at most BODIES_MAX; 0: never any. */
 int bodies_lanes(void);
 
-/* From how many bodies on lanes are faster than OpenSSL with one after the other; 0: never. */
-int bodies_least(void);
-
 #endif

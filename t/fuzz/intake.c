@@ -6,8 +6,8 @@
 
 enum {
     BODY_SIZE = 24,
-    HEAD_MOST = 192 * 1024 + 8 + 65535 + 255, /* the last record is kept whole */
-    CUTS = 100                                /* of an input, at most */
+    HEAD_MOST = 80 * 1024 + 8 + 65535 + 255, /* the last record is kept whole */
+    CUTS = 100                               /* of an input, at most */
 };
 
 /* What came out of an input: each request's head, length and body, and the unfinished one. */
@@ -23,7 +23,7 @@ static void note(struct buffer *out, const struct records *records) {
         buffer_append(out, records->body, kept);
 }
 
-/* Begins a request. Every other one has no room for a body, as one that was refused. */
+/* Begins a request. Every other one has no room for a body. */
 static void begin(struct records *records, uint8_t *body, int number) {
     records_begin(records);
     must(!records_begun(records));

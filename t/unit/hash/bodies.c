@@ -285,8 +285,7 @@ static void test_bodies(void) {
     set_body(0, 3000);
     ok(bodies_hash(bodies, 1) && wrong_digests(&openssl, 1) == 0, "OpenSSL computes");
     bodies_setup();
-    ok(bodies_lanes() <= BODIES_MAX && bodies_least() <= bodies_lanes(),
-       "%d lanes from %d bodies on", bodies_lanes(), bodies_least());
+    ok(bodies_lanes() >= 0 && bodies_lanes() <= BODIES_MAX, "%d lanes", bodies_lanes());
     for (int i = 0; i < COUNT_MAX; i++)
         set_body(i, i * 1000);
     uint8_t got[COUNT_MAX][64];

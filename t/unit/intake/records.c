@@ -230,7 +230,7 @@ static void test_long_head(void) {
     input_length = 0;
     put_long_head(400 * 1024);
     is_int(state_of_input(), RECORDS_BROKEN, "and much is not kept of one");
-    ok(records.head.length < 300 * 1024, "that is far larger");
+    ok(records.head.length < 150 * 1024, "that is far larger");
 }
 
 /* Puts a request with a byte of the header of its record `number` changed. */
