@@ -16,15 +16,15 @@ WHERE seq IN (
 
 -- name: lease_hold
 -- Notes that a lease holds these items. If its id had others before, it holds none of them any more.
--- ?1 lease, ?2 deadline, ?3 their seqs, as JSON
-INSERT INTO lease (id, due, items) VALUES (?1, ?2, ?3)
-ON CONFLICT (id) DO UPDATE SET due = excluded.due, items = excluded.items;
+-- ?1 lease, ?2 deadline, ?3 their number, ?4 their seqs, as JSON
+INSERT INTO lease (id, due, held, items) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (id) DO UPDATE SET due = excluded.due, held = excluded.held, items = excluded.items;
 
 -- name: lease_hold_again
 -- Notes that a lease holds an item that had lapsed.
 -- ?1 lease, ?2 deadline, ?3 seq of the item
-INSERT INTO lease (id, due, items) VALUES (?1, ?2, json_array(?3))
-ON CONFLICT (id) DO UPDATE SET due = min(due, excluded.due), items =
+INSERT INTO lease (id, due, held, items) VALUES (?1, ?2, 1, json_array(?3))
+ON CONFLICT (id) DO UPDATE SET due = min(due, excluded.due), held = held + 1, items =
     iif(EXISTS (SELECT 1 FROM json_each(lease.items) WHERE value = ?3), items, json_insert(items, '$[#]', ?3));
 
 -- name: lease_again
@@ -85,19 +85,23 @@ WHERE seq IN (SELECT value FROM lease CROSS JOIN json_each(lease.items) WHERE le
 RETURNING worker, client;
 
 -- name: lease_later
--- Notes when the next item of a lease lapses.
+-- Notes when the next item of a lease lapses, and which items it holds by now.
 -- ?1 lease, ?2 deadline
-UPDATE lease SET due = ?2 WHERE id = ?1;
+UPDATE lease SET due = ?2, (held, items) = (
+    SELECT count(*), json_group_array(item.seq)
+    FROM json_each(lease.items) AS given CROSS JOIN item ON item.seq = given.value
+    WHERE item.state = 1 AND item.lease = ?1)
+WHERE id = ?1;
 
 -- name: lease_end
--- Forgets a lease that holds nothing.
--- ?1 lease
-DELETE FROM lease WHERE id = ?1;
+-- Forgets a lease if it holds no more items than these, which it holds no more.
+-- ?1 lease, ?2 how many
+DELETE FROM lease WHERE id = ?1 AND held <= ?2;
 
--- name: leases_end
--- Forgets leases that hold nothing, the first ones first.
--- ?1 most
-DELETE FROM lease WHERE seq IN (SELECT seq FROM lease WHERE due >= 0 ORDER BY due LIMIT ?1);
+-- name: lease_less
+-- Notes that a lease holds so many items less.
+-- ?1 lease, ?2 how many
+UPDATE lease SET held = held - ?2 WHERE id = ?1;
 
 -- name: in_hand
 -- Who has leased each of the leased items.
@@ -107,6 +111,9 @@ FROM lease CROSS JOIN json_each(lease.items) AS held CROSS JOIN item ON item.seq
 WHERE lease.due >= 0 AND item.state = 1 AND item.lease = lease.id;
 
 -- name: leases_senseless
--- Whether an item is leased that its lease does not list: it would never lapse.
+-- Whether an item is leased that its lease does not list or count: it might never lapse.
 SELECT EXISTS (SELECT 1 FROM item WHERE state = 1
-    AND (lease IS NULL OR (lease, seq) NOT IN (SELECT lease.id, value FROM lease CROSS JOIN json_each(lease.items))));
+    AND (lease IS NULL OR (lease, seq) NOT IN (SELECT lease.id, value FROM lease CROSS JOIN json_each(lease.items))))
+    OR EXISTS (SELECT 1 FROM lease WHERE held < (
+        SELECT count(*) FROM json_each(lease.items) AS given CROSS JOIN item ON item.seq = given.value
+        WHERE item.state = 1 AND item.lease = lease.id));

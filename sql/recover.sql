@@ -18,8 +18,8 @@ DELETE FROM item WHERE seq IN (SELECT seq FROM temp.lost);
 DELETE FROM point WHERE at NOT BETWEEN 0 AND 9007199254740991
     OR NOT EXISTS (SELECT 1 FROM item WHERE seq = item AND point.remaining BETWEEN 1 AND iterations - 1);
 DELETE FROM lease;
-INSERT INTO lease (id, due, items)
-SELECT lease, min(deadline), json_group_array(seq) FROM item WHERE state = 1 GROUP BY lease;
+INSERT INTO lease (id, due, held, items)
+SELECT lease, min(deadline), count(*), json_group_array(seq) FROM item WHERE state = 1 GROUP BY lease;
 UPDATE pull SET closed = 0 WHERE closed NOT BETWEEN 0 AND 9007199254740991;
 UPDATE reservation SET closed = 0 WHERE closed NOT BETWEEN 0 AND 9007199254740991;
 UPDATE worker SET last_seen = 0 WHERE last_seen NOT BETWEEN 0 AND 9007199254740991;

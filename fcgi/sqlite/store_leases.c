@@ -9,9 +9,8 @@
 #include "store_sql.h"
 
 enum {
-    IDLE_LEASES = 3,     /* of this many LEASE_SECONDS without progress comes a strike */
-    SEQ_DIGITS_MAX = 19, /* of an item.seq */
-    END_MAX = 100        /* leases that are forgotten at once when nothing is leased */
+    IDLE_LEASES = 3,    /* of this many LEASE_SECONDS without progress comes a strike */
+    SEQ_DIGITS_MAX = 19 /* of an item.seq */
 };
 
 static int64_t idle_max_ms(const struct store *store) {
@@ -108,7 +107,16 @@ static bool hold(struct store *store, const uint8_t *lease, int64_t deadline_ms,
     for (int i = 0; i < count; i++)
         end = put_seq(end, i == 0 ? '[' : ',', seq[i]);
     memcpy(end, "]", 2);
-    return store_run(store, SQL_LEASE_HOLD, "uit", lease, deadline_ms, items);
+    return store_run(store, SQL_LEASE_HOLD, "uiit", lease, deadline_ms, (int64_t)count, items);
+}
+
+/* Notes in the row of a lease that it holds so many items less: with the last one it goes. */
+static bool let_go(struct store *store, const uint8_t *lease, int64_t items) {
+    if (items == 0)
+        return true;
+    return store_run(store, SQL_LEASE_END, "ui", lease, items) &&
+           (sqlite3_changes(store->database) > 0 ||
+            store_run(store, SQL_LEASE_LESS, "ui", lease, items));
 }
 
 /* A lease that is being given. */
@@ -174,7 +182,8 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
 enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes,
                                          store_now_ms(store), grant.deadline_ms);
-    return store_take_back(store, statement) >= 0 ? QUEUE_OK : QUEUE_FAULT;
+    int64_t items = store_take_back(store, statement);
+    return items >= 0 && let_go(store, grant.lease.bytes, items) ? QUEUE_OK : QUEUE_FAULT;
 }
 
 /* Logs that a worker reports another chain for the same link. It is refused, and an operator must
@@ -354,6 +363,26 @@ static bool hold_all(struct store *store, int64_t deadline_ms) {
     return good;
 }
 
+/* Notes in the rows of the leases which items they hold no more. */
+static bool let_all_go(struct store *store) {
+    const struct report_table *rows = &store->report_table;
+    const uint8_t *lease = NULL;
+    int64_t items = 0;
+    bool good = true;
+    for (int n = rows->table.first; n < rows->table.end && good; n++) {
+        const struct move *move = &store->report_moves[n];
+        if (rows->seq[n] == 0 || move->from != ITEM_LEASED || move->to == ITEM_LEASED)
+            continue;
+        if (lease && memcmp(lease, rows->items[n].lease.bytes, ID_SIZE) != 0) {
+            good = let_go(store, lease, items);
+            items = 0;
+        }
+        lease = rows->items[n].lease.bytes;
+        items++;
+    }
+    return good && (!lease || let_go(store, lease, items));
+}
+
 /* Makes the changes that judge_all has noted. */
 static bool apply_all(struct store *store, const struct reporter *reporter) {
     const struct report_table *rows = &store->report_table;
@@ -374,8 +403,7 @@ static bool apply_all(struct store *store, const struct reporter *reporter) {
         store_count_move(store, move);
         store->counts.work.iterations += move->before - move->after;
     }
-    return store->counts.items[ITEM_LEASED] > 0 ||
-           store_run(store, SQL_LEASES_END, "i", (int64_t)END_MAX);
+    return let_all_go(store);
 }
 
 enum queue_result store_report(struct store *store, const struct queue_report *report,

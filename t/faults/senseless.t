@@ -51,7 +51,7 @@ subtest 'the row of a client is lost' => sub {
     is_deeply [map { $_->{id} } $mill->call('POST', '/pullCompleted?top=10&client=')->json->@*], [$id], "it is nobody's then";
 };
 
-for my $change ('DELETE FROM lease', "UPDATE lease SET items = '[]'", 'UPDATE item SET lease = NULL') {
+for my $change ('DELETE FROM lease', "UPDATE lease SET items = '[]'", 'UPDATE lease SET held = 0', 'UPDATE item SET lease = NULL') {
     subtest "$change: a leased item is listed by none" => sub {
         my $mill = Hashmill->start(KEYS => "$dir/keys", key => $key{op}, LEASE_SECONDS => 10);
         $mill->enqueue('leased', 1000, by('alice'));

@@ -96,11 +96,15 @@ static inline struct queue_enqueue new_item(int64_t iterations) {
     return item;
 }
 
-/* Whether each leased item is listed by its lease, which is looked at before the item lapses. */
+/* Whether each leased item is listed and counted by its lease, which is looked at before the item
+ * lapses. */
 static inline bool leases_true(struct store *store) {
     return number(store, "SELECT count(*) FROM item WHERE state = 1 AND NOT EXISTS (SELECT 1"
                          " FROM lease, json_each(lease.items) AS held WHERE lease.id = item.lease"
-                         " AND held.value = item.seq AND lease.due <= item.deadline)") == 0;
+                         " AND held.value = item.seq AND lease.due <= item.deadline)"
+                         " OR state = 1 AND (SELECT held FROM lease WHERE lease.id = item.lease) <"
+                         " (SELECT count(*) FROM item AS other WHERE other.state = 1"
+                         " AND other.lease = item.lease)") == 0;
 }
 
 /* Whether the counts in memory and in the file are what a count over the rows gives. */

@@ -63,7 +63,8 @@ static void renewed(void) {
     report(1, 5);
     later(30);
     is_int(leased(), 1, "an item that was reported lapses later than the others of its lease");
-    is_int(rows(), 1, "their lease is still there");
+    is_int(number(store, "SELECT json_array_length(items) FROM lease"), 1,
+           "their lease lists it alone");
     later(40);
     is_int(leased(), 0, "then it lapses, too");
     is_int(rows(), 0, "and so the lease is forgotten");
@@ -101,7 +102,7 @@ static void mixed(void) {
     later(30);
     is_int(leased(), 1, "three of four have lapsed");
     struct queue_lease other = lease_of(1);
-    store_lease(store, &other, &grant); /* while one is leased, rows of leases stay */
+    store_lease(store, &other, &grant);
     store_lease(store, &request, &grant);
     is_int(grant.count, 1, "the request repeated gets the one that is held");
     report(0, 0);
@@ -113,16 +114,17 @@ static void mixed(void) {
     end();
 }
 
-/* A request whose id comes again and again, each time when its items are done. */
+static void cancel(int n) {
+    struct queue_cancel cancel = {.id = grant.items[n].id, .whose = {.all = true}};
+    store_cancel(store, &cancel);
+}
+
+/* A request whose id comes again and again, each time when its items are gone. */
 static void reused(void) {
     struct queue_lease request = begin(2);
-    struct queue_lease other = lease_of(1);
-    static struct queue_grant held;
-    enqueue(1);
-    store_lease(store, &other, &held); /* while it is leased, rows of leases stay */
     for (int i = 0; i < 3; i++) {
-        report(0, 0);
-        report(1, 0);
+        cancel(0);
+        cancel(1);
         enqueue(2);
         store_lease(store, &request, &grant);
     }
@@ -143,11 +145,47 @@ static void shorter(void) {
 }
 
 static void all_done(void) {
+    static struct queue_grant held;
+    begin(3);
+    enqueue(1);
+    struct queue_lease other = lease_of(1);
+    store_lease(store, &other, &held);
+    report(0, 0);
+    report(1, 0);
+    is_int(rows(), 2, "a lease is there while it holds something");
+    report(2, 0);
+    is_int(rows(), 1, "it goes with the last of its items");
+    ok(!report(2, 5) && rows() == 1, "a report that steps back does not bring it back");
+    end();
+}
+
+static void returned(void) {
     begin(2);
     report(0, 0);
-    is_int(rows(), 1, "a lease is there while it holds something");
-    report(1, 0);
-    is_int(rows(), 0, "it goes with the last leased item");
+    store_return_lease(store, grant.returnable);
+    is_int(leased() + rows(), 0, "a lease that is returned goes");
+    end();
+}
+
+/* Items of a lease that lapse, one after the other, and are reported late in one report. */
+static void late_together(void) {
+    static struct queue_report both;
+    begin(2);
+    later(40);
+    report(0, 5);
+    later(30);
+    both.worker = lease_of(1).worker;
+    both.count = 2;
+    for (int n = 0; n < both.count; n++) {
+        both.items[n] = (struct queue_report_item){
+            .id = grant.items[n].id, .lease = grant.returnable.lease, .remaining = 4 - 4 * n};
+        memset(both.items[n].chain, 'b', DIGEST_SIZE);
+    }
+    store_report(store, &both, &verdict);
+    is_int(leased(), 1, "one of two is done, which had lapsed");
+    is_int(rows(), 1, "their lease is there for the other");
+    later(70);
+    is_int(leased() + rows(), 0, "until that lapses");
     end();
 }
 
@@ -191,6 +229,8 @@ int main(void) {
     reused();
     shorter();
     all_done();
+    returned();
+    late_together();
     lost();
     backwards();
     return done_testing();
