@@ -23,6 +23,7 @@
 #include "quarantine.h"
 #include "roles.h"
 #include "scrape/scrape.h"
+#include "store/offline.h"
 #include "store/store.h"
 
 struct options {

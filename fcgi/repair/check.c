@@ -5,7 +5,7 @@
 
 #include "log.h"
 #include "sqlite/store_schema.h"
-#include "store/store.h"
+#include "store/offline.h"
 
 /* The first value of a one-row statement as a text, which is valid until the statement is
  * finalized. NULL when there is none. */

@@ -13,7 +13,6 @@
 #include "log.h"
 #include "queue/pages.h"
 #include "sqlite/store_schema.h"
-#include "store/store.h"
 
 enum { PATH_SIZE = SETTING_TEXT_SIZE + 40, IDENTITY_SCHEMA = 6, KEPT_MAX = 1000 };
 

@@ -1,4 +1,4 @@
-#include "store/store.h"
+#include "store/offline.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,9 +2,9 @@
 #define HASHMILL_OFFLINE_H
 
 /*
- * The database of a node while no server runs, as hashmill-fcgi --init reads and changes it. An
- * open one holds the lock file, as a server does. Every change is atomic and durable: the program
- * may be killed at any moment and run again.
+ * The file of a node's database while no server runs, as hashmill-fcgi --init, --check and
+ * --recover read and change it. An open one holds the lock file, as a server does. Every change is
+ * atomic and durable: the program may be killed at any moment and run again.
  */
 
 #include <stdbool.h>
@@ -55,5 +55,22 @@ bool offline_fetch_write(struct offline *offline, int64_t at, const void *from, 
  * whole. A former database stays beside it as DATABASE-old.EPOCH, with a number appended if that
  * exists already. False after logging why; *damaged says whether the fetched file is damaged. */
 bool offline_fetch_end(struct offline *offline, const struct offline_state *wanted, bool *damaged);
+
+/* Makes an empty database for the node of conf, durably and atomically; no file may exist there.
+ * Its epoch is the time in seconds, or the given epoch if that is later. False after logging why.
+ */
+bool store_create(const struct conf *conf, int64_t epoch);
+
+/* hashmill-fcgi --check FILE: whether FILE is a whole database of a version that this program can
+ * serve, with nothing in its schema that is not hashmill's. It is only read. False after logging
+ * why. */
+bool store_check(const char *file);
+
+/* hashmill-fcgi --recover FILE: makes a whole database out of all that can be read of the one in
+ * conf, as FILE, which must not exist. It only reads the damaged one, through the system's page
+ * cache. The cache may still show writes that never reached the disk, so run it before a reboot.
+ * Nobody may serve the database meanwhile. Prints what became of the items and how to put FILE in
+ * place. Returns the exit code: 0 when FILE was made, else 1. */
+int store_recover(const struct conf *conf, const char *file);
 
 #endif

@@ -40,11 +40,6 @@ enum store_state {
  * code to exit with (enum exit_code), after logging why. */
 struct store *store_open(const struct conf *conf, int *exit_code);
 
-/* Makes an empty database for the node of conf, durably and atomically; no file may exist there.
- * Its epoch is the time in seconds, or the given epoch if that is later. False after logging why.
- */
-bool store_create(const struct conf *conf, int64_t epoch);
-
 /* Checkpoints as far as readers allow and closes. False when the checkpoint poisoned the store. */
 bool store_close(struct store *store);
 
@@ -70,18 +65,6 @@ bool store_checkpoint(struct store *store);
 
 /* The steady time at which to call store_checkpoint even if no batch has run; INT64_MAX: never. */
 int64_t store_checkpoint_due_ms(const struct store *store);
-
-/* hashmill-fcgi --check FILE: whether FILE is a whole database of a version that this program can
- * serve, with nothing in its schema that is not hashmill's. It is only read. False after logging
- * why. */
-bool store_check(const char *file);
-
-/* hashmill-fcgi --recover FILE: makes a whole database out of all that can be read of the one in
- * conf, as FILE, which must not exist. It only reads the damaged one, through the system's page
- * cache. The cache may still show writes that never reached the disk, so run it before a reboot.
- * Nobody may serve the database meanwhile. Prints what became of the items and how to put FILE in
- * place. Returns the exit code: 0 when FILE was made, else 1. */
-int store_recover(const struct conf *conf, const char *file);
 
 /* The operations. For their results see the verb of the same name in queue.h. */
 enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,

@@ -15,7 +15,6 @@
 
 #include "clock.h"
 #include "fcgi/base/child.h"
-#include "fcgi/store/store.h"
 #include "scratch.h"
 #include "tap.h"
 

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "fcgi/queue/id.h"
 #include "fcgi/sqlite/store_sql.h"
+#include "fcgi/store/offline.h"
 #include "log.h"
 #include "scratch.h"
 #include "tap.h"
