@@ -233,7 +233,7 @@ static int run(const struct conf *conf, const struct settings_files *files, char
     if (!sockets_open(&sockets, conf))
         return EXIT_TEMPORARY;
     log_info("hashmill %s, node %lld, database %s, %s, %s", HASHMILL_VERSION, (long long)conf->node,
-             conf->database, store_version(), OpenSSL_version(OPENSSL_VERSION));
+             conf->database, store_version(conf), OpenSSL_version(OPENSSL_VERSION));
     if (conf->keys)
         log_info("KEYS: %d keys of %d names, from %s", keys_count(conf->keys),
                  keys_names(conf->keys), conf->keys_file);

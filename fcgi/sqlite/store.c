@@ -1,19 +1,16 @@
 /* The transaction of a batch. */
 
-#include <stdio.h>
-
 #include "clock.h"
 #include "log.h"
 #include "store_sql.h"
 
-const char *store_version(void) {
-    static char text[32];
-    snprintf(text, sizeof text, "SQLite %s", sqlite3_libversion());
-    return text;
+const char *sqlite_version(void) {
+    return sqlite3_libversion();
 }
 
-bool store_begin(struct store *store) {
-    if (store_state(store) == STORE_POISONED || store->state == STORE_UNSURE)
+bool sqlite_begin(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
+    if (store_state_of(store) == STORE_POISONED || store->state == STORE_UNSURE)
         return false;
     store->state = STORE_GOOD;
     if (!store_run(store, SQL_BEGIN, "")) {
@@ -36,7 +33,7 @@ bool store_begin(struct store *store) {
 }
 
 /* Ends the transaction without any change. */
-static void undo(struct store *store) {
+static void undo(struct sqlite_store *store) {
     store->enqueued.table.end = 0;
     if (store->in_batch && !sqlite3_get_autocommit(store->database))
         store_run(store, SQL_ROLLBACK, "");
@@ -48,7 +45,8 @@ static void undo(struct store *store) {
     changes_end(&store->changes);
 }
 
-void store_rollback(struct store *store) {
+void sqlite_rollback(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     undo(store);
     store_backup_note_rollback(store);
     store->next_removal_ms = 0;
@@ -57,12 +55,12 @@ void store_rollback(struct store *store) {
     store->quarantined = -1;
     store->in_hand.known = false;
     store->next_deadline_ms = 0; /* unknown now; the next batch looks it up */
-    if (store_state(store) != STORE_POISONED && store->state != STORE_UNSURE)
+    if (store_state_of(store) != STORE_POISONED && store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
 }
 
 /* Adds the batch's work to the rates, and to what is counted. */
-static void note_work(struct store *store) {
+static void note_work(struct sqlite_store *store) {
     const struct queue_work *all = &store->counts.work;
     const struct queue_work *before = &store->saved_counts.work;
     struct queue_work work = {.enqueued = all->enqueued - before->enqueued,
@@ -77,7 +75,7 @@ static void note_work(struct store *store) {
     metrics_add_work(&store->done);
 }
 
-static bool save_tally(struct store *store) {
+static bool save_tally(struct sqlite_store *store) {
     struct counts *counts = &store->counts;
     if (counts->wrong && !store_recount(store))
         return false;
@@ -90,18 +88,19 @@ static bool save_tally(struct store *store) {
                      store->wall_ms, counts->rank.now, counts->rank.top, counts->paused);
 }
 
-bool store_commit(struct store *store) {
-    if (store_state(store) != STORE_GOOD || !store_write_enqueued(store))
+bool sqlite_commit(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
+    if (store_state_of(store) != STORE_GOOD || !store_write_enqueued(store))
         return false;
     store->one_by_one = false;
     if (sqlite3_total_changes64(store->database) == store->changes_before) {
         undo(store);                    /* it only read: nothing to write or to sync */
         metrics_add_work(&store->done); /* what it has refused */
-        return store_state(store) == STORE_GOOD;
+        return store_state_of(store) == STORE_GOOD;
     }
     int64_t began_us = clock_steady_us();
     bool good = save_tally(store) && store_record_end(store) && store_run(store, SQL_COMMIT, "");
-    if (store_state(store) == STORE_POISONED)
+    if (store_state_of(store) == STORE_POISONED)
         return false;
     if (!good) {
         store_lose(store);

@@ -206,7 +206,7 @@ static bool set_vfs(struct backup *backup) {
 /* --- The copy --- */
 
 /* Opens the target. Without a journal, pages go out as soon as the small cache is full. */
-static bool open_copy(struct store *store, struct backup *backup) {
+static bool open_copy(struct sqlite_store *store, struct backup *backup) {
     static const char format[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
                                  "PRAGMA cache_size = %d";
     char pragmas[sizeof format + 16];
@@ -219,7 +219,8 @@ static bool open_copy(struct store *store, struct backup *backup) {
     return backup->work != NULL;
 }
 
-enum queue_result store_backup_begin(struct store *store) {
+enum queue_result sqlite_backup_begin(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     if (store->backup)
         return QUEUE_CONFLICT;
     struct backup *backup = calloc(1, sizeof *backup);
@@ -231,11 +232,12 @@ enum queue_result store_backup_begin(struct store *store) {
         return QUEUE_OK;
     log_error("cannot begin a backup: %s",
               backup->copy ? sqlite3_errmsg(backup->copy) : "out of memory");
-    store_backup_end(store);
+    sqlite_backup_end(base);
     return QUEUE_FAULT;
 }
 
-void store_backup_end(struct store *store) {
+void sqlite_backup_end(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     struct backup *backup = store->backup;
     if (!backup)
         return;
@@ -250,7 +252,7 @@ void store_backup_end(struct store *store) {
     store->backup = NULL;
 }
 
-void store_backup_note_rollback(struct store *store) {
+void store_backup_note_rollback(struct sqlite_store *store) {
     if (store->backup)
         store->backup->restarts++;
 }
@@ -261,7 +263,8 @@ static int64_t microseconds(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-enum queue_result store_backup_copy(struct store *store) {
+enum queue_result sqlite_backup_copy(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     struct backup *backup = store->backup;
     int64_t until_us = microseconds() + STEP_US;
     int code = SQLITE_OK;
@@ -294,7 +297,8 @@ static int64_t whole_bytes(const struct backup *backup) {
     return bytes > backup->file_bytes ? bytes : backup->file_bytes;
 }
 
-bool store_backup_take(struct store *store, struct pages *pages) {
+bool sqlite_backup_take(struct store *base, struct pages *pages) {
+    struct sqlite_store *store = sqlite_of(base);
     struct backup *backup = store->backup;
     struct part *part = TAILQ_FIRST(&backup->pending);
     bool last = !backup->work && backup->pending_count <= 1;

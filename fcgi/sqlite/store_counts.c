@@ -13,7 +13,7 @@ enum { RECOUNT_STEPS = 1000000 };
 
 /* Adds to a count. One that would leave its range was wrong before, or the change is: the batch
  * does not end with it. */
-static void add(struct store *store, int64_t *count, int64_t change, int64_t most) {
+static void add(struct sqlite_store *store, int64_t *count, int64_t change, int64_t most) {
     int64_t sum;
     if (__builtin_add_overflow(*count, change, &sum) || sum < 0 || sum > most)
         store->counts.wrong = true;
@@ -21,21 +21,21 @@ static void add(struct store *store, int64_t *count, int64_t change, int64_t mos
         *count = sum;
 }
 
-static void add_items(struct store *store, struct client *client, int state, int64_t items) {
+static void add_items(struct sqlite_store *store, struct client *client, int state, int64_t items) {
     if (state == STATE_NONE)
         return;
     add(store, &store->counts.items[state], items, ITEMS_SUM_MAX);
     add(store, &client->counts.items[state], items, ITEMS_SUM_MAX);
 }
 
-static void add_remaining(struct store *store, struct client *client, int64_t change) {
+static void add_remaining(struct sqlite_store *store, struct client *client, int64_t change) {
     add(store, &store->counts.remaining, change, REMAINING_SUM_MAX);
     add(store, &client->counts.remaining, change, REMAINING_SUM_MAX);
 }
 
 /* A client whose counts are about to change; NULL, and the counts are wrong, when no such client is
  * known. */
-static struct client *changing(struct store *store, int64_t client) {
+static struct client *changing(struct sqlite_store *store, int64_t client) {
     struct client *found = clients_at(&store->clients, client);
     if (found)
         clients_note(&store->clients, found);
@@ -44,7 +44,7 @@ static struct client *changing(struct store *store, int64_t client) {
     return found;
 }
 
-void store_count_new(struct store *store, int64_t client, enum item_state state,
+void store_count_new(struct sqlite_store *store, int64_t client, enum item_state state,
                      int64_t remaining) {
     struct client *of = changing(store, client);
     if (!of)
@@ -57,14 +57,14 @@ void store_count_new(struct store *store, int64_t client, enum item_state state,
     store->counts.work.done += state == ITEM_DONE;
 }
 
-void store_note_closed(struct store *store, enum item_state state) {
+void store_note_closed(struct sqlite_store *store, enum item_state state) {
     int64_t days = state == ITEM_PULLED ? store->conf->pulled_days : store->conf->cancelled_days;
     int64_t due = store_now_ms(store) + days * DAY_MS;
     if (due < store->next_removal_ms)
         store->next_removal_ms = due;
 }
 
-void store_count_move(struct store *store, const struct move *move) {
+void store_count_move(struct sqlite_store *store, const struct move *move) {
     int64_t before = move->from <= ITEM_LEASED ? move->before : 0;
     int64_t after = move->to <= ITEM_LEASED ? move->after : 0;
     struct client *of = changing(store, move->client);
@@ -81,7 +81,7 @@ void store_count_move(struct store *store, const struct move *move) {
         store_note_closed(store, move->to);
 }
 
-void store_count_pulled(struct store *store, int64_t client, int64_t items) {
+void store_count_pulled(struct sqlite_store *store, int64_t client, int64_t items) {
     struct client *of = changing(store, client);
     if (of)
         of->work.pulled += items;
@@ -89,8 +89,8 @@ void store_count_pulled(struct store *store, int64_t client, int64_t items) {
     store_note_closed(store, ITEM_PULLED);
 }
 
-void store_count_all(struct store *store, int64_t client, int64_t items, enum item_state from,
-                     enum item_state to) {
+void store_count_all(struct sqlite_store *store, int64_t client, int64_t items,
+                     enum item_state from, enum item_state to) {
     struct client *of = changing(store, client);
     if (!of)
         return;
@@ -98,8 +98,8 @@ void store_count_all(struct store *store, int64_t client, int64_t items, enum it
     add_items(store, of, to, items);
 }
 
-int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum item_state from,
-                           int to) {
+int64_t store_change_items(struct sqlite_store *store, sqlite3_stmt *statement,
+                           enum item_state from, int to) {
     int64_t items = 0;
     int code = SQLITE_ERROR;
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW) {
@@ -118,7 +118,7 @@ int64_t store_change_items(struct store *store, sqlite3_stmt *statement, enum it
     return -1;
 }
 
-void store_note_level(struct store *store) {
+void store_note_level(struct sqlite_store *store) {
     if (store->peer.acknowledged >= store->saved_counts.batch)
         store->peer.level_ms = clock_steady_ms();
 }
@@ -128,7 +128,7 @@ void store_note_level(struct store *store) {
 /* Whether there can be a queue with these counts: some of a state if and only if there is one, and
  * for each item that waits or is leased what it can have left. *read is false when the rows cannot
  * be looked at. */
-static bool are_possible(struct store *store, bool *read) {
+static bool are_possible(struct sqlite_store *store, bool *read) {
     const struct counts *counts = &store->counts;
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_PRESENCE, "");
     *read = statement && store_step(store, statement) == SQLITE_ROW;
@@ -150,14 +150,14 @@ static bool are_possible(struct store *store, bool *read) {
 /* SQLite calls this while it counts, which may take longer than BUSY_SECONDS. There is no such
  * limit at the start. */
 static int go_on(void *context) {
-    const struct store *store = context;
+    const struct sqlite_store *store = context;
     if (store->in_batch)
         child_busy();
     return 0;
 }
 
 /* Sets all counts to nothing, to be counted. */
-static void forget_counts(struct store *store) {
+static void forget_counts(struct sqlite_store *store) {
     struct counts *counts = &store->counts;
     memset(counts->items, 0, sizeof counts->items);
     counts->remaining = 0;
@@ -172,7 +172,7 @@ static void forget_counts(struct store *store) {
 }
 
 /* Counts an item, a row of tally_count. One that makes no sense is left out. */
-static void count_item(struct store *store, sqlite3_stmt *row) {
+static void count_item(struct sqlite_store *store, sqlite3_stmt *row) {
     struct client *client = changing(store, sqlite3_column_int64(row, 0));
     int64_t state = sqlite3_column_int64(row, 1);
     if (!client || state < 0 || state >= ITEM_STATES)
@@ -182,7 +182,7 @@ static void count_item(struct store *store, sqlite3_stmt *row) {
         add_remaining(store, client, sqlite3_column_int64(row, 2));
 }
 
-bool store_recount(struct store *store) {
+bool store_recount(struct sqlite_store *store) {
     struct counts *counts = &store->counts;
     const struct counts was = *counts;
     int code = SQLITE_ERROR;
@@ -207,7 +207,7 @@ bool store_recount(struct store *store) {
 }
 
 /* Whether the counts of the clients add up to those of all. */
-static bool clients_add_up(const struct store *store) {
+static bool clients_add_up(const struct sqlite_store *store) {
     const struct counts *counts = &store->counts;
     uint64_t rest[ITEM_STATES + 1]; /* unsigned, as sums that make no sense may wrap */
     for (int state = 0; state < ITEM_STATES; state++)
@@ -226,7 +226,7 @@ static bool clients_add_up(const struct store *store) {
     return true;
 }
 
-bool store_check_counts(struct store *store) {
+bool store_check_counts(struct sqlite_store *store) {
     bool read;
     bool possible = are_possible(store, &read) && clients_add_up(store);
     return read && (possible || store_recount(store));
@@ -234,7 +234,7 @@ bool store_check_counts(struct store *store) {
 
 /* --- Clients --- */
 
-struct client *store_client_or_new(struct store *store, const char *name) {
+struct client *store_client_or_new(struct sqlite_store *store, const char *name) {
     struct client *client = clients_named(&store->clients, name);
     if (client)
         return client;
@@ -255,7 +255,7 @@ struct client *store_client_or_new(struct store *store, const char *name) {
 }
 
 /* Adds the client of a row of clients_all. Rows come by seq; some may have been lost. */
-static bool load_client(struct store *store, sqlite3_stmt *row) {
+static bool load_client(struct sqlite_store *store, sqlite3_stmt *row) {
     enum { SEQ, NAME, WEIGHT, FINISH, ITEMS, REMAINING = ITEMS + ITEM_STATES };
     const char *name = (const char *)sqlite3_column_text(row, NAME);
     int64_t seq = sqlite3_column_int64(row, SEQ);
@@ -276,7 +276,7 @@ static bool load_client(struct store *store, sqlite3_stmt *row) {
 }
 
 /* Reads the items of the last hour that wait: short ones that come now overtake them. */
-static bool load_lately(struct store *store) {
+static bool load_lately(struct sqlite_store *store) {
     enum { LATELY_MAX = 20000 };
     int64_t now = store_now_ms(store);
     int code = SQLITE_ERROR;
@@ -303,7 +303,7 @@ static bool load_lately(struct store *store) {
 }
 
 /* Gives no client the number of one whose row was lost, but not its items. */
-static bool keep_lost_numbers(struct store *store) {
+static bool keep_lost_numbers(struct sqlite_store *store) {
     int64_t last = store_number(store, store_bind(store, SQL_CLIENT_LAST, ""), -1);
     if (last >= CLIENTS_MAX) {
         log_error("the table item has clients that no program made: the database is damaged");
@@ -314,10 +314,10 @@ static bool keep_lost_numbers(struct store *store) {
             "and are nobody's after --recover");
         clients_reserve(&store->clients, last + 1);
     }
-    return store_state(store) == STORE_GOOD;
+    return store_state_of(store) == STORE_GOOD;
 }
 
-bool store_load_clients(struct store *store) {
+bool store_load_clients(struct sqlite_store *store) {
     int code = SQLITE_ERROR;
     sqlite3_stmt *statement = store_bind(store, SQL_CLIENTS_ALL, "");
     if (!statement)
@@ -328,7 +328,7 @@ bool store_load_clients(struct store *store) {
     return code == SQLITE_DONE && keep_lost_numbers(store) && load_lately(store);
 }
 
-bool store_save_clients(struct store *store) {
+bool store_save_clients(struct sqlite_store *store) {
     for (int i = 0; i < store->clients.changed_count; i++) {
         const struct client *client = store->clients.changed[i].client;
         const int64_t *items = client->counts.items;
@@ -344,12 +344,12 @@ bool store_save_clients(struct store *store) {
 /* --- What each identity has in hand --- */
 
 /* The span of LEASE_SECONDS that in_hand.h counts in. */
-static int64_t span_of(const struct store *store) {
+static int64_t span_of(const struct sqlite_store *store) {
     return store_now_ms(store) / (store->conf->lease_seconds * 1000);
 }
 
 /* Counts the leased items again; after a start, and after a batch that was rolled back. */
-static bool count_all(struct store *store) {
+static bool count_all(struct sqlite_store *store) {
     int code = SQLITE_ERROR;
     sqlite3_stmt *statement = store_bind(store, SQL_IN_HAND, "");
     if (!statement)
@@ -362,7 +362,8 @@ static bool count_all(struct store *store) {
     return store->in_hand.known;
 }
 
-int32_t store_in_hand_room(struct store *store, const struct queue_worker *worker, int32_t items) {
+int32_t store_in_hand_room(struct sqlite_store *store, const struct queue_worker *worker,
+                           int32_t items) {
     if (!store->in_hand.known && !count_all(store))
         return -1;
     int64_t room =
@@ -375,27 +376,27 @@ int32_t store_in_hand_room(struct store *store, const struct queue_worker *worke
     return room < items ? (int32_t)room : items;
 }
 
-void store_in_hand_worked(struct store *store, const char *identity,
+void store_in_hand_worked(struct sqlite_store *store, const char *identity,
                           const struct in_hand_work *work) {
     in_hand_worked(&store->in_hand, identity, span_of(store), work);
 }
 
 /* Adds to what the identity of a worker has in hand. */
-static bool add_for(struct store *store, int64_t worker, int64_t items) {
+static bool add_for(struct sqlite_store *store, int64_t worker, int64_t items) {
     sqlite3_stmt *statement = store_bind(store, SQL_WORKER_IDENTITY, "i", worker);
     if (!statement)
         return false;
     if (store_step(store, statement) == SQLITE_ROW)
         in_hand_add(&store->in_hand, (const char *)sqlite3_column_text(statement, 0), items);
     store_end(statement);
-    return store_state(store) == STORE_GOOD;
+    return store_state_of(store) == STORE_GOOD;
 }
 
-bool store_in_hand_ended(struct store *store, int64_t worker) {
+bool store_in_hand_ended(struct sqlite_store *store, int64_t worker) {
     return add_for(store, worker, -1);
 }
 
-int64_t store_take_back(struct store *store, sqlite3_stmt *statement) {
+int64_t store_take_back(struct sqlite_store *store, sqlite3_stmt *statement) {
     int64_t items = 0;
     int64_t run = 0; /* rows of one worker that follow each other, */
     int64_t worker = 0;

@@ -43,7 +43,7 @@ void store_log(void *unused, int code, const char *text) {
     }
 }
 
-void store_note(struct store *store, int code, const char *what) {
+void store_note(struct sqlite_store *store, int code, const char *what) {
     if (is_damage(code) || saw_damage) {
         store->state = STORE_POISONED;
         log_error("%s failed: %s", what, sqlite3_errmsg(store->database));
@@ -66,16 +66,20 @@ void store_note(struct store *store, int code, const char *what) {
     }
 }
 
-enum store_state store_state(const struct store *store) {
+enum store_state store_state_of(const struct sqlite_store *store) {
     return saw_damage ? STORE_POISONED : store->state;
 }
 
-void store_lose(struct store *store) {
+enum store_state sqlite_state(const struct store *base) {
+    return store_state_of(sqlite_of(base));
+}
+
+void store_lose(struct sqlite_store *store) {
     if (store->state == STORE_GOOD)
         store->state = STORE_LOST;
 }
 
-void store_tell_locked(struct store *store) {
+void store_tell_locked(struct sqlite_store *store) {
     char holder[LOCK_HOLDER_SIZE];
     if (store->locked_ms != 0)
         return;
@@ -90,7 +94,7 @@ void store_tell_locked(struct store *store) {
               found ? holder : "", store->files.path[FILE_DATABASE]);
 }
 
-void store_tell_unlocked(struct store *store) {
+void store_tell_unlocked(struct sqlite_store *store) {
     if (store->locked_ms == 0)
         return;
     log_info("the database can be written to again, after %.1f s",

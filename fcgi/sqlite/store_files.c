@@ -22,7 +22,7 @@ _Static_assert(sizeof((struct wal_seen){0}).start == WAL_START_BYTES, "as the fi
 _Static_assert(sizeof((struct wal_seen){0}).last == FRAME_HEAD_BYTES, "as the file format has it");
 
 /* Reads the parts of the WAL that are compared; pages are in use. */
-static void look_at_wal(const struct store *store, int pages, struct wal_seen *seen) {
+static void look_at_wal(const struct sqlite_store *store, int pages, struct wal_seen *seen) {
     int fd = store->reserve.fd[RESERVE_WAL];
     off_t last = WAL_START_BYTES + (off_t)(pages - 1) * FRAME_BYTES;
     *seen = (struct wal_seen){.pages = pages};
@@ -32,24 +32,24 @@ static void look_at_wal(const struct store *store, int pages, struct wal_seen *s
         seen->pages = -1;
 }
 
-static bool is_wal_as_left(const struct store *store) {
+static bool is_wal_as_left(const struct sqlite_store *store) {
     struct wal_seen now;
     look_at_wal(store, store->wal.seen.pages, &now);
     return memcmp(&now, &store->wal.seen, sizeof now) == 0;
 }
 
-void store_files_note_commit(struct store *store) {
+void store_files_note_commit(struct sqlite_store *store) {
     look_at_wal(store, store->wal.pages, &store->wal.seen);
 }
 
-void store_files_note(struct store *store) {
+void store_files_note(struct sqlite_store *store) {
     files_note(&store->files, FILE_DATABASE);
     store_files_note_commit(store);
 }
 
 /* Whether another connection of SQLite has committed since the last call. It may have restarted the
  * WAL and written to the database, which damages nothing. */
-static bool others_committed(struct store *store) {
+static bool others_committed(struct sqlite_store *store) {
     int64_t version = store_number(store, store_bind(store, SQL_DATA_VERSION, ""), 0);
     bool changed = version != store->data_version;
     store->data_version = version;
@@ -61,7 +61,7 @@ static bool others_committed(struct store *store) {
 }
 
 /* The file that somebody has written over, or NULL. */
-static const char *overwritten(struct store *store) {
+static const char *overwritten(struct sqlite_store *store) {
     int file = files_written(&store->files, FILE_DATABASE) ? FILE_DATABASE
                : is_wal_as_left(store)                     ? FILE_COUNT
                                                            : FILE_WAL;
@@ -73,16 +73,16 @@ static const char *overwritten(struct store *store) {
     return NULL;
 }
 
-void store_files_open(struct store *store) {
+void store_files_open(struct sqlite_store *store) {
     store->data_version = store_number(store, store_bind(store, SQL_DATA_VERSION, ""), 0);
     store_files_note(store);
 }
 
-bool store_files_in_place(struct store *store) {
+bool store_files_in_place(struct sqlite_store *store) {
     const char *moved = files_moved(&store->files);
     const char *written = moved ? NULL : overwritten(store);
     if (!moved && !written)
-        return store_state(store) != STORE_POISONED;
+        return store_state_of(store) != STORE_POISONED;
     log_error("%s was %s while it was in use: stop everything that touches the database, put the "
               "file that was there, or a backup (backup.sh --restore), in its place, then start "
               "again",

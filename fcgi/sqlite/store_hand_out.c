@@ -6,7 +6,8 @@
 #include "store_sql.h"
 
 /* Reads the rows of a statement into the batch, and ends the statement. */
-static bool read_items(struct store *store, sqlite3_stmt *statement, struct queue_batch *batch) {
+static bool read_items(struct sqlite_store *store, sqlite3_stmt *statement,
+                       struct queue_batch *batch) {
     int code = SQLITE_ERROR;
     batch->count = 0;
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW &&
@@ -18,7 +19,7 @@ static bool read_items(struct store *store, sqlite3_stmt *statement, struct queu
     return code == SQLITE_DONE;
 }
 
-bool store_select_done(struct store *store, const char *client, int top, int oldest,
+bool store_select_done(struct sqlite_store *store, const char *client, int top, int oldest,
                        struct queue_batch *batch) {
     enum sql sql = oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST;
     const struct client *of = clients_named(&store->clients, client);
@@ -27,15 +28,15 @@ bool store_select_done(struct store *store, const char *client, int top, int old
            read_items(store, store_bind(store, sql, "ii", (int64_t)top, of->seq), batch);
 }
 
-bool store_read_pulled(struct store *store, const uint8_t *tag, int oldest,
+bool store_read_pulled(struct sqlite_store *store, const uint8_t *tag, int oldest,
                        struct queue_batch *batch) {
     bool good = read_items(store, store_bind(store, SQL_PULL_AGAIN, "p", tag), batch);
     queue_sort_batch(batch, oldest);
     return good;
 }
 
-bool store_hand_out(struct store *store, const char *client, struct queue_batch *batch, int oldest,
-                    const uint8_t *tag, int64_t closed_ms) {
+bool store_hand_out(struct sqlite_store *store, const char *client, struct queue_batch *batch,
+                    int oldest, const uint8_t *tag, int64_t closed_ms) {
     enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
     const struct client *of = clients_named(&store->clients, client);
     if (tag)

@@ -27,7 +27,7 @@ enum {
     ROUNDING = 2                          /* seconds by which parts of a minute may seem longer */
 };
 
-void store_begin_minute(struct store *store) {
+void store_begin_minute(struct sqlite_store *store) {
     int64_t wall = clock_wall_ms() > 0 ? clock_wall_ms() : 0;
     int64_t left = MINUTE_SECONDS * 1000 - wall % (MINUTE_SECONDS * 1000);
     if (left <= SHORT_MS) /* the wall clock is a little late */
@@ -40,12 +40,12 @@ void store_begin_minute(struct store *store) {
                                     .refused = refusals_count()};
 }
 
-int64_t store_next_history(const struct store *store) {
-    return store->minute.until_ms;
+int64_t sqlite_next_history(const struct store *base) {
+    return sqlite_of(base)->minute.until_ms;
 }
 
 /* Sees how long an item waits, before the batch hands it out. */
-static void look(struct store *store) {
+static void look(struct sqlite_store *store) {
     struct minute *minute = &store->minute;
     int64_t now = clock_steady_ms();
     if (store->counts.items[ITEM_WAITING] == 0 ||
@@ -58,7 +58,7 @@ static void look(struct store *store) {
         minute->oldest_wait_ms = wait;
 }
 
-static bool read_row(struct store *store, int64_t at, struct history_row *row) {
+static bool read_row(struct sqlite_store *store, int64_t at, struct history_row *row) {
     sqlite3_stmt *statement = store_bind(store, SQL_HISTORY_ROW, "i", at);
     bool found = statement && store_step(store, statement) == SQLITE_ROW;
     if (found)
@@ -68,7 +68,7 @@ static bool read_row(struct store *store, int64_t at, struct history_row *row) {
     return found;
 }
 
-static bool put_row(struct store *store, const struct history_row *row) {
+static bool put_row(struct sqlite_store *store, const struct history_row *row) {
     const struct queue_step *step = &row->step;
     return store_run(store, SQL_HISTORY_PUT, "iiiiiiiiiiii", row->at, row->width, step->seconds,
                      step->work.enqueued, step->work.done, step->work.pulled, step->work.iterations,
@@ -77,7 +77,7 @@ static bool put_row(struct store *store, const struct history_row *row) {
 }
 
 /* What was counted of the minute before this batch. False when that is nothing. */
-static bool count_minute(struct store *store, struct queue_step *step) {
+static bool count_minute(struct sqlite_store *store, struct queue_step *step) {
     const struct minute *minute = &store->minute;
     const struct queue_work *work = &store->saved_counts.work;
     int64_t now = clock_steady_ms();
@@ -105,7 +105,7 @@ static bool count_minute(struct store *store, struct queue_step *step) {
 
 /* Saves the minute: in a row of its own, in the one that is there from before a start, or in that
  * of its hour. */
-static void save_minute(struct store *store) {
+static void save_minute(struct sqlite_store *store) {
     struct history_row row = {.at = store->minute.at, .width = MINUTE_SECONDS};
     struct history_row found;
     struct queue_step step;
@@ -126,7 +126,7 @@ static void save_minute(struct store *store) {
 }
 
 /* Makes the rows from the start of an hour on one row. */
-static void thin_hour(struct store *store, int64_t hour) {
+static void thin_hour(struct sqlite_store *store, int64_t hour) {
     struct history_row row = {.at = hour, .width = HOUR_SECONDS};
     struct history_row found;
     int64_t end = hour + HOUR_SECONDS;
@@ -146,7 +146,7 @@ static void thin_hour(struct store *store, int64_t hour) {
 }
 
 /* Makes the rows of one hour one, if there is such an hour. */
-static void thin(struct store *store, int64_t now) {
+static void thin(struct sqlite_store *store, int64_t now) {
     int64_t end = now - MINUTES_KEPT;
     end -= end % HOUR_SECONDS;
     if (store->thin_from >= end)
@@ -159,9 +159,10 @@ static void thin(struct store *store, int64_t now) {
         store->thin_from = end;
 }
 
-void store_keep_history(struct store *store) {
+void sqlite_keep_history(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     int64_t now = store->wall_ms / 1000;
-    if (store_state(store) != STORE_GOOD)
+    if (store_state_of(store) != STORE_GOOD)
         return;
     look(store);
     if (clock_steady_ms() < store->minute.until_ms)
@@ -173,15 +174,16 @@ void store_keep_history(struct store *store) {
     store_begin_minute(store);
 }
 
-void store_end_history(struct store *store) {
+void sqlite_end_history(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     if (store->conf->copying != COPY_NONE)
         return; /* the replica would not get this batch, and --init take this database for newer */
-    if (store_begin(store)) {
+    if (sqlite_begin(base)) {
         look(store);
         save_minute(store);
         store_begin_minute(store);
-        if (store_commit(store))
+        if (sqlite_commit(base))
             return;
     }
-    store_rollback(store);
+    sqlite_rollback(base);
 }

@@ -30,7 +30,7 @@ static bool is_again(const struct queue_enqueue *item, const uint8_t *digest, in
 
 /* Looks an idempotency key of a client up. NONE: never used; OK with the id of its item; CONFLICT:
  * used for another request; FAULT. */
-static enum queue_result enqueued_before(struct store *store, int64_t client,
+static enum queue_result enqueued_before(struct sqlite_store *store, int64_t client,
                                          const struct queue_enqueue *item, struct uuid *id) {
     const struct enqueued_row *row = not_stored_yet(&store->enqueued, client, item->key);
     if (row) {
@@ -54,7 +54,7 @@ static enum queue_result enqueued_before(struct store *store, int64_t client,
     return result;
 }
 
-static bool has_room_for(const struct store *store, int64_t remaining) {
+static bool has_room_for(const struct sqlite_store *store, int64_t remaining) {
     return store->counts.remaining <= REMAINING_SUM_MAX - remaining;
 }
 
@@ -65,7 +65,7 @@ static int64_t open_items(const int64_t items[ITEM_STATES]) {
 
 /* Whether there is room for one more item, by count and by work. If not, notes when there may be.
  */
-static bool has_room(struct store *store, int64_t iterations) {
+static bool has_room(struct sqlite_store *store, int64_t iterations) {
     int64_t more_items = open_items(store->counts.items) + 1 - store->conf->items_max;
     int64_t more_work = store->counts.remaining + iterations - 1 - store->conf->remaining_max;
     if (more_items <= 0 && more_work <= 0 && has_room_for(store, iterations))
@@ -74,13 +74,13 @@ static bool has_room(struct store *store, int64_t iterations) {
     return false;
 }
 
-int32_t store_retry_seconds(const struct store *store) {
-    return store->retry_seconds;
+int32_t sqlite_retry_seconds(const struct store *base) {
+    return sqlite_of(base)->retry_seconds;
 }
 
 /* Whether a client's quotas allow one more item; NULL: it never had one. If not, notes when they
  * may. */
-static enum queue_result within_quota(struct store *store, struct client *client,
+static enum queue_result within_quota(struct sqlite_store *store, struct client *client,
                                       const struct queue_enqueue *item) {
     static const struct client_counts none;
     const struct queue_quota *quota = &item->client.quota;
@@ -108,7 +108,7 @@ static enum queue_result within_quota(struct store *store, struct client *client
 }
 
 /* Notes the row of an item, to be stored with others. False after a failure. */
-static bool add_row(struct store *store, const struct queue_enqueue *item, int64_t client,
+static bool add_row(struct sqlite_store *store, const struct queue_enqueue *item, int64_t client,
                     enum item_state state, int64_t rank) {
     struct enqueue_table *enqueued = &store->enqueued;
     struct enqueued_row *row = &enqueued->rows[enqueued->table.end++];
@@ -124,7 +124,7 @@ static bool add_row(struct store *store, const struct queue_enqueue *item, int64
 }
 
 /* Stores an item of a client. */
-static enum queue_result add_item(struct store *store, struct client *client,
+static enum queue_result add_item(struct sqlite_store *store, struct client *client,
                                   const struct queue_enqueue *item) {
     struct counts *counts = &store->counts;
     const struct queue_quota *quota = &item->client.quota;
@@ -156,8 +156,9 @@ static enum queue_result add_item(struct store *store, struct client *client,
     return QUEUE_OK;
 }
 
-enum queue_result store_enqueue(struct store *store, const struct queue_enqueue *item,
-                                struct uuid *id) {
+enum queue_result sqlite_enqueue(struct store *base, const struct queue_enqueue *item,
+                                 struct uuid *id) {
+    struct sqlite_store *store = sqlite_of(base);
     struct client *client = clients_named(&store->clients, item->client.name);
     if (client && item->key[0]) {
         enum queue_result result = enqueued_before(store, client->seq, item, id);
@@ -181,7 +182,7 @@ enum queue_result store_enqueue(struct store *store, const struct queue_enqueue 
     return client ? add_item(store, client, item) : QUEUE_FAULT;
 }
 
-bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *item) {
+bool store_read_item(struct sqlite_store *store, sqlite3_stmt *row, struct queue_item *item) {
     if (item_columns_read(row, item))
         return true;
     log_error("an item has a blob of the wrong size: the database is damaged");
@@ -189,8 +190,9 @@ bool store_read_item(struct store *store, sqlite3_stmt *row, struct queue_item *
     return false;
 }
 
-enum queue_result store_look(struct store *store, struct uuid id, const struct queue_whose *whose,
-                             struct queue_item *item) {
+enum queue_result sqlite_look(struct store *base, struct uuid id, const struct queue_whose *whose,
+                              struct queue_item *item) {
+    struct sqlite_store *store = sqlite_of(base);
     const char *client = whose->all ? NULL : whose->client;
     sqlite3_stmt *statement = store_bind(store, SQL_LOOK, "ut", id.bytes, client);
     if (!statement)
@@ -204,7 +206,8 @@ enum queue_result store_look(struct store *store, struct uuid id, const struct q
 }
 
 /* Whether a client is one of whom a call may see items. */
-static bool is_theirs(const struct store *store, int64_t client, const struct queue_whose *whose) {
+static bool is_theirs(const struct sqlite_store *store, int64_t client,
+                      const struct queue_whose *whose) {
     const struct client *found = clients_at(&store->clients, client);
     return whose->all || (found && strcmp(found->name, whose->client) == 0);
 }
@@ -221,7 +224,8 @@ struct ending {
 };
 
 /* Finds an item. OK, NONE, FAULT. */
-static enum queue_result find_ending(struct store *store, struct uuid id, struct ending *item) {
+static enum queue_result find_ending(struct sqlite_store *store, struct uuid id,
+                                     struct ending *item) {
     sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", id.bytes);
     if (!statement)
         return QUEUE_FAULT;
@@ -239,14 +243,14 @@ static enum queue_result find_ending(struct store *store, struct uuid id, struct
 
 /* What of an item costs nobody anything any more. The lane that has it goes on until its worker
  * hears of the end, when it renews its lease: LANE_RATE is about what it computes a second. */
-static int64_t rest_of(const struct store *store, const struct ending *item) {
+static int64_t rest_of(const struct sqlite_store *store, const struct ending *item) {
     enum { LANE_RATE = 5000000, RENEWS = 3 /* times in LEASE_SECONDS */ };
     int64_t lost = item->state == ITEM_LEASED ? store->conf->lease_seconds * LANE_RATE / RENEWS : 0;
     return item->remaining > lost ? item->remaining - lost : 0;
 }
 
 /* Makes an item cancelled, and gives its client the share back that it took. */
-static bool end_item(struct store *store, const struct ending *item) {
+static bool end_item(struct sqlite_store *store, const struct ending *item) {
     struct client *client = clients_at(&store->clients, item->client);
     if (!store_run(store, SQL_CANCEL, "ii", item->seq, store_now_ms(store)) ||
         (item->state == ITEM_LEASED && !store_in_hand_ended(store, item->worker)))
@@ -264,7 +268,8 @@ static bool end_item(struct store *store, const struct ending *item) {
     return true;
 }
 
-enum queue_result store_cancel(struct store *store, const struct queue_cancel *cancel) {
+enum queue_result sqlite_cancel(struct store *base, const struct queue_cancel *cancel) {
+    struct sqlite_store *store = sqlite_of(base);
     char about[ID_TEXT_SIZE];
     struct ending item;
     enum queue_result result = find_ending(store, cancel->id, &item);
@@ -282,8 +287,9 @@ enum queue_result store_cancel(struct store *store, const struct queue_cancel *c
                : QUEUE_FAULT;
 }
 
-enum queue_result store_cancel_many(struct store *store, const struct queue_cancel_many *cancel,
-                                    struct queue_cancelled *cancelled) {
+enum queue_result sqlite_cancel_many(struct store *base, const struct queue_cancel_many *cancel,
+                                     struct queue_cancelled *cancelled) {
+    struct sqlite_store *store = sqlite_of(base);
     const struct client *client = clients_named(&store->clients, cancel->client);
     cancelled->count = 0;
     cancelled->waiting = client ? client->counts.items[ITEM_WAITING] : 0;
@@ -304,12 +310,14 @@ enum queue_result store_cancel_many(struct store *store, const struct queue_canc
                : QUEUE_FAULT;
 }
 
-int64_t store_leasable(const struct store *store) {
+int64_t sqlite_leasable(const struct store *base) {
+    const struct sqlite_store *store = sqlite_of(base);
     return store_is_paused(store, PART_LEASING) ? 0 : store->counts.items[ITEM_WAITING];
 }
 
-void store_left(struct store *store, const char *name, const struct queue_quota *quota,
-                struct queue_left *left) {
+void sqlite_left(struct store *base, const char *name, const struct queue_quota *quota,
+                 struct queue_left *left) {
+    struct sqlite_store *store = sqlite_of(base);
     struct client *client = clients_named(&store->clients, name);
     *left = (struct queue_left){.rate = quota->burst};
     if (!client) /* it has enqueued nothing yet */
@@ -323,7 +331,8 @@ void store_left(struct store *store, const char *name, const struct queue_quota 
 }
 
 /* The counts and rates of one client; nothing of the node's. */
-static void tally_client(const struct store *store, const char *name, struct queue_tally *tally) {
+static void tally_client(const struct sqlite_store *store, const char *name,
+                         struct queue_tally *tally) {
     const struct client *client = clients_named(&store->clients, name);
     int64_t now = clock_steady_ms();
     memset(tally->items, 0, sizeof tally->items); /* it has the answer to another question */
@@ -337,13 +346,14 @@ static void tally_client(const struct store *store, const char *name, struct que
         tally->work[span] = rates_sum(client->rates, now, queue_span_seconds[span]);
 }
 
-enum queue_result store_tally(struct store *store, const struct queue_whose *whose,
-                              struct queue_tally *tally) {
+enum queue_result sqlite_tally(struct store *base, const struct queue_whose *whose,
+                               struct queue_tally *tally) {
+    struct sqlite_store *store = sqlite_of(base);
     int64_t now = store_now_ms(store);
     tally->clock_ms = now;
     if (!whose->all) {
         tally_client(store, whose->client, tally);
-        return store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
+        return store_state_of(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
     }
     tally->paused = store->counts.paused;
     tally->backed_up_wall_ms = store->counts.backed_up_wall_ms;
@@ -357,15 +367,17 @@ enum queue_result store_tally(struct store *store, const struct queue_whose *who
         store_number(store, store_bind(store, SQL_WORKERS_ALIVE, "i", now - WORKER_ALIVE_MS), -1);
     for (int span = 0; span < QUEUE_SPANS; span++)
         tally->work[span] = rates_sum(&store->rates, clock_steady_ms(), queue_span_seconds[span]);
-    return tally->workers >= 0 && store_state(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
+    return tally->workers >= 0 && store_state_of(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
 }
 
-enum queue_result store_has_done(struct store *store, const char *client) {
+enum queue_result sqlite_has_done(struct store *base, const char *client) {
+    struct sqlite_store *store = sqlite_of(base);
     const struct client *found = clients_named(&store->clients, client);
     return found && found->counts.items[ITEM_DONE] > 0 ? QUEUE_OK : QUEUE_NONE;
 }
 
-const char *store_newly_done(const struct store *store, int *next, int64_t *items) {
+const char *sqlite_newly_done(const struct store *base, int *next, int64_t *items) {
+    const struct sqlite_store *store = sqlite_of(base);
     while (*next < store->clients.changed_count) {
         const struct client *client = store->clients.changed[(*next)++].client;
         *items = client->work.done;

@@ -9,26 +9,26 @@
 
 enum { AUDIT_MAX = 100000 }; /* rows */
 
-bool store_save_decision(struct store *store, const char *why) {
+bool store_save_decision(struct sqlite_store *store, const char *why) {
     return store_run(store, SQL_DECISION_ADD, "it", store->wall_ms, why) &&
            store_run(store, SQL_DECISION_PRUNE, "");
 }
 
-bool store_audit(struct store *store, const char *who, const char *what, const char *about,
+bool store_audit(struct sqlite_store *store, const char *who, const char *what, const char *about,
                  int64_t items) {
     return store_run(store, SQL_AUDIT_ADD, "ittti", store->wall_ms, who, what, about, items) &&
            store_run(store, SQL_AUDIT_PRUNE, "i", (int64_t)AUDIT_MAX);
 }
 
-bool store_audit_by_key(struct store *store, const char *who, const char *what, const char *about,
-                        int64_t items) {
+bool store_audit_by_key(struct sqlite_store *store, const char *who, const char *what,
+                        const char *about, int64_t items) {
     if (who[0] == '\0' || items == 0 || store_audit(store, who, what, about, items))
         return true;
     store_lose(store);
     return false;
 }
 
-bool store_is_paused(const struct store *store, enum queue_part part) {
+bool store_is_paused(const struct sqlite_store *store, enum queue_part part) {
     return (store->counts.paused & part) != 0;
 }
 
@@ -41,7 +41,7 @@ static const char *name_of(int32_t part) {
 }
 
 /* Saves the reason for which the scaler does nothing, or does something again. */
-static bool decide(struct store *store, const struct queue_pause *pause) {
+static bool decide(struct sqlite_store *store, const struct queue_pause *pause) {
     char why[QUEUE_WHY_SIZE];
     snprintf(why, sizeof why, "scaling is %s by %s", pause->begins ? "paused" : "resumed",
              pause->who[0] ? pause->who : "an operator");
@@ -49,7 +49,7 @@ static bool decide(struct store *store, const struct queue_pause *pause) {
 }
 
 /* Keeps who pauses a part until the batch is committed. */
-static void note_pauser(struct store *store, const struct queue_pause *pause) {
+static void note_pauser(struct sqlite_store *store, const struct queue_pause *pause) {
     for (int number = 0; number < QUEUE_PARTS; number++) {
         struct pauser *pauser = &store->pausers[number];
         if (pause->part != 1 << number)
@@ -59,8 +59,9 @@ static void note_pauser(struct store *store, const struct queue_pause *pause) {
     }
 }
 
-enum queue_result store_pause(struct store *store, const struct queue_pause *pause,
-                              int64_t *paused) {
+enum queue_result sqlite_pause(struct store *base, const struct queue_pause *pause,
+                               int64_t *paused) {
+    struct sqlite_store *store = sqlite_of(base);
     struct counts *counts = &store->counts;
     *paused = counts->paused;
     if (store_is_paused(store, (enum queue_part)pause->part) == (pause->begins != 0))
@@ -77,7 +78,8 @@ enum queue_result store_pause(struct store *store, const struct queue_pause *pau
     return QUEUE_OK;
 }
 
-enum queue_result store_note_backup(struct store *store) {
+enum queue_result sqlite_note_backup(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     if (!store_run(store, SQL_TALLY_BACKED_UP, "i", store->wall_ms)) {
         store_lose(store);
         return QUEUE_FAULT;
@@ -86,7 +88,7 @@ enum queue_result store_note_backup(struct store *store) {
     return QUEUE_OK;
 }
 
-void store_tell_paused(struct store *store) {
+void store_tell_paused(struct sqlite_store *store) {
     int64_t changed = store->counts.paused ^ store->saved_counts.paused;
     for (int number = 0; number < QUEUE_PARTS; number++) {
         int64_t part = 1 << number;
@@ -101,7 +103,7 @@ void store_tell_paused(struct store *store) {
     }
 }
 
-void store_tell_still_paused(const struct store *store) {
+void store_tell_still_paused(const struct sqlite_store *store) {
     for (int number = 0; number < QUEUE_PARTS; number++) {
         if (store->counts.paused & 1 << number)
             log_info("%s is still paused by an operator: POST /admin/resume?what=%s lets it go on",

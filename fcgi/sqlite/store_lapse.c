@@ -19,7 +19,7 @@ struct lease_row {
 };
 
 /* Reads it. False after a failure. */
-static bool read_first(struct store *store, struct lease_row *lease) {
+static bool read_first(struct sqlite_store *store, struct lease_row *lease) {
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_FIRST, "");
     *lease = (struct lease_row){.due_ms = INT64_MAX};
     if (!statement)
@@ -36,13 +36,13 @@ static bool read_first(struct store *store, struct lease_row *lease) {
 }
 
 /* When the next item of a lease lapses; INT64_MAX when it holds none. */
-static int64_t next_of(struct store *store, const struct lease_row *lease) {
+static int64_t next_of(struct sqlite_store *store, const struct lease_row *lease) {
     return store_number(store, store_bind(store, SQL_LEASE_DEADLINE, "u", lease->id.bytes),
                         INT64_MAX);
 }
 
 /* Lets the items of a lease that is due lapse. Returns how many did; -1 after a failure. */
-static int64_t lapse(struct store *store, const struct lease_row *lease) {
+static int64_t lapse(struct sqlite_store *store, const struct lease_row *lease) {
     int64_t now = store_now_ms(store);
     int64_t items = 0;
     int64_t next = next_of(store, lease);
@@ -54,11 +54,11 @@ static int64_t lapse(struct store *store, const struct lease_row *lease) {
     }
     bool good = next == INT64_MAX ? store_run(store, SQL_LEASE_END, "ui", lease->id.bytes, INT64_MAX)
                                   : store_run(store, SQL_LEASE_LATER, "ui", lease->id.bytes, next);
-    return good && store_state(store) == STORE_GOOD ? items : -1;
+    return good && store_state_of(store) == STORE_GOOD ? items : -1;
 }
 
 /* Looks at the leases that are due, and notes when the next one is. */
-static void lapse_all(struct store *store) {
+static void lapse_all(struct sqlite_store *store) {
     struct lease_row lease;
     int64_t items = 0;
     int64_t listed = 0;
@@ -77,7 +77,8 @@ static void lapse_all(struct store *store) {
         store->next_deadline_ms = lease.due_ms;
 }
 
-void store_lapse(struct store *store) {
+void sqlite_lapse(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     if (store_now_ms(store) < store->next_deadline_ms)
         return;
     lapse_all(store);
@@ -88,7 +89,8 @@ void store_lapse(struct store *store) {
     }
 }
 
-int64_t store_next_lapse(const struct store *store) {
+int64_t sqlite_next_lapse(const struct store *base) {
+    const struct sqlite_store *store = sqlite_of(base);
     if (store->next_deadline_ms == INT64_MAX)
         return INT64_MAX;
     return store->next_deadline_ms - store->clock_offset_ms;

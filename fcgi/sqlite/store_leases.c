@@ -13,12 +13,12 @@ enum {
     SEQ_DIGITS_MAX = 19 /* of an item.seq */
 };
 
-static int64_t idle_max_ms(const struct store *store) {
+static int64_t idle_max_ms(const struct sqlite_store *store) {
     return IDLE_LEASES * store->conf->lease_seconds * 1000;
 }
 
 /* The deadline of a lease given or renewed now; also keeps next_deadline_ms a lower bound. */
-static int64_t new_deadline(struct store *store) {
+static int64_t new_deadline(struct sqlite_store *store) {
     int64_t deadline = store_now_ms(store) + store->conf->lease_seconds * 1000;
     if (deadline < store->next_deadline_ms)
         store->next_deadline_ms = deadline;
@@ -35,8 +35,8 @@ struct grant_rows {
 
 /* Adds the items of a lease statement (id, chain, remaining, client, rank, since, seq) to a grant:
  * at most `most` items and, except for the first one, at most `iterations` links in all. */
-static bool collect(struct store *store, sqlite3_stmt *statement, int most, int64_t iterations,
-                    struct queue_grant *grant, struct grant_rows *rows) {
+static bool collect(struct sqlite_store *store, sqlite3_stmt *statement, int most,
+                    int64_t iterations, struct queue_grant *grant, struct grant_rows *rows) {
     int64_t sum = 0;
     for (int i = 0; i < grant->count; i++)
         sum = grant->items[i].remaining > iterations - sum ? iterations
@@ -57,13 +57,14 @@ static bool collect(struct store *store, sqlite3_stmt *statement, int most, int6
         grant->count++;
     }
     store_end(statement);
-    return store_state(store) == STORE_GOOD;
+    return store_state_of(store) == STORE_GOOD;
 }
 
 /* Renews the lease of this id if the same request came before, but for items without progress for
  * too long, and gives the items that it still holds. NONE when it holds none; CONFLICT when it is
  * another identity's. */
-static enum queue_result leased_before(struct store *store, const struct queue_lease *request,
+static enum queue_result leased_before(struct sqlite_store *store,
+                                       const struct queue_lease *request,
                                        struct queue_grant *grant) {
     const uint8_t *lease = request->request.bytes;
     struct grant_rows rows;
@@ -100,8 +101,8 @@ static char *put_seq(char *to, char before, int64_t seq) {
 }
 
 /* Writes the items of a lease into its row. */
-static bool hold(struct store *store, const uint8_t *lease, int64_t deadline_ms, const int64_t *seq,
-                 int count) {
+static bool hold(struct sqlite_store *store, const uint8_t *lease, int64_t deadline_ms,
+                 const int64_t *seq, int count) {
     char items[QUEUE_LEASE_MAX * (SEQ_DIGITS_MAX + 1) + 2];
     char *end = items;
     for (int i = 0; i < count; i++)
@@ -111,7 +112,7 @@ static bool hold(struct store *store, const uint8_t *lease, int64_t deadline_ms,
 }
 
 /* Notes in the row of a lease that it holds so many items less: with the last one it goes. */
-static bool let_go(struct store *store, const uint8_t *lease, int64_t items) {
+static bool let_go(struct sqlite_store *store, const uint8_t *lease, int64_t items) {
     if (items == 0)
         return true;
     return store_run(store, SQL_LEASE_END, "ui", lease, items) &&
@@ -129,7 +130,7 @@ struct giving {
 };
 
 /* Leases waiting items to the grant, within the limits of the request. False after a failure. */
-static bool give(struct store *store, const struct giving *giving) {
+static bool give(struct sqlite_store *store, const struct giving *giving) {
     const struct queue_lease *request = giving->request;
     struct queue_grant *grant = giving->grant;
     struct grant_rows rows = {.seq = {0}};
@@ -155,8 +156,9 @@ static bool give(struct store *store, const struct giving *giving) {
     return true;
 }
 
-enum queue_result store_lease(struct store *store, const struct queue_lease *request,
-                              struct queue_grant *grant) {
+enum queue_result sqlite_lease(struct store *base, const struct queue_lease *request,
+                               struct queue_grant *grant) {
+    struct sqlite_store *store = sqlite_of(base);
     memset(grant, 0, offsetof(struct queue_grant, items)); /* its padding is sent, too */
     int64_t worker;
     enum queue_result result = store_worker_seen(store, &request->worker, &worker, &grant->drain);
@@ -166,7 +168,7 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     result = leased_before(store, request, grant);
     if (result == QUEUE_NONE && grant->drain)
         return QUEUE_OK;
-    if (result != QUEUE_NONE || store_leasable(store) == 0)
+    if (result != QUEUE_NONE || sqlite_leasable(base) == 0)
         return result;
     int32_t most = store_in_hand_room(store, &request->worker, request->items);
     if (most <= 0)
@@ -179,7 +181,8 @@ enum queue_result store_lease(struct store *store, const struct queue_lease *req
     return grant->count > 0 ? QUEUE_OK : QUEUE_NONE;
 }
 
-enum queue_result store_return_lease(struct store *store, struct queue_return grant) {
+enum queue_result sqlite_return_lease(struct store *base, struct queue_return grant) {
+    struct sqlite_store *store = sqlite_of(base);
     sqlite3_stmt *statement = store_bind(store, SQL_LEASE_RETURN, "uii", grant.lease.bytes,
                                          store_now_ms(store), grant.deadline_ms);
     int64_t items = store_take_back(store, statement);
@@ -188,7 +191,7 @@ enum queue_result store_return_lease(struct store *store, struct queue_return gr
 
 /* Logs that a worker reports another chain for the same link. It is refused, and an operator must
  * know. */
-static void log_fault(struct store *store, const struct queue_report_item *item,
+static void log_fault(struct sqlite_store *store, const struct queue_report_item *item,
                       const struct queue_worker *worker) {
     char text[ID_TEXT_SIZE];
     int64_t left_out;
@@ -224,7 +227,7 @@ struct reporter {
 };
 
 /* Whether an item is leased to the identity that reports it. */
-static bool has_leased(struct store *store, const struct report_row *found,
+static bool has_leased(struct sqlite_store *store, const struct report_row *found,
                        struct reporter *reporter) {
     if (found->worker == reporter->seq || found->worker == reporter->same)
         return true;
@@ -238,7 +241,7 @@ static bool has_leased(struct store *store, const struct report_row *found,
 
 /* Whether the one who reports an item may go on with it: one that has lapsed counts among those
  * that its identity has in hand from then on. */
-static bool may_hold(struct store *store, const struct progress_row *row,
+static bool may_hold(struct sqlite_store *store, const struct progress_row *row,
                      const struct reporter *reporter) {
     int32_t wanted = reporter->in_hand + 1;
     return row->state == ITEM_LEASED ||
@@ -246,7 +249,7 @@ static bool may_hold(struct store *store, const struct progress_row *row,
 }
 
 /* Judges one item of a report by its row, and notes the change to make. True when it is taken. */
-static bool judge(struct store *store, int n, const struct report_row *found,
+static bool judge(struct sqlite_store *store, int n, const struct report_row *found,
                   struct reporter *reporter) {
     const struct progress_row *row = &found->progress;
     struct report_table *rows = &store->report_table;
@@ -291,7 +294,8 @@ static bool judge(struct store *store, int n, const struct report_row *found,
     return to != ITEM_WAITING || progress == PROGRESS_RELEASE;
 }
 
-static bool read_row(struct store *store, sqlite3_stmt *statement, struct report_row *found) {
+static bool read_row(struct sqlite_store *store, sqlite3_stmt *statement,
+                     struct report_row *found) {
     struct progress_row *row = &found->progress;
     found->seq = sqlite3_column_int64(statement, 1);
     row->state = (enum item_state)sqlite3_column_int(statement, 2);
@@ -310,7 +314,7 @@ static bool read_row(struct store *store, sqlite3_stmt *statement, struct report
 }
 
 /* Judges the items of store->report_table, whose ids all differ. */
-static bool judge_all(struct store *store, struct reporter *reporter,
+static bool judge_all(struct sqlite_store *store, struct reporter *reporter,
                       struct queue_verdict *verdict) {
     struct report_row row = {0};
     int code = SQLITE_ERROR;
@@ -346,7 +350,7 @@ static int end_of_run(const struct queue_report *report, int first) {
 
 /* Notes in the rows of the leases until when they hold the items that stay leased. A lease that
  * had lapsed may have lost its row. */
-static bool hold_all(struct store *store, int64_t deadline_ms) {
+static bool hold_all(struct sqlite_store *store, int64_t deadline_ms) {
     const struct report_table *rows = &store->report_table;
     const uint8_t *last = NULL;
     bool good = true;
@@ -364,7 +368,7 @@ static bool hold_all(struct store *store, int64_t deadline_ms) {
 }
 
 /* Notes in the rows of the leases which items they hold no more. */
-static bool let_all_go(struct store *store) {
+static bool let_all_go(struct sqlite_store *store) {
     const struct report_table *rows = &store->report_table;
     const uint8_t *lease = NULL;
     int64_t items = 0;
@@ -384,7 +388,7 @@ static bool let_all_go(struct store *store) {
 }
 
 /* Makes the changes that judge_all has noted. */
-static bool apply_all(struct store *store, const struct reporter *reporter) {
+static bool apply_all(struct sqlite_store *store, const struct reporter *reporter) {
     const struct report_table *rows = &store->report_table;
     if (reporter->on_way && !store_points_note(store, reporter->seq))
         return false;
@@ -406,8 +410,9 @@ static bool apply_all(struct store *store, const struct reporter *reporter) {
     return let_all_go(store);
 }
 
-enum queue_result store_report(struct store *store, const struct queue_report *report,
-                               struct queue_verdict *verdict) {
+enum queue_result sqlite_report(struct store *base, const struct queue_report *report,
+                                struct queue_verdict *verdict) {
+    struct sqlite_store *store = sqlite_of(base);
     struct report_table *rows = &store->report_table;
     memset(verdict, 0, sizeof *verdict); /* it is sent whole */
     int64_t worker;

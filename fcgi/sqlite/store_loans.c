@@ -29,7 +29,7 @@ struct loan_counts {
     int64_t loans;    /* all, given and taken, in any state */
 };
 
-static bool count_loans(struct store *store, struct loan_counts *counts) {
+static bool count_loans(struct sqlite_store *store, struct loan_counts *counts) {
     sqlite3_stmt *statement = store_bind(store, SQL_LOAN_COUNTS, "ii", store_now_ms(store),
                                          (int64_t)(store->peer.heard_ms >= 0));
     if (!statement)
@@ -45,7 +45,8 @@ static bool count_loans(struct store *store, struct loan_counts *counts) {
 }
 
 /* Finds a loan. OK, NONE, FAULT. */
-static enum queue_result find_loan(struct store *store, const struct uuid *id, struct loan *loan) {
+static enum queue_result find_loan(struct sqlite_store *store, const struct uuid *id,
+                                   struct loan *loan) {
     sqlite3_stmt *statement = store_bind(store, SQL_LOAN_FIND, "u", id->bytes);
     if (!statement)
         return QUEUE_FAULT;
@@ -60,16 +61,16 @@ static enum queue_result find_loan(struct store *store, const struct uuid *id, s
     return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
 }
 
-static bool save_loan(struct store *store, const struct loan *loan) {
+static bool save_loan(struct sqlite_store *store, const struct loan *loan) {
     return store_run(store, SQL_LOAN_SAVE, "uiiii", loan->id.bytes, (int64_t)loan->node,
                      (int64_t)loan->side, (int64_t)loan->state, loan->deadline_ms);
 }
 
-static bool delete_loan(struct store *store, const struct uuid *id) {
+static bool delete_loan(struct sqlite_store *store, const struct uuid *id) {
     return store_run(store, SQL_LOAN_DELETE, "u", id->bytes);
 }
 
-enum queue_result store_may_launch(struct store *store, const char *name) {
+enum queue_result store_may_launch(struct sqlite_store *store, const char *name) {
     int64_t known = store_number(store, store_bind(store, SQL_MACHINE_KNOWN, "t", name), -1);
     struct loan_counts counts;
     if (known > 0)
@@ -85,7 +86,7 @@ enum queue_result store_may_launch(struct store *store, const char *name) {
 /* --- The lender's side --- */
 
 /* Logs and saves as a decision how many machines this node may have now. */
-static bool tell(struct store *store, const char *what, int32_t node) {
+static bool tell(struct sqlite_store *store, const char *what, int32_t node) {
     struct loan_counts counts;
     char why[QUEUE_WHY_SIZE];
     if (!count_loans(store, &counts))
@@ -97,11 +98,12 @@ static bool tell(struct store *store, const char *what, int32_t node) {
 }
 
 /* Whether this node can lend a machine: it has fewer than it may, and no item waits too long. */
-static bool can_spare(struct store *store) {
+static bool can_spare(struct sqlite_store *store) {
     const struct conf *conf = store->conf;
     struct loan_counts counts;
     struct queue_tally tally;
-    if (!count_loans(store, &counts) || store_tally(store, &queue_everybodys, &tally) != QUEUE_OK)
+    if (!count_loans(store, &counts) ||
+        sqlite_tally(&store->base, &queue_everybodys, &tally) != QUEUE_OK)
         return false;
     int64_t own = counts.machines > conf->workers_min ? counts.machines : conf->workers_min;
     return counts.loans < QUEUE_LOANS_MAX && own + counts.given < conf->workers_max &&
@@ -110,7 +112,7 @@ static bool can_spare(struct store *store) {
 
 /* Whether this database was taken from a copy less than LOAN_SECONDS ago: the copy may lack a loan
  * that is still valid. */
-static bool is_just_restored(struct store *store) {
+static bool is_just_restored(struct sqlite_store *store) {
     int64_t restored = store->restored_ms;
     return restored >= 0 && store_now_ms(store) - restored < store->conf->loan_seconds * 1000;
 }
@@ -125,7 +127,7 @@ static bool names(const struct queue_hello *hello, const struct uuid *id) {
 }
 
 /* Whether any loan is given to a peer. */
-static bool has_given(struct store *store, int32_t node) {
+static bool has_given(struct sqlite_store *store, int32_t node) {
     sqlite3_stmt *statement = store_bind(store, SQL_LOANS_GIVEN, "i", (int64_t)node);
     bool found = statement && store_step(store, statement) != SQLITE_DONE;
     if (statement)
@@ -134,7 +136,7 @@ static bool has_given(struct store *store, int32_t node) {
 }
 
 /* Ends the given loans that a hello does not name. */
-static bool take_back(struct store *store, const struct queue_hello *hello) {
+static bool take_back(struct sqlite_store *store, const struct queue_hello *hello) {
     struct uuid given[QUEUE_LOANS_MAX];
     int count = 0;
     sqlite3_stmt *statement = store_bind(store, SQL_LOANS_GIVEN, "i", (int64_t)hello->node);
@@ -155,7 +157,7 @@ static bool take_back(struct store *store, const struct queue_hello *hello) {
 }
 
 /* Gives a loan, or renews it. Sets *ttl_ms to its time from now on; 0: refused. */
-static bool give(struct store *store, int32_t node, const struct uuid *id, int64_t *ttl_ms) {
+static bool give(struct sqlite_store *store, int32_t node, const struct uuid *id, int64_t *ttl_ms) {
     int64_t ms = store->conf->loan_seconds * 1000;
     struct loan loan;
     *ttl_ms = 0;
@@ -166,7 +168,7 @@ static bool give(struct store *store, int32_t node, const struct uuid *id, int64
     if (known && (loan.side != LOAN_GIVEN || loan.node != node || loan.state != LOAN_HELD))
         return true;
     if (!known && (is_just_restored(store) || !can_spare(store)))
-        return store_state(store) == STORE_GOOD;
+        return store_state_of(store) == STORE_GOOD;
     loan = (struct loan){.id = *id,
                          .node = node,
                          .side = LOAN_GIVEN,
@@ -187,8 +189,9 @@ static int64_t new_nonce(void) {
 
 /* Only a hello that names the last nonce counts: an older one may still name loans that were
  * returned since, or not yet name those that were lent. */
-enum queue_result store_hello(struct store *store, const struct queue_hello *hello,
-                              struct queue_hello_answer *answer) {
+enum queue_result sqlite_hello(struct store *base, const struct queue_hello *hello,
+                               struct queue_hello_answer *answer) {
+    struct sqlite_store *store = sqlite_of(base);
     enum queue_result met = store_meet(store, hello->node, &hello->identity);
     if (met != QUEUE_OK)
         return met;
@@ -217,8 +220,8 @@ enum queue_result store_hello(struct store *store, const struct queue_hello *hel
 /* Takes the lender's answer about one loan: valid for ttl_ms from sent_ms on, 0: not any more. A
  * recalled loan stays recalled, as an older answer may come late. A renewal in answer to a hello
  * from before this start does not count, as this node's clock has stood still in between. */
-static bool take_answer(struct store *store, int32_t node, const struct uuid *id, int64_t sent_ms,
-                        int64_t ttl_ms) {
+static bool take_answer(struct sqlite_store *store, int32_t node, const struct uuid *id,
+                        int64_t sent_ms, int64_t ttl_ms) {
     struct loan loan;
     enum queue_result result = find_loan(store, id, &loan);
     if (result != QUEUE_OK)
@@ -235,7 +238,8 @@ static bool take_answer(struct store *store, int32_t node, const struct uuid *id
     return save_loan(store, &loan);
 }
 
-enum queue_result store_heard(struct store *store, const struct queue_heard *heard) {
+enum queue_result sqlite_heard(struct store *base, const struct queue_heard *heard) {
+    struct sqlite_store *store = sqlite_of(base);
     const struct queue_hello *sent = &heard->sent;
     bool good = true;
     store_heard_from(store);
@@ -248,7 +252,7 @@ enum queue_result store_heard(struct store *store, const struct queue_heard *hea
 /* --- Both --- */
 
 /* Saves a new loan as wanted. */
-static bool want(struct store *store, const struct queue_loan_step *step) {
+static bool want(struct sqlite_store *store, const struct queue_loan_step *step) {
     struct loan loan = {
         .id = step->id, .node = step->node, .side = LOAN_TAKEN, .state = LOAN_WANTED};
     struct loan_counts counts;
@@ -260,7 +264,8 @@ static bool want(struct store *store, const struct queue_loan_step *step) {
     return false;
 }
 
-enum queue_result store_loan(struct store *store, const struct queue_loan_step *step) {
+enum queue_result sqlite_loan(struct store *base, const struct queue_loan_step *step) {
+    struct sqlite_store *store = sqlite_of(base);
     struct loan loan;
     bool good = true;
     enum queue_result result = find_loan(store, &step->id, &loan);
@@ -280,15 +285,16 @@ enum queue_result store_loan(struct store *store, const struct queue_loan_step *
 
 /* --- The machines of this node --- */
 
-static bool save_machine(struct store *store, const struct queue_machine_update *update) {
+static bool save_machine(struct sqlite_store *store, const struct queue_machine_update *update) {
     return store_run(store, SQL_MACHINE_UPDATE, "ttiiii", update->name, update->id,
                      (int64_t)update->state, store_now_ms(store), store->wall_ms,
                      update->launched_ago_ms) &&
            (update->state != MACHINE_GONE || store_run(store, SQL_MACHINE_PRUNE, ""));
 }
 
-enum queue_result store_update_machine(struct store *store,
-                                       const struct queue_machine_update *update) {
+enum queue_result sqlite_update_machine(struct store *base,
+                                        const struct queue_machine_update *update) {
+    struct sqlite_store *store = sqlite_of(base);
     if (update->name[0] != '\0' && update->state == MACHINE_LAUNCHING) {
         enum queue_result result = store_may_launch(store, update->name);
         if (result != QUEUE_OK)

@@ -21,8 +21,8 @@ static const enum sql migrations[STORE_SCHEMA_VERSION] = {
     SQL_SCHEMA_7, SQL_SCHEMA_8, SQL_SCHEMA_9, SQL_SCHEMA_10, SQL_SCHEMA_11};
 
 /* The exit code of an opening that failed. */
-static int failure(const struct store *store) {
-    return store_state(store) == STORE_POISONED ? EXIT_UNSAFE : EXIT_TEMPORARY;
+static int failure(const struct sqlite_store *store) {
+    return store_state_of(store) == STORE_POISONED ? EXIT_UNSAFE : EXIT_TEMPORARY;
 }
 
 /* Runs a whole SQL file. */
@@ -36,7 +36,7 @@ static bool run_script(sqlite3 *database, enum sql sql) {
 }
 
 /* The integer that a one-row statement gives, or -1. */
-static int64_t number_of(struct store *store, const char *text) {
+static int64_t number_of(struct sqlite_store *store, const char *text) {
     sqlite3_stmt *statement = NULL;
     int64_t number = -1;
     if (sqlite3_prepare_v2(store->database, text, -1, &statement, NULL) == SQLITE_OK &&
@@ -130,7 +130,7 @@ int store_schema_look(sqlite3 *database, int64_t version) {
 }
 
 /* What a look at the schema that ended with this code of SQLite means. The exit code. */
-static int judge_schema(struct store *store, int code) {
+static int judge_schema(struct sqlite_store *store, int code) {
     if (code == SQLITE_OK)
         return EXIT_OK;
     if (code != SQLITE_MISMATCH) {
@@ -154,13 +154,13 @@ int store_values_look(sqlite3 *database) {
 
 /* The number of items that the former version must deal with before the migration; -1 when that
  * cannot be read. */
-static int64_t count_merged(struct store *store) {
+static int64_t count_merged(struct sqlite_store *store) {
     return store_number(store, store_bind(store, SQL_MERGED_ITEMS, "i", store->conf->node), -1);
 }
 
 /* Migrates a database from an older version to MERGED_SCHEMA and removes other nodes' closed items.
  * Refuses it while the former version must still deal with items. Returns the exit code. */
-static int unmerge(struct store *store, int from) {
+static int unmerge(struct sqlite_store *store, int from) {
     if (!run_migrations(store->database, from, MERGED_SCHEMA))
         return failure(store);
     int64_t items = count_merged(store);
@@ -179,7 +179,7 @@ static int unmerge(struct store *store, int from) {
 
 /* Whether the file's views are those of sql/views.sql. SQLite keeps their texts as they were given.
  */
-static bool views_are_current(struct store *store) {
+static bool views_are_current(struct sqlite_store *store) {
     static const char create[] = "CREATE VIEW";
     int missing = 0;
     for (const char *at = sql_text[SQL_VIEWS]; (at = strstr(at, create)) != NULL; at++)
@@ -195,7 +195,7 @@ static bool views_are_current(struct store *store) {
 }
 
 /* Whether this program can use a database of that schema version. Returns the exit code. */
-static int check_version(struct store *store, int64_t version) {
+static int check_version(struct sqlite_store *store, int64_t version) {
     const char *path = store->conf->database;
     if (version < 0) {
         log_error("the schema version of %s cannot be read: %s", path,
@@ -216,7 +216,7 @@ static int check_version(struct store *store, int64_t version) {
 }
 
 /* Brings schema and views up to date, within a transaction. Returns the exit code. */
-static int upgrade(struct store *store, int from) {
+static int upgrade(struct sqlite_store *store, int from) {
     sqlite3 *database = store->database;
     if (from <= MERGED_SCHEMA) {
         int code = unmerge(store, from);
@@ -232,7 +232,7 @@ static int upgrade(struct store *store, int from) {
 
 /* Brings the schema to STORE_SCHEMA_VERSION and the views up to date in one transaction. If both
  * are current it writes nothing: a start must work on a full disk. */
-static int migrate(struct store *store) {
+static int migrate(struct sqlite_store *store) {
     int64_t version = number_of(store, "PRAGMA user_version");
     int code = check_version(store, version);
     if (code == EXIT_OK) /* the rest of it --init has seen */
@@ -246,7 +246,7 @@ static int migrate(struct store *store) {
 }
 
 /* Checks that SQLite granted what the statement open asked for. Returns the exit code. */
-static int check_settings(struct store *store) {
+static int check_settings(struct sqlite_store *store) {
     int64_t synchronous = number_of(store, "PRAGMA synchronous");
     int64_t wal = number_of(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode");
     if (synchronous == 2 && wal == 1)
@@ -257,7 +257,7 @@ static int check_settings(struct store *store) {
     return EXIT_CONFIG;
 }
 
-static void configure(struct store *store) {
+static void configure(struct sqlite_store *store) {
     int persist = 1;
     sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     store_distrust(store->database);
@@ -265,7 +265,7 @@ static void configure(struct store *store) {
 }
 
 /* Reads the database's identity. False, with the exit code, when this node must not serve it. */
-static bool check_identity(struct store *store, int *exit_code) {
+static bool check_identity(struct sqlite_store *store, int *exit_code) {
     const struct conf *conf = store->conf;
     sqlite3_stmt *statement = store_bind(store, SQL_IDENTITY, "");
     *exit_code = failure(store);
@@ -293,10 +293,10 @@ static bool check_identity(struct store *store, int *exit_code) {
 
 /* Whether the times by which something begins are such as a program saves: whatever is computed
  * from them makes sense then. */
-static bool check_times(struct store *store) {
+static bool check_times(struct sqlite_store *store) {
     if (store_number(store, store_bind(store, SQL_TIMES_SENSELESS, "i", STORE_TIME_MAX), -1) == 0)
         return true;
-    if (store_state(store) == STORE_GOOD) {
+    if (store_state_of(store) == STORE_GOOD) {
         log_error("%s has times that no program saves: the database is damaged",
                   store->conf->database);
         store->state = STORE_POISONED;
@@ -305,7 +305,7 @@ static bool check_times(struct store *store) {
 }
 
 /* Reads the counts and starts the queue clock where it stopped. */
-static bool load_counts(struct store *store) {
+static bool load_counts(struct sqlite_store *store) {
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_READ, "");
     if (!statement || store_step(store, statement) != SQLITE_ROW)
         return false;
@@ -335,7 +335,7 @@ static bool load_counts(struct store *store) {
 /* A killed writer may have left a commit in the WAL that was never synced. It is visible from now
  * on, so it must be durable before anybody is answered. (The checkpoint after this syncs it, too,
  * but only while nobody reads.) */
-static bool sync_wal(struct store *store) {
+static bool sync_wal(struct sqlite_store *store) {
     const char *path = store->files.path[FILE_WAL];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool good = fd >= 0 && fdatasync(fd) == 0;
@@ -347,7 +347,7 @@ static bool sync_wal(struct store *store) {
 }
 
 /* Warns of a node that had KEYS, and has none now. */
-static void warn_of_no_keys(const struct store *store) {
+static void warn_of_no_keys(const struct sqlite_store *store) {
     int count = clients_with_items(&store->clients);
     if (store->conf->keys_file[0] == '\0' && count > 0)
         log_warn("KEYS is not set, but %d client%s items here: everybody who reaches the public "
@@ -356,7 +356,7 @@ static void warn_of_no_keys(const struct store *store) {
 }
 
 /* Opens, configures, migrates. Returns an exit code, EXIT_OK on success. */
-static int open_database(struct store *store) {
+static int open_database(struct sqlite_store *store) {
     const char *path = store->conf->database;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(path, &store->database, flags, NULL);
@@ -397,16 +397,17 @@ static int open_database(struct store *store) {
     return store->serving ? EXIT_OK : failure(store);
 }
 
-struct store *store_open(const struct conf *conf, int *exit_code) {
+struct store *sqlite_open(const struct conf *conf, int *exit_code) {
     *exit_code = EXIT_TEMPORARY;
     sqlite3_config(SQLITE_CONFIG_LOG, store_log, NULL);
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    struct store *store = calloc(1, sizeof *store);
+    struct sqlite_store *store = calloc(1, sizeof *store);
     if (!store) {
         log_error("out of memory for the store");
         return NULL;
     }
+    store->base.engine = &store_engine_sqlite;
     store->conf = conf;
     for (int i = 0; i < RESERVE_FILES; i++)
         store->reserve.fd[i] = -1;
@@ -421,15 +422,16 @@ struct store *store_open(const struct conf *conf, int *exit_code) {
     if (store->lock_fd >= 0)
         *exit_code = files_good_filesystem(conf->database) ? open_database(store) : EXIT_CONFIG;
     if (*exit_code == EXIT_OK)
-        return store;
+        return &store->base;
     if (store->database && sqlite3_errcode(store->database) == SQLITE_BUSY)
         store_tell_locked(store);
-    store_close(store);
+    sqlite_close(&store->base);
     return NULL;
 }
 
-bool store_close(struct store *store) {
-    store_backup_end(store);
+bool sqlite_close(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
+    sqlite_backup_end(base);
     bool good = !store->database || store_last_checkpoint(store);
     store_record_close(store);
     for (int sql = 0; sql < SQL_COUNT; sql++)

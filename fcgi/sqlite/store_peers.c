@@ -10,7 +10,7 @@ enum { CLOSE_BATCHES = 64 /* a replica that lacks at most this many is close */ 
 
 /* Warns of items that are set aside for a node that is not the peer: nobody asks that node, so they
  * stay set aside. */
-static void warn_of_forgotten(struct store *store) {
+static void warn_of_forgotten(struct sqlite_store *store) {
     int64_t node = store->conf->has_peer ? store->conf->peer.node : -1;
     int64_t items = store_number(store, store_bind(store, SQL_RESERVED_ELSEWHERE, "i", node), 0);
     if (items > 0)
@@ -19,7 +19,7 @@ static void warn_of_forgotten(struct store *store) {
                  (long long)items);
 }
 
-bool store_load_peer(struct store *store) {
+bool store_load_peer(struct sqlite_store *store) {
     warn_of_forgotten(store);
     store->peer = (struct peer_state){.heard_ms = -1, .machine_count = -1};
     if (!store->conf->has_peer)
@@ -34,7 +34,7 @@ bool store_load_peer(struct store *store) {
     return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
-void store_heard_from(struct store *store) {
+void store_heard_from(struct sqlite_store *store) {
     int64_t now_ms = clock_steady_ms();
     /* What comes after a silence may be old: machines that it does not name have time again. */
     if (now_ms - store->peer.heard_ms > PEER_AWAY_MS)
@@ -42,40 +42,42 @@ void store_heard_from(struct store *store) {
     store->peer.heard_ms = now_ms;
 }
 
-int64_t store_last_batch(const struct store *store) {
-    return store->saved_counts.batch;
+int64_t sqlite_last_batch(const struct store *base) {
+    return sqlite_of(base)->saved_counts.batch;
 }
 
-bool store_may_answer(const struct store *store, int64_t batch) {
+bool sqlite_may_answer(const struct store *base, int64_t batch) {
+    const struct sqlite_store *store = sqlite_of(base);
     bool waits = store->saved_counts.incomplete_wall_ms == 0 || store->peer.catching;
     bool has = store->peer.proven && store->peer.acknowledged >= batch;
     return store->conf->copying != COPY_SYNC || !waits || has;
 }
 
 /* Saves since when the replica is incomplete; 0: it is complete. */
-static bool save_incomplete(struct store *store, int64_t wall_ms) {
+static bool save_incomplete(struct sqlite_store *store, int64_t wall_ms) {
     store->counts.incomplete_wall_ms = wall_ms;
     return store_run(store, SQL_PEER_INCOMPLETE, "ii", (int64_t)store->conf->peer.node, wall_ms);
 }
 
-bool store_note_incomplete(struct store *store) {
+bool sqlite_note_incomplete(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     store->peer.catching = false;
     if (store->saved_counts.incomplete_wall_ms != 0)
         return true;
-    if (store_begin(store) && save_incomplete(store, store->wall_ms) && store_commit(store)) {
+    if (sqlite_begin(base) && save_incomplete(store, store->wall_ms) && sqlite_commit(base)) {
         log_warn("the replica at node %d does not follow: with COPY=sync clients are answered "
                  "without it, and it is incomplete until it has all",
                  store->conf->peer.node);
         return true;
     }
-    store_rollback(store);
+    sqlite_rollback(base);
     log_warn("it cannot be saved that the replica is incomplete: clients are not answered");
     return false;
 }
 
 /* Lets an incomplete replica catch up. Once it is close, answers wait for it again, so that it can
  * catch up under any load. It is complete when it has all batches from before that moment. */
-static bool catch_up(struct store *store) {
+static bool catch_up(struct sqlite_store *store) {
     struct peer_state *peer = &store->peer;
     int64_t last = store->saved_counts.batch;
     if (peer->copying != COPY_FOLLOWING) {
@@ -93,12 +95,14 @@ static bool catch_up(struct store *store) {
     return save_incomplete(store, 0);
 }
 
-bool store_is_superseded(const struct store *store) {
+bool sqlite_is_superseded(const struct store *base) {
+    const struct sqlite_store *store = sqlite_of(base);
     return store->peer.copying == COPY_SUPERSEDED;
 }
 
-enum queue_result store_acknowledge(struct store *store,
-                                    const struct queue_acknowledged *acknowledged) {
+enum queue_result sqlite_acknowledge(struct store *base,
+                                     const struct queue_acknowledged *acknowledged) {
+    struct sqlite_store *store = sqlite_of(base);
     struct peer_state *peer = &store->peer;
     bool follows = acknowledged->state == COPY_FOLLOWING;
     peer->copying = acknowledged->state;
@@ -110,7 +114,7 @@ enum queue_result store_acknowledge(struct store *store,
     return good ? QUEUE_OK : QUEUE_FAULT;
 }
 
-void store_tally_copying(const struct store *store, struct queue_copying *copying) {
+void store_tally_copying(const struct sqlite_store *store, struct queue_copying *copying) {
     const struct peer_state *peer = &store->peer;
     int64_t now = clock_steady_ms();
     int64_t opened = store->opened_ms - store->clock_offset_ms;
@@ -127,7 +131,7 @@ void store_tally_copying(const struct store *store, struct queue_copying *copyin
 }
 
 /* Reads the peer's database as last met; epoch 0 when none was. False after a failure. */
-static bool read_met(struct store *store, int32_t node, struct queue_identity *met) {
+static bool read_met(struct sqlite_store *store, int32_t node, struct queue_identity *met) {
     sqlite3_stmt *statement = store_bind(store, SQL_PEER_LOAD, "i", (int64_t)node);
     int code = statement ? store_step(store, statement) : SQLITE_ERROR;
     *met = (struct queue_identity){0};
@@ -141,7 +145,8 @@ static bool read_met(struct store *store, int32_t node, struct queue_identity *m
     return good;
 }
 
-enum queue_result store_meet(struct store *store, int32_t node, const struct queue_identity *now) {
+enum queue_result store_meet(struct sqlite_store *store, int32_t node,
+                             const struct queue_identity *now) {
     struct queue_identity met;
     if (!read_met(store, node, &met))
         return QUEUE_FAULT;
@@ -154,6 +159,7 @@ enum queue_result store_meet(struct store *store, int32_t node, const struct que
                : QUEUE_FAULT;
 }
 
-enum queue_result store_raise(struct store *store, const struct queue_raise *raise) {
+enum queue_result sqlite_raise(struct store *base, const struct queue_raise *raise) {
+    struct sqlite_store *store = sqlite_of(base);
     return store_meet(store, raise->node, &raise->identity);
 }

@@ -9,7 +9,7 @@ enum {
     DROP_PAUSE_MS = 250   /* and then again */
 };
 
-bool store_points_note(struct store *store, int64_t worker) {
+bool store_points_note(struct sqlite_store *store, int64_t worker) {
     if (!store_disk_has_room(store))
         return true;
     return store_run(store, SQL_POINT_REPORT, "ii", worker, store_now_ms(store)) &&
@@ -17,12 +17,12 @@ bool store_points_note(struct store *store, int64_t worker) {
             store_run(store, SQL_POINTS_PRUNE, "i", (int64_t)POINTS_MAX));
 }
 
-bool store_points_lapse(struct store *store, int64_t now, const struct uuid *lease) {
+bool store_points_lapse(struct sqlite_store *store, int64_t now, const struct uuid *lease) {
     return !store_disk_has_room(store) ||
            store_run(store, SQL_POINT_LAPSE, "iu", now, lease->bytes);
 }
 
-bool store_disk_has_room(struct store *store) {
+bool store_disk_has_room(struct sqlite_store *store) {
     if (store_reserve_holds(store))
         return true;
     int64_t now = clock_steady_ms();

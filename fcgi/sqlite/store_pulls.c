@@ -7,7 +7,7 @@
 
 /* Finds the pull of this node alone that the key of this tag was used for. OK when it has the same
  * top and order, NONE, CONFLICT, FAULT. */
-static enum queue_result find_tag(struct store *store, const uint8_t *tag) {
+static enum queue_result find_tag(struct sqlite_store *store, const uint8_t *tag) {
     struct tag_range range = pull_tags_of_key(tag);
     uint8_t found[PULL_TAG_SIZE];
     sqlite3_stmt *statement = store_bind(store, SQL_PULL_TAG, "pp", range.low, range.high);
@@ -24,7 +24,7 @@ static enum queue_result find_tag(struct store *store, const uint8_t *tag) {
 }
 
 /* Finds the pull that the key was used for before. OK with its batch, NONE, CONFLICT, FAULT. */
-static enum queue_result pulled_before(struct store *store, const struct queue_pull *pull,
+static enum queue_result pulled_before(struct sqlite_store *store, const struct queue_pull *pull,
                                        const uint8_t *tag, struct queue_batch *batch) {
     enum queue_result result = store_spread_again(store, pull, tag, batch);
     if (result == QUEUE_NONE)
@@ -36,8 +36,9 @@ static enum queue_result pulled_before(struct store *store, const struct queue_p
     return result;
 }
 
-enum queue_result store_pull(struct store *store, const struct queue_pull *pull,
-                             struct queue_batch *batch) {
+enum queue_result sqlite_pull(struct store *base, const struct queue_pull *pull,
+                              struct queue_batch *batch) {
+    struct sqlite_store *store = sqlite_of(base);
     uint8_t tag[PULL_TAG_SIZE];
     bool keyed = pull->key[0] != '\0';
     memset(batch, 0, offsetof(struct queue_batch, items)); /* its padding is sent, too */

@@ -16,7 +16,7 @@ struct record {
     EVP_MD_CTX *sha256;
 };
 
-bool store_record_open(struct store *store) {
+bool store_record_open(struct sqlite_store *store) {
     const struct conf *conf = store->conf;
     if (conf->copying == COPY_NONE) {
         batch_log_remove(conf->database);
@@ -32,7 +32,7 @@ bool store_record_open(struct store *store) {
     return record->sha256 && record->log;
 }
 
-void store_record_close(struct store *store) {
+void store_record_close(struct sqlite_store *store) {
     struct record *record = store->record;
     if (!record)
         return;
@@ -45,7 +45,7 @@ void store_record_close(struct store *store) {
 }
 
 /* Computes the check of the batch and saves it. */
-static bool save_check(struct store *store, struct batch_record *batch) {
+static bool save_check(struct sqlite_store *store, struct batch_record *batch) {
     uint8_t *check = store->counts.batch_check;
     if (!batch_check(store->record->sha256, check, batch)) {
         log_error("a batch cannot be recorded: out of memory");
@@ -56,7 +56,7 @@ static bool save_check(struct store *store, struct batch_record *batch) {
 }
 
 /* Without a replica nothing is recorded: the check is all zeros. */
-static bool clear_check(struct store *store) {
+static bool clear_check(struct sqlite_store *store) {
     static const uint8_t none[BATCH_CHECK_SIZE];
     if (memcmp(store->counts.batch_check, none, sizeof none) == 0)
         return true;
@@ -64,7 +64,7 @@ static bool clear_check(struct store *store) {
     return store_run(store, SQL_TALLY_CHECK, "c", none);
 }
 
-bool store_record_end(struct store *store) {
+bool store_record_end(struct sqlite_store *store) {
     struct record *record = store->record;
     if (!record)
         return clear_check(store);

@@ -36,7 +36,7 @@ enum {
 #define CHUNK_BYTES (INT64_C(1) << 30)
 
 /* The bytes to allocate beyond the present content of the database. */
-static int64_t wanted(const struct store *store) {
+static int64_t wanted(const struct sqlite_store *store) {
     const int64_t *items = store->counts.items;
     int64_t open = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
     int64_t bytes = LEAST_BYTES + open * ITEM_BYTES;
@@ -44,7 +44,7 @@ static int64_t wanted(const struct store *store) {
 }
 
 /* The bytes of the pages that a statement counts. */
-static int64_t bytes_of(struct store *store, enum sql pages) {
+static int64_t bytes_of(struct sqlite_store *store, enum sql pages) {
     return PAGE_BYTES * store_number(store, store_bind(store, pages, ""), 0);
 }
 
@@ -57,7 +57,7 @@ static bool allocate(int fd, int64_t from, int64_t to) {
 /* Sets SQLite's chunk size so that the reserve stays: SQLite truncates the database's file to its
  * content, rounded up to a multiple of the chunk size, so the reserve must end at a multiple. A
  * chunk has less than 2 GiB. */
-static void set_chunk(struct store *store) {
+static void set_chunk(struct sqlite_store *store) {
     struct reserve *reserve = &store->reserve;
     int64_t holds = bytes_of(store, SQL_PAGE_COUNT);
     int64_t parts = reserve->bytes < CHUNK_BYTES ? 1 : reserve->bytes / CHUNK_BYTES;
@@ -70,7 +70,7 @@ static void set_chunk(struct store *store) {
 
 /* Allocates the database's file up to `bytes`, rounded up so that it ends at a multiple of the
  * chunk. */
-static bool extend(struct store *store, int64_t bytes) {
+static bool extend(struct sqlite_store *store, int64_t bytes) {
     struct reserve *reserve = &store->reserve;
     int64_t parts = bytes < CHUNK_BYTES ? 1 : bytes / CHUNK_BYTES;
     int64_t unit = PAGE_BYTES * parts;
@@ -85,7 +85,7 @@ static bool extend(struct store *store, int64_t bytes) {
 }
 
 /* Allocates missing room. False with errno when the disk has none. */
-static bool fill(struct store *store) {
+static bool fill(struct sqlite_store *store) {
     struct reserve *reserve = &store->reserve;
     if (!reserve->whole_shm) /* needed only when readers are in the way of a checkpoint */
         reserve->whole_shm = allocate(reserve->fd[RESERVE_SHM], 0, SHM_BYTES);
@@ -98,7 +98,7 @@ static bool fill(struct store *store) {
     return reserve->bytes >= least || extend(store, least + STEP_BYTES) || extend(store, least);
 }
 
-bool store_reserve_holds(struct store *store) {
+bool store_reserve_holds(struct sqlite_store *store) {
     struct reserve *reserve = &store->reserve;
     int64_t now = clock_steady_ms();
     if (reserve->checked || (reserve->low && now < reserve->retry_ms))
@@ -117,22 +117,22 @@ bool store_reserve_holds(struct store *store) {
     return good;
 }
 
-void store_reserve_new_batch(struct store *store) {
+void store_reserve_new_batch(struct sqlite_store *store) {
     store->reserve.checked = false;
 }
 
-void store_reserve_keep(struct store *store) {
+void store_reserve_keep(struct sqlite_store *store) {
     struct reserve *reserve = &store->reserve;
     reserve->checked = false;
     store_reserve_holds(store);
     set_chunk(store); /* the database may have grown beyond the reserve */
 }
 
-void store_reserve_emptied_wal(struct store *store) {
+void store_reserve_emptied_wal(struct sqlite_store *store) {
     store->reserve.whole_wal = false;
 }
 
-void store_reserve_open(struct store *store) {
+void store_reserve_open(struct sqlite_store *store) {
     static const int files[RESERVE_FILES] = {FILE_DATABASE, FILE_WAL, FILE_SHM};
     struct reserve *reserve = &store->reserve;
     struct stat info;
@@ -148,7 +148,7 @@ void store_reserve_open(struct store *store) {
     store_reserve_keep(store);
 }
 
-void store_reserve_close(struct store *store) {
+void store_reserve_close(struct sqlite_store *store) {
     for (int i = 0; i < RESERVE_FILES; i++) {
         if (store->reserve.fd[i] >= 0)
             close(store->reserve.fd[i]);

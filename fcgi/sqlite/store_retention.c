@@ -10,7 +10,7 @@ enum {
 
 /* Removes items of one state that were closed at least `days` days ago. Returns the queue clock at
  * which the next one is due; INT64_MAX when none is left. */
-static int64_t remove_old(struct store *store, enum item_state state, int64_t days) {
+static int64_t remove_old(struct sqlite_store *store, enum item_state state, int64_t days) {
     enum sql remove = state == ITEM_PULLED ? SQL_REMOVE_PULLED : SQL_REMOVE_CANCELLED;
     enum sql next = state == ITEM_PULLED ? SQL_NEXT_PULLED : SQL_NEXT_CANCELLED;
     enum sql points = state == ITEM_PULLED ? SQL_POINTS_LEAVE_PULLED : SQL_POINTS_LEAVE_CANCELLED;
@@ -22,7 +22,8 @@ static int64_t remove_old(struct store *store, enum item_state state, int64_t da
     return closed == INT64_MAX ? INT64_MAX : closed + days * DAY_MS;
 }
 
-void store_remove_old(struct store *store) {
+void sqlite_remove_old(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     if (store_now_ms(store) < store->next_removal_ms)
         return;
     int64_t pulled = remove_old(store, ITEM_PULLED, store->conf->pulled_days);
@@ -35,7 +36,8 @@ void store_remove_old(struct store *store) {
     store->next_removal_ms = due > pause ? due : pause;
 }
 
-int64_t store_next_removal(const struct store *store) {
+int64_t sqlite_next_removal(const struct store *base) {
+    const struct sqlite_store *store = sqlite_of(base);
     if (store->next_removal_ms == INT64_MAX)
         return INT64_MAX;
     return store->next_removal_ms - store->clock_offset_ms;

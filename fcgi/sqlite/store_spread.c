@@ -35,7 +35,7 @@ struct spread {
 };
 
 /* Reads the row of a statement, and ends the statement. OK, NONE, FAULT. */
-static enum queue_result read_spread(struct store *store, sqlite3_stmt *statement,
+static enum queue_result read_spread(struct sqlite_store *store, sqlite3_stmt *statement,
                                      struct spread *spread) {
     enum { TAG, OWN, WANTED, REST, KEY, CLOSED };
     if (!statement)
@@ -55,7 +55,7 @@ static enum queue_result read_spread(struct store *store, sqlite3_stmt *statemen
 }
 
 /* Fills in the batch's part about the pull over both nodes. */
-static void share(const struct store *store, const struct spread *spread,
+static void share(const struct sqlite_store *store, const struct spread *spread,
                   struct queue_batch *batch) {
     bool open = spread->rest < 0;
     batch->kept_days = (int32_t)store->conf->pulled_days;
@@ -68,7 +68,7 @@ static void share(const struct store *store, const struct spread *spread,
     memcpy(batch->tag, spread->tag, PULL_TAG_SIZE);
 }
 
-enum queue_result store_spread_again(struct store *store, const struct queue_pull *pull,
+enum queue_result store_spread_again(struct sqlite_store *store, const struct queue_pull *pull,
                                      const uint8_t key[PULL_TAG_SIZE], struct queue_batch *batch) {
     struct tag_range range = pull_tags_of_key(key);
     struct spread spread;
@@ -86,7 +86,7 @@ enum queue_result store_spread_again(struct store *store, const struct queue_pul
     return QUEUE_OK;
 }
 
-enum queue_result store_spread_open(struct store *store, const struct queue_pull *pull,
+enum queue_result store_spread_open(struct sqlite_store *store, const struct queue_pull *pull,
                                     const uint8_t *key, struct queue_batch *batch) {
     struct spread spread = {.own = batch->count, .wanted = pull->top - batch->count, .rest = -1};
     random_fill(spread.tag, PULL_TAG_SIZE);
@@ -105,12 +105,12 @@ enum queue_result store_spread_open(struct store *store, const struct queue_pull
 }
 
 /* Notes that the other node knows that the pull is closed. */
-static enum queue_result settle_own(struct store *store, const struct queue_close *close) {
+static enum queue_result settle_own(struct sqlite_store *store, const struct queue_close *close) {
     return store_run(store, SQL_SPREAD_SETTLED, "p", close->tag) ? QUEUE_OK : QUEUE_FAULT;
 }
 
 /* Counts the items of a tag as handed out, from now on. */
-static bool close_items(struct store *store, const uint8_t *tag) {
+static bool close_items(struct sqlite_store *store, const uint8_t *tag) {
     int code = SQLITE_ERROR;
     sqlite3_stmt *statement = store_bind(store, SQL_PULL_CLOSE, "pi", tag, store_now_ms(store));
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW)
@@ -121,7 +121,7 @@ static bool close_items(struct store *store, const uint8_t *tag) {
 }
 
 /* Saves that a pull is closed; removes an empty one. */
-static bool save_closed(struct store *store, const uint8_t *tag, const struct spread *spread,
+static bool save_closed(struct sqlite_store *store, const uint8_t *tag, const struct spread *spread,
                         int64_t rest) {
     int64_t now = store_now_ms(store);
     if (spread->own == 0 && rest == 0)
@@ -130,7 +130,8 @@ static bool save_closed(struct store *store, const uint8_t *tag, const struct sp
     return store_run(store, SQL_SPREAD_CLOSE, "pii", tag, rest, now) && close_items(store, tag);
 }
 
-enum queue_result store_close_pull(struct store *store, const struct queue_close *close) {
+enum queue_result sqlite_close_pull(struct store *base, const struct queue_close *close) {
+    struct sqlite_store *store = sqlite_of(base);
     struct spread spread;
     if (close->settled)
         return settle_own(store, close);
@@ -149,12 +150,13 @@ enum queue_result store_close_pull(struct store *store, const struct queue_close
 
 /* Takes back the items that were handed out under a tag: they are done again. False after a
  * failure. */
-static bool take_back(struct store *store, const uint8_t *tag) {
+static bool take_back(struct sqlite_store *store, const uint8_t *tag) {
     sqlite3_stmt *free = store_bind(store, SQL_PULL_FREE, "p", tag);
     return store_change_items(store, free, ITEM_PULLED, ITEM_DONE) >= 0;
 }
 
-void store_give_up_pulls(struct store *store) {
+void sqlite_give_up_pulls(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     int64_t now = store_now_ms(store);
     uint8_t tag[PULL_TAG_SIZE];
     if (now < store->next_given_up_ms)
@@ -174,13 +176,14 @@ void store_give_up_pulls(struct store *store) {
     store->next_given_up_ms = opened == INT64_MAX ? INT64_MAX : opened + OPEN_MS;
 }
 
-int64_t store_next_given_up(const struct store *store) {
+int64_t sqlite_next_given_up(const struct store *base) {
+    const struct sqlite_store *store = sqlite_of(base);
     if (store->next_given_up_ms == INT64_MAX)
         return INT64_MAX;
     return store->next_given_up_ms - store->clock_offset_ms;
 }
 
-bool store_remove_old_pulls(struct store *store, int64_t closed_ms) {
+bool store_remove_old_pulls(struct sqlite_store *store, int64_t closed_ms) {
     return store_run(store, SQL_SPREAD_REMOVE_OLD, "ii", closed_ms, (int64_t)REMOVE_MAX);
 }
 
@@ -194,7 +197,7 @@ struct reservation {
 };
 
 /* Finds the reservation of a tag. OK, NONE, FAULT. */
-static enum queue_result find_reservation(struct store *store, const uint8_t *tag,
+static enum queue_result find_reservation(struct sqlite_store *store, const uint8_t *tag,
                                           struct reservation *reservation) {
     sqlite3_stmt *statement = store_bind(store, SQL_RESERVATION_FIND, "p", tag);
     if (!statement)
@@ -209,7 +212,7 @@ static enum queue_result find_reservation(struct store *store, const uint8_t *ta
 }
 
 /* Sets done items aside, if there are any. False after a failure. */
-static bool set_aside(struct store *store, const struct queue_reserve *reserve,
+static bool set_aside(struct sqlite_store *store, const struct queue_reserve *reserve,
                       struct queue_batch *batch) {
     if (!store_select_done(store, reserve->client, reserve->top, reserve->oldest, batch))
         return false;
@@ -223,8 +226,9 @@ static bool set_aside(struct store *store, const struct queue_reserve *reserve,
     return false;
 }
 
-enum queue_result store_reserve_items(struct store *store, const struct queue_reserve *reserve,
-                                      struct queue_batch *batch) {
+enum queue_result sqlite_reserve_items(struct store *base, const struct queue_reserve *reserve,
+                                       struct queue_batch *batch) {
+    struct sqlite_store *store = sqlite_of(base);
     struct reservation reservation;
     enum queue_result met = store_meet(store, reserve->node, &reserve->identity);
     memset(batch, 0, offsetof(struct queue_batch, items));
@@ -243,7 +247,7 @@ enum queue_result store_reserve_items(struct store *store, const struct queue_re
 
 /* Notes that the other node handed the reserved items out. The reservation stays until the other
  * node knows that this one knows. */
-static bool hand_over(struct store *store, const struct queue_settle *settle,
+static bool hand_over(struct sqlite_store *store, const struct queue_settle *settle,
                       const struct reservation *reservation) {
     if (settle->fate.rest != reservation->count)
         log_error("node %d handed out %d items of a pull for which %lld are set aside here",
@@ -254,14 +258,14 @@ static bool hand_over(struct store *store, const struct queue_settle *settle,
 
 /* Notes that the other node knows it. The row stays while a late message about the pull may be
  * under way, which would otherwise set items aside that nobody gets. */
-static bool note_known(struct store *store, const uint8_t *tag) {
+static bool note_known(struct sqlite_store *store, const uint8_t *tag) {
     int64_t now = store_now_ms(store);
     if (now + LATE_MS < store->next_removal_ms)
         store->next_removal_ms = now + LATE_MS;
     return store_run(store, SQL_RESERVATION_KNOWN, "pi", tag, now);
 }
 
-int64_t store_remove_old_reservations(struct store *store) {
+int64_t store_remove_old_reservations(struct sqlite_store *store) {
     store_run(store, SQL_RESERVATION_REMOVE_OLD, "ii", store_now_ms(store) - LATE_MS,
               (int64_t)REMOVE_MAX);
     int64_t closed =
@@ -269,7 +273,8 @@ int64_t store_remove_old_reservations(struct store *store) {
     return closed == INT64_MAX ? INT64_MAX : closed + LATE_MS;
 }
 
-enum queue_result store_settle(struct store *store, const struct queue_settle *settle) {
+enum queue_result sqlite_settle(struct store *base, const struct queue_settle *settle) {
+    struct sqlite_store *store = sqlite_of(base);
     const uint8_t *tag = settle->tag;
     const struct queue_fate *fate = &settle->fate;
     struct reservation reservation;

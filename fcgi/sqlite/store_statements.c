@@ -24,7 +24,7 @@ static int bind_one(sqlite3_stmt *statement, int at, char type, va_list *argumen
 }
 
 /* As store_bind, while there may be new items that are not stored. */
-static sqlite3_stmt *bind_all(struct store *store, enum sql sql, const char *types,
+static sqlite3_stmt *bind_all(struct sqlite_store *store, enum sql sql, const char *types,
                               va_list *arguments) {
     sqlite3_stmt **slot = &store->statements[sql];
     if (!*slot) {
@@ -45,7 +45,7 @@ static sqlite3_stmt *bind_all(struct store *store, enum sql sql, const char *typ
     return *slot;
 }
 
-static bool write_by(struct store *store, enum sql sql, const char *types, ...) {
+static bool write_by(struct sqlite_store *store, enum sql sql, const char *types, ...) {
     va_list arguments;
     va_start(arguments, types);
     sqlite3_stmt *statement = bind_all(store, sql, types, &arguments);
@@ -53,32 +53,32 @@ static bool write_by(struct store *store, enum sql sql, const char *types, ...) 
     return store_finish(store, statement);
 }
 
-static bool write_one(struct store *store, const struct enqueued_row *row) {
+static bool write_one(struct sqlite_store *store, const struct enqueued_row *row) {
     const char *key = row->key[0] ? row->key : NULL;
     return write_by(store, SQL_ENQUEUE, "udiiitiii", row->id.bytes, row->digest, row->iterations,
                     row->rank, store_now_ms(store), key, store->wall_ms, (int64_t)row->state,
                     row->client);
 }
 
-bool store_write_enqueued(struct store *store) {
+bool store_write_enqueued(struct sqlite_store *store) {
     struct enqueue_table *enqueued = &store->enqueued;
     int count = enqueued->table.end;
     if (count == 0)
         return true;
-    bool good = store_state(store) == STORE_GOOD; /* else SQLite may have ended the transaction */
+    bool good = store_state_of(store) == STORE_GOOD; /* else the transaction may be over */
     if (good && count == 1)
         good = write_one(store, enqueued->rows);
     else if (good)
         good = write_by(store, SQL_ENQUEUE_MANY, "ii", store_now_ms(store), store->wall_ms);
     enqueued->table.end = 0;
-    if (!good && !store->one_by_one && store_state(store) == STORE_GOOD) {
+    if (!good && !store->one_by_one && store_state_of(store) == STORE_GOOD) {
         store->state = STORE_AGAIN;
         store->one_by_one = true;
     }
     return good;
 }
 
-sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, ...) {
+sqlite3_stmt *store_bind(struct sqlite_store *store, enum sql sql, const char *types, ...) {
     /* Who looks a key up has looked for it among those that are not stored. */
     if (sql != SQL_ENQUEUE_AGAIN && !store_write_enqueued(store))
         return NULL;
@@ -90,7 +90,7 @@ sqlite3_stmt *store_bind(struct store *store, enum sql sql, const char *types, .
 }
 
 /* The name of a statement, for messages. */
-static const char *name_of(const struct store *store, const sqlite3_stmt *statement) {
+static const char *name_of(const struct sqlite_store *store, const sqlite3_stmt *statement) {
     for (int sql = 0; sql < SQL_COUNT; sql++) {
         if (store->statements[sql] == statement)
             return sql_name[sql];
@@ -98,7 +98,7 @@ static const char *name_of(const struct store *store, const sqlite3_stmt *statem
     return "a statement";
 }
 
-int store_step(struct store *store, sqlite3_stmt *statement) {
+int store_step(struct sqlite_store *store, sqlite3_stmt *statement) {
     if (!sqlite3_stmt_busy(statement))
         changes_mark(&store->changes);
     int code = sqlite3_step(statement);
@@ -113,7 +113,7 @@ void store_end(sqlite3_stmt *statement) {
     sqlite3_reset(statement);
 }
 
-bool store_finish(struct store *store, sqlite3_stmt *statement) {
+bool store_finish(struct sqlite_store *store, sqlite3_stmt *statement) {
     if (!statement)
         return false;
     int code = store_step(store, statement);
@@ -121,7 +121,8 @@ bool store_finish(struct store *store, sqlite3_stmt *statement) {
     return code == SQLITE_DONE;
 }
 
-bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *to, int size) {
+bool store_blob(struct sqlite_store *store, sqlite3_stmt *statement, int column, void *to,
+                int size) {
     const void *blob = sqlite3_column_blob(statement, column);
     if (!blob || sqlite3_column_bytes(statement, column) != size) {
         log_error("column %d of %s is not %d bytes long: the database is damaged", column,
@@ -133,7 +134,7 @@ bool store_blob(struct store *store, sqlite3_stmt *statement, int column, void *
     return true;
 }
 
-int64_t store_number(struct store *store, sqlite3_stmt *statement, int64_t absent) {
+int64_t store_number(struct sqlite_store *store, sqlite3_stmt *statement, int64_t absent) {
     int64_t number = absent;
     if (statement && store_step(store, statement) == SQLITE_ROW &&
         sqlite3_column_type(statement, 0) != SQLITE_NULL)

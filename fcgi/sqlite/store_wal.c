@@ -23,7 +23,7 @@ enum {
 };
 
 /* Tells an operator, once, that a reader is in the way. */
-static void tell_stuck(struct store *store) {
+static void tell_stuck(struct sqlite_store *store) {
     struct wal *wal = &store->wal;
     char reader[LOCK_HOLDER_SIZE];
     if (wal->pages < LARGE_PAGES || wal->told_large)
@@ -37,7 +37,7 @@ static void tell_stuck(struct store *store) {
     wal->told_large = true;
 }
 
-static void tell_over(struct store *store) {
+static void tell_over(struct sqlite_store *store) {
     struct wal *wal = &store->wal;
     if (wal->told_large || wal->told_full)
         log_info("the WAL is empty again%s", wal->told_full ? "; enqueues are taken" : "");
@@ -45,7 +45,7 @@ static void tell_over(struct store *store) {
     wal->told_full = false;
 }
 
-bool store_wal_is_full(struct store *store) {
+bool store_wal_is_full(struct sqlite_store *store) {
     struct wal *wal = &store->wal;
     bool full = (int64_t)wal->pages * FRAME_BYTES > store->conf->wal_max;
     if (full && !wal->told_full) {
@@ -57,7 +57,7 @@ bool store_wal_is_full(struct store *store) {
 }
 
 /* Runs one checkpoint in this mode. SQLITE_OK when it did all that the mode promises. */
-static int checkpoint(struct store *store, int mode) {
+static int checkpoint(struct sqlite_store *store, int mode) {
     store_reserve_keep(store);
     sqlite3_busy_timeout(store->database, READERS_MS);
     int pages = -1;
@@ -75,7 +75,8 @@ static int checkpoint(struct store *store, int mode) {
     return code;
 }
 
-bool store_checkpoint(struct store *store) {
+bool sqlite_checkpoint(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
     struct wal *wal = &store->wal;
     bool stuck = wal->retry_ms != INT64_MAX;
     if (stuck ? clock_steady_ms() < wal->retry_ms : wal->pages < wal->pages_next)
@@ -99,30 +100,30 @@ bool store_checkpoint(struct store *store) {
     wal->pages_next = wal->pages + CHECKPOINT_PAGES;
     if (code == SQLITE_BUSY && mode != SQLITE_CHECKPOINT_PASSIVE)
         tell_stuck(store);
-    return store_state(store) != STORE_POISONED;
+    return store_state_of(store) != STORE_POISONED;
 }
 
-bool store_first_checkpoint(struct store *store) {
+bool store_first_checkpoint(struct sqlite_store *store) {
     checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-    return store_state(store) == STORE_GOOD;
+    return store_state_of(store) == STORE_GOOD;
 }
 
-bool store_last_checkpoint(struct store *store) {
-    if (store_state(store) != STORE_GOOD || !store->serving)
+bool store_last_checkpoint(struct sqlite_store *store) {
+    if (store_state_of(store) != STORE_GOOD || !store->serving)
         return true;
     if (store_files_in_place(store))
         checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-    return store_state(store) != STORE_POISONED;
+    return store_state_of(store) != STORE_POISONED;
 }
 
-int64_t store_checkpoint_due_ms(const struct store *store) {
-    return store->wal.retry_ms;
+int64_t sqlite_checkpoint_due_ms(const struct store *base) {
+    return sqlite_of(base)->wal.retry_ms;
 }
 
 /* Called by SQLite after a commit with the number of pages in the WAL; fewer than before when the
  * WAL has begun again. */
 static int note_size(void *store, sqlite3 *database, const char *name, int pages) {
-    struct wal *wal = &((struct store *)store)->wal;
+    struct wal *wal = &((struct sqlite_store *)store)->wal;
     (void)database;
     (void)name;
     if (pages < wal->pages)
@@ -131,7 +132,7 @@ static int note_size(void *store, sqlite3 *database, const char *name, int pages
     return SQLITE_OK;
 }
 
-void store_wal_open(struct store *store) {
+void store_wal_open(struct sqlite_store *store) {
     struct wal *wal = &store->wal;
     wal->pages_next = CHECKPOINT_PAGES;
     wal->retry_ms = INT64_MAX;

@@ -47,7 +47,7 @@ static bool may_be_new(struct peer_state *peer, const char *machine) {
 
 /* Whether a machine with a good token belongs to the other node. While that is away, or has not
  * said which machines it has, the token alone must do. OK; DOWN, it may be named soon; DENIED. */
-static enum queue_result check_at_peer(struct store *store, const char *machine) {
+static enum queue_result check_at_peer(struct sqlite_store *store, const char *machine) {
     struct peer_state *peer = &store->peer;
     if (!store->conf->has_peer || machine_is_own(store->conf, machine))
         return QUEUE_DENIED;
@@ -58,28 +58,30 @@ static enum queue_result check_at_peer(struct store *store, const char *machine)
 }
 
 /* Whether a machine exists, and with *drain, whether it is to go. OK, DOWN, DENIED, FAULT. */
-static enum queue_result check_machine(struct store *store, const char *machine, int32_t *drain) {
+static enum queue_result check_machine(struct sqlite_store *store, const char *machine,
+                                       int32_t *drain) {
     sqlite3_stmt *statement = store_bind(store, SQL_MACHINE_STATE, "t", machine);
     int64_t state = store_number(store, statement, MACHINE_GONE);
-    if (store_state(store) != STORE_GOOD)
+    if (store_state_of(store) != STORE_GOOD)
         return QUEUE_FAULT;
     *drain = state == MACHINE_LEAVING;
     return state < MACHINE_GONE ? QUEUE_OK : check_at_peer(store, machine);
 }
 
 /* Whether an identity is in quarantine. Mostly nobody is, and then nothing is looked up. */
-static bool is_quarantined(struct store *store, const char *identity) {
+static bool is_quarantined(struct sqlite_store *store, const char *identity) {
     if (store->quarantined < 0)
         store->quarantined = store_number(store, store_bind(store, SQL_QUARANTINE_COUNT, ""), 0);
     return store->quarantined > 0 &&
            store_number(store, store_bind(store, SQL_QUARANTINE_HAS, "t", identity), 0) > 0;
 }
 
-enum queue_result store_quarantine(struct store *store, const struct queue_quarantine *quarantine) {
+enum queue_result sqlite_quarantine(struct store *base, const struct queue_quarantine *quarantine) {
+    struct sqlite_store *store = sqlite_of(base);
     const char *name = quarantine->identity;
     bool known = is_quarantined(store, name);
     if (known == (quarantine->begins != 0))
-        return store_state(store) == STORE_GOOD ? QUEUE_NONE : QUEUE_FAULT;
+        return store_state_of(store) == STORE_GOOD ? QUEUE_NONE : QUEUE_FAULT;
     bool good = quarantine->begins ? store_run(store, SQL_QUARANTINE_BEGIN, "tit", name,
                                                store->wall_ms, quarantine->why)
                                    : store_run(store, SQL_QUARANTINE_END, "t", name) &&
@@ -93,7 +95,7 @@ enum queue_result store_quarantine(struct store *store, const struct queue_quara
     return QUEUE_OK;
 }
 
-void store_quarantine_for(struct store *store, const struct queue_worker *worker,
+void store_quarantine_for(struct sqlite_store *store, const struct queue_worker *worker,
                           const struct queue_report_item *item, const struct progress_row *row) {
     char text[ID_TEXT_SIZE];
     struct queue_quarantine quarantine = {.begins = 1};
@@ -104,7 +106,7 @@ void store_quarantine_for(struct store *store, const struct queue_worker *worker
              "computes",
              worker->name, (long long)(row->granted - item->remaining), text,
              (long long)row->elapsed_ms);
-    if (store_quarantine(store, &quarantine) == QUEUE_OK)
+    if (sqlite_quarantine(&store->base, &quarantine) == QUEUE_OK)
         log_error("%s is in quarantine: %s; look at that machine, then run hashmill-fcgi "
                   "--release %s",
                   worker->identity, quarantine.why, worker->identity);
@@ -113,7 +115,7 @@ void store_quarantine_for(struct store *store, const struct queue_worker *worker
 /* Runs a statement that notes a call of a worker. The seq of its row; 0 when there is none, or
  * after a failure. Sets *drain when its machine is to go: a worker that was launched without a
  * token of its machine has that in its row only. */
-static int64_t run_seen(struct store *store, enum sql sql, const struct queue_worker *worker,
+static int64_t run_seen(struct sqlite_store *store, enum sql sql, const struct queue_worker *worker,
                         int32_t *drain) {
     sqlite3_stmt *statement = store_bind(
         store, sql, "tttttiiii", worker->identity, worker->machine, worker->name, worker->address,
@@ -131,14 +133,14 @@ static int64_t run_seen(struct store *store, enum sql sql, const struct queue_wo
 
 /* Adds a worker that has not called before. An identity with as many as it may have gets it in
  * place of one of its own, and so has any identity on a full disk: many names cost no room. */
-static enum queue_result add_worker(struct store *store, const struct queue_worker *worker,
+static enum queue_result add_worker(struct sqlite_store *store, const struct queue_worker *worker,
                                     int64_t *seq) {
     bool shared = strcmp(worker->identity, SHARED) == 0;
     int32_t drain = 0;
     int64_t names =
         store_number(store, store_bind(store, SQL_WORKER_NAMES, "t", worker->identity), 0);
     bool full = names >= (shared ? NAMES_MAX_SHARED : NAMES_MAX);
-    if (store_state(store) != STORE_GOOD)
+    if (store_state_of(store) != STORE_GOOD)
         return QUEUE_FAULT;
     full = full || (names > 0 && !store_disk_has_room(store));
     if (!store_run(store, SQL_WORKER_PRUNE, "ii", store_now_ms(store) - DAY_MS, (int64_t)PRUNE_MAX))
@@ -147,7 +149,7 @@ static enum queue_result add_worker(struct store *store, const struct queue_work
     return *seq > 0 ? QUEUE_OK : QUEUE_FAULT;
 }
 
-enum queue_result store_worker_seen(struct store *store, const struct queue_worker *worker,
+enum queue_result store_worker_seen(struct sqlite_store *store, const struct queue_worker *worker,
                                     int64_t *seq, int32_t *drain) {
     *drain = 0;
     if (is_quarantined(store, worker->identity))
@@ -164,7 +166,7 @@ enum queue_result store_worker_seen(struct store *store, const struct queue_work
 /* Whether a worker may retire. OK; CONFLICT: its machine is one of this node's and must stay;
  * FAULT.
  */
-static enum queue_result may_retire(struct store *store, int64_t seq) {
+static enum queue_result may_retire(struct sqlite_store *store, int64_t seq) {
     sqlite3_stmt *statement =
         store_bind(store, SQL_MACHINE_NEEDED, "ii", seq, store->conf->workers_min);
     if (!statement)
@@ -181,7 +183,8 @@ static enum queue_result may_retire(struct store *store, int64_t seq) {
     return result;
 }
 
-enum queue_result store_retire(struct store *store, const struct queue_worker *worker) {
+enum queue_result sqlite_retire(struct store *base, const struct queue_worker *worker) {
+    struct sqlite_store *store = sqlite_of(base);
     int32_t drain;
     int64_t seq;
     enum queue_result result = store_worker_seen(store, worker, &seq, &drain);

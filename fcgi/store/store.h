@@ -46,7 +46,7 @@ bool store_close(struct store *store);
 enum store_state store_state(const struct store *store);
 
 /* The name and version of the database library, for the log. */
-const char *store_version(void);
+const char *store_version(const struct conf *conf);
 
 /* Starts a batch and sets its time. False when it cannot; store_state says why. */
 bool store_begin(struct store *store);

@@ -21,7 +21,7 @@ static void begin(void) {
         remove_database("db");
     }
     store = open_store();
-    sqlite3_exec(store->database, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
     inputs = 0;
 }
 

@@ -298,7 +298,7 @@ static int count_wrong(struct store *store) {
     char id[ID_TEXT_SIZE];
     int count = 0;
     sqlite3_stmt *row;
-    if (sqlite3_prepare_v2(store->database,
+    if (sqlite3_prepare_v2(sqlite_of(store)->database,
                            "SELECT state, remaining, chain, iterations, lease FROM item"
                            " WHERE id = ?1",
                            -1, &row, NULL) != SQLITE_OK)

@@ -44,7 +44,7 @@ static void fail(void) {
         return;
     store_begin(one.store);
     store_enqueue(one.store, &item, &id);
-    store_write_enqueued(one.store);
+    store_write_enqueued(sqlite_of(one.store));
     store_rollback(one.store);
 }
 
@@ -81,7 +81,7 @@ static int go_on(void (*others)(void)) {
         if (store_backup_copy(one.store) != QUEUE_OK)
             return -1;
         steps++;
-        if (others && one.store->backup->work)
+        if (others && sqlite_of(one.store)->backup->work)
             others();
     }
     store_backup_end(one.store);
@@ -179,13 +179,13 @@ static void not_fetched(void) {
         if (!take())
             store_backup_copy(one.store);
     }
-    int pending = one.store->backup->pending_count;
-    one.store->backup->pending_count = PENDING_MAX;
+    int pending = sqlite_of(one.store)->backup->pending_count;
+    sqlite_of(one.store)->backup->pending_count = PENDING_MAX;
     store_begin(one.store);
     store_pull(one.store, &pull, &batch);
     if (!store_commit(one.store) || batch.count < 100)
         abort(); /* many pages are to be changed that were copied */
-    one.store->backup->pending_count = pending;
+    sqlite_of(one.store)->backup->pending_count = pending;
     while (take())
         continue;
     is_int(store_backup_copy(one.store), QUEUE_FAULT, "what cannot be kept ends the copy");

@@ -34,7 +34,7 @@ static bool is_same(struct uuid a, struct uuid b) {
 
 /* How many of the batch under way are not stored yet. */
 static int waiting_rows(void) {
-    return store->enqueued.table.end;
+    return sqlite_of(store)->enqueued.table.end;
 }
 
 static void ends(const char *what) {
@@ -50,7 +50,7 @@ static void in_order(void) {
         ids[i] = put(10 + i);
     is_int(waiting_rows(), ENQUEUE_TABLE_MAX / 2, "many are stored whenever there are enough");
     ends("the rest with the commit");
-    sqlite3_prepare_v2(store->database,
+    sqlite3_prepare_v2(sqlite_of(store)->database,
                        "SELECT id, seq, iterations, remaining, state, key IS NULL, chain = digest"
                        " FROM item ORDER BY seq",
                        -1, &row, NULL);
@@ -128,13 +128,13 @@ static void others_fail(void) {
     store_begin(store);
     put(30);
     struct uuid id = put(31);
-    sqlite3_exec(store->database,
+    sqlite3_exec(sqlite_of(store)->database,
                  "CREATE TEMP TRIGGER no BEFORE UPDATE ON main.item"
                  " BEGIN SELECT raise(ABORT, 'no'); END",
                  NULL, NULL, NULL);
     is_int(store_cancel(store, &(struct queue_cancel){.id = id, .whose = queue_everybodys}),
            QUEUE_FAULT, "a cancellation that SQLite refuses");
-    sqlite3_exec(store->database, "DROP TRIGGER temp.no", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "DROP TRIGGER temp.no", NULL, NULL, NULL);
     put(32);
     is_int(store_cancel(store, &(struct queue_cancel){.id = id_new(7)}), QUEUE_NONE,
            "and one of nothing");
@@ -173,15 +173,17 @@ static void one_fails(struct queue_enqueue same, int before, int behind) {
 
 static void fill_disk(void) {
     char limit[60];
-    sqlite3_exec(store->database, "VACUUM", NULL, NULL, NULL); /* else the reserve counts, too */
-    store_files_note(store);
+    sqlite3_exec(sqlite_of(store)->database, "VACUUM", NULL, NULL,
+                 NULL); /* else the reserve counts, too */
+    store_files_note(sqlite_of(store));
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
              (long long)number(store, "PRAGMA page_count") + 1);
-    sqlite3_exec(store->database, limit, NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, limit, NULL, NULL, NULL);
 }
 
 static void make_room(void) {
-    sqlite3_exec(store->database, "PRAGMA max_page_count = 1000000000", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "PRAGMA max_page_count = 1000000000", NULL, NULL,
+                 NULL);
 }
 
 /* Fewer than are stored at once: the commit finds no room for them. */
@@ -209,7 +211,7 @@ static void full_at_one(void) {
     while (store_state(store) == STORE_GOOD)
         store_look(store, put(50), &queue_everybodys, &seen);
     is_int(store_state(store), STORE_DISK_FULL, "no room for an item that is stored alone");
-    ok(sqlite3_get_autocommit(store->database), "SQLite gives the batch up");
+    ok(sqlite3_get_autocommit(sqlite_of(store)->database), "SQLite gives the batch up");
     make_room();
     struct uuid id = put(51);
     is_int(store_look(store, id, &queue_everybodys, &seen), QUEUE_FAULT, "nothing is behind it");
@@ -227,7 +229,8 @@ static void rolled_back(void) {
     put(6000);
     store_rollback(store);
     store_begin(store);
-    is_int(store_leasable(store), store->saved_counts.items[ITEM_WAITING], "a batch is undone");
+    is_int(store_leasable(store), sqlite_of(store)->saved_counts.items[ITEM_WAITING],
+           "a batch is undone");
     put(61);
     ends("the next one");
     is_int(number(store, "SELECT count(*) FROM item") - before, 1, "stores its own item only");

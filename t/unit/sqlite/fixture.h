@@ -84,7 +84,7 @@ static inline struct store *open_store(void) {
 static inline int64_t number(struct store *store, const char *sql) {
     sqlite3_stmt *statement;
     int64_t result = -1;
-    if (sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(sqlite_of(store)->database, sql, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW)
         result = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
@@ -117,7 +117,7 @@ static inline bool counts_true(struct store *store) {
         snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE state = %d", state);
         int64_t rows = number(store, sql);
         snprintf(sql, sizeof sql, "SELECT %s FROM tally", columns[state]);
-        good = good && rows == store->counts.items[state] && rows == number(store, sql);
+        good = good && rows == sqlite_of(store)->counts.items[state] && rows == number(store, sql);
         snprintf(sql, sizeof sql,
                  "SELECT count(*) FROM client WHERE %s <>"
                  " (SELECT count(*) FROM item WHERE item.client = client.seq AND state = %d)",
@@ -126,10 +126,10 @@ static inline bool counts_true(struct store *store) {
     }
     int64_t remaining =
         number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
-    return good && leases_true(store) && remaining == store->counts.remaining &&
+    return good && leases_true(store) && remaining == sqlite_of(store)->counts.remaining &&
            number(store, "SELECT sum(remaining) FROM client") == remaining &&
            number(store, "SELECT remaining FROM tally") == remaining &&
-           number(store, "SELECT batch FROM tally") == store->counts.batch;
+           number(store, "SELECT batch FROM tally") == sqlite_of(store)->counts.batch;
 }
 
 /* Cancels an item, whosever it is. */

@@ -37,11 +37,11 @@ static inline sqlite3 *follow_copy(struct store *store, const char *name) {
     remove_database(name);
     snprintf(path, sizeof path, "%s/%s", directory, name);
     snprintf(sql, sizeof sql, "VACUUM INTO '%s'", path);
-    follow_exec(store->database, sql);
+    follow_exec(sqlite_of(store)->database, sql);
     snprintf(sql, sizeof sql,
              "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;"
              "ATTACH '%s' AS original",
-             store->conf->database);
+             sqlite_of(store)->conf->database);
     if (sqlite3_open(path, &copy) != SQLITE_OK)
         abort();
     follow_exec(copy, sql);
@@ -63,7 +63,7 @@ static inline void follow_read_check(sqlite3 *database, uint8_t check[BATCH_CHEC
 static inline void follow_begin(struct follower *follower, struct store *store) {
     *follower = (struct follower){.store = store, .batch = store_last_batch(store)};
     follower->copy = follow_copy(store, "copy");
-    follower->reader = batch_reader_open(store->conf->database);
+    follower->reader = batch_reader_open(sqlite_of(store)->conf->database);
     follow_read_check(follower->copy, follower->check);
 }
 

@@ -70,7 +70,7 @@ static void row_is(struct store *store, int64_t at, const char *wanted, const ch
                               " FROM history WHERE at = ?1";
     char text[200] = "";
     sqlite3_stmt *row;
-    if (sqlite3_prepare_v2(store->database, sql, -1, &row, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite_of(store)->database, sql, -1, &row, NULL) != SQLITE_OK)
         abort();
     sqlite3_bind_int64(row, 1, at);
     if (sqlite3_step(row) == SQLITE_ROW)
@@ -101,14 +101,14 @@ static void fill(struct store *store, int64_t from, int64_t until, int64_t width
         " 100, 1, 0 FROM m",
         (long long)from, (long long)width, (long long)width, (long long)until, (long long)width,
         (long long)width);
-    if (sqlite3_exec(store->database, sql, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(sqlite_of(store)->database, sql, NULL, NULL, NULL) != SQLITE_OK)
         abort();
 }
 
 static void empty(struct store *store) {
-    sqlite3_exec(store->database, "DELETE FROM history", NULL, NULL, NULL);
-    store->thin_from = 0;
-    store_begin_minute(store);
+    sqlite3_exec(sqlite_of(store)->database, "DELETE FROM history", NULL, NULL, NULL);
+    sqlite_of(store)->thin_from = 0;
+    store_begin_minute(sqlite_of(store));
 }
 
 static void minutes(struct store *store) {
@@ -153,7 +153,8 @@ static void minutes(struct store *store) {
 /* Whether a store that was opened some seconds before the end of a minute counts these, but for
  * what the opening took. Returns how many that are. */
 static int counted_from(const struct store *store, int seconds) {
-    int counted = (int)((store->minute.until_ms - store->minute.since_ms + 500) / 1000);
+    int counted =
+        (int)((sqlite_of(store)->minute.until_ms - sqlite_of(store)->minute.since_ms + 500) / 1000);
     ok(counted > 0 && counted <= seconds, "a start counts what is left of its minute");
     return counted;
 }
@@ -163,7 +164,7 @@ static struct store *restarts(struct store *store) {
     int64_t at = first + day_s / 4;
     empty(store);
     at_wall(at * 1000 + 10000);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     enqueue(store, 2, 9);
     at_wall(at * 1000 + 25000);
     store_end_history(store);
@@ -185,7 +186,7 @@ static struct store *restarts(struct store *store) {
     at_wall(at * 1000 + 2 * minute_ms);
     batch_of_history(store);
     row_is(store, at + 60, wanted, "a killed writer loses its part");
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     int64_t before = store_last_batch(store);
     store_end_history(store);
     is_int(store_last_batch(store), before, "a stop without anything to save makes no batch");
@@ -199,7 +200,7 @@ static void rolled_back(struct store *store) {
     int64_t at = first + day_s / 2;
     empty(store);
     at_wall(at * 1000);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     enqueue(store, 1, 9);
     at_wall(at * 1000 + minute_ms);
     store_begin(store);
@@ -213,10 +214,10 @@ static void rolled_back(struct store *store) {
     is_int(number_at(store, "enqueued", at + 60), 2, "the next one has its own only");
     enqueue(store, 1, 9);
     at_wall(at * 1000 + 3 * minute_ms);
-    store->reserve.low = true;
-    store->reserve.retry_ms = INT64_MAX;
+    sqlite_of(store)->reserve.low = true;
+    sqlite_of(store)->reserve.retry_ms = INT64_MAX;
     ok(!batch_of_history(store), "without room on the disk nothing is written");
-    store->reserve.low = false;
+    sqlite_of(store)->reserve.low = false;
     is_int(rows(store), 1, "which leaves a gap");
 }
 
@@ -238,7 +239,7 @@ static void thinning(struct store *store) {
     fill(store, hour + 1800, now, 60);
     snprintf(minutes, sizeof minutes, "SELECT count(*) FROM history WHERE width = 60 AND at < %lld",
              (long long)(now - 2 * day_s));
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     is_int(number(store, minutes), 24 * 60 + 30, "there are minutes older than two days");
     int64_t last = number_at(store, "waiting", hour + 3540);
     int64_t wait = number(store, "SELECT max(oldest_wait) FROM (SELECT oldest_wait FROM history"
@@ -272,7 +273,7 @@ static void old_ones_leave(struct store *store) {
     fill(store, now + 12 * 3600, now + 12 * 3600 + 120, 60);
     fill(store, now + 2 * day_s, now + 2 * day_s + 300, 60);
     snprintf(old, sizeof old, "SELECT count(*) FROM history WHERE at < %lld", (long long)end);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     tick(store, 1);
     is_int(number(store, old), 6, "some rows of 13 months ago leave");
     is_int(number(store, "SELECT min(at) FROM history"), end - 6 * 3600, "the oldest first");
@@ -288,7 +289,7 @@ static void clocks_leap(struct store *store) {
     int64_t at = first + 30 * day_s;
     empty(store);
     at_wall(at * 1000);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     enqueue(store, 5, 9);
     set_wall((at + 5 * 3600) * 1000 + 30000);
     clock_offsets[1] += minute_ms;
@@ -304,7 +305,7 @@ static void clocks_leap(struct store *store) {
     tick(store, 1);
     is_int(number_at(store, "enqueued", at), 5, "a minute that comes again is not counted again");
     set_wall((at - 3600) * 1000);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     enqueue(store, 3, 9);
     tick(store, 1);
     is_int(number_at(store, "enqueued", at - 3600), 3, "where there is no row there will be one");
@@ -318,12 +319,12 @@ static void into_an_hour(struct store *store) {
     empty(store);
     at_wall(hour * 1000 + 600000);
     fill(store, hour, hour + 3600, 3600);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     enqueue(store, 3, 9);
     tick(store, 1);
     is_int(rows(store), 1, "a minute of an hour that has its row gets none");
     is_int(number(store, "SELECT enqueued FROM history"), 2, "a whole hour stays as it is");
-    sqlite3_exec(store->database, "UPDATE history SET seconds = 3000", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "UPDATE history SET seconds = 3000", NULL, NULL, NULL);
     enqueue(store, 3, 9);
     tick(store, 1);
     is_int(number(store, "SELECT enqueued FROM history"), 5, "one with gaps is added to");
@@ -336,11 +337,11 @@ static void senseless_rows(struct store *store) {
     empty(store);
     at_wall((hour + 3 * day_s) * 1000);
     fill(store, hour, hour + 3600, 60);
-    sqlite3_exec(store->database,
+    sqlite3_exec(sqlite_of(store)->database,
                  "UPDATE history SET iterations = 9223372036854775807, done = -5,"
                  " oldest_wait = -9223372036854775807 - 1, seconds = 9223372036854775807",
                  NULL, NULL, NULL);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     enqueue(store, 1, 9);
     tick(store, 1);
     row_is(store, hour, "3600 3600 120 0 0 9007199254740991 0 59 1 0", "sums stay in their range");
@@ -352,11 +353,11 @@ static void bounded(struct store *store) {
     int64_t now = first + 60 * day_s;
     int64_t most = 0;
     empty(store);
-    sqlite3_exec(store->database, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
     at_wall(now * 1000);
     fill(store, now - 396 * day_s, now - 2 * day_s, 3600);
     fill(store, now - 2 * day_s, now, 60);
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     tick(store, 120);
     int64_t full = rows(store);
     ok(full <= 2880 + 60 + 9504, "a full table has %d rows", (int)full);
@@ -429,7 +430,7 @@ int main(void) {
     at_wall(first * 1000);
     struct store *store = open_store();
     at_wall(first * 1000); /* however long that took */
-    store_begin_minute(store);
+    store_begin_minute(sqlite_of(store));
     minutes(store);
     store = restarts(store);
     rolled_back(store);

@@ -33,7 +33,7 @@ static void later(int seconds) {
 }
 
 static int64_t leased(void) {
-    return store->counts.items[ITEM_LEASED];
+    return sqlite_of(store)->counts.items[ITEM_LEASED];
 }
 
 static int64_t rows(void) {
@@ -192,7 +192,7 @@ static void late_together(void) {
 /* A damaged database: nothing lapses, but the writer does not look for it without end. */
 static void lost(void) {
     begin(1);
-    sqlite3_exec(store->database, "DELETE FROM lease", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "DELETE FROM lease", NULL, NULL, NULL);
     later(70);
     is_int(store_next_lapse(store), INT64_MAX,
            "without a row of a lease there is nothing to wait for");

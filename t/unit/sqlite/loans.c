@@ -114,9 +114,9 @@ static void is_restored(void) {
     struct uuid other = id_new(1);
     meet();
     is_int(ttl_of(&id), LOAN_MS, "a loan is given");
-    sqlite3_exec(lender->store->database,
+    sqlite3_exec(sqlite_of(lender->store)->database,
                  "UPDATE identity SET restored = (SELECT clock FROM tally)", NULL, NULL, NULL);
-    store_files_note(lender->store);
+    store_files_note(sqlite_of(lender->store));
     stop_node(lender);
     start_node(lender);
     is_int(ttl_of(&id), LOAN_MS, "it is renewed by a lender that was restored");

@@ -182,7 +182,7 @@ static struct store *open_5(void) {
         abort();
     sqlite3_close(database);
     struct store *store = open_store();
-    if (sqlite3_exec(store->database, attach, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(sqlite_of(store)->database, attach, NULL, NULL, NULL) != SQLITE_OK)
         abort();
     return store;
 }
@@ -192,17 +192,18 @@ static void worker_of_before(struct store *store) {
     struct queue_worker worker = {.identity = "shared", .name = "w", .kernel = "k", .cores = 1};
     int64_t seq = 0;
     int32_t drain = 0;
-    is_int(store_worker_seen(store, &worker, &seq, &drain), QUEUE_OK, "its worker calls");
+    is_int(store_worker_seen(sqlite_of(store), &worker, &seq, &drain), QUEUE_OK,
+           "its worker calls");
     is_int(seq, 1, "and is known by WORKER_TOKEN and its name");
     is_int(number(store, "SELECT machine = 'm' AND cores = 1 FROM worker"), 1,
            "as that of its machine");
     is_int(drain, 0, "which runs");
-    sqlite3_exec(store->database, "UPDATE machine SET state = 2", NULL, NULL, NULL);
-    store_worker_seen(store, &worker, &seq, &drain);
+    sqlite3_exec(sqlite_of(store)->database, "UPDATE machine SET state = 2", NULL, NULL, NULL);
+    store_worker_seen(sqlite_of(store), &worker, &seq, &drain);
     is_int(drain, 1, "it hears when that is to go");
-    sqlite3_exec(store->database, "UPDATE machine SET state = 1", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "UPDATE machine SET state = 1", NULL, NULL, NULL);
     is_int(store_retire(store, &worker), QUEUE_CONFLICT, "it is asked to stay while it has items");
-    sqlite3_exec(store->database, "UPDATE item SET worker = NULL", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "UPDATE item SET worker = NULL", NULL, NULL, NULL);
     is_int(store_retire(store, &worker), QUEUE_OK, "else it retires");
     is_int(number(store, "SELECT state FROM machine"), 2, "and its machine with it");
 }
@@ -215,7 +216,8 @@ static void from_5(void) {
     is_int(number(store, "SELECT count(*) FROM item"), 5, "its own items are there");
     is_int(number(store, "SELECT count(*) FROM item WHERE substr(hex(id), 17, 3) <> '81C'"), 0,
            "what came from the other node and is closed is not");
-    sqlite3_exec(store->database, "DELETE FROM old.item WHERE seq > 5", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "DELETE FROM old.item WHERE seq > 5", NULL, NULL,
+                 NULL);
     is_int(differ(store, "item",
                   "seq, id, digest, chain, iterations, remaining, state, rank, since, strikes,"
                   " lease, deadline, granted, worker, done_at, pull, key, enqueued_wall,"
@@ -233,7 +235,7 @@ static void from_5(void) {
     is_int(number(store, "SELECT length(id) = 16 AND epoch > 1700000000 AND backup = 0"
                          " AND restored IS NULL FROM identity"),
            1, "under an identity");
-    sqlite3_exec(store->database, "DETACH old", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "DETACH old", NULL, NULL, NULL);
     store_close(store);
     store = open_store();
     ok(counts_true(store), "it opens again");

@@ -130,9 +130,11 @@ static void not_without_its_row(void) {
     store_begin(store);
     enqueue("", 1, &id);
     store_commit(store);
-    sqlite3_exec(store->database, "ALTER TABLE audit RENAME TO elsewhere", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "ALTER TABLE audit RENAME TO elsewhere", NULL, NULL,
+                 NULL);
     for (int step = 0; step < 2; step++) {
-        store_files_note(store); /* another one's change of the file is not the subject */
+        store_files_note(
+            sqlite_of(store)); /* another one's change of the file is not the subject */
         store_begin(store);
         if (step == 0)
             is_int(pull(), QUEUE_FAULT, "no row, no pull");
@@ -141,19 +143,20 @@ static void not_without_its_row(void) {
         ok(!store_commit(store), "the batch is gone");
         store_rollback(store);
     }
-    is_int(store->counts.items[ITEM_DONE], 1, "the item is still done");
-    is_int(store->counts.paused, 0, "nothing is paused");
-    sqlite3_exec(store->database, "ALTER TABLE elsewhere RENAME TO audit", NULL, NULL, NULL);
-    store_files_note(store);
+    is_int(sqlite_of(store)->counts.items[ITEM_DONE], 1, "the item is still done");
+    is_int(sqlite_of(store)->counts.paused, 0, "nothing is paused");
+    sqlite3_exec(sqlite_of(store)->database, "ALTER TABLE elsewhere RENAME TO audit", NULL, NULL,
+                 NULL);
+    store_files_note(sqlite_of(store));
 }
 
 static void bounded(void) {
     int64_t paused;
-    sqlite3_exec(store->database,
+    sqlite3_exec(sqlite_of(store)->database,
                  "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < "
                  "101005) INSERT INTO audit SELECT i, 1, 'a', 'pull', 'b', 1 FROM n",
                  NULL, NULL, NULL);
-    store_files_note(store);
+    store_files_note(sqlite_of(store));
     store_begin(store);
     pause_as("olga", PART_INTAKE, true, &paused);
     store_commit(store);
@@ -168,7 +171,7 @@ static void bounded(void) {
 /* A value that no program has saved. */
 static void strange(void) {
     struct uuid id;
-    sqlite3_exec(store->database, "UPDATE tally SET paused = 248", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "UPDATE tally SET paused = 248", NULL, NULL, NULL);
     store_close(store);
     store = open_store();
     store_begin(store);

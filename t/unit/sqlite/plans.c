@@ -106,11 +106,11 @@ int main(void) {
            "there are no statistics that plans could depend on");
     for (int sql = 0; sql < SQL_COUNT; sql++) {
         if (sql == SQL_TALLY_COUNT)
-            check_count(store->database);
+            check_count(sqlite_of(store)->database);
         else if (!is_script((enum sql)sql))
-            check_statement(store->database, (enum sql)sql, all, sizeof all);
+            check_statement(sqlite_of(store)->database, (enum sql)sql, all, sizeof all);
     }
-    check_indexes(store->database, all);
+    check_indexes(sqlite_of(store)->database, all);
     store_close(store);
     return done_testing();
 }

@@ -140,14 +140,14 @@ static void many_hands(void) {
 static void no_room(void) {
     int64_t before = number(store, "SELECT count(*) FROM point");
     start("w");
-    store->reserve.low = true;
-    store->reserve.retry_ms = INT64_MAX;
+    sqlite_of(store)->reserve.low = true;
+    sqlite_of(store)->reserve.retry_ms = INT64_MAX;
     report("w", LINKS / 2, 0);
     int64_t after = number(store, "SELECT count(*) FROM point");
     is_int(number(store, "SELECT remaining FROM item ORDER BY seq DESC"), LINKS / 2,
            "a report is taken on a full disk");
     ok(before > 0 && after == 0, "points make room: %d were kept, now %d", (int)before, (int)after);
-    store->reserve.low = false;
+    sqlite_of(store)->reserve.low = false;
     report("w", LINKS / 4, 0);
     is_int(points("count(*)"), 1, "with room they are kept again");
     report("w", 0, 0);
@@ -155,7 +155,7 @@ static void no_room(void) {
 
 static void bounded(void) {
     start("w");
-    sqlite3_exec(store->database,
+    sqlite3_exec(sqlite_of(store)->database,
                  "INSERT INTO point (seq, item, remaining, chain, worker, at)"
                  " SELECT 5000000, 1, 77, zeroblob(64), 1, 1",
                  NULL, NULL, NULL);
@@ -171,7 +171,7 @@ static void leave(void) {
     store_begin(store);
     store_pull(store, &pull, &batch);
     store_commit(store);
-    sqlite3_exec(store->database,
+    sqlite3_exec(sqlite_of(store)->database,
                  "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)"
                  " INSERT OR IGNORE INTO point (item, remaining, chain, worker, at)"
                  " SELECT item.seq, n, zeroblob(64), 1, 1 FROM item, n WHERE state = 3",

@@ -120,7 +120,7 @@ static void talks(void) {
     static struct queue_hello_answer answer;
     struct queue_loan_step step = {.id = loans[draw(8)], .node = 2, .step = draw(3)};
     struct queue_heard heard = {.sent = {.node = 2, .count = 1, .loans = {step.id}},
-                                .clock_ms = store_now_ms(store) + 1,
+                                .clock_ms = store_now_ms(sqlite_of(store)) + 1,
                                 .answer = {.count = 1, .ttl_ms = {draw(2) * 5000}}};
     struct queue_acknowledged acknowledged = {.batch = store_last_batch(store) - draw(2),
                                               .state = COPY_FOLLOWING};
@@ -215,7 +215,7 @@ int main(void) {
     for (size_t i = 0; i < sizeof loans / sizeof *loans; i++)
         loans[i] = id_new(2);
     store = open_store();
-    sqlite3_exec(store->database, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
     follow_begin(&follower, store);
     follower.second = follow_copy(store, "second");
     for (unsigned seed = 1; seed <= 2; seed++)

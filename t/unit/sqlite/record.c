@@ -286,7 +286,7 @@ static void loans(void) {
     store_loan(store, &step);
     ends("a loan is wanted of it");
     heard = (struct queue_heard){.sent = {.node = 2, .count = 1, .loans = {step.id}},
-                                 .clock_ms = store_now_ms(store) + 1,
+                                 .clock_ms = store_now_ms(sqlite_of(store)) + 1,
                                  .answer = {.counts = 1, .count = 1, .ttl_ms = {5000}}};
     store_begin(store);
     store_heard(store, &heard);
@@ -324,13 +324,13 @@ static void history(void) {
     store_end_history(store);
     ok(follow(&follower), "which is added to");
     store_begin(store);
-    follow_exec(store->database,
+    follow_exec(sqlite_of(store)->database,
                 "WITH RECURSIVE m(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM m WHERE n < 59)"
                 " INSERT INTO history SELECT (unixepoch() / 3600 - days * 24) * 3600 + n * width,"
                 " width, width, n, n, n, n, n, n, n, n, n"
                 " FROM m, (SELECT 3 AS days, 60 AS width UNION ALL SELECT 400, 3600)");
     ends("rows of long ago");
-    store->thin_from = 0; /* as after a start: only a test saves such rows */
+    sqlite_of(store)->thin_from = 0; /* as after a start: only a test saves such rows */
     minute_ends("some become an hour or are removed");
     is_int(number(store, "SELECT count(*) FROM history WHERE width = 3600"), 60 - 4 + 1,
            "as many as that");
@@ -350,16 +350,16 @@ static void statement_fails(void) {
              "CREATE TEMP TRIGGER no BEFORE UPDATE ON main.item WHEN new.seq ="
              " (SELECT max(seq) FROM main.item WHERE lease = old.lease)"
              " BEGIN SELECT raise(ABORT, 'no'); END");
-    follow_exec(store->database, sql);
+    follow_exec(sqlite_of(store)->database, sql);
     report.count = 0;
     for (int i = 0; i < grant.count; i++)
         add(i, 7, false);
     log_set_level(LOG_LEVEL_ERROR);
     store_begin(store);
     put(8, "", QUEUE_OK);
-    store->next_deadline_ms = INT64_MAX;
+    sqlite_of(store)->next_deadline_ms = INT64_MAX;
     is_int(store_report(store, &report, &verdict), QUEUE_FAULT, "a report that fails at its end");
-    follow_exec(store->database, "DROP TRIGGER temp.no");
+    follow_exec(sqlite_of(store)->database, "DROP TRIGGER temp.no");
     struct queue_enqueue same = new_item(5);
     struct uuid id;
     is_int(store_enqueue(store, &same, &id), QUEUE_OK, "items behind it are stored");
@@ -388,12 +388,12 @@ static void batch_fails(void) {
     put_many(3, 5);
     store_rollback(store);
     is_int(store_last_batch(store), before, "a batch that is rolled back is none");
-    sqlite3_commit_hook(store->database, refuse_commit, &times);
+    sqlite3_commit_hook(sqlite_of(store)->database, refuse_commit, &times);
     store_begin(store);
     put_many(3, 5);
     ok(!store_commit(store), "nor one that cannot be committed");
     store_rollback(store);
-    sqlite3_commit_hook(store->database, NULL, NULL);
+    sqlite3_commit_hook(sqlite_of(store)->database, NULL, NULL);
     ok(follow(&follower) && counts_true(store), "it changes nothing");
     store_begin(store);
     put(77, "", QUEUE_OK);
@@ -426,7 +426,7 @@ static void operators(void) {
 /* A start drops the record of a batch that was not committed. */
 static void starts_again(void) {
     int times = 1;
-    sqlite3_commit_hook(store->database, refuse_commit, &times);
+    sqlite3_commit_hook(sqlite_of(store)->database, refuse_commit, &times);
     store_begin(store);
     put_many(3, 5);
     store_commit(store);

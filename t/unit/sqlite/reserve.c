@@ -99,22 +99,25 @@ int main(void) {
     int64_t before = used(store);
     ok(allocated("") >= before + 7 * MIB + ITEMS * (int64_t)ITEM_BYTES,
        "there is room for what is in hand, and more");
-    sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    store_files_note(store); /* nobody else has written to them */
-    is_int(size_of(""), store->reserve.bytes, "a whole checkpoint keeps it");
-    ok(store->reserve.bytes < before + 10 * MIB + ITEMS * (int64_t)ITEM_BYTES, "and it is no more");
+    sqlite3_wal_checkpoint_v2(sqlite_of(store)->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL,
+                              NULL);
+    store_files_note(sqlite_of(store)); /* nobody else has written to them */
+    is_int(size_of(""), sqlite_of(store)->reserve.bytes, "a whole checkpoint keeps it");
+    ok(sqlite_of(store)->reserve.bytes < before + 10 * MIB + ITEMS * (int64_t)ITEM_BYTES,
+       "and it is no more");
     lease_all(store);
     report_all(store);
     pull_all(store);
-    is_int(store->counts.items[ITEM_PULLED], ITEMS, "all were leased, reported and pulled");
+    is_int(sqlite_of(store)->counts.items[ITEM_PULLED], ITEMS,
+           "all were leased, reported and pulled");
     int64_t grown = (used(store) - before) / ITEMS;
     ok(grown > 60 && grown < ITEM_BYTES, "an item has grown by %d bytes: as reckoned", (int)grown);
-    int64_t kept = store->reserve.bytes;
+    int64_t kept = sqlite_of(store)->reserve.bytes;
     store_close(store);
     is_int(size_of(""), kept, "closing keeps it");
     store = open_store();
-    is_int(store->reserve.bytes, kept, "it is known again");
-    ok(!store->reserve.low, "and suffices");
+    is_int(sqlite_of(store)->reserve.bytes, kept, "it is known again");
+    ok(!sqlite_of(store)->reserve.low, "and suffices");
     store_close(store);
     return done_testing();
 }

@@ -31,7 +31,7 @@ static struct queue_enqueue cancel_new(struct store *store, const char *key) {
 
 /* Gives each item a point. */
 static void add_points(struct store *store) {
-    sqlite3_exec(store->database,
+    sqlite3_exec(sqlite_of(store)->database,
                  "INSERT INTO point (item, remaining, chain, worker, at)"
                  " SELECT seq, 1, zeroblob(64), 1, 1 FROM item",
                  NULL, NULL, NULL);
@@ -73,7 +73,7 @@ static void by_age(struct store *store) {
     clock_offsets[1] += 60000;
     is_int(batch_of_retention(store), 1, "until seven days are over");
     ok(counts_true(store), "the counts are true");
-    is_int(store->counts.items[ITEM_PULLED], 0, "none counts as pulled");
+    is_int(sqlite_of(store)->counts.items[ITEM_PULLED], 0, "none counts as pulled");
     is_int(points_of(store, "item.seq IS NULL"), 0, "an item's points leave with it");
     is_int(points_of(store, "1"), 1, "those of others stay");
     clock_offsets[1] += 3650 * day_ms;

@@ -13,7 +13,7 @@ static bool all_true(void) {
 }
 
 static int64_t done(struct node *node) {
-    return node->store->counts.items[ITEM_DONE];
+    return sqlite_of(node->store)->counts.items[ITEM_DONE];
 }
 
 static int64_t rows(struct node *node, const char *table) {
@@ -90,12 +90,12 @@ static void opens(void) {
     ok(batch.count == 8 && batch.share == PULL_OPEN && batch.rest == 7,
        "with this node's items, and how many are missing");
     ok(is_sorted(&batch), "in the order of a repeated one");
-    is_int(one.store->counts.work.pulled, 3, "they do not count as handed out yet");
+    is_int(sqlite_of(one.store)->counts.work.pulled, 3, "they do not count as handed out yet");
     ok(all_true() && done(&one) == 0, "but nobody else gets them");
     is_int(fate_at(&one, batch.tag).fate, PULL_IS_OPEN, "everybody can see that it is open");
     reserve_at(&two, &batch, epoch_of(&one), &more);
     ok(more.count == 5 && is_sorted(&more) && all_true(), "the other node sets its items aside");
-    ok(done(&two) == 0 && two.store->counts.work.pulled == 0, "which nobody gets there");
+    ok(done(&two) == 0 && sqlite_of(two.store)->counts.work.pulled == 0, "which nobody gets there");
     const struct queue_peers *peers = peers_of(&two);
     ok(peers->reservation_count == 1 && peers->reserved_items == 5 &&
            memcmp(peers->reservations[0].tag, batch.tag, PULL_TAG_SIZE) == 0 &&
@@ -109,16 +109,16 @@ static void opens(void) {
 }
 
 static void closes(void) {
-    int64_t pulled = one.store->counts.work.pulled;
+    int64_t pulled = sqlite_of(one.store)->counts.work.pulled;
     is_int(close_at(&one, batch.tag, 5, false), QUEUE_OK, "the pull is closed");
-    is_int(one.store->counts.work.pulled, pulled + 8, "its items are handed out");
+    is_int(sqlite_of(one.store)->counts.work.pulled, pulled + 8, "its items are handed out");
     is_int(close_at(&one, batch.tag, 5, false), QUEUE_OK, "the same again is well");
     is_int(close_at(&one, batch.tag, 4, false), QUEUE_CONFLICT, "another count is not");
     struct queue_fate fate = fate_at(&one, batch.tag);
     ok(fate.fate == PULL_IS_CLOSED && fate.rest == 5, "everybody can see that it is closed");
-    is_int(one.store->counts.work.pulled, pulled + 8, "they were handed out once");
+    is_int(sqlite_of(one.store)->counts.work.pulled, pulled + 8, "they were handed out once");
     settle_all(&two, &one);
-    is_int(two.store->counts.work.pulled, 5, "the other node knows, and counts");
+    is_int(sqlite_of(two.store)->counts.work.pulled, 5, "the other node knows, and counts");
     ok(peers_of(&two)->reserved_items == 0 && peers_of(&two)->reservation_count == 1 &&
            peers_of(&two)->reservations[0].settled,
        "and is to say so");
@@ -421,15 +421,15 @@ static void in_the_middle(void) {
     reserve_at(&two, &batch, epoch_of(&one), &more);
     close_at(&one, batch.tag, 3, false);
     settle_all(&two, &one);
-    sqlite3_exec(two.store->database, "DELETE FROM item WHERE seq = (SELECT min(seq) FROM item)",
-                 NULL, NULL, NULL);
-    store_files_note(two.store);
+    sqlite3_exec(sqlite_of(two.store)->database,
+                 "DELETE FROM item WHERE seq = (SELECT min(seq) FROM item)", NULL, NULL, NULL);
+    store_files_note(sqlite_of(two.store));
     pull_at(&one, &pull, &again);
     reserve_at(&two, &again, epoch_of(&one), &more);
     ok(again.rest == 3 && more.count == 2, "the other node gives what it has left: it is missed");
-    sqlite3_exec(one.store->database, "DELETE FROM item WHERE seq = (SELECT min(seq) FROM item)",
-                 NULL, NULL, NULL);
-    store_files_note(one.store);
+    sqlite3_exec(sqlite_of(one.store)->database,
+                 "DELETE FROM item WHERE seq = (SELECT min(seq) FROM item)", NULL, NULL, NULL);
+    store_files_note(sqlite_of(one.store));
     pull_at(&one, &pull, &again);
     ok(again.share == PULL_GONE && again.count == 2, "so is what is missing here");
     forget_pulled(one.store);
@@ -465,8 +465,8 @@ static void many(void) {
     is_int(peers_of(&two)->reservation_count, 0, "another peer is asked for none of them");
     is_int(peers_of(&two)->reserved_items, MANY - 1, "they stay");
     two.conf.peer.node = 1;
-    sqlite3_exec(one.store->database, "DELETE FROM pull", NULL, NULL, NULL);
-    store_files_note(one.store);
+    sqlite3_exec(sqlite_of(one.store)->database, "DELETE FROM pull", NULL, NULL, NULL);
+    store_files_note(sqlite_of(one.store));
     for (int i = 0; i < 200 && asked_about(&two) > 0; i++)
         settle_all(&two, &one);
     ok(asked_about(&two) == 0 && all_true(), "they are free once their pulls are gone");

@@ -33,11 +33,12 @@ static void full_disk(struct store *store) {
     struct queue_enqueue item;
     struct uuid id;
     enum queue_result result = QUEUE_OK;
-    sqlite3_exec(store->database, "VACUUM", NULL, NULL, NULL); /* else the reserve counts, too */
-    store_files_note(store);                                   /* nobody else has written to them */
+    sqlite3_exec(sqlite_of(store)->database, "VACUUM", NULL, NULL,
+                 NULL);                 /* else the reserve counts, too */
+    store_files_note(sqlite_of(store)); /* nobody else has written to them */
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
              (long long)number(store, "PRAGMA page_count") + 1);
-    sqlite3_exec(store->database, limit, NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, limit, NULL, NULL, NULL);
     int64_t before = number(store, "SELECT count(*) FROM item");
     store_begin(store);
     for (int i = 0; i < 1000 && result == QUEUE_OK; i++) {
@@ -50,7 +51,8 @@ static void full_disk(struct store *store) {
     is_int(store_state(store), STORE_GOOD, "after the rollback the store goes on");
     is_int(number(store, "SELECT count(*) FROM item"), before, "nothing of the batch stays");
     ok(counts_true(store), "the counts are true");
-    sqlite3_exec(store->database, "PRAGMA max_page_count = 1000000000", NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, "PRAGMA max_page_count = 1000000000", NULL, NULL,
+                 NULL);
     store_begin(store);
     item = new_item(10);
     is_int(store_enqueue(store, &item, &id), QUEUE_OK, "with room again items are stored");
@@ -145,16 +147,18 @@ static void clock_over_restart(void) {
     store = open_store();
     store_begin(store);
     store_lapse(store);
-    is_int(store->counts.items[ITEM_LEASED], 1, "an hour of being down lets no lease lapse");
+    is_int(sqlite_of(store)->counts.items[ITEM_LEASED], 1,
+           "an hour of being down lets no lease lapse");
     store_rollback(store);
     clock_offsets[1] += 61 * 1000;
     store_begin(store);
     store_lapse(store);
-    is_int(store->counts.items[ITEM_LEASED], 0, "a minute of being up does");
+    is_int(sqlite_of(store)->counts.items[ITEM_LEASED], 0, "a minute of being up does");
     store_rollback(store);
     store_begin(store);
     store_lapse(store);
-    is_int(store->counts.items[ITEM_LEASED], 0, "a lapse that was rolled back comes again");
+    is_int(sqlite_of(store)->counts.items[ITEM_LEASED], 0,
+           "a lapse that was rolled back comes again");
     ok(store_commit(store) && counts_true(store), "the counts are true");
     is_int(number(store, "SELECT max(strikes) FROM item"), 1, "one strike");
     is_int(number(store, "SELECT deadline IS NULL AND lease IS NOT NULL AND since > 0 "
@@ -321,8 +325,8 @@ static void held_for_a_moment(void) {
 static void newer_schema(void) {
     struct store *store = open_store();
     int exit_code = 0;
-    sqlite3_exec(store->database, "PRAGMA user_version = 999", NULL, NULL, NULL);
-    store_files_note(store); /* nobody else has written to them */
+    sqlite3_exec(sqlite_of(store)->database, "PRAGMA user_version = 999", NULL, NULL, NULL);
+    store_files_note(sqlite_of(store)); /* nobody else has written to them */
     store_close(store);
     ok(store_open(&conf, &exit_code) == NULL, "a schema from the future is refused");
     is_int(exit_code, 78, "with the exit code that means do not restart");

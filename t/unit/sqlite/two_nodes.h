@@ -62,8 +62,8 @@ static inline void start_node(struct node *node) {
     if (access(node->conf.database, F_OK) != 0 && !store_create(&node->conf, 0))
         abort();
     node->store = store_open(&node->conf, &exit_code);
-    if (!node->store || sqlite3_exec(node->store->database, "PRAGMA synchronous = OFF", NULL, NULL,
-                                     NULL) != SQLITE_OK)
+    if (!node->store || sqlite3_exec(sqlite_of(node->store)->database, "PRAGMA synchronous = OFF",
+                                     NULL, NULL, NULL) != SQLITE_OK)
         abort();
     node->up_ms = real_ms;
     node->nonce = 0;
@@ -125,7 +125,7 @@ static inline void set_busy(struct node *node, bool busy) {
 
 /* A node's queue clock. */
 static inline int64_t clock_of(const struct node *node) {
-    return clock_steady_ms() + node->store->clock_offset_ms;
+    return clock_steady_ms() + sqlite_of(node->store)->clock_offset_ms;
 }
 
 /* How many machines a node's writer allows. */
@@ -161,12 +161,13 @@ static inline void post(const struct message *message) {
 
 /* A node says hello, by what is durable. */
 static inline void say_hello(struct node *node) {
-    struct message message = {
-        .to = 1 - (node->number - 1),
-        .hello = {.node = node->number, .nonce = node->nonce, .identity = node->store->identity}};
+    struct message message = {.to = 1 - (node->number - 1),
+                              .hello = {.node = node->number,
+                                        .nonce = node->nonce,
+                                        .identity = sqlite_of(node->store)->identity}};
     sqlite3_stmt *row;
-    if (sqlite3_prepare_v2(node->store->database, "SELECT id FROM loan WHERE side = 0", -1, &row,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite_of(node->store)->database, "SELECT id FROM loan WHERE side = 0",
+                           -1, &row, NULL) != SQLITE_OK)
         abort();
     message.clock_ms = clock_of(node);
     while (sqlite3_step(row) == SQLITE_ROW && message.hello.count < QUEUE_LOANS_MAX)
@@ -223,14 +224,14 @@ static inline void deliver(void) {
 static inline void read_machines(struct node *node, struct scaling_snapshot *snapshot,
                                  char names[][QUEUE_NAME_SIZE]) {
     sqlite3_stmt *row;
-    if (sqlite3_prepare_v2(node->store->database,
+    if (sqlite3_prepare_v2(sqlite_of(node->store)->database,
                            "SELECT name, state, changed FROM machine WHERE state < 3", -1, &row,
                            NULL) != SQLITE_OK)
         abort();
     while (sqlite3_step(row) == SQLITE_ROW) {
         snprintf(names[snapshot->count], QUEUE_NAME_SIZE, "%s",
                  (const char *)sqlite3_column_text(row, 0));
-        int64_t for_ms = store_now_ms(node->store) - sqlite3_column_int64(row, 2);
+        int64_t for_ms = store_now_ms(sqlite_of(node->store)) - sqlite3_column_int64(row, 2);
         int state = sqlite3_column_int(row, 1);
         bool drained = state == MACHINE_LEAVING && for_ms > node->leaving_turns * TURN_MS;
         snapshot->machines[snapshot->count++] =
@@ -246,11 +247,12 @@ static inline void read_machines(struct node *node, struct scaling_snapshot *sna
 static inline void read_loans(struct node *node, struct scaling_snapshot *snapshot,
                               struct uuid *ids) {
     sqlite3_stmt *row;
-    if (sqlite3_prepare_v2(node->store->database, "SELECT id, side, state, deadline FROM loan", -1,
-                           &row, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite_of(node->store)->database,
+                           "SELECT id, side, state, deadline FROM loan", -1, &row,
+                           NULL) != SQLITE_OK)
         abort();
     struct queue_copying peer;
-    store_tally_copying(node->store, &peer);
+    store_tally_copying(sqlite_of(node->store), &peer);
     bool away = peer.heard_ms < 0 || peer.away;
     while (sqlite3_step(row) == SQLITE_ROW) {
         memcpy(ids[snapshot->loan_count].bytes, sqlite3_column_blob(row, 0), ID_SIZE);
@@ -259,7 +261,7 @@ static inline void read_loans(struct node *node, struct scaling_snapshot *snapsh
             .side = sqlite3_column_int(row, 1),
             .state = sqlite3_column_int(row, 2),
             .away = away,
-            .left_ms = sqlite3_column_int64(row, 3) - store_now_ms(node->store)};
+            .left_ms = sqlite3_column_int64(row, 3) - store_now_ms(sqlite_of(node->store))};
     }
     sqlite3_finalize(row);
     snapshot->peer = (struct scaling_peer){.node = 3 - node->number, .away = away};

@@ -134,7 +134,7 @@ static inline struct queue_pull spread_of(const struct node *node, int top, cons
 }
 
 static inline int64_t epoch_of(const struct node *node) {
-    return node->store->identity.epoch;
+    return sqlite_of(node->store)->identity.epoch;
 }
 
 /* The node asks the other to reserve what its batch lacks, under this epoch. */
@@ -204,9 +204,9 @@ static inline void settle_all(struct node *other, struct node *node) {
 
 /* Takes a row that was removed by hand off the counts. */
 static inline void forget_pulled(struct store *store) {
-    struct client *client = clients_named(&store->clients, "");
-    store->counts.items[ITEM_PULLED]--;
-    store->saved_counts = store->counts;
+    struct client *client = clients_named(&sqlite_of(store)->clients, "");
+    sqlite_of(store)->counts.items[ITEM_PULLED]--;
+    sqlite_of(store)->saved_counts = sqlite_of(store)->counts;
     client->counts.items[ITEM_PULLED]--;
     client->saved = client->counts;
 }

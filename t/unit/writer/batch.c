@@ -85,15 +85,16 @@ static void full_disk(void) {
     struct queue_enqueue item = new_item(10);
     struct uuid known;
     sqlite3_stmt *row;
-    sqlite3_prepare_v2(store->database, "SELECT id FROM item", -1, &row, NULL);
+    sqlite3_prepare_v2(sqlite_of(store)->database, "SELECT id FROM item", -1, &row, NULL);
     sqlite3_step(row);
     memcpy(known.bytes, sqlite3_column_blob(row, 0), ID_SIZE);
     sqlite3_finalize(row);
-    sqlite3_exec(store->database, "VACUUM", NULL, NULL, NULL); /* else the reserve counts, too */
-    store_files_note(store);
+    sqlite3_exec(sqlite_of(store)->database, "VACUUM", NULL, NULL,
+                 NULL); /* else the reserve counts, too */
+    store_files_note(sqlite_of(store));
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
              (long long)number(store, "PRAGMA page_count") + 2);
-    sqlite3_exec(store->database, limit, NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->database, limit, NULL, NULL, NULL);
     add_enqueue(item);
     add_many(known);
     add_look(item.id);
