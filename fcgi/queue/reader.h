@@ -2,7 +2,8 @@
 #define HASHMILL_READER_H
 
 /* What a process reads from the store by itself, on a read-only connection of its own. It sees what
- * is durable, waits for nobody, and works while the writer is away. The store below implements it.
+ * is durable, waits for nobody, and works while the writer is away. The engine of the database
+ * implements it.
  */
 
 #include "queue_fleet.h"
@@ -18,7 +19,7 @@ struct conf;
  * short. */
 struct reader *reader_new(const struct conf *conf);
 
-/* The same for the replica of the peer's database. */
+/* The same for the replica of the peer's database, which is a file of SQLite's. */
 struct reader *reader_new_of_replica(const struct conf *conf);
 void reader_free(struct reader *reader);
 
@@ -68,7 +69,7 @@ enum queue_result reader_pull_fate(struct reader *reader, const uint8_t tag[PULL
 enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers);
 enum queue_result reader_met(struct reader *reader, struct queue_identity *met);
 
-/* Marks a finished file as a copy of the store. False after logging why. */
+/* Marks a finished file of SQLite's as a copy of the store. False after logging why. */
 bool reader_mark_copy(const char *path);
 
 #endif

@@ -15,7 +15,8 @@ static void take(struct queue_clients *clients, sqlite3_stmt *row) {
         clients->list[at].items[state] = sqlite3_column_int64(row, ITEMS + state);
 }
 
-enum queue_result reader_clients(struct reader *reader, struct queue_clients *clients) {
+enum queue_result sqlite_reader_clients(struct reader *base, struct queue_clients *clients) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     int code = SQLITE_DONE;
     sqlite3_stmt *rows = reader_statement(reader, SQL_CLIENTS_COUNTS);
     clients->count = 0;

@@ -22,7 +22,7 @@ struct held {
 
 /* A reading under way. */
 struct reading {
-    struct reader *reader;
+    struct sqlite_reader *reader;
     const struct queue_fleet_since *since;
     struct queue_fleet *fleet;
     struct held held;
@@ -201,7 +201,7 @@ static int compare_times(const void *a, const void *b) {
     return (one > other) - (one < other);
 }
 
-int64_t reader_boot_ms(struct reader *reader, int *code) {
+int64_t reader_boot_ms(struct sqlite_reader *reader, int *code) {
     sqlite3_stmt *statement = reader_statement(reader, SQL_FLEET_BOOTS);
     int64_t boots_ms[BOOTS] = {0};
     int count = 0;
@@ -235,8 +235,9 @@ static bool read_all(struct reading *reading) {
            each_row(reading, SQL_FLEET_OUTSIDE, silent_ms, 0, take_outside) && read_boots(reading);
 }
 
-enum queue_result reader_fleet(struct reader *reader, const struct queue_fleet_since *since,
-                               struct queue_fleet *fleet) {
+enum queue_result sqlite_reader_fleet(struct reader *base, const struct queue_fleet_since *since,
+                                      struct queue_fleet *fleet) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     struct reading reading = {.reader = reader, .since = since, .fleet = fleet};
     *fleet = (struct queue_fleet){0};
     bool good = read_all(&reading);

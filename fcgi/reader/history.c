@@ -14,7 +14,8 @@ static void take(struct queue_history *history, sqlite3_stmt *row) {
         history_join(&history->steps[step], &found.step);
 }
 
-enum queue_result reader_history(struct reader *reader, struct queue_history *history) {
+enum queue_result sqlite_reader_history(struct reader *base, struct queue_history *history) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     sqlite3_stmt *rows = reader_statement(reader, SQL_HISTORY_ROWS);
     int code;
     memset(history->steps, 0, (size_t)history->count * sizeof *history->steps);

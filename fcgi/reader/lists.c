@@ -10,7 +10,7 @@
 enum { LOOKED_AT_MAX = 10000 }; /* items that one page of those in one state looks at */
 
 /* The statement for a list, which gives one row more than it may need. */
-static sqlite3_stmt *bind(struct reader *reader, const struct queue_list *list) {
+static sqlite3_stmt *bind(struct sqlite_reader *reader, const struct queue_list *list) {
     static const struct uuid behind_all = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                             0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
     const struct uuid *after = list->has_after ? &list->after : &behind_all;
@@ -56,8 +56,9 @@ static int fill(struct queue_page *page, const struct queue_list *list, sqlite3_
     return code;
 }
 
-enum queue_result reader_list(struct reader *reader, const struct queue_list *list,
-                              struct queue_page *page) {
+enum queue_result sqlite_reader_list(struct reader *base, const struct queue_list *list,
+                                     struct queue_page *page) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     memset(page, 0, offsetof(struct queue_page, items));
     page->known = 1;
     sqlite3_stmt *rows = bind(reader, list);
@@ -68,12 +69,13 @@ enum queue_result reader_list(struct reader *reader, const struct queue_list *li
     return code == SQLITE_DONE ? QUEUE_OK : reader_failed(reader, code);
 }
 
-enum queue_result reader_list_then(struct reader *reader, const struct queue_list *list,
-                                   struct queue_page *page) {
+enum queue_result sqlite_reader_list_then(struct reader *base, const struct queue_list *list,
+                                          struct queue_page *page) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     int64_t wall_ms = 0;
     enum queue_result result = reader_wall(reader, &wall_ms);
     if (result == QUEUE_OK)
-        result = reader_list(reader, list, page);
+        result = sqlite_reader_list(base, list, page);
     page->as_of_ms = wall_ms;
     return reader_moved(reader) ? QUEUE_DOWN : result;
 }

@@ -30,7 +30,7 @@ static int64_t clock_now(int64_t clock_ms, int64_t wall_ms) {
     return wall_ms > 0 && since_ms > 0 ? clock_ms + since_ms : clock_ms;
 }
 
-enum queue_result reader_counts(struct reader *reader, struct queue_load *load) {
+enum queue_result reader_counts(struct sqlite_reader *reader, struct queue_load *load) {
     sqlite3_stmt *row = reader_statement(reader, SQL_TALLY_READ);
     if (!row)
         return QUEUE_DOWN;
@@ -90,7 +90,7 @@ static void take_rate(struct queue_load *load, sqlite3_stmt *row) {
 
 /* Runs a statement, with the numbers that it has parameters for, and calls take for each row.
  * Returns SQLite's code; SQLITE_BUSY when the file cannot be read now. */
-static int each(struct reader *reader, enum sql sql, int64_t first, int64_t second,
+static int each(struct sqlite_reader *reader, enum sql sql, int64_t first, int64_t second,
                 void (*take)(struct queue_load *load, sqlite3_stmt *row)) {
     sqlite3_stmt *statement = reader_statement(reader, sql);
     int code;
@@ -108,7 +108,7 @@ static int each(struct reader *reader, enum sql sql, int64_t first, int64_t seco
 }
 
 /* Reads the machines of this node, if it launches any. */
-static int read_machines(struct reader *reader) {
+static int read_machines(struct sqlite_reader *reader) {
     struct queue_load *load = reader->load;
     int code = SQLITE_DONE;
     load->boot_ms = -1;
@@ -124,7 +124,7 @@ static int read_machines(struct reader *reader) {
 }
 
 /* Reads everything but the counts. Returns SQLite's code. */
-static int read_rows(struct reader *reader) {
+static int read_rows(struct sqlite_reader *reader) {
     struct queue_load *load = reader->load;
     load->worker_count = load->held_count = load->client_count = 0;
     load->machine_count = load->booting_count = 0;
@@ -140,7 +140,8 @@ static int read_rows(struct reader *reader) {
     return code == SQLITE_DONE ? read_machines(reader) : code;
 }
 
-const struct queue_load *reader_load(struct reader *reader) {
+const struct queue_load *sqlite_reader_load(struct reader *base) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     if (!reader->load)
         reader->load = memory_or_end(calloc(1, sizeof *reader->load), "the load");
     if (reader_counts(reader, reader->load) != QUEUE_OK)

@@ -9,7 +9,8 @@
 
 /* A statement with these numbers bound as ?1, ?2 ...; NULL (DOWN) when the file cannot be read now.
  */
-static sqlite3_stmt *bound(struct reader *reader, enum sql sql, const int64_t *numbers, int count) {
+static sqlite3_stmt *bound(struct sqlite_reader *reader, enum sql sql, const int64_t *numbers,
+                           int count) {
     sqlite3_stmt *statement = reader_statement(reader, sql);
     for (int i = 0; statement && i < count; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
@@ -17,7 +18,7 @@ static sqlite3_stmt *bound(struct reader *reader, enum sql sql, const int64_t *n
 }
 
 /* Ends a statement whose last step gave this code. OK for SQLITE_DONE, else DOWN or FAULT. */
-static enum queue_result end(struct reader *reader, sqlite3_stmt *statement, int code) {
+static enum queue_result end(struct sqlite_reader *reader, sqlite3_stmt *statement, int code) {
     if (!statement)
         return QUEUE_DOWN;
     sqlite3_reset(statement); /* no read transaction may outlive the request */
@@ -32,7 +33,7 @@ static bool take_blob(sqlite3_stmt *row, int column, void *to, int size) {
     return true;
 }
 
-static enum queue_result read_tally(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_tally(struct sqlite_reader *reader, struct queue_peers *peers) {
     sqlite3_stmt *statement = bound(reader, SQL_TALLY_READ, NULL, 0);
     int code = SQLITE_ERROR;
     if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -44,7 +45,7 @@ static enum queue_result read_tally(struct reader *reader, struct queue_peers *p
     return end(reader, statement, code);
 }
 
-static enum queue_result read_identity(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_identity(struct sqlite_reader *reader, struct queue_peers *peers) {
     sqlite3_stmt *statement = bound(reader, SQL_IDENTITY, NULL, 0);
     int code = SQLITE_ERROR;
     if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW &&
@@ -58,7 +59,7 @@ static enum queue_result read_identity(struct reader *reader, struct queue_peers
 
 /* Reads the saved state of the peer: its database, with epoch 0 when none was met, and since when
  * its replica is incomplete. */
-static enum queue_result load_peer(struct reader *reader, struct queue_identity *met,
+static enum queue_result load_peer(struct sqlite_reader *reader, struct queue_identity *met,
                                    int64_t *incomplete_wall_ms) {
     const int64_t node = reader->conf->peer.node;
     sqlite3_stmt *statement = bound(reader, SQL_PEER_LOAD, &node, 1);
@@ -72,17 +73,18 @@ static enum queue_result load_peer(struct reader *reader, struct queue_identity 
     return end(reader, statement, code);
 }
 
-static enum queue_result read_peer(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_peer(struct sqlite_reader *reader, struct queue_peers *peers) {
     return load_peer(reader, &peers->met, &peers->incomplete_wall_ms);
 }
 
-enum queue_result reader_met(struct reader *reader, struct queue_identity *met) {
+enum queue_result sqlite_reader_met(struct reader *base, struct queue_identity *met) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     int64_t incomplete_wall_ms;
     *met = (struct queue_identity){0};
     return load_peer(reader, met, &incomplete_wall_ms);
 }
 
-static enum queue_result read_loans(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_loans(struct sqlite_reader *reader, struct queue_peers *peers) {
     sqlite3_stmt *statement = bound(reader, SQL_LOANS_ALL, &(int64_t){QUEUE_LOANS_MAX}, 1);
     int code = SQLITE_ERROR;
     while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW &&
@@ -96,7 +98,7 @@ static enum queue_result read_loans(struct reader *reader, struct queue_peers *p
     return end(reader, statement, code);
 }
 
-static enum queue_result read_machines(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_machines(struct sqlite_reader *reader, struct queue_peers *peers) {
     sqlite3_stmt *statement = bound(reader, SQL_MACHINES_ALIVE, &(int64_t){QUEUE_MACHINES_MAX}, 1);
     int code = SQLITE_ERROR;
     while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
@@ -105,7 +107,8 @@ static enum queue_result read_machines(struct reader *reader, struct queue_peers
     return end(reader, statement, code);
 }
 
-static enum queue_result read_reservations(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_reservations(struct sqlite_reader *reader,
+                                           struct queue_peers *peers) {
     const int64_t numbers[] = {reader->conf->peer.node, QUEUE_RESERVATIONS_MAX};
     sqlite3_stmt *statement = bound(reader, SQL_RESERVATIONS, numbers, 2);
     int code = SQLITE_ERROR;
@@ -121,7 +124,7 @@ static enum queue_result read_reservations(struct reader *reader, struct queue_p
     return end(reader, statement, code);
 }
 
-static enum queue_result read_reserved(struct reader *reader, struct queue_peers *peers) {
+static enum queue_result read_reserved(struct sqlite_reader *reader, struct queue_peers *peers) {
     sqlite3_stmt *statement = bound(reader, SQL_RESERVED_ITEMS, NULL, 0);
     int code = SQLITE_ERROR;
     if (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -131,8 +134,9 @@ static enum queue_result read_reserved(struct reader *reader, struct queue_peers
     return end(reader, statement, code);
 }
 
-enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers) {
-    typedef enum queue_result part(struct reader *, struct queue_peers *);
+enum queue_result sqlite_reader_peers(struct reader *base, struct queue_peers *peers) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
+    typedef enum queue_result part(struct sqlite_reader *, struct queue_peers *);
     static part *const parts[] = {read_tally,    read_identity,     read_peer,    read_loans,
                                   read_machines, read_reservations, read_reserved};
     enum queue_result result = QUEUE_OK;
@@ -142,8 +146,9 @@ enum queue_result reader_peers(struct reader *reader, struct queue_peers *peers)
     return result;
 }
 
-enum queue_result reader_pull_fate(struct reader *reader, const uint8_t tag[PULL_TAG_SIZE],
-                                   struct queue_fate *fate) {
+enum queue_result sqlite_reader_pull_fate(struct reader *base, const uint8_t tag[PULL_TAG_SIZE],
+                                          struct queue_fate *fate) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     sqlite3_stmt *statement = reader_statement(reader, SQL_SPREAD_FIND);
     int code = SQLITE_ERROR;
     *fate = (struct queue_fate){.fate = PULL_UNKNOWN};
@@ -161,7 +166,7 @@ enum queue_result reader_pull_fate(struct reader *reader, const uint8_t tag[PULL
 }
 
 /* Runs a statement that gives no row. */
-static bool run(struct reader *reader, enum sql sql) {
+static bool run(struct sqlite_reader *reader, enum sql sql) {
     sqlite3_stmt *statement = reader_statement(reader, sql);
     int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
     if (statement)
@@ -180,7 +185,7 @@ static int64_t number_of(sqlite3_stmt *statement, int column) {
 }
 
 /* Hashes a range of items, within one read transaction. Returns SQLite's code. */
-static int hash_range(struct reader *reader, int64_t items, struct queue_range *range) {
+static int hash_range(struct sqlite_reader *reader, int64_t items, struct queue_range *range) {
     const int64_t from[] = {range->first, items};
     range->batch = number_of(bound(reader, SQL_TALLY_READ, NULL, 0), 2 + ITEM_STATES);
     range->last = number_of(bound(reader, SQL_REPLICA_ROWS_END, from, 2), 0);
@@ -191,8 +196,9 @@ static int hash_range(struct reader *reader, int64_t items, struct queue_range *
     return rows_hash(rows, range->hash);
 }
 
-enum queue_result reader_hash_items(struct reader *reader, int64_t items,
-                                    struct queue_range *range) {
+enum queue_result sqlite_reader_hash_items(struct reader *base, int64_t items,
+                                           struct queue_range *range) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     if (!run(reader, SQL_READ_BEGIN))
         return QUEUE_DOWN;
     int code = hash_range(reader, items, range);

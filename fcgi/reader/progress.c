@@ -62,7 +62,7 @@ struct place {
 };
 
 /* Reads the item itself. OK, with its place; NONE, DOWN, FAULT. */
-static enum queue_result read_item(struct reader *reader, struct uuid id,
+static enum queue_result read_item(struct sqlite_reader *reader, struct uuid id,
                                    const struct queue_whose *whose, struct queue_progress *progress,
                                    struct place *place) {
     sqlite3_stmt *row = reader_statement(reader, SQL_PROGRESS_ITEM);
@@ -90,7 +90,7 @@ static enum queue_result read_item(struct reader *reader, struct uuid id,
 }
 
 /* Reads the last points under the present lease. */
-static enum queue_result read_points(struct reader *reader, int64_t seq,
+static enum queue_result read_points(struct sqlite_reader *reader, int64_t seq,
                                      struct queue_progress *progress) {
     sqlite3_stmt *rows = reader_statement(reader, SQL_PROGRESS_POINTS);
     int code;
@@ -108,7 +108,7 @@ static enum queue_result read_points(struct reader *reader, int64_t seq,
 }
 
 /* Adds how long items took, as a statement gives it. Returns SQLite's code. */
-static int add_lately(struct reader *reader, enum sql sql, int64_t client,
+static int add_lately(struct sqlite_reader *reader, enum sql sql, int64_t client,
                       struct queue_progress *progress) {
     sqlite3_stmt *rows = reader_statement(reader, sql);
     int code;
@@ -128,7 +128,7 @@ static int add_lately(struct reader *reader, enum sql sql, int64_t client,
     return code;
 }
 
-static enum queue_result read_lately(struct reader *reader, int64_t client,
+static enum queue_result read_lately(struct sqlite_reader *reader, int64_t client,
                                      struct queue_progress *progress) {
     int code = add_lately(reader, SQL_PROGRESS_DONE, client, progress);
     if (code == SQLITE_DONE && progress->lately_count < QUEUE_LATELY_MAX / 2)
@@ -137,7 +137,7 @@ static enum queue_result read_lately(struct reader *reader, int64_t client,
 }
 
 /* Runs a statement about the items ahead of one, for its single number. False with the result. */
-static bool ask_ahead(struct reader *reader, enum sql sql, int64_t seq, int64_t rank,
+static bool ask_ahead(struct sqlite_reader *reader, enum sql sql, int64_t seq, int64_t rank,
                       double *number, enum queue_result *result) {
     sqlite3_stmt *row = reader_statement(reader, sql);
     *result = QUEUE_DOWN;
@@ -154,7 +154,7 @@ static bool ask_ahead(struct reader *reader, enum sql sql, int64_t seq, int64_t 
 }
 
 /* Reads what is leased before an item. */
-static enum queue_result read_ahead(struct reader *reader, int64_t seq,
+static enum queue_result read_ahead(struct sqlite_reader *reader, int64_t seq,
                                     struct queue_progress *progress) {
     enum queue_result result;
     double count;
@@ -168,9 +168,10 @@ static enum queue_result read_ahead(struct reader *reader, int64_t seq,
     return result;
 }
 
-enum queue_result reader_progress(struct reader *reader, struct uuid id,
-                                  const struct queue_whose *whose,
-                                  struct queue_progress *progress) {
+enum queue_result sqlite_reader_progress(struct reader *base, struct uuid id,
+                                         const struct queue_whose *whose,
+                                         struct queue_progress *progress) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     struct place place = {0};
     enum queue_result result = read_item(reader, id, whose, progress, &place);
     if (result == QUEUE_OK)
@@ -222,8 +223,8 @@ static void choose(struct choice *choice, const struct candidate *next) {
 
 /* Chooses among the leased items. Returns how many there were to choose from; -1 with the result
  * after a failure. */
-static int choose_all(struct reader *reader, const struct queue_whose *whose, int64_t silent_ms,
-                      struct choice *choice, enum queue_result *result) {
+static int choose_all(struct sqlite_reader *reader, const struct queue_whose *whose,
+                      int64_t silent_ms, struct choice *choice, enum queue_result *result) {
     sqlite3_stmt *rows = reader_statement(reader, SQL_RUNNING);
     int count = 0;
     int code;
@@ -248,12 +249,12 @@ static int choose_all(struct reader *reader, const struct queue_whose *whose, in
 }
 
 /* Reads a chosen item; one that is not leased any more is left out. */
-static enum queue_result take_run(struct reader *reader, const struct queue_whose *whose,
+static enum queue_result take_run(struct sqlite_reader *reader, const struct queue_whose *whose,
                                   struct uuid id, struct queue_running *running) {
     struct queue_run *run = &running->runs[running->count];
-    enum queue_result result = reader_look(reader, id, whose, &run->item);
+    enum queue_result result = sqlite_reader_look(&reader->base, id, whose, &run->item);
     if (result == QUEUE_OK && run->item.state == ITEM_LEASED)
-        result = reader_progress(reader, id, whose, &run->progress);
+        result = sqlite_reader_progress(&reader->base, id, whose, &run->progress);
     else if (result == QUEUE_OK)
         return QUEUE_OK;
     if (result == QUEUE_OK && run->progress.state == ITEM_LEASED)
@@ -261,10 +262,11 @@ static enum queue_result take_run(struct reader *reader, const struct queue_whos
     return result == QUEUE_NONE ? QUEUE_OK : result;
 }
 
-enum queue_result reader_running(struct reader *reader, const struct queue_whose *whose, int limit,
-                                 struct queue_running *running) {
+enum queue_result sqlite_reader_running(struct reader *base, const struct queue_whose *whose,
+                                        int limit, struct queue_running *running) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     struct choice choice = {.limit = limit < QUEUE_RUNNING_MAX ? limit : QUEUE_RUNNING_MAX};
-    const struct queue_load *load = reader_load(reader);
+    const struct queue_load *load = sqlite_reader_load(base);
     enum queue_result result;
     running->count = running->more = 0;
     if (!load)

@@ -12,15 +12,16 @@
 enum { BUSY_MS = 1000 };
 
 static struct reader *new_of(const struct conf *conf, const char *end) {
-    struct reader *reader = calloc(1, sizeof *reader);
+    struct sqlite_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return NULL;
+    reader->base.engine = &reader_engine_sqlite;
     reader->conf = conf;
     snprintf(reader->path, sizeof reader->path, "%s%s", conf->database, end);
-    return reader;
+    return &reader->base;
 }
 
-struct reader *reader_new(const struct conf *conf) {
+struct reader *sqlite_reader_new(const struct conf *conf) {
     return new_of(conf, "");
 }
 
@@ -28,7 +29,7 @@ struct reader *reader_new_of_replica(const struct conf *conf) {
     return new_of(conf, "-replica");
 }
 
-static void close_database(struct reader *reader) {
+static void close_database(struct sqlite_reader *reader) {
     for (int sql = 0; sql < SQL_COUNT; sql++) {
         sqlite3_finalize(reader->statements[sql]);
         reader->statements[sql] = NULL;
@@ -37,7 +38,8 @@ static void close_database(struct reader *reader) {
     reader->database = NULL;
 }
 
-void reader_free(struct reader *reader) {
+void sqlite_reader_free(struct reader *base) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     close_database(reader);
     free(reader->load);
     free(reader);
@@ -45,7 +47,7 @@ void reader_free(struct reader *reader) {
 
 /* Whether the file is open. Closes it when its files were removed or replaced: this connection
  * would show the content of the former ones for ever. */
-static bool is_open(struct reader *reader) {
+static bool is_open(struct sqlite_reader *reader) {
     if (!reader->database)
         return false;
     if (reader->owner != getpid()) {
@@ -59,7 +61,7 @@ static bool is_open(struct reader *reader) {
 }
 
 /* Logs why the file cannot be read; missing rights as an error for the operator, once. */
-static void tell_unreadable(struct reader *reader) {
+static void tell_unreadable(struct sqlite_reader *reader) {
     errno = reader->database ? sqlite3_system_errno(reader->database) : 0;
     if ((errno == EACCES || errno == EPERM) && !reader->told_rights) {
         files_explain(reader->path);
@@ -69,7 +71,7 @@ static void tell_unreadable(struct reader *reader) {
 }
 
 /* Opens the file unless it is open. False, logged, when that is not possible now. */
-static bool open_database(struct reader *reader) {
+static bool open_database(struct sqlite_reader *reader) {
     if (is_open(reader))
         return true;
     files_name(&reader->files, reader->path);
@@ -88,7 +90,7 @@ static bool open_database(struct reader *reader) {
     return false;
 }
 
-sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql) {
+sqlite3_stmt *reader_statement(struct sqlite_reader *reader, enum sql sql) {
     sqlite3_stmt **slot = &reader->statements[sql];
     if (!open_database(reader))
         return NULL;
@@ -100,7 +102,7 @@ sqlite3_stmt *reader_statement(struct reader *reader, enum sql sql) {
     return NULL;
 }
 
-enum queue_result reader_failed(struct reader *reader, int code) {
+enum queue_result reader_failed(struct sqlite_reader *reader, int code) {
     int primary = code & 0xff;
     bool damaged = code == SQLITE_ROW || primary == SQLITE_IOERR || primary == SQLITE_CORRUPT ||
                    primary == SQLITE_NOTADB;
@@ -110,8 +112,9 @@ enum queue_result reader_failed(struct reader *reader, int code) {
     return damaged ? QUEUE_FAULT : QUEUE_DOWN;
 }
 
-enum queue_result reader_look(struct reader *reader, struct uuid id,
-                              const struct queue_whose *whose, struct queue_item *item) {
+enum queue_result sqlite_reader_look(struct reader *base, struct uuid id,
+                                     const struct queue_whose *whose, struct queue_item *item) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     sqlite3_stmt *look = reader_statement(reader, SQL_LOOK);
     if (!look)
         return QUEUE_DOWN;
@@ -126,7 +129,7 @@ enum queue_result reader_look(struct reader *reader, struct uuid id,
 }
 
 /* Whether a statement finds a tag of this range. OK, NONE, DOWN, FAULT. */
-static enum queue_result find_tag(struct reader *reader, enum sql sql,
+static enum queue_result find_tag(struct sqlite_reader *reader, enum sql sql,
                                   const struct tag_range *range) {
     sqlite3_stmt *find = reader_statement(reader, sql);
     if (!find)
@@ -140,7 +143,8 @@ static enum queue_result find_tag(struct reader *reader, enum sql sql,
                                  : reader_failed(reader, code);
 }
 
-enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *pull) {
+enum queue_result sqlite_reader_pulled(struct reader *base, const struct queue_pull *pull) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     uint8_t tag[PULL_TAG_SIZE];
     if (!pull_tag(tag, pull))
         return QUEUE_FAULT;
@@ -149,7 +153,7 @@ enum queue_result reader_pulled(struct reader *reader, const struct queue_pull *
     return result == QUEUE_NONE ? find_tag(reader, SQL_SPREAD_AGAIN, &range) : result;
 }
 
-enum queue_result reader_wall(struct reader *reader, int64_t *wall_ms) {
+enum queue_result reader_wall(struct sqlite_reader *reader, int64_t *wall_ms) {
     sqlite3_stmt *tally = reader_statement(reader, SQL_TALLY_BATCH);
     if (!tally)
         return QUEUE_DOWN;
@@ -159,19 +163,20 @@ enum queue_result reader_wall(struct reader *reader, int64_t *wall_ms) {
     return code == SQLITE_ROW ? QUEUE_OK : reader_failed(reader, code);
 }
 
-bool reader_moved(struct reader *reader) {
+bool reader_moved(struct sqlite_reader *reader) {
     if (!reader->database || !files_moved(&reader->files))
         return false;
     close_database(reader);
     return true;
 }
 
-enum queue_result reader_look_then(struct reader *reader, struct uuid id,
-                                   const struct queue_whose *whose, struct queue_item *item,
-                                   int64_t *wall_ms) {
+enum queue_result sqlite_reader_look_then(struct reader *base, struct uuid id,
+                                          const struct queue_whose *whose, struct queue_item *item,
+                                          int64_t *wall_ms) {
+    struct sqlite_reader *reader = sqlite_reader_of(base);
     enum queue_result result = reader_wall(reader, wall_ms);
     if (result == QUEUE_OK)
-        result = reader_look(reader, id, whose, item);
+        result = sqlite_reader_look(base, id, whose, item);
     return reader_moved(reader) ? QUEUE_DOWN : result;
 }
 

@@ -2,10 +2,11 @@
 #define HASHMILL_ENGINE_H
 
 /*
- * An engine: all that is below store.h, for one kind of database. Each function here is that of
- * store.h with the same name, and keeps what is said there. Only store.c calls it.
+ * An engine: all that is below store.h and reader.h, for one kind of database. Each function here
+ * is that of the same name there, and keeps what is said there. Only store.c and reader.c call it.
  */
 
+#include "queue/reader.h"
 #include "store.h"
 
 struct store_engine {
@@ -101,7 +102,48 @@ struct store {
     const struct store_engine *engine;
 };
 
+/* What processes read by themselves, which goes round the store. */
+struct reader_engine {
+    /* It sets the engine of what it gives. */
+    struct reader *(*new)(const struct conf *conf);
+    void (*free)(struct reader *reader);
+
+    enum queue_result (*look)(struct reader *reader, struct uuid id,
+                              const struct queue_whose *whose, struct queue_item *item);
+    enum queue_result (*pulled)(struct reader *reader, const struct queue_pull *pull);
+    enum queue_result (*list)(struct reader *reader, const struct queue_list *list,
+                              struct queue_page *page);
+    enum queue_result (*fleet)(struct reader *reader, const struct queue_fleet_since *since,
+                               struct queue_fleet *fleet);
+    enum queue_result (*clients)(struct reader *reader, struct queue_clients *clients);
+    enum queue_result (*history)(struct reader *reader, struct queue_history *history);
+    const struct queue_load *(*load)(struct reader *reader);
+    enum queue_result (*progress)(struct reader *reader, struct uuid id,
+                                  const struct queue_whose *whose, struct queue_progress *progress);
+    enum queue_result (*running)(struct reader *reader, const struct queue_whose *whose, int limit,
+                                 struct queue_running *running);
+    enum queue_result (*peers)(struct reader *reader, struct queue_peers *peers);
+
+    /* Two nodes. Each may be NULL, and is answered FAULT then. */
+    enum queue_result (*hash_items)(struct reader *reader, int64_t items,
+                                    struct queue_range *range);
+    enum queue_result (*pull_fate)(struct reader *reader, const uint8_t tag[PULL_TAG_SIZE],
+                                   struct queue_fate *fate);
+    enum queue_result (*met)(struct reader *reader, struct queue_identity *met);
+    enum queue_result (*look_then)(struct reader *reader, struct uuid id,
+                                   const struct queue_whose *whose, struct queue_item *item,
+                                   int64_t *wall_ms);
+    enum queue_result (*list_then)(struct reader *reader, const struct queue_list *list,
+                                   struct queue_page *page);
+};
+
+/* The head of a reader: the first member of the engine's own struct. */
+struct reader {
+    const struct reader_engine *engine;
+};
+
 /* The engine that these settings ask for. */
 const struct store_engine *store_engine_of(const struct conf *conf);
+const struct reader_engine *reader_engine_of(const struct conf *conf);
 
 #endif

@@ -31,19 +31,38 @@ static void answers_without(void) {
     ok(!store_is_superseded(&store), "no other database takes the place of this one");
 }
 
+static void reads_without(void) {
+    static const struct reader_engine least;
+    static const uint8_t tag[PULL_TAG_SIZE];
+    static const struct uuid id;
+    struct reader reader = {.engine = &least};
+    is_int(reader_look_then(&reader, id, NULL, NULL, NULL), QUEUE_FAULT, "no replica has items");
+    is_int(reader_list_then(&reader, NULL, NULL), QUEUE_FAULT, "or lists them");
+    is_int(reader_hash_items(&reader, 1, NULL), QUEUE_FAULT, "or is compared");
+    is_int(reader_pull_fate(&reader, tag, NULL), QUEUE_FAULT, "no pull has gone over both nodes");
+    is_int(reader_met(&reader, NULL), QUEUE_FAULT, "no other database was met");
+}
+
+/* How many of the pointers of a table are NULL. */
+static int missing(const void *table, size_t size) {
+    static const char none[sizeof(void (*)(void))];
+    int count = 0;
+    for (size_t at = 0; at < size; at += sizeof none)
+        count += memcmp((const char *)table + at, none, sizeof none) == 0;
+    return count;
+}
+
 static void has_all(void) {
     static const struct conf conf;
-    static const char none[sizeof(void (*)(void))];
     const struct store_engine *engine = store_engine_of(&conf);
-    int missing = 0;
-    for (size_t at = 0; at < sizeof *engine; at += sizeof none)
-        missing += memcmp((const char *)engine + at, none, sizeof none) == 0;
-    ok(missing == 0, "%s lacks no function", engine->name);
+    is_int(missing(engine, sizeof *engine), 0, "SQLite has all functions of a store");
+    is_int(missing(reader_engine_of(&conf), sizeof(struct reader_engine)), 0, "and of a reader");
     ok(strncmp(store_version(&conf), "SQLite 3.", 9) == 0, "it is %s", store_version(&conf));
 }
 
 int main(void) {
     answers_without();
+    reads_without();
     has_all();
     return done_testing();
 }
