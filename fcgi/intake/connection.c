@@ -21,6 +21,7 @@ static struct {
 void connection_turn(struct connection *connection, enum connection_state state) {
     connection->state = state;
     connection->since_ms = clock_steady_ms();
+    connection->is_late = false;
 }
 
 void connection_begin(struct connection *connection, uint8_t *body, size_t body_size) {

@@ -21,6 +21,7 @@ struct connection {
     enum connection_state state;
     int fd;
     int64_t since_ms; /* steady time since when it is in this state */
+    bool is_late;     /* it has been for too long */
     bool readable;    /* something has come that was not received yet */
     bool hung_up;     /* the peer sends nothing more */
     bool is_open;     /* `request` is: from the end of its head to its reply */

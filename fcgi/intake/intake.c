@@ -1,6 +1,7 @@
 #include "intake.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -92,10 +93,18 @@ static void end_request(struct intake *intake, struct connection *connection) {
         end_connection(intake, connection);
 }
 
+/* Whether a connection waits that cannot be taken, as all places are. */
+static bool others_wait(const struct intake *intake) {
+    struct pollfd listener = {.fd = intake->listen_fd, .events = POLLIN};
+    return intake->open == CONNECTIONS_MAX && poll(&listener, 1, 0) > 0;
+}
+
 /* Sends the reply in server->reply. A connection is kept only behind a whole body: nginx may send
- * the next request as soon as it has this reply and has handed over the rest of the body. */
+ * the next request as soon as it has this reply and has handed over the rest of the body. It is not
+ * kept from others that wait, or busy ones would keep them out for ever. */
 static void reply(struct intake *intake, struct connection *connection) {
-    bool sent = connection_reply(connection, intake->is_stopping, &intake->out);
+    bool last = intake->is_stopping || others_wait(intake);
+    bool sent = connection_reply(connection, last, &intake->out);
     server_turn_to(intake->server, NULL);
     if (sent && connection->records.state == RECORDS_WHOLE)
         end_request(intake, connection);
@@ -282,23 +291,35 @@ static void take_answers(struct intake *intake) {
 
 /* --- The loop --- */
 
+/* Whether a connection has been in its state for too long. */
+static bool is_late(const struct intake *intake, const struct connection *connection) {
+    int64_t age = clock_steady_ms() - connection->since_ms;
+    if (connection->state == CONNECTION_IDLE)
+        return !connection->readable && age > (intake->is_stopping ? LAST_IDLE_MS : IDLE_MS);
+    return connection->state == CONNECTION_READING && age > READ_MS;
+}
+
 /* Ends what takes too long. A request that breaks off is told so. */
+static void end_late(struct intake *intake, struct connection *connection) {
+    if (connection->state == CONNECTION_IDLE || !connection->is_open) {
+        end_connection(intake, connection);
+        return;
+    }
+    server_turn_to(intake->server, &connection->request);
+    problem_of_body(&intake->server->reply, REQUEST_BODY_BROKEN, intake->body_size);
+    reply(intake, connection);
+}
+
+/* Looks for what takes too long. It is ended when it still does at the next look: this process may
+ * have stood still, and what came meanwhile is received in between. */
 static void sweep(struct intake *intake) {
-    int64_t now = clock_steady_ms();
-    int64_t idle_ms = intake->is_stopping ? LAST_IDLE_MS : IDLE_MS;
-    intake->sweep_ms = now + SWEEP_MS;
+    intake->sweep_ms = clock_steady_ms() + SWEEP_MS;
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
         struct connection *connection = &intake->connections[i];
-        int64_t age = now - connection->since_ms;
-        bool late = connection->state == CONNECTION_READING && age > READ_MS;
-        if (late && connection->is_open) {
-            server_turn_to(intake->server, &connection->request);
-            problem_of_body(&intake->server->reply, REQUEST_BODY_BROKEN, intake->body_size);
-            reply(intake, connection);
-        } else if (late || (connection->state == CONNECTION_IDLE && !connection->readable &&
-                            age > idle_ms)) {
-            end_connection(intake, connection);
-        }
+        bool was_late = connection->is_late;
+        connection->is_late = is_late(intake, connection);
+        if (was_late && connection->is_late)
+            end_late(intake, connection);
     }
 }
 

@@ -67,6 +67,13 @@ sub is_closed ($peer) {
     return IO::Select->new($peer)->can_read(60) && !sysread $peer, $bytes, 1;
 }
 
+# Bytes sent to it that it has not received.
+sub unread ($peer) {
+    my $bytes = pack 'i', 0;
+    ioctl $peer, 0x5411, $bytes or die "ioctl: $!"; # SIOCOUTQ
+    return unpack 'i', $bytes;
+}
+
 sub is_silent ($peer) { return !IO::Select->new($peer)->can_read(0) }
 
 subtest 'a kept connection' => sub {
@@ -238,6 +245,52 @@ subtest 'more connections than are held' => sub {
     close $_ for splice @peers, 0, 40;
     is +(fcgi_answer($last))[0], 201, 'until there is room';
     is_put($peers[$_], "connection $_", 'the others serve') for 0, 200, 400;
+    push @peers, map { connect_intake() } 1 .. 40;
+    ok wait_until(30, sub { held() >= $none + PROCESSES * CONNECTIONS_MAX }), 'so many are held again';
+    $last = $peers[-1];
+    print {$last} head(4) . body('last');
+    $last->flush;
+    my $asked = 0;
+    while (is_silent($last) && $asked < 100) {
+        is_put($peers[$asked], "busy $asked", 'a busy one is served');
+        $asked++;
+    }
+    cmp_ok $asked, '<', 100, 'and makes room for one that waits';
+    is +(fcgi_answer($last))[0], 201, 'which is served';
+    is +(fcgi_answer($peers[0]))[0], 0, 'as the busy one is closed then';
+};
+
+# Sends what there is room for while nobody receives; returns the rest.
+sub send_some ($peer, $bytes) {
+    $peer->blocking(0);
+    my $sent = syswrite $peer, $bytes or die "send: $!";
+    $peer->blocking(1);
+    return substr $bytes, $sent;
+}
+
+subtest 'processes that stood still' => sub {
+    held_idle();
+    my $body = random_body(BODY_MAX);
+    my $request = head(BODY_MAX) . body($body);
+    my @slow = map { connect_intake() } 1 .. 2;
+    for my $peer (@slow) {
+        print {$peer} substr $request, 0, 1000;
+        $peer->flush;
+        ok wait_until(30, sub { unread($peer) == 0 }), 'a request begins';
+    }
+    my @idle = map { connect_intake() } 1 .. 300;
+    is_put($_, 'idle', 'a connection is kept') for @idle;
+    my @children = $mill->children('intake');
+    kill 'STOP', @children;
+    my @rest = map { send_some($_, substr $request, 1000) } @slow;
+    print({$_} head(5) . body('later')), $_->flush for @idle;
+    move_on(11_000);
+    kill 'CONT', @children;
+    print({ $slow[$_] } $rest[$_]), $slow[$_]->flush for 0, 1;
+    is_deeply [map { (fcgi_answer($_))[0] } @slow], [201, 201], 'what came meanwhile is in time';
+    my %count;
+    $count{ (fcgi_answer($_))[0] }++ for @idle;
+    is_deeply \%count, { 201 => scalar @idle }, 'on idle connections, too';
 };
 
 # --- through nginx ----------------------------------------------------------------------------------
