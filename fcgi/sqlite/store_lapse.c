@@ -52,8 +52,9 @@ static int64_t lapse(struct sqlite_store *store, const struct lease_row *lease) 
         items = store_take_back(store, store_bind(store, SQL_LAPSE, "iu", now, lease->id.bytes));
         next = next_of(store, lease);
     }
-    bool good = next == INT64_MAX ? store_run(store, SQL_LEASE_END, "ui", lease->id.bytes, INT64_MAX)
-                                  : store_run(store, SQL_LEASE_LATER, "ui", lease->id.bytes, next);
+    bool good = next == INT64_MAX
+                    ? store_run(store, SQL_LEASE_END, "ui", lease->id.bytes, INT64_MAX)
+                    : store_run(store, SQL_LEASE_LATER, "ui", lease->id.bytes, next);
     return good && store_state_of(store) == STORE_GOOD ? items : -1;
 }
 
