@@ -14,7 +14,7 @@ fi
     packages_build=(gcc libc6-dev make pkg-config python3 "${packages_libraries[@]}")
     packages_run=(nginx curl libjs-dygraphs)
     packages_demo=(perl)
-    packages_test=(git iproute2 jq libnginx-mod-http-lua lintian locales nftables nodejs openssl perl prometheus python3-jsonschema python3-requests python3-yaml sqlite3 strace systemd tmux valgrind)
+    packages_test=(git iproute2 jq libnginx-mod-http-lua libpq-dev lintian locales nftables nodejs openssl perl postgresql prometheus python3-jsonschema python3-requests python3-yaml sqlite3 strace systemd tmux valgrind)
     # Ubuntu has this browser as a snap only; there the tests that need one are left out.
     ! grep -qx 'ID=debian' /etc/os-release || packages_test+=(chromium chromium-driver python3-selenium)
     # What builds the kernels for aarch64 elsewhere, and runs them.
@@ -29,7 +29,8 @@ fi
 }
 
 # What root runs. A package's own service is not started, now or at boot: nginx would listen on port 80 of
-# every address, Prometheus on port 9090, beanstalkd and Redis on ports of this machine.
+# every address, Prometheus on port 9090, beanstalkd and Redis on ports of this machine. PostgreSQL makes no cluster
+# when it is installed here for the first time; the tests make their own.
 # shellcheck disable=SC2016  # the shell that root runs expands these
 install_as_root='
     set -eu
@@ -40,6 +41,13 @@ install_as_root='
         trap "exit 130" INT TERM HUP # which does what EXIT says only then
         printf "#!/bin/sh\n%s\nexit 101\n" "$made" >"$policy"
         chmod 755 "$policy"
+    fi
+    clusters=/etc/postgresql-common/createcluster.conf
+    if [ ! -e "$clusters" ]; then
+        case " $* " in *" postgresql "*)
+            mkdir -p "${clusters%/*}"
+            printf "%s\ncreate_main_cluster = false\n" "$made" >"$clusters" ;;
+        esac
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq -o DPkg::Lock::Timeout=120
