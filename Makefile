@@ -49,10 +49,10 @@ $(BUILD)/t/% $(BUILD)/sim/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(B
 	ROOMS = -I. -Ifcgi -Iworker -Iclient -It/support
 
 LIB_SOURCES := $(wildcard lib/*.c)
-FCGI_SOURCES := $(wildcard fcgi/*.c fcgi/*/*.c)
+FCGI_SOURCES := $(filter-out fcgi/postgres/%,$(wildcard fcgi/*.c fcgi/*/*.c))
 WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
 CLIENT_SOURCES := $(wildcard client/*.c client/*/*.c)
-TEST_SOURCES := $(wildcard t/unit/*/*.c)
+TEST_SOURCES := $(filter-out t/unit/postgres/%,$(wildcard t/unit/*/*.c))
 FUZZ_SOURCES := $(filter-out t/fuzz/driver.c,$(wildcard t/fuzz/*.c))
 BENCH_SOURCES := $(wildcard scripts/bench/*.c scripts/bench/*/*.c)
 SQL_SOURCES := $(sort $(wildcard sql/*.sql))
@@ -82,6 +82,8 @@ quiet =
 else
 quiet = @echo "  $(1)	$@";
 endif
+
+include scripts/build/postgres.mk
 
 .PHONY: all
 all: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(BUILD)/hashmill
@@ -316,16 +318,17 @@ bench-quick:
 	@BUILD=$(BUILD) scripts/bench.sh --quick $(if $(filter 1,$(CHECK)),--check)
 
 C_FILES = $(LIB_SOURCES) $(FCGI_SOURCES) $(WORKER_SOURCES) $(CLIENT_SOURCES) $(TEST_SOURCES) $(BENCH_SOURCES) \
-	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c t/support/plain/*.c)
+	$(SHIM_SOURCES) $(CRASH_SOURCES) $(FLIP_SOURCES) $(SIM_SOURCES) $(wildcard t/fuzz/*.c t/support/plain/*.c) \
+	$(POSTGRES_SOURCES)
 H_FILES = $(wildcard lib/*.h lib/*/*.h fcgi/*.h fcgi/*/*.h worker/*.h worker/*/*.h client/*.h client/*/*.h t/*/*.h t/*/*/*.h)
-PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/tools/screenshots t/support/guard
+PERL_FILES = scripts/bench/bench-worker scripts/build/lint-docs scripts/build/lint-floors t/tools/soak t/tools/idle-worker t/tools/mutate t/tools/screenshots t/support/guard t/support/postgres
 PYTHON_FILES = $(wildcard scripts/bench/*.py scripts/bench/*/*.py t/support/*.py)
 SHELL_FILES = $(wildcard scripts/*.sh scripts/run/*.sh scripts/aws/*.sh debian/*.p* t/install/hosts/*.sh scripts/aws/*.sh.in) \
 	$(addprefix scripts/,aws/ec2-node aws/ec2-start aws/ec2-volume aws/spot-watch bench/bench-mill build/fresh build/from-help \
 	build/lint-commits build/packages.sh build/sql-table install/nginx-site providers/provider-ec2 providers/provider-local) \
 	t/tools/fuzz t/tools/provider .ci/run
 LONG_FILES = $(C_FILES) $(H_FILES) $(SHELL_FILES) $(PERL_FILES) $(PYTHON_FILES) Makefile debian/rules \
-	$(wildcard scripts/bench/*.* sql/* nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json grafana/* prometheus/*) \
+	$(wildcard scripts/bench/*.* scripts/build/*.mk sql/*.sql sql/*/*.sql nginx/*.* nginx/page/* scripts/install/* debian/hashmill.* scripts/aws/*.json grafana/* prometheus/*) \
 	$(wildcard t/*/*.t $(addprefix t/support/,*.pm */*.pm */*/*.pm))
 
 .PHONY: lint lint-c lint-shell lint-python lint-sizes lint-floors lint-docs
@@ -338,9 +341,10 @@ ARM_FILES = worker/kernels/sha512_arm.c worker/kernels/kernels.c
 
 # cppcheck reads no system header but the one whose macros it must see through.
 QUEUE_H = /usr/include/$(shell $(CC) -dumpmachine)/sys/queue.h
-LINT_FLAGS = -D_GNU_SOURCE $(SQLITE_FLAGS) -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -Iclient -It/support -I$(BUILD)
+LINT_FLAGS = -D_GNU_SOURCE $(SQLITE_FLAGS) -DHASHMILL_VERSION='""' -DHASHMILL_TEST -I. -Ilib -Ifcgi -Iworker -Iclient -It/support -I$(BUILD) \
+	$(POSTGRES_FLAGS)
 
-lint-c: $(BUILD)/sql.h
+lint-c: $(BUILD)/sql.h $(if $(HAVE_POSTGRES),$(BUILD)/pg_sql.h)
 	@echo "  LINT	clang-format, cppcheck, clang-tidy"
 	@clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
 	@cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
@@ -417,7 +421,7 @@ install-server: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(MANUALS)
 	install -m 644 docs/openapi.yaml $(SHARE)/hashmill
 	install -D -m 644 -t $(SHARE)/hashmill/grafana grafana/*
 	install -D -m 644 -t $(SHARE)/hashmill/prometheus prometheus/*
-	install -m 644 sql/* $(SHARE)/hashmill/sql
+	install -m 644 sql/*.sql $(SHARE)/hashmill/sql
 	install -m 644 scripts/aws/*.json scripts/aws/*.in $(SHARE)/hashmill/ec2
 	install -m 644 $(MANUALS) $(SHARE)/man/man8
 	install -d $(SHARE)/doc/hashmill/docs
