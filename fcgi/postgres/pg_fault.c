@@ -44,8 +44,9 @@ static const char *const advice[PG_KINDS] = {
     [PG_UNFIT] = "use a server that fits",
     [PG_STANDBY] = "the other hosts of QUEUE are tried; see which is the primary",
     [PG_PAST] = "it is not used: stop it, or make it a standby of the primary that replaced it",
-    [PG_POOLED] = "prepared statements got lost: connect to the server itself, or set pool_mode "
-                  "to session in the pooler",
+    [PG_POOLED] =
+        "prepared statements get lost there: connect to the server itself, or set pool_mode "
+        "to session in the pooler",
     [PG_FAILING] = "the server cannot read or write its files: look into its log and at its disk",
     [PG_UNKNOWN] = "whether it took effect is looked up when the server answers again",
     [PG_BUG] = "this is a mistake in the program: report it with this line",

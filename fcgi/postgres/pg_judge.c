@@ -38,7 +38,9 @@ bool pg_judge_program(const struct pg_facts *facts, struct pg_fault *why) {
 
 bool pg_judge_state(const struct pg_facts *facts, int64_t timeline, struct pg_fault *why) {
     *why = (struct pg_fault){0};
-    if (facts->standby)
+    if (facts->used)
+        pg_fault_set(why, PG_POOLED, "a pooler gives transactions to sessions as they come");
+    else if (facts->standby)
         pg_fault_set(why, PG_STANDBY, "the server is a standby");
     else if (facts->timeline < timeline)
         pg_fault_set(why, PG_PAST,

@@ -17,6 +17,7 @@ struct pg_facts {
     bool aurora;      /* Amazon's storage, which does not write pages */
     bool local_flush; /* a commit is at least on the server's own disk */
     bool copied;      /* it waits for standbys: synchronous_standby_names */
+    bool used;        /* the session was another one's, of ours, before */
     int32_t process;  /* of the backend, as the server says, */
     int32_t told;     /* and as it was said when the connection was made */
 };
@@ -27,7 +28,9 @@ bool pg_judge_program(const struct pg_facts *facts, struct pg_fault *why);
 
 /* Whether a server may be used, when timeline is the highest that was seen. Refused are: a standby;
  * a primary of the past, where what is acknowledged is lost; one without fsync, full_page_writes
- * or a flush at each commit, which loses acknowledged items in a power cut. */
+ * or a flush at each commit, which loses acknowledged items in a power cut; one behind a pooler
+ * that hands sessions from one to the other, where prepared statements are not what one has made.
+ */
 bool pg_judge_state(const struct pg_facts *facts, int64_t timeline, struct pg_fault *why);
 
 /* Whether something stands between, as a pooler does. */

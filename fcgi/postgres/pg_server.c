@@ -3,6 +3,7 @@
 #include "pg_server.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "clock.h"
 #include "log.h"
@@ -38,25 +39,26 @@ static bool is_postgresql(struct pg_link *link, struct pg_fault *why) {
 /* Prepares the session and reads the facts of the server. */
 static bool look(struct pg_link *link, struct pg_facts *facts, struct pg_fault *why) {
     facts->told = PQbackendPID(link->conn);
-    pg_add_own(link, PG_SQL_SESSION_PATH, NULL);
+    const char *left = "";
+    int path = pg_add_own(link, PG_SQL_SESSION_PATH, NULL);
     pg_add_own(link, PG_SQL_SESSION, NULL);
     int answer = pg_add_own(link, PG_SQL_FACTS, NULL);
-    if (pg_run(link, PG_STAYS, LOOK_MS) && pg_get_bool(link, answer, 0, 0, &facts->standby) &&
+    if (pg_run(link, PG_STAYS, LOOK_MS) && pg_get_text(link, path, 0, 0, &left) &&
+        pg_get_bool(link, answer, 0, 0, &facts->standby) &&
         pg_get_int8(link, answer, 0, 1, &facts->timeline) &&
         pg_get_bool(link, answer, 0, 2, &facts->fsync) &&
         pg_get_bool(link, answer, 0, 3, &facts->full_page_writes) &&
         pg_get_bool(link, answer, 0, 4, &facts->aurora) &&
         pg_get_bool(link, answer, 0, 5, &facts->local_flush) &&
         pg_get_bool(link, answer, 0, 6, &facts->copied) &&
-        pg_get_int4(link, answer, 0, 7, &facts->process))
+        pg_get_int4(link, answer, 0, 7, &facts->process)) {
+        facts->used = strcmp(left, "used") == 0;
         return true;
+    }
     *why = link->fault;
-    if (why->kind == PG_SCHEMA || why->kind == PG_BUG) {
-        why->kind = PG_UNFIT;
-        log_debug("PostgreSQL: %s", why->message);
+    if (why->kind == PG_SCHEMA || why->kind == PG_BUG)
         pg_fault_set(why, PG_UNFIT, "the server lacks what PostgreSQL has: %.200s",
                      link->fault.message);
-    }
     return false;
 }
 
@@ -96,7 +98,7 @@ static struct pg_link *try_host(struct pg_server *server, int at, struct pg_faul
 /* Whether only an operator can mend a fault: it is not worth many tries. */
 static bool is_lasting(enum pg_kind kind) {
     return kind == PG_LOCKED || kind == PG_RIGHTS || kind == PG_SETTINGS || kind == PG_UNFIT ||
-           kind == PG_BUG;
+           kind == PG_POOLED || kind == PG_BUG;
 }
 
 /* How much a fault says about why there is no server: more than that another host is a standby. */

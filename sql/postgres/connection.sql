@@ -6,13 +6,16 @@
 SELECT pg_catalog.version();
 
 -- name: session_path
--- From here on a name without a schema is one of PostgreSQL's own, or else of ours.
-SELECT pg_catalog.set_config('search_path', 'hashmill, pg_temp', false);
+-- From here on a name without a schema is one of PostgreSQL's own, or else of ours. Tells what a session of ours has
+-- left here, which a new session never has, and none that a pooler has cleaned.
+SELECT coalesce(pg_catalog.current_setting('hashmill.session', true), ''),
+    pg_catalog.set_config('search_path', 'hashmill, pg_temp', false);
 
 -- name: session
 -- What a session of the queue depends on, whatever the role or the database have set. A commit at least is on the
 -- server's own disk; who wants it to be on more than that keeps it.
-SELECT set_config('statement_timeout', '5s', false), set_config('lock_timeout', '2s', false),
+SELECT set_config('hashmill.session', 'used', false),
+    set_config('statement_timeout', '5s', false), set_config('lock_timeout', '2s', false),
     set_config('idle_in_transaction_session_timeout', '10s', false), set_config('idle_session_timeout', '0', false),
     set_config('default_transaction_isolation', 'read committed', false),
     set_config('client_min_messages', 'warning', false), set_config('plan_cache_mode', 'force_generic_plan', false),

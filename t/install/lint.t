@@ -34,6 +34,8 @@ subtest 'rooms' => sub {
         'of the other program'       => '#include "../../worker/conf.h"',
         'of the statements'          => '#include "sql.h"',
         'of SQLite'                  => '#include <sqlite3.h>',
+        'of libpq'                   => '#include <libpq-fe.h>',
+        'of its statements'          => '#include "pg_sql.h"',
         'a call of SQLite'           => 'int x = sqlite3_threadsafe();',
     );
     for my $what (sort keys %refused) {
@@ -71,6 +73,11 @@ subtest 'statements' => sub {
     like slurp("$dir/sql.c"), qr/^ {8}"SELECT '\\"\\\\';\\n"$/m, 'quotes and backslashes stay what they are';
     is(($table->("SELECT 1;\n"))[0], 0, 'a file that is one statement');
     like slurp("$dir/sql.h"), qr/^ {4}SQL_SOME,$/m, 'has its name';
+    unlike slurp("$dir/sql.h"), qr/takes/, 'types that no statement tells are not there';
+    spew("$dir/sql/some.sql", "-- name: one\n-- takes: int8 uuid[]\nSELECT 1;\n-- name: two\nSELECT 2;\n");
+    is((output(qw(scripts/build/sql-table pg_sql.c pg_sql.h sql/some.sql)))[0], 0, 'statements of another table, with types');
+    like slurp("$dir/pg_sql.h"), qr/^ {4}PG_SQL_ONE,$/m, 'have its name before theirs';
+    like slurp("$dir/pg_sql.c"), qr/_takes\[PG_SQL_COUNT\] = \{\s+\[PG_SQL_ONE\] = "int8 uuid\[\]",\s+\[PG_SQL_TWO\] = "",/, 'and their types';
     my %refused = (
         "-- name: one\nSELECT 1;\n-- name: one\nSELECT 2;\n" => qr/some\.sql:3: the name one is there twice/,
         "-- name: one\n-- name: two\nSELECT 2;\n"            => qr/the statement one in \S+ is empty/,

@@ -153,6 +153,66 @@ static void test_others(void) {
     alone(&cluster, "ALTER ROLE postgres RESET ALL");
 }
 
+/* A session that another one of ours had: as a pooler by transaction gives it. */
+static void test_pooled(void) {
+    alone(&cluster, "ALTER ROLE user1 SET hashmill.session = 'used'");
+    refused(uri_for("user1", ""), PG_POOLED, "a pooler gives transactions",
+            "a session with traces");
+    alone(&cluster, "ALTER ROLE user1 RESET ALL");
+}
+
+/* The value that libpq has for a connection. */
+static const char *option_of(PGconn *conn, const char *keyword) {
+    static char value[100];
+    PQconninfoOption *options = PQconninfo(conn);
+    value[0] = '\0';
+    for (PQconninfoOption *option = options; option->keyword; option++) {
+        if (strcmp(option->keyword, keyword) == 0 && option->val)
+            snprintf(value, sizeof value, "%s", option->val);
+    }
+    PQconninfoFree(options);
+    return value;
+}
+
+/* By TCP and TLS; the certificate must be of the host that was named. */
+static void test_tls(void) {
+    char uri[600];
+    static const char *const hosts[] = {"localhost", "127.0.0.1"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(uri, sizeof uri,
+                 "postgresql://postgres@%s:%s/postgres?sslmode=verify-full&sslrootcert=%s%%2F"
+                 "server.crt",
+                 hosts[i], cluster.port, cluster.host);
+        if (i == 1) {
+            refused(uri, PG_DOWN, "does not match host name", "a certificate of another name");
+            continue;
+        }
+        struct pg_server *server = open_server(uri, &statements);
+        struct pg_link *link = connect_or_end(server);
+        ok(PQsslInUse(link->conn), "TLS is used");
+        is_text(option_of(link->conn, "connect_timeout"), "2", "connect_timeout");
+        is_text(option_of(link->conn, "tcp_user_timeout"), "3000", "tcp_user_timeout");
+        is_text(option_of(link->conn, "keepalives"), "1", "keepalives");
+        pg_link_close(link);
+        close_server(server);
+    }
+    snprintf(uri, sizeof uri,
+             "postgresql://postgres@localhost:%s/postgres?sslmode=verify-full&sslrootcert="
+             "%%2Fetc%%2Fpasswd",
+             cluster.port);
+    refused(uri, PG_DOWN, "root certificate file", "an authority that is none");
+}
+
+/* One line a minute for each host and kind. */
+static void test_log(void) {
+    struct pg_server *server = open_server("postgresql://%2Fnowhere/q", &statements);
+    log_forget();
+    ok(!reconnect(server) && log_has("/nowhere:5432: "), "a fault is logged");
+    log_forget();
+    ok(!reconnect(server) && !log_has("/nowhere"), "once a minute");
+    close_server(server);
+}
+
 /* What is judged of facts that no server here has. */
 static void test_judge(void) {
     struct pg_fault why = {0};
@@ -262,7 +322,7 @@ static void test_failover(void) {
 
 int main(void) {
     set_up();
-    cluster = start_server("a listen_addresses=127.0.0.1");
+    cluster = start_server("a listen_addresses=127.0.0.1 ssl=on");
     struct pg_server *server = open_server(cluster.uri, &statements);
     struct pg_link *link = connect_or_end(server);
     script(link,
@@ -279,6 +339,9 @@ int main(void) {
     test_roles();
     test_session();
     test_others();
+    test_pooled();
+    test_tls();
+    test_log();
     test_judge();
     test_silence();
     test_unsafe();

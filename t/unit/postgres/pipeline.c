@@ -19,7 +19,7 @@ enum {
     WARN,
     SHOW,
     FORGET,
-    READ_ONLY,
+    FAIL,
     STATEMENTS
 };
 
@@ -38,17 +38,17 @@ static const char *const texts[] = {
     [WARN] = "DO $$ BEGIN RAISE WARNING 'take heed'; END $$",
     [SHOW] = "SELECT current_setting($1)",
     [FORGET] = "DEALLOCATE ALL",
-    [READ_ONLY] = "SELECT set_config('transaction_read_only', 'on', true)",
+    [FAIL] = "SELECT public.fail($1)",
 };
 static const char *const names[] = {"put",     "count",     "big",        "sleep",
                                     "divide",  "deferred",  "lock_first", "lock_second",
                                     "missing", "no_column", "change_all", "warn",
-                                    "show",    "forget",    "read_only"};
+                                    "show",    "forget",    "fail"};
 static const char *const takes[] = {
     [PUT] = "int8 bytea", [COUNT] = "",        [BIG] = "bytea int4",  [SLEEP] = "",
     [DIVIDE] = "int4",    [DEFERRED] = "int8", [LOCK_FIRST] = "int8", [LOCK_SECOND] = "int8",
     [MISSING] = "",       [NO_COLUMN] = "",    [CHANGE_ALL] = "",     [WARN] = "",
-    [SHOW] = "text",      [FORGET] = "",       [READ_ONLY] = "",
+    [SHOW] = "text",      [FORGET] = "",       [FAIL] = "text",
 };
 static const struct pg_statements statements = {texts, names, takes, STATEMENTS};
 
@@ -205,6 +205,23 @@ static void test_warning(struct pg_link *link) {
     forget_rows();
 }
 
+/* The server's errors by their SQLSTATE, as they come. */
+static void test_kinds(struct pg_link *link) {
+    static const struct {
+        const char *state;
+        enum pg_kind kind;
+    } states[] = {{"53100", PG_FULL},    {"53300", PG_CROWDED},   {"40001", PG_AGAIN},
+                  {"58030", PG_FAILING}, {"25006", PG_READ_ONLY}, {"42501", PG_RIGHTS}};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        pg_params_clear(&params);
+        pg_put_text(&params, states[i].state);
+        pg_add(link, FAIL, &params);
+        ok(!pg_run(link, PG_COMMITS, 5000), "SQLSTATE %s", states[i].state);
+        is_fault(&link->fault, states[i].kind, "fail: the reason of it", "is of its kind");
+        ok(!strstr(link->fault.message, "s3cret"), "without the details");
+    }
+}
+
 /* A commit whose wait for a standby is cancelled from outside is reported as done by the server. */
 static void test_cancelled_wait(struct pg_link *link) {
     char sql[400];
@@ -323,13 +340,17 @@ int main(void) {
     server = open_server(cluster.uri, &statements);
     struct pg_link *link = connect_or_end(server);
     script(link, "CREATE TABLE public.t (n int8, bytes bytea);"
-                 "CREATE TABLE public.later (n int8 UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+                 "CREATE TABLE public.later (n int8 UNIQUE DEFERRABLE INITIALLY DEFERRED);"
+                 "CREATE FUNCTION public.fail(text) RETURNS int8 LANGUAGE plpgsql AS $$BEGIN RAISE "
+                 "EXCEPTION USING ERRCODE = $1, MESSAGE = 'the reason' || chr(10) || 'of it', "
+                 "DETAIL = 's3cret'; END$$");
     test_transactions(link);
     test_late_error(link);
     test_large(link);
     test_prepared(link);
     pg_link_close(link);
     link = connect_or_end(server);
+    test_kinds(link);
     test_warning(link);
     test_cancelled_wait(link);
     test_locks(link);
