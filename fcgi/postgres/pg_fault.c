@@ -14,6 +14,7 @@ static const struct {
     const char *begins;
     enum pg_kind kind;
 } kinds[] = {
+    {"0A000", PG_SCHEMA}, /* "cached plan must not change result type" */
     {"08", PG_DOWN},       {"08007", PG_UNKNOWN}, {"25006", PG_READ_ONLY}, {"25P03", PG_AGAIN},
     {"26000", PG_POOLED},  {"28", PG_LOCKED},     {"3D000", PG_SETTINGS},  {"3F000", PG_SCHEMA},
     {"40", PG_AGAIN},      {"40002", PG_BUG},     {"40003", PG_UNKNOWN},   {"42501", PG_RIGHTS},

@@ -1,6 +1,7 @@
-# The room fcgi/postgres and its tests, for machines that have libpq (libpq-dev); no program is linked with it yet.
+# The room fcgi/postgres and its tests, for machines that have libpq (libpq-dev) with pipelines; no program is linked
+# with it yet.
 
-HAVE_POSTGRES := $(shell $(PKG_CONFIG) --exists libpq 2>/dev/null && echo yes)
+HAVE_POSTGRES := $(shell $(PKG_CONFIG) --exists 'libpq >= 14' 2>/dev/null && echo yes)
 ifneq ($(HAVE_POSTGRES),)
 POSTGRES_TESTS := $(wildcard t/unit/postgres/*.c)
 POSTGRES_SOURCES := $(wildcard fcgi/postgres/*.c) $(POSTGRES_TESTS)

@@ -20,6 +20,7 @@ enum {
     SHOW,
     FORGET,
     FAIL,
+    ALL,
     STATEMENTS
 };
 
@@ -39,16 +40,17 @@ static const char *const texts[] = {
     [SHOW] = "SELECT current_setting($1)",
     [FORGET] = "DEALLOCATE ALL",
     [FAIL] = "SELECT public.fail($1)",
+    [ALL] = "SELECT * FROM public.later WHERE n = $1",
 };
 static const char *const names[] = {"put",     "count",     "big",        "sleep",
                                     "divide",  "deferred",  "lock_first", "lock_second",
                                     "missing", "no_column", "change_all", "warn",
-                                    "show",    "forget",    "fail"};
+                                    "show",    "forget",    "fail",       "all"};
 static const char *const takes[] = {
     [PUT] = "int8 bytea", [COUNT] = "",        [BIG] = "bytea int4",  [SLEEP] = "",
     [DIVIDE] = "int4",    [DEFERRED] = "int8", [LOCK_FIRST] = "int8", [LOCK_SECOND] = "int8",
     [MISSING] = "",       [NO_COLUMN] = "",    [CHANGE_ALL] = "",     [WARN] = "",
-    [SHOW] = "text",      [FORGET] = "",       [FAIL] = "text",
+    [SHOW] = "text",      [FORGET] = "",       [FAIL] = "text",       [ALL] = "int8",
 };
 static const struct pg_statements statements = {texts, names, takes, STATEMENTS};
 
@@ -185,6 +187,11 @@ static void test_prepared(struct pg_link *link) {
              "is the schema");
     pg_add(link, NO_COLUMN, NULL);
     ok(!pg_run(link, PG_COMMITS, 5000) && link->fault.kind == PG_SCHEMA, "so is a column");
+    add_number(link, ALL, 0);
+    ok(pg_run(link, PG_STAYS, 5000), "a statement whose table then changes");
+    alone(&cluster, "ALTER TABLE public.later ADD COLUMN more int8");
+    add_number(link, ALL, 0);
+    ok(!pg_run(link, PG_STAYS, 5000) && link->fault.kind == PG_SCHEMA, "is of another schema");
     pg_add(link, FORGET, NULL);
     ok(pg_run(link, PG_COMMITS, 5000), "statements are lost, as behind a pooler");
     pg_add(link, CHANGE_ALL, NULL);
