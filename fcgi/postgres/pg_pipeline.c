@@ -68,6 +68,10 @@ static bool expect(struct pg_link *link, const char *name, int prepares) {
 
 /* Prepares a statement that is not prepared yet. False after a failure. */
 static bool prepare(struct pg_link *link, int sql, const char *own) {
+    if (sql < 0 || sql >= link->statements->count) {
+        pg_fault_set(&link->fault, PG_BUG, "there is no statement %d", sql);
+        return false;
+    }
     struct pg_prepared *prepared = &link->prepared[sql];
     if (prepared->count >= 0)
         return true;

@@ -174,7 +174,7 @@ static void test_strict(void) {
 
 /* Parameters that do not fit end the pipeline, and nothing of it takes effect. */
 static void test_misfits(struct pg_server *server) {
-    for (int mistake = 0; mistake < 7; mistake++) {
+    for (int mistake = 0; mistake < 9; mistake++) {
         put_one(1, 2, true, "", 0, "");
         int sql = ECHO;
         if (mistake == 0)
@@ -189,11 +189,15 @@ static void test_misfits(struct pg_server *server) {
             pg_close_array(&params);
         if (mistake == 4)
             sql = TYPES;
-        if (mistake == 5)
-            put_arrays(1, false), sql = ECHO_ARRAYS, pg_open_array(&params, PG_INT8);
-        if (mistake == 6) {
+        if (mistake >= 7)
+            sql = mistake == 7 ? -1 : KINDS_COUNT;
+        if (mistake == 5 || mistake == 6) {
             put_arrays(1, false);
             sql = ECHO_ARRAYS;
+        }
+        if (mistake == 5)
+            pg_open_array(&params, PG_INT8);
+        if (mistake == 6) {
             params.element = PG_BOOL;
             pg_put_text(&params, "not a bool");
             params.element = 0;
