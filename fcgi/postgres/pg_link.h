@@ -17,9 +17,9 @@
  *     if (pg_run(link, PG_COMMITS, 2000))
  *         ... the answers 0 and 1 (pg_answer.h)
  *
- * Without pg_begin the statements are a transaction of their own.
- * Nothing here waits beyond its limit, whatever the server does, and nothing is ever cancelled: a
- * commit that waits for its standby would be reported as done.
+ * Without pg_begin the statements are a transaction of their own. Nothing here waits beyond its
+ * limit, whatever the server does, and nothing is ever cancelled: a commit that waits for its
+ * standby would be reported as done.
  */
 
 /* The statements of a program, as scripts/build/sql-table makes them. */
@@ -86,7 +86,9 @@ void pg_begin(struct pg_link *link);
 
 /* Sends what was added and waits for all answers, at most limit_ms. False after a failure, with the
  * first in link->fault: no transaction is open then, and nothing of it took effect, but with
- * PG_UNKNOWN, where all or nothing did. A connection that broke or took too long is closed
+ * PG_UNKNOWN, where all or nothing did, or will yet: a backend that stood still goes on with what
+ * it has got, long after the connection is closed here. What must not happen twice, or late, has to
+ * fail there by itself, with an error. A connection that broke or took too long is closed
  * (link->conn is NULL), whatever the kind. The answers stay until the next pg_add. */
 bool pg_run(struct pg_link *link, enum pg_ending ending, int64_t limit_ms);
 
