@@ -1,11 +1,12 @@
-# The room fcgi/postgres and its tests, for machines that have libpq (libpq-dev) with pipelines; no program is linked
+# The rooms fcgi/postgres and fcgi/batch and their tests, for machines that have libpq (libpq-dev) with pipelines; no program is linked
 # with it yet.
 
 HAVE_POSTGRES := $(shell $(PKG_CONFIG) --exists 'libpq >= 14' 2>/dev/null && echo yes)
 ifneq ($(HAVE_POSTGRES),)
 POSTGRES_TESTS := $(wildcard t/unit/postgres/*.c)
-POSTGRES_SOURCES := $(wildcard fcgi/postgres/*.c) $(POSTGRES_TESTS)
-POSTGRES_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fcgi/postgres/*.c)) $(BUILD)/pg_sql.o
+POSTGRES_CODE := $(wildcard fcgi/postgres/*.c fcgi/batch/*.c)
+POSTGRES_SOURCES := $(POSTGRES_CODE) $(POSTGRES_TESTS)
+POSTGRES_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(POSTGRES_CODE)) $(BUILD)/pg_sql.o
 POSTGRES_PROGRAMS := $(POSTGRES_TESTS:t/%.c=$(BUILD)/t/%)
 POSTGRES_FLAGS := $(shell $(PKG_CONFIG) --cflags libpq)
 POSTGRES_LIBS := $(shell $(PKG_CONFIG) --libs libpq)
@@ -19,7 +20,7 @@ $(BUILD)/pg_sql.o: $(BUILD)/pg_sql.c
 	$(call quiet,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(POSTGRES_OBJECTS): | $(BUILD)/pg_sql.h
-$(BUILD)/fcgi/postgres/%: private CPPFLAGS += $(POSTGRES_FLAGS)
+$(BUILD)/fcgi/postgres/% $(BUILD)/fcgi/batch/%: private CPPFLAGS += $(POSTGRES_FLAGS)
 
 $(BUILD)/postgres.a: $(POSTGRES_OBJECTS)
 	$(call quiet,AR)rm -f $@ && $(AR) rcs $@ $^
