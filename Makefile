@@ -83,10 +83,10 @@ else
 quiet = @echo "  $(1)	$@";
 endif
 
-include scripts/build/postgres.mk
-
 .PHONY: all
 all: $(BUILD)/hashmill-fcgi $(BUILD)/hashmill-worker $(BUILD)/hashmill
+
+include scripts/build/postgres.mk
 
 $(BUILD)/hashmill-fcgi: $(FCGI_OBJECTS) $(LIB_OBJECTS)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FCGI_LIBS)
