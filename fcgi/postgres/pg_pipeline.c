@@ -104,55 +104,60 @@ static int added(struct pg_link *link, const struct pg_params *params, int sent)
     return link->answer_count++;
 }
 
-/* Whether parameters fit a statement, and there is room for its answer. */
-static bool check(struct pg_link *link, const char *name, const struct pg_params *params,
-                  const Oid *types, int count) {
-    if (link->answer_count == PG_ANSWERS_MAX)
-        pg_fault_set(&link->fault, PG_BUG, "more than %d statements at once", PG_ANSWERS_MAX);
-    else if (!pg_params_fit(params, types, count))
-        pg_fault_set(&link->fault, PG_BUG, "parameters of %s are not as it takes them", name);
-    return link->fault.kind == PG_FINE;
-}
-
-static const struct pg_params none;
-
-int pg_add(struct pg_link *link, int sql, const struct pg_params *params) {
-    char own[NAME_SIZE];
+/* A statement to be sent. */
+struct sending {
+    const struct pg_params *params;
     const char *values[PG_PARAMETERS_MAX];
     int lengths[PG_PARAMETERS_MAX];
     int formats[PG_PARAMETERS_MAX];
+};
+
+/* Begins to send a statement, in a pipeline, with parameters or NULL for none. */
+static void start(struct pg_link *link, struct sending *sending, const struct pg_params *params) {
+    static const struct pg_params none;
     if (link->over)
         begin_pipeline(link);
-    if (!params)
-        params = &none;
+    sending->params = params ? params : &none;
+}
+
+/* Whether a statement of these types may be sent: its parameters fit, and there is room for its
+ * answer. */
+static bool is_ready(struct pg_link *link, const char *name, struct sending *sending,
+                     const Oid *types, int count) {
+    if (link->answer_count == PG_ANSWERS_MAX)
+        pg_fault_set(&link->fault, PG_BUG, "more than %d statements at once", PG_ANSWERS_MAX);
+    else if (!pg_params_fit(sending->params, types, count))
+        pg_fault_set(&link->fault, PG_BUG, "parameters of %s are not as it takes them", name);
+    if (link->fault.kind != PG_FINE || !expect(link, name, -1))
+        return false;
+    pg_params_show(sending->params, sending->values, sending->lengths, sending->formats);
+    return true;
+}
+
+int pg_add(struct pg_link *link, int sql, const struct pg_params *params) {
+    char own[NAME_SIZE];
+    struct sending to;
+    start(link, &to, params);
     snprintf(own, sizeof own, "hm%d", sql);
     if (link->fault.kind != PG_FINE || !prepare(link, sql, own) ||
-        !check(link, link->statements->name[sql], params, link->prepared[sql].types,
-               link->prepared[sql].count) ||
-        !expect(link, link->statements->name[sql], -1))
+        !is_ready(link, link->statements->name[sql], &to, link->prepared[sql].types,
+                  link->prepared[sql].count))
         return -1;
-    pg_params_show(params, values, lengths, formats);
-    int sent = PQsendQueryPrepared(link->conn, own, params->count, values, lengths, formats, 1);
-    return added(link, params, sent);
+    int sent = PQsendQueryPrepared(link->conn, own, to.params->count, to.values, to.lengths,
+                                   to.formats, 1);
+    return added(link, to.params, sent);
 }
 
 int pg_add_own(struct pg_link *link, int own, const struct pg_params *params) {
     Oid types[PG_PARAMETERS_MAX];
-    const char *values[PG_PARAMETERS_MAX];
-    int lengths[PG_PARAMETERS_MAX];
-    int formats[PG_PARAMETERS_MAX];
-    if (link->over)
-        begin_pipeline(link);
-    if (!params)
-        params = &none;
+    struct sending to;
+    start(link, &to, params);
     int count = pg_types_read(pg_sql_takes[own], types);
-    if (link->fault.kind != PG_FINE || !check(link, pg_sql_name[own], params, types, count) ||
-        !expect(link, pg_sql_name[own], -1))
+    if (link->fault.kind != PG_FINE || !is_ready(link, pg_sql_name[own], &to, types, count))
         return -1;
-    pg_params_show(params, values, lengths, formats);
-    int sent =
-        PQsendQueryParams(link->conn, pg_sql_text[own], count, types, values, lengths, formats, 1);
-    return added(link, params, sent);
+    int sent = PQsendQueryParams(link->conn, pg_sql_text[own], count, types, to.values, to.lengths,
+                                 to.formats, 1);
+    return added(link, to.params, sent);
 }
 
 void pg_begin(struct pg_link *link) {
