@@ -1,72 +1,72 @@
 /* A batch of the writer: entering, beginning, committing, and what became of it. */
 
-#include "batch.h"
+#include "tx.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch_claims.h"
-#include "batch_write.h"
 #include "pg_sql.h"
 #include "postgres/pg_answer.h"
+#include "tx_claims.h"
+#include "tx_write.h"
 
-struct batch *batch_new(int node) {
-    struct batch *batch = calloc(1, sizeof *batch);
-    if (!batch)
+struct tx *tx_new(int node) {
+    struct tx *tx = calloc(1, sizeof *tx);
+    if (!tx)
         return NULL;
-    batch->rows = batch_rows_new();
-    batch->node = node;
-    batch->lock = -1;
-    if (batch->rows)
-        return batch;
-    free(batch);
+    tx->rows = tx_rows_new();
+    tx->node = node;
+    tx->lock = -1;
+    if (tx->rows)
+        return tx;
+    free(tx);
     return NULL;
 }
 
-void batch_free(struct batch *batch) {
-    if (!batch)
+void tx_free(struct tx *tx) {
+    if (!tx)
         return;
-    pg_params_free(&batch->params);
-    free(batch->rows);
-    free(batch);
+    pg_params_free(&tx->params);
+    free(tx->rows);
+    free(tx);
 }
 
-static void forget(struct batch *batch) {
-    struct batch_wants *wants = &batch->wants;
-    batch_rows_clear(batch->rows);
-    batch->leases.count = 0;
-    batch_keys_clear(&batch->keys);
+static void forget(struct tx *tx) {
+    struct tx_wants *wants = &tx->wants;
+    tx_rows_clear(tx->rows);
+    tx->leases.count = 0;
+    tx_keys_clear(&tx->keys);
     wants->locked_count = wants->seen_count = wants->lease_count = wants->cursor_count = 0;
     wants->has_keys = false;
-    batch->lock = -1;
+    tx->lock = -1;
 }
 
 /* Adds a statement whose only parameter is the node. */
-static int add_node(struct batch *batch, int sql) {
-    pg_params_clear(&batch->params);
-    pg_put_int4(&batch->params, batch->node);
-    return pg_add(batch->link, sql, &batch->params);
+static int add_node(struct tx *tx, int sql) {
+    pg_params_clear(&tx->params);
+    pg_put_int4(&tx->params, tx->node);
+    return pg_add(tx->link, sql, &tx->params);
 }
 
 /* Keeps where the row of the node is. */
-static bool read_place(struct batch *batch, int answer) {
+static bool read_place(struct tx *tx, int answer) {
     const char *place;
-    if (!pg_get_text(batch->link, answer, 0, 0, &place))
+    if (!pg_get_text(tx->link, answer, 0, 0, &place))
         return false;
-    snprintf(batch->place, sizeof batch->place, "%s", place);
+    snprintf(tx->place, sizeof tx->place, "%s", place);
     return true;
 }
 
-bool batch_enter(struct batch *batch, struct pg_link *link, struct batch_counts *counts) {
-    batch->link = link;
-    forget(batch);
+bool tx_enter(struct tx *tx, struct pg_link *link, struct tx_counts *counts) {
+    tx->link = link;
+    forget(tx);
     pg_begin(link);
     pg_add(link, PG_SQL_BATCH_PLANS, NULL);
-    int answer = add_node(batch, PG_SQL_NODE_ENTER);
-    if (!pg_run(link, PG_COMMITS, BATCH_LIMIT_MS) || !read_place(batch, answer) ||
-        !pg_get_int8(link, answer, 0, 1, &batch->epoch) ||
-        !pg_get_int8(link, answer, 0, 2, &batch->number))
+    int answer = add_node(tx, PG_SQL_NODE_ENTER);
+    if (!pg_run(link, PG_COMMITS, TX_LIMIT_MS) || !read_place(tx, answer) ||
+        !pg_get_int8(link, answer, 0, 1, &tx->epoch) ||
+        !pg_get_int8(link, answer, 0, 2, &tx->number))
         return false;
     bool good = true;
     for (int state = 0; state < ITEM_STATES; state++)
@@ -76,77 +76,76 @@ bool batch_enter(struct batch *batch, struct pg_link *link, struct batch_counts 
            pg_get_int8(link, answer, 0, 10, &counts->top);
 }
 
-enum batch_outcome batch_resolve(struct batch *batch, struct pg_link *link) {
+enum tx_outcome tx_resolve(struct tx *tx, struct pg_link *link) {
     int64_t epoch;
     int64_t number;
-    int64_t tried = batch->number + 1;
-    batch->link = link;
-    forget(batch);
+    int64_t tried = tx->number + 1;
+    tx->link = link;
+    forget(tx);
     pg_begin(link);
     pg_add(link, PG_SQL_BATCH_PLANS, NULL);
-    int answer = add_node(batch, PG_SQL_NODE_READ);
-    if (!pg_run(link, PG_COMMITS, BATCH_LIMIT_MS))
-        return BATCH_UNRESOLVED;
+    int answer = add_node(tx, PG_SQL_NODE_READ);
+    if (!pg_run(link, PG_COMMITS, TX_LIMIT_MS))
+        return TX_UNRESOLVED;
     if (pg_rows(link, answer) == 0)
-        return BATCH_BEHIND;
-    if (!read_place(batch, answer) || !pg_get_int8(link, answer, 0, 1, &epoch) ||
+        return TX_BEHIND;
+    if (!read_place(tx, answer) || !pg_get_int8(link, answer, 0, 1, &epoch) ||
         !pg_get_int8(link, answer, 0, 2, &number))
-        return BATCH_UNRESOLVED;
-    if (epoch < batch->epoch || (epoch == batch->epoch && number < tried - 1))
-        return BATCH_BEHIND;
-    if (epoch > batch->epoch || number > tried)
-        return BATCH_REPLACED;
-    batch->number = number;
-    return number == tried ? BATCH_COMMITTED : BATCH_NOT_DONE;
+        return TX_UNRESOLVED;
+    if (epoch < tx->epoch || (epoch == tx->epoch && number < tried - 1))
+        return TX_BEHIND;
+    if (epoch > tx->epoch || number > tried)
+        return TX_REPLACED;
+    tx->number = number;
+    return number == tried ? TX_COMMITTED : TX_NOT_DONE;
 }
 
-void batch_begin(struct batch *batch) {
-    forget(batch);
-    pg_begin(batch->link);
-    pg_params_clear(&batch->params);
-    pg_put_text(&batch->params, batch->place);
-    pg_put_int4(&batch->params, batch->node);
-    pg_put_int8(&batch->params, batch->epoch);
-    pg_put_int8(&batch->params, batch->number);
-    batch->lock = pg_add(batch->link, PG_SQL_MARKER_LOCK, &batch->params);
+void tx_begin(struct tx *tx) {
+    forget(tx);
+    pg_begin(tx->link);
+    pg_params_clear(&tx->params);
+    pg_put_text(&tx->params, tx->place);
+    pg_put_int4(&tx->params, tx->node);
+    pg_put_int8(&tx->params, tx->epoch);
+    pg_put_int8(&tx->params, tx->number);
+    tx->lock = pg_add(tx->link, PG_SQL_MARKER_LOCK, &tx->params);
 }
 
 /* Adds the statement by which the node's row says that the batch is done. */
-static int add_marker(struct batch *batch, const struct batch_counts *counts) {
-    struct pg_params *params = &batch->params;
+static int add_marker(struct tx *tx, const struct tx_counts *counts) {
+    struct pg_params *params = &tx->params;
     pg_params_clear(params);
-    pg_put_text(params, batch->place);
-    pg_put_int4(params, batch->node);
-    pg_put_int8(params, batch->epoch);
-    pg_put_int8(params, batch->number + 1);
+    pg_put_text(params, tx->place);
+    pg_put_int4(params, tx->node);
+    pg_put_int8(params, tx->epoch);
+    pg_put_int8(params, tx->number + 1);
     for (int state = 0; state < ITEM_STATES; state++)
         pg_put_int8(params, counts->items[state]);
     pg_put_int8(params, counts->remaining);
     pg_put_int8(params, counts->now);
     pg_put_int8(params, counts->top);
-    return pg_add(batch->link, PG_SQL_MARKER, params);
+    return pg_add(tx->link, PG_SQL_MARKER, params);
 }
 
-bool batch_commit(struct batch *batch, const struct batch_counts *counts) {
-    if ((batch->lock >= 0 && !batch_read(batch)) || !batch_write_items(batch) ||
-        !batch_write_leases(batch)) {
-        batch_give_up(batch);
+bool tx_commit(struct tx *tx, const struct tx_counts *counts) {
+    if ((tx->lock >= 0 && !tx_read(tx)) || !tx_write_items(tx) || !tx_write_leases(tx)) {
+        tx_give_up(tx);
         return false;
     }
-    batch_claims_write(batch);
-    int answer = add_marker(batch, counts);
-    if (!pg_run(batch->link, PG_COMMITS, BATCH_LIMIT_MS)) {
-        if (strcmp(batch->link->fault.state, "23505") == 0) /* unique_violation */
-            batch->link->fault.kind = PG_AGAIN;
+    tx_claims_write(tx);
+    int answer = add_marker(tx, counts);
+    if (!pg_run(tx->link, PG_COMMITS, TX_LIMIT_MS)) {
+        if (strcmp(tx->link->fault.state, "23505") == 0) /* unique_violation */
+            tx->link->fault.kind = PG_AGAIN;
         return false;
     }
-    batch->number++;
-    bool good = read_place(batch, answer);
-    forget(batch);
+    tx->number++;
+    bool good = read_place(tx, answer);
+    forget(tx);
     return good;
 }
 
-void batch_give_up(struct batch *batch) {
-    pg_rollback(batch->link, BATCH_LIMIT_MS);
-    forget(batch);
+void tx_give_up(struct tx *tx) {
+    pg_rollback(tx->link, TX_LIMIT_MS);
+    forget(tx);
 }

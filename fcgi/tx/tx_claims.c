@@ -1,6 +1,6 @@
 /* Claims of idempotency keys: how they are made, read and given back. */
 
-#include "batch_claims.h"
+#include "tx_claims.h"
 
 #include <string.h>
 
@@ -8,24 +8,24 @@
 #include "postgres/pg_answer.h"
 
 /* Which keys a statement is for. */
-typedef bool choice(const struct batch_key *key);
+typedef bool choice(const struct tx_key *key);
 
-static bool is_unread(const struct batch_key *key) {
+static bool is_unread(const struct tx_key *key) {
     return !key->is_read;
 }
 
-static bool has_other_item(const struct batch_key *key) {
+static bool has_other_item(const struct tx_key *key) {
     return key->is_ours && key->is_taken && memcmp(key->id.bytes, key->claimed.bytes, ID_SIZE) != 0;
 }
 
-static bool is_to_drop(const struct batch_key *key) {
+static bool is_to_drop(const struct tx_key *key) {
     return key->is_ours && (!key->is_taken || has_other_item(key));
 }
 
 /* Puts the clients and the keys; false without any. */
-static bool put_keys(struct batch *batch, choice *chosen) {
-    struct pg_params *params = &batch->params;
-    const struct batch_keys *keys = &batch->keys;
+static bool put_keys(struct tx *tx, choice *chosen) {
+    struct pg_params *params = &tx->params;
+    const struct tx_keys *keys = &tx->keys;
     int count = 0;
     pg_params_clear(params);
     pg_open_array(params, PG_INT8);
@@ -46,11 +46,11 @@ static bool put_keys(struct batch *batch, choice *chosen) {
 }
 
 /* Adds a statement that claims keys for their items; false without any. */
-static bool claim(struct batch *batch, choice *chosen) {
-    struct pg_params *params = &batch->params;
-    const struct batch_keys *keys = &batch->keys;
+static bool claim(struct tx *tx, choice *chosen) {
+    struct pg_params *params = &tx->params;
+    const struct tx_keys *keys = &tx->keys;
     int64_t at_ms = 0;
-    if (!put_keys(batch, chosen))
+    if (!put_keys(tx, chosen))
         return false;
     pg_open_array(params, PG_UUID);
     for (int i = 0; i < keys->count; i++) {
@@ -73,20 +73,20 @@ static bool claim(struct batch *batch, choice *chosen) {
     }
     pg_close_array(params);
     pg_put_int8(params, at_ms);
-    pg_add(batch->link, PG_SQL_KEYS_CLAIM, params);
+    pg_add(tx->link, PG_SQL_KEYS_CLAIM, params);
     return true;
 }
 
-int batch_claims_add(struct batch *batch) {
-    batch_keys_sort(&batch->keys);
-    if (!claim(batch, is_unread))
+int tx_claims_add(struct tx *tx) {
+    tx_keys_sort(&tx->keys);
+    if (!claim(tx, is_unread))
         return -1;
-    put_keys(batch, is_unread);
-    return pg_add(batch->link, PG_SQL_KEYS_READ, &batch->params);
+    put_keys(tx, is_unread);
+    return pg_add(tx->link, PG_SQL_KEYS_READ, &tx->params);
 }
 
 /* Takes up who has a key. */
-static bool take(struct pg_link *link, int answer, int row, struct batch_key *key) {
+static bool take(struct pg_link *link, int answer, int row, struct tx_key *key) {
     struct uuid id = {{0}};
     int64_t iterations = 0;
     uint8_t digest[DIGEST_SIZE];
@@ -96,40 +96,40 @@ static bool take(struct pg_link *link, int answer, int row, struct batch_key *ke
         !pg_get_bool(link, answer, row, 4, &key->is_ours))
         return false;
     if (!key->is_ours)
-        batch_key_take(key, &id, iterations, digest);
+        tx_key_take(key, &id, iterations, digest);
     key->is_read = true;
     return true;
 }
 
-bool batch_claims_take(struct batch *batch, int answer) {
-    struct batch_keys *keys = &batch->keys;
+bool tx_claims_take(struct tx *tx, int answer) {
+    struct tx_keys *keys = &tx->keys;
     int row = 0;
     for (int i = 0; answer >= 0 && i < keys->count; i++) {
         if (keys->order[i]->is_read)
             continue;
         int32_t place = 0;
-        if (row == pg_rows(batch->link, answer) ||
-            !pg_get_int4(batch->link, answer, row, 0, &place) || place != row + 1) {
-            pg_fault_set(&batch->link->fault, PG_AGAIN, "a key went while it was claimed");
+        if (row == pg_rows(tx->link, answer) || !pg_get_int4(tx->link, answer, row, 0, &place) ||
+            place != row + 1) {
+            pg_fault_set(&tx->link->fault, PG_AGAIN, "a key went while it was claimed");
             return false;
         }
-        if (!take(batch->link, answer, row++, keys->order[i]))
+        if (!take(tx->link, answer, row++, keys->order[i]))
             return false;
     }
     return true;
 }
 
-void batch_claims_write(struct batch *batch) {
-    struct pg_params *params = &batch->params;
-    batch_keys_sort(&batch->keys);
-    if (put_keys(batch, is_to_drop)) {
+void tx_claims_write(struct tx *tx) {
+    struct pg_params *params = &tx->params;
+    tx_keys_sort(&tx->keys);
+    if (put_keys(tx, is_to_drop)) {
         pg_open_array(params, PG_UUID);
-        for (int i = 0; i < batch->keys.count; i++) {
-            if (is_to_drop(batch->keys.order[i]))
-                pg_put_uuid(params, batch->keys.order[i]->claimed.bytes);
+        for (int i = 0; i < tx->keys.count; i++) {
+            if (is_to_drop(tx->keys.order[i]))
+                pg_put_uuid(params, tx->keys.order[i]->claimed.bytes);
         }
         pg_close_array(params);
-        pg_add(batch->link, PG_SQL_KEYS_DROP, params);
+        pg_add(tx->link, PG_SQL_KEYS_DROP, params);
     }
-    claim(batch, has_other_item);
+    claim(tx, has_other_item);
 }

@@ -1,6 +1,6 @@
 /* The columns of items as they are read. */
 
-#include "batch_columns.h"
+#include "tx_columns.h"
 
 #include "postgres/pg_answer.h"
 
@@ -67,16 +67,16 @@ static bool read_ended(const struct at *at, struct item_row *item) {
             pg_get_bytes(at->link, at->answer, at->row, 15, item->pull, PULL_TAG_SIZE));
 }
 
-bool batch_columns_read(struct pg_link *link, int answer, int row, struct item_row *item,
-                        const char **place) {
+bool tx_columns_read(struct pg_link *link, int answer, int row, struct item_row *item,
+                     const char **place) {
     const struct at at = {link, answer, row};
     *item = (struct item_row){0};
     if (!read_common(&at, item, place))
         return false;
-    switch (batch_table_of(item->state)) {
-    case BATCH_WORK:
+    switch (tx_table_of(item->state)) {
+    case TX_WORK:
         return read_work(&at, item);
-    case BATCH_DONE:
+    case TX_DONE:
         return read_done(&at, item);
     default:
         return read_ended(&at, item);

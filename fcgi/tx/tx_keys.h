@@ -1,5 +1,5 @@
-#ifndef HASHMILL_BATCH_KEYS_H
-#define HASHMILL_BATCH_KEYS_H
+#ifndef HASHMILL_TX_KEYS_H
+#define HASHMILL_TX_KEYS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +11,9 @@
  * request of it before anything is known of that request's fate, so that no other node can use it
  * until the batch ends. A claim that nothing came of goes with the commit.
  */
-enum { BATCH_KEYS_MAX = 1024 };
+enum { TX_KEYS_MAX = 1024 };
 
-struct batch_key {
+struct tx_key {
     int64_t client;
     char key[QUEUE_KEY_SIZE];
     bool is_taken;      /* an item has the key, of a batch before or of this one: */
@@ -27,27 +27,27 @@ struct batch_key {
 };
 
 /* Starts zeroed. */
-struct batch_keys {
+struct tx_keys {
     int count;
-    uint16_t slots[2 * BATCH_KEYS_MAX]; /* by the hash: number in the list, plus 1; 0: free */
-    struct batch_key list[BATCH_KEYS_MAX];
-    struct batch_key *order[BATCH_KEYS_MAX]; /* by client and key, after batch_keys_sort */
+    uint16_t slots[2 * TX_KEYS_MAX]; /* by the hash: number in the list, plus 1; 0: free */
+    struct tx_key list[TX_KEYS_MAX];
+    struct tx_key *order[TX_KEYS_MAX]; /* by client and key, after tx_keys_sort */
 };
 
 /* Forgets all keys. */
-void batch_keys_clear(struct batch_keys *keys);
+void tx_keys_clear(struct tx_keys *keys);
 
 /* A key of a client; NULL: it was not wanted. */
-struct batch_key *batch_keys_find(struct batch_keys *keys, int64_t client, const char *key);
+struct tx_key *tx_keys_find(struct tx_keys *keys, int64_t client, const char *key);
 
 /* Adds a key that is to be claimed, unless it is known. NULL without room. */
-struct batch_key *batch_keys_add(struct batch_keys *keys, const struct batch_key *wanted);
+struct tx_key *tx_keys_add(struct tx_keys *keys, const struct tx_key *wanted);
 
 /* Notes that an item of this batch has the key, which was not taken. */
-void batch_key_take(struct batch_key *key, const struct uuid *id, int64_t iterations,
-                    const uint8_t digest[DIGEST_SIZE]);
+void tx_key_take(struct tx_key *key, const struct uuid *id, int64_t iterations,
+                 const uint8_t digest[DIGEST_SIZE]);
 
 /* Sets keys->order, so that no two batches wait for each other's keys. */
-void batch_keys_sort(struct batch_keys *keys);
+void tx_keys_sort(struct tx_keys *keys);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef HASHMILL_BATCH_LEASES_H
-#define HASHMILL_BATCH_LEASES_H
+#ifndef HASHMILL_TX_LEASES_H
+#define HASHMILL_TX_LEASES_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +11,9 @@
  * before when none of them lapses. Only its end and a later time are noted here: that it lists
  * what the batch has leased, and an earlier time, follows from the rows of the items.
  */
-enum { BATCH_LEASES_MAX = 512 };
+enum { TX_LEASES_MAX = 512 };
 
-struct batch_lease {
+struct tx_lease {
     struct uuid id;
     int64_t due_ms; /* queue clock: no item of it lapses before */
     int64_t worker; /* worker.seq of whose it is */
@@ -22,20 +22,20 @@ struct batch_lease {
 };
 
 /* Starts zeroed; count = 0 forgets all. In the order in which they were read. */
-struct batch_leases {
+struct tx_leases {
     int count;
-    struct batch_lease list[BATCH_LEASES_MAX];
+    struct tx_lease list[TX_LEASES_MAX];
 };
 
 /* The lease of an id, or NULL when it was not read. */
-struct batch_lease *batch_leases_find(struct batch_leases *leases, const struct uuid *id);
+struct tx_lease *tx_leases_find(struct tx_leases *leases, const struct uuid *id);
 
 /* Takes up a lease that was read; one that is known stays as the batch has it. NULL without room.
  */
-struct batch_lease *batch_leases_read(struct batch_leases *leases, const struct uuid *id,
-                                      int64_t due_ms, int64_t worker);
+struct tx_lease *tx_leases_read(struct tx_leases *leases, const struct uuid *id, int64_t due_ms,
+                                int64_t worker);
 
 /* Notes when the next item of a lease lapses, or with INT64_MAX that it holds none. */
-void batch_lease_set_due(struct batch_lease *lease, int64_t due_ms);
+void tx_lease_set_due(struct tx_lease *lease, int64_t due_ms);
 
 #endif

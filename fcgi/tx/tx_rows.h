@@ -1,5 +1,5 @@
-#ifndef HASHMILL_BATCH_ROWS_H
-#define HASHMILL_BATCH_ROWS_H
+#ifndef HASHMILL_TX_ROWS_H
+#define HASHMILL_TX_ROWS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,17 +11,17 @@
  * those that it has added. An operation changes a row here, the next one sees that, and the whole
  * is written at the end of the batch. Nothing here knows SQL or a clock.
  *
- * A row is in one of three tables, by its state; see batch_table_of. A row that was read without a
+ * A row is in one of three tables, by its state; see tx_table_of. A row that was read without a
  * lock may be shown, not changed: it must be read again with one.
  */
-enum { BATCH_ROWS_MAX = 4096, BATCH_PLACE_SIZE = 20, BATCH_LEVELS = 7 };
+enum { TX_ROWS_MAX = 4096, TX_PLACE_SIZE = 20, TX_LEVELS = 7 };
 
 /* The tables of items. ended is never changed, only added to. */
-enum batch_table {
-    BATCH_NOWHERE,
-    BATCH_WORK, /* waiting or leased */
-    BATCH_DONE, /* done */
-    BATCH_ENDED /* pulled or cancelled */
+enum tx_table {
+    TX_NOWHERE,
+    TX_WORK, /* waiting or leased */
+    TX_DONE, /* done */
+    TX_ENDED /* pulled or cancelled */
 };
 
 /* The columns of an item. */
@@ -55,7 +55,7 @@ struct item_row {
 
 /* Where a row stands among others of its state: waiting by home, rank and id; leased by lease and
  * id; done by client, time and id. */
-struct batch_order_key {
+struct tx_order_key {
     enum item_state state;
     int64_t group;
     int64_t order;
@@ -64,85 +64,84 @@ struct batch_order_key {
 };
 
 /* A row of the batch. All but item is read-only to others. */
-struct batch_row {
+struct tx_row {
     struct item_row item;
-    struct batch_order_key key;   /* with is_ordered */
-    uint16_t next[BATCH_LEVELS];  /* in the order, by level; numbers of rows, plus 1 */
-    uint8_t levels;               /* in so many of them */
-    bool is_ordered;              /* it is in the order */
-    bool is_absent;               /* there is no such item */
-    bool is_locked;               /* it was read with a lock, or is new */
-    bool is_changed;              /* it is to be written */
-    bool is_unlisted;             /* it is leased, and the row of its lease may not say so yet */
-    enum batch_table stored;      /* where it was read */
-    int64_t stored_deadline_ms;   /* what it had there, */
-    struct uuid stored_lease;     /* and this, or zeros */
-    char place[BATCH_PLACE_SIZE]; /* its ctid there, as text */
-    uint16_t slot;                /* of the table of ids */
+    struct tx_order_key key;    /* with is_ordered */
+    uint16_t next[TX_LEVELS];   /* in the order, by level; numbers of rows, plus 1 */
+    uint8_t levels;             /* in so many of them */
+    bool is_ordered;            /* it is in the order */
+    bool is_absent;             /* there is no such item */
+    bool is_locked;             /* it was read with a lock, or is new */
+    bool is_changed;            /* it is to be written */
+    bool is_unlisted;           /* it is leased, and the row of its lease may not say so yet */
+    enum tx_table stored;       /* where it was read */
+    int64_t stored_deadline_ms; /* what it had there, */
+    struct uuid stored_lease;   /* and this, or zeros */
+    char place[TX_PLACE_SIZE];  /* its ctid there, as text */
+    uint16_t slot;              /* of the table of ids */
 };
 
-struct batch_rows {
+struct tx_rows {
     int count;
-    uint16_t first[BATCH_LEVELS]; /* of the order, as next is */
+    uint16_t first[TX_LEVELS]; /* of the order, as next is */
     uint64_t random;
-    uint16_t
-        slots[2 * BATCH_ROWS_MAX]; /* by the hash of the id: number of a row, plus 1; 0: free */
-    struct batch_row rows[BATCH_ROWS_MAX]; /* the first count of them, in the order they came */
+    uint16_t slots[2 * TX_ROWS_MAX]; /* by the hash of the id: number of a row, plus 1; 0: free */
+    struct tx_row rows[TX_ROWS_MAX]; /* the first count of them, in the order they came */
 };
 
 /* Empty rows, some 2 MB that are touched as they are used. NULL when memory is short; free. */
-struct batch_rows *batch_rows_new(void);
+struct tx_rows *tx_rows_new(void);
 
 /* Forgets all rows, for the next batch or for the same one again. */
-void batch_rows_clear(struct batch_rows *rows);
+void tx_rows_clear(struct tx_rows *rows);
 
 /* How many rows there is room for. A batch ends before an operation that may need more. */
-int batch_rows_room(const struct batch_rows *rows);
+int tx_rows_room(const struct tx_rows *rows);
 
 /* The row of an id, or NULL when nothing is known of it. It may be absent or without a lock. */
-struct batch_row *batch_rows_find(struct batch_rows *rows, const struct uuid *id);
+struct tx_row *tx_rows_find(struct tx_rows *rows, const struct uuid *id);
 
 /* Takes up a row that was read. One that is known with a lock stays as the batch has it. A row in
  * work that came from an earlier batch is never new here. Returns the row; NULL without room. */
-struct batch_row *batch_rows_read(struct batch_rows *rows, const struct item_row *item,
-                                  const char *place, bool is_locked);
+struct tx_row *tx_rows_read(struct tx_rows *rows, const struct item_row *item, const char *place,
+                            bool is_locked);
 
 /* Notes that there is no item of this id, unless one is known with a lock. False without room. */
-bool batch_rows_read_absent(struct batch_rows *rows, const struct uuid *id);
+bool tx_rows_read_absent(struct tx_rows *rows, const struct uuid *id);
 
 /* Adds an item that is new. NULL without room, or when there is one of this id. */
-struct batch_row *batch_rows_add(struct batch_rows *rows, const struct item_row *item);
+struct tx_row *tx_rows_add(struct tx_rows *rows, const struct item_row *item);
 
 /* Change a row between these two: the first takes it out of its order, the second puts it to where
- * it belongs now, to be written. Only a row with a lock, never one of BATCH_ENDED, nor the id. An
+ * it belongs now, to be written. Only a row with a lock, never one of TX_ENDED, nor the id. An
  * item that is leased, pulled or cancelled never goes back to another table. */
-void batch_rows_edit(struct batch_rows *rows, struct batch_row *row);
-void batch_rows_put(struct batch_rows *rows, struct batch_row *row);
+void tx_rows_edit(struct tx_rows *rows, struct tx_row *row);
+void tx_rows_put(struct tx_rows *rows, struct tx_row *row);
 
 /* The waiting row of a home that is to be leased next, of those known; NULL: none. */
-struct batch_row *batch_rows_next_waiting(struct batch_rows *rows, int16_t home);
+struct tx_row *tx_rows_next_waiting(struct tx_rows *rows, int16_t home);
 
 /* The done row of a client that is to be pulled next, of those known, the latest or the oldest;
  * NULL: none. */
-struct batch_row *batch_rows_next_done(struct batch_rows *rows, int64_t client, bool oldest);
+struct tx_row *tx_rows_next_done(struct tx_rows *rows, int64_t client, bool oldest);
 
 /* The leased rows of a lease, of those known, in the order of their ids: the one behind `after`, or
  * the first with NULL. NULL: no more. */
-struct batch_row *batch_rows_of_lease(struct batch_rows *rows, const struct uuid *lease,
-                                      const struct batch_row *after);
+struct tx_row *tx_rows_of_lease(struct tx_rows *rows, const struct uuid *lease,
+                                const struct tx_row *after);
 
 /* The leased rows of all leases, those of one together; `after` as above. */
-struct batch_row *batch_rows_leased(struct batch_rows *rows, const struct batch_row *after);
+struct tx_row *tx_rows_leased(struct tx_rows *rows, const struct tx_row *after);
 
 /* Whether the lease of a leased row was given by this batch, not renewed. */
-bool batch_row_is_given(const struct batch_row *row);
+bool tx_row_is_given(const struct tx_row *row);
 
 /* The table of a state. */
-enum batch_table batch_table_of(enum item_state state);
+enum tx_table tx_table_of(enum item_state state);
 
 /* What is to be written of a row: where it must be taken from, and where it must be added. The same
- * table for both: to be updated there; BATCH_NOWHERE for both: nothing. */
-enum batch_table batch_row_from(const struct batch_row *row);
-enum batch_table batch_row_to(const struct batch_row *row);
+ * table for both: to be updated there; TX_NOWHERE for both: nothing. */
+enum tx_table tx_row_from(const struct tx_row *row);
+enum tx_table tx_row_to(const struct tx_row *row);
 
 #endif

@@ -1,14 +1,14 @@
 /* What a batch writes of items and leases. Of a row that has moved the whole goes to its new table:
  * what is in memory is what is stored, and one way serves new rows and moved ones. */
 
-#include "batch_write.h"
+#include "tx_write.h"
 
 #include <string.h>
 
 #include "pg_sql.h"
 
 /* Puts a column of the present rows as one array parameter. */
-typedef void put_column(struct pg_params *params, const struct batch_row *row);
+typedef void put_column(struct pg_params *params, const struct tx_row *row);
 
 /* A column of a statement. */
 struct writing {
@@ -17,13 +17,13 @@ struct writing {
 };
 
 #define NUMBER(name, member)                                                                       \
-    static void name(struct pg_params *params, const struct batch_row *row) {                      \
+    static void name(struct pg_params *params, const struct tx_row *row) {                         \
         pg_put_int8(params, row->item.member);                                                     \
     }
 
 /* 0 is NULL. */
 #define NUMBER_OR_NULL(name, member)                                                               \
-    static void name(struct pg_params *params, const struct batch_row *row) {                      \
+    static void name(struct pg_params *params, const struct tx_row *row) {                         \
         if (row->item.member != 0)                                                                 \
             pg_put_int8(params, row->item.member);                                                 \
         else                                                                                       \
@@ -31,7 +31,7 @@ struct writing {
     }
 
 #define SMALL(name, member)                                                                        \
-    static void name(struct pg_params *params, const struct batch_row *row) {                      \
+    static void name(struct pg_params *params, const struct tx_row *row) {                         \
         pg_put_int4(params, (int32_t)row->item.member);                                            \
     }
 
@@ -56,38 +56,38 @@ SMALL(put_state, state)
 SMALL(put_home, home)
 SMALL(put_strikes, strikes)
 
-static void put_id(struct pg_params *params, const struct batch_row *row) {
+static void put_id(struct pg_params *params, const struct tx_row *row) {
     pg_put_uuid(params, row->item.id.bytes);
 }
 
-static void put_place(struct pg_params *params, const struct batch_row *row) {
+static void put_place(struct pg_params *params, const struct tx_row *row) {
     pg_put_text(params, row->place);
 }
 
-static void put_lease(struct pg_params *params, const struct batch_row *row) {
+static void put_lease(struct pg_params *params, const struct tx_row *row) {
     if (row->item.has_lease)
         pg_put_uuid(params, row->item.lease.bytes);
     else
         pg_put_null(params);
 }
 
-static void put_pull(struct pg_params *params, const struct batch_row *row) {
+static void put_pull(struct pg_params *params, const struct tx_row *row) {
     if (row->item.has_pull)
         pg_put_bytea(params, row->item.pull, PULL_TAG_SIZE);
     else
         pg_put_null(params);
 }
 
-static void put_digest(struct pg_params *params, const struct batch_row *row) {
+static void put_digest(struct pg_params *params, const struct tx_row *row) {
     pg_put_bytea(params, row->item.digest, DIGEST_SIZE);
 }
 
-static void put_chain(struct pg_params *params, const struct batch_row *row) {
+static void put_chain(struct pg_params *params, const struct tx_row *row) {
     pg_put_bytea(params, row->item.chain, DIGEST_SIZE);
 }
 
 /* While the digest still is the chain, it is not stored twice. */
-static void put_chain_or_null(struct pg_params *params, const struct batch_row *row) {
+static void put_chain_or_null(struct pg_params *params, const struct tx_row *row) {
     if (memcmp(row->item.chain, row->item.digest, DIGEST_SIZE) != 0)
         put_chain(params, row);
     else
@@ -151,8 +151,8 @@ struct way {
     bool is_from_given; /* only those from `from`; */
     bool is_to_given;   /* only those to `to`; */
     bool is_moving;     /* only those whose tables differ */
-    enum batch_table from;
-    enum batch_table to;
+    enum tx_table from;
+    enum tx_table to;
     const struct writing *columns;
     int count;
 };
@@ -161,24 +161,24 @@ struct way {
 
 /* First what goes: a table may have one row of an id. */
 static const struct way ways[] = {
-    {PG_SQL_WORK_TAKE, true, false, true, BATCH_WORK, 0, COLUMNS(take)},
-    {PG_SQL_DONE_TAKE, true, false, true, BATCH_DONE, 0, COLUMNS(take)},
-    {PG_SQL_WORK_CHANGE, true, true, false, BATCH_WORK, BATCH_WORK, COLUMNS(work_change)},
-    {PG_SQL_WORK_ADD, false, true, true, 0, BATCH_WORK, COLUMNS(work_add)},
-    {PG_SQL_DONE_ADD, false, true, true, 0, BATCH_DONE, COLUMNS(done_add)},
-    {PG_SQL_ENDED_ADD, false, true, true, 0, BATCH_ENDED, COLUMNS(ended_add)}};
+    {PG_SQL_WORK_TAKE, true, false, true, TX_WORK, 0, COLUMNS(take)},
+    {PG_SQL_DONE_TAKE, true, false, true, TX_DONE, 0, COLUMNS(take)},
+    {PG_SQL_WORK_CHANGE, true, true, false, TX_WORK, TX_WORK, COLUMNS(work_change)},
+    {PG_SQL_WORK_ADD, false, true, true, 0, TX_WORK, COLUMNS(work_add)},
+    {PG_SQL_DONE_ADD, false, true, true, 0, TX_DONE, COLUMNS(done_add)},
+    {PG_SQL_ENDED_ADD, false, true, true, 0, TX_ENDED, COLUMNS(ended_add)}};
 
-static bool is_of(const struct way *way, const struct batch_row *row) {
-    enum batch_table from = batch_row_from(row);
-    enum batch_table to = batch_row_to(row);
+static bool is_of(const struct way *way, const struct tx_row *row) {
+    enum tx_table from = tx_row_from(row);
+    enum tx_table to = tx_row_to(row);
     return row->is_changed && (!way->is_from_given || from == way->from) &&
            (!way->is_to_given || to == way->to) && (!way->is_moving || from != to);
 }
 
 /* Adds the statement of a way if there are rows for it. */
-static void write_way(struct batch *batch, const struct way *way) {
-    struct pg_params *params = &batch->params;
-    const struct batch_rows *rows = batch->rows;
+static void write_way(struct tx *tx, const struct way *way) {
+    struct pg_params *params = &tx->params;
+    const struct tx_rows *rows = tx->rows;
     int first = 0;
     while (first < rows->count && !is_of(way, &rows->rows[first]))
         first++;
@@ -193,21 +193,21 @@ static void write_way(struct batch *batch, const struct way *way) {
         }
         pg_close_array(params);
     }
-    pg_add(batch->link, way->sql, params);
+    pg_add(tx->link, way->sql, params);
 }
 
-bool batch_write_items(struct batch *batch) {
-    for (int i = 0; i < batch->rows->count; i++) {
-        const struct batch_row *row = &batch->rows->rows[i];
-        bool backwards = batch_row_to(row) < batch_row_from(row);
-        if (row->is_changed && (!row->is_locked || row->stored == BATCH_ENDED || backwards)) {
-            pg_fault_set(&batch->link->fault, PG_BUG,
+bool tx_write_items(struct tx *tx) {
+    for (int i = 0; i < tx->rows->count; i++) {
+        const struct tx_row *row = &tx->rows->rows[i];
+        bool backwards = tx_row_to(row) < tx_row_from(row);
+        if (row->is_changed && (!row->is_locked || row->stored == TX_ENDED || backwards)) {
+            pg_fault_set(&tx->link->fault, PG_BUG,
                          "a batch has changed an item that it has not locked");
             return false;
         }
     }
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-        write_way(batch, &ways[i]);
+        write_way(tx, &ways[i]);
     return true;
 }
 
@@ -219,14 +219,14 @@ struct lists {
         int64_t due_ms;
         int64_t worker;
         int32_t items;
-    } leases[BATCH_ROWS_MAX];
+    } leases[TX_ROWS_MAX];
     int item_count;
-    struct uuid items[BATCH_ROWS_MAX];
+    struct uuid items[TX_ROWS_MAX];
 };
 
 /* Adds a statement that takes lists. */
-static void write_lists(struct batch *batch, int sql, const struct lists *lists) {
-    struct pg_params *params = &batch->params;
+static void write_lists(struct tx *tx, int sql, const struct lists *lists) {
+    struct pg_params *params = &tx->params;
     if (lists->count == 0)
         return;
     pg_params_clear(params);
@@ -252,11 +252,11 @@ static void write_lists(struct batch *batch, int sql, const struct lists *lists)
             pg_put_uuid(params, lists->items[i].bytes);
         pg_close_array(params);
     }
-    pg_add(batch->link, sql, params);
+    pg_add(tx->link, sql, params);
 }
 
 /* Adds a leased row to the list of its lease, which is the last one or a new one. */
-static void add_to_list(struct lists *lists, const struct batch_row *row) {
+static void add_to_list(struct lists *lists, const struct tx_row *row) {
     const struct item_row *item = &row->item;
     int last = lists->count - 1;
     if (last < 0 || memcmp(lists->leases[last].id.bytes, item->lease.bytes, ID_SIZE) != 0) {
@@ -273,9 +273,9 @@ static void add_to_list(struct lists *lists, const struct batch_row *row) {
 }
 
 /* Adds the statements about leases that the batch has read. */
-static void write_read_leases(struct batch *batch, bool is_over, int sql) {
-    struct pg_params *params = &batch->params;
-    const struct batch_leases *leases = &batch->leases;
+static void write_read_leases(struct tx *tx, bool is_over, int sql) {
+    struct pg_params *params = &tx->params;
+    const struct tx_leases *leases = &tx->leases;
     int count = 0;
     pg_params_clear(params);
     pg_open_array(params, PG_UUID);
@@ -295,26 +295,26 @@ static void write_read_leases(struct batch *batch, bool is_over, int sql) {
         pg_close_array(params);
     }
     if (count > 0)
-        pg_add(batch->link, sql, params);
+        pg_add(tx->link, sql, params);
 }
 
-bool batch_write_leases(struct batch *batch) {
+bool tx_write_leases(struct tx *tx) {
     static struct lists new_ones; /* one writer is one process with one thread */
     static struct lists held;
     static struct lists earlier;
     new_ones.count = new_ones.item_count = held.count = held.item_count = 0;
     earlier.count = earlier.item_count = 0;
-    for (const struct batch_row *row = NULL; (row = batch_rows_leased(batch->rows, row));) {
-        bool is_known = batch_leases_find(&batch->leases, &row->item.lease) != NULL;
+    for (const struct tx_row *row = NULL; (row = tx_rows_leased(tx->rows, row));) {
+        bool is_known = tx_leases_find(&tx->leases, &row->item.lease) != NULL;
         if (row->is_unlisted)
-            add_to_list(batch_row_is_given(row) && !is_known ? &new_ones : &held, row);
+            add_to_list(tx_row_is_given(row) && !is_known ? &new_ones : &held, row);
         else if (row->is_changed && row->item.deadline_ms < row->stored_deadline_ms)
             add_to_list(&earlier, row);
     }
-    write_read_leases(batch, true, PG_SQL_LEASES_END);
-    write_read_leases(batch, false, PG_SQL_LEASES_LATER);
-    write_lists(batch, PG_SQL_LEASES_ADD, &new_ones);
-    write_lists(batch, PG_SQL_LEASES_HOLD, &held);
-    write_lists(batch, PG_SQL_LEASES_EARLIER, &earlier);
+    write_read_leases(tx, true, PG_SQL_LEASES_END);
+    write_read_leases(tx, false, PG_SQL_LEASES_LATER);
+    write_lists(tx, PG_SQL_LEASES_ADD, &new_ones);
+    write_lists(tx, PG_SQL_LEASES_HOLD, &held);
+    write_lists(tx, PG_SQL_LEASES_EARLIER, &earlier);
     return true;
 }

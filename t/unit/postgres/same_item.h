@@ -2,7 +2,7 @@
 #ifndef HASHMILL_T_SAME_ITEM_H
 #define HASHMILL_T_SAME_ITEM_H
 
-#include "fcgi/batch/batch_rows.h"
+#include "fcgi/tx/tx_rows.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The rows of a batch in memory, beside a naive model: an array that is looked through. */
-#include "fcgi/batch/batch_rows.h"
+#include "fcgi/tx/tx_rows.h"
 
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ struct known {
     struct item_row item;
 };
 
-static struct batch_rows *rows;
+static struct tx_rows *rows;
 static struct known model[IDS];
 static unsigned long long seed = 42;
 
@@ -61,7 +61,7 @@ static bool is_among(const struct known *known, enum item_state state) {
     return known->is_known && known->is_locked && known->item.state == state;
 }
 
-static bool same(const struct batch_row *row, const struct item_row *wanted) {
+static bool same(const struct tx_row *row, const struct item_row *wanted) {
     return (row == NULL) == (wanted == NULL) && (!row || same_item(&row->item, wanted));
 }
 
@@ -95,11 +95,11 @@ static const struct item_row *next_done(int client, bool oldest) {
 /* Whether the rows of a lease are those of the model, in the order of ids. */
 static bool lease_is_right(const struct uuid *lease) {
     int wanted = 0, got = 0;
-    const struct batch_row *row = NULL, *before = NULL;
+    const struct tx_row *row = NULL, *before = NULL;
     for (int n = 0; n < IDS; n++)
         wanted +=
             is_among(&model[n], ITEM_LEASED) && memcmp(&model[n].item.lease, lease, ID_SIZE) == 0;
-    while ((row = batch_rows_of_lease(rows, lease, row))) {
+    while ((row = tx_rows_of_lease(rows, lease, row))) {
         if (row->item.state != ITEM_LEASED || memcmp(&row->item.lease, lease, ID_SIZE) != 0 ||
             (before && by_id(&before->item, &row->item) >= 0))
             return false;
@@ -113,15 +113,15 @@ static bool orders_are_right(void) {
     bool right = true;
     int leased = 0;
     for (int home = -1; home < HOMES; home++)
-        right = right && same(batch_rows_next_waiting(rows, (int16_t)home), next_waiting(home));
+        right = right && same(tx_rows_next_waiting(rows, (int16_t)home), next_waiting(home));
     for (int client = -1; client <= CLIENTS; client++)
-        right = right && same(batch_rows_next_done(rows, client, true), next_done(client, true)) &&
-                same(batch_rows_next_done(rows, client, false), next_done(client, false));
+        right = right && same(tx_rows_next_done(rows, client, true), next_done(client, true)) &&
+                same(tx_rows_next_done(rows, client, false), next_done(client, false));
     for (int n = 0; n < LEASES; n++) {
         const struct uuid lease = lease_at(n);
         right = right && lease_is_right(&lease);
     }
-    for (const struct batch_row *row = NULL; (row = batch_rows_leased(rows, row));)
+    for (const struct tx_row *row = NULL; (row = tx_rows_leased(rows, row));)
         leased++;
     for (int n = 0; n < IDS; n++)
         leased -= is_among(&model[n], ITEM_LEASED);
@@ -131,7 +131,7 @@ static bool orders_are_right(void) {
 static bool row_is_right(int n) {
     const struct uuid id = id_at(n);
     const struct known *known = &model[n];
-    const struct batch_row *row = batch_rows_find(rows, &id);
+    const struct tx_row *row = tx_rows_find(rows, &id);
     if (!row || !known->is_known)
         return !row && !known->is_known;
     if (known->is_absent || row->is_absent)
@@ -149,14 +149,14 @@ static void step_read(int n) {
     struct known *known = &model[n];
     const struct item_row item = any_item(n, any_state());
     bool is_locked = any(2) && item.state < ITEM_PULLED;
-    batch_rows_read(rows, &item, "(1,2)", is_locked);
+    tx_rows_read(rows, &item, "(1,2)", is_locked);
     if (!known->is_locked)
         *known = (struct known){true, false, is_locked, false, item};
 }
 
 static void step_absent(int n) {
     const struct uuid id = id_at(n);
-    batch_rows_read_absent(rows, &id);
+    tx_rows_read_absent(rows, &id);
     if (!model[n].is_locked)
         model[n] = (struct known){.is_known = true, .is_absent = true};
 }
@@ -164,21 +164,21 @@ static void step_absent(int n) {
 static void step_add(int n) {
     const struct item_row item = any_item(n, any(2) ? ITEM_WAITING : ITEM_DONE);
     const bool may = !model[n].is_known || model[n].is_absent;
-    if ((batch_rows_add(rows, &item) != NULL) == may && may)
+    if ((tx_rows_add(rows, &item) != NULL) == may && may)
         model[n] = (struct known){true, false, true, true, item};
 }
 
 static void step_change(int n) {
     struct known *known = &model[n];
     const struct uuid id = id_at(n);
-    struct batch_row *row = batch_rows_find(rows, &id);
+    struct tx_row *row = tx_rows_find(rows, &id);
     if (!known->is_locked || known->item.state >= ITEM_PULLED)
         return;
     known->item = any_item(n, known->item.state == ITEM_DONE ? ITEM_PULLED : any_state());
     known->is_changed = true;
-    batch_rows_edit(rows, row);
+    tx_rows_edit(rows, row);
     row->item = known->item;
-    batch_rows_put(rows, row);
+    tx_rows_put(rows, row);
 }
 
 static void test_random(void) {
@@ -190,7 +190,7 @@ static void test_random(void) {
         steps[any(5)](n);
         wrong += !row_is_right(n) || (step % 16 == 0 && !orders_are_right());
         if (any(3000) == 0) {
-            batch_rows_clear(rows);
+            tx_rows_clear(rows);
             memset(model, 0, sizeof model);
         }
     }
@@ -200,97 +200,97 @@ static void test_random(void) {
 }
 
 /* What is to be written of a row that is changed from one state to another; -1: it is new. */
-static bool writes(int from, enum item_state to, enum batch_table out, enum batch_table in) {
-    batch_rows_clear(rows);
+static bool writes(int from, enum item_state to, enum tx_table out, enum tx_table in) {
+    tx_rows_clear(rows);
     struct item_row item = any_item(1, from < 0 ? to : (enum item_state)from);
-    struct batch_row *row =
-        from < 0 ? batch_rows_add(rows, &item) : batch_rows_read(rows, &item, "(0,1)", true);
+    struct tx_row *row =
+        from < 0 ? tx_rows_add(rows, &item) : tx_rows_read(rows, &item, "(0,1)", true);
     if (from >= 0) {
-        if (batch_row_from(row) != BATCH_NOWHERE || batch_row_to(row) != BATCH_NOWHERE)
+        if (tx_row_from(row) != TX_NOWHERE || tx_row_to(row) != TX_NOWHERE)
             return false;
-        batch_rows_edit(rows, row);
+        tx_rows_edit(rows, row);
         row->item.state = to;
-        batch_rows_put(rows, row);
+        tx_rows_put(rows, row);
     }
-    return batch_row_from(row) == out && batch_row_to(row) == in;
+    return tx_row_from(row) == out && tx_row_to(row) == in;
 }
 
 static void test_tables(void) {
-    ok(writes(-1, ITEM_WAITING, BATCH_NOWHERE, BATCH_WORK), "a new item goes to work");
-    ok(writes(-1, ITEM_DONE, BATCH_NOWHERE, BATCH_DONE), "one of one iteration to done");
-    ok(writes(-1, ITEM_PULLED, BATCH_NOWHERE, BATCH_ENDED), "one that is pulled at once to ended");
-    ok(writes(ITEM_WAITING, ITEM_LEASED, BATCH_WORK, BATCH_WORK), "a lease changes work");
-    ok(writes(ITEM_LEASED, ITEM_DONE, BATCH_WORK, BATCH_DONE), "a result moves to done");
-    ok(writes(ITEM_LEASED, ITEM_CANCELLED, BATCH_WORK, BATCH_ENDED), "a cancelled one to ended");
-    ok(writes(ITEM_DONE, ITEM_PULLED, BATCH_DONE, BATCH_ENDED), "a pulled one to ended");
+    ok(writes(-1, ITEM_WAITING, TX_NOWHERE, TX_WORK), "a new item goes to work");
+    ok(writes(-1, ITEM_DONE, TX_NOWHERE, TX_DONE), "one of one iteration to done");
+    ok(writes(-1, ITEM_PULLED, TX_NOWHERE, TX_ENDED), "one that is pulled at once to ended");
+    ok(writes(ITEM_WAITING, ITEM_LEASED, TX_WORK, TX_WORK), "a lease changes work");
+    ok(writes(ITEM_LEASED, ITEM_DONE, TX_WORK, TX_DONE), "a result moves to done");
+    ok(writes(ITEM_LEASED, ITEM_CANCELLED, TX_WORK, TX_ENDED), "a cancelled one to ended");
+    ok(writes(ITEM_DONE, ITEM_PULLED, TX_DONE, TX_ENDED), "a pulled one to ended");
 }
 
 /* Leases a waiting row. */
-static void lease(struct batch_row *row, int lease) {
-    batch_rows_edit(rows, row);
+static void lease(struct tx_row *row, int lease) {
+    tx_rows_edit(rows, row);
     row->item.state = ITEM_LEASED;
     row->item.has_lease = true;
     row->item.lease = lease_at(lease);
-    batch_rows_put(rows, row);
+    tx_rows_put(rows, row);
 }
 
 static void test_leases(void) {
-    batch_rows_clear(rows);
+    tx_rows_clear(rows);
     const struct item_row waiting = any_item(1, ITEM_WAITING);
     struct item_row leased = any_item(2, ITEM_LEASED);
     leased.lease = lease_at(3);
-    struct batch_row *row = batch_rows_read(rows, &waiting, "(0,1)", true);
+    struct tx_row *row = tx_rows_read(rows, &waiting, "(0,1)", true);
     lease(row, 2);
-    ok(row->is_unlisted && batch_row_is_given(row), "an item that is leased is to be listed");
-    row = batch_rows_read(rows, &leased, "(0,2)", true);
+    ok(row->is_unlisted && tx_row_is_given(row), "an item that is leased is to be listed");
+    row = tx_rows_read(rows, &leased, "(0,2)", true);
     ok(!row->is_unlisted, "one that was leased before is listed");
     lease(row, 3);
     ok(!row->is_unlisted, "also when it is renewed");
     lease(row, 4);
     ok(row->is_unlisted, "by another lease anew");
     lease(row, 3);
-    batch_rows_edit(rows, row);
+    tx_rows_edit(rows, row);
     row->item.state = ITEM_WAITING;
-    batch_rows_put(rows, row);
+    tx_rows_put(rows, row);
     lease(row, 3);
-    ok(row->is_unlisted && !batch_row_is_given(row), "one that had lapsed is listed again");
-    batch_rows_edit(rows, row);
+    ok(row->is_unlisted && !tx_row_is_given(row), "one that had lapsed is listed again");
+    tx_rows_edit(rows, row);
     row->item.state = ITEM_DONE;
-    batch_rows_put(rows, row);
+    tx_rows_put(rows, row);
     ok(!row->is_unlisted, "one that is done is not");
 }
 
 static void test_room(void) {
     struct item_row item = {.state = ITEM_WAITING};
     int added = 0, order = 0;
-    batch_rows_clear(rows);
-    for (; added < BATCH_ROWS_MAX + 1; added++) {
+    tx_rows_clear(rows);
+    for (; added < TX_ROWS_MAX + 1; added++) {
         item.id = (struct uuid){{(uint8_t)(added >> 8), (uint8_t)added}};
-        item.rank = added * 7919 % BATCH_ROWS_MAX;
-        if (!batch_rows_add(rows, &item))
+        item.rank = added * 7919 % TX_ROWS_MAX;
+        if (!tx_rows_add(rows, &item))
             break;
     }
-    is_int(added, BATCH_ROWS_MAX, "there is room for so many rows");
-    is_int(batch_rows_room(rows), 0, "then for none");
+    is_int(added, TX_ROWS_MAX, "there is room for so many rows");
+    is_int(tx_rows_room(rows), 0, "then for none");
     const struct uuid id = {{0xff}};
-    ok(!batch_rows_find(rows, &id) && !batch_rows_read_absent(rows, &id) &&
-           !batch_rows_read(rows, &(struct item_row){.id = id}, "(0,1)", true),
+    ok(!tx_rows_find(rows, &id) && !tx_rows_read_absent(rows, &id) &&
+           !tx_rows_read(rows, &(struct item_row){.id = id}, "(0,1)", true),
        "nor for one that is read");
-    for (struct batch_row *row; (row = batch_rows_next_waiting(rows, 0)); order++) {
+    for (struct tx_row *row; (row = tx_rows_next_waiting(rows, 0)); order++) {
         if (row->item.rank != order)
             break;
-        batch_rows_edit(rows, row);
+        tx_rows_edit(rows, row);
         row->item.state = ITEM_CANCELLED;
-        batch_rows_put(rows, row);
+        tx_rows_put(rows, row);
     }
-    is_int(order, BATCH_ROWS_MAX, "all come in their order");
-    batch_rows_clear(rows);
-    is_int(batch_rows_room(rows), BATCH_ROWS_MAX, "all go at once");
-    ok(!batch_rows_find(rows, &item.id), "and are forgotten");
+    is_int(order, TX_ROWS_MAX, "all come in their order");
+    tx_rows_clear(rows);
+    is_int(tx_rows_room(rows), TX_ROWS_MAX, "all go at once");
+    ok(!tx_rows_find(rows, &item.id), "and are forgotten");
 }
 
 int main(void) {
-    rows = batch_rows_new();
+    rows = tx_rows_new();
     test_random();
     test_tables();
     test_leases();

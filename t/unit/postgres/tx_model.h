@@ -2,7 +2,7 @@
 #ifndef HASHMILL_T_BATCH_MODEL_H
 #define HASHMILL_T_BATCH_MODEL_H
 
-#include "fcgi/batch/batch.h"
+#include "fcgi/tx/tx.h"
 
 #include <string.h>
 
@@ -55,7 +55,7 @@ static inline struct item_row *model_next_waiting(int home) {
 }
 
 /* The item to pull next of a client. */
-static inline struct item_row *model_next_done(int64_t client, enum batch_order order) {
+static inline struct item_row *model_next_done(int64_t client, enum tx_order order) {
     struct item_row *best = NULL;
     for (int n = 0; n < model.count; n++) {
         struct item_row *item = &model.items[n];
@@ -64,7 +64,7 @@ static inline struct item_row *model_next_done(int64_t client, enum batch_order 
         int64_t later = best ? item->done_at_ms - best->done_at_ms : 0;
         if (best && later == 0)
             later = memcmp(&item->id, &best->id, ID_SIZE);
-        if (!best || (order == BATCH_OLDEST ? later < 0 : later > 0))
+        if (!best || (order == TX_OLDEST ? later < 0 : later > 0))
             best = item;
     }
     return best;
@@ -73,7 +73,7 @@ static inline struct item_row *model_next_done(int64_t client, enum batch_order 
 /* An item as its table has it: without the columns that are of other tables. */
 static inline struct item_row stored_of(const struct item_row *item) {
     struct item_row stored = *item;
-    if (batch_table_of(item->state) != BATCH_WORK) {
+    if (tx_table_of(item->state) != TX_WORK) {
         stored.home = 0;
         stored.rank = stored.since_ms = stored.deadline_ms = stored.granted = 0;
         stored.granted_at_ms = stored.granted_wall_ms = stored.moved_ms = 0;

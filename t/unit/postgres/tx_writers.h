@@ -2,7 +2,7 @@
 #ifndef HASHMILL_T_BATCH_WRITERS_H
 #define HASHMILL_T_BATCH_WRITERS_H
 
-#include "fcgi/batch/batch.h"
+#include "fcgi/tx/tx.h"
 
 #include "fcgi/postgres/pg_migrate.h"
 #include "fixture.h"
@@ -10,8 +10,8 @@
 
 static struct cluster cluster;
 static struct pg_server *server;
-static PGconn *checker;     /* a session of its own */
-static struct batch *batch; /* the writer of node 1 */
+static PGconn *checker; /* a session of its own */
+static struct tx *tx;   /* the writer of node 1 */
 static int64_t clock_ms = 1000;
 
 /* The number that a query gives. */
@@ -27,18 +27,18 @@ static inline int64_t number_of(const char *sql) {
 }
 
 /* A writer of a node, on a connection of its own. */
-static inline struct batch *enter(int node, struct batch_counts *counts) {
-    struct batch *entered = batch_new(node);
-    if (!batch_enter(entered, connect_or_end(server), counts)) {
+static inline struct tx *enter(int node, struct tx_counts *counts) {
+    struct tx *entered = tx_new(node);
+    if (!tx_enter(entered, connect_or_end(server), counts)) {
         printf("Bail out! %s\n", entered->link->fault.message);
         exit(1);
     }
     return entered;
 }
 
-static inline void leave(struct batch *left) {
+static inline void leave(struct tx *left) {
     pg_link_close(left->link);
-    batch_free(left);
+    tx_free(left);
 }
 
 /* Starts a server and makes the schema; the writer of node 1 enters. */
@@ -46,7 +46,7 @@ static inline void set_up_batches(void) {
     const char *const step = pg_sql_text[PG_SQL_SCHEMA_1];
     static const struct pg_statements statements = {pg_sql_text, pg_sql_name, pg_sql_takes,
                                                     PG_SQL_COUNT};
-    struct batch_counts counts;
+    struct tx_counts counts;
     set_up();
     cluster = start_server("batch");
     server = open_server(cluster.uri, &statements);
@@ -58,11 +58,11 @@ static inline void set_up_batches(void) {
     pg_link_close(link);
     checker = PQconnectdb(cluster.uri);
     PQclear(PQexec(checker, "SET search_path = hashmill, pg_temp"));
-    batch = enter(1, &counts);
+    tx = enter(1, &counts);
 }
 
 static inline int tear_down_batches(void) {
-    leave(batch);
+    leave(tx);
     PQfinish(checker);
     close_server(server);
     return tear_down();

@@ -1,7 +1,7 @@
 /* Batches on a server: any operations, compared with a model after each commit. */
-#include "batch_writers.h"
+#include "tx_writers.h"
 
-#include "batch_model.h"
+#include "tx_model.h"
 
 enum { HOMES = 2, CLIENTS = 3, BATCHES = 200 };
 
@@ -12,8 +12,8 @@ static int moves[ITEM_STATES][ITEM_STATES]; /* how often an item went from one s
 
 /* --- Looking at the tables --- */
 
-static void count_model(struct batch_counts *counts) {
-    *counts = (struct batch_counts){.now = clock_ms, .top = 2 * clock_ms};
+static void count_model(struct tx_counts *counts) {
+    *counts = (struct tx_counts){.now = clock_ms, .top = 2 * clock_ms};
     for (int n = 0; n < model.count; n++) {
         counts->items[model.items[n].state]++;
         if (model.items[n].state <= ITEM_LEASED)
@@ -22,25 +22,25 @@ static void count_model(struct batch_counts *counts) {
 }
 
 /* Whether the tables have exactly the items of the model. */
-static bool tables_are_right(struct batch *reader) {
-    struct batch_counts counts;
+static bool tables_are_right(struct tx *reader) {
+    struct tx_counts counts;
     count_model(&counts);
     bool right = number_of("SELECT count(*) FROM work") ==
                      counts.items[ITEM_WAITING] + counts.items[ITEM_LEASED] &&
                  number_of("SELECT count(*) FROM done") == counts.items[ITEM_DONE] &&
                  number_of("SELECT count(*) FROM ended") ==
                      counts.items[ITEM_PULLED] + counts.items[ITEM_CANCELLED];
-    batch_begin(reader);
+    tx_begin(reader);
     for (int n = 0; n < model.count; n++)
-        batch_want_seen(reader, &model.items[n].id);
-    if (!batch_read(reader))
+        tx_want_seen(reader, &model.items[n].id);
+    if (!tx_read(reader))
         return false;
     for (int n = 0; n < model.count && right; n++) {
-        const struct batch_row *row = batch_rows_find(reader->rows, &model.items[n].id);
+        const struct tx_row *row = tx_rows_find(reader->rows, &model.items[n].id);
         const struct item_row wanted = stored_of(&model.items[n]);
         right = row && !row->is_absent && same_item(&row->item, &wanted);
     }
-    batch_give_up(reader);
+    tx_give_up(reader);
     return right && number_of("SELECT count(*) FROM work AS w WHERE state = 1 AND NOT EXISTS ("
                               "SELECT FROM lease AS l WHERE l.id = w.lease AND l.due <= w.deadline"
                               " AND w.id = ANY (l.items))") == 0;
@@ -49,11 +49,11 @@ static bool tables_are_right(struct batch *reader) {
 /* --- Operations, each on the batch and on the model --- */
 
 /* Changes a row and the model's item alike. */
-static void change(struct batch_row *row, struct item_row *item, const struct item_row *to) {
+static void change(struct tx_row *row, struct item_row *item, const struct item_row *to) {
     moves[item->state][to->state]++;
-    batch_rows_edit(batch->rows, row);
+    tx_rows_edit(tx->rows, row);
     row->item = *to;
-    batch_rows_put(batch->rows, row);
+    tx_rows_put(tx->rows, row);
     *item = *to;
 }
 
@@ -76,16 +76,16 @@ static void enqueue(void) {
         item.since_ms = clock_ms;
     }
     model.items[model.count++] = item;
-    wrong += !batch_rows_add(batch->rows, &item);
+    wrong += !tx_rows_add(tx->rows, &item);
 }
 
 static void lease(void) {
-    struct batch_cursor cursor = {.group = any(HOMES), .order = 0, .most = 1 + any(5)};
+    struct tx_cursor cursor = {.group = any(HOMES), .order = 0, .most = 1 + any(5)};
     const struct uuid id = uuid_of(2, ++leases);
     for (int left = any(8); left > 0; left--) {
         struct item_row *item = model_next_waiting((int)cursor.group);
-        struct batch_row *row;
-        if (!batch_next_waiting(batch, &cursor, &row) || (row == NULL) != (item == NULL) ||
+        struct tx_row *row;
+        if (!tx_next_waiting(tx, &cursor, &row) || (row == NULL) != (item == NULL) ||
             (row && memcmp(&row->item.id, &item->id, ID_SIZE) != 0)) {
             wrong++;
             return;
@@ -106,13 +106,13 @@ static void lease(void) {
 }
 
 /* Reads the row of an item for a change; it may be in memory already. */
-static struct batch_row *locked(const struct item_row *item) {
-    struct batch_row *row = batch_rows_find(batch->rows, &item->id);
-    if (row && (row->is_locked || row->stored == BATCH_ENDED))
+static struct tx_row *locked(const struct item_row *item) {
+    struct tx_row *row = tx_rows_find(tx->rows, &item->id);
+    if (row && (row->is_locked || row->stored == TX_ENDED))
         return row;
-    if (!batch_want_locked(batch, &item->id) || !batch_read(batch))
+    if (!tx_want_locked(tx, &item->id) || !tx_read(tx))
         wrong++;
-    return batch_rows_find(batch->rows, &item->id);
+    return tx_rows_find(tx->rows, &item->id);
 }
 
 static struct item_row finished(const struct item_row *item) {
@@ -128,7 +128,7 @@ static struct item_row finished(const struct item_row *item) {
  * taken up again after it had lapsed. */
 static void report(void) {
     struct item_row *item = &model.items[any(model.count)];
-    struct batch_row *row = locked(item);
+    struct tx_row *row = locked(item);
     struct item_row to = *item;
     if (!row || row->item.state != item->state)
         wrong++;
@@ -154,7 +154,7 @@ static void report(void) {
 
 static void cancel(void) {
     struct item_row *item = &model.items[any(model.count)];
-    struct batch_row *row = locked(item);
+    struct tx_row *row = locked(item);
     struct item_row to = *item;
     if (!row || row->item.state != item->state)
         wrong++;
@@ -167,13 +167,13 @@ static void cancel(void) {
 }
 
 static void pull(void) {
-    enum batch_order order = (enum batch_order)any(2);
-    struct batch_cursor cursor = batch_first_done(1 + any(CLIENTS), order, 1 + any(5));
+    enum tx_order order = (enum tx_order)any(2);
+    struct tx_cursor cursor = tx_first_done(1 + any(CLIENTS), order, 1 + any(5));
     bool keyed = any(2);
     for (int left = any(8); left > 0; left--) {
         struct item_row *item = model_next_done(cursor.group, order);
-        struct batch_row *row;
-        if (!batch_next_done(batch, &cursor, order, &row) || (row == NULL) != (item == NULL) ||
+        struct tx_row *row;
+        if (!tx_next_done(tx, &cursor, order, &row) || (row == NULL) != (item == NULL) ||
             (row && memcmp(&row->item.id, &item->id, ID_SIZE) != 0)) {
             wrong++;
             return;
@@ -190,11 +190,10 @@ static void pull(void) {
 }
 
 /* Lets the items of a lease lapse, and says when to look at it again. */
-static void lapse_lease(struct batch_lease *due) {
+static void lapse_lease(struct tx_lease *due) {
     int64_t next = INT64_MAX;
-    struct batch_row *row = NULL;
-    for (struct batch_row *after = NULL;
-         (row = batch_rows_of_lease(batch->rows, &due->id, after));) {
+    struct tx_row *row = NULL;
+    for (struct tx_row *after = NULL; (row = tx_rows_of_lease(tx->rows, &due->id, after));) {
         struct item_row to = row->item;
         if (to.deadline_ms > clock_ms) {
             next = to.deadline_ms < next ? to.deadline_ms : next;
@@ -207,24 +206,24 @@ static void lapse_lease(struct batch_lease *due) {
         to.strikes = (int16_t)(to.strikes + (to.remaining == to.granted));
         change(row, model_find(&to.id), &to);
     }
-    batch_lease_set_due(due, next);
+    tx_lease_set_due(due, next);
 }
 
 /* Looks at all leases that are due. Whatever of the model has lapsed must be among their items. */
 static void lapse(void) {
     int count;
-    int before = batch->leases.count;
+    int before = tx->leases.count;
     int64_t known = number_of("SELECT count(*) FROM lease");
-    if (!batch_read_due(batch, clock_ms, (int32_t)known, &count)) {
+    if (!tx_read_due(tx, clock_ms, (int32_t)known, &count)) {
         wrong++;
         return;
     }
     has_lapsed = true;
     for (int n = before; n < before + count; n++)
-        lapse_lease(&batch->leases.list[n]);
+        lapse_lease(&tx->leases.list[n]);
     for (int n = 0; n < model.count; n++) {
         const struct item_row *item = &model.items[n];
-        const struct batch_row *row = batch_rows_find(batch->rows, &item->id);
+        const struct tx_row *row = tx_rows_find(tx->rows, &item->id);
         bool is_new = row && row->is_unlisted; /* its lease is not stored before the commit */
         wrong += item->state == ITEM_LEASED && item->deadline_ms <= clock_ms && !is_new &&
                  !(row && row->item.deadline_ms < row->stored_deadline_ms);
@@ -233,31 +232,31 @@ static void lapse(void) {
 
 static void look(void) {
     struct item_row *item = &model.items[any(model.count)];
-    if (!batch_want_seen(batch, &item->id) || !batch_read(batch))
+    if (!tx_want_seen(tx, &item->id) || !tx_read(tx))
         wrong++;
-    const struct batch_row *row = batch_rows_find(batch->rows, &item->id);
+    const struct tx_row *row = tx_rows_find(tx->rows, &item->id);
     wrong += !row || row->is_absent || row->item.state != item->state ||
              row->item.remaining != item->remaining;
 }
 
 static void look_at_nothing(void) {
     const struct uuid id = uuid_of(3, any(100));
-    if (!batch_want_seen(batch, &id) || !batch_read(batch))
+    if (!tx_want_seen(tx, &id) || !tx_read(tx))
         wrong++;
-    const struct batch_row *row = batch_rows_find(batch->rows, &id);
+    const struct tx_row *row = tx_rows_find(tx->rows, &id);
     wrong += !row || !row->is_absent;
 }
 
 /* Notes what some operations will need, as a writer does before it applies them. */
 static void prepare(void) {
     for (int n = any(5); n > 0 && model.count > 0; n--)
-        batch_want_locked(batch, &model.items[any(model.count)].id);
+        tx_want_locked(tx, &model.items[any(model.count)].id);
     for (int n = any(5); n > 0 && model.count > 0; n--)
-        batch_want_seen(batch, &model.items[any(model.count)].id);
-    wrong += !batch_read(batch);
+        tx_want_seen(tx, &model.items[any(model.count)].id);
+    wrong += !tx_read(tx);
 }
 
-static void test_random(struct batch *reader) {
+static void test_random(struct tx *reader) {
     static struct model before;
     static void (*const operations[])(void) = {enqueue, enqueue, lease,          report,
                                                report,  report,  cancel,         pull,
@@ -265,11 +264,11 @@ static void test_random(struct batch *reader) {
     int different = 0;
     int64_t still_due = 0;
     for (int n = 0; n < BATCHES && wrong == 0 && different == 0; n++) {
-        struct batch_counts counts;
+        struct tx_counts counts;
         before = model;
         clock_ms += any(4);
         has_lapsed = false;
-        batch_begin(batch);
+        tx_begin(tx);
         prepare();
         for (int more = 1 + any(12); more > 0; more--) {
             int operation = model.count == 0 ? 0 : any(11);
@@ -277,10 +276,10 @@ static void test_random(struct batch *reader) {
         }
         count_model(&counts);
         if (any(8) == 0) {
-            batch_give_up(batch);
+            tx_give_up(tx);
             model = before;
-        } else if (!batch_commit(batch, &counts)) {
-            printf("# batch %d: %s\n", n, batch->link->fault.message);
+        } else if (!tx_commit(tx, &counts)) {
+            printf("# batch %d: %s\n", n, tx->link->fault.message);
             wrong++;
         } else if (has_lapsed) {
             char sql[100];
@@ -304,20 +303,20 @@ static void test_random(struct batch *reader) {
 }
 
 static void test_counts(void) {
-    struct batch_counts wanted;
-    struct batch_counts got;
+    struct tx_counts wanted;
+    struct tx_counts got;
     count_model(&wanted);
-    leave(batch);
-    batch = enter(1, &got);
+    leave(tx);
+    tx = enter(1, &got);
     ok(memcmp(got.items, wanted.items, sizeof got.items) == 0 && got.remaining == wanted.remaining,
        "the counts are those of the last batch");
 }
 
 int main(void) {
-    struct batch_counts counts;
+    struct tx_counts counts;
     set_up_batches();
     number_of("SELECT ended_ahead(1000, 50, 4)");
-    struct batch *reader = enter(9, &counts);
+    struct tx *reader = enter(9, &counts);
     test_random(reader);
     leave(reader);
     test_counts();
