@@ -27,7 +27,7 @@ bool sqlite_begin(struct store *base) {
     int64_t now = clock_steady_ms() + store->clock_offset_ms;
     if (now > store->counts.clock_ms)
         store->counts.clock_ms = now;
-    store->done = (struct metrics_work){0};
+    ledger_begin(&store->ledger);
     changes_begin(&store->changes);
     return true;
 }
@@ -41,7 +41,7 @@ static void undo(struct sqlite_store *store) {
         store_files_note_commit(store); /* a large batch has written to the WAL before its end */
     store->in_batch = false;
     store->counts = store->saved_counts;
-    clients_undo(&store->clients);
+    ledger_undo(&store->ledger);
     changes_end(&store->changes);
 }
 
@@ -59,33 +59,17 @@ void sqlite_rollback(struct store *base) {
         store->state = STORE_GOOD;
 }
 
-/* Adds the batch's work to the rates, and to what is counted. */
-static void note_work(struct sqlite_store *store) {
-    const struct queue_work *all = &store->counts.work;
-    const struct queue_work *before = &store->saved_counts.work;
-    struct queue_work work = {.enqueued = all->enqueued - before->enqueued,
-                              .done = all->done - before->done,
-                              .pulled = all->pulled - before->pulled,
-                              .iterations = all->iterations - before->iterations};
-    rates_add(&store->rates, clock_steady_ms(), &work);
-    store->done.counts[METRICS_ENQUEUED] = work.enqueued;
-    store->done.counts[METRICS_DONE] = work.done;
-    store->done.counts[METRICS_PULLED] = work.pulled;
-    store->done.counts[METRICS_ITERATIONS] = work.iterations;
-    metrics_add_work(&store->done);
-}
-
 static bool save_tally(struct sqlite_store *store) {
-    struct counts *counts = &store->counts;
-    if (counts->wrong && !store_recount(store))
+    const struct ledger_counts *counts = &store->ledger.counts;
+    if (store->ledger.wrong && !store_recount(store))
         return false;
-    counts->batch++;
+    store->counts.batch++;
     return store_save_clients(store) &&
-           store_run(store, SQL_TALLY_SAVE, "iiiiiiiiiiii", counts->clock_ms,
+           store_run(store, SQL_TALLY_SAVE, "iiiiiiiiiiii", store->counts.clock_ms,
                      counts->items[ITEM_WAITING], counts->items[ITEM_LEASED],
                      counts->items[ITEM_DONE], counts->items[ITEM_PULLED],
-                     counts->items[ITEM_CANCELLED], counts->remaining, counts->batch,
-                     store->wall_ms, counts->rank.now, counts->rank.top, counts->paused);
+                     counts->items[ITEM_CANCELLED], counts->remaining, store->counts.batch,
+                     store->wall_ms, counts->rank.now, counts->rank.top, store->counts.paused);
 }
 
 bool sqlite_commit(struct store *base) {
@@ -94,8 +78,8 @@ bool sqlite_commit(struct store *base) {
         return false;
     store->one_by_one = false;
     if (sqlite3_total_changes64(store->database) == store->changes_before) {
-        undo(store);                    /* it only read: nothing to write or to sync */
-        metrics_add_work(&store->done); /* what it has refused */
+        undo(store);                           /* it only read: nothing to write or to sync */
+        metrics_add_work(&store->ledger.done); /* what it has refused */
         return store_state_of(store) == STORE_GOOD;
     }
     int64_t began_us = clock_steady_us();
@@ -109,10 +93,9 @@ bool sqlite_commit(struct store *base) {
     store->in_batch = false;
     metrics_add_commit(clock_steady_us() - began_us);
     store_files_note_commit(store);
-    note_work(store);
     store_note_level(store);
     store_tell_paused(store);
     store->saved_counts = store->counts;
-    clients_keep(&store->clients, clock_steady_ms());
+    ledger_keep(&store->ledger);
     return true;
 }

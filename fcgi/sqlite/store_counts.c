@@ -11,52 +11,6 @@
 /* Steps of SQLite's machine after which this process shows that it lives. */
 enum { RECOUNT_STEPS = 1000000 };
 
-/* Adds to a count. One that would leave its range was wrong before, or the change is: the batch
- * does not end with it. */
-static void add(struct sqlite_store *store, int64_t *count, int64_t change, int64_t most) {
-    int64_t sum;
-    if (__builtin_add_overflow(*count, change, &sum) || sum < 0 || sum > most)
-        store->counts.wrong = true;
-    else
-        *count = sum;
-}
-
-static void add_items(struct sqlite_store *store, struct client *client, int state, int64_t items) {
-    if (state == STATE_NONE)
-        return;
-    add(store, &store->counts.items[state], items, ITEMS_SUM_MAX);
-    add(store, &client->counts.items[state], items, ITEMS_SUM_MAX);
-}
-
-static void add_remaining(struct sqlite_store *store, struct client *client, int64_t change) {
-    add(store, &store->counts.remaining, change, REMAINING_SUM_MAX);
-    add(store, &client->counts.remaining, change, REMAINING_SUM_MAX);
-}
-
-/* A client whose counts are about to change; NULL, and the counts are wrong, when no such client is
- * known. */
-static struct client *changing(struct sqlite_store *store, int64_t client) {
-    struct client *found = clients_at(&store->clients, client);
-    if (found)
-        clients_note(&store->clients, found);
-    else
-        store->counts.wrong = true;
-    return found;
-}
-
-void store_count_new(struct sqlite_store *store, int64_t client, enum item_state state,
-                     int64_t remaining) {
-    struct client *of = changing(store, client);
-    if (!of)
-        return;
-    add_items(store, of, state, 1);
-    add_remaining(store, of, remaining);
-    of->work.enqueued++;
-    of->work.done += state == ITEM_DONE;
-    store->counts.work.enqueued++;
-    store->counts.work.done += state == ITEM_DONE;
-}
-
 void store_note_closed(struct sqlite_store *store, enum item_state state) {
     int64_t days = state == ITEM_PULLED ? store->conf->pulled_days : store->conf->cancelled_days;
     int64_t due = store_now_ms(store) + days * DAY_MS;
@@ -64,38 +18,9 @@ void store_note_closed(struct sqlite_store *store, enum item_state state) {
         store->next_removal_ms = due;
 }
 
-void store_count_move(struct sqlite_store *store, const struct move *move) {
-    int64_t before = move->from <= ITEM_LEASED ? move->before : 0;
-    int64_t after = move->to <= ITEM_LEASED ? move->after : 0;
-    struct client *of = changing(store, move->client);
-    if (!of)
-        return;
-    add_items(store, of, move->from, -1);
-    add_items(store, of, move->to, 1);
-    add_remaining(store, of, after - before);
-    of->work.done += move->to == ITEM_DONE;
-    of->work.iterations += move->to == ITEM_CANCELLED ? 0 : move->before - move->after;
-    store->counts.work.done += move->to == ITEM_DONE;
-    store->done.counts[METRICS_CANCELLED] += move->to == ITEM_CANCELLED;
-    if (move->to == ITEM_PULLED || move->to == ITEM_CANCELLED)
-        store_note_closed(store, move->to);
-}
-
 void store_count_pulled(struct sqlite_store *store, int64_t client, int64_t items) {
-    struct client *of = changing(store, client);
-    if (of)
-        of->work.pulled += items;
-    store->counts.work.pulled += items;
+    ledger_pulled(&store->ledger, client, items);
     store_note_closed(store, ITEM_PULLED);
-}
-
-void store_count_all(struct sqlite_store *store, int64_t client, int64_t items,
-                     enum item_state from, enum item_state to) {
-    struct client *of = changing(store, client);
-    if (!of)
-        return;
-    add_items(store, of, from, -items);
-    add_items(store, of, to, items);
 }
 
 int64_t store_change_items(struct sqlite_store *store, sqlite3_stmt *statement,
@@ -103,12 +28,8 @@ int64_t store_change_items(struct sqlite_store *store, sqlite3_stmt *statement,
     int64_t items = 0;
     int code = SQLITE_ERROR;
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW) {
-        struct client *of = changing(store, sqlite3_column_int64(statement, 0));
+        ledger_move_items(&store->ledger, sqlite3_column_int64(statement, 0), 1, from, to);
         items++;
-        if (!of)
-            continue;
-        add_items(store, of, from, -1);
-        add_items(store, of, to, 1);
     }
     if (statement)
         store_end(statement);
@@ -129,7 +50,7 @@ void store_note_level(struct sqlite_store *store) {
  * for each item that waits or is leased what it can have left. *read is false when the rows cannot
  * be looked at. */
 static bool are_possible(struct sqlite_store *store, bool *read) {
-    const struct counts *counts = &store->counts;
+    const struct ledger_counts *counts = &store->ledger.counts;
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_PRESENCE, "");
     *read = statement && store_step(store, statement) == SQLITE_ROW;
     bool possible = true;
@@ -156,46 +77,21 @@ static int go_on(void *context) {
     return 0;
 }
 
-/* Sets all counts to nothing, to be counted. */
-static void forget_counts(struct sqlite_store *store) {
-    struct counts *counts = &store->counts;
-    memset(counts->items, 0, sizeof counts->items);
-    counts->remaining = 0;
-    counts->wrong = false;
-    for (int64_t i = 0; i < store->clients.count; i++) {
-        struct client *client = clients_at(&store->clients, i);
-        if (!client)
-            continue;
-        client->counts = (struct client_counts){0};
-        clients_note(&store->clients, client);
-    }
-}
-
-/* Counts an item, a row of tally_count. One that makes no sense is left out. */
-static void count_item(struct sqlite_store *store, sqlite3_stmt *row) {
-    struct client *client = changing(store, sqlite3_column_int64(row, 0));
-    int64_t state = sqlite3_column_int64(row, 1);
-    if (!client || state < 0 || state >= ITEM_STATES)
-        return;
-    add_items(store, client, (int)state, 1);
-    if (state <= ITEM_LEASED)
-        add_remaining(store, client, sqlite3_column_int64(row, 2));
-}
-
 bool store_recount(struct sqlite_store *store) {
-    struct counts *counts = &store->counts;
-    const struct counts was = *counts;
+    const struct ledger_counts *counts = &store->ledger.counts;
+    const struct ledger_counts was = *counts;
     int code = SQLITE_ERROR;
     sqlite3_progress_handler(store->database, RECOUNT_STEPS, go_on, store);
     sqlite3_stmt *statement = store_bind(store, SQL_TALLY_COUNT, "");
     if (statement)
-        forget_counts(store);
+        ledger_forget(&store->ledger);
     while (statement && (code = store_step(store, statement)) == SQLITE_ROW)
-        count_item(store, statement);
+        ledger_found(&store->ledger, sqlite3_column_int64(statement, 0),
+                     sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2));
     sqlite3_progress_handler(store->database, 0, NULL, NULL);
     if (statement)
         store_end(statement);
-    counts->wrong = false; /* rows that belong to nobody stay uncounted */
+    store->ledger.wrong = false; /* rows that belong to nobody stay uncounted */
     if (code != SQLITE_DONE)
         return false;
     log_warn("the counts of the queue cannot be right: %lld wait, %lld are leased, %lld iterations "
@@ -206,51 +102,31 @@ bool store_recount(struct sqlite_store *store) {
     return true;
 }
 
-/* Whether the counts of the clients add up to those of all. */
-static bool clients_add_up(const struct sqlite_store *store) {
-    const struct counts *counts = &store->counts;
-    uint64_t rest[ITEM_STATES + 1]; /* unsigned, as sums that make no sense may wrap */
-    for (int state = 0; state < ITEM_STATES; state++)
-        rest[state] = (uint64_t)counts->items[state];
-    rest[ITEM_STATES] = (uint64_t)counts->remaining;
-    for (int64_t i = 0; i < store->clients.count; i++) {
-        const struct client *of = clients_at(&store->clients, i);
-        for (int state = 0; state < ITEM_STATES && of; state++)
-            rest[state] -= (uint64_t)of->counts.items[state];
-        rest[ITEM_STATES] -= of ? (uint64_t)of->counts.remaining : 0;
-    }
-    for (int i = 0; i <= ITEM_STATES; i++) {
-        if (rest[i] != 0)
-            return false;
-    }
-    return true;
-}
-
 bool store_check_counts(struct sqlite_store *store) {
     bool read;
-    bool possible = are_possible(store, &read) && clients_add_up(store);
+    bool possible = are_possible(store, &read) && ledger_adds_up(&store->ledger);
     return read && (possible || store_recount(store));
 }
 
 /* --- Clients --- */
 
 struct client *store_client_or_new(struct sqlite_store *store, const char *name) {
-    struct client *client = clients_named(&store->clients, name);
+    struct client *client = clients_named(&store->ledger.clients, name);
     if (client)
         return client;
-    if (store->clients.count >= CLIENTS_MAX) {
+    if (store->ledger.clients.count >= CLIENTS_MAX) {
         log_error("there are %d clients, which is as many as a node can have: the first item of %s "
                   "was refused",
                   CLIENTS_MAX, name);
         return NULL;
     }
-    if (!store_run(store, SQL_CLIENT_ADD, "it", (int64_t)store->clients.count, name)) {
+    if (!store_run(store, SQL_CLIENT_ADD, "it", (int64_t)store->ledger.clients.count, name)) {
         store_lose(store);
         return NULL;
     }
-    client = clients_add(&store->clients, store->clients.count, name);
+    client = clients_add(&store->ledger.clients, store->ledger.clients.count, name);
     client->is_new = true;
-    clients_note(&store->clients, client);
+    clients_note(&store->ledger.clients, client);
     return client;
 }
 
@@ -259,13 +135,13 @@ static bool load_client(struct sqlite_store *store, sqlite3_stmt *row) {
     enum { SEQ, NAME, WEIGHT, FINISH, ITEMS, REMAINING = ITEMS + ITEM_STATES };
     const char *name = (const char *)sqlite3_column_text(row, NAME);
     int64_t seq = sqlite3_column_int64(row, SEQ);
-    if (!name || strlen(name) >= QUEUE_NAME_SIZE || seq < store->clients.count ||
-        seq >= CLIENTS_MAX || clients_named(&store->clients, name)) {
+    if (!name || strlen(name) >= QUEUE_NAME_SIZE || seq < store->ledger.clients.count ||
+        seq >= CLIENTS_MAX || clients_named(&store->ledger.clients, name)) {
         log_error("the table client has rows that no program made: the database is damaged");
         store->state = STORE_POISONED;
         return false;
     }
-    struct client *client = clients_add(&store->clients, seq, name);
+    struct client *client = clients_add(&store->ledger.clients, seq, name);
     rank_load(&client->rank, sqlite3_column_int64(row, FINISH), sqlite3_column_int64(row, WEIGHT));
     for (int state = 0; state < ITEM_STATES; state++)
         client->counts.items[state] = sqlite3_column_int64(row, ITEMS + state);
@@ -283,7 +159,7 @@ static bool load_lately(struct sqlite_store *store) {
     sqlite3_stmt *row =
         store_bind(store, SQL_CLIENTS_LATELY, "ii", now - RANK_PASS_MAX_MS, (int64_t)LATELY_MAX);
     while (row && (code = store_step(store, row)) == SQLITE_ROW) {
-        struct client *client = clients_at(&store->clients, sqlite3_column_int64(row, 0));
+        struct client *client = clients_at(&store->ledger.clients, sqlite3_column_int64(row, 0));
         const struct rank_item item = {.clock_ms = sqlite3_column_int64(row, 1),
                                        .iterations = sqlite3_column_int64(row, 2),
                                        .penalty_ns = store->conf->size_penalty_ns};
@@ -292,11 +168,11 @@ static bool load_lately(struct sqlite_store *store) {
     }
     if (row)
         store_end(row);
-    for (int64_t i = 0; i < store->clients.count; i++) {
-        struct client *client = clients_at(&store->clients, i);
+    for (int64_t i = 0; i < store->ledger.clients.count; i++) {
+        struct client *client = clients_at(&store->ledger.clients, i);
         if (!client)
             continue;
-        rank_loaded(&store->counts.rank, &client->rank);
+        rank_loaded(&store->ledger.counts.rank, &client->rank);
         client->saved_rank = client->rank;
     }
     return code == SQLITE_DONE;
@@ -308,11 +184,11 @@ static bool keep_lost_numbers(struct sqlite_store *store) {
     if (last >= CLIENTS_MAX) {
         log_error("the table item has clients that no program made: the database is damaged");
         store->state = STORE_POISONED;
-    } else if (last >= store->clients.count) {
+    } else if (last >= store->ledger.clients.count) {
         log_error(
             "the table client lacks the last rows: the database is damaged. Their items stay, "
             "and are nobody's after --recover");
-        clients_reserve(&store->clients, last + 1);
+        clients_reserve(&store->ledger.clients, last + 1);
     }
     return store_state_of(store) == STORE_GOOD;
 }
@@ -329,8 +205,8 @@ bool store_load_clients(struct sqlite_store *store) {
 }
 
 bool store_save_clients(struct sqlite_store *store) {
-    for (int i = 0; i < store->clients.changed_count; i++) {
-        const struct client *client = store->clients.changed[i].client;
+    for (int i = 0; i < store->ledger.clients.changed_count; i++) {
+        const struct client *client = store->ledger.clients.changed[i].client;
         const int64_t *items = client->counts.items;
         if (!store_run(store, SQL_CLIENT_SAVE, "iiiiiiiii", client->seq, client->rank.weight,
                        client->rank.finish, items[ITEM_WAITING], items[ITEM_LEASED],
@@ -408,7 +284,8 @@ int64_t store_take_back(struct sqlite_store *store, sqlite3_stmt *statement) {
             good = add_for(store, worker, -run);
             run = 0;
         }
-        store_count_all(store, sqlite3_column_int64(statement, 1), 1, ITEM_LEASED, ITEM_WAITING);
+        ledger_move_items(&store->ledger, sqlite3_column_int64(statement, 1), 1, ITEM_LEASED,
+                          ITEM_WAITING);
         worker = of;
         run++;
         items++;

@@ -22,7 +22,7 @@ static bool read_items(struct sqlite_store *store, sqlite3_stmt *statement,
 bool store_select_done(struct sqlite_store *store, const char *client, int top, int oldest,
                        struct queue_batch *batch) {
     enum sql sql = oldest ? SQL_PULL_OLDEST : SQL_PULL_LATEST;
-    const struct client *of = clients_named(&store->clients, client);
+    const struct client *of = clients_named(&store->ledger.clients, client);
     batch->count = 0;
     return !of || of->counts.items[ITEM_DONE] == 0 ||
            read_items(store, store_bind(store, sql, "ii", (int64_t)top, of->seq), batch);
@@ -38,7 +38,7 @@ bool store_read_pulled(struct sqlite_store *store, const uint8_t *tag, int oldes
 bool store_hand_out(struct sqlite_store *store, const char *client, struct queue_batch *batch,
                     int oldest, const uint8_t *tag, int64_t closed_ms) {
     enum sql sql = oldest ? SQL_PULL_GIVE_OLDEST : SQL_PULL_GIVE_LATEST;
-    const struct client *of = clients_named(&store->clients, client);
+    const struct client *of = clients_named(&store->ledger.clients, client);
     if (tag)
         queue_sort_batch(batch, oldest);
     if (batch->count == 0 || !of)
@@ -48,7 +48,7 @@ bool store_hand_out(struct sqlite_store *store, const char *client, struct queue
         store_lose(store);
         return false;
     }
-    store_count_all(store, of->seq, batch->count, ITEM_DONE, ITEM_PULLED);
+    ledger_move_items(&store->ledger, of->seq, batch->count, ITEM_DONE, ITEM_PULLED);
     if (closed_ms >= 0)
         store_count_pulled(store, of->seq, batch->count);
     return true;

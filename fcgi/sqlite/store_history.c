@@ -36,7 +36,7 @@ void store_begin_minute(struct sqlite_store *store) {
     store->minute = (struct minute){.at = (wall + left) / 1000 - MINUTE_SECONDS,
                                     .since_ms = now,
                                     .until_ms = now + left,
-                                    .work = store->saved_counts.work,
+                                    .work = store->ledger.saved.work,
                                     .refused = refusals_count()};
 }
 
@@ -48,7 +48,7 @@ int64_t sqlite_next_history(const struct store *base) {
 static void look(struct sqlite_store *store) {
     struct minute *minute = &store->minute;
     int64_t now = clock_steady_ms();
-    if (store->counts.items[ITEM_WAITING] == 0 ||
+    if (store->ledger.counts.items[ITEM_WAITING] == 0 ||
         (now - minute->looked_ms < LOOK_MS && now < minute->until_ms))
         return;
     minute->looked_ms = now;
@@ -79,7 +79,7 @@ static bool put_row(struct sqlite_store *store, const struct history_row *row) {
 /* What was counted of the minute before this batch. False when that is nothing. */
 static bool count_minute(struct sqlite_store *store, struct queue_step *step) {
     const struct minute *minute = &store->minute;
-    const struct queue_work *work = &store->saved_counts.work;
+    const struct queue_work *work = &store->ledger.saved.work;
     int64_t now = clock_steady_ms();
     int64_t ms = (now < minute->until_ms ? now : minute->until_ms) - minute->since_ms;
     int64_t refused = refusals_count() - minute->refused;
@@ -91,7 +91,7 @@ static bool count_minute(struct sqlite_store *store, struct queue_step *step) {
                  .pulled = work->pulled - minute->work.pulled,
                  .iterations = work->iterations - minute->work.iterations},
         .refused = refused > 0 ? refused : 0,
-        .waiting = store->saved_counts.items[ITEM_WAITING],
+        .waiting = store->ledger.saved.items[ITEM_WAITING],
         .oldest_wait_ms = minute->oldest_wait_ms,
         .workers = store_number(
             store, store_bind(store, SQL_WORKERS_ALIVE, "i", store_now_ms(store) - WORKER_ALIVE_MS),

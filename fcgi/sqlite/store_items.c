@@ -3,12 +3,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "clock.h"
 #include "log.h"
 #include "queue/id.h"
 #include "rows/item_columns.h"
-#include "store/rank.h"
-#include "store/retry_after.h"
+#include "store/admission.h"
 #include "store_sql.h"
 
 /* The item that the batch under way has taken with a key of a client; NULL: none, or it is stored.
@@ -54,57 +52,8 @@ static enum queue_result enqueued_before(struct sqlite_store *store, int64_t cli
     return result;
 }
 
-static bool has_room_for(const struct sqlite_store *store, int64_t remaining) {
-    return store->counts.remaining <= REMAINING_SUM_MAX - remaining;
-}
-
-/* How many items are neither pulled nor cancelled. */
-static int64_t open_items(const int64_t items[ITEM_STATES]) {
-    return items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
-}
-
-/* Whether there is room for one more item, by count and by work. If not, notes when there may be.
- */
-static bool has_room(struct sqlite_store *store, int64_t iterations) {
-    int64_t more_items = open_items(store->counts.items) + 1 - store->conf->items_max;
-    int64_t more_work = store->counts.remaining + iterations - 1 - store->conf->remaining_max;
-    if (more_items <= 0 && more_work <= 0 && has_room_for(store, iterations))
-        return true;
-    store->retry_seconds = retry_after(&store->rates, clock_steady_ms(), more_items, more_work);
-    return false;
-}
-
 int32_t sqlite_retry_seconds(const struct store *base) {
-    return sqlite_of(base)->retry_seconds;
-}
-
-/* Whether a client's quotas allow one more item; NULL: it never had one. If not, notes when they
- * may. */
-static enum queue_result within_quota(struct sqlite_store *store, struct client *client,
-                                      const struct queue_enqueue *item) {
-    static const struct client_counts none;
-    const struct queue_quota *quota = &item->client.quota;
-    const struct client_counts *has = client ? &client->counts : &none;
-    if (quota->iterations > 0 && item->iterations > quota->iterations)
-        return QUEUE_TOO_LONG;
-    int64_t more_items = open_items(has->items) + 1 - quota->items;
-    int64_t more_work = has->remaining + item->iterations - 1 - quota->work;
-    bool over_items = quota->items > 0 && more_items > 0;
-    bool over_work = quota->work > 0 && more_work > 0;
-    if (client && quota->rate > 0 &&
-        client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst) < 1) {
-        int64_t items = 1 + item->over_rate;
-        store->retry_seconds = (int32_t)((client_wait_ms(client, items, quota->rate) + 999) / 1000);
-        return QUEUE_OVER_RATE;
-    }
-    if (!over_items && !over_work)
-        return QUEUE_OK;
-    /* By what it did itself; a client that did nothing since the start may be as fast as all are.
-     */
-    store->retry_seconds =
-        retry_after(client && client->rates ? client->rates : &store->rates, clock_steady_ms(),
-                    over_items ? more_items : 0, over_work ? more_work : 0);
-    return over_items ? QUEUE_OVER_ITEMS : QUEUE_OVER_WORK;
+    return sqlite_of(base)->ledger.retry_seconds;
 }
 
 /* Notes the row of an item, to be stored with others. False after a failure. */
@@ -126,40 +75,17 @@ static bool add_row(struct sqlite_store *store, const struct queue_enqueue *item
 /* Stores an item of a client. */
 static enum queue_result add_item(struct sqlite_store *store, struct client *client,
                                   const struct queue_enqueue *item) {
-    struct counts *counts = &store->counts;
-    const struct queue_quota *quota = &item->client.quota;
-    enum item_state state = item->iterations == 1 ? ITEM_DONE : ITEM_WAITING;
-    int64_t now = store_now_ms(store);
-    int64_t rank = 0;
-    if (counts->items[ITEM_WAITING] == 0)
-        clients_idle(&store->clients, &counts->rank);
-    clients_note(&store->clients, client);
-    if (item->client.weight > 0)
-        client->rank.weight = item->client.weight;
-    if (state == ITEM_WAITING) {
-        int64_t own = client->counts.items[ITEM_WAITING];
-        const struct rank_item ranked = {.clock_ms = now,
-                                         .iterations = item->iterations,
-                                         .penalty_ns = store->conf->size_penalty_ns,
-                                         .own_wait = own > 0,
-                                         .others_wait = counts->items[ITEM_WAITING] > own,
-                                         .only_client = clients_is_only(&store->clients, client)};
-        rank = rank_enqueue(&counts->rank, &client->rank, &ranked);
-    }
-    if (!add_row(store, item, client->seq, state, rank))
+    int64_t rank = admit_rank(&store->ledger, client, item, store_now_ms(store));
+    if (!add_row(store, item, client->seq, admit_state(item), rank))
         return QUEUE_FAULT;
-    store_count_new(store, client->seq, state, item->iterations - 1);
-    if (quota->rate > 0) {
-        client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst);
-        client_enqueued(client);
-    }
+    admit_count(&store->ledger, client, item);
     return QUEUE_OK;
 }
 
 enum queue_result sqlite_enqueue(struct store *base, const struct queue_enqueue *item,
                                  struct uuid *id) {
     struct sqlite_store *store = sqlite_of(base);
-    struct client *client = clients_named(&store->clients, item->client.name);
+    struct client *client = clients_named(&store->ledger.clients, item->client.name);
     if (client && item->key[0]) {
         enum queue_result result = enqueued_before(store, client->seq, item, id);
         if (result != QUEUE_NONE)
@@ -167,11 +93,11 @@ enum queue_result sqlite_enqueue(struct store *base, const struct queue_enqueue 
     }
     if (store_is_paused(store, PART_INTAKE))
         return QUEUE_HELD;
-    enum queue_result allowed = within_quota(store, client, item);
-    if (allowed != QUEUE_OK)
-        return allowed;
-    if (!has_room(store, item->iterations))
-        return QUEUE_FULL;
+    enum queue_result admitted = admit_by_quota(&store->ledger, client, item);
+    if (admitted == QUEUE_OK)
+        admitted = admit_by_room(&store->ledger, item);
+    if (admitted != QUEUE_OK)
+        return admitted;
     if (store_wal_is_full(store))
         return QUEUE_PAUSED;
     if (!store_disk_has_room(store))
@@ -208,81 +134,60 @@ enum queue_result sqlite_look(struct store *base, struct uuid id, const struct q
 /* Whether a client is one of whom a call may see items. */
 static bool is_theirs(const struct sqlite_store *store, int64_t client,
                       const struct queue_whose *whose) {
-    const struct client *found = clients_at(&store->clients, client);
+    const struct client *found = clients_at(&store->ledger.clients, client);
     return whose->all || (found && strcmp(found->name, whose->client) == 0);
 }
 
 /* An item to cancel. */
 struct ending {
     int64_t seq;
-    enum item_state state;
-    int64_t remaining;
     int64_t worker; /* who has it, if it is leased */
-    int64_t client;
-    int64_t iterations;
-    int64_t since_ms;
+    struct cancelled_item item;
 };
 
 /* Finds an item. OK, NONE, FAULT. */
 static enum queue_result find_ending(struct sqlite_store *store, struct uuid id,
-                                     struct ending *item) {
+                                     struct ending *ending) {
     sqlite3_stmt *statement = store_bind(store, SQL_CANCEL_READ, "u", id.bytes);
     if (!statement)
         return QUEUE_FAULT;
     int code = store_step(store, statement);
-    item->seq = sqlite3_column_int64(statement, 0);
-    item->state = (enum item_state)sqlite3_column_int(statement, 1);
-    item->remaining = sqlite3_column_int64(statement, 2);
-    item->worker = sqlite3_column_int64(statement, 3);
-    item->client = sqlite3_column_int64(statement, 4);
-    item->iterations = sqlite3_column_int64(statement, 5);
-    item->since_ms = sqlite3_column_int64(statement, 6);
+    ending->seq = sqlite3_column_int64(statement, 0);
+    ending->item.state = (enum item_state)sqlite3_column_int(statement, 1);
+    ending->item.remaining = sqlite3_column_int64(statement, 2);
+    ending->worker = sqlite3_column_int64(statement, 3);
+    ending->item.client = sqlite3_column_int64(statement, 4);
+    ending->item.iterations = sqlite3_column_int64(statement, 5);
+    ending->item.since_ms = sqlite3_column_int64(statement, 6);
     store_end(statement);
     return code == SQLITE_ROW ? QUEUE_OK : code == SQLITE_DONE ? QUEUE_NONE : QUEUE_FAULT;
 }
 
-/* What of an item costs nobody anything any more. The lane that has it goes on until its worker
- * hears of the end, when it renews its lease: LANE_RATE is about what it computes a second. */
-static int64_t rest_of(const struct sqlite_store *store, const struct ending *item) {
-    enum { LANE_RATE = 5000000, RENEWS = 3 /* times in LEASE_SECONDS */ };
-    int64_t lost = item->state == ITEM_LEASED ? store->conf->lease_seconds * LANE_RATE / RENEWS : 0;
-    return item->remaining > lost ? item->remaining - lost : 0;
-}
-
 /* Makes an item cancelled, and gives its client the share back that it took. */
-static bool end_item(struct sqlite_store *store, const struct ending *item) {
-    struct client *client = clients_at(&store->clients, item->client);
-    if (!store_run(store, SQL_CANCEL, "ii", item->seq, store_now_ms(store)) ||
-        (item->state == ITEM_LEASED && !store_in_hand_ended(store, item->worker)))
+static bool end_item(struct sqlite_store *store, const struct ending *ending) {
+    if (!store_run(store, SQL_CANCEL, "ii", ending->seq, store_now_ms(store)) ||
+        (ending->item.state == ITEM_LEASED && !store_in_hand_ended(store, ending->worker)))
         return false;
-    if (client)
-        rank_cancelled(&store->counts.rank, &client->rank,
-                       &(struct rank_item){.clock_ms = item->since_ms,
-                                           .iterations = item->iterations,
-                                           .penalty_ns = store->conf->size_penalty_ns},
-                       rest_of(store, item));
-    store_count_move(store, &(struct move){.client = item->client,
-                                           .from = item->state,
-                                           .before = item->remaining,
-                                           .to = ITEM_CANCELLED});
+    admit_cancelled(&store->ledger, &ending->item);
+    store_note_closed(store, ITEM_CANCELLED);
     return true;
 }
 
 enum queue_result sqlite_cancel(struct store *base, const struct queue_cancel *cancel) {
     struct sqlite_store *store = sqlite_of(base);
     char about[ID_TEXT_SIZE];
-    struct ending item;
-    enum queue_result result = find_ending(store, cancel->id, &item);
+    struct ending ending;
+    enum queue_result result = find_ending(store, cancel->id, &ending);
     if (result != QUEUE_OK)
         return result;
-    if (!is_theirs(store, item.client, &cancel->whose))
+    if (!is_theirs(store, ending.item.client, &cancel->whose))
         return QUEUE_NONE;
-    if (item.state == ITEM_CANCELLED)
+    if (ending.item.state == ITEM_CANCELLED)
         return QUEUE_OK;
-    if (item.state == ITEM_DONE || item.state == ITEM_PULLED)
+    if (ending.item.state == ITEM_DONE || ending.item.state == ITEM_PULLED)
         return QUEUE_CONFLICT;
     id_format(about, cancel->id);
-    return end_item(store, &item) && store_audit_by_key(store, cancel->who, "cancel", about, 1)
+    return end_item(store, &ending) && store_audit_by_key(store, cancel->who, "cancel", about, 1)
                ? QUEUE_OK
                : QUEUE_FAULT;
 }
@@ -290,18 +195,18 @@ enum queue_result sqlite_cancel(struct store *base, const struct queue_cancel *c
 enum queue_result sqlite_cancel_many(struct store *base, const struct queue_cancel_many *cancel,
                                      struct queue_cancelled *cancelled) {
     struct sqlite_store *store = sqlite_of(base);
-    const struct client *client = clients_named(&store->clients, cancel->client);
+    const struct client *client = clients_named(&store->ledger.clients, cancel->client);
     cancelled->count = 0;
     cancelled->waiting = client ? client->counts.items[ITEM_WAITING] : 0;
     if (!client || (cancel->confirm >= 0 && cancelled->waiting != cancel->confirm))
         return QUEUE_OK;
     for (int i = 0; i < cancel->count; i++) {
-        struct ending item;
-        enum queue_result result = find_ending(store, cancel->items[i], &item);
-        if (result == QUEUE_NONE ||
-            (result == QUEUE_OK && (item.client != client->seq || item.state != ITEM_WAITING)))
+        struct ending ending;
+        enum queue_result result = find_ending(store, cancel->items[i], &ending);
+        if (result == QUEUE_NONE || (result == QUEUE_OK && (ending.item.client != client->seq ||
+                                                            ending.item.state != ITEM_WAITING)))
             continue;
-        if (result != QUEUE_OK || !end_item(store, &item))
+        if (result != QUEUE_OK || !end_item(store, &ending))
             return QUEUE_FAULT;
         cancelled->count++;
     }
@@ -312,38 +217,12 @@ enum queue_result sqlite_cancel_many(struct store *base, const struct queue_canc
 
 int64_t sqlite_leasable(const struct store *base) {
     const struct sqlite_store *store = sqlite_of(base);
-    return store_is_paused(store, PART_LEASING) ? 0 : store->counts.items[ITEM_WAITING];
+    return store_is_paused(store, PART_LEASING) ? 0 : store->ledger.counts.items[ITEM_WAITING];
 }
 
 void sqlite_left(struct store *base, const char *name, const struct queue_quota *quota,
                  struct queue_left *left) {
-    struct sqlite_store *store = sqlite_of(base);
-    struct client *client = clients_named(&store->clients, name);
-    *left = (struct queue_left){.rate = quota->burst};
-    if (!client) /* it has enqueued nothing yet */
-        return;
-    left->items = open_items(client->counts.items);
-    left->work = client->counts.remaining;
-    if (quota->rate == 0)
-        return;
-    left->rate = client_may_enqueue(client, clock_steady_ms(), quota->rate, quota->burst);
-    left->whole_ms = client_wait_ms(client, quota->burst, quota->rate);
-}
-
-/* The counts and rates of one client; nothing of the node's. */
-static void tally_client(const struct sqlite_store *store, const char *name,
-                         struct queue_tally *tally) {
-    const struct client *client = clients_named(&store->clients, name);
-    int64_t now = clock_steady_ms();
-    memset(tally->items, 0, sizeof tally->items); /* it has the answer to another question */
-    memset(tally->work, 0, sizeof tally->work);
-    tally->remaining = 0;
-    if (!client)
-        return;
-    memcpy(tally->items, client->counts.items, sizeof tally->items);
-    tally->remaining = client->counts.remaining;
-    for (int span = 0; span < QUEUE_SPANS && client->rates; span++)
-        tally->work[span] = rates_sum(client->rates, now, queue_span_seconds[span]);
+    ledger_left(&sqlite_of(base)->ledger, name, quota, left);
 }
 
 enum queue_result sqlite_tally(struct store *base, const struct queue_whose *whose,
@@ -352,37 +231,25 @@ enum queue_result sqlite_tally(struct store *base, const struct queue_whose *who
     int64_t now = store_now_ms(store);
     tally->clock_ms = now;
     if (!whose->all) {
-        tally_client(store, whose->client, tally);
+        ledger_tally_client(&store->ledger, whose->client, tally);
         return store_state_of(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
     }
     tally->paused = store->counts.paused;
     tally->backed_up_wall_ms = store->counts.backed_up_wall_ms;
     tally->disk_full = store->reserve.low && !store_reserve_holds(store);
-    memcpy(tally->items, store->counts.items, sizeof tally->items);
-    tally->remaining = store->counts.remaining;
+    ledger_tally(&store->ledger, tally);
     int64_t oldest = store_number(store, store_bind(store, SQL_OLDEST, ""), now);
     tally->oldest_wait_ms = now > oldest ? now - oldest : 0;
     store_tally_copying(store, &tally->copying);
     tally->workers =
         store_number(store, store_bind(store, SQL_WORKERS_ALIVE, "i", now - WORKER_ALIVE_MS), -1);
-    for (int span = 0; span < QUEUE_SPANS; span++)
-        tally->work[span] = rates_sum(&store->rates, clock_steady_ms(), queue_span_seconds[span]);
     return tally->workers >= 0 && store_state_of(store) == STORE_GOOD ? QUEUE_OK : QUEUE_FAULT;
 }
 
 enum queue_result sqlite_has_done(struct store *base, const char *client) {
-    struct sqlite_store *store = sqlite_of(base);
-    const struct client *found = clients_named(&store->clients, client);
-    return found && found->counts.items[ITEM_DONE] > 0 ? QUEUE_OK : QUEUE_NONE;
+    return ledger_has_done(&sqlite_of(base)->ledger, client) ? QUEUE_OK : QUEUE_NONE;
 }
 
 const char *sqlite_newly_done(const struct store *base, int *next, int64_t *items) {
-    const struct sqlite_store *store = sqlite_of(base);
-    while (*next < store->clients.changed_count) {
-        const struct client *client = store->clients.changed[(*next)++].client;
-        *items = client->work.done;
-        if (client->work.done > 0)
-            return client->name;
-    }
-    return NULL;
+    return ledger_newly_done(&sqlite_of(base)->ledger, next, items);
 }

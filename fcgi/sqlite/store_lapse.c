@@ -73,7 +73,7 @@ static void lapse_all(struct sqlite_store *store) {
         listed += lease.listed;
     }
     store->lapsed += items;
-    store->done.counts[METRICS_LAPSED] += items;
+    store->ledger.done.counts[METRICS_LAPSED] += items;
     if (good)
         store->next_deadline_ms = lease.due_ms;
 }

@@ -147,11 +147,12 @@ static bool give(struct sqlite_store *store, const struct giving *giving) {
         return false;
     }
     for (int i = 0; i < grant->count; i++) {
-        const struct client *client = clients_at(&store->clients, rows.client[i]);
-        store_count_all(store, rows.client[i], 1, ITEM_WAITING, ITEM_LEASED);
-        metrics_note(&store->done.waits, &metrics_waits, store_now_ms(store) - rows.since_ms[i]);
+        const struct client *client = clients_at(&store->ledger.clients, rows.client[i]);
+        ledger_move_items(&store->ledger, rows.client[i], 1, ITEM_WAITING, ITEM_LEASED);
+        metrics_note(&store->ledger.done.waits, &metrics_waits,
+                     store_now_ms(store) - rows.since_ms[i]);
         if (client)
-            rank_leased(&store->counts.rank, &client->rank, rows.rank[i]);
+            rank_leased(&store->ledger.counts.rank, &client->rank, rows.rank[i]);
     }
     return true;
 }
@@ -264,7 +265,7 @@ static bool judge(struct sqlite_store *store, int n, const struct report_row *fo
         store_quarantine_for(store, reporter->worker, item, row);
         reporter->impossible = true;
     }
-    store->done.counts[METRICS_FAULTS] +=
+    store->ledger.done.counts[METRICS_FAULTS] +=
         progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE;
     if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE)
         return false;
@@ -404,8 +405,8 @@ static bool apply_all(struct sqlite_store *store, const struct reporter *reporte
         const struct move *move = &store->report_moves[n];
         if (rows->seq[n] == 0)
             continue;
-        store_count_move(store, move);
-        store->counts.work.iterations += move->before - move->after;
+        ledger_move(&store->ledger, move);
+        store->ledger.counts.work.iterations += move->before - move->after;
     }
     return let_all_go(store);
 }

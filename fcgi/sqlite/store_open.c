@@ -310,25 +310,27 @@ static bool load_counts(struct sqlite_store *store) {
     if (!statement || store_step(store, statement) != SQLITE_ROW)
         return false;
     struct counts *counts = &store->counts;
+    struct ledger_counts *items = &store->ledger.counts;
     counts->clock_ms = sqlite3_column_int64(statement, 0);
     for (int state = 0; state < ITEM_STATES; state++)
-        counts->items[state] = sqlite3_column_int64(statement, 1 + state);
-    counts->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
+        items->items[state] = sqlite3_column_int64(statement, 1 + state);
+    items->remaining = sqlite3_column_int64(statement, 1 + ITEM_STATES);
     counts->batch = sqlite3_column_int64(statement, 2 + ITEM_STATES);
     bool good =
         store_blob(store, statement, 3 + ITEM_STATES, counts->batch_check, BATCH_CHECK_SIZE);
-    counts->rank.now = rank_sane(sqlite3_column_int64(statement, 5 + ITEM_STATES));
-    counts->rank.top = rank_sane(sqlite3_column_int64(statement, 6 + ITEM_STATES));
-    counts->rank.loose = true;
+    items->rank.now = rank_sane(sqlite3_column_int64(statement, 5 + ITEM_STATES));
+    items->rank.top = rank_sane(sqlite3_column_int64(statement, 6 + ITEM_STATES));
+    items->rank.loose = true;
     counts->paused = sqlite3_column_int64(statement, 7 + ITEM_STATES) & QUEUE_PARTS_ALL;
     counts->backed_up_wall_ms = sqlite3_column_int64(statement, 8 + ITEM_STATES);
     store_end(statement);
     good = good && check_times(store) && store_load_clients(store) && store_check_counts(store);
     store->clock_offset_ms = counts->clock_ms - clock_steady_ms();
     store->opened_ms = counts->clock_ms;
-    store->next_deadline_ms = counts->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
+    store->next_deadline_ms = items->items[ITEM_LEASED] > 0 ? 0 : INT64_MAX;
     good = good && store_load_peer(store);
     store->saved_counts = *counts;
+    store->ledger.saved = *items;
     return good;
 }
 
@@ -348,7 +350,7 @@ static bool sync_wal(struct sqlite_store *store) {
 
 /* Warns of a node that had KEYS, and has none now. */
 static void warn_of_no_keys(const struct sqlite_store *store) {
-    int count = clients_with_items(&store->clients);
+    int count = clients_with_items(&store->ledger.clients);
     if (store->conf->keys_file[0] == '\0' && count > 0)
         log_warn("KEYS is not set, but %d client%s items here: everybody who reaches the public "
                  "listener sees and takes them",
@@ -409,6 +411,7 @@ struct store *sqlite_open(const struct conf *conf, int *exit_code) {
     }
     store->base.engine = &store_engine_sqlite;
     store->conf = conf;
+    store->ledger.conf = conf;
     for (int i = 0; i < RESERVE_FILES; i++)
         store->reserve.fd[i] = -1;
     files_name(&store->files, conf->database);
@@ -437,7 +440,7 @@ bool sqlite_close(struct store *base) {
     for (int sql = 0; sql < SQL_COUNT; sql++)
         sqlite3_finalize(store->statements[sql]);
     sqlite3_close(store->database);
-    clients_free(&store->clients);
+    clients_free(&store->ledger.clients);
     store_reserve_close(store);
     if (store->lock_fd >= 0)
         close(store->lock_fd);

@@ -48,7 +48,7 @@ enum queue_result sqlite_pull(struct store *base, const struct queue_pull *pull,
         if (result != QUEUE_NONE)
             return result;
     }
-    const struct client *client = clients_named(&store->clients, pull->client);
+    const struct client *client = clients_named(&store->ledger.clients, pull->client);
     if (pull->reach == PULL_IF_ENOUGH && (!client || client->counts.items[ITEM_DONE] < pull->top))
         return QUEUE_NONE;
     if (!store_select_done(store, pull->client, pull->top, pull->oldest, batch))

@@ -37,7 +37,7 @@ enum {
 
 /* The bytes to allocate beyond the present content of the database. */
 static int64_t wanted(const struct sqlite_store *store) {
-    const int64_t *items = store->counts.items;
+    const int64_t *items = store->ledger.counts.items;
     int64_t open = items[ITEM_WAITING] + items[ITEM_LEASED] + items[ITEM_DONE];
     int64_t bytes = LEAST_BYTES + open * ITEM_BYTES;
     return bytes < MOST_BYTES ? bytes : MOST_BYTES;

@@ -17,7 +17,7 @@ static int64_t remove_old(struct sqlite_store *store, enum item_state state, int
     int64_t until = store_now_ms(store) - days * DAY_MS;
     if (store_run(store, points, "iii", until, (int64_t)REMOVE_MAX, (int64_t)LEAVE_MAX))
         store_change_items(store, store_bind(store, remove, "ii", until, (int64_t)REMOVE_MAX),
-                           state, STATE_NONE);
+                           state, LEDGER_GONE);
     int64_t closed = store_number(store, store_bind(store, next, ""), INT64_MAX);
     return closed == INT64_MAX ? INT64_MAX : closed + days * DAY_MS;
 }

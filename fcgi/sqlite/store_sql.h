@@ -23,30 +23,19 @@
 #include "rows/enqueue_table.h"
 #include "rows/report_table.h"
 #include "sql.h"
-#include "store/clients.h"
 #include "store/in_hand.h"
-#include "store/rates.h"
+#include "store/ledger.h"
 #include "store/report_rule.h"
 #include "store_engine.h"
 
-/* No count of items, and no sum of what remains, goes beyond these: all sums stay far from the end
- * of int64_t. */
-#define ITEMS_SUM_MAX (INT64_C(1) << 40)
-#define REMAINING_SUM_MAX (INT64_C(1) << 62)
-
-/* Saved with each batch, except work, which is in memory only. */
+/* Saved with each batch, beside the ledger. */
 struct counts {
-    int64_t clock_ms; /* the queue clock of the batch */
-    int64_t items[ITEM_STATES];
-    int64_t remaining; /* over waiting and leased items */
-    int64_t batch;     /* its number */
-    bool wrong;        /* a change did not fit them: the batch ends with counts of the rows */
-    struct rank_clock rank;
+    int64_t clock_ms;          /* the queue clock of the batch */
+    int64_t batch;             /* its number */
     int64_t paused;            /* bits of enum queue_part */
     int64_t backed_up_wall_ms; /* when the last backup was made; 0: never */
     uint8_t batch_check[BATCH_CHECK_SIZE];
     int64_t incomplete_wall_ms; /* since when the replica at the peer is; 0: it is complete */
-    struct queue_work work;     /* done since the start */
 };
 
 /* Who has paused or resumed a part last. */
@@ -118,19 +107,10 @@ struct minute {
     int64_t at;       /* Unix time in seconds: the minute of the wall clock in which it began */
     int64_t since_ms; /* steady time: counted since */
     int64_t until_ms; /* steady time: it ends */
-    struct queue_work work; /* counts.work when it began; */
+    struct queue_work work; /* ledger.saved.work when it began; */
     int64_t refused;        /* refusals_count then */
     int64_t oldest_wait_ms; /* the longest seen */
     int64_t looked_ms;      /* steady time of the last look at it */
-};
-
-/* A change of an item's state, with the links that remain before and after. */
-struct move {
-    int64_t client; /* its seq */
-    enum item_state from;
-    enum item_state to;
-    int64_t before;
-    int64_t after;
 };
 
 struct sqlite_store {
@@ -140,7 +120,8 @@ struct sqlite_store {
     sqlite3_stmt *statements[SQL_COUNT]; /* prepared when first used */
     enum store_state state;
     bool in_batch;
-    int64_t changes_before;     /* sqlite3_total_changes when the batch began */
+    int64_t changes_before; /* sqlite3_total_changes when the batch began */
+    struct ledger ledger;
     struct counts counts;       /* with the batch under way */
     struct counts saved_counts; /* as committed */
     int64_t clock_offset_ms;    /* queue clock - steady time */
@@ -151,10 +132,6 @@ struct sqlite_store {
     int64_t next_deadline_ms; /* queue clock; a lower bound, INT64_MAX without leases */
     int64_t next_removal_ms;  /* queue clock; the earliest time of retention's next work */
     struct pauser pausers[QUEUE_PARTS];
-    int32_t retry_seconds; /* after a refused enqueue: until there may be room for it */
-    struct rates rates;
-    struct metrics_work done; /* by the batch under way */
-    struct clients clients;
     struct files files;
     int64_t data_version; /* SQLite's, which changes when other connections commit */
     bool serving;         /* it was opened, and all its files are there */
@@ -333,22 +310,8 @@ enum queue_result store_may_launch(struct sqlite_store *store, const char *name)
 /* Notes that an item was pulled or cancelled now, so that retention removes it when it is due. */
 void store_note_closed(struct sqlite_store *store, enum item_state state);
 
-/* The counts, all and those of each client. A client is named by its seq. */
-
-/* Updates the counts for a new item. */
-void store_count_new(struct sqlite_store *store, int64_t client, enum item_state state,
-                     int64_t remaining);
-
-/* Updates the counts for an item that changes its state. */
-void store_count_move(struct sqlite_store *store, const struct move *move);
-
 /* Counts items of a client as handed out for good, in the rates and for retention. */
 void store_count_pulled(struct sqlite_store *store, int64_t client, int64_t items);
-
-/* Updates the counts for a number of items that go from one state to another, with the same links
- * remaining. */
-void store_count_all(struct sqlite_store *store, int64_t client, int64_t items,
-                     enum item_state from, enum item_state to);
 
 /* Counts the rows again, with a warning. False after a failure. */
 bool store_recount(struct sqlite_store *store);
@@ -358,9 +321,8 @@ bool store_recount(struct sqlite_store *store);
 bool store_check_counts(struct sqlite_store *store);
 
 /* Runs a statement that changes items and returns the client of each, and counts them as going from
- * one state to another, or as gone with STATE_NONE. Returns their number; -1 after a failure: the
+ * one state to another, or as gone with LEDGER_GONE. Returns their number; -1 after a failure: the
  * batch is lost then. */
-enum { STATE_NONE = ITEM_STATES };
 int64_t store_change_items(struct sqlite_store *store, sqlite3_stmt *statement,
                            enum item_state from, int to);
 

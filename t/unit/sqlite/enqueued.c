@@ -229,7 +229,7 @@ static void rolled_back(void) {
     put(6000);
     store_rollback(store);
     store_begin(store);
-    is_int(store_leasable(store), sqlite_of(store)->saved_counts.items[ITEM_WAITING],
+    is_int(store_leasable(store), sqlite_of(store)->ledger.saved.items[ITEM_WAITING],
            "a batch is undone");
     put(61);
     ends("the next one");

@@ -117,7 +117,8 @@ static inline bool counts_true(struct store *store) {
         snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE state = %d", state);
         int64_t rows = number(store, sql);
         snprintf(sql, sizeof sql, "SELECT %s FROM tally", columns[state]);
-        good = good && rows == sqlite_of(store)->counts.items[state] && rows == number(store, sql);
+        good = good && rows == sqlite_of(store)->ledger.counts.items[state] &&
+               rows == number(store, sql);
         snprintf(sql, sizeof sql,
                  "SELECT count(*) FROM client WHERE %s <>"
                  " (SELECT count(*) FROM item WHERE item.client = client.seq AND state = %d)",
@@ -126,7 +127,7 @@ static inline bool counts_true(struct store *store) {
     }
     int64_t remaining =
         number(store, "SELECT coalesce(sum(remaining), 0) FROM item WHERE state < 2");
-    return good && leases_true(store) && remaining == sqlite_of(store)->counts.remaining &&
+    return good && leases_true(store) && remaining == sqlite_of(store)->ledger.counts.remaining &&
            number(store, "SELECT sum(remaining) FROM client") == remaining &&
            number(store, "SELECT remaining FROM tally") == remaining &&
            number(store, "SELECT batch FROM tally") == sqlite_of(store)->counts.batch;

@@ -33,7 +33,7 @@ static void later(int seconds) {
 }
 
 static int64_t leased(void) {
-    return sqlite_of(store)->counts.items[ITEM_LEASED];
+    return sqlite_of(store)->ledger.counts.items[ITEM_LEASED];
 }
 
 static int64_t rows(void) {

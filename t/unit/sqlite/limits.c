@@ -76,7 +76,8 @@ static void test_items(void) {
     conf.items_max = 10;
     while (enqueue(store, 1) == QUEUE_OK)
         continue;
-    is_int(sqlite_of(store)->counts.items[ITEM_WAITING] + sqlite_of(store)->counts.items[ITEM_DONE],
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_WAITING] +
+               sqlite_of(store)->ledger.counts.items[ITEM_DONE],
            10, "ten items");
     is_int(store_retry_seconds(store), 60, "nobody pulls: the longest time");
     pull(store, 2);

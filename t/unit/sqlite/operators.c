@@ -143,7 +143,7 @@ static void not_without_its_row(void) {
         ok(!store_commit(store), "the batch is gone");
         store_rollback(store);
     }
-    is_int(sqlite_of(store)->counts.items[ITEM_DONE], 1, "the item is still done");
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_DONE], 1, "the item is still done");
     is_int(sqlite_of(store)->counts.paused, 0, "nothing is paused");
     sqlite3_exec(sqlite_of(store)->database, "ALTER TABLE elsewhere RENAME TO audit", NULL, NULL,
                  NULL);

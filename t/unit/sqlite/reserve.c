@@ -108,7 +108,7 @@ int main(void) {
     lease_all(store);
     report_all(store);
     pull_all(store);
-    is_int(sqlite_of(store)->counts.items[ITEM_PULLED], ITEMS,
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_PULLED], ITEMS,
            "all were leased, reported and pulled");
     int64_t grown = (used(store) - before) / ITEMS;
     ok(grown > 60 && grown < ITEM_BYTES, "an item has grown by %d bytes: as reckoned", (int)grown);

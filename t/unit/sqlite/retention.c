@@ -73,7 +73,7 @@ static void by_age(struct store *store) {
     clock_offsets[1] += 60000;
     is_int(batch_of_retention(store), 1, "until seven days are over");
     ok(counts_true(store), "the counts are true");
-    is_int(sqlite_of(store)->counts.items[ITEM_PULLED], 0, "none counts as pulled");
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_PULLED], 0, "none counts as pulled");
     is_int(points_of(store, "item.seq IS NULL"), 0, "an item's points leave with it");
     is_int(points_of(store, "1"), 1, "those of others stay");
     clock_offsets[1] += 3650 * day_ms;

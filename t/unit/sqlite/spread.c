@@ -13,7 +13,7 @@ static bool all_true(void) {
 }
 
 static int64_t done(struct node *node) {
-    return sqlite_of(node->store)->counts.items[ITEM_DONE];
+    return sqlite_of(node->store)->ledger.counts.items[ITEM_DONE];
 }
 
 static int64_t rows(struct node *node, const char *table) {
@@ -90,12 +90,12 @@ static void opens(void) {
     ok(batch.count == 8 && batch.share == PULL_OPEN && batch.rest == 7,
        "with this node's items, and how many are missing");
     ok(is_sorted(&batch), "in the order of a repeated one");
-    is_int(sqlite_of(one.store)->counts.work.pulled, 3, "they do not count as handed out yet");
+    is_int(sqlite_of(one.store)->ledger.counts.work.pulled, 3, "they are not handed out yet");
     ok(all_true() && done(&one) == 0, "but nobody else gets them");
     is_int(fate_at(&one, batch.tag).fate, PULL_IS_OPEN, "everybody can see that it is open");
     reserve_at(&two, &batch, epoch_of(&one), &more);
     ok(more.count == 5 && is_sorted(&more) && all_true(), "the other node sets its items aside");
-    ok(done(&two) == 0 && sqlite_of(two.store)->counts.work.pulled == 0, "which nobody gets there");
+    ok(done(&two) == 0 && sqlite_of(two.store)->ledger.counts.work.pulled == 0, "nobody gets them");
     const struct queue_peers *peers = peers_of(&two);
     ok(peers->reservation_count == 1 && peers->reserved_items == 5 &&
            memcmp(peers->reservations[0].tag, batch.tag, PULL_TAG_SIZE) == 0 &&
@@ -109,16 +109,17 @@ static void opens(void) {
 }
 
 static void closes(void) {
-    int64_t pulled = sqlite_of(one.store)->counts.work.pulled;
+    int64_t pulled = sqlite_of(one.store)->ledger.counts.work.pulled;
     is_int(close_at(&one, batch.tag, 5, false), QUEUE_OK, "the pull is closed");
-    is_int(sqlite_of(one.store)->counts.work.pulled, pulled + 8, "its items are handed out");
+    is_int(sqlite_of(one.store)->ledger.counts.work.pulled, pulled + 8, "its items are handed out");
     is_int(close_at(&one, batch.tag, 5, false), QUEUE_OK, "the same again is well");
     is_int(close_at(&one, batch.tag, 4, false), QUEUE_CONFLICT, "another count is not");
     struct queue_fate fate = fate_at(&one, batch.tag);
     ok(fate.fate == PULL_IS_CLOSED && fate.rest == 5, "everybody can see that it is closed");
-    is_int(sqlite_of(one.store)->counts.work.pulled, pulled + 8, "they were handed out once");
+    is_int(sqlite_of(one.store)->ledger.counts.work.pulled, pulled + 8,
+           "they were handed out once");
     settle_all(&two, &one);
-    is_int(sqlite_of(two.store)->counts.work.pulled, 5, "the other node knows, and counts");
+    is_int(sqlite_of(two.store)->ledger.counts.work.pulled, 5, "the other node knows, and counts");
     ok(peers_of(&two)->reserved_items == 0 && peers_of(&two)->reservation_count == 1 &&
            peers_of(&two)->reservations[0].settled,
        "and is to say so");

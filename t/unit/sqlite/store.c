@@ -147,17 +147,17 @@ static void clock_over_restart(void) {
     store = open_store();
     store_begin(store);
     store_lapse(store);
-    is_int(sqlite_of(store)->counts.items[ITEM_LEASED], 1,
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_LEASED], 1,
            "an hour of being down lets no lease lapse");
     store_rollback(store);
     clock_offsets[1] += 61 * 1000;
     store_begin(store);
     store_lapse(store);
-    is_int(sqlite_of(store)->counts.items[ITEM_LEASED], 0, "a minute of being up does");
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_LEASED], 0, "a minute of being up does");
     store_rollback(store);
     store_begin(store);
     store_lapse(store);
-    is_int(sqlite_of(store)->counts.items[ITEM_LEASED], 0,
+    is_int(sqlite_of(store)->ledger.counts.items[ITEM_LEASED], 0,
            "a lapse that was rolled back comes again");
     ok(store_commit(store) && counts_true(store), "the counts are true");
     is_int(number(store, "SELECT max(strikes) FROM item"), 1, "one strike");

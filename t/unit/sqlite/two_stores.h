@@ -204,9 +204,9 @@ static inline void settle_all(struct node *other, struct node *node) {
 
 /* Takes a row that was removed by hand off the counts. */
 static inline void forget_pulled(struct store *store) {
-    struct client *client = clients_named(&sqlite_of(store)->clients, "");
-    sqlite_of(store)->counts.items[ITEM_PULLED]--;
-    sqlite_of(store)->saved_counts = sqlite_of(store)->counts;
+    struct client *client = clients_named(&sqlite_of(store)->ledger.clients, "");
+    sqlite_of(store)->ledger.counts.items[ITEM_PULLED]--;
+    sqlite_of(store)->ledger.saved = sqlite_of(store)->ledger.counts;
     client->counts.items[ITEM_PULLED]--;
     client->saved = client->counts;
 }
