@@ -3,18 +3,14 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "log.h"
-#include "queue/id.h"
-#include "store/report_rule.h"
 #include "store_sql.h"
 
 enum {
-    IDLE_LEASES = 3,    /* of this many LEASE_SECONDS without progress comes a strike */
     SEQ_DIGITS_MAX = 19 /* of an item.seq */
 };
 
 static int64_t idle_max_ms(const struct sqlite_store *store) {
-    return IDLE_LEASES * store->conf->lease_seconds * 1000;
+    return judge_idle_max_ms(store->conf->lease_seconds);
 }
 
 /* The deadline of a lease given or renewed now; also keeps next_deadline_ms a lower bound. */
@@ -190,22 +186,6 @@ enum queue_result sqlite_return_lease(struct store *base, struct queue_return gr
     return items >= 0 && let_go(store, grant.lease.bytes, items) ? QUEUE_OK : QUEUE_FAULT;
 }
 
-/* Logs that a worker reports another chain for the same link. It is refused, and an operator must
- * know. */
-static void log_fault(struct sqlite_store *store, const struct queue_report_item *item,
-                      const struct queue_worker *worker) {
-    char text[ID_TEXT_SIZE];
-    int64_t left_out;
-    if (!log_limit_passes(&store->faults, worker->identity, &left_out))
-        return;
-    id_format(text, item->id);
-    log_error("item %s: worker %s of %s (kernel %s) reports another chain than is stored for %lld "
-              "iterations remaining; it was refused: check that worker's machine (%lld more since "
-              "the last such line)",
-              text, worker->name, worker->identity, worker->kernel, (long long)item->remaining,
-              (long long)left_out);
-}
-
 /* A row of report_read. */
 struct report_row {
     int64_t seq;
@@ -218,13 +198,9 @@ struct report_row {
 struct reporter {
     const struct queue_worker *worker;
     int64_t seq;
-    int64_t same;             /* seq of another worker of the same identity, found last; 0: none */
-    struct in_hand_work work; /* of what was judged and taken, */
-    int32_t in_hand;          /* and how many items it has in hand more */
-    bool results;             /* some of them are done, */
-    bool others;              /* others change without being done */
-    bool on_way;              /* some of them, not done, have moved on or are given back */
-    bool impossible;          /* it reports what cannot be: nothing of it is taken */
+    int64_t same; /* seq of another worker of the same identity, found last; 0: none */
+    struct judge judge;
+    bool impossible; /* it reports what cannot be: nothing of it is taken */
 };
 
 /* Whether an item is leased to the identity that reports it. */
@@ -240,13 +216,10 @@ static bool has_leased(struct sqlite_store *store, const struct report_row *foun
     return true;
 }
 
-/* Whether the one who reports an item may go on with it: one that has lapsed counts among those
- * that its identity has in hand from then on. */
-static bool may_hold(struct sqlite_store *store, const struct progress_row *row,
-                     const struct reporter *reporter) {
-    int32_t wanted = reporter->in_hand + 1;
-    return row->state == ITEM_LEASED ||
-           store_in_hand_room(store, reporter->worker, wanted) >= wanted;
+/* Whether the one who reports an item that has lapsed may go on with it. */
+static bool may_take_up(struct sqlite_store *store, const struct reporter *reporter) {
+    int32_t wanted = reporter->judge.in_hand + 1;
+    return store_in_hand_room(store, reporter->worker, wanted) >= wanted;
 }
 
 /* Judges one item of a report by its row, and notes the change to make. True when it is taken. */
@@ -256,43 +229,31 @@ static bool judge(struct sqlite_store *store, int n, const struct report_row *fo
     struct report_table *rows = &store->report_table;
     const struct queue_report_item *item = &rows->items[n];
     enum progress progress = progress_of(row, item, idle_max_ms(store));
-    enum item_state to = ITEM_LEASED;
     if (progress != PROGRESS_LOST && !has_leased(store, found, reporter))
         return false;
     if (progress == PROGRESS_FAULT)
-        log_fault(store, item, reporter->worker);
+        judge_log_fault(&store->faults, item, reporter->worker);
     if (progress == PROGRESS_IMPOSSIBLE) {
         store_quarantine_for(store, reporter->worker, item, row);
         reporter->impossible = true;
     }
     store->ledger.done.counts[METRICS_FAULTS] +=
         progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE;
-    if (progress == PROGRESS_LOST || progress == PROGRESS_FAULT || progress == PROGRESS_IMPOSSIBLE)
+    if (judge_refuses(progress))
         return false;
-    if (progress == PROGRESS_SAME)
+    bool may_hold = !judge_takes_up(row, progress) || may_take_up(store, reporter);
+    struct judged judged = judge_item(&reporter->judge, row, item, progress, may_hold);
+    if (!judged.changes)
         return true;
-    if (progress == PROGRESS_DONE)
-        to = ITEM_DONE;
-    else if (progress == PROGRESS_RELEASE || progress == PROGRESS_IDLE ||
-             !may_hold(store, row, reporter))
-        to = ITEM_WAITING;
     rows->seq[n] = found->seq;
-    rows->state[n] = (uint8_t)to;
-    rows->strike[n] = progress == PROGRESS_IDLE;
+    rows->state[n] = (uint8_t)judged.to;
+    rows->strike[n] = judged.strike;
     store->report_moves[n] = (struct move){.client = found->client,
                                            .from = row->state,
-                                           .to = to,
+                                           .to = judged.to,
                                            .before = row->remaining,
                                            .after = item->remaining};
-    reporter->work.links += row->remaining - item->remaining;
-    reporter->work.finished += progress == PROGRESS_DONE;
-    reporter->results |= to == ITEM_DONE;
-    reporter->others |= to != ITEM_DONE;
-    reporter->on_way |=
-        item->remaining > 0 && (item->remaining < row->remaining ||
-                                (to == ITEM_WAITING && item->remaining < row->granted));
-    reporter->in_hand += (to == ITEM_LEASED) - (row->state == ITEM_LEASED);
-    return to != ITEM_WAITING || progress == PROGRESS_RELEASE;
+    return judged.taken;
 }
 
 static bool read_row(struct sqlite_store *store, sqlite3_stmt *statement,
@@ -329,24 +290,6 @@ static bool judge_all(struct sqlite_store *store, struct reporter *reporter,
     }
     store_end(statement);
     return code == SQLITE_DONE;
-}
-
-/* The end of the longest run of a report's items, from first on, in which no id comes twice: the
- * effect of the second depends on that of the first. */
-static int end_of_run(const struct queue_report *report, int first) {
-    enum { PLACES = 2048 };
-    int16_t places[PLACES] = {0}; /* number of an item, plus 1 */
-    for (int n = first; n < report->count; n++) {
-        const uint8_t *id = report->items[n].id.bytes;
-        unsigned place = (id[ID_SIZE - 1] | (unsigned)id[ID_SIZE - 2] << 8) % PLACES;
-        while (places[place] != 0) {
-            if (memcmp(report->items[places[place] - 1].id.bytes, id, ID_SIZE) == 0)
-                return n;
-            place = (place + 1) % PLACES;
-        }
-        places[place] = (int16_t)(n + 1);
-    }
-    return report->count;
 }
 
 /* Notes in the rows of the leases until when they hold the items that stay leased. A lease that
@@ -391,13 +334,13 @@ static bool let_all_go(struct sqlite_store *store) {
 /* Makes the changes that judge_all has noted. */
 static bool apply_all(struct sqlite_store *store, const struct reporter *reporter) {
     const struct report_table *rows = &store->report_table;
-    if (reporter->on_way && !store_points_note(store, reporter->seq))
+    if (reporter->judge.on_way && !store_points_note(store, reporter->seq))
         return false;
     int64_t deadline = new_deadline(store);
-    if (reporter->results && !store_run(store, SQL_REPORT_DONE, "iii", reporter->seq,
-                                        store_now_ms(store), store->wall_ms))
+    if (reporter->judge.results && !store_run(store, SQL_REPORT_DONE, "iii", reporter->seq,
+                                              store_now_ms(store), store->wall_ms))
         return false;
-    if (reporter->others &&
+    if (reporter->judge.others &&
         (!store_run(store, SQL_REPORT_APPLY, "iii", reporter->seq, deadline, store_now_ms(store)) ||
          !hold_all(store, deadline)))
         return false;
@@ -428,12 +371,8 @@ enum queue_result sqlite_report(struct store *base, const struct queue_report *r
     while (rows->table.end < report->count) {
         rows->table.first = rows->table.end;
         rows->last = rows->table.first;
-        reporter.work = (struct in_hand_work){0};
-        reporter.in_hand = 0;
-        reporter.results = false;
-        reporter.others = false;
-        reporter.on_way = false;
-        rows->table.end = end_of_run(report, rows->table.first);
+        reporter.judge = (struct judge){0};
+        rows->table.end = judge_end_of_run(report, rows->table.first);
         /* Runs that were applied before a failure are taken again when the worker repeats them. */
         if (!judge_all(store, &reporter, verdict))
             return QUEUE_FAULT;
@@ -444,8 +383,8 @@ enum queue_result sqlite_report(struct store *base, const struct queue_report *r
         }
         if (!apply_all(store, &reporter))
             return QUEUE_FAULT;
-        in_hand_add(&store->in_hand, report->worker.identity, reporter.in_hand);
-        store_in_hand_worked(store, report->worker.identity, &reporter.work);
+        in_hand_add(&store->in_hand, report->worker.identity, reporter.judge.in_hand);
+        store_in_hand_worked(store, report->worker.identity, &reporter.judge.work);
     }
     return QUEUE_OK;
 }

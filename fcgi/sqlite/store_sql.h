@@ -23,9 +23,7 @@
 #include "rows/enqueue_table.h"
 #include "rows/report_table.h"
 #include "sql.h"
-#include "store/in_hand.h"
-#include "store/ledger.h"
-#include "store/report_rule.h"
+#include "store/judge.h"
 #include "store_engine.h"
 
 /* Saved with each batch, beside the ledger. */

@@ -6,7 +6,6 @@
 #include "base/machine_token.h"
 #include "clock.h"
 #include "log.h"
-#include "queue/id.h"
 #include "store_sql.h"
 
 static const char SHARED[] = "shared"; /* the identity of WORKER_TOKEN */
@@ -97,19 +96,9 @@ enum queue_result sqlite_quarantine(struct store *base, const struct queue_quara
 
 void store_quarantine_for(struct sqlite_store *store, const struct queue_worker *worker,
                           const struct queue_report_item *item, const struct progress_row *row) {
-    char text[ID_TEXT_SIZE];
-    struct queue_quarantine quarantine = {.begins = 1};
-    id_format(text, item->id);
-    snprintf(quarantine.identity, sizeof quarantine.identity, "%s", worker->identity);
-    snprintf(quarantine.why, sizeof quarantine.why,
-             "worker %s reported %lld links of item %s within %lld ms, more than any machine "
-             "computes",
-             worker->name, (long long)(row->granted - item->remaining), text,
-             (long long)row->elapsed_ms);
+    struct queue_quarantine quarantine = judge_quarantine(worker, item, row);
     if (sqlite_quarantine(&store->base, &quarantine) == QUEUE_OK)
-        log_error("%s is in quarantine: %s; look at that machine, then run hashmill-fcgi "
-                  "--release %s",
-                  worker->identity, quarantine.why, worker->identity);
+        judge_log_quarantine(&quarantine);
 }
 
 /* Runs a statement that notes a call of a worker. The seq of its row; 0 when there is none, or
