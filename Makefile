@@ -49,7 +49,7 @@ $(BUILD)/t/% $(BUILD)/sim/% $(BUILD)/shim/% $(BUILD)/crash/% $(BUILD)/flip/% $(B
 	ROOMS = -I. -Ifcgi -Iworker -Iclient -It/support
 
 LIB_SOURCES := $(wildcard lib/*.c)
-FCGI_SOURCES := $(filter-out fcgi/postgres/% fcgi/tx/%,$(wildcard fcgi/*.c fcgi/*/*.c))
+FCGI_SOURCES := $(filter-out fcgi/postgres/% fcgi/tx/% fcgi/pg_store/%,$(wildcard fcgi/*.c fcgi/*/*.c))
 WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
 CLIENT_SOURCES := $(wildcard client/*.c client/*/*.c)
 TEST_SOURCES := $(filter-out t/unit/postgres/%,$(wildcard t/unit/*/*.c))

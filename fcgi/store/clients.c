@@ -50,13 +50,15 @@ struct client *clients_add(struct clients *clients, int64_t seq, const char *nam
     return client;
 }
 
-/* Removes the client that was added last. */
-static void remove_last(struct clients *clients) {
-    struct client *client = clients->list[--clients->count].client;
+/* Removes a client. The number of the last one is free again. */
+static void remove_client(struct clients *clients, struct client *client) {
     struct client **place = &clients->places[fnv_hash(client->name) % CLIENTS_PLACES];
     while (*place != client)
         place = &(*place)->next_of_place;
     *place = client->next_of_place;
+    clients->list[client->seq].client = NULL;
+    if (client->seq == clients->count - 1)
+        clients->count--;
     free(client->rates);
     free(client);
 }
@@ -94,18 +96,17 @@ void clients_keep(struct clients *clients, int64_t steady_ms) {
 }
 
 void clients_undo(struct clients *clients) {
-    for (int i = 0; i < clients->changed_count; i++) {
+    for (int i = clients->changed_count - 1; i >= 0; i--) { /* the last of the new ones first */
         struct client *client = clients->changed[i].client;
         client->counts = client->saved;
         client->rank = client->saved_rank;
         client->tokens += client->work.enqueued * TOKEN;
         client->work = (struct queue_work){0};
         client->is_changed = false;
+        if (client->is_new)
+            remove_client(clients, client);
     }
     clients->changed_count = 0;
-    while (clients->count > 0 && clients->list[clients->count - 1].client &&
-           clients->list[clients->count - 1].client->is_new)
-        remove_last(clients);
 }
 
 int clients_with_items(const struct clients *clients) {

@@ -23,15 +23,16 @@ struct client_counts {
 struct client {
     int64_t seq; /* in the table client: 0, 1, 2 ... */
     char name[QUEUE_NAME_SIZE];
-    struct client_counts counts; /* with the batch under way */
-    struct client_counts saved;  /* as committed */
-    struct rank_client rank;     /* the same two for its share */
+    struct client_counts counts;    /* with the batch under way */
+    struct client_counts saved;     /* as committed */
+    struct client_counts elsewhere; /* of both: what other nodes count that share the database */
+    struct rank_client rank;        /* the same two for its share */
     struct rank_client saved_rank;
     struct queue_work work;       /* of the batch under way */
     struct rates *rates;          /* of the last minute; NULL when it did nothing yet */
     int64_t tokens;               /* thousandths of items that it may enqueue by its rate, */
     int64_t tokens_ms;            /* at this steady time; -1: as many as its burst */
-    bool is_new;                  /* it came with the batch under way */
+    bool is_new;                  /* it came with the batch under way: if that is undone, it goes */
     bool is_changed;              /* it is in the list of changed ones */
     struct client *next_of_place; /* with the same hash */
 };
@@ -57,7 +58,8 @@ struct clients {
 struct client *clients_named(const struct clients *clients, const char *name);
 struct client *clients_at(const struct clients *clients, int64_t seq);
 
-/* Adds a client with this seq, clients->count or more, which has nothing. */
+/* Adds a client with this seq, which nobody has, and which has nothing. One that came with the
+ * batch under way is to be noted at once. */
 struct client *clients_add(struct clients *clients, int64_t seq, const char *name);
 
 /* Notes that a client is changed by the batch under way. */

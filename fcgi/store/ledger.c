@@ -155,6 +155,28 @@ void ledger_undo(struct ledger *ledger) {
     clients_undo(&ledger->clients);
 }
 
+/* Adds what changed from one to the other. */
+static void add_change(int64_t items[ITEM_STATES], int64_t *remaining,
+                       const struct client_counts *from, const struct client_counts *to) {
+    for (int state = 0; state < ITEM_STATES; state++)
+        items[state] += to->items[state] - from->items[state];
+    *remaining += to->remaining - from->remaining;
+}
+
+void ledger_hear(struct ledger *ledger, const struct client_counts *elsewhere) {
+    struct ledger_counts *counts = &ledger->counts;
+    struct ledger_counts *saved = &ledger->saved;
+    add_change(counts->items, &counts->remaining, &ledger->elsewhere, elsewhere);
+    add_change(saved->items, &saved->remaining, &ledger->elsewhere, elsewhere);
+    ledger->elsewhere = *elsewhere;
+}
+
+void ledger_hear_of(struct client *client, const struct client_counts *elsewhere) {
+    add_change(client->counts.items, &client->counts.remaining, &client->elsewhere, elsewhere);
+    add_change(client->saved.items, &client->saved.remaining, &client->elsewhere, elsewhere);
+    client->elsewhere = *elsewhere;
+}
+
 /* --- Questions --- */
 
 int64_t ledger_open(const int64_t items[ITEM_STATES]) {

@@ -30,8 +30,9 @@ struct ledger {
     const struct conf *conf;
     struct ledger_counts counts; /* with the batch under way */
     struct ledger_counts saved;  /* as committed */
-    bool is_part; /* other writers count, too: what is counted here may be less than nothing */
-    bool wrong;   /* a change did not fit the counts: they must be made anew from the rows */
+    bool is_part; /* other nodes count, too, and are heard of later: a count may be below nothing */
+    struct client_counts elsewhere; /* of both: what they count */
+    bool wrong; /* a change did not fit the counts: they must be made anew from the rows */
     struct clients clients;
     struct rates rates;
     struct metrics_work done; /* by the batch under way */
@@ -83,6 +84,11 @@ void ledger_keep(struct ledger *ledger);
 
 /* Ends a batch that was rolled back or only read. */
 void ledger_undo(struct ledger *ledger);
+
+/* Takes up what other nodes count of all, or of a client, since it was last heard of; between two
+ * batches. */
+void ledger_hear(struct ledger *ledger, const struct client_counts *elsewhere);
+void ledger_hear_of(struct client *client, const struct client_counts *elsewhere);
 
 /* --- Questions --- */
 

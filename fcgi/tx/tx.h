@@ -119,6 +119,9 @@ bool tx_read(struct tx *tx);
 /* Reads which leases are due, with their items, at most so many leases. *count gets how many. */
 bool tx_read_due(struct tx *tx, int64_t clock_ms, int32_t most, int *count);
 
+/* Reads the items that a pull of a batch before has handed out: rows has them then. */
+bool tx_read_pulled(struct tx *tx, const uint8_t tag[PULL_TAG_SIZE]);
+
 /* The row to lease next of a home, or to pull next of a client, with what this batch has changed;
  * reads on when that takes it. True with *row NULL: none is left. False after a failure. */
 bool tx_next_waiting(struct tx *tx, struct tx_cursor *home, struct tx_row **row);

@@ -265,6 +265,13 @@ bool tx_read_due(struct tx *tx, int64_t clock_ms, int32_t most, int *count) {
     return tx_read(tx);
 }
 
+bool tx_read_pulled(struct tx *tx, const uint8_t tag[PULL_TAG_SIZE]) {
+    pg_params_clear(&tx->params);
+    pg_put_bytea(&tx->params, tag, PULL_TAG_SIZE);
+    int answer = pg_add(tx->link, PG_SQL_ENDED_OF_PULL, &tx->params);
+    return run(tx) && take_rows(tx, answer, false);
+}
+
 /* Whether a row comes before all that a cursor has not come to. */
 static bool is_passed(const struct tx_cursor *cursor, const struct tx_row *row, int way) {
     int64_t order = row->key.order;

@@ -1,10 +1,10 @@
-# The rooms fcgi/postgres and fcgi/tx and their tests, for machines that have libpq (libpq-dev) with pipelines; no program is linked
+# The rooms fcgi/postgres, fcgi/tx and fcgi/pg_store and their tests, for machines that have libpq (libpq-dev) with pipelines; no program is linked
 # with it yet.
 
 HAVE_POSTGRES := $(shell $(PKG_CONFIG) --exists 'libpq >= 14' 2>/dev/null && echo yes)
 ifneq ($(HAVE_POSTGRES),)
 POSTGRES_TESTS := $(wildcard t/unit/postgres/*.c)
-POSTGRES_CODE := $(wildcard fcgi/postgres/*.c fcgi/tx/*.c)
+POSTGRES_CODE := $(wildcard fcgi/postgres/*.c fcgi/tx/*.c fcgi/pg_store/*.c)
 POSTGRES_SOURCES := $(POSTGRES_CODE) $(POSTGRES_TESTS)
 POSTGRES_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(POSTGRES_CODE)) $(BUILD)/pg_sql.o
 POSTGRES_PROGRAMS := $(POSTGRES_TESTS:t/%.c=$(BUILD)/t/%)
@@ -20,7 +20,7 @@ $(BUILD)/pg_sql.o: $(BUILD)/pg_sql.c
 	$(call quiet,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(POSTGRES_OBJECTS): | $(BUILD)/pg_sql.h
-$(BUILD)/fcgi/postgres/% $(BUILD)/fcgi/tx/%: private CPPFLAGS += $(POSTGRES_FLAGS)
+$(BUILD)/fcgi/postgres/% $(BUILD)/fcgi/tx/% $(BUILD)/fcgi/pg_store/%: private CPPFLAGS += $(POSTGRES_FLAGS)
 
 $(BUILD)/postgres.a: $(POSTGRES_OBJECTS)
 	$(call quiet,AR)rm -f $@ && $(AR) rcs $@ $^

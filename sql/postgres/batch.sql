@@ -53,14 +53,14 @@ SELECT n.n::int4, c.seq::int8
 FROM unnest($1) WITH ORDINALITY AS n (name, n), LATERAL (SELECT seq FROM client WHERE client.name = n.name OFFSET 0) AS c;
 
 -- name: clients_save
--- takes: int4 int4[] int8[] int8[] int8[] int8[] int8[] int8[] int8[] int4[]
+-- takes: int4 int4[] int8[] int8[] int8[] int8[] int8[] int8[] int8[] int4[] int8
 -- Saves what clients have at a node.
--- $1 node, $2 clients, $3 waiting, $4 leased, $5 done, $6 pulled, $7 cancelled, $8 remaining, $9 finish, $10 weight
-INSERT INTO client_node (node, client, waiting, leased, done, pulled, cancelled, remaining, finish, weight)
-SELECT $1::int2, u.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS u
-ON CONFLICT (node, client) DO UPDATE SET waiting = excluded.waiting, leased = excluded.leased, done = excluded.done,
+-- $1 node, $2 clients, $3 waiting, $4 leased, $5 done, $6 pulled, $7 cancelled, $8 remaining, $9 finish, $10 weight; $11 clock
+INSERT INTO client_node (node, client, waiting, leased, done, pulled, cancelled, remaining, finish, weight, at)
+SELECT $1::int2, u.*, $11 FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS u
+ON CONFLICT (client, node) DO UPDATE SET waiting = excluded.waiting, leased = excluded.leased, done = excluded.done,
     pulled = excluded.pulled, cancelled = excluded.cancelled, remaining = excluded.remaining, finish = excluded.finish,
-    weight = excluded.weight;
+    weight = excluded.weight, at = excluded.at;
 
 -- name: partitions_ahead
 -- takes: int8 int8 int4
@@ -73,3 +73,38 @@ SELECT ended_ahead($1, $2, $3);
 -- Drops partitions of ended that are older than a moment.
 -- $1 clock, $2 most
 SELECT ended_drop($1, $2);
+
+-- name: clients_at_node
+-- takes: int4 int8 int4
+-- Clients, with what each has at a node and what all others together count of it.
+-- $1 node; only behind $2 seq; $3 most
+SELECT c.seq::int8, c.name, coalesce(n.weight, 0)::int8, coalesce(n.finish, 0), coalesce(n.waiting, 0), coalesce(n.leased, 0),
+    coalesce(n.done, 0), coalesce(n.pulled, 0), coalesce(n.cancelled, 0), coalesce(n.remaining, 0),
+    o.waiting, o.leased, o.done, o.pulled, o.cancelled, o.remaining
+FROM (SELECT seq, name FROM client WHERE seq > $2 ORDER BY seq LIMIT $3) AS c
+    LEFT JOIN LATERAL (SELECT * FROM client_node WHERE node = $1::int2 AND client = c.seq OFFSET 0) AS n ON true,
+    LATERAL (
+        SELECT coalesce(sum(waiting), 0)::int8 AS waiting, coalesce(sum(leased), 0)::int8 AS leased,
+            coalesce(sum(done), 0)::int8 AS done, coalesce(sum(pulled), 0)::int8 AS pulled,
+            coalesce(sum(cancelled), 0)::int8 AS cancelled, coalesce(sum(remaining), 0)::int8 AS remaining
+        FROM client_node WHERE client = c.seq AND node <> $1::int2) AS o
+ORDER BY c.seq;
+
+-- name: clients_elsewhere
+-- takes: int4 int8
+-- What all other nodes together count of the clients of which they have saved something lately.
+-- $1 node, $2 clock: saved then or later
+SELECT c.client::int8, sum(o.waiting)::int8, sum(o.leased)::int8, sum(o.done)::int8, sum(o.pulled)::int8,
+    sum(o.cancelled)::int8, sum(o.remaining)::int8
+FROM (SELECT DISTINCT client FROM (SELECT client, node FROM client_node WHERE at >= $2 ORDER BY at OFFSET 0) AS l
+    WHERE node <> $1::int2) AS c,
+    LATERAL (SELECT * FROM client_node WHERE client = c.client AND node <> $1::int2 OFFSET 0) AS o
+GROUP BY c.client;
+
+-- name: nodes_elsewhere
+-- takes: int4
+-- What all other nodes together count.
+-- $1 node
+SELECT coalesce(sum(waiting), 0)::int8, coalesce(sum(leased), 0)::int8, coalesce(sum(done), 0)::int8,
+    coalesce(sum(pulled), 0)::int8, coalesce(sum(cancelled), 0)::int8, coalesce(sum(remaining), 0)::int8
+FROM (SELECT * FROM node WHERE node >= 0 ORDER BY node OFFSET 0) AS n WHERE node <> $1::int2;

@@ -48,8 +48,11 @@ CREATE TABLE client_node (
     remaining int8 NOT NULL,
     finish int8 NOT NULL,                 -- virtual: when all that it has enqueued is done
     weight int4 NOT NULL,
-    PRIMARY KEY (node, client)
+    at int8 NOT NULL,                     -- clock: when this was saved
+    PRIMARY KEY (client, node)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, vacuum_truncate = off);
+
+CREATE INDEX client_node_at ON client_node (at); -- what other nodes have to read again
 
 -- Who leases and reports.
 CREATE TABLE worker (

@@ -24,11 +24,11 @@ subtest 'clients' => sub {
     my %seq = split /[|\n]/, psql('SELECT name, seq FROM client;');
     is(keys %seq, 3, 'each name is added once');
     is(run(q{clients_read('{bob,nobody,alice}')}), "1|$seq{bob}\n3|$seq{alice}", 'their numbers, by place');
-    my $save = 'clients_save(7, %s, %s, %s, %s, %s, %s, %s, %s, %s)';
+    my $save = 'clients_save(7, %s, %s, %s, %s, %s, %s, %s, %s, %s, 5)';
     run(sprintf $save, map { "'{$_}'" } '1,2', '10,20', '11,21', '12,22', '13,23', '14,24', '15,25', '16,26', '17,27');
     run(sprintf $save, map { "'{$_}'" } '2', ('30') x 8);
     is(psql('SELECT * FROM client_node ORDER BY client;'),
-        "1|7|10|11|12|13|14|15|16|17\n2|7|30|30|30|30|30|30|30|30\n", 'what they have is added and changed');
+        "1|7|10|11|12|13|14|15|16|17|5\n2|7|30|30|30|30|30|30|30|30|5\n", 'what they have is added and changed');
 };
 
 subtest 'keys of pulls' => sub {

@@ -93,6 +93,12 @@ static void test_batches(void) {
     is_int(old->counts.remaining, 20, "of items and work,");
     is_int(old->rank.finish, 20, "and the rank, as they were");
     ok(!clients_named(&clients, "new") && clients.count == MANY, "who came with it is gone");
+    new = clients_add(&clients, 1, "in a gap");
+    new->is_new = true;
+    enqueue(new);
+    clients_undo(&clients);
+    ok(!clients_at(&clients, 1) && !clients_named(&clients, "in a gap") && clients.count == MANY,
+       "also who came into a gap");
     clients_keep(&clients, NOW);
     is_int(rates_sum(old->rates, NOW + 1000, 1).enqueued, 2, "what it did there does not count");
     new = clients_add(&clients, clients.count, "new");
