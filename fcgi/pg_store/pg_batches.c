@@ -29,7 +29,7 @@ static bool tick(struct pg_store *store) {
     int64_t now = clock_steady_ms();
     store->clock_offset_ms = clock_ms - now;
     store->tick_ms = now + TICK_MS;
-    return pg_store_hear(store);
+    return pg_store_hear(store) && pg_store_look_around(store);
 }
 
 /* Closes a connection that is of no use any more. */
@@ -112,7 +112,11 @@ bool postgres_begin(struct store *base) {
     store->wall_ms = clock_wall_ms();
     store->in_batch = true;
     store->is_changed = false;
+    store->seen_count = 0;
+    if (clock_steady_ms() >= store->in_hand_ms)
+        store->in_hand.known = false;
     ledger_begin(&store->ledger);
+    pg_store_begin_homes(store);
     tx_begin(store->tx);
     return true;
 }
@@ -122,6 +126,8 @@ void postgres_rollback(struct store *base) {
     if (store->in_batch && store->link && store->link->conn)
         tx_give_up(store->tx);
     store->in_batch = false;
+    store->in_hand.known = false;
+    pg_store_end_homes(store, false);
     ledger_undo(&store->ledger);
     if (store->state != STORE_UNSURE)
         store->state = STORE_GOOD;
@@ -131,6 +137,7 @@ void postgres_rollback(struct store *base) {
 static bool keep(struct pg_store *store) {
     store->in_batch = false;
     store->reruns = 0;
+    pg_store_end_homes(store, true);
     ledger_keep(&store->ledger);
     return true;
 }

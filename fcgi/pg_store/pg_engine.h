@@ -3,8 +3,8 @@
 
 #include "store/engine.h"
 
-/* PostgreSQL as an engine of the store: see fcgi/store/engine.h. Batches and the operations of
- * clients are here; no program uses it yet. */
+/* PostgreSQL as an engine of the store: see fcgi/store/engine.h. Batches, the operations of
+ * clients, leases and reports are here; no program uses it yet. */
 
 /* Opens the queue at a URI of libpq, migrates its schema and enters as the one writer of the node
  * of conf, which must outlive the store. NULL, with the code to exit with, after logging why. */
@@ -29,6 +29,16 @@ enum queue_result postgres_look(struct store *base, struct uuid id, const struct
 enum queue_result postgres_cancel(struct store *base, const struct queue_cancel *cancel);
 enum queue_result postgres_cancel_many(struct store *base, const struct queue_cancel_many *cancel,
                                        struct queue_cancelled *cancelled);
+enum queue_result postgres_lease(struct store *base, const struct queue_lease *request,
+                                 struct queue_grant *grant);
+enum queue_result postgres_return_lease(struct store *base, struct queue_return grant);
+enum queue_result postgres_report(struct store *base, const struct queue_report *report,
+                                  struct queue_verdict *verdict);
+enum queue_result postgres_quarantine(struct store *base,
+                                      const struct queue_quarantine *quarantine);
+int64_t postgres_leasable(const struct store *base);
+void postgres_lapse(struct store *base);
+int64_t postgres_next_lapse(const struct store *base);
 enum queue_result postgres_has_done(struct store *base, const char *client);
 const char *postgres_newly_done(const struct store *base, int *next, int64_t *items);
 

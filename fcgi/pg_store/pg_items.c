@@ -55,6 +55,8 @@ static bool add_row(struct pg_store *store, const struct client *client,
         row.since_ms = pg_store_now_ms(store);
     }
     store->is_changed = true;
+    if (row.state == ITEM_WAITING)
+        pg_store_note_waiting(store, &row);
     return tx_rows_add(store->tx->rows, &row) != NULL;
 }
 
@@ -124,7 +126,10 @@ static bool end_item(struct pg_store *store, struct tx_row *row) {
                                              .iterations = row->item.iterations,
                                              .remaining = row->item.remaining,
                                              .since_ms = row->item.since_ms};
+    if (row->item.state == ITEM_LEASED && !pg_store_ended(store, row->item.worker))
+        return false;
     tx_rows_edit(store->tx->rows, row);
+    row->item.deadline_ms = 0;
     row->item.state = ITEM_CANCELLED;
     row->item.closed_ms = pg_store_now_ms(store);
     tx_rows_put(store->tx->rows, row);

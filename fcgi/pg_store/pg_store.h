@@ -2,13 +2,25 @@
 #define HASHMILL_PG_STORE_H
 
 /* Shared by the files of the store on PostgreSQL: pg_faults.c, pg_clients.c, pg_batches.c,
- * pg_open.c, pg_items.c, pg_pulls.c. A function that is called from outside has the prefix
- * postgres_ (pg_engine.h), the others have pg_store_. */
+ * pg_open.c, pg_items.c, pg_pulls.c, pg_workers.c, pg_leases.c, pg_reports.c. A function that is
+ * called from outside has the prefix postgres_ (pg_engine.h), the others have pg_store_. */
 
 #include "pg_engine.h"
 #include "postgres/pg_server.h"
-#include "store/ledger.h"
+#include "store/judge.h"
 #include "tx/tx.h"
+
+enum {
+    PG_HOMES_MAX = 256, /* of nodes */
+    PG_SEEN_MAX = 64    /* workers of one batch that are known without asking again */
+};
+
+/* The items to lease of a node. */
+struct pg_home {
+    struct tx_cursor cursor; /* of the batch under way */
+    int64_t rank;            /* at most this, with this id, or less: none of its items waits, */
+    struct uuid id;          /* but for what others put back; -1: nothing is known */
+};
 
 struct pg_store {
     struct store base;
@@ -25,7 +37,21 @@ struct pg_store {
     int64_t wall_ms;         /* wall time of the batch */
     int64_t clock_offset_ms; /* queue clock - steady time */
     int64_t tick_ms;         /* steady time at which the clock is to be compared */
-    struct log_limit faults;
+    struct log_limit faults; /* of the server */
+    int home_count;
+    struct pg_home homes[PG_HOMES_MAX]; /* the first is this node's */
+    bool is_dry;              /* nothing was found to lease: not worth a look until the next tick */
+    int64_t next_deadline_ms; /* queue clock: no lease lapses before; INT64_MAX without leases */
+    struct in_hand in_hand;   /* of what is leased; counted when it is wanted and not known, */
+    int64_t in_hand_ms;       /* and again at this steady time: other nodes lease, too */
+    struct log_limit held;    /* of leases by who has enough in hand */
+    struct log_limit reports; /* with another chain than is stored */
+    int seen_count;
+    struct {
+        char identity[QUEUE_NAME_SIZE];
+        char name[QUEUE_NAME_SIZE];
+        int64_t seq;
+    } seen[PG_SEEN_MAX]; /* workers, by the batch under way */
 };
 
 /* The struct of a store that pg_store_open has made. */
@@ -74,6 +100,55 @@ bool pg_store_hear(struct pg_store *store);
 
 /* Adds what was changed of clients to the commit. */
 void pg_store_save_clients(struct pg_store *store);
+
+/* --- pg_workers.c --- */
+
+/* Notes a call of a worker. *seq gets its number. OK, QUARANTINED, FAULT; DENIED for one of a
+ * machine, which no node launches yet. */
+enum queue_result pg_store_worker_seen(struct pg_store *store, const struct queue_worker *worker,
+                                       int64_t *seq);
+
+/* Whether two workers have the same credential: one by its number, which an item or a lease has.
+ * OK, NONE, FAULT. */
+enum queue_result pg_store_is_same(struct pg_store *store, int64_t seq,
+                                   const struct queue_worker *worker);
+
+/* How many of so many items the identity of a worker may have in hand besides what it has: 0, which
+ * the log says, when that is as much as it is seen to compute; -1 after a failure. */
+int32_t pg_store_in_hand_room(struct pg_store *store, const struct queue_worker *worker,
+                              int32_t items);
+
+/* Notes that a worker, by its number, does not hold an item any more. False after a failure. */
+bool pg_store_ended(struct pg_store *store, int64_t worker);
+
+/* The span of LEASE_SECONDS that in_hand.h counts in. */
+int64_t pg_store_span(const struct pg_store *store);
+
+/* --- pg_leases.c --- */
+
+/* When a lease lapses that is given or renewed now. */
+int64_t pg_store_new_deadline(struct pg_store *store);
+
+/* How an item waits again. */
+struct pg_waiting {
+    int64_t since_ms; /* queue clock */
+    bool is_over;     /* it is no item of its lease any more: a late report does not count */
+    bool strike;      /* nobody made progress with it */
+};
+
+/* Makes a leased item wait again. False after a failure. */
+bool pg_store_put_back(struct pg_store *store, struct tx_row *row,
+                       const struct pg_waiting *waiting);
+
+/* Notes that an item waits that did not: it is to be found. */
+void pg_store_note_waiting(struct pg_store *store, const struct item_row *item);
+
+/* Begins and ends a batch for what is to be leased; commits is false when it was rolled back. */
+void pg_store_begin_homes(struct pg_store *store);
+void pg_store_end_homes(struct pg_store *store, bool commits);
+
+/* Reads which other nodes there are, and when the next lease lapses. False after a failure. */
+bool pg_store_look_around(struct pg_store *store);
 
 /* --- pg_batches.c --- */
 

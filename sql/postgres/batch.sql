@@ -108,3 +108,9 @@ GROUP BY c.client;
 SELECT coalesce(sum(waiting), 0)::int8, coalesce(sum(leased), 0)::int8, coalesce(sum(done), 0)::int8,
     coalesce(sum(pulled), 0)::int8, coalesce(sum(cancelled), 0)::int8, coalesce(sum(remaining), 0)::int8
 FROM (SELECT * FROM node WHERE node >= 0 ORDER BY node OFFSET 0) AS n WHERE node <> $1::int2;
+
+-- name: nodes_others
+-- takes: int4
+-- The other nodes that ever were.
+-- $1 node
+SELECT node::int4 FROM node WHERE node >= 0 AND node <> $1::int2 ORDER BY node LIMIT 255;

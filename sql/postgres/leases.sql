@@ -67,3 +67,11 @@ DELETE FROM lease USING (
     SELECT l.ctid AS place
     FROM unnest($1) AS u (id), LATERAL (SELECT ctid FROM lease WHERE lease.id = u.id FOR UPDATE) AS l OFFSET 0) AS l
 WHERE lease.ctid = l.place;
+
+-- name: leases_in_hand
+-- How many items each identity has leased.
+SELECT w.identity, count(*)
+FROM (SELECT * FROM lease WHERE due >= 0 ORDER BY due OFFSET 0) AS l, unnest(l.items) AS held (id),
+    LATERAL (SELECT worker FROM work WHERE work.id = held.id AND state = 1 AND work.lease = l.id OFFSET 0) AS i,
+    LATERAL (SELECT identity FROM worker WHERE seq = i.worker OFFSET 0) AS w
+GROUP BY w.identity;

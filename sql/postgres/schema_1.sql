@@ -72,6 +72,15 @@ CREATE TABLE worker (
     UNIQUE (identity, name)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, vacuum_truncate = off);
 
+CREATE INDEX worker_last_seen ON worker (last_seen); -- who was silent for long
+
+-- Identities that reported what cannot be: they get nothing and may report nothing.
+CREATE TABLE quarantine (
+    identity text PRIMARY KEY,
+    wall int8 NOT NULL,                   -- since when
+    why text NOT NULL
+);
+
 -- Items that are waiting (state 0) or leased (1).
 CREATE TABLE work (
     id uuid PRIMARY KEY,

@@ -1,80 +1,8 @@
 /* The store on PostgreSQL: batches, what becomes of them when the server goes away, the clock, and
  * the operations of clients, also by two nodes on one database. */
-#include "fcgi/pg_store/pg_store.h"
-
-#include "fixture.h"
+#include "stores.h"
 
 enum { CLIENT_ITEMS = 3 };
-
-static struct cluster cluster;
-static PGconn *checker; /* a session of its own */
-static struct conf confs[2];
-static struct store *stores[2];
-static int number; /* of the items made */
-
-static void run_sql(const char *sql) {
-    PGresult *result = PQexec(checker, sql);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK) {
-        printf("Bail out! %s: %s\n", sql, PQerrorMessage(checker));
-        exit(1);
-    }
-    PQclear(result);
-}
-
-static int64_t number_of(const char *sql) {
-    PGresult *result = PQexec(checker, sql);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        printf("Bail out! %s: %s\n", sql, PQerrorMessage(checker));
-        exit(1);
-    }
-    int64_t found = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    PQclear(result);
-    return found;
-}
-
-static struct store *open_store(int node) {
-    int code = 0;
-    struct conf *conf = &confs[node];
-    *conf = (struct conf){.node = node,
-                          .items_max = 1000,
-                          .remaining_max = INT64_C(1) << 40,
-                          .lease_seconds = 30,
-                          .operation_seconds = 4};
-    struct store *store = pg_store_open(conf, cluster.uri, &code);
-    if (!store) {
-        static char why[4000];
-        printf("# %.*s", (int)pread(log_file, why, sizeof why, 0), why);
-        printf("Bail out! the store does not open: %d\n", code);
-        exit(1);
-    }
-    return store;
-}
-
-static struct queue_enqueue item_of(const char *client, int64_t iterations) {
-    struct queue_enqueue item = {.iterations = iterations};
-    snprintf((char *)item.id.bytes, ID_SIZE, "item %09d", ++number);
-    snprintf((char *)item.digest, DIGEST_SIZE, "digest %d", number);
-    snprintf(item.client.name, sizeof item.client.name, "%s", client);
-    return item;
-}
-
-/* Enqueues in a batch of its own. */
-static enum queue_result enqueue(int node, const struct queue_enqueue *item, struct uuid *id) {
-    if (!postgres_begin(stores[node]))
-        return QUEUE_DOWN;
-    enum queue_result result = postgres_enqueue(stores[node], item, id);
-    if (postgres_commit(stores[node]))
-        return result;
-    postgres_rollback(stores[node]);
-    return QUEUE_DOWN;
-}
-
-static struct uuid put(int node, const char *client, int64_t iterations) {
-    struct uuid id = {{0}};
-    const struct queue_enqueue item = item_of(client, iterations);
-    ok(enqueue(node, &item, &id) == QUEUE_OK, "an item");
-    return id;
-}
 
 static enum queue_result pull(int node, const char *client, const char *key, int top, int oldest,
                               struct queue_batch *batch) {
@@ -98,23 +26,6 @@ static enum queue_result look(int node, struct uuid id, const char *client,
 
 static bool is_same(struct uuid one, struct uuid other) {
     return memcmp(one.bytes, other.bytes, ID_SIZE) == 0;
-}
-
-/* Whether the counts of both nodes together are those of the rows, and those of their clients. */
-static bool counts_true(void) {
-    return number_of("SELECT count(*) FROM work WHERE state = 0") ==
-               number_of("SELECT sum(waiting) FROM node") &&
-           number_of("SELECT count(*) FROM done") == number_of("SELECT sum(done) FROM node") &&
-           number_of("SELECT count(*) FROM ended WHERE state = 3") ==
-               number_of("SELECT sum(pulled) FROM node") &&
-           number_of("SELECT count(*) FROM ended WHERE state = 4") ==
-               number_of("SELECT sum(cancelled) FROM node") &&
-           number_of("SELECT coalesce(sum(remaining), 0) FROM work") ==
-               number_of("SELECT sum(remaining) FROM node") &&
-           number_of("SELECT count(*) FROM (SELECT client, sum(waiting) AS waiting, sum(done) AS "
-                     "done FROM client_node GROUP BY client) AS c WHERE waiting <> (SELECT "
-                     "count(*) FROM work WHERE work.client = c.client AND state = 0) OR done <> "
-                     "(SELECT count(*) FROM done WHERE done.client = c.client)") == 0;
 }
 
 static void test_enqueue(void) {
@@ -300,12 +211,7 @@ static void test_refused(void) {
 }
 
 int main(void) {
-    set_up();
-    cluster = start_server("store");
-    stores[0] = open_store(0);
-    stores[1] = open_store(1);
-    checker = PQconnectdb(cluster.uri);
-    run_sql("SET search_path = hashmill, pg_temp");
+    set_up_stores("store");
     test_enqueue();
     test_pull();
     test_cancel();
@@ -314,8 +220,5 @@ int main(void) {
     test_clock();
     test_replaced();
     test_refused();
-    postgres_close(stores[0]);
-    postgres_close(stores[1]);
-    PQfinish(checker);
-    return tear_down();
+    return tear_down_stores();
 }
