@@ -24,10 +24,6 @@ static enum queue_result look(int node, struct uuid id, const char *client,
     return postgres_commit(stores[node]) ? result : QUEUE_DOWN;
 }
 
-static bool is_same(struct uuid one, struct uuid other) {
-    return memcmp(one.bytes, other.bytes, ID_SIZE) == 0;
-}
-
 static void test_enqueue(void) {
     struct uuid id = {{0}};
     struct uuid again = {{0}};

@@ -10,7 +10,7 @@ static struct cluster cluster;
 static PGconn *checker; /* a session of its own */
 static struct conf confs[2];
 static struct store *stores[2];
-static int number; /* of the items made */
+static int made; /* of the items made */
 
 static inline void run_sql(const char *sql) {
     PGresult *result = PQexec(checker, sql);
@@ -53,8 +53,8 @@ static inline struct store *open_store(int node) {
 
 static inline struct queue_enqueue item_of(const char *client, int64_t iterations) {
     struct queue_enqueue item = {.iterations = iterations};
-    snprintf((char *)item.id.bytes, ID_SIZE, "item %09d", ++number);
-    snprintf((char *)item.digest, DIGEST_SIZE, "digest %d", number);
+    snprintf((char *)item.id.bytes, ID_SIZE, "item %09d", ++made);
+    snprintf((char *)item.digest, DIGEST_SIZE, "digest %d", made);
     snprintf(item.client.name, sizeof item.client.name, "%s", client);
     return item;
 }
@@ -76,6 +76,10 @@ static inline struct uuid put(int node, const char *client, int64_t iterations) 
     const struct queue_enqueue item = item_of(client, iterations);
     ok(enqueue(node, &item, &id) == QUEUE_OK, "an item");
     return id;
+}
+
+static inline bool is_same(struct uuid one, struct uuid other) {
+    return memcmp(one.bytes, other.bytes, ID_SIZE) == 0;
 }
 
 /* Whether the counts of both nodes together are those of the rows, and those of their clients. */
