@@ -24,7 +24,8 @@ static bool tick(struct pg_store *store) {
     pg_put_int8(params, OUTAGE_MS);
     int answer = pg_add(store->link, PG_SQL_CLOCK_TICK, params);
     if (!pg_run(store->link, PG_COMMITS, LIMIT_MS) ||
-        !pg_get_int8(store->link, answer, 0, 0, &clock_ms))
+        !pg_get_int8(store->link, answer, 0, 0, &clock_ms) ||
+        !pg_get_int4(store->link, answer, 0, 1, &store->paused))
         return false;
     int64_t now = clock_steady_ms();
     store->clock_offset_ms = clock_ms - now;
@@ -127,6 +128,7 @@ void postgres_rollback(struct store *base) {
         tx_give_up(store->tx);
     store->in_batch = false;
     store->in_hand.known = false;
+    store->tick_ms = 0; /* what was paused in the batch is not */
     pg_store_end_homes(store, false);
     ledger_undo(&store->ledger);
     if (store->state != STORE_UNSURE)
@@ -170,6 +172,15 @@ static bool find_out(struct pg_store *store) {
     return false;
 }
 
+/* Ends a batch that only read. */
+static bool end_unchanged(struct pg_store *store) {
+    tx_give_up(store->tx);
+    store->in_batch = false;
+    ledger_undo(&store->ledger);
+    metrics_add_work(&store->ledger.done); /* what it has refused */
+    return true;
+}
+
 bool postgres_commit(struct store *base) {
     struct pg_store *store = pg_store_of(base);
     const struct ledger_counts *counts = &store->ledger.counts;
@@ -179,11 +190,8 @@ bool postgres_commit(struct store *base) {
                               .top = counts->rank.top};
     if (store->state != STORE_GOOD)
         return false;
-    if (!store->is_changed) {
-        postgres_rollback(base); /* it only read */
-        metrics_add_work(&store->ledger.done);
-        return true;
-    }
+    if (!store->is_changed)
+        return end_unchanged(store);
     for (int state = 0; state < ITEM_STATES; state++)
         saved.items[state] = counts->items[state] - elsewhere->items[state];
     int64_t began_us = clock_steady_us();

@@ -36,6 +36,11 @@ enum queue_result postgres_report(struct store *base, const struct queue_report 
                                   struct queue_verdict *verdict);
 enum queue_result postgres_quarantine(struct store *base,
                                       const struct queue_quarantine *quarantine);
+enum queue_result postgres_retire(struct store *base, const struct queue_worker *worker);
+enum queue_result postgres_pause(struct store *base, const struct queue_pause *pause,
+                                 int64_t *paused);
+enum queue_result postgres_tally(struct store *base, const struct queue_whose *whose,
+                                 struct queue_tally *tally);
 int64_t postgres_leasable(const struct store *base);
 void postgres_lapse(struct store *base);
 int64_t postgres_next_lapse(const struct store *base);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pg_store.h"
+#include "queue/id.h"
 #include "store/admission.h"
 
 /* Claims the key of an enqueue. OK: *key is its; FAULT. */
@@ -75,6 +76,8 @@ enum queue_result postgres_enqueue(struct store *base, const struct queue_enqueu
         if (result != QUEUE_NONE)
             return result;
     }
+    if (store->paused & PART_INTAKE)
+        return QUEUE_HELD;
     enum queue_result admitted = admit_by_quota(&store->ledger, client, item);
     if (admitted == QUEUE_OK)
         admitted = admit_by_room(&store->ledger, item);
@@ -140,6 +143,7 @@ static bool end_item(struct pg_store *store, struct tx_row *row) {
 
 enum queue_result postgres_cancel(struct store *base, const struct queue_cancel *cancel) {
     struct pg_store *store = pg_store_of(base);
+    char about[ID_TEXT_SIZE];
     struct tx_row *row;
     enum queue_result result = pg_store_item(store, &cancel->id, false, &row);
     if (result == QUEUE_OK)
@@ -150,7 +154,10 @@ enum queue_result postgres_cancel(struct store *base, const struct queue_cancel 
         return QUEUE_OK;
     if (row->item.state == ITEM_DONE || row->item.state == ITEM_PULLED)
         return QUEUE_CONFLICT;
-    return end_item(store, row) ? QUEUE_OK : QUEUE_FAULT;
+    id_format(about, cancel->id);
+    return end_item(store, row) && pg_store_audit_by_key(store, cancel->who, "cancel", about, 1)
+               ? QUEUE_OK
+               : QUEUE_FAULT;
 }
 
 enum queue_result postgres_cancel_many(struct store *base, const struct queue_cancel_many *cancel,
@@ -177,7 +184,9 @@ enum queue_result postgres_cancel_many(struct store *base, const struct queue_ca
             return QUEUE_FAULT;
         cancelled->count++;
     }
-    return QUEUE_OK;
+    return pg_store_audit_by_key(store, cancel->who, "cancel", cancel->client, cancelled->count)
+               ? QUEUE_OK
+               : QUEUE_FAULT;
 }
 
 int32_t postgres_retry_seconds(const struct store *base) {

@@ -85,7 +85,7 @@ bool pg_store_look_around(struct pg_store *store) {
 int64_t postgres_leasable(const struct store *base) {
     const struct pg_store *store = pg_store_of(base);
     int64_t waiting = store->ledger.counts.items[ITEM_WAITING];
-    return store->is_dry || waiting < 0 ? 0 : waiting;
+    return store->is_dry || waiting < 0 || store->paused & PART_LEASING ? 0 : waiting;
 }
 
 /* --- Giving --- */

@@ -118,5 +118,10 @@ enum queue_result postgres_pull(struct store *base, const struct queue_pull *pul
     enum queue_result result = QUEUE_OK;
     if (client)
         result = hand_out(store, pull, client->seq, keyed ? tag : NULL, batch);
-    return result == QUEUE_OK && keyed && batch->count == 0 ? give_back(store, tag) : result;
+    if (result == QUEUE_OK && keyed && batch->count == 0)
+        return give_back(store, tag);
+    if (result == QUEUE_OK &&
+        !pg_store_audit_by_key(store, pull->who, "pull", pull->client, batch->count))
+        return QUEUE_FAULT;
+    return result;
 }

@@ -2,8 +2,9 @@
 #define HASHMILL_PG_STORE_H
 
 /* Shared by the files of the store on PostgreSQL: pg_faults.c, pg_clients.c, pg_batches.c,
- * pg_open.c, pg_items.c, pg_pulls.c, pg_workers.c, pg_leases.c, pg_reports.c. A function that is
- * called from outside has the prefix postgres_ (pg_engine.h), the others have pg_store_. */
+ * pg_open.c, pg_items.c, pg_pulls.c, pg_operators.c, pg_workers.c, pg_leases.c, pg_reports.c. A
+ * function that is called from outside has the prefix postgres_ (pg_engine.h), the others have
+ * pg_store_. */
 
 #include "pg_engine.h"
 #include "postgres/pg_server.h"
@@ -37,6 +38,7 @@ struct pg_store {
     int64_t wall_ms;         /* wall time of the batch */
     int64_t clock_offset_ms; /* queue clock - steady time */
     int64_t tick_ms;         /* steady time at which the clock is to be compared */
+    int32_t paused;          /* bits of enum queue_part; some operator's word, at whatever node */
     struct log_limit faults; /* of the server */
     int home_count;
     struct pg_home homes[PG_HOMES_MAX]; /* the first is this node's */
@@ -123,6 +125,13 @@ bool pg_store_ended(struct pg_store *store, int64_t worker);
 
 /* The span of LEASE_SECONDS that in_hand.h counts in. */
 int64_t pg_store_span(const struct pg_store *store);
+
+/* --- pg_operators.c --- */
+
+/* Keeps what an operator has done, about what and with how many items; only if it has a key and
+ * there are items. False after a failure. */
+bool pg_store_audit_by_key(struct pg_store *store, const char *who, const char *what,
+                           const char *about, int64_t items);
 
 /* --- pg_leases.c --- */
 

@@ -2,7 +2,7 @@
 
 -- name: clock_tick
 -- takes: int8
--- Moves the clock on and gives it. Each node does so about once a second. When nobody did for longer than $1, or the
+-- Moves the clock on and gives it, and what is paused. Each node does so about once a second. When nobody did for longer than $1, or the
 -- server's time was set, by the operator or since another server has taken over, the offset takes all of it back: an
 -- outage lets no lease lapse. It never goes back; a little behind it stands still.
 -- $1 milliseconds
@@ -13,4 +13,4 @@ UPDATE meta SET
     clock_offset = CASE WHEN clock_saved > 0 AND abs(a.by) > $1 THEN clock_offset - a.by ELSE clock_offset END,
     clock_saved = CASE WHEN clock_saved > 0 AND abs(a.by) > $1 THEN clock_saved ELSE greatest(clock_saved, clock_saved + a.by) END
 FROM ahead AS a WHERE meta.one = 1
-RETURNING clock_saved;
+RETURNING clock_saved, paused;

@@ -9,7 +9,8 @@
 CREATE TABLE meta (
     one int2 PRIMARY KEY CHECK (one = 1),
     clock_offset int8 NOT NULL DEFAULT 0, -- queue clock - the server's time
-    clock_saved int8 NOT NULL DEFAULT 0   -- no node has seen a later queue clock, but for the last seconds
+    clock_saved int8 NOT NULL DEFAULT 0,  -- no node has seen a later queue clock, but for the last seconds
+    paused int4 NOT NULL DEFAULT 0        -- bits of the parts that an operator has paused, at all nodes
 ) WITH (fillfactor = 50);
 INSERT INTO meta (one) VALUES (1);
 
@@ -79,6 +80,16 @@ CREATE TABLE quarantine (
     identity text PRIMARY KEY,
     wall int8 NOT NULL,                   -- since when
     why text NOT NULL
+);
+
+-- What operators have done.
+CREATE TABLE audit (
+    seq int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    wall int8 NOT NULL,
+    who text NOT NULL,                    -- the name of the operator's key; '' for who has none
+    what text NOT NULL,                   -- pause, resume, release, pull or cancel
+    about text NOT NULL,                  -- of what: a part of the queue, a worker, a client, an item
+    items int8 NOT NULL                   -- how many items were pulled or cancelled
 );
 
 -- Items that are waiting (state 0) or leased (1).

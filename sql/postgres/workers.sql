@@ -26,13 +26,16 @@ RETURNING seq::int8;
 -- The same, in place of the worker of this identity that has been silent longest.
 UPDATE worker SET name = $2, address = $3, kernel = $4, cores = $5, rate = $6, first_seen_wall = $7, last_seen_wall = $7,
     first_seen = $8, last_seen = $8, retired_wall = NULL
-WHERE seq = (SELECT seq FROM worker WHERE identity = $1 ORDER BY last_seen LIMIT 1) RETURNING seq::int8;
+WHERE seq = (SELECT seq FROM (SELECT seq, last_seen FROM worker WHERE identity = $1 OFFSET 0) AS own ORDER BY last_seen LIMIT 1)
+RETURNING seq::int8;
 
 -- name: worker_prune
 -- takes: int8 int4
 -- Removes workers that were silent for long: they hold nothing any more.
 -- $1 clock until which they were, $2 most
-DELETE FROM worker WHERE seq IN (SELECT seq FROM worker WHERE last_seen < $1 ORDER BY last_seen LIMIT $2 FOR UPDATE SKIP LOCKED);
+DELETE FROM worker USING (
+    SELECT ctid AS place FROM worker WHERE last_seen < $1 ORDER BY last_seen LIMIT $2 FOR UPDATE SKIP LOCKED) AS old
+WHERE worker.ctid = old.place;
 
 -- name: worker_of_other
 -- takes: int8 text

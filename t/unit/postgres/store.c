@@ -116,6 +116,47 @@ static void test_cancel(void) {
     ok(counts_true(), "counts");
 }
 
+static enum queue_result set_paused(int node, const char *who, int32_t part, int32_t begins,
+                                    int64_t *paused) {
+    struct queue_pause pause = {.part = part, .begins = begins};
+    snprintf(pause.who, sizeof pause.who, "%s", who);
+    postgres_begin(stores[node]);
+    enum queue_result result = postgres_pause(stores[node], &pause, paused);
+    return postgres_commit(stores[node]) ? result : QUEUE_DOWN;
+}
+
+static void test_operators(void) {
+    struct uuid id;
+    int64_t paused;
+    struct queue_tally tally = {0};
+    const struct queue_enqueue item = item_of("olga", 5);
+    is_int(set_paused(0, "op", PART_INTAKE, 1, &paused), QUEUE_OK, "an operator pauses the intake");
+    is_int(paused, PART_INTAKE, "which is said");
+    pg_store_of(stores[1])->tick_ms = 0;
+    is_int(enqueue(1, &item, &id), QUEUE_HELD, "at all nodes");
+    is_int(set_paused(1, "op", PART_INTAKE, 1, &paused), QUEUE_OK, "twice");
+    is_int(number_of("SELECT count(*) FROM audit WHERE who = 'op' AND what = 'pause' AND about = "
+                     "'intake'"),
+           1, "is kept once");
+    is_int(set_paused(1, "op", PART_INTAKE, 0, &paused), QUEUE_OK, "it goes on");
+    is_int(enqueue(1, &item, &id), QUEUE_OK, "there at once");
+    pg_store_of(stores[0])->tick_ms = 0;
+    struct queue_cancel cancel = {.id = id, .whose = queue_everybodys, .who = "op"};
+    postgres_begin(stores[0]);
+    is_int(postgres_cancel(stores[0], &cancel), QUEUE_OK, "an operator cancels an item");
+    ok(postgres_commit(stores[0]), "of another node's client");
+    is_int(number_of("SELECT count(*) FROM audit WHERE what = 'cancel' AND items = 1"), 1,
+           "which is kept, too");
+    postgres_begin(stores[0]);
+    is_int(postgres_tally(stores[0], &queue_everybodys, &tally), QUEUE_OK, "the tally");
+    ok(postgres_commit(stores[0]), "of all nodes");
+    is_int(tally.items[ITEM_WAITING], number_of("SELECT count(*) FROM work WHERE state = 0"),
+           "has the items of all nodes");
+    ok(tally.oldest_wait_ms > 0 && tally.oldest_wait_ms < 600000, "and how long one waits");
+    is_int(tally.workers, 0, "and that nobody works");
+    ok(counts_true(), "counts");
+}
+
 static void test_rollback(void) {
     struct uuid id;
     const struct queue_enqueue item = item_of("grace", 5);
@@ -211,6 +252,7 @@ int main(void) {
     test_enqueue();
     test_pull();
     test_cancel();
+    test_operators();
     test_rollback();
     test_lost_connection();
     test_clock();

@@ -1,6 +1,7 @@
 /* What a writer counts, and which items it admits by that. */
 #include "fcgi/store/ledger.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
@@ -12,7 +13,7 @@ static struct ledger ledger = {.conf = &conf};
 
 static struct queue_enqueue item_of(const char *client, int64_t iterations) {
     struct queue_enqueue item = {.iterations = iterations};
-    strcpy(item.client.name, client);
+    snprintf(item.client.name, sizeof item.client.name, "%s", client);
     return item;
 }
 
