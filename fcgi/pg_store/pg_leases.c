@@ -100,10 +100,17 @@ struct giving {
     int64_t sum; /* of the links of its items */
 };
 
+/* Adds an item to a grant. */
+static void add_leased(struct queue_grant *grant, const struct item_row *item) {
+    struct queue_leased *leased = &grant->items[grant->count++];
+    leased->id = item->id;
+    leased->remaining = item->remaining;
+    memcpy(leased->chain, item->chain, DIGEST_SIZE);
+}
+
 /* Leases an item. False after a failure. */
 static bool give_item(struct pg_store *store, struct giving *giving, struct tx_row *row) {
     struct item_row *item = &row->item;
-    struct queue_grant *grant = giving->grant;
     struct client *client;
     if (!pg_store_client_at(store, item->client, &client))
         return false;
@@ -117,10 +124,7 @@ static bool give_item(struct pg_store *store, struct giving *giving, struct tx_r
     item->granted_at_ms = item->moved_ms = pg_store_now_ms(store);
     item->granted_wall_ms = store->wall_ms;
     tx_rows_put(store->tx->rows, row);
-    struct queue_leased *leased = &grant->items[grant->count++];
-    leased->id = item->id;
-    leased->remaining = item->remaining;
-    memcpy(leased->chain, item->chain, DIGEST_SIZE);
+    add_leased(giving->grant, item);
     giving->sum += item->remaining;
     ledger_move_items(&store->ledger, item->client, 1, ITEM_WAITING, ITEM_LEASED);
     metrics_note(&store->ledger.done.waits, &metrics_waits,
@@ -169,14 +173,13 @@ static enum queue_result leased_before(struct pg_store *store, const struct queu
                                        struct queue_grant *grant, int64_t worker) {
     const struct uuid *lease = &request->request;
     int64_t moved_since = pg_store_now_ms(store) - judge_idle_max_ms(store->conf->lease_seconds);
-    struct tx_row *rows[QUEUE_LEASE_MAX];
+    struct tx_row *row = NULL;
     if (!tx_want_lease(store->tx, lease) || !pg_store_read(store)) {
         pg_store_lose(store);
         return QUEUE_FAULT;
     }
-    for (struct tx_row *row = NULL;
-         grant->count < QUEUE_LEASE_MAX && (row = tx_rows_of_lease(store->tx->rows, lease, row));) {
-        struct queue_leased *leased = &grant->items[grant->count];
+    while (grant->count < QUEUE_LEASE_MAX &&
+           (row = tx_rows_of_lease(store->tx->rows, lease, row))) {
         enum queue_result same = row->item.worker == worker
                                      ? QUEUE_OK
                                      : pg_store_is_same(store, row->item.worker, &request->worker);
@@ -184,22 +187,19 @@ static enum queue_result leased_before(struct pg_store *store, const struct queu
             grant->count = 0;
             return same == QUEUE_NONE ? QUEUE_CONFLICT : QUEUE_FAULT;
         }
-        leased->id = row->item.id;
-        leased->remaining = row->item.remaining;
-        memcpy(leased->chain, row->item.chain, DIGEST_SIZE);
-        rows[grant->count++] = row;
+        add_leased(grant, &row->item);
     }
     if (grant->count == 0)
         return QUEUE_NONE;
     /* One more than a grant of this same batch has: returning that one must not return this. */
     int64_t deadline = pg_store_new_deadline(store) + 1;
     grant->returnable = (struct queue_return){*lease, deadline};
-    for (int i = 0; i < grant->count; i++) {
-        if (rows[i]->item.moved_ms < moved_since)
+    for (row = NULL; (row = tx_rows_of_lease(store->tx->rows, lease, row));) {
+        if (row->item.moved_ms < moved_since)
             continue;
-        tx_rows_edit(store->tx->rows, rows[i]);
-        rows[i]->item.deadline_ms = deadline;
-        tx_rows_put(store->tx->rows, rows[i]);
+        tx_rows_edit(store->tx->rows, row);
+        row->item.deadline_ms = deadline;
+        tx_rows_put(store->tx->rows, row);
     }
     store->is_changed = true;
     return QUEUE_OK;
