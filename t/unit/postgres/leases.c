@@ -1,4 +1,5 @@
 /* Leases and reports of the store on PostgreSQL, at two nodes. */
+#include "clock.h"
 #include "stores.h"
 
 enum { LEASE_MS = 30000 };
@@ -27,14 +28,24 @@ static enum queue_result end(int node, enum queue_result result) {
     return QUEUE_DOWN;
 }
 
-static enum queue_result lease(int node, const char *identity, int request, int items) {
+static enum queue_result lease_at_once(int node, const char *identity, int request, int items) {
     struct queue_lease wanted = {.request = request_of(request),
                                  .worker = worker_of(identity, "w"),
                                  .iterations = 1000000,
                                  .items = items};
-    pg_store_of(stores[node])->tick_ms = 0; /* it hears of the other node */
     postgres_begin(stores[node]);
     return end(node, postgres_lease(stores[node], &wanted, &grant));
+}
+
+/* The same after the node has heard of the other one. */
+static enum queue_result lease(int node, const char *identity, int request, int items) {
+    pg_store_of(stores[node])->tick_ms = 0;
+    return lease_at_once(node, identity, request, items);
+}
+
+/* No node hears of the other one for a while: what it does itself it must know. */
+static void hear_nothing(int node) {
+    pg_store_of(stores[node])->tick_ms = clock_steady_ms() + 3600 * 1000;
 }
 
 /* Reports an item as having so many links left. */
@@ -159,6 +170,44 @@ static void test_return(void) {
     ok(leases_true() && counts_true(), "counts");
 }
 
+/* Items that wait before those that were leased last. */
+static void test_marks(void) {
+    struct uuid first = put(0, "alice", 9);
+    struct uuid second = put(0, "alice", 9);
+    is_int(lease(0, "key", 25, 1), QUEUE_OK, "a lease");
+    is_int(lease(0, "key", 26, 1), QUEUE_OK, "and another one");
+    ok(is_same(grant.items[0].id, second), "in their order");
+    hear_nothing(0);
+    is_int(report(0, "key", 25, first, 7, true), QUEUE_OK, "the first item is given back");
+    is_int(lease_at_once(0, "key", 27, 1), QUEUE_OK, "and leased");
+    ok(is_same(grant.items[0].id, first), "at once");
+    struct uuid third = put(0, "bob", 2); /* its client had nothing yet: it comes before */
+    is_int(lease_at_once(0, "key", 28, 1), QUEUE_OK, "an item that comes between");
+    ok(is_same(grant.items[0].id, third), "too");
+    is_int(report(0, "key", 27, first, 0, false), QUEUE_OK, "the first is done");
+    is_int(report(0, "key", 26, second, 0, false), QUEUE_OK, "the second");
+    is_int(report(0, "key", 28, third, 0, false), QUEUE_OK, "and the third");
+    ok(leases_true() && counts_true(), "counts");
+}
+
+/* An item that another node's batch looks at. */
+static void test_hidden(void) {
+    struct uuid id = put(0, "alice", 9);
+    struct queue_lease wanted = {.request = request_of(50),
+                                 .worker = worker_of("other", "w"),
+                                 .iterations = 1000,
+                                 .items = 1};
+    pg_store_of(stores[1])->tick_ms = 0;
+    postgres_begin(stores[1]);
+    is_int(postgres_lease(stores[1], &wanted, &grant), QUEUE_OK, "a lease under way");
+    is_int(lease_at_once(0, "key", 51, 1), QUEUE_NONE, "hides its items from other nodes");
+    is_int(postgres_leasable(stores[0]), 0, "which do not look for them all the time");
+    postgres_rollback(stores[1]);
+    is_int(lease(0, "key", 51, 1), QUEUE_OK, "but do later");
+    is_int(report(0, "key", 51, id, 0, false), QUEUE_OK, "and it is done");
+    ok(leases_true() && counts_true(), "counts");
+}
+
 static void test_limits(void) {
     struct uuid id = put(0, "alice", 1000000000);
     for (int i = 0; i < 3; i++)
@@ -212,6 +261,8 @@ int main(void) {
     test_cycle();
     test_lapse();
     test_return();
+    test_marks();
+    test_hidden();
     test_limits();
     test_rollback();
     return tear_down_stores();

@@ -63,6 +63,13 @@ static void test_pull(void) {
     struct uuid ids[CLIENT_ITEMS];
     is_int(pull(0, "carol", "early", 5, 0, &batch), QUEUE_OK, "a pull of who has nothing");
     is_int(batch.count, 0, "is empty");
+    struct uuid other;
+    struct queue_pull empty = {.top = 5, .key = "early", .client = "carol"};
+    const struct queue_enqueue item = item_of("dave", 5);
+    postgres_begin(stores[0]);
+    is_int(postgres_pull(stores[0], &empty, &batch), QUEUE_OK, "also in a batch");
+    is_int(postgres_enqueue(stores[0], &item, &other), QUEUE_OK, "that changes something");
+    ok(postgres_commit(stores[0]), "and is stored");
     for (int i = 0; i < CLIENT_ITEMS; i++) {
         ids[i] = put(i % 2, "carol", 1);
         pg_store_of(stores[0])->clock_offset_ms += 10; /* each is done at a time of its own */
