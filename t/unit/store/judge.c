@@ -58,7 +58,7 @@ static void test_items(void) {
             .lease = LEASE, .remaining = rows[i].remaining, .release = rows[i].release};
         struct judge judge = {0};
         enum progress progress = progress_of(&row, &item, judge_idle_max_ms(LEASE_SECONDS));
-        ok(!judge_refuses(progress), rows[i].name);
+        ok(!judge_refuses(progress), "%s", rows[i].name);
         ok(judge_takes_up(&row, progress) == (rows[i].from == ITEM_WAITING && item.remaining > 0),
            "only what has lapsed is taken up");
         struct judged judged = judge_item(&judge, &row, &item, progress, rows[i].may_hold);
